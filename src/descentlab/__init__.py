@@ -1,0 +1,39 @@
+"""descentlab runs, predicts and explains gradient descent on linear least squares.
+
+>>> import descentlab as dl
+>>> run = dl.descend(dl.Problem([1, 2, 3], [1, 2, 3], bias=False), lr=0.01, reduction="sum", epochs=3)
+>>> print(run.table())
+Epoch:    1/3 W: 0.000, Cost: 4.666667
+Epoch:    2/3 W: 0.280, Cost: 2.419200
+Epoch:    3/3 W: 0.482, Cost: 1.254113
+"""
+
+from descentlab.descent import Descent
+from descentlab.ending import Ending, Reason
+from descentlab.errors import DataError, DescentlabError, EngineError, MissingDependency, SettingError
+from descentlab.factor import Factor
+from descentlab.history import History
+from descentlab.minimum import Minimum
+from descentlab.problem import Problem
+from descentlab.run import Run, descend
+from descentlab.spectrum import Spectrum
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DataError",
+    "Descent",
+    "DescentlabError",
+    "Ending",
+    "EngineError",
+    "Factor",
+    "History",
+    "Minimum",
+    "MissingDependency",
+    "Problem",
+    "Reason",
+    "Run",
+    "SettingError",
+    "Spectrum",
+    "descend",
+]

@@ -1,0 +1,114 @@
+"""Rows from NumPy arrays, lists and torch tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descentlab.data.source import BLOCK_ROWS, Array
+from descentlab.errors import DataError
+from descentlab.text import Sentence, sentence
+
+EXACT_INTEGER = 2**53  # the largest magnitude below which float64 holds every whole number
+
+
+class ArraySource:
+    """Columns of one (n, k) array. The array is not copied; blocks are."""
+
+    left_out: Mapping[str, Sentence] = {}
+
+    def __init__(self, matrix: np.ndarray[Any, Any], names: Sequence[str]) -> None:
+        self.matrix = matrix
+        self.names = tuple(names)
+        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        if repeated:
+            raise DataError("duplicate_columns", names=repeated)
+
+    @classmethod
+    def of_matrix(cls, matrix: np.ndarray[Any, Any], names: Sequence[str] | None) -> ArraySource:
+        """Columns called ``names``; else ``x``, or ``x1 .. xk`` where there are several."""
+        k = matrix.shape[1]
+        if names is not None and len(names) != k:
+            raise DataError("names_count", given=len(names), count=k)
+        return cls(matrix, names or (["x"] if k == 1 else [f"x{j + 1}" for j in range(k)]))
+
+    @property
+    def notices(self) -> tuple[Sentence, ...]:
+        if self.matrix.dtype.kind not in "iu" or not self.matrix.size:
+            return ()
+        rounded = [
+            name
+            for name, low, high in zip(self.names, self.matrix.min(axis=0), self.matrix.max(axis=0), strict=True)
+            if max(-int(low), int(high)) > EXACT_INTEGER
+        ]
+        return (sentence("notice.large_integers", names=rounded),) if rounded else ()
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+        index = [self.names.index(name) for name in columns]
+        in_order = index == list(range(self.matrix.shape[1]))
+        for start in range(0, len(self.matrix), BLOCK_ROWS):
+            block = self.matrix[start : start + BLOCK_ROWS]
+            yield np.asarray(block if in_order else block[:, index], dtype=np.float64)
+
+
+def as_columns(data: object, what: str) -> np.ndarray[Any, Any]:
+    """A real array of shape (n, k) out of an array, list or tensor; one dimension is one column.
+
+    Raises:
+        DataError: the values are not real numbers, or not a table of one or two dimensions.
+    """
+    array = _as_array(data, what)
+    if array.dtype.kind == "c":
+        raise DataError("dtype_complex", what=what)
+    if array.dtype.kind not in "fiub":
+        raise DataError("dtype_unusable", what=what, dtype=str(array.dtype))
+    if array.ndim == 0 or array.ndim > 2:
+        raise DataError("dimensions", what=what, shape=str(array.shape))
+    if isinstance(array, np.ma.MaskedArray):
+        array = array.astype(np.float64).filled(np.nan)
+    return array.reshape(len(array), -1) if array.size else array.reshape(0, array.shape[-1] if array.ndim > 1 else 1)
+
+
+def as_target(data: object, what: str) -> np.ndarray[Any, Any]:
+    """A real array of shape (n, 1) out of one-dimensional data.
+
+    Raises:
+        DataError: it has two dimensions. Against (n,) predictions, an (n, 1) target broadcasts to (n, n) in
+            NumPy and torch without a word, so the shape is refused rather than guessed.
+    """
+    column = as_columns(data, what)
+    given = np.ndim(data) if not hasattr(data, "ndim") else data.ndim
+    if given != 1:
+        shape = tuple(np.shape(data))
+        raise DataError("target_shape", what=what, shape=str(shape), count=max(shape))
+    return column
+
+
+def _as_array(data: object, what: str) -> np.ndarray[Any, Any]:
+    if type(data).__module__.split(".")[0] == "torch":
+        return _of_tensor(data, what)
+    if type(data).__module__.startswith("scipy.sparse"):
+        raise DataError("sparse", what=what)
+    if isinstance(data, np.ma.MaskedArray):
+        return data
+    if isinstance(data, str | bytes | dict | set) or data is None:
+        raise DataError("dtype_unusable", what=what, dtype=type(data).__name__)
+    try:
+        return np.asarray(data)
+    except (ValueError, TypeError) as cause:  # NumPy refuses ragged lists
+        if isinstance(data, list | tuple) and any(type(item).__module__.split(".")[0] == "torch" for item in data):
+            return np.array([_of_tensor(item, what) for item in data])
+        raise DataError("ragged", what=what) from cause
+
+
+def _of_tensor(tensor: Any, what: str) -> np.ndarray[Any, Any]:
+    if tensor.requires_grad:
+        raise DataError("requires_grad", what=what)
+    if tensor.is_complex():
+        raise DataError("dtype_complex", what=what)
+    if tensor.is_floating_point() and tensor.element_size() < 4:
+        tensor = tensor.float()  # NumPy has no bfloat16; float32 holds it exactly
+    array: np.ndarray[Any, Any] = tensor.cpu().numpy()
+    return array

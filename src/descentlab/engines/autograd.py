@@ -1,0 +1,124 @@
+"""The lesson's loop by ``torch.optim``: the gradient comes from autograd, the step from the optimizer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descentlab.engines import Stepping, batches
+from descentlab.errors import EngineError, SettingError, near, require
+from descentlab.problem import gradient_factor
+from descentlab.text import Sentence, sentence
+
+if TYPE_CHECKING:
+    from descentlab.descent import Descent
+    from descentlab.problem import Problem
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+# These cannot run on a dense vector with one gradient a step: LBFGS wants a closure, SparseAdam sparse
+# gradients, Muon matrices.
+NOT_FIRST_ORDER = ("LBFGS", "SparseAdam", "Muon")
+
+
+class Autograd(Stepping):
+    """Gradient descent by PyTorch; see :class:`descentlab.engines.Engine`."""
+
+    name = "autograd"
+
+    @staticmethod
+    def refuses(problem: Problem, descent: Descent) -> Sentence | None:
+        return None if problem.has_rows else sentence("refuses.rows_gone")
+
+    def start(self, problem: Problem, descent: Descent) -> None:
+        self.torch = torch = require("torch", "torch", "torch", "autograd")
+        options: dict[str, Any] = {"dtype": getattr(torch, descent.dtype), "device": _device(torch, descent.device)}
+        rows = problem.descended_rows()
+        self.X, self.y = torch.tensor(rows.X, **options), torch.tensor(rows.y, **options)
+        self.weights = None if rows.weights is None else torch.tensor(rows.weights, **options)
+        start = problem.start(descent.start)
+        d = len(problem.features)
+        self.W = torch.tensor(start[:d], **options, requires_grad=True)
+        self.b = torch.tensor(start[d:], **options, requires_grad=True)  # empty without a bias
+        self.parameters = [self.W, self.b] if problem.bias else [self.W]
+        self.ridge, self.descent = problem.ridge, descent
+        self.order = np.random.default_rng(descent.seed) if descent.shuffle else None
+        self.optimizer = make_optimizer(torch, self.parameters, descent)
+        self.fresh: Any = None
+
+    def objective(self, rows: Any) -> tuple[Any, Any]:
+        """What autograd differentiates, in the convention asked for, and the mean squared error in it."""
+        X, y = self.X[rows], self.y[rows]
+        residual = X @ self.W + self.b.sum() - y
+        squares = residual**2
+        if self.weights is None:
+            n, cost = float(len(X)), squares.mean()
+        else:
+            weights = self.weights[rows]
+            n = float(weights.sum())
+            cost = (weights * squares).sum() / (n or 1.0)
+        penalised = cost + self.ridge * (self.W**2).sum() if self.ridge else cost
+        # The gradient of the mean has c = 2/n; every other convention is a multiple of it.
+        return penalised * (gradient_factor(self.descent.reduction, n) * n / 2 if n else 0.0), cost
+
+    def look(self) -> tuple[Array, float, float]:
+        objective, cost = self.objective(slice(None))
+        self.fresh = self.torch.autograd.grad(objective, self.parameters)
+        norm = self.torch.cat(self.fresh).norm()
+        params = self.torch.cat([p.detach() for p in self.parameters]).double().cpu().numpy()
+        return params, float(cost.detach()), float(norm)
+
+    def update(self, done: int) -> None:
+        lr = float(self.descent.rates(np.array([done]))[0])
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        for rows in batches(len(self.X), self.descent.batch_size, self.order):
+            if self.descent.batch_size is None and self.fresh is not None:
+                gradients = self.fresh  # `look` has just been at this very point
+            else:
+                rows = rows if isinstance(rows, slice) else self.torch.from_numpy(rows)
+                gradients = self.torch.autograd.grad(self.objective(rows)[0], self.parameters)
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                if self.descent.zero_grad or parameter.grad is None:
+                    parameter.grad = gradient
+                else:  # what `backward` does where nobody called `zero_grad`
+                    parameter.grad = parameter.grad + gradient
+            self.optimizer.step()
+        self.fresh = None
+
+
+def make_optimizer(torch: Any, parameters: list[Any], descent: Descent) -> Any:
+    """The optimizer of ``torch.optim`` that the settings name.
+
+    Raises:
+        SettingError: there is none of that name, or it does not take these settings.
+    """
+    kinds = {
+        name.lower(): getattr(torch.optim, name)
+        for name in dir(torch.optim)
+        if isinstance(getattr(torch.optim, name), type) and name not in ("Optimizer", *NOT_FIRST_ORDER)
+    }
+    kind = kinds.get(descent.optimizer.lower())
+    if kind is None:
+        names = tuple(sorted(each.__name__ for each in kinds.values()))
+        hint = near(descent.optimizer, names)
+        raise SettingError("not_one_of", setting="optimizer", given=repr(descent.optimizer), allowed=names, near=hint)
+    given: dict[str, object] = {"lr": descent.lr, **descent.options}
+    for name, default in (("momentum", 0.0), ("dampening", 0.0), ("nesterov", False), ("weight_decay", 0.0)):
+        if descent.is_sgd or getattr(descent, name) != default:
+            given[name] = getattr(descent, name)
+    try:
+        return kind(parameters, **given)
+    except (TypeError, ValueError, RuntimeError) as cause:
+        raise SettingError("optimizer_settings", optimizer=kind.__name__, cause=str(cause)) from cause
+
+
+def _device(torch: Any, name: str) -> Any:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except Exception as cause:  # each backend has its own exception for a device that is not there
+        reason = sentence("refuses.no_device", device=name, cause=str(cause).splitlines()[0][:120])
+        raise EngineError("engine_refuses", engine="autograd", reason=reason) from cause
+    return device

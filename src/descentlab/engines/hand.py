@@ -1,0 +1,97 @@
+"""The lesson's loop by hand: NumPy, and the gradient as derived on paper.
+
+    J = mean of r^2, r = X W + b - y:    dJ/dW = c X'r,   dJ/db = c sum(r),   c = 2/n
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descentlab.engines import Stepping, batches
+from descentlab.problem import gradient_factor
+from descentlab.text import Sentence, sentence
+
+if TYPE_CHECKING:
+    from descentlab.descent import Descent
+    from descentlab.problem import Problem
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class Hand(Stepping):
+    """Gradient descent as in a first lesson; see :class:`descentlab.engines.Engine`."""
+
+    name = "hand"
+
+    @staticmethod
+    def refuses(problem: Problem, descent: Descent) -> Sentence | None:
+        if not descent.is_sgd:
+            return sentence("refuses.optimizer", optimizer=descent.optimizer)
+        if descent.device != "cpu":
+            return sentence("refuses.device", device=descent.device)
+        if not problem.has_rows:
+            return sentence("refuses.rows_gone")
+        return None
+
+    def start(self, problem: Problem, descent: Descent) -> None:
+        rows = problem.descended_rows()
+        self.X, self.y = rows.X.astype(descent.dtype, copy=False), rows.y.astype(descent.dtype, copy=False)
+        self.weights = None if rows.weights is None else rows.weights.astype(descent.dtype, copy=False)
+        self.params = problem.start(descent.start).astype(descent.dtype)
+        self.bias, self.ridge, self.descent = problem.bias, problem.ridge, descent
+        self.order = np.random.default_rng(descent.seed) if descent.shuffle else None
+        self.buffer: Array | None = None
+        self.sum: Array | None = None
+        self.fresh: Array | None = None
+
+    def gradient(self, rows: Any) -> tuple[Array, float]:
+        """The gradient over these rows, and their mean squared error."""
+        X, y = self.X[rows], self.y[rows]
+        weights = None if self.weights is None else self.weights[rows]
+        d = X.shape[1]
+        W = self.params[:d]
+        r = X @ W - y
+        if self.bias:
+            r += self.params[d]
+        wr = r if weights is None else weights * r
+        n = len(X) if weights is None else float(weights.sum())
+        if n == 0:  # every row of this batch has weight zero: it has nothing to say
+            return np.zeros_like(self.params), 0.0
+        c = gradient_factor(self.descent.reduction, n)
+        gradient = np.empty_like(self.params)
+        gradient[:d] = c * (wr @ X) + c * n * self.ridge * W
+        gradient[d:] = c * wr.sum()
+        return gradient, float(wr @ r) / n
+
+    def step(self, gradient: Array, lr: float) -> None:
+        """One step, as ``torch.optim.SGD`` defines it."""
+        descent = self.descent
+        if not descent.zero_grad:  # what forgetting it does: the old gradients are still in there
+            self.sum = gradient if self.sum is None else self.sum + gradient
+            gradient = self.sum
+        if descent.weight_decay:
+            gradient = gradient + descent.weight_decay * self.params
+        if descent.momentum:
+            if self.buffer is None:
+                self.buffer = gradient
+            else:
+                self.buffer = descent.momentum * self.buffer + (1 - descent.dampening) * gradient
+            gradient = gradient + descent.momentum * self.buffer if descent.nesterov else self.buffer
+        self.params = self.params - lr * gradient
+
+    def look(self) -> tuple[Array, float, float]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.fresh, cost = self.gradient(slice(None))
+            return self.params.astype(np.float64), cost, float(np.linalg.norm(self.fresh))
+
+    def update(self, done: int) -> None:
+        lr = float(self.descent.rates(np.array([done]))[0])
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows in batches(len(self.X), self.descent.batch_size, self.order):
+                whole = self.descent.batch_size is None and self.fresh is not None
+                gradient = self.fresh if whole else self.gradient(rows)[0]
+                assert gradient is not None
+                self.step(gradient, lr)
+        self.fresh = None

@@ -1,0 +1,56 @@
+"""How a step treats one direction: the recursion of ``torch.optim.SGD`` on a single curvature.
+
+In a direction of curvature a, with x = lr * a, the error e and the momentum buffer m (times lr) obey
+
+    heavy ball   m' = mu m + (1 - tau) x e      e' = e - m'
+    Nesterov     m' = mu m + x e                e' = e - (x e + mu m')
+
+with mu the momentum and tau the dampening. The roots of this 2x2 recursion say everything: the error is
+multiplied by the larger one, epoch after epoch. Source of the definitions: the documentation of
+``torch.optim.SGD``; of the method: B. Polyak, *Some methods of speeding up the convergence of iteration
+methods* (1964).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def limit(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> float:
+    """The bound on ``lr * curvature`` below which every error shrinks (Jury's criterion on the 2x2 recursion).
+
+    Plain descent 2; heavy ball ``2 (1 + mu) / (1 - tau)``; Nesterov ``2 (1 + mu) / (1 + 2 mu)``. At mu = 1
+    errors below the bound neither shrink nor grow; above mu = 1 every rate diverges and the bound is 0.
+    """
+    if momentum > 1:
+        return 0.0
+    if momentum == 0:
+        return 2.0
+    if nesterov:
+        return 2 * (1 + momentum) / (1 + 2 * momentum)
+    return math.inf if dampening >= 1 else 2 * (1 + momentum) / (1 - dampening)
+
+
+def growth(x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
+    """The factor by which one epoch multiplies an error where ``lr * curvature`` is x; same shape as x.
+
+    Signed where the dominant root is real (negative: the error changes sides every epoch), the root's modulus
+    where it is complex (the error swings slowly).
+    """
+    x = np.asarray(x, dtype=np.float64)
+    if momentum == 0:
+        plain: Array = 1.0 - x
+        return plain
+    if nesterov:
+        trace, determinant = (1 + momentum) * (1 - x), momentum * (1 - x)
+    else:
+        trace, determinant = 1 + momentum - (1 - dampening) * x, np.full_like(x, momentum)
+    discriminant = trace * trace - 4 * determinant
+    real = (trace + np.copysign(np.sqrt(np.maximum(discriminant, 0.0)), trace)) / 2
+    factor: Array = np.where(discriminant >= 0, real, np.sqrt(np.maximum(determinant, 0.0)))
+    return factor
