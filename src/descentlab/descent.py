@@ -92,7 +92,9 @@ class Descent:
         if self.tolerance is not None:
             checked["tolerance"] = finite_number("tolerance", self.tolerance, 0.0)
         if not self.growth_limit > 1:
-            raise SettingError("not_in_range", setting="growth_limit", given=repr(self.growth_limit), least=1, most=math.inf)
+            raise SettingError(
+                "not_in_range", setting="growth_limit", given=repr(self.growth_limit), least=1, most=math.inf
+            )
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise SettingError("nesterov")
         if not (self.schedule is None or isinstance(self.schedule, str) or callable(self.schedule)):
@@ -134,7 +136,7 @@ class Descent:
         x = self.lr * (np.asarray(curvature) + self.weight_decay)
         return stability.growth(x, self.effective_momentum, self.dampening, self.nesterov)
 
-    def rates(self, done: Array) -> Array:
+    def rates(self, done: np.ndarray[Any, np.dtype[np.integer]]) -> Array:
         """The learning rates after these many epochs, as an array."""
         assert not isinstance(self.schedule, str)
         return rates(self.lr, self.schedule, done)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, fields
+from enum import StrEnum
 
-from descentlab.text import Sentence, sentence
+from descentlab.text import Sentence, number, sentence
 
 
-class Reason(str, Enum):
+NOT_NUMBERS = ("reason", "sentences")
+
+
+class Reason(StrEnum):
     """Why a run ended. Each has a sentence under ``ending.`` in the catalogue."""
 
     CONVERGED = "converged"
@@ -19,9 +22,6 @@ class Reason(str, Enum):
     OUT_OF_EPOCHS = "out_of_epochs"
     STOPPED = "stopped"
 
-    def __str__(self) -> str:
-        return self.value
-
 
 @dataclass(frozen=True)
 class Ending:
@@ -29,7 +29,8 @@ class Ending:
 
     Attributes:
         reason: by name.
-        epoch: the last epoch reached; for ``converged``, the first recorded one that met the tolerance.
+        epoch: how many epochs of updates were made; for ``converged``, the first recorded epoch that met the
+            tolerance.
         cost: the mean squared error there.
         least_cost: the mean squared error at the point the descent was bound for.
         excess: how far the objective still is above that point, as a mean squared error.
@@ -71,22 +72,34 @@ class Ending:
 
     def numbers(self) -> dict[str, object]:
         """Every number for a machine: JSON-safe, with None for what is not finite."""
-        fields = (
-            "epoch cost least_cost excess left gradient_norm growth lr lr_bound factor column".split()
-        )
-        values = {name: getattr(self, name) for name in fields}
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NOT_NUMBERS}
         return {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in values.items()
         }
 
 
-def percent(part: float) -> str:
-    """A part of a whole in percent: three digits, and no run of zeros."""
-    return f"{100 * part:.3g}"
+def rest(excess: float, at_start: float, least_cost: float) -> Sentence:
+    """What is left to gain: in percent of the least possible cost, or of the start where that is 0."""
+    if excess == 0 or at_start == 0:
+        return sentence("ending.rest_nothing")
+    if least_cost > 0 and excess > 9 * least_cost:
+        return sentence("ending.rest_times", times=1 + excess / least_cost, least_cost=least_cost)
+    whole, key = (least_cost, "ending.rest_above") if least_cost > 0 else (at_start, "ending.rest_left")
+    return sentence(key, percent=f"{100 * excess / whole:.3g}", least_cost=least_cost)
 
 
-def words(reason: Reason, numbers: dict[str, object], *, slow: bool, near: bool, unbounded: bool) -> tuple[Sentence, ...]:
+def factor_in_words(factor: float) -> str:
+    """A factor per epoch, with the digits that tell it from 1: ``1 - 6.4e-08``."""
+    gap = abs(factor) - 1
+    if factor == 1 or abs(gap) >= 1e-4:
+        return number(factor)
+    return f"{'-' if factor < 0 else ''}{'(' if factor < 0 else ''}1 {'-' if gap < 0 else '+'} {abs(gap):.2g}{')' if factor < 0 else ''}"
+
+
+def words(
+    reason: Reason, numbers: dict[str, object], *, slow: bool, near: bool, unbounded: bool
+) -> tuple[Sentence, ...]:
     """The sentences of an ending.
 
     Args:

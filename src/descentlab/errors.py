@@ -74,7 +74,9 @@ def one_of(setting: str, given: object, allowed: Iterable[str]) -> str:
     allowed = tuple(allowed)
     if given in allowed:
         return str(given)
-    raise SettingError("not_one_of", setting=setting, given=repr(given), allowed=allowed, near=near(str(given), allowed))
+    raise SettingError(
+        "not_one_of", setting=setting, given=repr(given), allowed=allowed, near=near(str(given), allowed)
+    )
 
 
 def whole_number(setting: str, given: object, least: int) -> int:

@@ -101,9 +101,7 @@ class Factor:
             return other
         moved = other.moved_to(self.origin).centred
         triangle = np.linalg.qr(np.vstack([self.centred, moved]), mode="r")
-        return Factor(
-            self.columns, _upright(triangle), self.origin, self.rows + other.rows, self.weight + other.weight
-        )
+        return Factor(self.columns, _upright(triangle), self.origin, self.rows + other.rows, self.weight + other.weight)
 
     def moved_to(self, origin: Array) -> Factor:
         """The same rows relative to another origin: only the first row of the triangle changes."""
@@ -176,9 +174,7 @@ class Factor:
             if int(content["format"]) > FORMAT:
                 raise DataError("factor_newer", path=str(path), format=int(content["format"]), known=FORMAT)
             columns = tuple(str(name) for name in content["columns"])
-            factor = cls(
-                columns, content["centred"], content["origin"], int(content["rows"]), float(content["weight"])
-            )
+            factor = cls(columns, content["centred"], content["origin"], int(content["rows"]), float(content["weight"]))
             intact = factor._digest() == str(content["digest"])
         except (OSError, DataError):
             raise

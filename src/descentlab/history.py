@@ -64,7 +64,8 @@ class History:
             if i != previous + 1:
                 lines.append(f"  ... {i - previous - 1:,} ...")
             weights = ", ".join(
-                f"{label}: {self.params[i, j]:{form}}" for j, (label, form) in enumerate(zip(labels, forms, strict=True))
+                f"{label}: {self.params[i, j]:{form}}"
+                for j, (label, form) in enumerate(zip(labels, forms, strict=True))
             )
             front = f"Epoch: {self.epoch[i]:4d}/{self.epochs} "
             lines.append(front + (f"{weights}, " if weights else "") + f"Cost: {self.cost[i]:{cost_form}}")

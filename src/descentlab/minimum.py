@@ -54,9 +54,7 @@ class Minimum:
             digits = -np.log10(errors / np.abs(params))
         digits = np.clip(np.nan_to_num(digits, nan=0.0), 0.0, MOST_DIGITS)
         cost = float(problem.quadratic.cost(solution.params))
-        return cls(
-            problem.parameters, params, cost, problem.quadratic.modes.rank, flat_directions(problem), digits
-        )
+        return cls(problem.parameters, params, cost, problem.quadratic.modes.rank, flat_directions(problem), digits)
 
     @property
     def reliable_digits(self) -> float:

@@ -31,7 +31,7 @@ CONVENTIONS = {"mean": (2.0, 0.0), "half_mean": (1.0, 0.0), "sum": (0.0, 2.0), "
 
 
 def gradient_factor(reduction: str, weight: float) -> float:
-    """c in ``gradient = c X'(Xw - y)``: the one number in which the conventions differ.
+    """C in ``gradient = c X'(Xw - y)``: the one number in which the conventions differ.
 
     ``mean`` 2/n, ``half_mean`` 1/n, ``sum`` 2, ``half_sum`` 1, with n the total weight of the rows. The same
     ``lr * c`` gives the same trajectory.
@@ -106,7 +106,7 @@ class Problem:
 
     def __init__(
         self,
-        X: object,  # noqa: N803 (the field's name for it)
+        X: object,
         y: object = None,
         *,
         target: str | None = None,
@@ -141,7 +141,10 @@ class Problem:
         self.n, self.weight = self.factor.rows, self.factor.weight
         if not self.weight > 0:
             raise DataError("no_weight" if self.n else "no_rows")
-        self.parameters = (*self.features, *(("bias" if "bias" not in self.features else "(bias)",) if self.bias else ()))
+        self.parameters = (
+            *self.features,
+            *(("bias" if "bias" not in self.features else "(bias)",) if self.bias else ()),
+        )
         self.notices = (*(self._selection.notices if self._selection else ()), *self._facts())
 
     @property
@@ -256,4 +259,6 @@ class Problem:
         return facts
 
     def __repr__(self) -> str:
-        return f"Problem({self.target} ~ {' + '.join(self.features)}{'' if self.bias else ', no bias'}; {self.n:,} rows)"
+        return (
+            f"Problem({self.target} ~ {' + '.join(self.features)}{'' if self.bias else ', no bias'}; {self.n:,} rows)"
+        )

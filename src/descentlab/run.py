@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.descent import Descent
-from descentlab.ending import Ending, Reason, percent, words
+from descentlab.ending import Ending, Reason, factor_in_words, rest, words
 from descentlab.engines import Engine, Look, engine_for
 from descentlab.errors import SettingError
 from descentlab.history import History
@@ -183,7 +183,7 @@ class _Recorder:
         if ended is not None:
             look = look.upto(ended + 1)
         self._record(look, recorded)
-        self.last = Look(*(part[-1:] for part in look))
+        self.last = look.at(slice(-1, None))
         if self.progress:
             self.progress(min(int(look.epochs[-1]), self.descent.epochs), self.descent.epochs)
         if self.cause is None and self.stop is not None and self.stop(look):
@@ -194,13 +194,12 @@ class _Recorder:
             return
         chosen = (look.epochs <= self.descent.epochs) & ((look.epochs - 1) % recorded.step == 0)
         if chosen.any():
-            self.kept.append(look if chosen.all() else Look(*(part[chosen] for part in look)))
+            self.kept.append(look.at(chosen))
 
-    def _beyond(self, look: Look) -> Array:
+    def _beyond(self, look: Look) -> np.ndarray[Any, np.dtype[np.bool_]]:
         limit = self.descent.growth_limit * max(self.first_cost, self.cost_at_zero)
         finite = np.isfinite(look.cost) & np.isfinite(look.params).all(axis=1)
-        beyond: Array = ~finite | (look.cost > limit)
-        return beyond
+        return ~finite | (look.cost > limit)
 
     def _first_end(self, look: Look) -> int | None:
         """The first of these epochs at which the run has to stop, and, in ``cause``, why."""
@@ -250,7 +249,7 @@ class _Recorder:
         cost, norm = float(self.last.cost[0]), float(self.last.gradient_norm[0])
         near = theory.near(here)
         reason = self._verdict(kept, near, norm, cost)
-        epoch = min(int(self.last.epochs[0]), descent.epochs)
+        epoch = int(self.last.epochs[0]) - 1
         if reason is Reason.CONVERGED:
             small = np.concatenate([look.epochs[look.gradient_norm <= self.small] for look in kept])
             epoch = int(small[0]) if small.size else epoch
@@ -272,15 +271,14 @@ class _Recorder:
         }
         said = {
             **numbers,
-            "least_cost": 0.0 if theory.fits_exactly else theory.least_cost,
-            "updates": int(self.last.epochs[0]) - 1,
-            "percent_left": percent(numbers["left"]),
+            "factor": None if factor is None else factor_in_words(factor),
+            "rest": rest(excess, at_start, 0.0 if theory.fits_exactly else theory.least_cost),
             "first_cost": self.first_cost,
             "dtype": descent.dtype,
             "momentum": descent.effective_momentum,
         }
         slow = factor is not None and abs(factor) <= 1
-        unbounded = descent.is_sgd and descent.limit() == 0 or (descent.is_sgd and descent.effective_momentum >= 1)
+        unbounded = (descent.is_sgd and descent.limit() == 0) or (descent.is_sgd and descent.effective_momentum >= 1)
         sentences = words(reason, said, slow=slow, near=near, unbounded=unbounded)
         return Ending(reason, sentences=sentences, **numbers)
 

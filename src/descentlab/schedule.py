@@ -106,7 +106,7 @@ def forms() -> tuple[str, ...]:
     return tuple(":".join([name, *(field.name for field in fields(kind))]) for name, kind in NAMED.items())
 
 
-def rates(lr: float, schedule: Schedule | None, k: Array) -> Array:
+def rates(lr: float, schedule: Schedule | None, k: np.ndarray[Any, np.dtype[np.integer]]) -> Array:
     """The learning rate after k updates, for an array of k.
 
     Raises:
@@ -121,5 +121,7 @@ def rates(lr: float, schedule: Schedule | None, k: Array) -> Array:
     except (TypeError, ValueError):  # a plain function of one number, as for torch's LambdaLR
         multipliers = np.array([float(schedule(int(each))) for each in k])
     if not (np.isfinite(multipliers).all() and (multipliers >= 0).all()):
-        raise SettingError("schedule_values", given=repr(float(multipliers[~(multipliers >= 0) | ~np.isfinite(multipliers)][0])))
+        raise SettingError(
+            "schedule_values", given=repr(float(multipliers[~(multipliers >= 0) | ~np.isfinite(multipliers)][0]))
+        )
     return lr * multipliers

@@ -48,9 +48,7 @@ class Spectrum:
         modes = problem.quadratic.modes
         eigenvalues = np.zeros(len(problem.parameters))
         eigenvalues[: modes.rank] = gradient_factor(reduction, problem.weight) * modes.s**2
-        return cls(
-            reduction, problem.parameters, eigenvalues, modes.V, modes.rank, flat_directions(problem)
-        )
+        return cls(reduction, problem.parameters, eigenvalues, modes.V, modes.rank, flat_directions(problem))
 
     @property
     def largest(self) -> float:

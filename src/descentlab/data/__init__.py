@@ -16,7 +16,9 @@ from descentlab.errors import DataError
 __all__ = ["Source", "open_source"]
 
 
-def open_source(data: object, *, names: tuple[str, ...] | None = None, reading: Mapping[str, Any] | None = None) -> Source:
+def open_source(
+    data: object, *, names: tuple[str, ...] | None = None, reading: Mapping[str, Any] | None = None
+) -> Source:
     """The source for whatever holds the rows.
 
     Args:
@@ -45,7 +47,5 @@ def open_source(data: object, *, names: tuple[str, ...] | None = None, reading: 
 
 def _is_list_of_paths(data: object) -> bool:
     return (
-        isinstance(data, list | tuple)
-        and len(data) > 0
-        and all(isinstance(item, str | os.PathLike) for item in data)
+        isinstance(data, list | tuple) and len(data) > 0 and all(isinstance(item, str | os.PathLike) for item in data)
     )

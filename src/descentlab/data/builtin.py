@@ -25,6 +25,14 @@ class Dataset:
     def y(self) -> list[float]:
         return [row[-1] for row in self.rows]
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The facts as a table with named columns, which is how :class:`descentlab.Problem` takes them."""
+        import pyarrow as pa
+
+        columns = map(list, zip(*self.rows, strict=True))
+        table = pa.table(dict(zip((*self.features, self.target), columns, strict=True)))
+        return table.__arrow_c_stream__(requested_schema)
+
 
 LESSON = Dataset("lesson", ("x",), "y", ((1, 1), (2, 2), (3, 3)), "three rows on the line y = x")
 

@@ -27,7 +27,7 @@ class Selection:
 
     def __init__(
         self,
-        X: object,  # noqa: N803 (the field's name for it)
+        X: object,
         y: object,
         target: str | None,
         features: Sequence[str] | None,
@@ -39,7 +39,9 @@ class Selection:
         if isinstance(y, str) and target is None:
             y, target = None, y
         features = (features,) if isinstance(features, str) else features
-        source = open_source(X, names=tuple(features) if features is not None and y is not None else None, reading=reading)
+        source = open_source(
+            X, names=tuple(features) if features is not None and y is not None else None, reading=reading
+        )
         if y is not None:
             self.target = target or ("y" if "y" not in source.names else "target")
             if self.target in source.names:

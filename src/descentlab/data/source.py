@@ -21,7 +21,7 @@ class Source(Protocol):
     Attributes:
         names: the numeric columns, in the data's own order.
         left_out: for each other column, why it cannot be a number.
-        notices: what a reader should know about how the data was read.
+        notices: what a reader should know about how the data was read; complete once the blocks were read.
     """
 
     @property
@@ -38,37 +38,42 @@ class Source(Protocol):
 class Chained:
     """Several sources of the same columns, one after the other."""
 
-    def __init__(self, parts: Sequence[tuple[str, Source]]) -> None:
-        """Args: parts: each source with the label errors give it, such as its file's name.
+    def __init__(self, parts: Sequence[tuple[str, Source]], notices: Sequence[Sentence] = ()) -> None:
+        """Args:
+        parts: each source with the label errors give it, such as its file's name.
+        notices: what to tell about the parts as a whole.
 
         Raises:
-            DataError: a part lacks a column of the first, or holds text where the first holds numbers.
+            DataError: a part lacks a column of another, or holds text where another holds numbers.
         """
         self.parts = [source for _, source in parts]
+        self._notices = tuple(notices)
         first_label, first = parts[0]
+        columns = {*first.names, *first.left_out}
         for label, part in parts[1:]:
-            for name in (*first.names, *first.left_out):
-                if name not in part.names and name not in part.left_out:
-                    raise DataError("parts_lack", label=label, name=name, first=first_label)
-            extra = [name for name in (*part.names, *part.left_out) if name not in first.names and name not in first.left_out]
-            if extra:
-                raise DataError("parts_lack", label=first_label, name=extra[0], first=label)
+            own = {*part.names, *part.left_out}
+            for lacking, having, names in ((label, first_label, columns - own), (first_label, label, own - columns)):
+                if names:
+                    raise DataError("parts_lack", label=lacking, name=min(names), first=having)
+        numeric = {name: label for label, part in reversed(parts) for name in part.names}
         unusable: dict[str, Sentence] = {}
         for label, part in parts:
             for name, reason in part.left_out.items():
-                if name in first.names:
-                    raise DataError("parts_differ", label=label, name=name, reason=reason, first=first_label)
-                unusable.setdefault(name, reason)
-        for label, part in parts:
-            for name in part.names:
-                if name in unusable:
-                    raise DataError("parts_differ", label=first_label, name=name, reason=unusable[name], first=label)
+                # A column without a value in one file and with numbers in another is a column with missing values.
+                if name in numeric and reason.key != "left_out.empty":
+                    raise DataError("parts_differ", label=label, name=name, reason=reason, first=numeric[name])
+                if name not in numeric and (name not in unusable or unusable[name].key == "left_out.empty"):
+                    unusable[name] = reason
         self.left_out: Mapping[str, Sentence] = unusable
-        self.names = first.names
+        in_order = dict.fromkeys(name for part in self.parts for name in part.names)
+        self.names = tuple(in_order)
 
     @property
     def notices(self) -> tuple[Sentence, ...]:
-        return tuple(dict.fromkeys(notice for part in self.parts for notice in part.notices))
+        found = list(self._notices)
+        for part in self.parts:
+            found += [notice for notice in part.notices if notice not in found]
+        return tuple(found)
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
         for part in self.parts:
@@ -76,32 +81,52 @@ class Chained:
 
 
 class Beside:
-    """A source with columns of arrays set beside it: targets or weights that came on their own."""
+    """A source with a column set beside it that came on its own: the target or the weights."""
 
-    def __init__(self, source: Source, extra: Source) -> None:
-        self.source, self.extra = source, extra
+    def __init__(self, source: Source, extra: Source, what: str) -> None:
+        """Args:
+        source: the rows.
+        extra: the column, with as many rows.
+        what: the argument that it came in, for errors.
+        """
+        self.source, self.extra, self.what = source, extra, what
         self.names = (*source.names, *extra.names)
-        self.left_out = source.left_out
-        self.notices = (*source.notices, *extra.notices)
+        repeated = [name for name in extra.names if name in source.names]
+        if repeated:
+            raise DataError("duplicate_columns", names=repeated)
+
+    @property
+    def left_out(self) -> Mapping[str, Sentence]:
+        return self.source.left_out
+
+    @property
+    def notices(self) -> tuple[Sentence, ...]:
+        return (*self.source.notices, *self.extra.notices)
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
-        own = [name for name in columns if name in self.source.names]
+        """Raises:
+        DataError: the two have different numbers of rows, said once both were read to the end.
+        """
+        own = [name for name in columns if name not in self.extra.names]
         other = [name for name in columns if name in self.extra.names]
         order = [[*own, *other].index(name) for name in columns]
-        beside = np.concatenate(list(self.extra.blocks(other))) if other else np.empty((0, 0))
+        beside = np.concatenate([np.empty((0, len(other))), *self.extra.blocks(other)])
         seen = 0
         for block in self.source.blocks(own):
-            if other:
-                part = beside[seen : seen + len(block)]
-                if len(part) < len(block):
-                    raise _unequal(f"> {len(beside)}", other[0], len(beside))
-                block = np.column_stack([block, part])[:, order]
+            part = beside[seen : seen + len(block)]
             seen += len(block)
-            yield block
+            if seen <= len(beside) or not other:
+                yield np.column_stack([block, part])[:, order] if other else block
         if other and seen != len(beside):
-            raise _unequal(seen, other[0], len(beside))
+            raise unequal(seen, self.what, len(beside))
 
 
-def _unequal(rows: int | str, what: str, entries: int) -> DataError:
-    hint = Sentence("error.hint_lengths", {"what": what})
+def unequal(rows: int, what: str, entries: int) -> DataError:
+    """The error that X has ``rows`` rows and ``what`` another number of ``entries``."""
+    hint = Sentence("error.hint_one_row" if rows == 1 else "error.hint_lengths", {"what": what})
     return DataError("lengths", X=rows, what=what, y=entries, hint=hint)
+
+
+def is_from(data: object, *packages: str) -> bool:
+    """Whether an object's class, or one that it derives from, is defined in one of these packages."""
+    return any(base.__module__.split(".")[0] in packages for base in type(data).__mro__)

@@ -1,14 +1,17 @@
-"""Rows from anything that exports an Arrow C stream: pandas, polars, pyarrow, duckdb, and files of tables."""
+"""Rows from anything that exports Arrow data: pandas, polars, pyarrow, duckdb, and files of tables."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from descentlab.data.arrays import EXACT_INTEGER
-from descentlab.data.source import BLOCK_ROWS, Array
+from descentlab.data.cells import why_text
+from descentlab.data.source import BLOCK_ROWS, Array, is_from
 from descentlab.errors import DataError, require
 from descentlab.text import Sentence, sentence
 
@@ -16,44 +19,49 @@ from descentlab.text import Sentence, sentence
 class BatchSource:
     """Columns of Arrow record batches that can be read again and again."""
 
-    def __init__(self, schema: Any, batches: Any, *, index: Sequence[str] = (), notices: Sequence[Sentence] = ()) -> None:
+    def __init__(
+        self,
+        schema: Any,
+        batches: Any,
+        *,
+        index: Sequence[str] = (),
+        notices: Sequence[Sentence] = (),
+        guessed: bool = False,
+    ) -> None:
         """Args:
         schema: the pyarrow schema.
-        batches: a function of column names that yields record batches (or tables) of those columns.
+        batches: a function of column names that yields record batches of those columns, in that order.
         index: columns that hold a row label, left out with a reason.
         notices: what to tell about how the data was read.
+        guessed: whether the types were guessed from the cells, as for CSV.
         """
         pa = require("pyarrow", "pyarrow", None, "tables")
-        self._batches = batches
+        self._batches, self._guessed = batches, guessed
         names = [str(name) for name in schema.names]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise DataError("duplicate_columns", names=repeated)
+        kinds = {name: _value_type(pa, kind) for name, kind in zip(names, schema.types, strict=True)}
         reasons = {
             name: sentence("left_out.index") if name in index else _why_not_numeric(pa, kind)
-            for name, kind in zip(names, schema.types, strict=True)
+            for name, kind in kinds.items()
         }
         self.names = tuple(name for name, reason in reasons.items() if reason is None)
         self._reasons = {name: reason for name, reason in reasons.items() if reason is not None}
-        self._large = [
-            name for name, kind in zip(names, schema.types, strict=True) if pa.types.is_integer(kind) and kind.bit_width == 64
-        ]
+        self._large = {name for name in self.names if _can_exceed_float64(pa, kinds[name])}
         self._notices = tuple(notices)
         self._rounded: dict[str, None] = {}
 
-    @property
+    @cached_property
     def left_out(self) -> Mapping[str, Sentence]:
         """Why each other column is not a number, with a value of it where that helps."""
-        return {name: self._with_example(name, reason) for name, reason in self._reasons.items()}
+        return {
+            name: self._why_text(name) if reason.key == "left_out.text" else reason
+            for name, reason in self._reasons.items()
+        }
 
-    def _with_example(self, name: str, reason: Sentence) -> Sentence:
-        if reason.key != "left_out.text":
-            return reason
-        for batch in self._batches([name]):
-            for value in batch.column(0).slice(0, 1000):
-                if value.is_valid and str(value.as_py()).strip():
-                    return sentence("left_out.text", example=repr(value.as_py())[:40])
-        return sentence("left_out.empty")
+    def _why_text(self, name: str) -> Sentence:
+        return why_text((batch.column(0) for batch in self._batches([name])), guessed=self._guessed)
 
     @property
     def notices(self) -> tuple[Sentence, ...]:
@@ -74,6 +82,8 @@ class BatchSource:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        if name in self._reasons:  # a column without any value, numeric in another file
+            return np.full(len(column), np.nan)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         if name in self._large and len(column):
@@ -86,40 +96,107 @@ class BatchSource:
         return values
 
 
-def open_table(data: Any) -> BatchSource:
-    """The source of a data frame or Arrow table; a stream that can be read only once is kept in memory."""
+def is_table(data: object) -> bool:
+    """Whether this is a data frame, a series, or anything else that exports Arrow data."""
+    return is_from(data, "pandas") or hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
+
+
+def open_table(data: Any, name: str | None = None) -> BatchSource:
+    """The source of a data frame or Arrow table; a stream that can be read only once is kept in memory.
+
+    Args:
+        data: the table, or a single column such as a series.
+        name: what to call a single column; its own name, or ``x``, where it is None.
+
+    Raises:
+        DataError: the exporter fails, or exports what pyarrow does not know.
+    """
     pa = require("pyarrow", "pyarrow", None, "tables")
-    if type(data).__module__.startswith("pandas."):
-        # The index labels rows; from_pandas would otherwise turn it into a column like any other.
-        frame = data.to_frame() if data.ndim == 1 else data
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-    else:
-        table = pa.table(data)
-    return table_source(table)
+    try:
+        if is_from(data, "pandas"):
+            frame = data.to_frame(name or column_name(data) or "x") if data.ndim == 1 else data
+            table = _of_pandas(frame)
+        elif is_column(data):
+            column = pa.chunked_array(data) if hasattr(data, "__arrow_c_stream__") else pa.array(data)
+            table = pa.Table.from_arrays([column], [name or column_name(data) or "x"])
+        else:
+            table = pa.table(data)
+    except DataError:
+        raise
+    except Exception as cause:  # duckdb runs its query here; each exporter fails with a type of its own
+        first = (str(cause).splitlines() or [type(cause).__name__])[0]
+        raise DataError("table_unreadable", type=type(data).__name__, cause=first[:200]) from cause
+    return table_source(table, guessed=is_from(data, "pandas"))
 
 
-def table_source(table: Any, notices: Sequence[Sentence] = ()) -> BatchSource:
+def is_column(data: Any) -> bool:
+    """Whether this holds one column rather than a table of them."""
+    if is_from(data, "pandas", "polars"):
+        return len(data.shape) == 1
+    return is_from(data, "pyarrow") and hasattr(data, "type") and hasattr(data, "null_count")
+
+
+def column_name(data: Any) -> str | None:
+    """The name of a series, where it has one."""
+    name = getattr(data, "name", None)
+    return str(name) if name is not None and is_from(data, "pandas", "polars") and str(name) else None
+
+
+def table_source(table: Any, notices: Sequence[Sentence] = (), *, guessed: bool = False) -> BatchSource:
     """The source of a pyarrow table in memory."""
-    return BatchSource(table.schema, lambda columns: _of_table(table, columns), index=index_columns(table.schema), notices=notices)
 
+    def batches(columns: list[str]) -> Iterable[Any]:
+        # The table is cut by its own chunks: joining them would copy it.
+        return table.select(columns).to_batches(max_chunksize=BLOCK_ROWS)  # type: ignore[no-any-return]
 
-def _of_table(table: Any, columns: list[str]) -> Iterable[Any]:
-    # Row counts of a table without columns are lost in batches, so slices of the table are used.
-    return table.select(columns).to_batches(max_chunksize=BLOCK_ROWS)  # type: ignore[no-any-return]
+    return BatchSource(table.schema, batches, index=index_columns(table.schema), notices=notices, guessed=guessed)
 
 
 def index_columns(schema: Any) -> list[str]:
     """The columns that pandas wrote only to keep a frame's index."""
-    import json
+    try:
+        described = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        return [name for name in described["index_columns"] if isinstance(name, str)]
+    except (ValueError, KeyError, TypeError):  # a note for pandas that pandas did not write
+        return []
 
-    described = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
-    return [name for name in described.get("index_columns", []) if isinstance(name, str)]
+
+def _of_pandas(frame: Any) -> Any:
+    """The columns of a frame as an Arrow table. The index labels rows, so it is no column."""
+    import pyarrow as pa
+
+    names = [str(name) for name in frame.columns]
+    return pa.Table.from_arrays([_of_series(frame.iloc[:, j]) for j in range(len(names))], names)
+
+
+def _of_series(series: Any) -> Any:
+    import pyarrow as pa
+
+    if str(series.dtype).startswith("Sparse"):
+        series = series.sparse.to_dense()
+    try:
+        return pa.array(series, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        if series.dtype.kind != "O":
+            raise
+    # Values of several types, such as 1 and "n/a": they are read as a CSV file that says the same would be.
+    missing = series.isna()
+    return pa.array([None if gone else str(value) for value, gone in zip(series, missing, strict=True)], pa.string())
+
+
+def _value_type(pa: Any, kind: Any) -> Any:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _can_exceed_float64(pa: Any, kind: Any) -> bool:
+    """Whether a whole number of this type can be too large for float64 to hold every digit."""
+    if pa.types.is_decimal(kind):
+        return bool(kind.scale == 0)
+    return bool(pa.types.is_integer(kind) and kind.bit_width == 64)
 
 
 def _why_not_numeric(pa: Any, kind: Any) -> Sentence | None:
     """Why a column of this Arrow type is not a number; None where it is one."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_boolean(kind):
         return None
     if pa.types.is_null(kind):

@@ -41,7 +41,11 @@ class Look(NamedTuple):
 
     def upto(self, count: int) -> Look:
         """The first ``count`` of these epochs."""
-        return Look(*(part[:count] for part in self))
+        return self.at(slice(count))
+
+    def at(self, which: Any) -> Look:
+        """These of its epochs: a slice, or a mask."""
+        return Look(self.epochs[which], self.params[which], self.cost[which], self.gradient_norm[which])
 
 
 class Engine(Protocol):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from descentlab.problem import Problem
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 CHUNK = 1 << 16  # numbers a chunk of epochs may hold: large enough for NumPy, small enough for the cache
 
@@ -90,13 +91,13 @@ class Exact:
             norm = np.linalg.norm(self.slope + self.curvature * q, axis=1)
         return Look(epochs, params, cost, norm)
 
-    def _plain(self, t: Array) -> Array:
+    def _plain(self, t: Integers) -> Array:
         """(k, p) displacements after t updates at a constant rate."""
         lr = self.descent.lr
         with np.errstate(over="ignore", invalid="ignore"):
             return -lr * self.pull * _geometric_sum(lr * self.rate, t[:, None].astype(np.float64))
 
-    def _with_momentum(self, t: Array) -> Array:
+    def _with_momentum(self, t: Integers) -> Array:
         """(k, p) displacements after t updates with momentum; t ascends in equal steps."""
         first, step = int(t[0]), int(t[1] - t[0]) if len(t) > 1 else 1
         with np.errstate(over="ignore", invalid="ignore"):

@@ -1,6 +1,6 @@
 """The lesson's loop by hand: NumPy, and the gradient as derived on paper.
 
-    J = mean of r^2, r = X W + b - y:    dJ/dW = c X'r,   dJ/db = c sum(r),   c = 2/n
+J = mean of r^2, r = X W + b - y:    dJ/dW = c X'r,   dJ/db = c sum(r),   c = 2/n
 """
 
 from __future__ import annotations

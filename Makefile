@@ -1,0 +1,43 @@
+# Every target sets itself up: a virtual environment in .venv, made anew when the requirements change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q install -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 8
+
+demo: $(VENV)/demo  ## the lesson three ways, then real data
+	@$(BIN)/descentlab demo
+
+test: $(VENV)/dev  ## the whole test suite, with coverage
+	$(BIN)/python -m pytest --cov
+
+lint: $(VENV)/dev  ## format, lint and type checks
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+bench: $(VENV)/dev  ## speed and memory as ratios; kept in benchmarks/results
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove everything that make made
+	rm -rf $(VENV) build dist src/*.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "descentlab needs Python 3.11 or later: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV) (PyTorch takes a minute or two) ..."
+	$(PIP) -e '.[torch]'
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV) (PyTorch takes a minute or two) ..."
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/demo

@@ -1,0 +1,6 @@
+"""``python -m descentlab``."""
+
+from descentlab.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The group of commands, built in one language."""
+
+from __future__ import annotations
+
+import click
+
+from descentlab.cli.words import LocalisedGroup, language_option
+from descentlab.text import sentence
+
+
+def build(lang: str) -> click.Group:
+    """The command line with its help in the language given."""
+    from descentlab.cli import demo, run, solve
+
+    commands = [run.command(), solve.command(), demo.command()]
+    return LocalisedGroup(
+        name="descentlab",
+        help=sentence("help.descentlab").text(lang),
+        commands={command.name or "": command for command in commands},
+        params=[
+            click.Option(
+                ["--version"],
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                help=sentence("help.version").text(lang),
+                callback=_print_version,
+            ),
+            language_option(),
+        ],
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if asked:
+        from descentlab import __version__
+
+        click.echo(f"descentlab {__version__}")
+        ctx.exit()

@@ -1,0 +1,69 @@
+"""``descentlab demo``: the lesson three ways, then real data, then where to go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import numpy as np
+
+from descentlab.cli.words import Localised, language_option
+from descentlab.data.builtin import LESSON, LONGLEY
+from descentlab.problem import Problem
+from descentlab.run import Run, descend
+from descentlab.text import number, sentence
+
+WAYS = ("hand", "autograd", "exact")
+
+
+def command() -> click.Command:
+    """The command."""
+    return Localised("demo", callback=demo, help=sentence("help.demo").text(), params=[language_option()])
+
+
+def demo() -> None:
+    """Three short acts."""
+    _lesson()
+    _real_data()
+    _heading("demo.next")
+    click.echo(sentence("demo.next_steps").text())
+
+
+def _heading(key: str, **values: Any) -> None:
+    click.echo("\n" + click.style(sentence(key, **values).text(), bold=True) + "\n")
+
+
+def _lesson() -> None:
+    problem = Problem([row[0] for row in LESSON.X], LESSON.y, bias=False)
+    for title, settings in (("demo.sum", {"lr": 0.01, "reduction": "sum"}), ("demo.mean", {"lr": 0.15})):
+        runs = [descend(problem, engine=way, epochs=10, **settings) for way in WAYS]
+        for run in runs:
+            _heading(title, way=sentence(f"demo.{run.engine}"))
+            click.echo(run.table())
+        click.echo("\n" + sentence("demo.agree", difference=f"{_difference(runs):.1e}").text())
+
+
+def _difference(runs: list[Run]) -> float:
+    """The largest relative difference between any two of the runs, over every W and cost of every epoch."""
+    seen = np.array([np.column_stack([run.history.params, run.history.cost]) for run in runs])
+    size = np.abs(seen).max(axis=0)
+    return float(((seen.max(axis=0) - seen.min(axis=0))[size > 0] / size[size > 0]).max())
+
+
+def _real_data() -> None:
+    _heading("demo.longley", source=LONGLEY.source)
+    raw = Problem(LONGLEY, target=LONGLEY.target)
+    _tell(descend(raw, lr=0.01, epochs=1000), "demo.raw")
+    standardized = Problem(LONGLEY, target=LONGLEY.target, standardize=True)
+    _tell(descend(standardized, lr=0.2, epochs=1000), "demo.standardized")
+    momentum = descend(standardized, lr=0.2, momentum=0.95, epochs=3000)
+    _tell(momentum, "demo.momentum")
+    click.echo(
+        sentence("demo.parameters", params=", ".join(f"{k} = {number(v)}" for k, v in momentum.named.items())).text()
+    )
+
+
+def _tell(run: Run, key: str) -> None:
+    click.echo(click.style(sentence(key).text(), underline=True))
+    click.echo(run.table(4))
+    click.echo(str(run.ending) + "\n")

@@ -1,0 +1,134 @@
+"""The options that commands share: which data, which step. Each has its help in the catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from descentlab.cli.words import Number
+from descentlab.data.builtin import BUILT_IN
+from descentlab.errors import SettingError
+from descentlab.problem import CONVENTIONS, Problem
+from descentlab.text import sentence
+
+
+def option(name: str, **settings: Any) -> click.Option:
+    """An option whose help is the catalogue's ``help.NAME``."""
+    key = name.split("/")[0].removeprefix("--").replace("-", "_")
+    return click.Option([name], help=sentence(f"help.{key}").text(), **settings)
+
+
+def data_options() -> list[click.Parameter]:
+    """What says which rows and which hypothesis."""
+    return [
+        click.Argument(["data"], nargs=-1, required=False, metavar="[DATA]..."),
+        option("--target", metavar="COLUMN"),
+        option("--features", metavar="COLUMN,..."),
+        option("--weights", metavar="COLUMN"),
+        option("--bias/--no-bias", default=None),
+        option("--ridge", type=Number(), default=0.0, metavar="R"),
+        option("--center", is_flag=True),
+        option("--standardize", is_flag=True),
+        option("--missing", default="error", metavar="[error|drop]"),
+        option("--delimiter", metavar="CHAR"),
+        option("--decimal", metavar="CHAR"),
+        option("--encoding", metavar="NAME"),
+        option("--header/--no-header", default=True),
+    ]
+
+
+def step_options() -> list[click.Parameter]:
+    """What says how to step."""
+    return [
+        option("--lr", type=Number(), metavar="RATE"),
+        option("--reduction", metavar=f"[{'|'.join(CONVENTIONS)}]"),
+        option("--epochs", type=Number(), metavar="N"),
+        option("--momentum", type=Number(), default=0.0, metavar="M"),
+        option("--dampening", type=Number(), default=0.0, metavar="T"),
+        option("--nesterov", is_flag=True),
+        option("--weight-decay", type=Number(), default=0.0, metavar="L"),
+        option("--schedule", metavar="NAME:N..."),
+        option("--batch-size", type=Number(), metavar="N"),
+        option("--shuffle/--no-shuffle", default=True),
+        option("--seed", type=Number(), default=0, metavar="N"),
+        option("--start", metavar="W,...,b"),
+        option("--forget-zero-grad", is_flag=True),
+        option("--optimizer", default="SGD", metavar="NAME"),
+        option("--option", multiple=True, metavar="KEY=VALUE"),
+        option("--dtype", default="float64", metavar="[float64|float32]"),
+        option("--device", default="cpu", metavar="NAME"),
+        option("--every", type=Number(), metavar="N"),
+        option("--tolerance", type=Number(), metavar="T"),
+    ]
+
+
+def open_problem(given: dict[str, Any]) -> tuple[Problem, str]:
+    """The problem that the data options describe, and the name of its data.
+
+    Takes its options out of ``given``.
+    """
+    names = list(given.pop("data"))
+    shape = {name: given.pop(name) for name in ("ridge", "center", "standardize", "missing")}
+    target, weights = given.pop("target"), given.pop("weights")
+    features, bias = given.pop("features"), given.pop("bias")
+    wanted = _split(features) if features else None
+    reading = {name: given.pop(name) for name in ("delimiter", "decimal", "encoding")}
+    reading = {name: value for name, value in reading.items() if value is not None}
+    if not given.pop("header"):
+        reading["header"] = False
+    if not names or (len(names) == 1 and names[0] in BUILT_IN):
+        dataset = BUILT_IN[names[0] if names else "lesson"]
+        bias = (dataset.name != "lesson") if bias is None else bias
+        target = target or dataset.target
+        return Problem(dataset, target=target, features=wanted, weights=weights, bias=bias, **shape), dataset.name
+    bias = True if bias is None else bias
+    data: Any = names[0] if len(names) == 1 else names
+    problem = Problem(data, target=target, features=wanted, weights=weights, bias=bias, **shape, **reading)
+    return problem, names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def descent_settings(given: dict[str, Any], lesson: bool) -> dict[str, Any]:
+    """The settings of :class:`descentlab.Descent` that the step options describe.
+
+    The lesson without a rate takes the lesson's own: lr 0.01 on the summed gradient.
+    """
+    settings = {name: value for name, value in given.items() if value is not None}
+    settings["zero_grad"] = not settings.pop("forget_zero_grad")
+    settings["options"] = dict(_key_value(text) for text in settings.pop("option"))
+    if lesson and "lr" not in settings:
+        settings["lr"] = 0.01
+        settings.setdefault("reduction", "sum")
+    if lesson:
+        settings.setdefault("epochs", 10)
+    if "start" in settings:
+        settings["start"] = [_number(part) for part in settings["start"].split(",")]
+    return settings
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as cause:
+        raise SettingError("start_values", given=text) from cause
+
+
+def _key_value(text: str) -> tuple[str, object]:
+    """``betas=0.9,0.99`` as a keyword argument of an optimizer."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise SettingError("option_form", given=text)
+    words = {"true": True, "false": False, "none": None}
+
+    def one(part: str) -> object:
+        try:
+            return int(part) if part.lstrip("-").isdigit() else float(part)
+        except ValueError:
+            return words.get(part.lower(), part)
+
+    parts = value.split(",")
+    return key.strip().replace("-", "_"), one(parts[0]) if len(parts) == 1 else tuple(one(part) for part in parts)

@@ -1,0 +1,172 @@
+"""``descentlab run``: one descent, its table and its ending."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import click
+
+from descentlab.cli import FINDING
+from descentlab.cli.options import data_options, descent_settings, open_problem, option, step_options
+from descentlab.cli.progress import Progress
+from descentlab.cli.words import Localised, Number, language_option
+from descentlab.descent import Descent
+from descentlab.ending import Reason
+from descentlab.errors import SettingError, whole_number
+from descentlab.problem import Problem
+from descentlab.run import Run, descend
+from descentlab.text import number, sentence
+
+SCHEMA = "descentlab.run/1"
+STEPPING = ("lr", "reduction", "epochs", "momentum", "dampening", "nesterov", "weight_decay", "batch_size", "shuffle")
+SETTINGS = (*STEPPING, "seed", "optimizer", "dtype", "device", "zero_grad", "tolerance")
+
+
+def command() -> click.Command:
+    """The command."""
+    return Localised(
+        "run",
+        callback=run,
+        help=sentence("help.run").text(),
+        params=[
+            *data_options(),
+            *step_options(),
+            option("--engine", default="auto", metavar="[auto|hand|autograd|exact]"),
+            option("--rows", type=Number(), default=20, metavar="N"),
+            option("--save", metavar="FILE"),
+            option("--plot", metavar="FILE"),
+            option("--json", is_flag=True),
+            language_option(),
+        ],
+    )
+
+
+def run(*, engine: str, rows: Any, save: str | None, plot: str | None, json: bool, **given: Any) -> int:
+    """Open the data, descend, and show what happened."""
+    rows = whole_number("rows", rows, 0)
+    lesson = not given["data"] or given["data"] == ("lesson",)
+    problem, name = open_problem(given)
+    settings = descent_settings(given, lesson)
+    if "lr" not in settings:
+        raise _rate_needed(problem, settings)
+    descent = Descent(**settings)
+    with Progress() as progress:
+        result = descend(problem, descent, engine=engine, progress=progress, interruptible=True)
+    if save:
+        result.history.save(save)
+    if plot:
+        result.plot(plot)
+    click.echo(as_json(result) if json else report(result, name, rows))
+    return FINDING if result.ending.is_finding else 0
+
+
+def _rate_needed(problem: Problem, settings: dict[str, Any]) -> SettingError:
+    """Say which rates would do, instead of only that one is missing."""
+    descent = Descent(**settings, lr=1.0)
+    spectrum = problem.spectrum(descent.reduction)
+    if not descent.is_sgd or not spectrum.rank or descent.limit() in (0.0, math.inf):
+        return SettingError("no_lr_unbounded")
+    bound = descent.limit() / (spectrum.largest + descent.weight_decay)
+    return SettingError("no_lr", bound=bound, half=bound / 2)
+
+
+def report(run: Run, name: str, rows: int) -> str:
+    """The run in words: what was run, its table, its last parameters, its ending."""
+    problem, ending = run.problem, run.ending
+    lines = [click.style(headline(run, name), bold=True), settings_line(run)]
+    lines += [click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice) for notice in problem.notices]
+    if rows:
+        lines += ["", run.table(rows)]
+    lines += ["", last_parameters(run), ""]
+    colour = {Reason.CONVERGED: "green", Reason.OUT_OF_EPOCHS: None, Reason.STOPPED: None}.get(ending.reason, "red")
+    first, *rest = str(ending).split("\n")
+    word, dot, tail = first.partition(" ")
+    lines += [click.style(word, fg=colour, bold=True) + dot + tail, *rest]
+    return "\n".join(lines)
+
+
+def headline(run: Run, name: str) -> str:
+    """The data and the hypothesis in one line."""
+    problem = run.problem
+    features = ", ".join(problem.features[:8]) + (", ..." if len(problem.features) > 8 else "")
+    return sentence(
+        "cli.headline",
+        name=name,
+        hypothesis=problem.hypothesis,
+        target=problem.target,
+        features=features,
+        rows=problem.n,
+    ).text()
+
+
+def settings_line(run: Run) -> str:
+    """The settings that differ from the defaults, and those that always matter."""
+    descent, problem = run.descent, run.problem
+    parts = [f"lr {number(descent.lr)}", f"reduction {descent.reduction}"]
+    parts += [
+        f"{name} {number(value)}"
+        for name, value, default in (
+            ("momentum", descent.momentum, 0),
+            ("dampening", descent.dampening, 0),
+            ("weight decay", descent.weight_decay, 0),
+            ("ridge", problem.ridge, 0),
+            ("batch size", descent.batch_size, None),
+        )
+        if value is not None and value != default
+    ]
+    parts += ["nesterov"] * descent.nesterov + [f"schedule {descent.schedule}"] * (descent.schedule is not None)
+    parts += [f"optimizer {descent.optimizer}"] * (not descent.is_sgd)
+    parts += ["zero_grad forgotten"] * (not descent.zero_grad)
+    parts += ["standardized" if problem.standardize else "centered"] * (problem.center or problem.standardize)
+    parts += [descent.dtype] * (descent.dtype != "float64") + [f"engine {run.engine}"]
+    return ", ".join(parts)
+
+
+def last_parameters(run: Run) -> str:
+    """Where the last update left the parameters, by name, in the data's units."""
+    pairs = [f"{name} = {number(value)}" for name, value in run.named.items()]
+    shown = ", ".join(pairs[:12]) + (", ..." if len(pairs) > 12 else "")
+    return sentence("cli.last", params=shown, cost=run.cost).text()
+
+
+def as_json(run: Run) -> str:
+    """The run for a machine; see docs/json.md. A number that is not finite is null."""
+    problem, descent, history = run.problem, run.descent, run.history
+    settings = {name: getattr(descent, name) for name in SETTINGS}
+    content = {
+        "schema": SCHEMA,
+        "problem": {
+            "target": problem.target,
+            "features": problem.features,
+            "parameters": problem.parameters,
+            "rows": problem.n,
+            "weight": problem.weight,
+            "bias": problem.bias,
+            "ridge": problem.ridge,
+            "center": problem.center,
+            "standardize": problem.standardize,
+        },
+        "descent": settings
+        | {"schedule": None if descent.schedule is None else str(descent.schedule), "engine": run.engine},
+        "params": {name: _finite(value) for name, value in run.named.items()},
+        "cost": _finite(run.cost),
+        "gradient_norm": _finite(run.gradient_norm),
+        "ending": {"reason": run.ending.reason.value, **run.ending.numbers(), "text": str(run.ending)},
+        "notices": [str(notice) for notice in problem.notices],
+        "history": {
+            "epoch": history.epoch.tolist(),
+            "cost": [_finite(value) for value in history.cost.tolist()],
+            "gradient_norm": [_finite(value) for value in history.gradient_norm.tolist()],
+            "params": {
+                name: [_finite(value) for value in history.params[:, j].tolist()]
+                for j, name in enumerate(history.parameters)
+            },
+        },
+    }
+    return json.dumps(content, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

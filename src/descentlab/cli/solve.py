@@ -1,0 +1,50 @@
+"""``descentlab solve``: the minimum that descent is bound for, without a single step."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Any
+
+import click
+
+from descentlab.cli.options import data_options, open_problem, option
+from descentlab.cli.words import Localised, language_option
+from descentlab.text import sentence
+
+SCHEMA = "descentlab.solve/1"
+
+
+def command() -> click.Command:
+    """The command."""
+    params = [*data_options(), option("--json", is_flag=True), language_option()]
+    return Localised("solve", callback=solve, help=sentence("help.solve").text(), params=params)
+
+
+def solve(*, json: bool, **given: Any) -> None:
+    """Read the data and print where the cost is least."""
+    problem, name = open_problem(given)
+    minimum = problem.solve()
+    if json:
+        content = {
+            "schema": SCHEMA,
+            "params": dict(zip(minimum.parameters, minimum.params.tolist(), strict=True)),
+            "digits": dict(zip(minimum.parameters, minimum.digits.tolist(), strict=True)),
+            "cost": minimum.cost,
+            "rank": minimum.rank,
+            "flat": [str(direction) for direction in minimum.flat],
+            "notices": [str(notice) for notice in problem.notices],
+        }
+        click.echo(jsonlib.dumps(content, ensure_ascii=False, allow_nan=False))
+        return
+    headline = sentence(
+        "cli.headline",
+        name=name,
+        hypothesis=problem.hypothesis,
+        target=problem.target,
+        features=", ".join(problem.features),
+        rows=problem.n,
+    )
+    click.echo(click.style(str(headline), bold=True))
+    for notice in problem.notices:
+        click.echo(click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice))
+    click.echo(minimum.text())
