@@ -10,7 +10,7 @@ Epoch:    3/3 W: 0.482, Cost: 1.254113
 
 from descentlab.descent import Descent
 from descentlab.ending import Ending, Reason
-from descentlab.errors import DataError, DescentlabError, EngineError, MissingDependency, SettingError
+from descentlab.errors import DataError, DescentlabError, EngineError, MissingDependencyError, SettingError
 from descentlab.factor import Factor
 from descentlab.history import History
 from descentlab.minimum import Minimum
@@ -29,7 +29,7 @@ __all__ = [
     "Factor",
     "History",
     "Minimum",
-    "MissingDependency",
+    "MissingDependencyError",
     "Problem",
     "Reason",
     "Run",

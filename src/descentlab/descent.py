@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -15,6 +15,15 @@ from descentlab.problem import CONVENTIONS
 from descentlab.schedule import Schedule, parse, rates
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class Recursion(TypedDict):
+    """The keywords that every function of :mod:`descentlab.stability` takes."""
+
+    momentum: float
+    dampening: float
+    nesterov: bool
+
 
 MOST_RECORDED = 100_000  # rows of history kept where `every` is not given
 
@@ -129,12 +138,12 @@ class Descent:
 
     def limit(self) -> float:
         """The bound on ``lr * (curvature + weight_decay)`` for these settings."""
-        return stability.limit(self.effective_momentum, self.dampening, self.nesterov)
+        return stability.limit(**self.recursion)
 
-    def growth(self, curvature: Array) -> Array:
-        """The factor by which an epoch at the full lr multiplies the error in directions of these curvatures."""
-        x = self.lr * (np.asarray(curvature) + self.weight_decay)
-        return stability.growth(x, self.effective_momentum, self.dampening, self.nesterov)
+    @property
+    def recursion(self) -> Recursion:
+        """The settings that decide what a step does to one direction; see :mod:`descentlab.stability`."""
+        return {"momentum": self.effective_momentum, "dampening": self.dampening, "nesterov": self.nesterov}
 
     def rates(self, done: np.ndarray[Any, np.dtype[np.integer]]) -> Array:
         """The learning rates after these many epochs, as an array."""

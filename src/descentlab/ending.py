@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
-from descentlab.text import Sentence, number, sentence
-
+from descentlab.text import Sentence
 
 NOT_NUMBERS = ("reason", "sentences")
 
@@ -37,8 +36,8 @@ class Ending:
         left: ``excess`` as a part of what it was at the start.
         gradient_norm: the gradient's norm there.
         growth: the cost there over the cost at the start.
-        lr, lr_bound: the learning rate, and the one above which full-batch descent diverges in this
-            convention; None for an optimizer that no bound is known for.
+        lr, lr_bound: the learning rate (under a schedule, that of the last epoch), and the one above which
+            full-batch descent diverges in this convention; None for an optimizer that no bound is known for.
         factor, column: what an epoch multiplies the error by in its worst direction, and the column that
             direction mostly lies along; None where full-batch theory does not cover the run.
         sentences: what to tell a person.
@@ -70,6 +69,10 @@ class Ending:
     def __str__(self) -> str:
         return self.text()
 
+    def saying(self, *sentences: Sentence) -> Ending:
+        """The same ending with its sentences."""
+        return replace(self, sentences=sentences)
+
     def numbers(self) -> dict[str, object]:
         """Every number for a machine: JSON-safe, with None for what is not finite."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NOT_NUMBERS}
@@ -77,47 +80,3 @@ class Ending:
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in values.items()
         }
-
-
-def rest(excess: float, at_start: float, least_cost: float) -> Sentence:
-    """What is left to gain: in percent of the least possible cost, or of the start where that is 0."""
-    if excess == 0 or at_start == 0:
-        return sentence("ending.rest_nothing")
-    if least_cost > 0 and excess > 9 * least_cost:
-        return sentence("ending.rest_times", times=1 + excess / least_cost, least_cost=least_cost)
-    whole, key = (least_cost, "ending.rest_above") if least_cost > 0 else (at_start, "ending.rest_left")
-    return sentence(key, percent=f"{100 * excess / whole:.3g}", least_cost=least_cost)
-
-
-def factor_in_words(factor: float) -> str:
-    """A factor per epoch, with the digits that tell it from 1: ``1 - 6.4e-08``."""
-    gap = abs(factor) - 1
-    if factor == 1 or abs(gap) >= 1e-4:
-        return number(factor)
-    return f"{'-' if factor < 0 else ''}{'(' if factor < 0 else ''}1 {'-' if gap < 0 else '+'} {abs(gap):.2g}{')' if factor < 0 else ''}"
-
-
-def words(
-    reason: Reason, numbers: dict[str, object], *, slow: bool, near: bool, unbounded: bool
-) -> tuple[Sentence, ...]:
-    """The sentences of an ending.
-
-    Args:
-        reason: why the run ended.
-        numbers: the values that the sentences name.
-        slow: whether a slow direction is worth naming.
-        near: whether the end is within 1 % of the minimum.
-        unbounded: whether no learning rate would converge (momentum of 1 and more).
-    """
-    said = [sentence(f"ending.{reason}", **numbers)]
-    lr, bound = float(str(numbers["lr"])), numbers["lr_bound"]
-    if unbounded:
-        said.append(sentence("ending.momentum_one", **numbers))
-    elif isinstance(bound, float) and math.isfinite(bound) and lr > bound and numbers["factor"] is not None:
-        said.append(sentence("ending.above_bound", ratio=lr / bound, half=bound / 2, **numbers))
-    elif reason in (Reason.DIVERGED, Reason.OVERFLOWED):
-        known = isinstance(bound, float) and math.isfinite(bound)
-        said.append(sentence("ending.not_full_batch" if known else "ending.no_bound", **numbers))
-    elif slow and not near:
-        said.append(sentence("ending.slow", **numbers))
-    return tuple(said)

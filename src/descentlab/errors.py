@@ -35,7 +35,7 @@ class EngineError(DescentlabError):
     """The chosen engine cannot do what was asked of it."""
 
 
-class MissingDependency(DescentlabError, ImportError):
+class MissingDependencyError(DescentlabError, ImportError):
     """An optional package is needed and not installed."""
 
 
@@ -57,7 +57,7 @@ def require(module: str, package: str, extra: str | None, purpose: str) -> Modul
     except ImportError as cause:
         install = f'pip install "descentlab[{extra}]"' if extra else f"pip install {package}"
         needs = Sentence(f"purpose.{purpose}")
-        raise MissingDependency("missing_dependency", package=package, purpose=needs, install=install) from cause
+        raise MissingDependencyError("missing_dependency", package=package, purpose=needs, install=install) from cause
 
 
 def near(name: str, known: Iterable[str]) -> Sentence | str:

@@ -3,31 +3,27 @@
 Let ``Z = [1 C]`` hold a column of ones and the data's columns, and ``Z = Q R`` with R upper triangular. Then
 ``|Z v|^2 = |R v|^2`` for every v, so no squared error of a linear hypothesis can tell R from the rows.
 
-Two refinements keep digits that the plain R loses:
-
-- every row is taken relative to an ``origin`` (the first row seen), so columns far from zero, such as years
-  or timestamps, are not rounded against their own offset;
-- nothing is squared: blocks are added by Householder reflections (LAPACK ``tpqrt``), whose error is a few
-  units in the last place of each column's norm (Higham, *Accuracy and Stability of Numerical Algorithms*,
-  2nd ed., section 19.3).
+Every row is taken relative to an ``origin`` (the median of the first block), so that columns far from zero, such
+as years or timestamps, are not rounded against their own offset. How far rounding has gone all the same is
+counted as rows are added (:attr:`Factor.noise`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
+from descentlab import triangle
 from descentlab.errors import DataError
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 BLOCK_ROWS = 8192  # a block of this many rows and a dozen columns stays in a core's second-level cache
-FORMAT = 1
+LARGEST = 1e150  # squares of larger values, summed, leave the range of float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +37,7 @@ class Factor:
         origin: (k,) what was subtracted from each column.
         rows: how many rows were added.
         weight: the sum of their weights; ``rows`` where there are none.
+        rounding: (k,) how far this computation may have moved each column, as the norm of a change to its rows.
     """
 
     columns: tuple[str, ...]
@@ -48,12 +45,16 @@ class Factor:
     origin: Array
     rows: int
     weight: float
+    rounding: Array
 
     @classmethod
     def empty(cls, columns: Sequence[str]) -> Factor:
         """The factor of no rows: merging it changes nothing."""
         k = len(columns)
-        return cls(tuple(columns), np.zeros((k + 1, k + 1)), np.zeros(k), 0, 0.0)
+        repeated = sorted({name for name in columns if list(columns).count(name) > 1})
+        if repeated:
+            raise DataError("duplicate_columns", names=repeated)
+        return cls(tuple(columns), np.zeros((k + 1, k + 1)), np.zeros(k), 0, 0.0, np.zeros(k))
 
     @classmethod
     def of_block(cls, values: Array, columns: Sequence[str], weights: Array | None = None) -> Factor:
@@ -63,29 +64,43 @@ class Factor:
         not grow with n.
 
         Raises:
-            DataError: the shapes do not fit the columns, or a value is not finite.
+            DataError: the shapes do not fit the columns, or a value is no number, not finite, or too large.
         """
-        return cls.empty(columns).update(values, weights)
+        return cls.of_blocks([(values, weights)], columns)
+
+    @classmethod
+    def of_blocks(cls, blocks: Iterable[tuple[Array, Array | None]], columns: Sequence[str]) -> Factor:
+        """The factor of many blocks, as :meth:`of_block` takes them, merged two by two in a fixed tree."""
+        return _merged(cls.empty(columns)._parts(blocks))
 
     def update(self, values: Array, weights: Array | None = None) -> Factor:
-        """This factor with the rows of one more block in it."""
-        values = np.asarray(values, dtype=np.float64)
-        n = len(values)
-        if values.shape != (n, len(self.columns)):
-            raise DataError("block_shape", shape=str(values.shape), count=len(self.columns))
-        if weights is not None and np.shape(weights) != (n,):
-            raise DataError("lengths", X=n, what="weights", y=str(np.shape(weights)), hint="")
-        if n == 0:
-            return self
-        # A bad block is refused whole, before any of it is added.
-        if not (np.isfinite(values).all() and (weights is None or np.isfinite(weights).all())):
-            raise DataError("block_not_finite")
-        if weights is not None and (weights < 0).any():
-            raise DataError("weights_negative", count=int((weights < 0).sum()))
-        origin = self.origin if self.rows else values[0].copy()
-        triangle = _add_rows(self.centred.copy(order="F"), values, origin, weights)
-        total = float(n if weights is None else weights.sum())
-        return Factor(self.columns, triangle, origin, self.rows + n, self.weight + total)
+        """This factor with the rows of one more block in it. For a long stream, see :meth:`of_blocks`."""
+        return self.merge(_merged(self._parts([(values, weights)])))
+
+    def _parts(self, blocks: Iterable[tuple[Array, Array | None]]) -> Iterator[Factor]:
+        """Factors of at most BLOCK_ROWS rows each, all relative to one origin; a bad block yields nothing."""
+        empty = self.empty(self.columns)
+        yield empty
+        origin = self.origin if self.rows else None
+        for given, weights in blocks:
+            values = _checked(given, weights, len(self.columns))
+            if origin is None and len(values):
+                origin = np.median(values[:BLOCK_ROWS].astype(np.float64), axis=0)
+            for start in range(0, len(values), BLOCK_ROWS):
+                stop = start + BLOCK_ROWS
+                yield empty._of_part(values[start:stop], origin, None if weights is None else weights[start:stop])
+
+    def _of_part(self, values: Array, origin: Array, weights: Array | None) -> Factor:
+        n, p = len(values), len(self.centred)
+        kind = triangle.precision(n, p)
+        rows = np.empty((n, p), dtype=kind, order="F")
+        rows[:, 0] = 1
+        np.subtract(values, origin, out=rows[:, 1:], dtype=kind)
+        if weights is not None:
+            rows *= np.sqrt(np.asarray(weights, dtype=kind))[:, None]
+        R, error = triangle.of_rows(rows)
+        total = float(n if weights is None else np.sum(weights, dtype=np.float64))
+        return Factor(self.columns, R, origin, n, total, error * _lengths(R))
 
     def merge(self, other: Factor) -> Factor:
         """The factor of both sets of rows: the R of the two stacked.
@@ -99,15 +114,16 @@ class Factor:
             return self
         if not self.rows:
             return other
-        moved = other.moved_to(self.origin).centred
-        triangle = np.linalg.qr(np.vstack([self.centred, moved]), mode="r")
-        return Factor(self.columns, _upright(triangle), self.origin, self.rows + other.rows, self.weight + other.weight)
+        rows = self.rows + other.rows
+        R, error = triangle.joined(self.centred, other.moved_to(self.origin).centred, rows)
+        rounding = np.hypot(self.rounding, other.rounding) + error * _lengths(R)
+        return Factor(self.columns, R, self.origin, rows, self.weight + other.weight, rounding)
 
     def moved_to(self, origin: Array) -> Factor:
         """The same rows relative to another origin: only the first row of the triangle changes."""
-        triangle = self.centred.copy()
-        triangle[0, 1:] += triangle[0, 0] * (self.origin - origin)
-        return replace(self, centred=triangle, origin=np.asarray(origin, dtype=np.float64))
+        moved = self.centred.copy()
+        moved[0, 1:] += moved[0, 0] * (self.origin - origin)
+        return replace(self, centred=moved, origin=np.asarray(origin, dtype=np.float64))
 
     @property
     def R(self) -> Array:  # noqa: N802 (the name it has in every formula)
@@ -116,112 +132,141 @@ class Factor:
 
     @property
     def means(self) -> Array:
-        """(k,) weighted mean of each column, in its own unit."""
+        """(k,) weighted mean of each column, in its own unit; raises DataError where there is no weight."""
+        self._weigh()
         return self.origin + self.centred[0, 1:] / self.centred[0, 0]
 
     @property
     def deviations(self) -> Array:
-        """(k,) weighted standard deviation of each column (divisor: the total weight), in its own unit."""
-        norms: Array = np.linalg.norm(self.centred[1:, 1:], axis=0)
-        return norms / np.sqrt(self.weight)
+        """(k,) weighted standard deviation of each column (divisor: the total weight), in its own unit.
+
+        Raises DataError where there is no weight.
+        """
+        self._weigh()
+        return _lengths(self.centred[1:]) / np.sqrt(self.weight)
+
+    @property
+    def noise(self) -> Array:
+        """(k,) bound on how far rounding may have moved each column, as the norm of a change to its rows.
+
+        Half a unit in the last place of every value as given, and what compression added (``rounding``).
+        """
+        return triangle.UNIT * _lengths(self.R) + self.rounding
+
+    @property
+    def constant(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(k,) whether a column's spread is no more than rounding may have left."""
+        constant: np.ndarray[Any, np.dtype[np.bool_]] = _lengths(self.centred[1:]) <= self.noise
+        return constant
 
     def select(self, columns: Sequence[str]) -> Factor:
-        """The factor of the same rows with only these columns, in this order."""
+        """The factor of the same rows with only these columns, in this order.
+
+        Raises:
+            DataError: a column is not there, or stands twice.
+        """
+        index = self._index(columns)
+        selected = replace(self.empty(columns), rows=self.rows, weight=self.weight, origin=self.origin[index])
+        if selected.columns == self.columns:
+            return self
+        chosen = self.centred[:, [0, *(i + 1 for i in index)]]
+        R, error = triangle.of_rows(chosen.astype(triangle.precision(*chosen.shape), order="F"))
+        return replace(selected, centred=R, rounding=self.rounding[index] + error * _lengths(R))
+
+    def center(self, columns: Sequence[str] | None = None) -> Factor:
+        """The factor of the rows with these columns (default: all) minus their means.
+
+        Raises:
+            DataError: a column is not there.
+        """
+        index = self._index(self.columns if columns is None else columns)
+        R, origin, rounding = self.centred.copy(), self.origin.copy(), self.rounding.copy()
+        R[0, [i + 1 for i in index]] = 0.0
+        origin[index] = 0.0
+        rounding[index] = self.noise[index]  # the values' own rounding was relative to what is now gone
+        return replace(self, centred=R, origin=origin, rounding=rounding)
+
+    def scale(self, divisors: Array) -> Factor:
+        """The factor of the rows with every column divided by its (k,) positive divisor."""
+        R = self.centred.copy()
+        R[:, 1:] /= divisors
+        return replace(self, centred=R, origin=self.origin / divisors, rounding=self.rounding / divisors)
+
+    def _index(self, columns: Sequence[str]) -> list[int]:
         missing = [name for name in columns if name not in self.columns]
         if missing:
             raise DataError("no_such_columns", names=missing, columns=self.columns)
-        index = [self.columns.index(name) for name in columns]
-        if index == list(range(len(self.columns))):
-            return self
-        triangle = np.linalg.qr(self.centred[:, [0, *(i + 1 for i in index)]], mode="r")
-        k = len(index)
-        square = np.zeros((k + 1, k + 1))
-        square[: len(triangle)] = _upright(triangle)[: k + 1]
-        return Factor(tuple(columns), square, self.origin[index], self.rows, self.weight)
+        return [self.columns.index(name) for name in columns]
 
-    def center(self, columns: Sequence[str] | None = None) -> Factor:
-        """The factor of the rows with these columns (default: all) minus their means."""
-        index = self._index(columns)
-        triangle, origin = self.centred.copy(), self.origin.copy()
-        triangle[0, [i + 1 for i in index]] = 0.0
-        origin[index] = 0.0
-        return replace(self, centred=triangle, origin=origin)
-
-    def scale(self, divisors: Array) -> Factor:
-        """The factor of the rows with every column divided by its (k,) divisor."""
-        triangle = self.centred.copy()
-        triangle[:, 1:] /= divisors
-        return replace(self, centred=_upright(triangle), origin=self.origin / divisors)
-
-    def _index(self, columns: Sequence[str] | None) -> list[int]:
-        return [self.columns.index(name) for name in (self.columns if columns is None else columns)]
+    def _weigh(self) -> None:
+        if not self.weight > 0:
+            raise DataError("no_weight" if self.rows else "no_rows")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a NumPy ``.npz`` archive (no pickle) with a format number and a checksum."""
-        with open(path, "wb") as file:  # an open file keeps NumPy from adding a suffix to the name
-            np.savez(file, format=FORMAT, digest=self._digest(), **self._fields())  # type: ignore[arg-type]
+        from descentlab import factor_file
+
+        factor_file.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Factor:
         """Read what :meth:`save` wrote.
 
         Raises:
-            DataError: the file is not a factor, is damaged, or comes from a newer version.
+            DataError: the file cannot be read, is not a factor, is damaged, or comes from a newer version.
         """
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                content = {name: archive[name] for name in archive.files}
-            if int(content["format"]) > FORMAT:
-                raise DataError("factor_newer", path=str(path), format=int(content["format"]), known=FORMAT)
-            columns = tuple(str(name) for name in content["columns"])
-            factor = cls(columns, content["centred"], content["origin"], int(content["rows"]), float(content["weight"]))
-            intact = factor._digest() == str(content["digest"])
-        except (OSError, DataError):
-            raise
-        except Exception as cause:  # zipfile, zlib and NumPy each have their own ways to fail on damage
-            raise DataError("factor_damaged", path=str(path)) from cause
-        if not intact:
-            raise DataError("factor_damaged", path=str(path))
-        return factor
+        from descentlab import factor_file
 
-    def _fields(self) -> dict[str, Any]:
-        return {
-            "columns": np.array(self.columns, dtype=np.str_),
-            "centred": np.ascontiguousarray(self.centred),
-            "origin": self.origin,
-            "rows": self.rows,
-            "weight": self.weight,
-        }
-
-    def _digest(self) -> str:
-        digest = sha256()
-        for name, value in sorted(self._fields().items()):
-            digest.update(name.encode() + np.asarray(value).tobytes())
-        return digest.hexdigest()
+        return factor_file.load(path)
 
     def __repr__(self) -> str:
         return f"Factor({self.rows:,} rows of {', '.join(self.columns)})"
 
 
-def _add_rows(triangle: Array, values: Array, origin: Array, weights: Array | None) -> Array:
-    """Reflect the rows into the triangle, block by block; ``values`` stay as they are."""
-    from scipy.linalg.lapack import dtpqrt
-
-    p = len(triangle)
-    width = 4 if p < 64 else 8  # tpqrt's inner block: measured fastest for narrow and for wide data
-    for start in range(0, len(values), BLOCK_ROWS):
-        part = values[start : start + BLOCK_ROWS]
-        block = np.empty((len(part), p), order="F")
-        block[:, 0] = 1.0
-        np.subtract(part, origin, out=block[:, 1:])
-        if weights is not None:
-            block *= np.sqrt(weights[start : start + BLOCK_ROWS])[:, None]
-        triangle, _, _, _ = dtpqrt(0, min(width, p), triangle, block, overwrite_a=1, overwrite_b=1)
-    return _upright(np.triu(triangle))
+def _merged(factors: Iterable[Factor]) -> Factor:
+    """All of them merged two by two, like a binary counter: a tree whose shape only their number decides."""
+    waiting: list[tuple[int, Factor]] = []
+    for factor in factors:
+        level = 0
+        while waiting and waiting[-1][0] == level:
+            factor = waiting.pop()[1].merge(factor)
+            level += 1
+        waiting.append((level, factor))
+    _, whole = waiting.pop()
+    while waiting:
+        whole = waiting.pop()[1].merge(whole)
+    return whole
 
 
-def _upright(triangle: Array) -> Array:
-    """The same factor with a non-negative diagonal: rows may change sign together."""
-    signs = np.where(np.diagonal(triangle) < 0, -1.0, 1.0)
-    upright: Array = triangle * signs[:, None]
-    return upright
+def _checked(given: Any, weights: Any, k: int) -> np.ndarray[Any, Any]:
+    """The values as an array; an error if they or their weights are not what a factor of k columns can take."""
+    values = _numbers(given, "values")
+    n = len(values) if values.ndim else 0
+    if values.shape != (n, k):
+        raise DataError("block_shape", shape=str(values.shape), count=k)
+    if weights is not None:
+        repeats = _numbers(weights, "weights")
+        if repeats.shape != (n,):
+            raise DataError("lengths", X=n, what="weights", y=str(repeats.shape), hint="")
+        if n and repeats.min() < 0:
+            raise DataError("weights_negative", count=int((repeats < 0).sum()))
+    return values
+
+
+def _numbers(given: Any, what: str) -> np.ndarray[Any, Any]:
+    """An array of finite real numbers whose squares are finite as well."""
+    array = np.asarray(given)
+    if array.dtype.kind not in "fiub":
+        raise DataError("dtype_unusable", what=what, dtype=str(array.dtype))
+    size = max(-float(array.min()), float(array.max())) if array.size else 0.0  # NaN and infinity show in both
+    if not np.isfinite(size):
+        raise DataError("block_not_finite")
+    if size > LARGEST:
+        raise DataError("too_large", counts=what, limit=LARGEST)
+    return array
+
+
+def _lengths(columns: Array) -> Array:
+    """(k,) norms of all columns but the first."""
+    lengths: Array = np.linalg.norm(columns[:, 1:], axis=0)
+    return lengths

@@ -127,12 +127,12 @@ class History:
         return cls(tuple(about["parameters"]), about["epochs"], epoch, stacked, cost, norm, about["has_bias"])
 
     @classmethod
-    def of_chunks(cls, parameters: Sequence[str], epochs: int, has_bias: bool, chunks: Sequence[Any]) -> History:
+    def of_looks(cls, parameters: Sequence[str], epochs: int, has_bias: bool, looks: Sequence[Any]) -> History:
         """One history out of the looks an engine took, in order."""
-        epoch = np.concatenate([chunk.epochs for chunk in chunks]).astype(np.int64)
-        params = np.concatenate([chunk.params for chunk in chunks])
-        cost = np.concatenate([chunk.cost for chunk in chunks])
-        norm = np.concatenate([chunk.gradient_norm for chunk in chunks])
+        epoch = np.concatenate([look.epochs for look in looks]).astype(np.int64)
+        params = np.concatenate([look.params for look in looks])
+        cost = np.concatenate([look.cost for look in looks])
+        norm = np.concatenate([look.gradient_norm for look in looks])
         return cls(tuple(parameters), epochs, epoch, params, cost, norm, has_bias)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from descentlab.spectrum import flat_directions
 from descentlab.text import Sentence, sentence
+from descentlab.triangle import UNIT
 
 if TYPE_CHECKING:
     from descentlab.problem import Problem
@@ -43,18 +44,13 @@ class Minimum:
     @classmethod
     def of(cls, problem: Problem, start: Array) -> Minimum:
         """The minimum nearest to ``start``, a vector of the descended coordinates."""
-        solution = problem.quadratic.minimise(start)
-        params = problem.coordinates.to_units(solution.params)
-        errors = np.abs(solution.errors)
-        d = len(problem.features)
-        errors[:d] /= problem.coordinates.scales
-        if problem.bias:
-            errors[d:] += np.abs(problem.coordinates.means) @ errors[:d]
+        params, errors = _nearest(problem, start)
         with np.errstate(divide="ignore", invalid="ignore"):
             digits = -np.log10(errors / np.abs(params))
         digits = np.clip(np.nan_to_num(digits, nan=0.0), 0.0, MOST_DIGITS)
-        cost = float(problem.quadratic.cost(solution.params))
-        return cls(problem.parameters, params, cost, problem.quadratic.modes.rank, flat_directions(problem), digits)
+        fit = problem.fit
+        rank = len(params) - len(fit.dependent)
+        return cls(problem.parameters, params, fit.cost, rank, flat_directions(problem), digits)
 
     @property
     def reliable_digits(self) -> float:
@@ -71,3 +67,25 @@ class Minimum:
 
     def __str__(self) -> str:
         return self.text()
+
+
+def _nearest(problem: Problem, start: Array) -> tuple[Array, Array]:
+    """The minimiser nearest to ``start`` in the data's units, and bounds on its errors.
+
+    All minimisers are ``p + N c`` with N the flat directions; in the descended coordinates ``M (p + N c)`` the
+    distance to ``start`` is least at ``c = -(M N)^+ (M p - start)``.
+    """
+    fit = problem.fit
+    params, errors = fit.params[:, 0], fit.errors[:, 0]
+    if not fit.dependent:
+        return params, errors
+    M, N, shifts = problem.coordinates.from_units(np.eye(len(params))).T, fit.null, fit.errors[:, 1:]
+    inverse = np.linalg.pinv(M @ N)
+    away = M @ params - start
+    c = -inverse @ away
+    left = away + M @ N @ c  # orthogonal to the flat directions
+    # What moves p or N moves the answer: directly, by the c that answers it, and by the turn of N against `left`.
+    direct = errors + shifts @ np.abs(c)
+    turned = np.abs(N @ inverse @ inverse.T) @ (shifts.T @ np.abs(M.T @ left))
+    rounded = 8 * UNIT * len(params) * (np.abs(N @ inverse) @ np.abs(M) @ np.abs(params) + np.abs(N) @ np.abs(c))
+    return params + N @ c, np.abs(np.eye(len(params)) - N @ inverse @ M) @ direct + turned + rounded

@@ -29,7 +29,7 @@ def plot(run: Run, path: str | os.PathLike[str] | None = None, lang: str | None 
     slice through the minimum that the steepest and the flattest direction span.
 
     Raises:
-        MissingDependency: matplotlib is not installed.
+        MissingDependencyError: matplotlib is not installed.
     """
     matplotlib = require("matplotlib", "matplotlib", "plot", "plot")
     from matplotlib.figure import Figure

@@ -17,6 +17,7 @@ import numpy as np
 from descentlab.data.selection import Selection, choose, known
 from descentlab.errors import DataError, SettingError, finite_number, one_of
 from descentlab.factor import Factor
+from descentlab.leastsquares import Fit, fit
 from descentlab.quadratic import Quadratic
 from descentlab.text import Sentence, sentence
 
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
+SMALLEST = 1e-140  # squares of columns below it leave the range of float64
+
 # The factor c in gradient = c X'(Xw - y), as multiples of (1 / total weight, 1).
 CONVENTIONS = {"mean": (2.0, 0.0), "half_mean": (1.0, 0.0), "sum": (0.0, 2.0), "half_sum": (0.0, 1.0)}
 
 
 def gradient_factor(reduction: str, weight: float) -> float:
-    """C in ``gradient = c X'(Xw - y)``: the one number in which the conventions differ.
+    """The c in ``gradient = c X'(Xw - y)``: the one number in which the conventions differ.
 
     ``mean`` 2/n, ``half_mean`` 1/n, ``sum`` 2, ``half_sum`` 1, with n the total weight of the rows. The same
     ``lr * c`` gives the same trajectory.
@@ -135,12 +138,9 @@ class Problem:
         else:
             self._selection = Selection(X, y, target, features, weights, self.missing, reading)
             self.target, self.features = self._selection.target, self._selection.features
-            self.factor = Factor.empty((*self.features, self.target))
-            for values, block_weights in self._selection.blocks():
-                self.factor = self.factor.update(values, block_weights)
+            self.factor = Factor.of_blocks(self._selection.blocks(), (*self.features, self.target))
         self.n, self.weight = self.factor.rows, self.factor.weight
-        if not self.weight > 0:
-            raise DataError("no_weight" if self.n else "no_rows")
+        _refuse_vanishing(self.factor)
         self.parameters = (
             *self.features,
             *(("bias" if "bias" not in self.features else "(bias)",) if self.bias else ()),
@@ -180,9 +180,9 @@ class Problem:
         means = self.factor.means[:d] if self.center else np.zeros(d)
         if not self.standardize:
             return Coordinates(means, np.ones(d), self.bias)
-        spread = self.factor.deviations[:d]
+        spread = np.where(self.factor.constant, 0.0, self.factor.deviations)[:d]
         if not self.bias:
-            spread = np.hypot(spread, self.factor.means[:d])
+            spread = np.hypot(self.factor.deviations, self.factor.means)[:d]
         return Coordinates(means, np.where(spread > 0, spread, 1.0), self.bias)
 
     @cached_property
@@ -194,7 +194,13 @@ class Problem:
         order = [*range(1, d + 1), *((0,) if self.bias else ())]
         penalty = np.full(len(order), self.ridge)
         penalty[d:] = 0.0
-        return Quadratic(R[:, order], R[:, d + 1], self.weight, penalty, self.bias, self.n)
+        flat, _ = np.linalg.qr(self.coordinates.from_units(self.fit.null.T).T)
+        return Quadratic(R[:, order], R[:, d + 1], self.weight, penalty, flat)
+
+    @cached_property
+    def fit(self) -> Fit:
+        """Target and dependent columns fitted with the independent ones, in the units of the data."""
+        return fit(self.factor, self.bias, self.ridge * self.coordinates.scales**2)
 
     def spectrum(self, reduction: str = "mean") -> Spectrum:
         """Curvatures, directions and rates of the cost descended on; see :class:`Spectrum`."""
@@ -248,8 +254,7 @@ class Problem:
     def _facts(self) -> list[Sentence]:
         """What is worth knowing about the rows before any run."""
         facts = []
-        deviations = self.factor.deviations[:-1]
-        constant = [name for name, s in zip(self.features, deviations, strict=True) if s == 0]
+        constant = [name for name, same in zip(self.features, self.factor.constant[:-1], strict=True) if same]
         if constant and self.bias:
             facts.append(sentence("notice.constant", names=constant))
         if self.n < len(self.parameters):
@@ -262,3 +267,13 @@ class Problem:
         return (
             f"Problem({self.target} ~ {' + '.join(self.features)}{'' if self.bias else ', no bias'}; {self.n:,} rows)"
         )
+
+
+def _refuse_vanishing(factor: Factor) -> None:
+    """Raise DataError where there is no row that counts, or where squares would vanish in float64."""
+    if not factor.weight > 0:
+        raise DataError("no_weight" if factor.rows else "no_rows")
+    largest = np.abs(factor.R).max(axis=0)
+    names = [name for name, size in zip(("(weights)", *factor.columns), largest, strict=True) if 0 < size < SMALLEST]
+    if names:
+        raise DataError("vanishing", names=names, smallest=SMALLEST)

@@ -87,57 +87,25 @@ class Spectrum:
 
 def flat_directions(problem: Problem) -> tuple[Sentence, ...]:
     """What makes the cost flat, named by columns: one sentence for each direction it is flat in."""
-    flat = problem.quadratic.flat
-    d = len(problem.features)
-    if not flat.size:
-        return ()
-    # In data units, each column by its own spread, so that elimination compares like with like.
-    spread = np.hypot(problem.factor.deviations[:d], problem.factor.means[:d])
-    spread = np.where(spread > 0, spread, 1.0)
-    scaled = problem.coordinates.to_units(flat.T)[:, :d] * spread
-    found = []
-    for relation, dependent in _eliminate(scaled):
-        others = {
-            problem.features[j]: -relation[j] / spread[j] * spread[dependent]
-            for j in range(d)
-            if j != dependent and abs(relation[j]) > 1e-9
-        }
-        found.append(_relation(problem, dependent, others))
-    return tuple(found)
+    fit, d = problem.fit, len(problem.features)
+    return tuple(
+        _relation(problem, problem.features[j], coefficients[:d], float(coefficients[d:].sum()))
+        for j, coefficients in zip(fit.dependent, fit.params.T[1:], strict=True)
+    )
 
 
-def _eliminate(rows: Array) -> list[tuple[Array, int]]:
-    """Gauss-Jordan from the last column: each relation then names one column by the ones before it."""
-    rows = rows.copy()
-    pivots: list[int] = []
-    for j in range(rows.shape[1] - 1, -1, -1):
-        k = len(pivots)
-        if k == len(rows):
-            break
-        best = k + int(np.argmax(np.abs(rows[k:, j])))
-        if abs(rows[best, j]) <= 1e-6 * np.abs(rows[k:]).max():
-            continue
-        rows[[k, best]] = rows[[best, k]]
-        rows[k] /= rows[k, j]
-        for i in range(len(rows)):
-            if i != k:
-                rows[i] -= rows[i, j] * rows[k]
-        pivots.append(j)
-    return [(rows[k], j) for k, j in enumerate(pivots)][::-1]
+def _relation(problem: Problem, name: str, weights: Array, constant: float) -> Sentence:
+    """``name`` = a combination of the columns before it, as a sentence."""
+    if not weights.any():
+        return (
+            sentence("flat.constant", name=name, value=constant) if problem.bias else sentence("flat.zero", name=name)
+        )
+    terms = [_term(float(weights[j]), problem.features[j]) for j in np.flatnonzero(weights)]
+    if constant:
+        terms.append(number(round(constant, 12)))
+    return sentence("flat.relation", name=name, terms=" + ".join(terms).replace("+ -", "- "))
 
 
-def _relation(problem: Problem, dependent: int, others: dict[str, float]) -> Sentence:
-    name = problem.features[dependent]
-    mean = problem.factor.means[dependent]
-    if not others:
-        if not problem.bias:
-            return sentence("flat.zero", name=name)
-        return sentence("flat.constant", name=name, value=float(mean))
-    terms = " + ".join(f"{number(round(value, 12))}·`{other}`" for other, value in others.items())
-    if problem.bias:
-        means = dict(zip(problem.factor.columns, problem.factor.means, strict=True))
-        constant = float(mean - sum(value * means[other] for other, value in others.items()))
-        largest = max(abs(mean), *(abs(value * means[other]) for other, value in others.items()))
-        if abs(constant) > 1e-9 * largest:
-            terms += f" + {number(constant)}"
-    return sentence("flat.relation", name=name, terms=terms.replace("+ -", "- ").replace("1·", "1·"))
+def _term(weight: float, column: str) -> str:
+    shown = number(round(weight, 12))
+    return {"1": "", "-1": "-"}.get(shown, f"{shown}·") + f"`{column}`"

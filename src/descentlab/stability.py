@@ -54,3 +54,21 @@ def growth(x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bo
     real = (trace + np.copysign(np.sqrt(np.maximum(discriminant, 0.0)), trace)) / 2
     factor: Array = np.where(discriminant >= 0, real, np.sqrt(np.maximum(determinant, 0.0)))
     return factor
+
+
+def gap(x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
+    """``1 - growth(x)`` with all its digits where the dominant root is real and near 1; same shape as x.
+
+    With r = 1 - g the characteristic equation is ``g^2 - (2 - trace) g + pull = 0``, whose smaller root has no
+    cancellation in it. Where the root is complex or negative it is plainly 1 minus the modulus or the root.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    if momentum == 0:
+        return x
+    pull = x if nesterov else (1 - dampening) * x
+    b = 1 - momentum + (1 + momentum if nesterov else 1 - dampening) * x
+    discriminant = b * b - 4 * pull
+    small = 2 * pull / (b + np.sqrt(np.maximum(discriminant, 0.0)))
+    factor = growth(x, momentum, dampening, nesterov)
+    found: Array = np.where((discriminant >= 0) & (factor > 0), small, 1 - factor)
+    return found

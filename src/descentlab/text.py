@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -16,8 +18,24 @@ from importlib.resources import files
 LANGUAGES = ("en", "ko")
 
 
+_spoken: ContextVar[str | None] = ContextVar("_spoken", default=None)
+
+
+@contextmanager
+def speaking(lang: str) -> Iterator[None]:
+    """Every sentence within in this language, whatever the environment says."""
+    token = _spoken.set(lang)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
+
+
 def language() -> str:
-    """The reader's language: ``DESCENTLAB_LANG``, else the locale variables, else English."""
+    """The reader's language: that of :func:`speaking`, else ``DESCENTLAB_LANG``, else the locale's, else English."""
+    spoken = _spoken.get()
+    if spoken is not None:
+        return spoken
     for variable in ("DESCENTLAB_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         wanted = os.environ.get(variable, "")[:2].lower()
         if wanted in LANGUAGES:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from descentlab import stability
 from descentlab.problem import gradient_factor
+from descentlab.text import number
 
 if TYPE_CHECKING:
     from descentlab.descent import Descent
@@ -21,12 +23,39 @@ NEAR = 0.01  # "at the minimum": within 1 % of its cost, or of every coefficient
 EXACT_FIT = 1e-10  # the root mean square residual, relative to the target's, below which a fit is exact
 
 
+class Growing(NamedTuple):
+    """The direction whose error grows fastest, or shrinks slowest.
+
+    Attributes:
+        factor: what an epoch multiplies its error by.
+        gap: 1 - factor where the factor is near 1, with digits of its own.
+        column: the parameter that weighs most in it.
+    """
+
+    factor: float
+    gap: float
+    column: str
+
+    @property
+    def in_words(self) -> str:
+        """The factor with the digits that tell it from 1, such as ``1 - 6.4e-08``."""
+        if abs(self.gap) > 1e-4 or self.gap == 0:
+            return number(self.factor)
+        return f"1 {'-' if self.gap > 0 else '+'} {abs(self.gap):.2g}"
+
+
 @dataclass(frozen=True, eq=False)
 class Theory:
-    """Bound, growth, and distance to the point that descent is bound for. Parameters are the descended ones."""
+    """Bound, growth, and distance to the point that descent is bound for. Parameters are the descended ones.
+
+    Attributes:
+        problem, descent: what is to be told.
+        lr: the rate to tell it for; None is the descent's own.
+    """
 
     problem: Problem
     descent: Descent
+    lr: float | None = None
 
     @cached_property
     def spectrum(self) -> Spectrum:
@@ -39,29 +68,42 @@ class Theory:
 
     @property
     def lr_bound(self) -> float:
-        """The learning rate above which this descent diverges, in its own convention; inf where none does."""
-        curvature = self.spectrum.largest + self.decay
+        """The learning rate above which this descent diverges, in its own convention; inf where none does.
+
+        A batch's sum has fewer rows than the whole sum, so its average step curves less by that part.
+        """
+        part = 1.0
+        if self.descent.batch_size is not None and self.descent.reduction in ("sum", "half_sum"):
+            part = min(1.0, self.descent.batch_size / self.problem.n)
+        curvature = part * self.spectrum.largest + self.decay
         return self.descent.limit() / curvature if curvature > 0 else float("inf")
 
     @cached_property
     def factors(self) -> Array:
         """(p,) what one epoch multiplies the error by in each direction; 1 where nothing pulls."""
-        growth = self.descent.growth(self.spectrum.eigenvalues)
-        return np.where(self.spectrum.eigenvalues + self.decay > 0, growth, 1.0)
+        return np.where(self._x > 0, stability.growth(self._x, **self.descent.recursion), 1.0)
 
     @property
-    def steepest(self) -> tuple[float, str]:
-        """The factor that grows fastest, or shrinks slowest, and the column it acts on most."""
-        moving = np.flatnonzero(self.spectrum.eigenvalues + self.decay > 0)
+    def _x(self) -> Array:
+        lr = self.descent.lr if self.lr is None else self.lr
+        return lr * (self.spectrum.eigenvalues + self.decay)
+
+    @property
+    def growing(self) -> Growing:
+        """The worst direction among those that anything pulls at."""
+        moving = np.flatnonzero(self._x > 0)
         if not moving.size:
-            return 1.0, self.problem.parameters[0]
-        i = int(moving[np.argmax(np.abs(self.factors[moving]))])
-        return float(self.factors[i]), self.spectrum.column(i)
+            return Growing(1.0, 0.0, self.problem.parameters[0])
+        # Of equal factors the last: the flattest direction, where several are 1 to every digit.
+        i = int(moving[::-1][np.argmax(np.abs(self.factors[moving[::-1]]))])
+        gap = float(stability.gap(self._x[i : i + 1], **self.descent.recursion)[0])
+        return Growing(float(self.factors[i]), gap, self.spectrum.column(i))
 
     @property
     def diverges(self) -> bool:
         """Whether a constant rate makes some error grow without end."""
-        return self.descent.foreseeable and abs(self.steepest[0]) > 1.0
+        settled = self.descent.foreseeable and self.descent.schedule is None
+        return settled and bool(np.abs(self.factors).max() > 1.0)
 
     @cached_property
     def destination(self) -> Array:

@@ -23,33 +23,43 @@ def invoke(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
+    from descentlab.cli.words import asked_language
+    from descentlab.text import speaking
+
+    with speaking(asked_language(arguments)):
+        return _invoke(arguments)
+
+
+def _invoke(arguments: list[str]) -> int:
     import click
 
     from descentlab.cli.app import build
-    from descentlab.cli.words import asked_language, explain
+    from descentlab.cli.words import explain
     from descentlab.errors import DescentlabError
     from descentlab.text import sentence
 
-    lang = asked_language(arguments)
-    # The language asked for here holds for every sentence, those of errors raised deep inside too.
-    os.environ["DESCENTLAB_LANG"] = lang
+    as_json = "--json" in arguments
     try:
-        code = build(lang).main(arguments, "descentlab", standalone_mode=False)
+        code = build().main(arguments, "descentlab", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        return fail(explain(error, lang), "--json" in arguments)
+        return fail(explain(error), as_json)
     except DescentlabError as error:
-        return fail(error.sentence.text(lang), "--json" in arguments)
+        return fail(str(error), as_json)
     except (KeyboardInterrupt, click.Abort):
-        click.echo(sentence("cli.interrupted").text(lang), err=True)
+        click.echo(str(sentence("cli.interrupted")), err=True)
         return INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
-        return fail(sentence("cli.memory").text(lang), "--json" in arguments)
+        return fail(str(sentence("cli.memory")), as_json)
+    except OSError as error:  # an output that cannot be written: readers raise errors of their own
+        return fail(
+            str(sentence("error.unwritable", path=error.filename or "", cause=error.strerror or str(error))), as_json
+        )
 
 
 def fail(message: str, as_json: bool) -> int:

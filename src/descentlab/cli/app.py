@@ -1,4 +1,4 @@
-"""The group of commands, built in one language."""
+"""The group of commands, built in the language spoken."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from descentlab.cli.words import LocalisedGroup, language_option
 from descentlab.text import sentence
 
 
-def build(lang: str) -> click.Group:
-    """The command line with its help in the language given."""
+def build() -> click.Group:
+    """The command line, with its help in the language spoken."""
     from descentlab.cli import demo, run, solve
 
     commands = [run.command(), solve.command(), demo.command()]
     return LocalisedGroup(
         name="descentlab",
-        help=sentence("help.descentlab").text(lang),
+        help=sentence("help.descentlab").text(),
         commands={command.name or "": command for command in commands},
         params=[
             click.Option(
@@ -23,7 +23,7 @@ def build(lang: str) -> click.Group:
                 is_flag=True,
                 expose_value=False,
                 is_eager=True,
-                help=sentence("help.version").text(lang),
+                help=sentence("help.version").text(),
                 callback=_print_version,
             ),
             language_option(),

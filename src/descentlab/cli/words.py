@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -26,7 +27,7 @@ def asked_language(arguments: list[str]) -> str:
     return language()
 
 
-def explain(error: click.ClickException, lang: str) -> str:
+def explain(error: click.ClickException) -> str:
     """A complaint of click's in the catalogue's words."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "descentlab"
@@ -46,7 +47,7 @@ def explain(error: click.ClickException, lang: str) -> str:
         said = sentence("error.unreadable", path=error.ui_filename, cause=error.message)
     else:
         said = sentence("cli.other", message=error.format_message())
-    return sentence("error.usage", message=said, command=command).text(lang)
+    return sentence("error.usage", message=said, command=command).text()
 
 
 class Localised(click.Command):
@@ -92,10 +93,10 @@ class Number(click.ParamType[Any]):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return float(value)
-        except ValueError:
-            return value
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(value)
+        return value
 
 
 def check_language(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:

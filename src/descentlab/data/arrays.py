@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data.source import BLOCK_ROWS, Array
+from descentlab.data.source import BLOCK_ROWS, Array, is_from
 from descentlab.errors import DataError
 from descentlab.text import Sentence, sentence
 
@@ -50,7 +50,8 @@ class ArraySource:
         in_order = index == list(range(self.matrix.shape[1]))
         for start in range(0, len(self.matrix), BLOCK_ROWS):
             block = self.matrix[start : start + BLOCK_ROWS]
-            yield np.asarray(block if in_order else block[:, index], dtype=np.float64)
+            with np.errstate(over="ignore"):  # beyond float64's range is infinite, and refused as such
+                yield np.asarray(block if in_order else block[:, index], dtype=np.float64)
 
 
 def as_columns(data: object, what: str) -> np.ndarray[Any, Any]:
@@ -59,16 +60,10 @@ def as_columns(data: object, what: str) -> np.ndarray[Any, Any]:
     Raises:
         DataError: the values are not real numbers, or not a table of one or two dimensions.
     """
-    array = _as_array(data, what)
-    if array.dtype.kind == "c":
-        raise DataError("dtype_complex", what=what)
-    if array.dtype.kind not in "fiub":
-        raise DataError("dtype_unusable", what=what, dtype=str(array.dtype))
+    array = _real(data, what)
     if array.ndim == 0 or array.ndim > 2:
         raise DataError("dimensions", what=what, shape=str(array.shape))
-    if isinstance(array, np.ma.MaskedArray):
-        array = array.astype(np.float64).filled(np.nan)
-    return array.reshape(len(array), -1) if array.size else array.reshape(0, array.shape[-1] if array.ndim > 1 else 1)
+    return array[:, None] if array.ndim == 1 else array
 
 
 def as_target(data: object, what: str) -> np.ndarray[Any, Any]:
@@ -78,28 +73,38 @@ def as_target(data: object, what: str) -> np.ndarray[Any, Any]:
         DataError: it has two dimensions. Against (n,) predictions, an (n, 1) target broadcasts to (n, n) in
             NumPy and torch without a word, so the shape is refused rather than guessed.
     """
-    column = as_columns(data, what)
-    given = np.ndim(data) if not hasattr(data, "ndim") else data.ndim
-    if given != 1:
-        shape = tuple(np.shape(data))
-        raise DataError("target_shape", what=what, shape=str(shape), count=max(shape))
-    return column
+    array = _real(data, what)
+    if array.ndim == 2:
+        raise DataError("target_shape", what=what, shape=str(array.shape))
+    return as_columns(array, what)
+
+
+def _real(data: object, what: str) -> np.ndarray[Any, Any]:
+    """Real numbers of any shape; a masked entry is NaN."""
+    array = _as_array(data, what)
+    if array.dtype.kind == "c":
+        raise DataError("dtype_complex", what=what)
+    if array.dtype.kind not in "fiub":
+        raise DataError("dtype_unusable", what=what, dtype=str(array.dtype))
+    return np.ma.filled(array.astype(np.float64), np.nan) if isinstance(array, np.ma.MaskedArray) else array
 
 
 def _as_array(data: object, what: str) -> np.ndarray[Any, Any]:
-    if type(data).__module__.split(".")[0] == "torch":
+    if is_from(data, "torch"):
         return _of_tensor(data, what)
     if type(data).__module__.startswith("scipy.sparse"):
-        raise DataError("sparse", what=what)
-    if isinstance(data, np.ma.MaskedArray):
-        return data
+        raise DataError("sparse", what=what, dense="toarray")
+    if isinstance(data, np.ndarray):
+        return data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
     if isinstance(data, str | bytes | dict | set) or data is None:
         raise DataError("dtype_unusable", what=what, dtype=type(data).__name__)
     try:
+        if isinstance(data, list | tuple) and any(is_from(item, "torch") for item in data):
+            return np.array([_of_tensor(item, what) if is_from(item, "torch") else item for item in data])
         return np.asarray(data)
-    except (ValueError, TypeError) as cause:  # NumPy refuses ragged lists
-        if isinstance(data, list | tuple) and any(type(item).__module__.split(".")[0] == "torch" for item in data):
-            return np.array([_of_tensor(item, what) for item in data])
+    except DataError:
+        raise
+    except (ValueError, TypeError, RuntimeError, OverflowError) as cause:  # NumPy refuses ragged lists
         raise DataError("ragged", what=what) from cause
 
 
@@ -108,7 +113,11 @@ def _of_tensor(tensor: Any, what: str) -> np.ndarray[Any, Any]:
         raise DataError("requires_grad", what=what)
     if tensor.is_complex():
         raise DataError("dtype_complex", what=what)
+    if tensor.is_sparse or "sparse" in str(tensor.layout):
+        raise DataError("sparse", what=what, dense="to_dense")
+    if tensor.is_quantized or tensor.is_meta:
+        raise DataError("dtype_unusable", what=what, dtype=f"{tensor.dtype} on {tensor.device}")
     if tensor.is_floating_point() and tensor.element_size() < 4:
         tensor = tensor.float()  # NumPy has no bfloat16; float32 holds it exactly
-    array: np.ndarray[Any, Any] = tensor.cpu().numpy()
+    array: np.ndarray[Any, Any] = tensor.cpu().resolve_neg().numpy()
     return array

@@ -11,7 +11,7 @@ from descentlab.text import Sentence, sentence
 NUMBER = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
 NUMBER_OR_INFINITE = rf"^({NUMBER}|[-+]?(?i:inf|infinity))$"
 # What pyarrow takes for an empty cell; listed here, so that one with spaces around it counts as well.
-MISSING = ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
+MISSING: tuple[str, ...] = ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
 MISSING += ("N/A", "NA", "NULL", "NaN", "n/a", "nan", "null")
 LOOKED_AT = 1000  # cells at the start of a column that decide whether the rest is worth reading as numbers
 

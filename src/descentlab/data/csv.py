@@ -15,7 +15,6 @@ from descentlab.errors import DataError
 from descentlab.text import Sentence, sentence
 
 BLOCK = 1 << 20  # bytes that pyarrow parses at a time; a row must fit into one
-OPTIONS = ("delimiter", "decimal", "encoding", "header")
 
 
 def open_csv(

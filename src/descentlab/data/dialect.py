@@ -42,9 +42,7 @@ class Dialect:
         return [name for name in self.names if name.startswith("(unnamed")]
 
 
-def dialect_of(
-    path: Path, delimiter: str | None, decimal: str | None, encoding: str | None, header: bool
-) -> Dialect:
+def dialect_of(path: Path, delimiter: str | None, decimal: str | None, encoding: str | None, header: bool) -> Dialect:
     """The dialect of a file; what is None is found out.
 
     Raises:
@@ -62,13 +60,15 @@ def dialect_of(
     if delimiter is None:
         delimiter = _delimiter(text, whole, decimal)
     rows = _rows(text, delimiter, whole)
-    decimal = decimal or _decimal(path, [row for row, _ in rows[1:]], delimiter)
+    decimal = decimal or _decimal(path, [row for row, _ in rows], delimiter)
     names, skip = [name.strip() for name in rows[0][0]], rows[0][1]
     if not header:
         names, skip = [f"x{j + 1}" for j in range(len(names))], 0
     elif all(is_number(name, decimal) for name in names):
         raise DataError("no_header", path=str(path), first=names[:6])
     names = [name or f"(unnamed {j + 1})" for j, name in enumerate(names)]
+    if header and whole and len(rows) == 1:
+        raise DataError("header_only", path=str(path), columns=names)
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise DataError("duplicate_columns", names=repeated)
@@ -93,8 +93,8 @@ def undecodable(path: Path, encoding: str) -> DataError | None:
             try:
                 text = decoder.decode(chunk, final=not chunk)
             except UnicodeError as cause:
-                start = max(getattr(cause, "start", 0) - pending, 0)
-                line += chunk[:start].count(b"\n")
+                start = getattr(cause, "start", 0) - pending  # below 0 in a character that a chunk cuts
+                line += chunk[: max(start, 0)].count(b"\n")
                 return DataError("encoding", path=str(path), encoding=encoding, place=seen + start, line=line)
             if not chunk:
                 return None

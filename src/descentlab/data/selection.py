@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data import open_source
-from descentlab.data.arrays import ArraySource, as_target
-from descentlab.data.source import Array, Beside, Source
+from descentlab.data import open_column, open_source
+from descentlab.data.arrays import ArraySource
+from descentlab.data.source import Array, Beside, Source, is_from
 from descentlab.errors import DataError, near
 from descentlab.text import Sentence, sentence
 
 WEIGHTS = "(weights)"  # the column name of weights that came as an array
+LARGEST = 1e150  # squares of larger values, summed, leave the range of float64
 
 
 class Selection:
@@ -38,40 +39,41 @@ class Selection:
         """Find the columns meant, in whatever holds them; see :class:`descentlab.Problem`."""
         if isinstance(y, str) and target is None:
             y, target = None, y
-        features = (features,) if isinstance(features, str) else features
-        source = open_source(
-            X, names=tuple(features) if features is not None and y is not None else None, reading=reading
-        )
-        if y is not None:
-            self.target = target or ("y" if "y" not in source.names else "target")
+        wanted = None if features is None else (features,) if isinstance(features, str) else tuple(map(str, features))
+        source = open_source(X, names=wanted if y is not None else None, reading=reading)
+        self._by_position = [what for what, other in (("y", y), ("weights", weights)) if _labels_differ(X, other)]
+        if y is None and target is None:
+            raise DataError("no_target", columns=source.names)
+        if y is None:
+            self.target = known(str(target), source.names, source.left_out)
+        else:
+            if isinstance(source, ArraySource):
+                wanted = None  # they named the array's columns, and all of them are used
+            self.target = str(target) if target is not None else _free_name(source, y)
             if self.target in source.names:
                 raise DataError("target_is_feature", name=self.target)
-            column = as_target(y, "y")
-            if isinstance(source, ArraySource):
-                features = None  # they named the array's columns, and all of them are used
-                _same_length(source, column, "y")
-            source = Beside(source, ArraySource(column, (self.target,)))
-        elif target is None:
-            raise DataError("no_target", columns=source.names)
-        else:
-            self.target = known(target, source.names, source.left_out)
+            source = _beside(source, open_column(y, "y", self.target), "y")
         self.weights: str | None = None
         if isinstance(weights, str):
             self.weights = known(weights, source.names, source.left_out)
+            if self.weights == self.target:
+                raise DataError("weights_are_target", name=weights)
         elif weights is not None:
             self.weights = WEIGHTS
-            source = Beside(source, ArraySource(as_target(weights, "weights"), (WEIGHTS,)))
-        self.features = choose(features, source.names, source.left_out, self.target, self.weights)
+            source = _beside(source, open_column(weights, "weights", WEIGHTS), "weights")
+        self.features = choose(wanted, source.names, source.left_out, self.target, self.weights)
         self.missing = missing
         self.dropped = 0
         self._source: Source = source
-        self._all = features is None
+        self._all = wanted is None
 
     @property
     def notices(self) -> list[Sentence]:
         left_out = self._source.left_out.items() if self._all else ()
         notices = [sentence("notice.left_out", name=name, reason=why) for name, why in left_out]
         notices += self._source.notices
+        if self._by_position:
+            notices.append(sentence("notice.by_position", names=self._by_position))
         if self.dropped:
             notices.append(sentence("notice.rows_dropped", count=self.dropped, total=self.rows))
         return notices
@@ -80,57 +82,70 @@ class Selection:
         """The rows to keep: (m, d + 1) features and target in order, and (m,) weights or None.
 
         Raises:
-            DataError: a value is missing or infinite. The data is read to its end first, so that the error can
-                name every column.
+            DataError: a value is missing or infinite, or a weight negative. The data is read to its end first, so
+                that the error can name every column.
         """
         columns = (*self.features, self.target, *((self.weights,) if self.weights else ()))
         unfit = _Unfit(columns)
+        negative = 0
         self.rows = 0
         for block in self._source.blocks(columns):
             self.rows += len(block)
-            if not np.isfinite(block).all():
+            if not (len(block) and block.min() >= -LARGEST and block.max() <= LARGEST):  # NaN compares false
                 block = unfit.sift(block, drop=self.missing == "drop")
-            if not unfit.refused:
+            negative += int((block[:, -1] < 0).sum()) if self.weights else 0
+            if not unfit.refused and not negative:
                 yield (block[:, :-1], block[:, -1]) if self.weights else (block, None)
-        unfit.report()
-        self.dropped = unfit.dropped
+        unfit.report(self.rows)
+        if negative:
+            raise DataError("weights_negative", count=negative)
+        self.dropped = unfit.rows
 
 
 class _Unfit:
-    """Counts values that are not finite numbers, column by column."""
+    """Counts values that no descent can use, column by column: missing, infinite, too large to square."""
 
     def __init__(self, columns: tuple[str, ...]) -> None:
         self.columns = columns
         self.missing = np.zeros(len(columns), dtype=int)
         self.infinite = np.zeros(len(columns), dtype=int)
-        self.dropped = 0
+        self.large = np.zeros(len(columns), dtype=int)
         self.rows = 0
         self.refused = False
 
     def sift(self, block: Array, *, drop: bool) -> Array:
-        """The rows to keep of a block that holds values which are not finite."""
-        missing, infinite = np.isnan(block), np.isinf(block)
+        """The rows to keep of a block that holds such values."""
+        missing, infinite, beyond = np.isnan(block), np.isinf(block), np.abs(block) > LARGEST
         self.missing += missing.sum(axis=0)
         self.infinite += infinite.sum(axis=0)
+        self.large += beyond.sum(axis=0)
         incomplete = missing.any(axis=1)
         self.rows += int(incomplete.sum())
-        self.refused |= bool(infinite.any()) or (bool(incomplete.any()) and not drop)
-        self.dropped += int(incomplete.sum())
+        self.refused |= bool(beyond.any()) or (bool(incomplete.any()) and not drop)
         return block[~incomplete]
 
-    def report(self) -> None:
-        """Raise if anything was found that the settings do not allow."""
-        if not self.refused:
-            return
+    def report(self, total: int) -> None:
+        """Raise if anything was found in the ``total`` rows that the settings do not allow."""
         if self.infinite.any():
             raise DataError("infinite_values", counts=self._counts(self.infinite))
-        raise DataError("missing_values", counts=self._counts(self.missing), rows=self.rows)
+        if self.large.any():
+            raise DataError("too_large", counts=self._counts(self.large), limit=LARGEST)
+        if self.refused:
+            raise DataError("missing_values", counts=self._counts(self.missing), rows=self.rows)
+        if self.rows and self.rows == total:
+            raise DataError("all_dropped", counts=self._counts(self.missing), rows=total)
 
     def _counts(self, counts: np.ndarray[Any, Any]) -> tuple[str, ...]:
         return tuple(f"`{name}`: {count:,}" for name, count in zip(self.columns, counts, strict=True) if count)
 
 
-def known(name: str, names: Sequence[str], left_out: Any) -> str:
+def known(name: str, names: Sequence[str], left_out: Mapping[str, Sentence]) -> str:
+    """``name``, if it is a numeric column.
+
+    Raises:
+        DataError: it is none, or not a column at all; then near names are suggested.
+    """
+    name = str(name)
     if name in names:
         return name
     if name in left_out:
@@ -140,30 +155,56 @@ def known(name: str, names: Sequence[str], left_out: Any) -> str:
 
 
 def choose(
-    wanted: Sequence[str] | None, names: Sequence[str], left_out: Any, target: str, weights: str | None
+    wanted: Sequence[str] | None,
+    names: Sequence[str],
+    left_out: Mapping[str, Sentence],
+    target: str,
+    weights: str | None,
 ) -> tuple[str, ...]:
+    """The features: those wanted, or every numeric column but the target and the weights.
+
+    Raises:
+        DataError: none is left, or one is wanted twice, not numeric, the target or the weights; or, where all are
+            taken, a column is nearly numeric, since leaving it out would be no more right than guessing its cells.
+    """
     if wanted is None:
-        found = tuple(name for name in names if name not in (target, weights))
-        if not found:
-            raise DataError("no_features", target=target, columns=(*names, *left_out))
-        return found
-    chosen = tuple(known(name, names, left_out) for name in ([wanted] if isinstance(wanted, str) else wanted))
+        for name, reason in left_out.items():
+            if reason.key == "left_out.mixed":
+                raise DataError("nearly_numeric", name=name, reason=reason)
+        chosen = tuple(name for name in names if name not in (target, weights))
+    else:
+        chosen = tuple(known(name, names, left_out) for name in ([wanted] if isinstance(wanted, str) else wanted))
     repeated = sorted({name for name in chosen if chosen.count(name) > 1})
     if repeated:
         raise DataError("duplicate_columns", names=repeated)
-    for role, name in (("target", target), ("weights", weights)):
-        if name in chosen:
-            raise DataError("target_is_feature" if role == "target" else "weights_are_feature", name=name)
+    for key, role in (("target_is_feature", target), ("weights_are_feature", weights)):
+        if role in chosen:
+            raise DataError(key, name=role)
     if not chosen:
         raise DataError("no_features", target=target, columns=(*names, *left_out))
     return chosen
 
 
-def _same_length(source: ArraySource, column: Array, what: str) -> None:
-    if not len(source.matrix):
-        raise DataError("no_rows")
-    if len(source.matrix) != len(column):
-        hint = "hint_one_row" if len(source.matrix) == 1 else "hint_lengths"
-        raise DataError(
-            "lengths", X=len(source.matrix), what=what, y=len(column), hint=Sentence(f"error.{hint}", {"what": what})
-        )
+def _free_name(source: Source, y: object) -> str:
+    """A name for a target that came on its own: a series' own, or ``y``, or ``target`` where y is a column of X."""
+    taken = (*source.names, *source.left_out)
+    own = getattr(y, "name", None) if is_from(y, "pandas", "polars") else None
+    names = [str(own)] if own not in (None, "") else []
+    return next(name for name in (*names, "y", "target", "(target)") if name not in taken)
+
+
+def _beside(source: Source, column: Source, what: str) -> Source:
+    if isinstance(source, ArraySource) and isinstance(column, ArraySource):
+        rows, entries = len(source.matrix), len(column.matrix)
+        if rows == 1 != entries and source.matrix.shape[1] > 1:
+            hint = Sentence("error.hint_one_row", {"what": what})
+            raise DataError("lengths", X=rows, what=what, y=entries, hint=hint)
+    return Beside(source, column, what)
+
+
+def _labels_differ(X: object, other: object) -> bool:
+    """Whether two pandas objects label their rows differently: rows are paired by position, never by label."""
+    if not (is_from(X, "pandas") and is_from(other, "pandas")):
+        return False
+    mine, others = getattr(X, "index", None), getattr(other, "index", None)
+    return mine is not None and others is not None and not mine.equals(others)

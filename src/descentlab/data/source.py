@@ -123,10 +123,14 @@ class Beside:
 
 def unequal(rows: int, what: str, entries: int) -> DataError:
     """The error that X has ``rows`` rows and ``what`` another number of ``entries``."""
-    hint = Sentence("error.hint_one_row" if rows == 1 else "error.hint_lengths", {"what": what})
-    return DataError("lengths", X=rows, what=what, y=entries, hint=hint)
+    return DataError("lengths", X=rows, what=what, y=entries, hint=Sentence("error.hint_lengths", {"what": what}))
 
 
 def is_from(data: object, *packages: str) -> bool:
     """Whether an object's class, or one that it derives from, is defined in one of these packages."""
     return any(base.__module__.split(".")[0] in packages for base in type(data).__mro__)
+
+
+def is_table(data: object) -> bool:
+    """Whether this is a data frame, a series, or anything else that exports Arrow data."""
+    return is_from(data, "pandas") or hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")

@@ -61,7 +61,12 @@ class BatchSource:
         }
 
     def _why_text(self, name: str) -> Sentence:
-        return why_text((batch.column(0) for batch in self._batches([name])), guessed=self._guessed)
+        import pyarrow as pa
+
+        try:
+            return why_text((batch.column(0) for batch in self._batches([name])), guessed=self._guessed)
+        except pa.ArrowInvalid:  # a damaged file may call bytes text that are none
+            return sentence("left_out.binary")
 
     @property
     def notices(self) -> tuple[Sentence, ...]:
@@ -96,11 +101,6 @@ class BatchSource:
         return values
 
 
-def is_table(data: object) -> bool:
-    """Whether this is a data frame, a series, or anything else that exports Arrow data."""
-    return is_from(data, "pandas") or hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
-
-
 def open_table(data: Any, name: str | None = None) -> BatchSource:
     """The source of a data frame or Arrow table; a stream that can be read only once is kept in memory.
 
@@ -114,8 +114,10 @@ def open_table(data: Any, name: str | None = None) -> BatchSource:
     pa = require("pyarrow", "pyarrow", None, "tables")
     try:
         if is_from(data, "pandas"):
-            frame = data.to_frame(name or column_name(data) or "x") if data.ndim == 1 else data
-            table = _of_pandas(frame)
+            # The index labels rows, so it is no column.
+            columns = [data] if is_column(data) else [data.iloc[:, j] for j in range(data.shape[1])]
+            names = [name or column_name(data) or "x"] if is_column(data) else [str(label) for label in data.columns]
+            table = pa.Table.from_arrays([_of_series(column) for column in columns], names)
         elif is_column(data):
             column = pa.chunked_array(data) if hasattr(data, "__arrow_c_stream__") else pa.array(data)
             table = pa.Table.from_arrays([column], [name or column_name(data) or "x"])
@@ -161,14 +163,6 @@ def index_columns(schema: Any) -> list[str]:
         return []
 
 
-def _of_pandas(frame: Any) -> Any:
-    """The columns of a frame as an Arrow table. The index labels rows, so it is no column."""
-    import pyarrow as pa
-
-    names = [str(name) for name in frame.columns]
-    return pa.Table.from_arrays([_of_series(frame.iloc[:, j]) for j in range(len(names))], names)
-
-
 def _of_series(series: Any) -> Any:
     import pyarrow as pa
 
@@ -176,9 +170,10 @@ def _of_series(series: Any) -> Any:
         series = series.sparse.to_dense()
     try:
         return pa.array(series, from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        if series.dtype.kind != "O":
-            raise
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as cause:
+        if series.dtype != object:
+            reason = sentence("left_out.other", type=str(series.dtype))
+            raise DataError("not_numeric", name=column_name(series) or "x", reason=reason) from cause
     # Values of several types, such as 1 and "n/a": they are read as a CSV file that says the same would be.
     missing = series.isna()
     return pa.array([None if gone else str(value) for value, gone in zip(series, missing, strict=True)], pa.string())
@@ -197,7 +192,12 @@ def _can_exceed_float64(pa: Any, kind: Any) -> bool:
 
 def _why_not_numeric(pa: Any, kind: Any) -> Sentence | None:
     """Why a column of this Arrow type is not a number; None where it is one."""
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_boolean(kind):
+    if (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
+    ):
         return None
     if pa.types.is_null(kind):
         return sentence("left_out.empty")

@@ -6,7 +6,8 @@ order, then the bias.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from descentlab.problem import Problem
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 NAMES = ("hand", "autograd", "exact")
+PATIENCE = 0.01  # seconds of epochs that a stepping engine reports at once
+RATES = 1024  # learning rates worked out at once
 
 
 class Look(NamedTuple):
@@ -77,22 +81,39 @@ class Stepping:
 
     jumps = False
     done = 0  # epochs of updates made
+    rates: Callable[[Integers], Array]
 
     def look(self) -> tuple[Array, float, float]:
         """The parameters, the cost and the gradient's norm as they are now."""
         raise NotImplementedError
 
-    def update(self, done: int) -> None:
-        """One epoch of updates, after ``done`` of them."""
+    def update(self, lr: float) -> None:
+        """One epoch of updates at this learning rate."""
         raise NotImplementedError
 
     def visit(self, epochs: Iterable[int]) -> Iterator[Look]:
-        for epoch in epochs:
-            while self.done < epoch - 1:
-                self.update(self.done)
-                self.done += 1
-            params, cost, norm = self.look()
-            yield Look(np.array([epoch]), params[None, :], np.array([cost]), np.array([norm]))
+        seen: list[tuple[int, Array, float, float]] = []
+        reported = time.perf_counter()
+        rates, first = np.empty(0), 0
+        with np.errstate(over="ignore", invalid="ignore"):
+            for epoch in epochs:
+                while self.done < epoch - 1:
+                    if self.done - first >= len(rates):
+                        first, rates = self.done, self.rates(np.arange(self.done, self.done + RATES))
+                    self.update(float(rates[self.done - first]))
+                    self.done += 1
+                seen.append((epoch, *self.look()))
+                # Slow epochs are reported one by one, fast ones together, so that judging them costs little.
+                if time.perf_counter() - reported > PATIENCE:
+                    yield _together(seen)
+                    seen, reported = [], time.perf_counter()
+        if seen:
+            yield _together(seen)
+
+
+def _together(seen: list[tuple[int, Array, float, float]]) -> Look:
+    epochs, params, costs, norms = zip(*seen, strict=True)
+    return Look(np.array(epochs), np.stack(params), np.array(costs), np.array(norms))
 
 
 def engine_for(name: str, problem: Problem, descent: Descent) -> Engine:

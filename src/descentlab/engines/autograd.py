@@ -42,7 +42,7 @@ class Autograd(Stepping):
         self.W = torch.tensor(start[:d], **options, requires_grad=True)
         self.b = torch.tensor(start[d:], **options, requires_grad=True)  # empty without a bias
         self.parameters = [self.W, self.b] if problem.bias else [self.W]
-        self.ridge, self.descent = problem.ridge, descent
+        self.ridge, self.descent, self.rates = problem.ridge, descent, descent.rates
         self.order = np.random.default_rng(descent.seed) if descent.shuffle else None
         self.optimizer = make_optimizer(torch, self.parameters, descent)
         self.fresh: Any = None
@@ -69,8 +69,7 @@ class Autograd(Stepping):
         params = self.torch.cat([p.detach() for p in self.parameters]).double().cpu().numpy()
         return params, float(cost.detach()), float(norm)
 
-    def update(self, done: int) -> None:
-        lr = float(self.descent.rates(np.array([done]))[0])
+    def update(self, lr: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         for rows in batches(len(self.X), self.descent.batch_size, self.order):

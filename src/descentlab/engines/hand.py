@@ -5,6 +5,7 @@ J = mean of r^2, r = X W + b - y:    dJ/dW = c X'r,   dJ/db = c sum(r),   c = 2/
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class Hand(Stepping):
         self.X, self.y = rows.X.astype(descent.dtype, copy=False), rows.y.astype(descent.dtype, copy=False)
         self.weights = None if rows.weights is None else rows.weights.astype(descent.dtype, copy=False)
         self.params = problem.start(descent.start).astype(descent.dtype)
-        self.bias, self.ridge, self.descent = problem.bias, problem.ridge, descent
+        self.bias, self.ridge, self.descent, self.rates = problem.bias, problem.ridge, descent, descent.rates
         self.order = np.random.default_rng(descent.seed) if descent.shuffle else None
         self.buffer: Array | None = None
         self.sum: Array | None = None
@@ -82,16 +83,13 @@ class Hand(Stepping):
         self.params = self.params - lr * gradient
 
     def look(self) -> tuple[Array, float, float]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.fresh, cost = self.gradient(slice(None))
-            return self.params.astype(np.float64), cost, float(np.linalg.norm(self.fresh))
+        self.fresh, cost = self.gradient(slice(None))
+        return self.params.astype(np.float64), cost, math.sqrt(self.fresh @ self.fresh)
 
-    def update(self, done: int) -> None:
-        lr = float(self.descent.rates(np.array([done]))[0])
-        with np.errstate(over="ignore", invalid="ignore"):
+    def update(self, lr: float) -> None:
+        if self.descent.batch_size is None and self.fresh is not None:
+            self.step(self.fresh, lr)  # `look` has just been at this very point
+        else:
             for rows in batches(len(self.X), self.descent.batch_size, self.order):
-                whole = self.descent.batch_size is None and self.fresh is not None
-                gradient = self.fresh if whole else self.gradient(rows)[0]
-                assert gradient is not None
-                self.step(gradient, lr)
+                self.step(self.gradient(rows)[0], lr)
         self.fresh = None

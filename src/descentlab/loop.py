@@ -1,0 +1,114 @@
+"""The one loop: it visits epochs, keeps what is to be kept, and notices when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from descentlab.descent import Descent
+from descentlab.ending import Reason
+from descentlab.engines import Engine, Look
+from descentlab.problem import Problem
+
+Progress = Callable[[int, int], None]
+
+TOLERANCE = 1e-6  # what calls a gradient small where the settings give no tolerance
+
+
+class Loop:
+    """One descent under way. Parameters are the descended ones.
+
+    Attributes:
+        kept: the looks recorded for the history, in order.
+        last: the last look, of one epoch: where the run stands.
+        cause: why it was stopped, if it was.
+        first_cost: the cost before the first update.
+        small: the gradient's norm below which it counts as small.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        descent: Descent,
+        mover: Engine,
+        stop: Callable[[Look], bool] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.problem, self.descent, self.mover = problem, descent, mover
+        self.stop, self.progress = stop, progress
+        self.recorded = descent.recorded()
+        self.kept: list[Look] = []
+        self.last: Look | None = None
+        self.cause: Reason | None = None
+        self.first_cost = np.nan
+        zero = problem.coordinates.to_units(np.zeros(len(problem.parameters)))
+        with np.errstate(over="ignore"):
+            self.cost_at_zero = problem.cost(zero)
+            tolerance = TOLERANCE if descent.tolerance is None else descent.tolerance
+            self.small = tolerance * float(np.linalg.norm(problem.gradient(zero, descent.reduction)))
+
+    def run(self) -> None:
+        """Visit the epochs, until the last one or a reason to stop."""
+        for look in self._looks():
+            if self.last is None:
+                self.first_cost = float(look.cost[0])
+            self._take(look)
+            if self.cause is None and self.stop is not None and self.stop(look):
+                self.cause = Reason.STOPPED
+            if self.cause is not None:
+                return
+            if self.progress is not None:
+                self.progress(min(int(look.epochs[-1]), self.descent.epochs), self.descent.epochs)
+
+    def _looks(self) -> Iterator[Look]:
+        # Between recorded epochs, an engine that steps looks on where a look is free, so as to stop in time.
+        every_one = not self.mover.jumps and self.descent.batch_size is None
+        visits: Iterable[int] = range(1, self.descent.epochs + 1) if every_one else self.recorded
+        yield from self.mover.visit(visits)
+        yield from self.mover.visit([self.descent.epochs + 1])
+
+    def _take(self, look: Look) -> None:
+        """Keep a look, up to the epoch at which the run has to stop if there is one in it."""
+        beyond = self._beyond(look)
+        ends = beyond
+        if self.descent.tolerance is not None:
+            ends = beyond | (look.gradient_norm <= self.small)
+        if not ends.any():
+            self._keep(look)
+            return
+        end = int(np.argmax(ends))
+        before, found = look.upto(end), look.at(slice(end, end + 1))
+        self._keep(before)
+        if beyond[end] and self.mover.jumps:
+            found = self._first_beyond(int(self.last.epochs[0]) if self.last else 0, found)
+        self._keep(found)
+        finite = bool(np.isfinite(found.cost[0]) and np.isfinite(found.params).all())
+        # A small gradient is only a reason to stop; whether the run converged, the verdict says.
+        self.cause = (Reason.DIVERGED if finite else Reason.OVERFLOWED) if beyond[end] else Reason.CONVERGED
+
+    def _keep(self, look: Look) -> None:
+        if not len(look.epochs):
+            return
+        self.last = look.at(slice(-1, None))
+        chosen = (look.epochs <= self.descent.epochs) & ((look.epochs - 1) % self.recorded.step == 0)
+        if chosen.any():
+            self.kept.append(look.at(chosen))
+
+    def _beyond(self, look: Look) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Where the cost has outgrown its limit, or is no number any more."""
+        limit = self.descent.growth_limit * max(self.first_cost, self.cost_at_zero)
+        finite = np.isfinite(look.cost) & np.isfinite(look.params).all(axis=1)
+        return ~finite | (look.cost > limit)
+
+    def _first_beyond(self, low: int, found: Look) -> Look:
+        """The first epoch after ``low`` that is beyond, known to be no later than the one found: by narrowing."""
+        high = int(found.epochs[0])
+        while high - low > 1:
+            step = max(1, (high - low) // 64)
+            look = next(iter(self.mover.visit(range(low + step, high, step))))
+            epochs, beyond = [low, *look.epochs.tolist(), high], [False, *self._beyond(look).tolist(), True]
+            first = beyond.index(True)
+            low, high = epochs[first - 1], epochs[first]
+        return next(iter(self.mover.visit([high])))

@@ -1,0 +1,106 @@
+"""The only judge of endings: what a loop came to, with the numbers and the words for it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from descentlab.ending import Ending, Reason
+from descentlab.loop import Loop
+from descentlab.text import Sentence, number, sentence
+from descentlab.theory import Theory
+
+MANY = 10  # from how many times the minimum's cost on it is said in times, not in percent
+
+
+def judge(loop: Loop) -> Ending:
+    """The ending of a loop that has stopped."""
+    assert loop.last is not None
+    problem, descent, last = loop.problem, loop.descent, loop.last
+    epoch = int(last.epochs[0]) - 1
+    lr = float(descent.rates(np.array([max(epoch - 1, 0)]))[0])
+    theory = Theory(problem, descent, lr)
+    here = last.params[0]
+    cost, norm = float(last.cost[0]), float(last.gradient_norm[0])
+    excess, at_start = theory.excess(here), theory.excess(problem.start(descent.start))
+    reason = _reason(loop, theory)
+    if reason is Reason.CONVERGED:
+        small = [int(e) for look in loop.kept for e in look.epochs[look.gradient_norm <= loop.small][:1]]
+        epoch = min(small, default=epoch)
+    growing = theory.growing if descent.foreseeable else None
+    ending = Ending(
+        reason=reason,
+        epoch=epoch,
+        cost=cost,
+        least_cost=theory.least_cost,
+        excess=excess,
+        left=excess / at_start if at_start > 0 else 0.0,
+        gradient_norm=norm,
+        growth=cost / loop.first_cost if loop.first_cost > 0 else math.inf,
+        lr=lr,
+        lr_bound=theory.lr_bound if descent.is_sgd else None,
+        factor=growing.factor if growing else None,
+        column=growing.column if growing else None,
+        sentences=(),
+    )
+    return ending.saying(*_words(ending, loop, theory))
+
+
+def _reason(loop: Loop, theory: Theory) -> Reason:
+    assert loop.last is not None
+    if loop.cause is not None and loop.cause is not Reason.CONVERGED:
+        return loop.cause
+    tail = np.concatenate([look.params for look in loop.kept[-3:]])[-3:]
+    unmoved = len(tail) == 3 and bool((tail == loop.last.params).all())
+    if loop.last.gradient_norm[0] <= loop.small or unmoved:
+        return Reason.CONVERGED if theory.near(loop.last.params[0]) else Reason.STALLED
+    if theory.diverges and loop.last.cost[0] > loop.first_cost:
+        return Reason.DIVERGED
+    return Reason.OUT_OF_EPOCHS
+
+
+def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
+    """What to tell: how it ended, then the one thing that explains it."""
+    assert loop.last is not None
+    descent, bound = loop.descent, ending.lr_bound
+    numbers: dict[str, object] = {
+        **ending.numbers(),
+        "factor": theory.growing.in_words,
+        "lr_bound": bound,
+        "growth": ending.growth,
+        "first_cost": loop.first_cost,
+        "dtype": descent.dtype,
+        "momentum": descent.effective_momentum,
+        "rest": _rest(ending, theory),
+    }
+    said = [sentence(f"ending.{ending.reason}", **numbers)]
+    broken = ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED)
+    if bound is None:
+        said += [sentence("ending.no_bound")] * broken
+    elif descent.effective_momentum >= 1:
+        said.append(sentence("ending.momentum_one", **numbers))
+    elif ending.lr > bound:
+        key = "ending.above_bound" if ending.factor is not None else "ending.above_full_batch"
+        said.append(sentence(key, ratio=ending.lr / bound, half=bound / 2, **numbers))
+    elif broken:
+        said.append(sentence("ending.not_full_batch", **numbers))
+    elif ending.factor is not None and not theory.near(loop.last.params[0]):
+        said.append(sentence("ending.slow", **numbers))
+    return said
+
+
+def _rest(ending: Ending, theory: Theory) -> Sentence:
+    """What is left to gain: against the minimum's cost, or against the start's where the minimum's is 0."""
+    if ending.excess == 0 or ending.left == 0:
+        return sentence("ending.rest_nothing")
+    if theory.fits_exactly:
+        return sentence("ending.rest_left", percent=_percent(ending.left))
+    part = ending.excess / ending.least_cost
+    if part > MANY:
+        return sentence("ending.rest_times", times=number(1 + part), least_cost=ending.least_cost)
+    return sentence("ending.rest_above", percent=_percent(part), least_cost=ending.least_cost)
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.3g}"

@@ -1,0 +1,223 @@
+"""``descentlab run`` as its readers use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.helpers import cli
+from tests.test_history import BY_HAND, BY_OPTIM
+
+
+@pytest.fixture
+def houses(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    size, rooms = rng.uniform(40, 200, 50), rng.integers(1, 6, 50)
+    price = 3.0 * size + 10 * rooms + 20 + rng.normal(size=50)
+    path = tmp_path / "houses.csv"
+    lines = ["size,rooms,city,price"]
+    lines += [f"{s!r},{r},Seoul,{p!r}" for s, r, p in zip(size.tolist(), rooms.tolist(), price.tolist(), strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_the_lesson() -> None:
+    result = cli("run")
+    assert result.code == 0
+    assert BY_HAND in result.out
+    assert "lr 0.01, reduction sum" in result.out
+
+
+def test_the_lesson_by_torch() -> None:
+    result = cli("run", "--engine", "autograd", "--lr", "0.15")
+    assert result.code == 0
+    assert BY_OPTIM in result.out
+    assert "reduction mean, engine autograd" in result.out
+
+
+def test_a_file_standardized(houses: Path) -> None:
+    result = cli("run", str(houses), "--target", "price", "--lr", "0.1", "--standardize", "--epochs", "200")
+    assert result.code == 0, result.err
+    assert "`city` was left out" in result.out
+    assert "'Seoul'" in result.out
+    assert "size = 3.0" in result.out  # in the file's own units
+    assert "Converged" in result.out
+
+
+def test_a_pattern_of_parquet_files(tmp_path: Path) -> None:
+    import polars as pl
+
+    rng = np.random.default_rng(1)
+    for part in range(3):
+        X = rng.normal(size=(20, 3))
+        y = X @ [1.0, -2.0, 0.0] + 0.5
+        pl.DataFrame({"x1": X[:, 0], "x2": X[:, 1], "x3": X[:, 2], "y": y}).write_parquet(tmp_path / f"{part}.parquet")
+    options = ["--target", "y", "--features", "x1,x2", "--momentum", "0.9", "--reduction", "sum", "--engine", "exact"]
+    result = cli("run", str(tmp_path / "*.parquet"), *options, "--lr", "0.001", "--json")
+    assert result.code == 0, result.err
+    content = json.loads(result.out)
+    assert content["problem"]["rows"] == 60
+    assert content["problem"]["parameters"] == ["x1", "x2", "bias"]
+    assert content["params"]["x2"] == pytest.approx(-2, abs=0.01)
+
+
+def test_json_holds_the_whole_run() -> None:
+    content = json.loads(cli("run", "--json").out)
+    assert content["schema"] == "descentlab.run/1"
+    assert content["history"]["epoch"] == list(range(1, 11))
+    np.testing.assert_allclose(content["history"]["params"]["x"][:3], [0, 0.28, 0.4816])
+    assert content["history"]["cost"][0] == pytest.approx(14 / 3)
+    assert content["ending"]["reason"] == "out_of_epochs"
+    assert content["ending"]["lr_bound"] == pytest.approx(1 / 14)
+    assert content["params"]["x"] == pytest.approx(1 - 0.72**10)
+
+
+def test_divergence_is_a_finding() -> None:
+    result = cli("run", "--lr", "0.1", "--reduction", "sum", "--epochs", "100")
+    assert result.code == 1
+    assert "1.4 times the largest stable rate 0.0714286" in result.out
+    assert json.loads(cli("run", "--lr", "0.1", "--reduction", "sum", "--json").out)["ending"]["reason"] == "diverged"
+
+
+def test_without_a_rate_a_file_gets_the_rates_that_would_do(houses: Path) -> None:
+    result = cli("run", str(houses), "--target", "price")
+    assert result.code == 2
+    assert "every rate below" in result.err
+    bound = float(result.err.split("every rate below ")[1].split(" ")[0])
+    assert cli("run", str(houses), "--target", "price", "--lr", str(bound * 0.999)).code == 0
+    assert cli("run", str(houses), "--target", "price", "--lr", str(bound * 1.001), "--epochs", "100000").code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--lr", "abc"], "lr = 'abc' is not a learning rate"),
+        (["--lr", "0"], "At 0 nothing moves"),
+        (["--lr", "-1"], "below 0 the cost climbs"),
+        (["--lr", "nan"], "lr = nan"),
+        (["--lr"], "--lr needs a value"),
+        (["--lr", "0.1", "--epochs", "0"], "epochs = 0 must be a whole number of at least 1"),
+        (["--epochs", "-3"], "epochs = -3 "),
+        (["--epochs", "many"], "epochs = 'many'"),
+        (["--epochs", "1e12", "--engine", "hand"], "days"),
+        (["--engine", "magic"], "auto"),
+        (["--reduction", "avg"], "half_mean"),
+        (["--start", "1,2"], "start has 2 entries; this problem has 1 parameters (x)"),
+        (["--start", "a"], "start = a"),
+        (["--momentmu", "1"], "Did you mean `--momentum`?"),
+        (["--option", "betas"], "KEY=VALUE"),
+        (["--lang", "fr"], "en, ko"),
+        (["--rows", "-1"], "rows"),
+        (["nothing.csv"], "There is no file nothing.csv"),
+        (["*.nothing"], "No file matches *.nothing"),
+        (["--save", "x.xlsx"], ".parquet"),
+    ],
+)
+def test_bad_use_is_one_sentence_and_exit_code_two(arguments: list[str], words: str) -> None:
+    result = cli("run", *arguments)
+    assert result.code == 2
+    assert words in result.err
+    assert "Traceback" not in result.err
+    assert result.err.startswith("error: ")
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_bad_use_in_json_stays_json() -> None:
+    result = cli("run", "--lr", "abc", "--json")
+    assert result.code == 2
+    assert "learning rate" in json.loads(result.out)["error"]
+
+
+def test_ten_settings_reach_the_run() -> None:
+    given = {
+        "--lr": "0.05", "--momentum": "0.5", "--dampening": "0.1", "--weight-decay": "0.01", "--epochs": "7",
+        "--schedule": "step:3:0.5", "--seed": "4", "--start": "0.5", "--batch-size": "2", "--ridge": "0.1",
+    }  # fmt: skip
+    content = json.loads(cli("run", *[part for pair in given.items() for part in pair], "--json").out)
+    descent = content["descent"]
+    assert descent["engine"] == "hand"
+    assert [descent[name] for name in ("lr", "momentum", "dampening", "weight_decay", "epochs", "seed", "batch_size")] == [
+        0.05, 0.5, 0.1, 0.01, 7, 4, 2,
+    ]  # fmt: skip
+    assert content["history"]["params"]["x"][0] == 0.5
+    assert content["problem"]["ridge"] == 0.1
+
+
+def test_an_optimizer_with_its_options() -> None:
+    content = json.loads(cli("run", "--optimizer", "adam", "--lr", "0.1", "--option", "betas=0.5,0.9", "--json").out)
+    assert content["descent"]["engine"] == "autograd"
+    assert content["ending"]["lr_bound"] is None
+    assert cli("run", "--optimizer", "adam", "--lr", "0.1", "--option", "beta=1").code == 2
+
+
+def test_files_are_written(tmp_path: Path) -> None:
+    import descentlab as dl
+
+    history, picture = tmp_path / "h.parquet", tmp_path / "p.png"
+    assert cli("run", "--save", str(history), "--plot", str(picture)).code == 0
+    assert dl.History.load(history).table() == BY_HAND
+    assert picture.stat().st_size > 10_000
+
+
+def test_korean_from_the_option_and_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "에포크 뒤의 비용" in cli("run", "--lang", "ko").out
+    assert "에포크 뒤의 비용" in cli("run", "--lang=ko").out
+    monkeypatch.setenv("DESCENTLAB_LANG", "ko")
+    assert "에포크 뒤의 비용" in cli("run").out
+    assert "학습률이 될 수 없습니다" in cli("run", "--lr", "0").err
+    assert "사용법:" in cli("run", "--help").out
+    assert "Out of epochs" in cli("run", "--lang", "en").out
+
+
+def test_no_colours_and_no_bar_where_nobody_sees_them() -> None:
+    done = subprocess.run([sys.executable, "-m", "descentlab", "run"], capture_output=True, check=True)
+    assert b"\x1b" not in done.stdout
+    assert done.stderr == b""
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    line = f"{sys.executable} -m descentlab run --epochs 100000 --rows 100000 | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert done.stdout.startswith("lesson:")
+
+
+def test_a_bar_appears_on_a_terminal_after_a_second() -> None:
+    """A pseudo-terminal as standard error, and a run that takes a few seconds."""
+    pty = pytest.importorskip("pty", reason="pseudo-terminals need a POSIX system")
+    leader, follower = pty.openpty()
+    arguments = [
+        sys.executable,
+        "-m",
+        "descentlab",
+        "run",
+        "--engine",
+        "hand",
+        "--lr",
+        "1e-9",
+        "--epochs",
+        "99999",
+        "--rows",
+        "0",
+    ]
+    done = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=follower)
+    os.close(follower)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(leader, 4096)
+        except OSError:  # Linux: the other end is closed
+            break
+        if not piece:
+            break
+        seen += piece
+    assert done.wait() == 0
+    os.close(leader)
+    assert b"epoch" in seen
+    assert b"99999/99999" in seen

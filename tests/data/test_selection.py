@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from descentlab import Factor, Problem
+from descentlab.data.selection import choose, known
+from descentlab.data.source import BLOCK_ROWS
+from descentlab.errors import DataError
+
+pa = pytest.importorskip("pyarrow")
+
+TABLE = pa.table(
+    {
+        "age": [1.0, 2.0, 4.0],
+        "income": [3.0, 5.0, 4.0],
+        "city": ["a", "b", "c"],
+        "w": [1, 0, 2],
+        "price": [2.0, 4.0, 9.0],
+    }
+)
+
+
+def test_every_numeric_column_but_the_target_and_the_weights_is_a_feature() -> None:
+    problem = Problem(TABLE, target="price", weights="w")
+    assert problem.features == ("age", "income")
+    assert problem.rows().weights is not None
+    assert problem.rows().weights.tolist() == [1, 0, 2]  # type: ignore[union-attr]
+    assert problem.weight == 3
+
+
+def test_columns_come_in_the_order_asked() -> None:
+    problem = Problem(TABLE, target="age", features=["price", "income"])
+    assert problem.rows().X.tolist() == [[2, 3], [4, 5], [9, 4]]
+    assert problem.rows().y.tolist() == [1, 2, 4]
+    assert Problem(TABLE, "age", features="price").features == ("price",)
+
+
+def test_the_target_may_be_the_second_argument() -> None:
+    assert Problem(TABLE, "price").target == "price"
+    assert Problem([[1, 2], [3, 5]], "x2").rows().y.tolist() == [2, 5]
+
+
+def test_a_target_beside_a_table_takes_a_free_name() -> None:
+    assert Problem(TABLE, [1, 2, 4]).target == "y"
+    assert Problem(TABLE, [1, 2, 4], target="rent").target == "rent"
+    assert Problem(pa.table({"y": [1, 2]}), [1, 2]).target == "target"
+    assert Problem(pa.table({"y": ["a", "b"], "x": [1, 2]}), [1, 2]).target == "target"
+    with pytest.raises(DataError, match="`age` is the target and a feature"):
+        Problem(TABLE, [1, 2, 4], target="age")
+
+
+ASKED: list[tuple[dict[str, Any], str]] = [
+    ({}, r"Which column is to be predicted\? .*age, income, w, price"),
+    ({"target": "prise"}, r"No column is called `prise`\. .*Did you mean `price`"),
+    ({"target": "PRICE"}, r"`PRICE`.*Did you mean `price`"),
+    ({"target": "price", "features": ["aged"]}, r"`aged`.*Did you mean `age`"),
+    ({"target": "price", "weights": "ww"}, r"`ww`.*columns are: age, income, w, price, city"),
+    ({"target": "city"}, r"`city` cannot be used: it holds text, such as 'a'"),
+    ({"target": "price", "features": ["age", "price"]}, r"`price` is the target and a feature as well"),
+    ({"target": "price", "features": ["age", "w"], "weights": "w"}, r"`w` holds the weights and is a feature as well"),
+    ({"target": "w", "weights": "w"}, r"`w` is the target and holds the weights as well"),
+    ({"target": "price", "features": ["age", "age"]}, r"name age stands more than once"),
+    ({"target": "price", "features": []}, r"No numeric column is left .*beside the target `price`"),
+]
+
+
+@pytest.mark.parametrize(("asked", "says"), ASKED)
+def test_what_cannot_be_chosen_is_said_with_what_can(asked: dict[str, Any], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        Problem(TABLE, **asked)
+
+
+def test_a_factor_is_chosen_from_in_the_same_words() -> None:
+    factor = Factor.of_block(np.arange(6.0).reshape(2, 3) ** 2, ["a", "b", "c"])
+    assert Problem(factor).target == "c"
+    with pytest.raises(DataError, match=r"`d`.*columns are: a, b, c"):
+        Problem(factor, target="d")
+
+
+def test_no_numeric_column_lists_what_there_is() -> None:
+    with pytest.raises(DataError, match=r"beside the target `y`\. The columns are: y, t\."):
+        Problem(pa.table({"t": ["a"], "y": [1]}), target="y")
+    assert known("t", ["t"], {}) == "t"
+    assert choose(None, ["a", "b", "w"], {}, "a", "w") == ("b",)
+
+
+def gaps(n: int) -> tuple[Any, Any, Any, Any]:
+    """Rows whose x, y and w tell their row number, some missing, with the rows that are whole."""
+    rng = np.random.default_rng(n)
+    x, y, w = np.arange(float(n)), 2 * np.arange(float(n)), np.arange(float(n)) + 1
+    for column in (x, y, w):
+        column[rng.random(n) < 0.1] = np.nan
+    return x, y, w, ~(np.isnan(x) | np.isnan(y) | np.isnan(w))
+
+
+@pytest.mark.parametrize("n", [50, BLOCK_ROWS, 2 * BLOCK_ROWS + 5])
+@pytest.mark.parametrize("kind", ["arrays", "table and arrays", "table", "chunks"])
+def test_dropped_rows_take_their_weights_with_them(n: int, kind: str) -> None:
+    x, y, w, whole = gaps(n)
+    if kind == "arrays":
+        problem = Problem(x, y, weights=w, missing="drop")
+    elif kind == "table and arrays":
+        problem = Problem(pa.table({"x": x}), y, weights=w, missing="drop")
+    elif kind == "table":
+        problem = Problem(pa.table({"w": w, "y": y, "x": x}), target="y", weights="w", missing="drop")
+    else:
+        cut = pa.chunked_array(np.split(x, [3, n // 2]))
+        problem = Problem(pa.table({"x": cut, "y": y}), target="y", weights=pa.array(w), missing="drop")
+    rows = problem.rows()
+    np.testing.assert_array_equal(rows.X.ravel(), x[whole])
+    np.testing.assert_array_equal(rows.y, y[whole])
+    np.testing.assert_array_equal(rows.weights, w[whole])
+    assert problem.n == whole.sum()
+    assert f"{n - whole.sum():,} of {n:,} rows had a missing value" in " ".join(map(str, problem.notices))
+
+
+def test_missing_values_are_counted_by_column() -> None:
+    x, y, w, whole = gaps(20_000)
+    with pytest.raises(DataError) as caught:
+        Problem(x, y, weights=w)
+    counts = [f"`{name}`: {np.isnan(c).sum():,}" for name, c in (("x", x), ("y", y), ("(weights)", w))]
+    assert f"missing in {(~whole).sum():,} rows ({', '.join(counts)})" in str(caught.value)
+    assert 'missing="drop"' in str(caught.value)
+
+
+def test_a_missing_value_in_a_column_that_is_not_used_does_not_matter() -> None:
+    table = pa.table({"a": [1, 2, 3], "b": [None, 1, 2], "y": [1, 2, 4]})
+    assert Problem(table, target="y", features=["a"]).n == 3
+
+
+def test_infinite_values_are_counted_by_column_and_never_dropped() -> None:
+    x, y = np.array([1, np.inf, -np.inf, np.nan]), np.array([1, 2, np.inf, 4])
+    for missing in ("error", "drop"):
+        with pytest.raises(DataError, match=r"infinite values \(`x`: 2, `y`: 1\)"):
+            Problem(x, y, missing=missing)
+
+
+def test_values_too_large_to_square_are_counted_by_column() -> None:
+    with pytest.raises(DataError, match=r"larger than 1e\+150 .*\(`x`: 1, `y`: 1\).*larger unit"):
+        Problem([1, -1e200, 3], [1, 2, 1e151])
+    assert Problem([1, -1e150, 3], [1, 2, 1e150]).n == 3
+
+
+def test_rows_that_are_all_incomplete_leave_none() -> None:
+    with pytest.raises(DataError, match=r"Every one of the 2 rows has a missing value \(`x`: 1, `y`: 1\)"):
+        Problem([np.nan, 1], [1, np.nan], missing="drop")
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ([1, -1, -2], "2 weights are negative"),
+        ([1, np.nan, 1], r"missing in 1 rows \(`\(weights\)`: 1\)"),
+        ([1, np.inf, 1], r"infinite values \(`\(weights\)`: 1\)"),
+        ([0, 0, 0], "All weights are zero"),
+        ([1, 1], "X has 3 rows and weights has 2"),
+        ([1, 1, 1, 1], "X has 3 rows and weights has 4"),
+        ([[1], [1], [1]], r"weights has shape \(3, 1\)"),
+        (2.0, r"weights has shape \(\)"),
+        (np.array(["a", "b", "c"]), "weights holds values of type <U1"),
+        ("w", "No column is called `w`"),
+        ([], "X has 3 rows and weights has 0"),
+    ],
+)
+def test_weights_that_cannot_be_used(weights: Any, says: str) -> None:
+    for data in ([1.0, 2, 4], pa.table({"x": [1.0, 2, 4]})):
+        with pytest.raises(DataError, match=says):
+            Problem(data, [1, 2, 3], weights=weights)
+
+
+def test_negative_weights_are_counted_over_all_blocks() -> None:
+    n = 3 * BLOCK_ROWS
+    weights = np.ones(n)
+    weights[::BLOCK_ROWS] = -1
+    with pytest.raises(DataError, match="3 weights are negative"):
+        Problem(np.arange(n), np.arange(n), weights=weights)
+
+
+def test_weights_act_as_repetition() -> None:
+    weighted = Problem([1.0, 2, 4], [1, 3, 4], weights=[2, 0, 1]).solve()
+    repeated = Problem([1.0, 1, 4], [1, 1, 4]).solve()
+    np.testing.assert_allclose(weighted.params, repeated.params, rtol=1e-13)

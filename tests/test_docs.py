@@ -1,0 +1,74 @@
+"""The README and the docs are true: commands print what stands below them, links lead somewhere.
+
+``python -m tests.test_docs`` writes what the commands print now into the pages.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
+FORBIDDEN = re.compile("pypi|pythonhosted|registry\\.npm|deb\\.debian", re.IGNORECASE)
+
+
+def played(page: Path, folder: Path) -> str:
+    """The page with every console block's output as it is now; the blocks share one shell's folder and settings."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DESCENTLAB_LANG": "en"}
+
+    def play(block: re.Match[str]) -> str:
+        lines = []
+        for command in re.findall(r"^\$ (.*)$", block[1], re.MULTILINE):
+            exported = re.fullmatch(r"export (\w+)=(\w+)", command)
+            if exported:
+                environment[exported[1]] = exported[2]
+            done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
+            lines += [f"$ {command}", *(done.stdout + done.stderr).rstrip("\n").splitlines()]
+        return "```console\n" + "\n".join(lines) + "\n```"
+
+    return CONSOLE.sub(play, page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_print_what_stands_below_them(page: Path, tmp_path: Path) -> None:
+    assert played(page, tmp_path) == page.read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(page.read_text("utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+def test_both_readmes_have_the_same_skeleton() -> None:
+    english, korean = ((ROOT / name).read_text("utf-8") for name in ("README.md", "README.ko.md"))
+    for mark in (r"^#+ ", r"^```", r"^>>> .*$"):
+        found = [re.findall(mark, text, re.MULTILINE) for text in (english, korean)]
+        assert found[0] == found[1]
+
+
+def test_the_map_names_every_file_of_the_package() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for path in (ROOT / "src" / "descentlab").rglob("*.py"):
+        name = path.relative_to(ROOT / "src" / "descentlab").as_posix()
+        assert f"`{name}`" in text, name
+
+
+def test_no_page_names_a_registry() -> None:
+    for page in [*PAGES, ROOT / "Makefile", ROOT / "pyproject.toml", ROOT / "constraints.txt"]:
+        assert not FORBIDDEN.search(page.read_text("utf-8")), page.name
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        with tempfile.TemporaryDirectory() as temporary:
+            path.write_text(played(path, Path(temporary)), "utf-8")

@@ -1,0 +1,112 @@
+"""Imports run one way, and nothing heavy loads before it is needed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
+
+# Each layer may import the ones above it in this list, and itself.
+LAYERS = [
+    {"text"},
+    {"errors"},
+    {"data"},
+    {"triangle", "stability"},
+    {"factor", "factor_file"},
+    {"quadratic", "leastsquares"},
+    {"spectrum", "minimum", "problem", "schedule"},
+    {"descent", "history", "ending"},
+    {"theory"},
+    {"engines"},
+    {"plot"},
+    {"loop", "verdict"},
+    {"run"},
+    {"__init__"},
+    {"cli"},
+    {"__main__"},
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+HEAVY = ("torch", "scipy", "pyarrow", "pandas", "polars", "matplotlib", "sklearn", "dask", "click")
+
+
+def part(path: Path) -> str:
+    """The layer a file belongs to: its own name, or its folder's."""
+    relative = path.relative_to(SOURCE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def imported(path: Path) -> set[str]:
+    """The parts of the package that a file imports, inside functions too, but not only for types."""
+    found = set()
+    tree = ast.parse(path.read_text("utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "descentlab":
+            parts = (node.module or "").split(".")
+            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+    return {name if name in RANK else "__init__" for name in found}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_run_one_way(path: Path) -> None:
+    own = part(path)
+    assert own in RANK, f"{own} has no layer: add it to docs/architecture.md and to this list"
+    for name in imported(path):
+        assert RANK[name] <= RANK[own], f"{own} imports {name}"
+
+
+def test_an_engine_imports_no_other_engine() -> None:
+    for path in (SOURCE / "engines").glob("[a-z]*.py"):
+        others = {other.stem for other in (SOURCE / "engines").glob("[a-z]*.py")} - {path.stem}
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").rsplit(".", 1)[-1] not in others
+
+
+def loaded_by(code: str) -> set[str]:
+    """The heavy modules that a fresh interpreter has after running this code."""
+    lines = f"import sys\n{code}\nprint(*sorted({{m.split('.')[0] for m in sys.modules}} & set({HEAVY!r})))"
+    done = subprocess.run([sys.executable, "-c", lines], check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+def test_importing_loads_numpy_and_nothing_else() -> None:
+    assert loaded_by("import descentlab") == set()
+
+
+@pytest.mark.parametrize(
+    ("engine", "allowed"), [("hand", {"scipy"}), ("exact", {"scipy"}), ("autograd", {"scipy", "torch"})]
+)
+def test_each_engine_loads_only_what_it_needs(engine: str, allowed: set[str]) -> None:
+    code = f"import descentlab as dl; dl.descend(dl.Problem([1, 2], [1, 2]), engine={engine!r}, lr=0.1)"
+    assert loaded_by(code) <= allowed
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "install"),
+    [
+        ("torch", "dl.descend(p, engine='autograd', lr=0.1)", 'pip install "descentlab[torch]"'),
+        ("matplotlib", "dl.descend(p, lr=0.1).plot()", 'pip install "descentlab[plot]"'),
+        ("pandas", "dl.descend(p, lr=0.1).history.to_pandas()", 'pip install "descentlab[pandas]"'),
+        ("pyarrow", "dl.Problem('x.csv', target='y')", "pip install pyarrow"),
+    ],
+)
+def test_what_is_missing_is_named_with_what_to_install(module: str, code: str, install: str) -> None:
+    lines = (
+        f"import sys; sys.modules[{module!r}] = None\nimport descentlab as dl\np = dl.Problem([1, 2], [1, 2])\n"
+        f"try:\n    {code}\nexcept dl.MissingDependencyError as error:\n    assert isinstance(error, ImportError)\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", lines], check=True, capture_output=True, text=True)
+    assert install in done.stdout

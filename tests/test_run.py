@@ -1,0 +1,205 @@
+"""Endings: every run says why it ended, with the right numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import descentlab as dl
+from descentlab.data.builtin import EXAM_SCORES, LONGLEY
+
+LESSON = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
+ENGINES = ("hand", "autograd", "exact")
+
+
+def noisy(n: int = 30, seed: int = 0) -> dl.Problem:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    return dl.Problem(x, 2 * x + 1 + rng.normal(size=n))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+class TestEveryEngineEnds:
+    def test_converged(self, engine: str) -> None:
+        run = dl.descend(noisy(), engine=engine, lr=0.3, epochs=200)
+        minimum = noisy().solve()
+        assert run.ending.reason is dl.Reason.CONVERGED
+        np.testing.assert_allclose(run.params, minimum.params, rtol=1e-9)
+        assert run.ending.least_cost == pytest.approx(minimum.cost)
+        assert len(run.history) == 200  # without a tolerance, all epochs asked for are run
+        first = run.ending.epoch
+        assert run.history.gradient_norm[first - 1] < run.history.gradient_norm[0] * 1.1e-6
+        assert run.history.gradient_norm[first - 2] > run.history.gradient_norm[first - 1]
+
+    def test_stops_at_the_tolerance_if_one_is_given(self, engine: str) -> None:
+        run = dl.descend(noisy(), engine=engine, lr=0.3, epochs=200, tolerance=1e-4)
+        assert run.ending.reason is dl.Reason.CONVERGED
+        assert run.ending.epoch == len(run.history) < 50
+        at_zero = np.linalg.norm(noisy().gradient([0, 0]))
+        assert run.history.gradient_norm[-1] <= 1e-4 * at_zero < run.history.gradient_norm[-2]
+
+    def test_diverged_is_stopped_and_says_the_factor_the_rate_and_the_bound(self, engine: str) -> None:
+        run = dl.descend(LESSON, engine=engine, lr=0.1, reduction="sum", epochs=1000)
+        assert run.ending.reason is dl.Reason.DIVERGED
+        assert len(run.history) < 30
+        assert np.isfinite(run.history.cost).all()
+        assert run.ending.factor == pytest.approx(-1.8)
+        assert run.ending.lr_bound == pytest.approx(1 / 14)
+        for words in ("lr = 0.1 is 1.4 times", "0.0714286", "by -1.8", "`x`"):
+            assert words in str(run.ending)
+        assert "nan" not in str(run.ending)
+
+    def test_diverging_is_named_also_when_the_epochs_end_first(self, engine: str) -> None:
+        run = dl.descend(LESSON, engine=engine, lr=0.1, reduction="sum", epochs=5)
+        assert len(run.history) == 5
+        assert run.ending.reason is dl.Reason.DIVERGED
+        assert run.ending.growth == pytest.approx(1.8**10)
+
+    def test_overflowed_where_growth_is_allowed(self, engine: str) -> None:
+        run = dl.descend(LESSON, engine=engine, lr=0.1, reduction="sum", epochs=5000, growth_limit=np.inf)
+        assert run.ending.reason is dl.Reason.OVERFLOWED
+        # The cost (14/3) 1.8^(2t) leaves float64 at the first t with 1.8^(2t) * 14/3 > 1.8e308.
+        first = int(np.ceil(np.log(np.finfo(float).max / (14 / 3)) / (2 * np.log(1.8))))
+        assert run.ending.epoch in (first - 1, first)  # the sum of squares overflows before its mean does
+        assert "float64" in str(run.ending)
+
+    def test_out_of_epochs_says_how_far_is_left(self, engine: str) -> None:
+        run = dl.descend(LESSON, engine=engine, lr=0.01, reduction="sum", epochs=10)
+        assert run.ending.reason is dl.Reason.OUT_OF_EPOCHS
+        assert run.ending.left == pytest.approx(0.72**20)
+        assert run.ending.epoch == 10
+
+    def test_stalled_where_the_gradient_is_small_and_the_minimum_far(self, engine: str) -> None:
+        year = np.arange(2000.0, 2016)
+        problem = dl.Problem(year, 0.7 * (year - 2000) ** 1.5 + 68)
+        run = dl.descend(problem, engine=engine, lr=0.4 * problem.spectrum().lr_bound(), epochs=300)
+        assert run.ending.reason is dl.Reason.STALLED
+        assert run.cost > 2 * problem.solve().cost
+        assert "bias" in str(run.ending)
+
+    def test_stopped_by_the_caller(self, engine: str) -> None:
+        def stop(look: Any) -> bool:
+            return bool(look.epochs[-1] >= 5)
+
+        run = dl.descend(noisy(), engine=engine, lr=0.01, epochs=50, stop=stop)
+        assert run.ending.reason is dl.Reason.STOPPED
+
+
+def test_an_update_too_small_to_move_anything_is_no_convergence() -> None:
+    run = dl.descend(noisy(), engine="hand", lr=1e-30, epochs=20, start=[1.0, 5.0])
+    assert run.ending.reason is dl.Reason.STALLED
+    assert (run.history.params == [1.0, 5.0]).all()
+
+
+def test_float32_overflows_at_its_own_limit() -> None:
+    run = dl.descend(
+        LESSON, engine="autograd", dtype="float32", lr=0.1, reduction="sum", epochs=500, growth_limit=np.inf
+    )
+    assert run.ending.reason is dl.Reason.OVERFLOWED
+    assert 70 <= run.ending.epoch <= 78
+    assert "float32" in str(run.ending)
+
+
+def test_momentum_one_swings_for_ever_and_says_so() -> None:
+    run = dl.descend(LESSON, lr=0.15, epochs=400, zero_grad=False)
+    assert run.ending.reason is dl.Reason.OUT_OF_EPOCHS
+    assert "momentum 1" in str(run.ending)
+    W = run.history.params[:, 0]
+    assert -0.25 < W.min() < -0.23
+    assert 2.23 < W.max() < 2.25
+
+
+def test_above_the_bound_and_still_falling_is_said() -> None:
+    """The cost may fall for long while one direction already grows."""
+    problem = dl.Problem([[10.0, 0.0], [0.0, 1.0]], [0.001, 5.0], bias=False)
+    run = dl.descend(problem, lr=0.01001, reduction="sum", epochs=100)  # the bound is 2 / (2 * 10^2)
+    assert run.cost < run.history.cost[0]
+    assert run.ending.reason is dl.Reason.OUT_OF_EPOCHS
+    assert run.ending.lr_bound == pytest.approx(0.01)
+    assert "largest stable rate" in str(run.ending)
+
+
+@pytest.mark.parametrize("every", [1, 10, 1000, 99_999])
+def test_the_exact_engine_finds_the_epoch_of_divergence_however_seldom_it_records(every: int) -> None:
+    run = dl.descend(LESSON, lr=0.0715, reduction="sum", epochs=10**6, every=every)
+    twin = dl.descend(LESSON, lr=0.0715, reduction="sum", epochs=10**6)
+    assert run.ending.reason is dl.Reason.DIVERGED
+    assert run.ending.epoch == twin.ending.epoch
+    assert np.isfinite(run.history.cost).all()
+
+
+def test_stepping_engines_stop_in_time_between_recorded_epochs() -> None:
+    run = dl.descend(LESSON, engine="hand", lr=0.1, reduction="sum", epochs=10_000, every=500)
+    assert run.ending.reason is dl.Reason.DIVERGED
+    assert run.ending.epoch < 30
+    assert run.history.epoch.tolist() == [1]
+
+
+@pytest.mark.parametrize("engine", ["hand", "autograd"])
+def test_a_run_of_more_than_a_day_is_refused_with_the_days(engine: str) -> None:
+    with pytest.raises(dl.SettingError, match=r"would take .* days.*engine exact"):
+        dl.descend(LESSON, engine=engine, lr=0.01, epochs=1e12)
+
+
+def test_exact_runs_what_others_refuse() -> None:
+    run = dl.descend(LESSON, engine="exact", lr=0.01, epochs=1e12)
+    assert run.ending.reason is dl.Reason.CONVERGED
+    assert run.params[0] == pytest.approx(1.0, abs=1e-12)
+
+
+def test_ctrl_c_keeps_the_history_if_asked_to() -> None:
+    def interrupt(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    settings: dict[str, Any] = {"engine": "hand", "lr": 1e-6, "epochs": 50_000, "progress": interrupt}
+    kept = dl.descend(LESSON, **settings, interruptible=True)
+    assert kept.ending.reason is dl.Reason.STOPPED
+    assert 1 <= len(kept.history) < 50_000
+    assert kept.ending.epoch == kept.history.epoch[-1] - 1
+    with pytest.raises(KeyboardInterrupt):
+        dl.descend(LESSON, **settings)
+
+
+def test_watching_a_run_does_not_change_it() -> None:
+    plain = dl.descend(noisy(), engine="hand", lr=0.1, epochs=20)
+    watched = dl.descend(noisy(), engine="hand", lr=0.1, epochs=20, stop=lambda _: False, progress=lambda *_: None)
+    assert (plain.history.params == watched.history.params).all()
+
+
+def test_real_data_raw_and_standardized() -> None:
+    raw = dl.descend(dl.Problem(LONGLEY, target="employed"), lr=0.01, epochs=1000)
+    assert raw.ending.reason is dl.Reason.DIVERGED
+    problem = dl.Problem(LONGLEY, target="employed", standardize=True)
+    run = dl.descend(problem, lr=0.2, momentum=0.95, epochs=5000)
+    assert run.ending.reason is dl.Reason.CONVERGED
+    certified = [15.0618722713733, -0.0358191792925910, -2.02022980381683, -1.03322686717359]
+    certified += [-0.0511041056535807, 1829.15146461355, -3482258.63459582]  # NIST StRD, Longley
+    np.testing.assert_allclose(problem.solve().params, certified, rtol=1e-12)
+    np.testing.assert_allclose(run.params, certified, rtol=1e-5)
+
+
+def test_the_exam_scores_stall_after_a_million_epochs() -> None:
+    run = dl.descend(dl.Problem(EXAM_SCORES, target="final"), lr=1e-5, epochs=10**6)
+    assert run.ending.reason is dl.Reason.STALLED
+    assert "1 - 6.4e-08" in str(run.ending)
+
+
+def test_settings_are_given_once() -> None:
+    with pytest.raises(dl.SettingError, match="lr"):
+        dl.descend(LESSON, dl.Descent(lr=0.1), lr=0.2)
+    run = dl.descend(LESSON, dl.Descent(lr=0.1, epochs=3))
+    assert len(run.history) == 3
+
+
+def test_a_start_at_the_minimum_stays_there() -> None:
+    run = dl.descend(LESSON, lr=0.1, epochs=5, start=[1.0])
+    assert run.ending.reason is dl.Reason.CONVERGED
+    np.testing.assert_allclose(run.history.params, 1.0, rtol=1e-14)
+
+
+def test_a_target_of_zeros_is_done_at_once() -> None:
+    run = dl.descend(dl.Problem([1.0, 2.0], [0.0, 0.0]), lr=0.1, epochs=5)
+    assert run.ending.reason is dl.Reason.CONVERGED
+    assert run.cost == 0

@@ -1,0 +1,82 @@
+"""The triangle against plain NumPy, and the bound on its rounding against extended precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from descentlab import triangle
+
+rng = np.random.default_rng(5)
+SHAPES = ((1, 1), (1, 4), (3, 4), (20, 3), (512, 12), (700, 45), (5000, 12), (8192, 3))
+
+
+def fresh(values: Any) -> Any:
+    """A copy for ``of_rows`` to overwrite, in the type it wants."""
+    return np.array(values, dtype=triangle.precision(*values.shape), order="F")
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_same_triangle_as_numpy(shape: tuple[int, int]) -> None:
+    rows = rng.normal(size=shape)
+    R, error = triangle.of_rows(fresh(rows))
+    expected = np.zeros((shape[1], shape[1]))
+    plain = np.linalg.qr(rows, mode="r")
+    expected[: len(plain)] = plain * np.where(np.diagonal(plain) < 0, -1.0, 1.0)[:, None]
+    np.testing.assert_allclose(R, expected, atol=1e-12 * np.linalg.norm(rows))
+    assert (np.diagonal(R) >= 0).all()
+    assert error < 1e-12
+
+
+def awkward(kind: str, n: int, p: int) -> Any:
+    """Rows whose rounding errors all push the same way, beside friendlier ones."""
+    rows = np.full((n, p), 0.3)
+    if kind == "normal":
+        rows = rng.normal(size=(n, p))
+    elif kind == "repeating":
+        rows = np.tile(rng.random((p + 3, p)), (n // (p + 3) + 1, 1))[:n]
+    elif kind == "constant":
+        rows[:p] += np.eye(p)
+        rows[rng.integers(0, n, 5 * p), rng.integers(0, p, 5 * p)] = 0.7
+    elif kind == "two values":
+        rows = 0.1 + 0.2 * (rng.random((n, p)) < 0.5)
+        rows[:p] += np.eye(p)
+    elif kind == "spread":
+        rows = np.exp(3 * rng.normal(size=(n, p)))
+    return rows
+
+
+def moved(rows: Any, R: Any) -> float:
+    """How far the rows have to move, relative to each column's norm, for R to be their exact triangle."""
+    Q, exact = rows.astype(np.longdouble), R.astype(np.longdouble)
+    for j in range(len(R)):
+        Q[:, j] = (Q[:, j] - Q[:, :j] @ exact[:j, j]) / exact[j, j]
+    nearest = Q @ (1.5 * np.eye(len(R)) - 0.5 * (Q.T @ Q))  # to an orthogonal matrix
+    change = nearest @ exact - rows
+    return float(np.sqrt(((change**2).sum(axis=0) / (rows.astype(np.longdouble) ** 2).sum(axis=0)).max()))
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="needs a long double wider than float64")
+@pytest.mark.parametrize("kind", ["normal", "repeating", "constant", "two values", "spread"])
+@pytest.mark.parametrize(("n", "p"), [(60, 5), (512, 50), (5000, 12), (8192, 3), (4000, 100)])
+def test_rounding_stays_within_its_bound(kind: str, n: int, p: int) -> None:
+    rows = awkward(kind, n, p)
+    few = triangle.precision(n, p) is np.longdouble
+    R, error = triangle.of_rows(fresh(rows))
+    # Turning Q to the nearest orthogonal matrix is not the least move: up to a few units more than needed.
+    assert moved(rows, R) <= error + (3 * triangle.UNIT if few else 0.0)
+    assert error <= (2 if few else 1000) * triangle.UNIT
+
+    first, second = triangle.of_rows(fresh(rows[: n // 2])), triangle.of_rows(fresh(rows[n // 2 :]))
+    R, joint = triangle.joined(first.R, second.R, 10**6)
+    assert moved(rows, R) <= joint + max(first.error, second.error) + 3 * triangle.UNIT
+
+
+def test_zero_rows_and_columns_stay_zero() -> None:
+    rows = np.zeros((7, 3))
+    rows[:, 1] = 2.0
+    R, _ = triangle.of_rows(fresh(rows))
+    np.testing.assert_allclose(np.linalg.norm(R, axis=0), [0.0, 2 * np.sqrt(7), 0.0])
+    assert not triangle.of_rows(fresh(np.zeros((5, 3)))).R.any()
