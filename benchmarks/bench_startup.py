@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import Row, report, take_turns
@@ -20,10 +21,7 @@ def main() -> None:
         "help": [command, "--help"],
         "lesson": [command, "run"],
     }
-    runs = {
-        name: lambda line=line: subprocess.run(line, check=True, capture_output=True)
-        for name, line in contestants.items()
-    }
+    runs = {name: partial(subprocess.run, line, check=True, capture_output=True) for name, line in contestants.items()}
     times = take_turns(runs, 15)
     middle = {name: statistics.median(values) for name, values in times.items()}
     added = statistics.median(b - a for a, b in zip(times["numpy"], times["package"], strict=True))

@@ -54,7 +54,8 @@ def _dot(a: Vector, b: Vector) -> Fraction:
 
 def _solutions(rows: list[Vector]) -> tuple[Vector, list[Vector]]:
     """One solution of the consistent square system [A | b], and a basis of the null space of A."""
-    n, pivots = len(rows), []
+    n = len(rows)
+    pivots: list[int] = []
     for j in range(n):
         k = len(pivots)
         found = next((i for i in range(k, n) if rows[i][j]), None)

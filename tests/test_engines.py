@@ -129,7 +129,9 @@ def test_scaled_columns_descend_as_if_scaled_beforehand(engine: str, scaling: st
     if scaling == "standardize":
         scaled /= X.std(axis=0)
     before = dl.descend(dl.Problem(scaled, y), engine=engine, lr=0.1, epochs=50)
-    inside = dl.descend(dl.Problem(X, y, **{scaling: True}), engine=engine, lr=0.1, epochs=50)
+    inside = dl.descend(
+        dl.Problem(X, y, center=True, standardize=scaling == "standardize"), engine=engine, lr=0.1, epochs=50
+    )
     np.testing.assert_allclose(inside.history.cost, before.history.cost, rtol=1e-10)
     scale = X.std(axis=0) if scaling == "standardize" else np.ones(3)
     np.testing.assert_allclose(inside.params[:3] * scale, before.params[:3], rtol=1e-9)
@@ -140,8 +142,9 @@ def test_scaled_columns_descend_as_if_scaled_beforehand(engine: str, scaling: st
 def test_starts_where_it_is_told(engine: str) -> None:
     X, y = rows(4)
     start = [1.0, -1.0, 2.0, 5.0]
-    for scaling in ({}, {"center": True}, {"standardize": True}):
-        run = dl.descend(dl.Problem(X, y, **scaling), engine=engine, lr=0.01, epochs=5, start=start)
+    for scaling in ("", "center", "standardize"):
+        problem = dl.Problem(X, y, center=scaling == "center", standardize=scaling == "standardize")
+        run = dl.descend(problem, engine=engine, lr=0.01, epochs=5, start=start)
         np.testing.assert_allclose(run.history.params[0], start, rtol=1e-12)
         assert run.history.cost[0] == pytest.approx(np.mean((X @ start[:3] + 5 - y) ** 2))
 
@@ -205,7 +208,7 @@ def test_other_optimizers_by_name(name: str) -> None:
 
 def test_an_optimizer_takes_its_own_options() -> None:
     X, y = rows(9)
-    options = {"betas": (0.5, 0.9), "amsgrad": True}
+    options: dict[str, Any] = {"betas": (0.5, 0.9), "amsgrad": True}
     run = dl.descend(dl.Problem(X, y), engine="autograd", optimizer="Adam", options=options, lr=0.05, epochs=50)
     assert_same(run, torch_loop(X, y, 0.05, 50, optimizer="Adam", **options))
 

@@ -16,7 +16,7 @@ LAYERS = [
     {"text"},
     {"errors"},
     {"data"},
-    {"triangle", "stability"},
+    {"triangle", "block", "stability"},
     {"factor", "factor_file"},
     {"quadratic", "leastsquares"},
     {"spectrum", "minimum", "problem", "schedule"},

@@ -97,8 +97,10 @@ def test_the_sets_are_whole(data: Set) -> None:
         assert abs(found - Fraction(certified)) <= abs(Fraction(certified)) / 10**14
 
 
-@pytest.mark.parametrize("settings", [{}, {"center": True}, {"standardize": True}], ids=lambda s: next(iter(s), "plain"))
-def test_digits_of_one_pass(data: Set, settings: dict[str, bool]) -> None:
+@pytest.mark.parametrize(
+    "settings", [{}, {"center": True}, {"standardize": True}], ids=lambda s: next(iter(s), "plain")
+)
+def test_digits_of_one_pass(data: Set, settings: dict[str, Any]) -> None:
     if settings.get("center") and not data.bias:
         return
     columns, y = observations(data)

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from descentlab import triangle
+from descentlab.block import checked
 from descentlab.errors import DataError
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 BLOCK_ROWS = 8192  # a block of this many rows and a dozen columns stays in a core's second-level cache
-LARGEST = 1e150  # squares of larger values, summed, leave the range of float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Factor:
         return cls(tuple(columns), np.zeros((k + 1, k + 1)), np.zeros(k), 0, 0.0, np.zeros(k))
 
     @classmethod
-    def of_block(cls, values: Array, columns: Sequence[str], weights: Array | None = None) -> Factor:
+    def of_block(cls, values: Any, columns: Sequence[str], weights: Any = None) -> Factor:
         """The factor of (n, k) finite values, with (n,) non-negative weights if any.
 
         Weights act as repetition: a row of weight 2 counts like the row twice. Memory beyond the input does
@@ -69,28 +69,30 @@ class Factor:
         return cls.of_blocks([(values, weights)], columns)
 
     @classmethod
-    def of_blocks(cls, blocks: Iterable[tuple[Array, Array | None]], columns: Sequence[str]) -> Factor:
+    def of_blocks(cls, blocks: Iterable[tuple[Any, Any]], columns: Sequence[str]) -> Factor:
         """The factor of many blocks, as :meth:`of_block` takes them, merged two by two in a fixed tree."""
         return _merged(cls.empty(columns)._parts(blocks))
 
-    def update(self, values: Array, weights: Array | None = None) -> Factor:
+    def update(self, values: Any, weights: Any = None) -> Factor:
         """This factor with the rows of one more block in it. For a long stream, see :meth:`of_blocks`."""
         return self.merge(_merged(self._parts([(values, weights)])))
 
-    def _parts(self, blocks: Iterable[tuple[Array, Array | None]]) -> Iterator[Factor]:
+    def _parts(self, blocks: Iterable[tuple[Any, Any]]) -> Iterator[Factor]:
         """Factors of at most BLOCK_ROWS rows each, all relative to one origin; a bad block yields nothing."""
         empty = self.empty(self.columns)
         yield empty
         origin = self.origin if self.rows else None
         for given, weights in blocks:
-            values = _checked(given, weights, len(self.columns))
-            if origin is None and len(values):
+            values = checked(given, weights, len(self.columns))
+            if not len(values):
+                continue
+            if origin is None:
                 origin = np.median(values[:BLOCK_ROWS].astype(np.float64), axis=0)
             for start in range(0, len(values), BLOCK_ROWS):
                 stop = start + BLOCK_ROWS
                 yield empty._of_part(values[start:stop], origin, None if weights is None else weights[start:stop])
 
-    def _of_part(self, values: Array, origin: Array, weights: Array | None) -> Factor:
+    def _of_part(self, values: Array, origin: Array, weights: Any) -> Factor:
         n, p = len(values), len(self.centred)
         kind = triangle.precision(n, p)
         rows = np.empty((n, p), dtype=kind, order="F")
@@ -100,6 +102,7 @@ class Factor:
             rows *= np.sqrt(np.asarray(weights, dtype=kind))[:, None]
         R, error = triangle.of_rows(rows)
         total = float(n if weights is None else np.sum(weights, dtype=np.float64))
+        R[0, 0] = np.sqrt(total)  # which sums know better than reflections
         return Factor(self.columns, R, origin, n, total, error * _lengths(R))
 
     def merge(self, other: Factor) -> Factor:
@@ -116,8 +119,10 @@ class Factor:
             return other
         rows = self.rows + other.rows
         R, error = triangle.joined(self.centred, other.moved_to(self.origin).centred, rows)
-        rounding = np.hypot(self.rounding, other.rounding) + error * _lengths(R)
-        return Factor(self.columns, R, self.origin, rows, self.weight + other.weight, rounding)
+        weight = self.weight + other.weight
+        R[0, 0] = np.sqrt(weight)
+        rounding = np.hypot(self.rounding, other.rounding) + (error + 2 * triangle.UNIT) * _lengths(R)  # 2: the move
+        return Factor(self.columns, R, self.origin, rows, weight, rounding)
 
     def moved_to(self, origin: Array) -> Factor:
         """The same rows relative to another origin: only the first row of the triangle changes."""
@@ -134,7 +139,8 @@ class Factor:
     def means(self) -> Array:
         """(k,) weighted mean of each column, in its own unit; raises DataError where there is no weight."""
         self._weigh()
-        return self.origin + self.centred[0, 1:] / self.centred[0, 0]
+        means: Array = self.origin + self.centred[0, 1:] / self.centred[0, 0]
+        return means
 
     @property
     def deviations(self) -> Array:
@@ -143,7 +149,8 @@ class Factor:
         Raises DataError where there is no weight.
         """
         self._weigh()
-        return _lengths(self.centred[1:]) / np.sqrt(self.weight)
+        deviations: Array = _lengths(self.centred[1:]) / np.sqrt(self.weight)
+        return deviations
 
     @property
     def noise(self) -> Array:
@@ -236,34 +243,6 @@ def _merged(factors: Iterable[Factor]) -> Factor:
     while waiting:
         whole = waiting.pop()[1].merge(whole)
     return whole
-
-
-def _checked(given: Any, weights: Any, k: int) -> np.ndarray[Any, Any]:
-    """The values as an array; an error if they or their weights are not what a factor of k columns can take."""
-    values = _numbers(given, "values")
-    n = len(values) if values.ndim else 0
-    if values.shape != (n, k):
-        raise DataError("block_shape", shape=str(values.shape), count=k)
-    if weights is not None:
-        repeats = _numbers(weights, "weights")
-        if repeats.shape != (n,):
-            raise DataError("lengths", X=n, what="weights", y=str(repeats.shape), hint="")
-        if n and repeats.min() < 0:
-            raise DataError("weights_negative", count=int((repeats < 0).sum()))
-    return values
-
-
-def _numbers(given: Any, what: str) -> np.ndarray[Any, Any]:
-    """An array of finite real numbers whose squares are finite as well."""
-    array = np.asarray(given)
-    if array.dtype.kind not in "fiub":
-        raise DataError("dtype_unusable", what=what, dtype=str(array.dtype))
-    size = max(-float(array.min()), float(array.max())) if array.size else 0.0  # NaN and infinity show in both
-    if not np.isfinite(size):
-        raise DataError("block_not_finite")
-    if size > LARGEST:
-        raise DataError("too_large", counts=what, limit=LARGEST)
-    return array
 
 
 def _lengths(columns: Array) -> Array:

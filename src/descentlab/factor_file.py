@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ FORMAT = 1
 def save(factor: Factor, path: str | os.PathLike[str]) -> None:
     """Write the factor, bit for bit; nothing in the file is pickled."""
     fields = _fields(factor)
-    with open(path, "wb") as file:  # an open file keeps NumPy from adding a suffix to the name
+    with Path(path).open("wb") as file:  # an open file keeps NumPy from adding a suffix to the name
         np.savez(file, format=FORMAT, digest=_digest(fields), **fields)
 
 
@@ -28,7 +29,8 @@ def load(path: str | os.PathLike[str]) -> Factor:
         DataError: the file cannot be read, is not a factor, is damaged, or comes from a newer version.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: given a path, np.load leaves a damaged file open.
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             fields = {name: archive[name] for name in archive.files}
         written = int(fields.pop("format"))
         intact = str(fields.pop("digest")) == _digest(fields)

@@ -13,7 +13,7 @@ given are twice that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,7 +83,7 @@ def fit(factor: Factor, bias: bool, penalty: Array) -> Fit:
     T, right, independent = _echelon(system)
     dependent = [j for j in range(d) if j not in independent]
     if dependent or penalty.any():  # reflections and sums that a plain triangle does without
-        system.noise[:] += (4 + d) * UNIT * np.linalg.norm(system.rows, axis=0)
+        system = replace(system, noise=system.noise + (4 + d) * UNIT * np.linalg.norm(system.rows, axis=0))
     W, errors = _solve(system, T, right, independent, [d, *dependent])
 
     places = [*independent, *([d] if bias else [])]

@@ -44,8 +44,8 @@ class Minimum:
     @classmethod
     def of(cls, problem: Problem, start: Array) -> Minimum:
         """The minimum nearest to ``start``, a vector of the descended coordinates."""
-        params, errors = _nearest(problem, start)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # errors may be inf, params 0: no digits
+            params, errors = _nearest(problem, start)
             digits = -np.log10(errors / np.abs(params))
         digits = np.clip(np.nan_to_num(digits, nan=0.0), 0.0, MOST_DIGITS)
         fit = problem.fit
@@ -79,7 +79,9 @@ def _nearest(problem: Problem, start: Array) -> tuple[Array, Array]:
     params, errors = fit.params[:, 0], fit.errors[:, 0]
     if not fit.dependent:
         return params, errors
-    M, N, shifts = problem.coordinates.from_units(np.eye(len(params))).T, fit.null, fit.errors[:, 1:]
+    M = problem.coordinates.from_units(np.eye(len(params))).T
+    sizes = np.linalg.norm(M @ fit.null, axis=0)
+    N, shifts = fit.null / sizes, fit.errors[:, 1:] / sizes
     inverse = np.linalg.pinv(M @ N)
     away = M @ params - start
     c = -inverse @ away
@@ -87,5 +89,6 @@ def _nearest(problem: Problem, start: Array) -> tuple[Array, Array]:
     # What moves p or N moves the answer: directly, by the c that answers it, and by the turn of N against `left`.
     direct = errors + shifts @ np.abs(c)
     turned = np.abs(N @ inverse @ inverse.T) @ (shifts.T @ np.abs(M.T @ left))
-    rounded = 8 * UNIT * len(params) * (np.abs(N @ inverse) @ np.abs(M) @ np.abs(params) + np.abs(N) @ np.abs(c))
+    size = np.linalg.norm(inverse, 2) * (np.linalg.norm(M @ params) + np.linalg.norm(start))
+    rounded = 4 * UNIT * len(params) * (np.abs(params) + np.linalg.cond(M @ N) * size * np.abs(N).sum(axis=1))
     return params + N @ c, np.abs(np.eye(len(params)) - N @ inverse @ M) @ direct + turned + rounded

@@ -83,7 +83,7 @@ class Problem:
             pyarrow, duckdb); the path of a CSV, Parquet or Arrow file, a pattern, a list of paths; or a
             :class:`Factor`.
         y: (n,) targets. None where the target is a column: name it with ``target``.
-        target: the target's column; beside an array ``y``, a name for it.
+        target: the target's column; beside an array ``y``, a name for it (default: a series' own, else ``y``).
         features: the columns to use, in order (default: every numeric column but the target and the weights).
             Beside an array X, names for its columns.
         weights: (n,) non-negative sample weights, or a column's name. A weight acts as repetition.
@@ -160,11 +160,7 @@ class Problem:
         """
         if self._selection is None:
             raise DataError("rows_gone")
-        d = len(self.features)
-        parts = list(self._selection.blocks())
-        values = np.concatenate([part for part, _ in parts])
-        weights = np.concatenate([w for _, w in parts if w is not None]) if self._selection.weights else None
-        return Rows(np.ascontiguousarray(values[:, :d]), np.ascontiguousarray(values[:, d]), weights)
+        return Rows(*self._selection.whole())
 
     def descended_rows(self) -> Rows:
         """:meth:`rows` in the coordinates that descent takes place in."""
@@ -208,7 +204,7 @@ class Problem:
 
         return Spectrum.of(self, reduction)
 
-    def solve(self, start: Sequence[float] | None = None) -> Minimum:
+    def solve(self, start: Sequence[float] | Array | None = None) -> Minimum:
         """The minimum: parameters, cost, rank, flat directions, and the digits it vouches for.
 
         Where several parameter vectors reach the minimum, the one nearest to ``start`` (default: zero) in the

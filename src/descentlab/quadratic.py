@@ -67,7 +67,8 @@ class Quadratic:
 
     def gradient(self, params: Array) -> Array:
         """(p,) half the gradient of ``weight * J``: ``A'(A p - t) + weight * penalty * p``."""
-        gradient: Array = self.A.T @ (self.A @ params - self.t) + self.weight * self.penalty * params
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradient: Array = self.A.T @ (self.A @ params - self.t) + self.weight * self.penalty * params
         return gradient
 
     @cached_property

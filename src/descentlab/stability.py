@@ -25,7 +25,9 @@ def limit(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False)
     """The bound on ``lr * curvature`` below which every error shrinks (Jury's criterion on the 2x2 recursion).
 
     Plain descent 2; heavy ball ``2 (1 + mu) / (1 - tau)``; Nesterov ``2 (1 + mu) / (1 + 2 mu)``. At mu = 1
-    errors below the bound neither shrink nor grow; above mu = 1 every rate diverges and the bound is 0.
+    errors of the heavy ball neither shrink nor grow below it. Above mu = 1 small rates diverge, and the bound is 0;
+    so does every rate of the heavy ball, while Nesterov's ``1 - 1/mu < lr * curvature < 2 (1 + mu) / (1 + 2 mu)``
+    would still converge.
     """
     if momentum > 1:
         return 0.0
@@ -46,11 +48,14 @@ def growth(x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bo
     if momentum == 0:
         plain: Array = 1.0 - x
         return plain
+    # trace^2 - 4 determinant, multiplied out so that nothing cancels at small x or at momentum 1.
     if nesterov:
         trace, determinant = (1 + momentum) * (1 - x), momentum * (1 - x)
+        discriminant = (1 - x) * ((1 - momentum) ** 2 - (1 + momentum) ** 2 * x)
     else:
-        trace, determinant = 1 + momentum - (1 - dampening) * x, np.full_like(x, momentum)
-    discriminant = trace * trace - 4 * determinant
+        damped = (1 - dampening) * x
+        trace, determinant = 1 + momentum - damped, np.full_like(x, momentum)
+        discriminant = (1 - momentum) ** 2 - damped * (2 * (1 + momentum) - damped)
     real = (trace + np.copysign(np.sqrt(np.maximum(discriminant, 0.0)), trace)) / 2
     factor: Array = np.where(discriminant >= 0, real, np.sqrt(np.maximum(determinant, 0.0)))
     return factor
@@ -68,7 +73,8 @@ def gap(x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool 
     pull = x if nesterov else (1 - dampening) * x
     b = 1 - momentum + (1 + momentum if nesterov else 1 - dampening) * x
     discriminant = b * b - 4 * pull
-    small = 2 * pull / (b + np.sqrt(np.maximum(discriminant, 0.0)))
+    below = b + np.sqrt(np.maximum(discriminant, 0.0))
+    small = 2 * pull / np.where(below == 0, 1.0, below)  # 0 / 0 where neither x nor 1 - momentum pulls
     factor = growth(x, momentum, dampening, nesterov)
     found: Array = np.where((discriminant >= 0) & (factor > 0), small, 1 - factor)
     return found

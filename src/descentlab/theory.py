@@ -135,12 +135,14 @@ class Theory:
     def excess(self, params: Array) -> float:
         """How far the objective is above its value at the destination, in units of the mean squared error.
 
-        From the distance, not from a difference of costs, so that it keeps its digits near zero.
+        From the distance, not from a difference of costs, so that it keeps its digits near zero; inf where the
+        parameters, or the excess, have left the range of float64.
         """
         c = gradient_factor(self.descent.reduction, self.problem.weight)
         with np.errstate(over="ignore", invalid="ignore"):
             error = self.spectrum.directions.T @ (params - self.destination)
-            return float(np.sum((self.spectrum.eigenvalues + self.decay) * error**2) / (c * self.problem.weight))
+            excess = float(np.sum((self.spectrum.eigenvalues + self.decay) * error**2) / (c * self.problem.weight))
+        return excess if excess == excess else np.inf
 
     def near(self, params: Array) -> bool:
         """Whether the parameters are at the destination as the clinic reads it: within 1 % of its cost.

@@ -44,7 +44,7 @@ def of_rows(rows: Any) -> Triangle:
         odd = pieces[len(pieces) & ~1 :]
         pieces = [_reflected(a, b, p) for a, b in zip(pieces[::2], pieces[1::2], strict=False)] + odd
         joints += 1
-    drift = min(m, PIECE) + 2 * p
+    drift = min(m, PIECE) / 4 + p
     return Triangle(_upright(pieces[0]), (4 + drift + joints * (4 + p)) * UNIT)
 
 

@@ -68,8 +68,10 @@ def fail(message: str, as_json: bool) -> int:
 
     import click
 
+    from descentlab.text import sentence
+
     if as_json:
         click.echo(json.dumps({"schema": "descentlab.error/1", "error": message}, ensure_ascii=False))
     else:
-        click.echo(click.style("error: ", fg="red", bold=True) + message, err=True)
+        click.echo(click.style(f"{sentence('cli.error')} ", fg="red", bold=True) + message, err=True)
     return BAD_USE

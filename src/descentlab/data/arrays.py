@@ -53,6 +53,9 @@ class ArraySource:
             with np.errstate(over="ignore"):  # beyond float64's range is infinite, and refused as such
                 yield np.asarray(block if in_order else block[:, index], dtype=np.float64)
 
+    def in_memory(self, columns: Sequence[str]) -> Array | None:
+        return self.matrix if self.matrix.dtype == np.float64 and tuple(columns) == self.names else None
+
 
 def as_columns(data: object, what: str) -> np.ndarray[Any, Any]:
     """A real array of shape (n, k) out of an array, list or tensor; one dimension is one column.

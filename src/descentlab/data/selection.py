@@ -101,6 +101,27 @@ class Selection:
             raise DataError("weights_negative", count=negative)
         self.dropped = unfit.rows
 
+    def whole(self) -> tuple[Array, Array, Array | None]:
+        """(n, d) features, (n,) target and (n,) weights of the rows kept, after a pass over the blocks.
+
+        Arrays that hold just these columns are given as they are, without a copy.
+        """
+        single = [(self.target,), *([(self.weights,)] if self.weights else [])]
+        if not self.dropped:
+            at_hand = [self._source.in_memory(names) for names in (self.features, *single)]
+            if all(array is not None for array in at_hand):
+                X, y, *w = (array for array in at_hand if array is not None)
+                return X, y[:, 0], w[0][:, 0] if w else None
+        n, d, filled = self.rows - self.dropped, len(self.features), 0
+        X, y, weights = np.empty((n, d)), np.empty(n), np.empty(n) if self.weights else None
+        for values, part in self.blocks():
+            to = slice(filled, filled + len(values))
+            X[to], y[to] = values[:, :d], values[:, d]
+            if weights is not None:
+                weights[to] = part
+            filled += len(values)
+        return X, y, weights
+
 
 class _Unfit:
     """Counts values that no descent can use, column by column: missing, infinite, too large to square."""

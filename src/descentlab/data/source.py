@@ -34,6 +34,9 @@ class Source(Protocol):
     def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
         """(m, k) float64 blocks of these columns, in order; a missing value is NaN."""
 
+    def in_memory(self, columns: Sequence[str]) -> Array | None:
+        """(n, k) float64 array of these columns where one is at hand without copying, else None."""
+
 
 class Chained:
     """Several sources of the same columns, one after the other."""
@@ -79,6 +82,9 @@ class Chained:
         for part in self.parts:
             yield from part.blocks(columns)
 
+    def in_memory(self, columns: Sequence[str]) -> Array | None:  # noqa: ARG002
+        return None
+
 
 class Beside:
     """A source with a column set beside it that came on its own: the target or the weights."""
@@ -109,16 +115,28 @@ class Beside:
         """
         own = [name for name in columns if name not in self.extra.names]
         other = [name for name in columns if name in self.extra.names]
-        order = [[*own, *other].index(name) for name in columns]
-        beside = np.concatenate([np.empty((0, len(other))), *self.extra.blocks(other)])
+        if not other:
+            yield from self.source.blocks(own)
+            return
+        beside = self.extra.in_memory(other)
+        if beside is None:
+            beside = np.concatenate([np.empty((0, len(other))), *self.extra.blocks(other)])
+        here, there = ([columns.index(name) for name in names] for names in (own, other))
         seen = 0
         for block in self.source.blocks(own):
             part = beside[seen : seen + len(block)]
             seen += len(block)
-            if seen <= len(beside) or not other:
-                yield np.column_stack([block, part])[:, order] if other else block
-        if other and seen != len(beside):
+            if seen <= len(beside):
+                joined = np.empty((len(block), len(columns)), order="F")
+                joined[:, here], joined[:, there] = block, part
+                yield joined
+        if seen != len(beside):
             raise unequal(seen, self.what, len(beside))
+
+    def in_memory(self, columns: Sequence[str]) -> Array | None:
+        if all(name in self.extra.names for name in columns):
+            return self.extra.in_memory(columns)
+        return self.source.in_memory(columns) if all(name in self.source.names for name in columns) else None
 
 
 def unequal(rows: int, what: str, entries: int) -> DataError:

@@ -74,6 +74,9 @@ class BatchSource:
         rounded = (sentence("notice.large_integers", names=list(self._rounded)),) if self._rounded else ()
         return self._notices + rounded
 
+    def in_memory(self, columns: Sequence[str]) -> Array | None:  # noqa: ARG002
+        return None
+
     def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
         for batch in self._batches(list(columns)):
             for start in range(0, batch.num_rows, BLOCK_ROWS):
