@@ -72,9 +72,9 @@ def main() -> None:
         "engines",
         "A history of full-batch epochs, float64",
         rows,
-        "The loops' costs are checked to be the exact engine's, epoch by epoch, before any time is printed. `hand` also "
-        "judges every epoch, takes one more look after the last, and keeps its history; with few rows that is half of its "
-        "time, and a bare loop wins.",
+        "The loops' costs are checked to be the exact engine's, epoch by epoch, before any time is printed. `hand` "
+        "also judges every epoch, takes one more look after the last, and keeps its history; with few rows that is "
+        "half of its time, and a bare loop wins.",
     )
 
 

@@ -19,11 +19,11 @@ def test_a_rate_that_is_none(lr: Any) -> None:
 
 @pytest.mark.parametrize("epochs", [0, -1, 2.5, "ten", float("nan"), float("inf"), True, None])
 def test_epochs_that_are_none(epochs: Any) -> None:
-    with pytest.raises(dl.SettingError, match="epochs = .* must be a whole number of at least 1"):
+    with pytest.raises(dl.SettingError, match=r"epochs = .* must be a whole number of at least 1"):
         dl.Descent(lr=0.1, epochs=epochs)
 
 
-@pytest.mark.parametrize("given", [10, 10.0, 1e1, np.int32(10), np.float64(10)])
+@pytest.mark.parametrize("given", [10, 10.0, np.int32(10), np.float64(10)])
 def test_whole_numbers_of_any_kind(given: Any) -> None:
     assert dl.Descent(lr=0.1, epochs=given).epochs == 10
 

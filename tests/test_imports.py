@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
 
 # Each layer may import the ones above it in this list, and itself.
 LAYERS = [
-    {"text"},
+    {"text", "arrays"},
     {"errors"},
     {"data"},
     {"triangle", "block", "stability"},
@@ -106,7 +106,8 @@ def test_each_engine_loads_only_what_it_needs(engine: str, allowed: set[str]) ->
 def test_what_is_missing_is_named_with_what_to_install(module: str, code: str, install: str) -> None:
     lines = (
         f"import sys; sys.modules[{module!r}] = None\nimport descentlab as dl\np = dl.Problem([1, 2], [1, 2])\n"
-        f"try:\n    {code}\nexcept dl.MissingDependencyError as error:\n    assert isinstance(error, ImportError)\n    print(error)"
+        f"try:\n    {code}\nexcept dl.MissingDependencyError as error:\n"
+        "    assert isinstance(error, ImportError)\n    print(error)"
     )
     done = subprocess.run([sys.executable, "-c", lines], check=True, capture_output=True, text=True)
     assert install in done.stdout

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from descentlab.data.source import LARGEST, tame
 from descentlab.errors import DataError
-
-LARGEST = 1e150  # squares of larger values, summed, leave the range of float64
 
 
 def checked(given: Any, weights: Any, k: int) -> np.ndarray[Any, Any]:
@@ -36,6 +35,8 @@ def _numbers(given: Any, what: str) -> np.ndarray[Any, Any]:
     array = np.asarray(given)
     if array.dtype.kind not in "fiub":
         raise DataError("dtype_unusable", what=what, dtype=str(array.dtype))
+    if tame(array):
+        return array
     size = max(-float(array.min()), float(array.max())) if array.size else 0.0  # NaN and infinity show in both
     if not np.isfinite(size):
         raise DataError("block_not_finite")

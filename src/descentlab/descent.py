@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
-
-import numpy as np
+from typing import TypedDict
 
 from descentlab import stability
+from descentlab.arrays import Array, Integers
 from descentlab.errors import SettingError, finite_number, one_of, whole_number
 from descentlab.problem import CONVENTIONS
 from descentlab.schedule import Schedule, parse, rates
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Recursion(TypedDict):
@@ -145,7 +142,7 @@ class Descent:
         """The settings that decide what a step does to one direction; see :mod:`descentlab.stability`."""
         return {"momentum": self.effective_momentum, "dampening": self.dampening, "nesterov": self.nesterov}
 
-    def rates(self, done: np.ndarray[Any, np.dtype[np.integer]]) -> Array:
+    def rates(self, done: Integers) -> Array:
         """The learning rates after these many epochs, as an array."""
         assert not isinstance(self.schedule, str)
         return rates(self.lr, self.schedule, done)

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from descentlab import triangle
+from descentlab.arrays import Array, Flags
 from descentlab.block import checked
 from descentlab.errors import DataError
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 BLOCK_ROWS = 8192  # a block of this many rows and a dozen columns stays in a core's second-level cache
 
@@ -94,13 +93,12 @@ class Factor:
 
     def _of_part(self, values: Array, origin: Array, weights: Any) -> Factor:
         n, p = len(values), len(self.centred)
-        kind = triangle.precision(n, p)
-        rows = np.empty((n, p), dtype=kind, order="F")
-        rows[:, 0] = 1
-        np.subtract(values, origin, out=rows[:, 1:], dtype=kind)
-        if weights is not None:
-            rows *= np.sqrt(np.asarray(weights, dtype=kind))[:, None]
-        R, error = triangle.of_rows(rows)
+        if triangle.precision(n, p) is np.longdouble:
+            R, error = triangle.of_rows(_rows(values, origin, weights, np.longdouble))
+        else:
+            cuts = (slice(i, i + triangle.PIECE) for i in range(0, n, triangle.PIECE))
+            pieces = (_rows(values[cut], origin, None if weights is None else weights[cut], np.float64) for cut in cuts)
+            R, error = triangle.of_pieces(pieces, n, p)
         total = float(n if weights is None else np.sum(weights, dtype=np.float64))
         R[0, 0] = np.sqrt(total)  # which sums know better than reflections
         return Factor(self.columns, R, origin, n, total, error * _lengths(R))
@@ -161,9 +159,9 @@ class Factor:
         return triangle.UNIT * _lengths(self.R) + self.rounding
 
     @property
-    def constant(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def constant(self) -> Flags:
         """(k,) whether a column's spread is no more than rounding may have left."""
-        constant: np.ndarray[Any, np.dtype[np.bool_]] = _lengths(self.centred[1:]) <= self.noise
+        constant: Flags = _lengths(self.centred[1:]) <= self.noise
         return constant
 
     def select(self, columns: Sequence[str]) -> Factor:
@@ -228,6 +226,16 @@ class Factor:
 
     def __repr__(self) -> str:
         return f"Factor({self.rows:,} rows of {', '.join(self.columns)})"
+
+
+def _rows(values: Array, origin: Array, weights: Any, kind: type[np.floating[Any]]) -> np.ndarray[Any, Any]:
+    """(m, p) rows of ``[1, values - origin]``, each times the root of its weight, column by column in memory."""
+    rows = np.empty((len(values), len(origin) + 1), dtype=kind, order="F")
+    rows[:, 0] = 1
+    np.subtract(values, origin, out=rows[:, 1:], dtype=kind)
+    if weights is not None:
+        rows *= np.sqrt(np.asarray(weights, dtype=kind))[:, None]
+    return rows
 
 
 def _merged(factors: Iterable[Factor]) -> Factor:

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from descentlab.arrays import Array, Integers
 from descentlab.errors import DataError, SettingError, require
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 WIDEST_TABLE = 6  # parameters in a line of the table; more are left to `to_arrow`
 
@@ -33,7 +32,7 @@ class History:
 
     parameters: tuple[str, ...]
     epochs: int
-    epoch: np.ndarray[Any, np.dtype[np.int64]]
+    epoch: Integers
     params: Array
     cost: Array
     gradient_norm: Array

@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descentlab.arrays import Array
 from descentlab.factor import Factor
 from descentlab.triangle import UNIT
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Fit(NamedTuple):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
+from descentlab.arrays import Flags
 from descentlab.descent import Descent
 from descentlab.ending import Reason
 from descentlab.engines import Engine, Look
@@ -96,7 +96,7 @@ class Loop:
         if chosen.any():
             self.kept.append(look.at(chosen))
 
-    def _beyond(self, look: Look) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def _beyond(self, look: Look) -> Flags:
         """Where the cost has outgrown its limit, or is no number any more."""
         limit = self.descent.growth_limit * max(self.first_cost, self.cost_at_zero)
         finite = np.isfinite(look.cost) & np.isfinite(look.params).all(axis=1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from descentlab.arrays import Array
 from descentlab.spectrum import flat_directions
 from descentlab.text import Sentence, sentence
 from descentlab.triangle import UNIT
@@ -14,7 +15,6 @@ from descentlab.triangle import UNIT
 if TYPE_CHECKING:
     from descentlab.problem import Problem
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 MOST_DIGITS = 15.9  # a float64 holds no more
 

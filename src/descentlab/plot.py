@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from descentlab.arrays import Array
 from descentlab.errors import require
 from descentlab.text import language, number, sentence
 from descentlab.theory import Theory
@@ -14,7 +15,6 @@ from descentlab.theory import Theory
 if TYPE_CHECKING:
     from descentlab.run import Run
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 DESCENT, COST, QUIET = "#D55E00", "#0072B2", "#666666"  # Okabe and Ito's vermilion and blue, and a grey
 MOST_POINTS = 2000  # of a path; more cannot be told apart

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from descentlab.arrays import Array
 from descentlab.data.selection import Selection, choose, known
 from descentlab.errors import DataError, SettingError, finite_number, one_of
 from descentlab.factor import Factor
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from descentlab.minimum import Minimum
     from descentlab.spectrum import Spectrum
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 SMALLEST = 1e-140  # squares of columns below it leave the range of float64
 

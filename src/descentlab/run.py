@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from descentlab.arrays import Array
 from descentlab.descent import Descent
 from descentlab.ending import Ending, Reason
 from descentlab.engines import Engine, Look, engine_for
@@ -18,8 +19,6 @@ from descentlab.history import History
 from descentlab.loop import Loop, Progress
 from descentlab.problem import Problem
 from descentlab.verdict import judge
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 LONGEST = 86_400.0  # a run predicted to take more seconds than a day is refused
 PILOT_FROM, PILOT = 100_000, 20  # when that prediction is made, and from how many epochs

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from descentlab.arrays import Array, Integers
 from descentlab.errors import SettingError, finite_number, whole_number
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 Schedule = Callable[[Any], Any]
 
 
@@ -106,7 +106,7 @@ def forms() -> tuple[str, ...]:
     return tuple(":".join([name, *(field.name for field in fields(kind))]) for name, kind in NAMED.items())
 
 
-def rates(lr: float, schedule: Schedule | None, k: np.ndarray[Any, np.dtype[np.integer]]) -> Array:
+def rates(lr: float, schedule: Schedule | None, k: Integers) -> Array:
     """The learning rate after k updates, for an array of k.
 
     Raises:

@@ -7,17 +7,16 @@ scalar recursion per eigendirection: ``e(t+1) = (1 - lr * lambda) e(t)``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from descentlab import stability
+from descentlab.arrays import Array
 from descentlab.text import Sentence, number, sentence
 
 if TYPE_CHECKING:
     from descentlab.problem import Problem
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)

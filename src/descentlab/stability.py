@@ -14,11 +14,10 @@ methods* (1964).
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from descentlab.arrays import Array
 
 
 def limit(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from descentlab import stability
+from descentlab.arrays import Array
 from descentlab.problem import gradient_factor
 from descentlab.text import number
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from descentlab.problem import Problem
     from descentlab.spectrum import Spectrum
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 NEAR = 0.01  # "at the minimum": within 1 % of its cost, or of every coefficient where it fits exactly
 EXACT_FIT = 1e-10  # the root mean square residual, relative to the target's, below which a fit is exact

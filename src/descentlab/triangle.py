@@ -9,15 +9,16 @@ measured on repetitive data; ``tests/test_triangle.py`` holds them to it).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from descentlab.arrays import Array
 
 UNIT = float(np.finfo(np.float64).eps) / 2  # a float64 is within this of the number it stands for, relatively
 EXTENDED_UNIT = float(np.finfo(np.longdouble).eps) / 2  # 64 bits on x86, 113 on some ARM; elsewhere a float64's 53
-PIECE = 256
+PIECE = 512  # longer pieces are faster and drift further: see `make bench` and the tests
 FEW, LITTLE = 4096, 1 << 19  # rows, and multiplications, up to which extended precision costs some 10 ms at most
 
 
@@ -38,14 +39,19 @@ def of_rows(rows: Any) -> Triangle:
     m, p = rows.shape
     if rows.dtype == np.longdouble:
         return Triangle(_extended(rows), UNIT + (m + p) * EXTENDED_UNIT)
-    pieces = [_reflected(np.zeros((p, p)), rows[start : start + PIECE], 0) for start in range(0, m, PIECE)]
+    return of_pieces((np.asfortranarray(rows[i : i + PIECE]) for i in range(0, m, PIECE)), m, p)
+
+
+def of_pieces(pieces: Iterable[Array], m: int, p: int) -> Triangle:
+    """The same of m float64 rows that come in pieces of at most PIECE, column by column in memory."""
+    triangles = [_reflected(np.zeros((p, p), order="F"), piece, 0) for piece in pieces]
     joints = 0
-    while len(pieces) > 1:
-        odd = pieces[len(pieces) & ~1 :]
-        pieces = [_reflected(a, b, p) for a, b in zip(pieces[::2], pieces[1::2], strict=False)] + odd
+    while len(triangles) > 1:
+        odd = triangles[len(triangles) & ~1 :]
+        triangles = [_reflected(a, b, p) for a, b in zip(triangles[::2], triangles[1::2], strict=False)] + odd
         joints += 1
     drift = min(m, PIECE) / 4 + p
-    return Triangle(_upright(pieces[0]), (4 + drift + joints * (4 + p)) * UNIT)
+    return Triangle(_upright(triangles[0]), (4 + drift + joints * (4 + p)) * UNIT)
 
 
 def joined(first: Array, second: Array, rows: int) -> Triangle:
@@ -53,16 +59,19 @@ def joined(first: Array, second: Array, rows: int) -> Triangle:
     p = len(first)
     if precision(max(rows, 2 * p), p) is np.longdouble:
         return of_rows(np.vstack([first, second]).astype(np.longdouble))
-    return Triangle(_upright(_reflected(first, second, p)), (4 + p) * UNIT)
+    return Triangle(_upright(_reflected(first.copy(order="F"), second.copy(order="F"), p)), (4 + p) * UNIT)
 
 
 def _reflected(triangle: Array, rows: Array, triangular: int) -> Array:
-    """``rows`` reflected into ``triangle`` by LAPACK's ``tpqrt``; ``triangular``: how many of them are a triangle."""
+    """``rows`` reflected into ``triangle`` by LAPACK's ``tpqrt``; ``triangular``: how many of them are a triangle.
+
+    Both are overwritten; what lies below the triangle's diagonal is neither read nor written.
+    """
     from scipy.linalg.lapack import dtpqrt
 
     p = len(triangle)
     width = min(4 if p < 64 else 8, p)  # tpqrt's inner block: measured fastest for narrow and for wide data
-    R: Array = np.triu(dtpqrt(triangular, width, triangle, rows)[0])
+    R: Array = dtpqrt(triangular, width, triangle, rows, overwrite_a=1, overwrite_b=1)[0]
     return R
 
 

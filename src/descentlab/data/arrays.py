@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data.source import BLOCK_ROWS, Array, is_from
+from descentlab.arrays import Array
+from descentlab.data.source import BLOCK_ROWS, is_from
 from descentlab.errors import DataError
 from descentlab.text import Sentence, sentence
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from descentlab.arrays import Array
 from descentlab.data import open_column, open_source
 from descentlab.data.arrays import ArraySource
-from descentlab.data.source import Array, Beside, Source, is_from
+from descentlab.data.source import LARGEST, Beside, Source, is_from, tame
 from descentlab.errors import DataError, near
 from descentlab.text import Sentence, sentence
 
 WEIGHTS = "(weights)"  # the column name of weights that came as an array
-LARGEST = 1e150  # squares of larger values, summed, leave the range of float64
 
 
 class Selection:
@@ -91,7 +91,7 @@ class Selection:
         self.rows = 0
         for block in self._source.blocks(columns):
             self.rows += len(block)
-            if not (len(block) and block.min() >= -LARGEST and block.max() <= LARGEST):  # NaN compares false
+            if not tame(block):
                 block = unfit.sift(block, drop=self.missing == "drop")
             negative += int((block[:, -1] < 0).sum()) if self.weights else 0
             if not unfit.refused and not negative:

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from descentlab.arrays import Array
 from descentlab.errors import DataError
 from descentlab.text import Sentence
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-
 BLOCK_ROWS = 8192
+LARGEST = 1e150  # squares of larger values, summed, leave the range of float64
 
 
 class Source(Protocol):
@@ -82,7 +82,7 @@ class Chained:
         for part in self.parts:
             yield from part.blocks(columns)
 
-    def in_memory(self, columns: Sequence[str]) -> Array | None:  # noqa: ARG002
+    def in_memory(self, columns: Sequence[str]) -> Array | None:
         return None
 
 
@@ -137,6 +137,19 @@ class Beside:
         if all(name in self.extra.names for name in columns):
             return self.extra.in_memory(columns)
         return self.source.in_memory(columns) if all(name in self.source.names for name in columns) else None
+
+
+def tame(array: np.ndarray[Any, Any]) -> bool:
+    """Whether these are float64 values that are all finite, with squares that can be summed: one fast pass.
+
+    The sum of squares is NaN or infinite if any value is, and above LARGEST squared if any is above LARGEST. A false
+    answer only means that a closer look is needed.
+    """
+    if array.dtype != np.float64:
+        return False
+    flat = array.ravel(order="K")
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(flat @ flat <= LARGEST**2)
 
 
 def unequal(rows: int, what: str, entries: int) -> DataError:

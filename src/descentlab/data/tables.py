@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from descentlab.arrays import Array
 from descentlab.data.arrays import EXACT_INTEGER
 from descentlab.data.cells import why_text
-from descentlab.data.source import BLOCK_ROWS, Array, is_from
+from descentlab.data.source import BLOCK_ROWS, is_from
 from descentlab.errors import DataError, require
 from descentlab.text import Sentence, sentence
 
@@ -74,7 +75,7 @@ class BatchSource:
         rounded = (sentence("notice.large_integers", names=list(self._rounded)),) if self._rounded else ()
         return self._notices + rounded
 
-    def in_memory(self, columns: Sequence[str]) -> Array | None:  # noqa: ARG002
+    def in_memory(self, columns: Sequence[str]) -> Array | None:
         return None
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Array]:

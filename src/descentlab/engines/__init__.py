@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from descentlab.arrays import Array, Integers
 from descentlab.errors import EngineError, one_of
 from descentlab.text import Sentence
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from descentlab.descent import Descent
     from descentlab.problem import Problem
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 NAMES = ("hand", "autograd", "exact")
 PATIENCE = 0.01  # seconds of epochs that a stepping engine reports at once
@@ -38,7 +37,7 @@ class Look(NamedTuple):
         gradient_norm: (k,) norm of the gradient descended.
     """
 
-    epochs: np.ndarray[Any, np.dtype[np.int64]]
+    epochs: Integers
     params: Array
     cost: Array
     gradient_norm: Array

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from descentlab.arrays import Array
 from descentlab.engines import Stepping, batches
 from descentlab.errors import EngineError, SettingError, near, require
 from descentlab.problem import gradient_factor
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from descentlab.descent import Descent
     from descentlab.problem import Problem
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 # These cannot run on a dense vector with one gradient a step: LBFGS wants a closure, SparseAdam sparse
 # gradients, Muon matrices.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from descentlab.arrays import Array, Integers
 from descentlab.engines import Look
 from descentlab.problem import gradient_factor
 from descentlab.text import Sentence, sentence
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from descentlab.descent import Descent
     from descentlab.problem import Problem
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 CHUNK = 1 << 16  # numbers a chunk of epochs may hold: large enough for NumPy, small enough for the cache
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from descentlab.arrays import Array
 from descentlab.engines import Stepping, batches
 from descentlab.problem import gradient_factor
 from descentlab.text import Sentence, sentence
@@ -17,8 +18,6 @@ from descentlab.text import Sentence, sentence
 if TYPE_CHECKING:
     from descentlab.descent import Descent
     from descentlab.problem import Problem
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Hand(Stepping):
