@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import descentlab as dl
-from descentlab.problem import CONVENTIONS
+from descentlab.conventions import CONVENTIONS
 from descentlab.theory import Theory
 
 ENGINES = ("hand", "autograd", "exact")

@@ -15,6 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
 LAYERS = [
     {"text", "arrays"},
     {"errors"},
+    {"conventions"},
     {"data"},
     {"triangle", "block", "stability"},
     {"factor", "factor_file"},

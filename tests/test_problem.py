@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.problem import CONVENTIONS, gradient_factor
+from descentlab.conventions import CONVENTIONS, gradient_factor
 from tests.rational import correct_digits, fractions, least_squares
 
 rng = np.random.default_rng(31)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.problem import CONVENTIONS, gradient_factor
+from descentlab.conventions import CONVENTIONS, gradient_factor
 from tests.test_stability import SETTINGS, after
 
 rng = np.random.default_rng(12)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import descentlab as dl
+from descentlab.conventions import CONVENTIONS, gradient_factor
 from descentlab.descent import Descent
-from descentlab.problem import CONVENTIONS, gradient_factor
 from descentlab.theory import NEAR, Theory
 
 rng = np.random.default_rng(21)

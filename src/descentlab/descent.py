@@ -9,8 +9,8 @@ from typing import TypedDict
 
 from descentlab import stability
 from descentlab.arrays import Array, Integers
+from descentlab.conventions import CONVENTIONS
 from descentlab.errors import SettingError, finite_number, one_of, whole_number
-from descentlab.problem import CONVENTIONS
 from descentlab.schedule import Schedule, parse, rates
 
 

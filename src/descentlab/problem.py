@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from descentlab.arrays import Array
+from descentlab.conventions import gradient_factor
 from descentlab.data.selection import Selection, choose, known
 from descentlab.errors import DataError, SettingError, finite_number, one_of
 from descentlab.factor import Factor
@@ -28,19 +29,6 @@ if TYPE_CHECKING:
 
 
 SMALLEST = 1e-140  # squares of columns below it leave the range of float64
-
-# The factor c in gradient = c X'(Xw - y), as multiples of (1 / total weight, 1).
-CONVENTIONS = {"mean": (2.0, 0.0), "half_mean": (1.0, 0.0), "sum": (0.0, 2.0), "half_sum": (0.0, 1.0)}
-
-
-def gradient_factor(reduction: str, weight: float) -> float:
-    """The c in ``gradient = c X'(Xw - y)``: the one number in which the conventions differ.
-
-    ``mean`` 2/n, ``half_mean`` 1/n, ``sum`` 2, ``half_sum`` 1, with n the total weight of the rows. The same
-    ``lr * c`` gives the same trajectory.
-    """
-    per_weight, plain = CONVENTIONS[one_of("reduction", reduction, CONVENTIONS)]
-    return per_weight / weight + plain
 
 
 class Rows(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 
 from descentlab import stability
 from descentlab.arrays import Array
+from descentlab.conventions import gradient_factor
 from descentlab.text import Sentence, number, sentence
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ class Spectrum:
     @classmethod
     def of(cls, problem: Problem, reduction: str = "mean") -> Spectrum:
         """The spectrum of a problem; same as ``problem.spectrum(reduction)``."""
-        from descentlab.problem import gradient_factor
-
         modes = problem.quadratic.modes
         eigenvalues = np.zeros(len(problem.parameters))
         eigenvalues[: modes.rank] = gradient_factor(reduction, problem.weight) * modes.s**2

@@ -10,7 +10,7 @@ import numpy as np
 
 from descentlab import stability
 from descentlab.arrays import Array
-from descentlab.problem import gradient_factor
+from descentlab.conventions import gradient_factor
 from descentlab.text import number
 
 if TYPE_CHECKING:

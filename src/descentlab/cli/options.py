@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from descentlab.cli.words import Number
+from descentlab.conventions import CONVENTIONS
 from descentlab.data.builtin import BUILT_IN
 from descentlab.errors import SettingError
-from descentlab.problem import CONVENTIONS, Problem
+from descentlab.problem import Problem
 from descentlab.text import sentence
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descentlab.arrays import Array
+from descentlab.conventions import gradient_factor
 from descentlab.engines import Stepping, batches
 from descentlab.errors import EngineError, SettingError, near, require
-from descentlab.problem import gradient_factor
 from descentlab.text import Sentence, sentence
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descentlab.arrays import Array, Integers
+from descentlab.conventions import gradient_factor
 from descentlab.engines import Look
-from descentlab.problem import gradient_factor
 from descentlab.text import Sentence, sentence
 
 if TYPE_CHECKING:
