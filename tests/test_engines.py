@@ -105,6 +105,7 @@ def test_agrees_with_torch_over_a_thousand_epochs(
         {"schedule": lambda k: 0.99**k},
         {"schedule": lambda k: 1 / (1 + 0.1 * k), "momentum": 0.8},
         {"schedule": lambda k: 0.5 + 0.5 * (k % 2), "momentum": 0.8, "nesterov": True, "weight_decay": 0.01},
+        {"schedule": lambda k: 1 / (1 + 0.1 * k), "momentum": 0.6, "dampening": 0.4},
         {"zero_grad": False},
     ],
     ids=str,
@@ -269,6 +270,15 @@ def test_unknown_names_suggest_the_right_ones() -> None:
         dl.descend(problem, engine="autograd", optimizer="Adamm", lr=0.1)
     with pytest.raises(dl.SettingError, match=r"torch\.optim\.Adam does not take these settings"):
         dl.descend(problem, engine="autograd", optimizer="Adam", lr=0.1, options={"beta": 1})
+
+
+@pytest.mark.parametrize("engine", ["hand", "autograd"])
+def test_a_schedule_goes_on_beyond_the_rates_worked_out_at_once(engine: str) -> None:
+    X, y = rows(11, n=8)
+    problem = dl.Problem(X, y)
+    settings: dict[str, Any] = {"lr": 0.02, "epochs": 2500, "schedule": lambda k: 1 / (1 + 0.01 * k)}
+    stepped, exact = (dl.descend(problem, engine=name, **settings) for name in (engine, "exact"))
+    np.testing.assert_allclose(stepped.history.params, exact.history.params, rtol=1e-9, atol=1e-12)
 
 
 class TestExact:

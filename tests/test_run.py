@@ -203,3 +203,31 @@ def test_a_target_of_zeros_is_done_at_once() -> None:
     run = dl.descend(dl.Problem([1.0, 2.0], [0.0, 0.0]), lr=0.1, epochs=5)
     assert run.ending.reason is dl.Reason.CONVERGED
     assert run.cost == 0
+
+
+def test_nesterov_s_momentum_of_one_converges_and_is_not_told_otherwise() -> None:
+    run = dl.descend(LESSON, lr=0.05, momentum=1.0, nesterov=True, epochs=60)
+    assert "momentum" not in str(run.ending)
+    assert run.cost < 1e-3 * run.history.cost[0]
+
+
+def test_leaving_a_perfect_start_is_no_divergence() -> None:
+    """Weight decay moves W from 1, where the cost is 0: no growth is measured against that."""
+    run = dl.descend(LESSON, lr=0.01, weight_decay=0.5, epochs=3000, start=[1.0])
+    assert run.ending.reason is dl.Reason.CONVERGED
+    assert run.params[0] == pytest.approx(28 / 3 / (28 / 3 + 0.5))
+
+
+def test_a_tolerance_is_measured_against_the_gradient_at_zero() -> None:
+    run = dl.descend(LESSON, lr=0.01, epochs=3000, start=[1e6], tolerance=1e-3)
+    assert run.history.gradient_norm[-1] <= 28 / 3 * 1e-3 < run.history.gradient_norm[-2]
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 30, 100])
+def test_the_bound_of_a_batch_s_sum_is_that_of_its_mean_over_its_rows(batch_size: int) -> None:
+    by_mean, by_sum = (
+        dl.descend(noisy(), lr=1e-4, epochs=1, batch_size=batch_size, reduction=reduction).ending.lr_bound
+        for reduction in ("mean", "sum")
+    )
+    assert by_mean is not None
+    assert by_sum == pytest.approx(by_mean / min(batch_size, 30))

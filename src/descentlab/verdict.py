@@ -78,7 +78,7 @@ def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
     broken = ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED)
     if bound is None:
         said += [sentence("ending.no_bound")] * broken
-    elif descent.effective_momentum >= 1:
+    elif descent.effective_momentum >= 1 and abs(theory.growing.factor) >= 1:  # Nesterov's can converge at 1
         said.append(sentence("ending.momentum_one", **numbers))
     elif ending.lr > bound:
         key = "ending.above_bound" if ending.factor is not None else "ending.above_full_batch"
