@@ -107,6 +107,7 @@ def test_agrees_with_torch_over_a_thousand_epochs(
         {"schedule": lambda k: 0.5 + 0.5 * (k % 2), "momentum": 0.8, "nesterov": True, "weight_decay": 0.01},
         {"schedule": lambda k: 1 / (1 + 0.1 * k), "momentum": 0.6, "dampening": 0.4},
         {"zero_grad": False},
+        {"zero_grad": False, "dampening": 0.5},
     ],
     ids=str,
 )
@@ -229,6 +230,8 @@ def test_float32_follows_float64_to_its_own_precision(engine: str) -> None:
     [
         ("exact", {"batch_size": 2}, "mini-batches have no closed form"),
         ("exact", {"optimizer": "Adam"}, "not those of Adam"),
+        ("exact", {"options": {"maximize": True}}, "options maximize"),
+        ("hand", {"options": {"maximize": True}}, "options maximize"),
         ("exact", {"dtype": "float32"}, "not in float32"),
         ("exact", {"device": "cuda"}, "not on cuda"),
         ("exact", {"zero_grad": False, "momentum": 0.5}, "zero_grad"),

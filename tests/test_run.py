@@ -29,14 +29,16 @@ class TestEveryEngineEnds:
         np.testing.assert_allclose(run.params, minimum.params, rtol=1e-9)
         assert run.ending.least_cost == pytest.approx(minimum.cost)
         assert len(run.history) == 200  # without a tolerance, all epochs asked for are run
-        first = run.ending.epoch
+        first = run.ending.since
+        assert first is not None
+        assert run.ending.epoch == 200
         assert run.history.gradient_norm[first - 1] < run.history.gradient_norm[0] * 1.1e-6
         assert run.history.gradient_norm[first - 2] > run.history.gradient_norm[first - 1]
 
     def test_stops_at_the_tolerance_if_one_is_given(self, engine: str) -> None:
         run = dl.descend(noisy(), engine=engine, lr=0.3, epochs=200, tolerance=1e-4)
         assert run.ending.reason is dl.Reason.CONVERGED
-        assert run.ending.epoch == len(run.history) < 50
+        assert run.ending.since == len(run.history) == run.ending.epoch + 1 < 50
         at_zero = np.linalg.norm(noisy().gradient([0, 0]))
         assert run.history.gradient_norm[-1] <= 1e-4 * at_zero < run.history.gradient_norm[-2]
 
@@ -231,3 +233,71 @@ def test_the_bound_of_a_batch_s_sum_is_that_of_its_mean_over_its_rows(batch_size
     )
     assert by_mean is not None
     assert by_sum == pytest.approx(by_mean / min(batch_size, 30))
+
+
+def test_converged_since_an_epoch_that_is_near_the_minimum() -> None:
+    """The gradient is small long before: the epoch named is one at which the cost is near as well."""
+    x = np.linspace(1000, 1010, 50)
+    problem = dl.Problem(x, 3 * x - 2900 + np.sin(np.arange(50)))
+    run = dl.descend(problem, lr=0.9 * problem.spectrum().lr_bound(), epochs=10**13)
+    assert run.ending.reason is dl.Reason.CONVERGED
+    assert run.ending.since is not None
+    row = int(np.flatnonzero(run.history.epoch == run.ending.since)[0])
+    assert run.history.cost[row] <= 1.01 * problem.solve().cost < run.history.cost[row - 1]
+
+
+@pytest.mark.parametrize("engine", ["hand", "autograd"])
+def test_no_history_holds_nan_however_wild_the_batches(engine: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1990, 2020, 500)
+    run = dl.descend(dl.Problem(x, x + rng.normal(size=500)), engine=engine, lr=0.01, batch_size=8, epochs=20)
+    assert run.ending.reason in (dl.Reason.DIVERGED, dl.Reason.OVERFLOWED)
+    assert not np.isnan(run.history.cost).any()
+    assert np.isfinite(run.history.params).all()
+    assert "nan" not in run.table()
+    assert "largest stable rate of full-batch descent" in str(run.ending)
+
+
+def test_stop_sees_every_epoch_in_the_data_s_units() -> None:
+    seen: list[Any] = []
+
+    def stop(look: Any) -> bool:
+        seen.append(look)
+        return bool(look.cost[0] < 1.5)
+
+    x = np.random.default_rng(0).normal(3, 2, 40)
+    problem = dl.Problem(x, 2 * x + 1, standardize=True)
+    for engine in ENGINES:
+        seen.clear()
+        run = dl.descend(problem, engine=engine, lr=0.02, epochs=5000, stop=stop)
+        twin = dl.descend(problem, engine="exact", lr=0.02, epochs=5000)
+        first = int(np.argmax(twin.history.cost < 1.5))
+        assert len(run.history) == len(seen) == first + 1
+        np.testing.assert_allclose(seen[-1].params[0], twin.history.params[first], rtol=1e-9)
+
+
+def test_a_tolerance_stops_at_the_same_epoch_however_seldom_an_engine_records() -> None:
+    settings: dict[str, Any] = {"lr": 0.3, "epochs": 500, "tolerance": 1e-4}
+    runs = [dl.descend(noisy(), engine=engine, every=every, **settings) for engine in ENGINES for every in (1, 100)]
+    assert len({run.ending.epoch for run in runs}) == 1
+
+
+def test_a_minimum_that_is_not_zero_is_not_called_zero() -> None:
+    x = np.arange(10.0)
+    y = 1e8 + 1e-5 * x + 1e-4 * np.sin(99 * x)
+    run = dl.descend(dl.Problem(x, y, standardize=True), lr=0.1, epochs=120)
+    assert "minimum's is 0" not in str(run.ending)
+
+
+def test_gradients_that_add_up_beside_other_settings_are_not_judged_by_a_theory_that_does_not_hold() -> None:
+    run = dl.descend(LESSON, engine="hand", lr=0.01, epochs=20, zero_grad=False, weight_decay=0.5)
+    assert run.ending.lr_bound is None
+    assert "no bound is known" in str(run.ending)
+
+
+def test_norms_beyond_the_range_of_squares() -> None:
+    huge = dl.Problem(np.array([1.0, 2, 3]) * 1e80, np.array([1.0, 2, 3]) * 1e80, bias=False)
+    for engine in ENGINES:
+        run = dl.descend(huge, engine=engine, lr=1e-162, epochs=5)
+        assert run.ending.reason is dl.Reason.OUT_OF_EPOCHS
+        assert np.isfinite(run.gradient_norm)

@@ -45,7 +45,20 @@ def test_a_plain_function_of_one_number_will_do() -> None:
     assert given.tolist() == [2.0, 2.0, 1.0, 1.0]
 
 
-@pytest.mark.parametrize("bad", [lambda k: -1.0, lambda k: float("nan"), lambda k: float("inf")])
+@pytest.mark.parametrize("engine", ["hand", "autograd", "exact"])
+def test_a_schedule_is_asked_only_for_epochs_that_are_run(engine: str) -> None:
+    asked: set[int] = set()
+    table = np.linspace(1, 0, 30)
+
+    def schedule(k: int) -> float:
+        asked.add(int(k))
+        return float(table[k])
+
+    dl.descend(dl.Problem([1, 2], [1, 2]), engine=engine, lr=0.01, epochs=30, schedule=schedule)
+    assert asked == set(range(30))
+
+
+@pytest.mark.parametrize("bad", [lambda k: -1.0, lambda k: float("nan"), lambda k: float("inf"), lambda k: "a"])
 def test_multipliers_that_are_none(bad: Any) -> None:
     with pytest.raises(dl.SettingError, match="finite multipliers"):
         dl.descend(dl.Problem([1, 2], [1, 2]), lr=0.1, epochs=3, schedule=bad)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -91,16 +92,20 @@ class Descent:
             "dtype": one_of("dtype", str(self.dtype).removeprefix("torch."), ("float64", "float32")),
             "schedule": parse(self.schedule) if isinstance(self.schedule, str) else self.schedule,
         }
+        if not isinstance(self.optimizer, str):
+            raise SettingError("optimizer_name", given=repr(self.optimizer))
+        if not isinstance(self.options, Mapping):
+            raise SettingError("options_form", given=repr(self.options))
+        if self.start is not None:
+            checked["start"] = copy(self.start)  # a copy: later changes to the caller's own stay out
         if self.batch_size is not None:
             checked["batch_size"] = whole_number("batch_size", self.batch_size, 1)
         if self.every is not None:
             checked["every"] = whole_number("every", self.every, 1)
         if self.tolerance is not None:
             checked["tolerance"] = finite_number("tolerance", self.tolerance, 0.0)
-        if not self.growth_limit > 1:
-            raise SettingError(
-                "not_in_range", setting="growth_limit", given=repr(self.growth_limit), least=1, most=math.inf
-            )
+        if not isinstance(self.growth_limit, int | float) or not self.growth_limit > 1:
+            raise SettingError("growth_limit", given=repr(self.growth_limit))
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise SettingError("nesterov")
         if not (self.schedule is None or isinstance(self.schedule, str) or callable(self.schedule)):
@@ -140,7 +145,8 @@ class Descent:
     @property
     def recursion(self) -> Recursion:
         """The settings that decide what a step does to one direction; see :mod:`descentlab.stability`."""
-        return {"momentum": self.effective_momentum, "dampening": self.dampening, "nesterov": self.nesterov}
+        dampening = self.dampening if self.momentum else 0.0  # torch dampens only a momentum that is asked for
+        return {"momentum": self.effective_momentum, "dampening": dampening, "nesterov": self.nesterov}
 
     def rates(self, done: Integers) -> Array:
         """The learning rates after these many epochs, as an array."""

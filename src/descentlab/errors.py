@@ -60,6 +60,9 @@ def require(module: str, package: str, extra: str | None, purpose: str) -> Modul
         raise MissingDependencyError("missing_dependency", package=package, purpose=needs, install=install) from cause
 
 
+MOST = 10**18  # the largest count: above it, int64 has no room for one more
+
+
 def near(name: str, known: Iterable[str]) -> Sentence | str:
     """A 'did you mean' for a misspelt name, or nothing."""
     from difflib import get_close_matches
@@ -86,6 +89,8 @@ def whole_number(setting: str, given: object, least: int) -> int:
         given, whole = int(given), True  # NumPy integers too
     if not whole or given < least or given == float("inf"):  # type: ignore[operator]
         raise SettingError("not_whole", setting=setting, given=repr(given), least=least)
+    if given > MOST:  # type: ignore[operator]
+        raise SettingError("not_in_range", setting=setting, given=repr(given), least=least, most=MOST)
     return int(given)  # type: ignore[call-overload,no-any-return]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.arrays import Array, Integers
-from descentlab.errors import DataError, SettingError, require
+from descentlab.errors import DataError, SettingError, require, whole_number
 
 WIDEST_TABLE = 6  # parameters in a line of the table; more are left to `to_arrow`
 
@@ -48,9 +48,10 @@ class History:
         instead. A single feature's weight is called W; of several, ``W[name]``.
 
         Args:
-            rows: print at most this many, the first and the last ones, and say how many lie between.
+            rows: print at most this many, at least 2: the first and the last ones, and say how many lie between.
         """
         labels = self._labels()
+        rows = None if rows is None else whole_number("rows", rows, 2)
         shown = range(len(self))
         if rows is not None and len(self) > rows:
             tail = rows // 2

@@ -9,7 +9,7 @@ import numpy as np
 from descentlab.arrays import Flags
 from descentlab.descent import Descent
 from descentlab.ending import Reason
-from descentlab.engines import Engine, Look
+from descentlab.engines import Engine, Look, length
 from descentlab.problem import Problem
 
 Progress = Callable[[int, int], None]
@@ -47,20 +47,36 @@ class Loop:
         with np.errstate(over="ignore"):
             self.cost_at_zero = problem.cost(zero)
             tolerance = TOLERANCE if descent.tolerance is None else descent.tolerance
-            self.small = tolerance * float(np.linalg.norm(problem.gradient(zero, descent.reduction)))
+            at_zero = length(problem.gradient(zero, descent.reduction))
+            start = problem.coordinates.to_units(problem.start(descent.start))
+            # Where the gradient is zero at zero, as for a target of zeros, the start's is the measure.
+            self.small = tolerance * (at_zero or length(problem.gradient(start, descent.reduction)))
 
     def run(self) -> None:
         """Visit the epochs, until the last one or a reason to stop."""
         for look in self._looks():
             if self.last is None:
                 self.first_cost = float(look.cost[0])
-            self._take(look)
-            if self.cause is None and self.stop is not None and self.stop(look):
-                self.cause = Reason.STOPPED
+            for part in self._parts(look):
+                self._take(part)
+                if self.cause is None and self.stop is not None and self.stop(self._in_units(part)):
+                    self.cause = Reason.STOPPED
+                if self.cause is not None:
+                    break
             if self.cause is not None:
                 return
             if self.progress is not None:
                 self.progress(min(int(look.epochs[-1]), self.descent.epochs), self.descent.epochs)
+
+    def _parts(self, look: Look) -> Iterator[Look]:
+        """The look as a whole; epoch by epoch where the caller wants to see each."""
+        if self.stop is None:
+            yield look
+        else:
+            yield from (look.at(slice(i, i + 1)) for i in range(len(look.epochs)))
+
+    def _in_units(self, look: Look) -> Look:
+        return look._replace(params=self.problem.coordinates.to_units(look.params))
 
     def _looks(self) -> Iterator[Look]:
         # Between recorded epochs, an engine that steps looks on where a look is free, so as to stop in time.
@@ -71,22 +87,21 @@ class Loop:
 
     def _take(self, look: Look) -> None:
         """Keep a look, up to the epoch at which the run has to stop if there is one in it."""
-        beyond = self._beyond(look)
-        ends = beyond
-        if self.descent.tolerance is not None:
-            ends = beyond | (look.gradient_norm <= self.small)
+        look = look._replace(cost=np.where(np.isnan(look.cost), np.inf, look.cost))  # inf - inf is past inf
+        ends = self._ends(look)
         if not ends.any():
             self._keep(look)
             return
         end = int(np.argmax(ends))
         before, found = look.upto(end), look.at(slice(end, end + 1))
         self._keep(before)
-        if beyond[end] and self.mover.jumps:
-            found = self._first_beyond(int(self.last.epochs[0]) if self.last else 0, found)
+        if self.mover.jumps:
+            found = self._first_end(int(self.last.epochs[0]) if self.last else 0, found)
+        beyond = bool(self._beyond(found)[0])
         self._keep(found)
         finite = bool(np.isfinite(found.cost[0]) and np.isfinite(found.params).all())
         # A small gradient is only a reason to stop; whether the run converged, the verdict says.
-        self.cause = (Reason.DIVERGED if finite else Reason.OVERFLOWED) if beyond[end] else Reason.CONVERGED
+        self.cause = (Reason.DIVERGED if finite else Reason.OVERFLOWED) if beyond else Reason.CONVERGED
 
     def _keep(self, look: Look) -> None:
         if not len(look.epochs):
@@ -102,13 +117,18 @@ class Loop:
         finite = np.isfinite(look.cost) & np.isfinite(look.params).all(axis=1)
         return ~finite | (look.cost > limit)
 
-    def _first_beyond(self, low: int, found: Look) -> Look:
-        """The first epoch after ``low`` that is beyond, known to be no later than the one found: by narrowing."""
+    def _ends(self, look: Look) -> Flags:
+        """Where the run has to stop: beyond the limit, or within the tolerance if one was given."""
+        beyond = self._beyond(look)
+        return beyond if self.descent.tolerance is None else beyond | (look.gradient_norm <= self.small)
+
+    def _first_end(self, low: int, found: Look) -> Look:
+        """The first epoch after ``low`` at which to stop, known to be no later than the one found: by narrowing."""
         high = int(found.epochs[0])
         while high - low > 1:
             step = max(1, (high - low) // 64)
             look = next(iter(self.mover.visit(range(low + step, high, step))))
-            epochs, beyond = [low, *look.epochs.tolist(), high], [False, *self._beyond(look).tolist(), True]
-            first = beyond.index(True)
+            epochs, ends = [low, *look.epochs.tolist(), high], [False, *self._ends(look).tolist(), True]
+            first = ends.index(True)
             low, high = epochs[first - 1], epochs[first]
         return next(iter(self.mover.visit([high])))

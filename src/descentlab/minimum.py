@@ -50,7 +50,7 @@ class Minimum:
         digits = np.clip(np.nan_to_num(digits, nan=0.0), 0.0, MOST_DIGITS)
         fit = problem.fit
         rank = len(params) - len(fit.dependent)
-        return cls(problem.parameters, params, fit.cost, rank, flat_directions(problem), digits)
+        return cls(problem.parameters, params.copy(), fit.cost, rank, flat_directions(problem), digits)
 
     @property
     def reliable_digits(self) -> float:

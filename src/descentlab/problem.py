@@ -241,7 +241,7 @@ class Problem:
         constant = [name for name, same in zip(self.features, self.factor.constant[:-1], strict=True) if same]
         if constant and self.bias:
             facts.append(sentence("notice.constant", names=constant))
-        if self.n < len(self.parameters):
+        if self.n < len(self.parameters) and not self.ridge:
             facts.append(sentence("notice.few_rows", rows=self.n, parameters=len(self.parameters)))
         if self.standardize and not self.bias:
             facts.append(sentence("notice.scaled_only"))

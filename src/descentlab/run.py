@@ -89,7 +89,7 @@ def descend(
         descent: how to step; or give its settings as keywords: ``descend(problem, lr=0.01, epochs=10)``.
         engine: ``hand`` (NumPy), ``autograd`` (``torch.optim``), ``exact`` (closed form, any number of epochs),
             or ``auto``: the first of exact, hand, autograd that can.
-        stop: called with each :class:`Look`, which holds one or more epochs; a true answer ends the run there.
+        stop: called with the :class:`Look` of every epoch visited, in the data's units; a true answer ends the run.
         progress: called with the epochs done and the epochs in all.
         interruptible: whether Ctrl-C ends the run and keeps its history, instead of raising.
 
@@ -138,4 +138,5 @@ def _refuse_endless(pilot: Engine, problem: Problem, descent: Descent) -> None:
     each = (time.perf_counter() - started) / PILOT
     if each * descent.epochs > LONGEST:
         days = each * descent.epochs / LONGEST
-        raise SettingError("too_long", epochs=descent.epochs, each=each, days=days, engine=pilot.name)
+        key = "too_long_schedule" if pilot.name == "exact" else "too_long"
+        raise SettingError(key, epochs=descent.epochs, each=each, days=days, engine=pilot.name)

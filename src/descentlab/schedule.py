@@ -25,8 +25,11 @@ class Step:
     size: int
     gamma: float = 0.1
 
+    def __post_init__(self) -> None:
+        whole_number("size", self.size, 1)
+
     def __call__(self, k: Any) -> Any:
-        return self.gamma ** (np.asarray(k) // self.size)
+        return float(self.gamma) ** (np.asarray(k) // self.size)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Cosine:
     epochs: int
     least: float = 0.0
 
+    def __post_init__(self) -> None:
+        whole_number("epochs", self.epochs, 1)
+
     def __call__(self, k: Any) -> Any:
         part = np.minimum(np.asarray(k, dtype=np.float64) / self.epochs, 1.0)
         return self.least + (1 - self.least) * (1 + np.cos(np.pi * part)) / 2
@@ -58,6 +64,9 @@ class Linear:
     epochs: int
     first: float = 1 / 3
     last: float = 1.0
+
+    def __post_init__(self) -> None:
+        whole_number("epochs", self.epochs, 1)
 
     def __call__(self, k: Any) -> Any:
         return self.first + (self.last - self.first) * np.minimum(np.asarray(k, dtype=np.float64) / self.epochs, 1.0)
@@ -119,9 +128,17 @@ def rates(lr: float, schedule: Schedule | None, k: Integers) -> Array:
         if multipliers.shape != k.shape:
             raise TypeError("a scalar schedule")
     except (TypeError, ValueError):  # a plain function of one number, as for torch's LambdaLR
-        multipliers = np.array([float(schedule(int(each))) for each in k])
-    if not (np.isfinite(multipliers).all() and (multipliers >= 0).all()):
-        raise SettingError(
-            "schedule_values", given=repr(float(multipliers[~(multipliers >= 0) | ~np.isfinite(multipliers)][0]))
-        )
-    return lr * multipliers
+        multipliers = np.array([_multiplier(schedule(int(each))) for each in k])
+    with np.errstate(over="ignore"):
+        found = lr * multipliers
+    if not (np.isfinite(found).all() and (found >= 0).all()):
+        wrong = multipliers[~np.isfinite(found) | ~(found >= 0)][0]
+        raise SettingError("schedule_values", given=repr(float(wrong)))
+    return found
+
+
+def _multiplier(given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError) as cause:
+        raise SettingError("schedule_values", given=repr(given)) from cause

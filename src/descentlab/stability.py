@@ -72,8 +72,9 @@ def gap(x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool 
     pull = x if nesterov else (1 - dampening) * x
     b = 1 - momentum + (1 + momentum if nesterov else 1 - dampening) * x
     discriminant = b * b - 4 * pull
-    below = b + np.sqrt(np.maximum(discriminant, 0.0))
-    small = 2 * pull / np.where(below == 0, 1.0, below)  # 0 / 0 where neither x nor 1 - momentum pulls
+    root = np.sqrt(np.maximum(discriminant, 0.0))
+    below = np.where(b + root == 0, 1.0, b + root)  # 0 / 0 where neither x nor 1 - momentum pulls
+    small = np.where(b >= 0, 2 * pull / below, (b - root) / 2)
     factor = growth(x, momentum, dampening, nesterov)
     found: Array = np.where((discriminant >= 0) & (factor > 0), small, 1 - factor)
     return found

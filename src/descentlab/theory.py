@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 NEAR = 0.01  # "at the minimum": within 1 % of its cost, or of every coefficient where it fits exactly
-EXACT_FIT = 1e-10  # the root mean square residual, relative to the target's, below which a fit is exact
+EXACT_FIT = 1e-10  # the root mean square residual, relative to the target's spread, below which a fit is exact
 
 
 class Growing(NamedTuple):
@@ -65,6 +65,11 @@ class Theory:
     def decay(self) -> float:
         """The weight decay that SGD adds to every curvature; other optimizers have their own rules."""
         return self.descent.weight_decay if self.descent.is_sgd else 0.0
+
+    @property
+    def applies(self) -> bool:
+        """Whether theory can speak of this descent: gradients that add up beside other settings are beyond it."""
+        return self.descent.foreseeable or self.descent.zero_grad
 
     @property
     def lr_bound(self) -> float:
@@ -129,8 +134,10 @@ class Theory:
     @cached_property
     def fits_exactly(self) -> bool:
         """Whether nothing but rounding is left of the residuals at the destination."""
-        at_zero = float(self.problem.quadratic.cost(np.zeros(len(self.problem.parameters))))
-        return bool(np.sqrt(self.least_cost) <= EXACT_FIT * np.sqrt(at_zero))
+        factor = self.problem.factor
+        spread = factor.deviations[-1] if self.problem.bias else np.hypot(factor.deviations, factor.means)[-1]
+        rounding = factor.noise[-1] / np.sqrt(factor.weight)
+        return bool(np.sqrt(self.least_cost) <= max(EXACT_FIT * spread, 4 * rounding))
 
     def excess(self, params: Array) -> float:
         """How far the objective is above its value at the destination, in units of the mean squared error.

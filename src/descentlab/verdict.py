@@ -25,26 +25,41 @@ def judge(loop: Loop) -> Ending:
     cost, norm = float(last.cost[0]), float(last.gradient_norm[0])
     excess, at_start = theory.excess(here), theory.excess(problem.start(descent.start))
     reason = _reason(loop, theory)
-    if reason is Reason.CONVERGED:
-        small = [int(e) for look in loop.kept for e in look.epochs[look.gradient_norm <= loop.small][:1]]
-        epoch = min(small, default=epoch)
     growing = theory.growing if descent.foreseeable else None
     ending = Ending(
         reason=reason,
         epoch=epoch,
+        since=_since(loop, theory) if reason is Reason.CONVERGED else None,
         cost=cost,
         least_cost=theory.least_cost,
         excess=excess,
-        left=excess / at_start if at_start > 0 else 0.0,
+        left=excess / at_start if at_start > 0 else math.inf if excess > 0 else 0.0,
         gradient_norm=norm,
-        growth=cost / loop.first_cost if loop.first_cost > 0 else math.inf,
+        growth=cost / loop.first_cost if loop.first_cost > 0 else math.inf if cost > 0 else 1.0,
         lr=lr,
-        lr_bound=theory.lr_bound if descent.is_sgd else None,
+        lr_bound=theory.lr_bound if descent.is_sgd and theory.applies else None,
         factor=growing.factor if growing else None,
         column=growing.column if growing else None,
         sentences=(),
     )
     return ending.saying(*_words(ending, loop, theory))
+
+
+def _since(loop: Loop, theory: Theory) -> int:
+    """The first recorded epoch from which the gradient is small and the minimum near, by halving."""
+    assert loop.last is not None
+    looks = [*loop.kept, loop.last]
+    epochs = np.concatenate([look.epochs for look in looks])
+    params = np.concatenate([look.params for look in looks])
+    small = np.concatenate([look.gradient_norm for look in looks]) <= loop.small
+    low, high = -1, len(epochs) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if small[middle] and theory.near(params[middle]):
+            high = middle
+        else:
+            low = middle
+    return int(epochs[high])
 
 
 def _reason(loop: Loop, theory: Theory) -> Reason:
@@ -53,7 +68,7 @@ def _reason(loop: Loop, theory: Theory) -> Reason:
         return loop.cause
     tail = np.concatenate([look.params for look in loop.kept[-3:]])[-3:]
     unmoved = len(tail) == 3 and bool((tail == loop.last.params).all())
-    if loop.last.gradient_norm[0] <= loop.small or unmoved:
+    if loop.last.gradient_norm[0] <= loop.small < math.inf or unmoved:
         return Reason.CONVERGED if theory.near(loop.last.params[0]) else Reason.STALLED
     if theory.diverges and loop.last.cost[0] > loop.first_cost:
         return Reason.DIVERGED
@@ -75,8 +90,12 @@ def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
         "rest": _rest(ending, theory),
     }
     said = [sentence(f"ending.{ending.reason}", **numbers)]
+    if ending.reason is Reason.CONVERGED:
+        return said
     broken = ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED)
-    if bound is None:
+    if not theory.applies:
+        said.append(sentence("ending.accumulates"))
+    elif bound is None:
         said += [sentence("ending.no_bound")] * broken
     elif descent.effective_momentum >= 1 and abs(theory.growing.factor) >= 1:  # Nesterov's can converge at 1
         said.append(sentence("ending.momentum_one", **numbers))
@@ -85,15 +104,15 @@ def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
         said.append(sentence(key, ratio=ending.lr / bound, half=bound / 2, **numbers))
     elif broken:
         said.append(sentence("ending.not_full_batch", **numbers))
-    elif ending.factor is not None and not theory.near(loop.last.params[0]):
+    elif ending.factor is not None and descent.schedule is None and not theory.near(loop.last.params[0]):
         said.append(sentence("ending.slow", **numbers))
     return said
 
 
 def _rest(ending: Ending, theory: Theory) -> Sentence:
     """What is left to gain: against the minimum's cost, or against the start's where the minimum's is 0."""
-    if ending.excess == 0 or ending.left == 0:
-        return sentence("ending.rest_nothing")
+    if not theory.applies or ending.excess == 0:
+        return sentence("ending.rest_nothing" if theory.applies else "ending.rest_unknown")
     if theory.fits_exactly:
         return sentence("ending.rest_left", percent=_percent(ending.left))
     part = ending.excess / ending.least_cost

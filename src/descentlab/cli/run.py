@@ -18,6 +18,7 @@ from descentlab.errors import SettingError, whole_number
 from descentlab.problem import Problem
 from descentlab.run import Run, descend
 from descentlab.text import number, sentence
+from descentlab.theory import Theory
 
 SCHEMA = "descentlab.run/1"
 STEPPING = ("lr", "reduction", "epochs", "momentum", "dampening", "nesterov", "weight_decay", "batch_size", "shuffle")
@@ -65,10 +66,9 @@ def run(*, engine: str, rows: Any, save: str | None, plot: str | None, json: boo
 def _rate_needed(problem: Problem, settings: dict[str, Any]) -> SettingError:
     """Say which rates would do, instead of only that one is missing."""
     descent = Descent(**settings, lr=1.0)
-    spectrum = problem.spectrum(descent.reduction)
-    if not descent.is_sgd or not spectrum.rank or descent.limit() in (0.0, math.inf):
+    bound = Theory(problem, descent).lr_bound
+    if not descent.foreseeable or descent.schedule is not None or descent.effective_momentum >= 1 or math.isinf(bound):
         return SettingError("no_lr_unbounded")
-    bound = descent.limit() / (spectrum.largest + descent.weight_decay)
     return SettingError("no_lr", bound=bound, half=bound / 2)
 
 
@@ -78,7 +78,7 @@ def report(run: Run, name: str, rows: int) -> str:
     lines = [click.style(headline(run, name), bold=True), settings_line(run)]
     lines += [click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice) for notice in problem.notices]
     if rows:
-        lines += ["", run.table(rows)]
+        lines += ["", run.table(max(rows, 2))]
     lines += ["", last_parameters(run), ""]
     colour = {Reason.CONVERGED: "green", Reason.OUT_OF_EPOCHS: None, Reason.STOPPED: None}.get(ending.reason, "red")
     first, *rest = str(ending).split("\n")

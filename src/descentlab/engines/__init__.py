@@ -80,6 +80,7 @@ class Stepping:
 
     jumps = False
     done = 0  # epochs of updates made
+    epochs: int  # how many the run was asked for
     rates: Callable[[Integers], Array]
 
     def look(self) -> tuple[Array, float, float]:
@@ -98,7 +99,7 @@ class Stepping:
             for epoch in epochs:
                 while self.done < epoch - 1:
                     if self.done - first >= len(rates):
-                        first, rates = self.done, self.rates(np.arange(self.done, self.done + RATES))
+                        first, rates = self.done, self.rates(np.arange(self.done, min(self.done + RATES, self.epochs)))
                     self.update(float(rates[self.done - first]))
                     self.done += 1
                 seen.append((epoch, *self.look()))
@@ -148,3 +149,9 @@ def batches(n: int, size: int | None, order: np.random.Generator | None) -> Iter
     rows = np.arange(n) if order is None else order.permutation(n)
     for start in range(0, n, size):
         yield rows[start : start + size]
+
+
+def length(vector: Array) -> float:
+    """The Euclidean norm, also where squares would leave the range of float64."""
+    largest = float(np.abs(vector).max(initial=0.0))
+    return largest * float(np.linalg.norm(vector / largest)) if 0 < largest < np.inf else largest

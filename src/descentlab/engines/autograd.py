@@ -8,7 +8,7 @@ import numpy as np
 
 from descentlab.arrays import Array
 from descentlab.conventions import gradient_factor
-from descentlab.engines import Stepping, batches
+from descentlab.engines import Stepping, batches, length
 from descentlab.errors import EngineError, SettingError, near, require
 from descentlab.text import Sentence, sentence
 
@@ -35,17 +35,22 @@ class Autograd(Stepping):
         self.torch = torch = require("torch", "torch", "torch", "autograd")
         options: dict[str, Any] = {"dtype": getattr(torch, descent.dtype), "device": _device(torch, descent.device)}
         rows = problem.descended_rows()
-        self.X, self.y = torch.tensor(rows.X, **options), torch.tensor(rows.y, **options)
-        self.weights = None if rows.weights is None else torch.tensor(rows.weights, **options)
+        self.X, self.y = (
+            torch.tensor(np.ascontiguousarray(rows.X), **options),
+            torch.tensor(np.ascontiguousarray(rows.y), **options),
+        )
+        self.weights = None if rows.weights is None else torch.tensor(np.ascontiguousarray(rows.weights), **options)
         start = problem.start(descent.start)
         d = len(problem.features)
         self.W = torch.tensor(start[:d], **options, requires_grad=True)
         self.b = torch.tensor(start[d:], **options, requires_grad=True)  # empty without a bias
         self.parameters = [self.W, self.b] if problem.bias else [self.W]
-        self.ridge, self.descent, self.rates = problem.ridge, descent, descent.rates
+        self.ridge, self.descent = problem.ridge, descent
+        self.rates, self.epochs = descent.rates, descent.epochs
         self.order = np.random.default_rng(descent.seed) if descent.shuffle else None
         self.optimizer = make_optimizer(torch, self.parameters, descent)
         self.fresh: Any = None
+        self.broken = False
 
     def objective(self, rows: Any) -> tuple[Any, Any]:
         """What autograd differentiates, in the convention asked for, and the mean squared error in it."""
@@ -65,13 +70,14 @@ class Autograd(Stepping):
     def look(self) -> tuple[Array, float, float]:
         objective, cost = self.objective(slice(None))
         self.fresh = self.torch.autograd.grad(objective, self.parameters)
-        norm = self.torch.cat(self.fresh).norm()
+        norm = length(self.torch.cat(self.fresh).double().cpu().numpy())
         params = self.torch.cat([p.detach() for p in self.parameters]).double().cpu().numpy()
-        return params, float(cost.detach()), float(norm)
+        return params, np.inf if self.broken else float(cost.detach()), norm
 
     def update(self, lr: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+        batched = self.descent.batch_size is not None
         for rows in batches(len(self.X), self.descent.batch_size, self.order):
             if self.descent.batch_size is None and self.fresh is not None:
                 gradients = self.fresh  # `look` has just been at this very point
@@ -83,7 +89,14 @@ class Autograd(Stepping):
                     parameter.grad = gradient
                 else:  # what `backward` does where nobody called `zero_grad`
                     parameter.grad = parameter.grad + gradient
+            before = [parameter.detach().clone() for parameter in self.parameters] if batched else []
             self.optimizer.step()
+            if batched and not all(self.torch.isfinite(parameter).all() for parameter in self.parameters):
+                self.broken = True  # the epoch ends here, with the last numbers there are
+                with self.torch.no_grad():
+                    for parameter, last in zip(self.parameters, before, strict=True):
+                        parameter.copy_(last)
+                break
         self.fresh = None
 
 

@@ -40,6 +40,8 @@ class Exact:
     def refuses(problem: Problem, descent: Descent) -> Sentence | None:
         if not descent.is_sgd:
             return sentence("refuses.optimizer", optimizer=descent.optimizer)
+        if descent.options:
+            return sentence("refuses.options", names=list(descent.options))
         if descent.batch_size is not None:
             return sentence("refuses.batches")
         if descent.dtype != "float64":
@@ -87,7 +89,9 @@ class Exact:
         with np.errstate(over="ignore", invalid="ignore"):
             params = self.origin + q @ self.V.T
             cost = self.quadratic.cost(params)
-            norm = np.linalg.norm(self.slope + self.curvature * q, axis=1)
+            gradient = self.slope + self.curvature * q
+            largest = np.abs(gradient).max(axis=1, initial=0.0)  # squares of it may leave float64's range
+            norm = largest * np.linalg.norm(gradient / np.where(largest > 0, largest, 1.0)[:, None], axis=1)
         return Look(epochs, params, cost, norm)
 
     def _plain(self, t: Integers) -> Array:
@@ -118,7 +122,7 @@ class Exact:
 
     def _recursion(self) -> Array:
         """(p, 3, 3) one update of (q, m, 1), minus the identity: what stays after it is not rounded away."""
-        mu, tau = self.descent.effective_momentum, self.descent.dampening
+        mu, tau = self.descent.effective_momentum, self.descent.recursion["dampening"]
         x, g = self.descent.lr * self.rate, self.descent.lr * self.pull
         N = np.zeros((len(x), 3, 3))
         N[:, 1, 0], N[:, 1, 1], N[:, 1, 2] = (1 - tau) * x, mu - 1, (1 - tau) * g
@@ -131,7 +135,7 @@ class Exact:
     def _visit_scheduled(self, epochs: Iterator[int], size: int) -> Iterator[Look]:
         """A changing rate has no closed form in t: the recursion walks every epoch, in all directions at once."""
         while chunk := list(islice(epochs, size)):
-            rates = self.descent.rates(np.arange(self._done, chunk[-1]))
+            rates = self.descent.rates(np.arange(self._done, chunk[-1] - 1))
             seen = np.empty((len(chunk), len(self.rate)))
             first = self._done
             for row, epoch in enumerate(chunk):
@@ -145,7 +149,7 @@ class Exact:
         with np.errstate(over="ignore", invalid="ignore"):
             d = self.rate * self._q + self.pull
             if mu:
-                self._m = d if self._m is None else mu * self._m + (1 - self.descent.dampening) * d
+                self._m = d if self._m is None else mu * self._m + (1 - self.descent.recursion["dampening"]) * d
                 d = d + mu * self._m if self.descent.nesterov else self._m
             self._q = self._q - lr * d
         self._done += 1

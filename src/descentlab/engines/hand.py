@@ -5,14 +5,13 @@ J = mean of r^2, r = X W + b - y:    dJ/dW = c X'r,   dJ/db = c sum(r),   c = 2/
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from descentlab.arrays import Array
 from descentlab.conventions import gradient_factor
-from descentlab.engines import Stepping, batches
+from descentlab.engines import Stepping, batches, length
 from descentlab.text import Sentence, sentence
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ class Hand(Stepping):
     def refuses(problem: Problem, descent: Descent) -> Sentence | None:
         if not descent.is_sgd:
             return sentence("refuses.optimizer", optimizer=descent.optimizer)
+        if descent.options:
+            return sentence("refuses.options", names=list(descent.options))
         if descent.device != "cpu":
             return sentence("refuses.device", device=descent.device)
         if not problem.has_rows:
@@ -40,11 +41,13 @@ class Hand(Stepping):
         self.X, self.y = rows.X.astype(descent.dtype, copy=False), rows.y.astype(descent.dtype, copy=False)
         self.weights = None if rows.weights is None else rows.weights.astype(descent.dtype, copy=False)
         self.params = problem.start(descent.start).astype(descent.dtype)
-        self.bias, self.ridge, self.descent, self.rates = problem.bias, problem.ridge, descent, descent.rates
+        self.bias, self.ridge, self.descent = problem.bias, problem.ridge, descent
+        self.rates, self.epochs = descent.rates, descent.epochs
         self.order = np.random.default_rng(descent.seed) if descent.shuffle else None
         self.buffer: Array | None = None
         self.sum: Array | None = None
         self.fresh: Array | None = None
+        self.broken = False
 
     def gradient(self, rows: Any) -> tuple[Array, float]:
         """The gradient over these rows, and their mean squared error."""
@@ -83,12 +86,17 @@ class Hand(Stepping):
 
     def look(self) -> tuple[Array, float, float]:
         self.fresh, cost = self.gradient(slice(None))
-        return self.params.astype(np.float64), cost, math.sqrt(self.fresh @ self.fresh)
+        cost = np.inf if self.broken else cost
+        return self.params.astype(np.float64), cost, length(self.fresh)
 
     def update(self, lr: float) -> None:
         if self.descent.batch_size is None and self.fresh is not None:
             self.step(self.fresh, lr)  # `look` has just been at this very point
         else:
             for rows in batches(len(self.X), self.descent.batch_size, self.order):
+                before = self.params
                 self.step(self.gradient(rows)[0], lr)
+                if not np.isfinite(self.params).all():  # the epoch ends here, with the last numbers there are
+                    self.params, self.broken = before, True
+                    break
         self.fresh = None
