@@ -23,6 +23,9 @@ from descentlab.factor import Factor
 from descentlab.triangle import UNIT
 
 
+SURE = 4  # how many times the given values' own rounding a dependent column may leave and still be one for sure
+
+
 class Fit(NamedTuple):
     """The target, and every dependent column, as combinations of the independent columns.
 
@@ -52,13 +55,14 @@ class Fit(NamedTuple):
 class _System:
     """Features and target, scaled: ``rows`` (m, d + 1), the ridge's own rows last.
 
-    ``units`` (d + 1,) is what the columns were divided by: powers of two, so that nothing was rounded. ``noise``
-    and ``means`` (d + 1,) are scaled like the columns.
+    ``units`` (d + 1,) is what the columns were divided by: powers of two, so that nothing was rounded. ``noise``,
+    the part of it that is the ``given`` values' own, and ``means`` (d + 1,) are scaled like the columns.
     """
 
     rows: Array
     units: Array
     noise: Array
+    given: Array
     means: Any
     weight: float
     bias: bool
@@ -71,15 +75,16 @@ class _System:
             rows = np.vstack([rows, np.eye(len(penalty), len(penalty) + 1) * np.sqrt(factor.weight * penalty)[:, None]])
         lengths = np.linalg.norm(rows, axis=0)
         units = np.exp2(np.rint(np.log2(np.where(lengths > 0, lengths, 1.0))))
+        given = UNIT * (np.linalg.norm(factor.R[:, 1:], axis=0) + np.linalg.norm(rows, axis=0))
         means = factor.origin + factor.centred[0, 1:].astype(np.longdouble) / factor.centred[0, 0]
-        return cls(rows / units, units, noise / units, means / units, factor.weight, bias)
+        return cls(rows / units, units, noise / units, given / units, means / units, factor.weight, bias)
 
 
 def fit(factor: Factor, bias: bool, penalty: Array) -> Fit:
     """Fit the factor's last column with its d others; ``penalty`` (d,) is the ridge on each of their weights."""
     system = _System.of(factor, bias, penalty)
     d = len(penalty)
-    T, right, independent = _echelon(system)
+    T, right, independent, doubtful = _echelon(system)
     dependent = [j for j in range(d) if j not in independent]
     if dependent or penalty.any():  # reflections and sums that a plain triangle does without
         system = replace(system, noise=system.noise + (4 + d) * UNIT * np.linalg.norm(system.rows, axis=0))
@@ -89,25 +94,36 @@ def fit(factor: Factor, bias: bool, penalty: Array) -> Fit:
     into = np.append(system.units[:d], 1.0)[places, None] / system.units[[d, *dependent]]
     params, bounds = np.zeros((2, d + bias, 1 + len(dependent)))
     params[places], bounds[places] = W / into, (errors + 2 * UNIT * np.abs(W)) / into
+    for j in doubtful:  # their weights may be anything that the relation allows: no digit is certain
+        relation = params[:, 1 + dependent.index(j)] != 0
+        relation[j] = True
+        bounds[relation, 0] = np.inf
     data = len(factor.centred) - bias
     residual = system.rows[:data, :d] @ (params[:d, 0] * system.units[:d] / system.units[d]) - system.rows[:data, d]
     cost = float(residual @ residual) * float(system.units[d]) ** 2 / factor.weight
     return Fit(tuple(dependent), params, bounds, cost)
 
 
-def _echelon(system: _System) -> tuple[Array, Array, list[int]]:
-    """T (r, r), the rotated rows (m, d + 1), and the r independent columns, found from the first to the last."""
+def _echelon(system: _System) -> tuple[Array, Array, list[int], list[int]]:
+    """T (r, r), the rotated rows (m, d + 1), and the r independent columns, found from the first to the last.
+
+    Last, the dependent columns that might not be: what is left of them is more than the values' own rounding
+    explains, and less than what compressing many rows can have added.
+    """
     from scipy.linalg import solve_triangular
 
     rows, noise, d = system.rows.copy(), system.noise, len(system.noise) - 1
     T = np.zeros((d, d), order="F")
     independent: list[int] = []
+    doubtful: list[int] = []
     for j in range(d):
         r = len(independent)
         above, below = rows[:r, j], rows[r:, j]
         parts = np.abs(solve_triangular(T[:r, :r], above)) if r else above
         length = np.linalg.norm(below)
         if length <= noise[j] + parts @ noise[independent]:
+            if length > SURE * (system.given[j] + parts @ system.given[independent]):
+                doubtful.append(j)
             continue
         if below[1:].any():
             v = below.copy()
@@ -116,7 +132,7 @@ def _echelon(system: _System) -> tuple[Array, Array, list[int]]:
         T[: r + 1, r] = rows[: r + 1, j]
         independent.append(j)
     r = len(independent)
-    return T[:r, :r], rows, independent
+    return T[:r, :r], rows, independent, doubtful
 
 
 def _solve(system: _System, T: Array, rows: Array, independent: list[int], targets: list[int]) -> tuple[Array, Array]:
