@@ -98,9 +98,13 @@ def test_each_engine_loads_only_what_it_needs(engine: str, allowed: set[str]) ->
 @pytest.mark.parametrize(
     ("module", "code", "install"),
     [
-        ("torch", "dl.descend(p, engine='autograd', lr=0.1)", 'pip install "descentlab[torch]"'),
-        ("matplotlib", "dl.descend(p, lr=0.1).plot()", 'pip install "descentlab[plot]"'),
-        ("pandas", "dl.descend(p, lr=0.1).history.to_pandas()", 'pip install "descentlab[pandas]"'),
+        ("torch", "dl.descend(p, engine='autograd', lr=0.1)", "pip install torch (or the extra: descentlab[torch])"),
+        ("matplotlib", "dl.descend(p, lr=0.1).plot()", "pip install matplotlib (or the extra: descentlab[plot])"),
+        (
+            "pandas",
+            "dl.descend(p, lr=0.1).history.to_pandas()",
+            "pip install pandas (or the extra: descentlab[pandas])",
+        ),
         ("pyarrow", "dl.Problem('x.csv', target='y')", "pip install pyarrow"),
     ],
 )

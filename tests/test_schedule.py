@@ -28,11 +28,11 @@ def test_same_rates_as_torch(text: str, twin: Any) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
     scheduler = twin(optimizer)
     expected = []
-    for _ in range(20):
+    for _ in range(45):
         expected.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         scheduler.step()
-    np.testing.assert_allclose(rates(0.3, parse(text), np.arange(20)), expected, rtol=1e-12)
+    np.testing.assert_allclose(rates(0.3, parse(text), np.arange(45)), expected, rtol=1e-12)
 
 
 def test_every_name_has_a_twin_and_a_form() -> None:

@@ -85,7 +85,7 @@ class Descent:
             "lr": self._positive_rate(),
             "reduction": one_of("reduction", self.reduction, CONVENTIONS),
             "epochs": whole_number("epochs", self.epochs, 1),
-            "momentum": finite_number("momentum", self.momentum, 0.0),
+            "momentum": finite_number("momentum", self.momentum, 0.0, 1e6),
             "dampening": finite_number("dampening", self.dampening, 0.0, 1.0),
             "weight_decay": finite_number("weight_decay", self.weight_decay, 0.0),
             "seed": whole_number("seed", self.seed, 0),

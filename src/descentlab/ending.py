@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
 from descentlab.text import Sentence
@@ -57,7 +57,7 @@ class Ending:
     lr_bound: float | None
     factor: float | None
     column: str | None
-    sentences: tuple[Sentence, ...] = ()
+    sentences: tuple[Sentence, ...] = field(default=(), repr=False)
 
     @property
     def is_finding(self) -> bool:
@@ -77,7 +77,7 @@ class Ending:
 
     def numbers(self) -> dict[str, object]:
         """Every number for a machine: JSON-safe, with None for what is not finite."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NOT_NUMBERS}
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in NOT_NUMBERS}
         return {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in values.items()

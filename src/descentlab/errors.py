@@ -55,7 +55,7 @@ def require(module: str, package: str, extra: str | None, purpose: str) -> Modul
     try:
         return import_module(module)
     except ImportError as cause:
-        install = f'pip install "descentlab[{extra}]"' if extra else f"pip install {package}"
+        install = f"pip install {package}" + (f" (or the extra: descentlab[{extra}])" if extra else "")
         needs = Sentence(f"purpose.{purpose}")
         raise MissingDependencyError("missing_dependency", package=package, purpose=needs, install=install) from cause
 

@@ -21,6 +21,8 @@ WIDEST_TABLE = 6  # parameters in a line of the table; more are left to `to_arro
 class History:
     """What a run went through. Row k holds the state **before** the update of epoch ``epoch[k]``.
 
+    Where a number has left the range of its type, the row holds the last parameters before that and an infinite cost.
+
     Attributes:
         parameters: the names of the columns of ``params``: features in order, then the bias.
         epochs: how many epochs the run was asked for.
@@ -40,6 +42,9 @@ class History:
 
     def __len__(self) -> int:
         return len(self.epoch)
+
+    def __repr__(self) -> str:
+        return f"History({len(self):,} of {self.epochs:,} epochs, {', '.join(self.parameters)})"
 
     def table(self, rows: int | None = None) -> str:
         """The epochs as the lesson prints them: ``Epoch:    1/10 W: 0.000, Cost: 4.666667``.

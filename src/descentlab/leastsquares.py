@@ -22,7 +22,6 @@ from descentlab.arrays import Array
 from descentlab.factor import Factor
 from descentlab.triangle import UNIT
 
-
 SURE = 4  # how many times the given values' own rounding a dependent column may leave and still be one for sure
 
 

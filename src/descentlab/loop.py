@@ -98,8 +98,12 @@ class Loop:
         if self.mover.jumps:
             found = self._first_end(int(self.last.epochs[0]) if self.last else 0, found)
         beyond = bool(self._beyond(found)[0])
-        self._keep(found)
         finite = bool(np.isfinite(found.cost[0]) and np.isfinite(found.params).all())
+        if not np.isfinite(found.params).all() and self.last is not None:
+            # Past the range, infinities cancel to nan: the last numbers there were say more.
+            infinite = np.full(1, np.inf)
+            found = Look(found.epochs, self.last.params, infinite, infinite)
+        self._keep(found)
         # A small gradient is only a reason to stop; whether the run converged, the verdict says.
         self.cause = (Reason.DIVERGED if finite else Reason.OVERFLOWED) if beyond else Reason.CONVERGED
 

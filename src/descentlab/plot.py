@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from descentlab.arrays import Array
-from descentlab.errors import require
+from descentlab.errors import SettingError, require
 from descentlab.text import language, number, sentence
 from descentlab.theory import Theory
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 DESCENT, COST, QUIET = "#D55E00", "#0072B2", "#666666"  # Okabe and Ito's vermilion and blue, and a grey
 MOST_POINTS = 2000  # of a path; more cannot be told apart
+PICTURES = (".png", ".svg", ".pdf")
 WIDEST = 6.0  # how many times the starting distance from the minimum a picture shows
 HANGUL = ("Pretendard", "Noto Sans KR", "Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgun Gothic")
 
@@ -30,7 +32,10 @@ def plot(run: Run, path: str | os.PathLike[str] | None = None, lang: str | None 
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
+        SettingError: the file's name ends in something other than .png, .svg or .pdf.
     """
+    if path is not None and Path(path).suffix.lower() not in PICTURES:
+        raise SettingError("plot_format", path=str(path))
     matplotlib = require("matplotlib", "matplotlib", "plot", "plot")
     from matplotlib.figure import Figure
 
@@ -59,11 +64,11 @@ def _language_and_font(lang: str) -> tuple[str, list[str]]:
     """A font that has the language's letters; English where no Korean font is installed."""
     from matplotlib import font_manager
 
-    if lang != "ko":
-        return lang, ["DejaVu Sans"]
     installed = {font.name for font in font_manager.fontManager.ttflist}
-    found = [name for name in HANGUL if name in installed]
-    return ("ko", [*found[:1], "DejaVu Sans"]) if found else ("en", ["DejaVu Sans"])
+    korean = [name for name in HANGUL if name in installed][:1]  # beside English too: columns may have Korean names
+    if lang != "ko":
+        return lang, ["DejaVu Sans", *korean]
+    return ("ko", [*korean, "DejaVu Sans"]) if korean else ("en", ["DejaVu Sans"])
 
 
 def _thin(count: int) -> Any:
@@ -72,10 +77,9 @@ def _thin(count: int) -> Any:
 
 
 def _cost_by_epoch(axes: Any, run: Run, lang: str) -> None:
-    epoch = np.append(
-        run.history.epoch, run.ending.epoch + 1 if run.history.epoch[-1] >= run.ending.epoch else run.ending.epoch
-    )
-    cost = np.append(run.history.cost, run.cost)
+    epoch, cost = run.history.epoch, run.history.cost
+    if epoch[-1] <= run.ending.epoch:  # the state after the last update stands where its epoch would
+        epoch, cost = np.append(epoch, run.ending.epoch + 1), np.append(cost, run.cost)
     kept = np.flatnonzero(np.isfinite(cost))
     kept = kept[_thin(len(kept))]
     axes.plot(epoch[kept], cost[kept], color=COST, marker="o" if len(kept) <= 60 else None, markersize=3.5)

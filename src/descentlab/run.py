@@ -18,6 +18,7 @@ from descentlab.errors import SettingError
 from descentlab.history import History
 from descentlab.loop import Loop, Progress
 from descentlab.problem import Problem
+from descentlab.theory import Theory
 from descentlab.verdict import judge
 
 LONGEST = 86_400.0  # a run predicted to take more seconds than a day is refused
@@ -96,6 +97,10 @@ def descend(
     Raises:
         SettingError, EngineError, DataError: what cannot be run, and what could be.
     """
+    if not isinstance(problem, Problem):
+        raise SettingError("not_a_problem", given=type(problem).__name__)
+    if descent is None and "lr" not in settings:
+        raise SettingError("lr_missing", half=Theory(problem, Descent(lr=1.0)).lr_bound / 2)
     if descent is None:
         descent = Descent(**settings)
     elif settings:

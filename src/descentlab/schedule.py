@@ -44,7 +44,7 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Cosine:
-    """``least + (1 - least) (1 + cos(pi k / epochs)) / 2``: ``CosineAnnealingLR``; stays at ``least`` after."""
+    """``least + (1 - least) (1 + cos(pi k / epochs)) / 2``: ``CosineAnnealingLR``, which rises again after."""
 
     epochs: int
     least: float = 0.0
@@ -53,7 +53,7 @@ class Cosine:
         whole_number("epochs", self.epochs, 1)
 
     def __call__(self, k: Any) -> Any:
-        part = np.minimum(np.asarray(k, dtype=np.float64) / self.epochs, 1.0)
+        part = np.asarray(k, dtype=np.float64) / self.epochs
         return self.least + (1 - self.least) * (1 + np.cos(np.pi * part)) / 2
 
 
@@ -124,7 +124,8 @@ def rates(lr: float, schedule: Schedule | None, k: Integers) -> Array:
     if schedule is None:
         return np.full(len(k), lr)
     try:
-        multipliers = np.asarray(schedule(k), dtype=np.float64)
+        with np.errstate(over="ignore"):  # what overflows is refused below
+            multipliers = np.asarray(schedule(k), dtype=np.float64)
         if multipliers.shape != k.shape:
             raise TypeError("a scalar schedule")
     except (TypeError, ValueError):  # a plain function of one number, as for torch's LambdaLR

@@ -16,6 +16,7 @@ from functools import cache
 from importlib.resources import files
 
 LANGUAGES = ("en", "ko")
+MOST_NAMED = 40  # names that a sentence lists before it only counts them
 
 
 _spoken: ContextVar[str | None] = ContextVar("_spoken", default=None)
@@ -71,7 +72,8 @@ def shown(value: object, lang: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float | tuple | list):
         return str(value)
     if isinstance(value, tuple | list):
-        return ", ".join(shown(item, lang) for item in value)
+        more = f", ... ({len(value) - MOST_NAMED:,})" if len(value) > MOST_NAMED else ""
+        return ", ".join(shown(item, lang) for item in value[:MOST_NAMED]) + more
     return number(value)
 
 

@@ -132,6 +132,18 @@ class Theory:
         return float(self.problem.quadratic.cost(self.destination))
 
     @cached_property
+    def penalised(self) -> bool:
+        """Whether ridge or weight decay keeps the destination away from the least mean squared error."""
+        return self.problem.ridge > 0 or self.decay > 0
+
+    @cached_property
+    def least_objective(self) -> float:
+        """Mean squared error, ridge and weight decay's part at the destination, in units of the mean squared error."""
+        c = gradient_factor(self.descent.reduction, self.problem.weight)
+        at = self.destination
+        return float(self.problem.quadratic.objective(at)) + self.decay * float(at @ at) / (c * self.problem.weight)
+
+    @cached_property
     def fits_exactly(self) -> bool:
         """Whether nothing but rounding is left of the residuals at the destination."""
         factor = self.problem.factor
@@ -152,12 +164,12 @@ class Theory:
         return excess if excess == excess else np.inf
 
     def near(self, params: Array) -> bool:
-        """Whether the parameters are at the destination as the clinic reads it: within 1 % of its cost.
+        """Whether the parameters are at the destination: within 1 % of its objective, which is mostly its cost.
 
         Where it fits exactly, within 1 % in every coefficient, 1 % of the largest for one that is about 0.
         """
         if not self.fits_exactly:
-            return self.excess(params) <= NEAR * self.least_cost
+            return self.excess(params) <= NEAR * self.least_objective
         goal, here = self.problem.coordinates.to_units(np.stack([self.destination, params]))
         size = np.abs(goal)
         largest = float(size.max())

@@ -89,7 +89,8 @@ def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
         "momentum": descent.effective_momentum,
         "rest": _rest(ending, theory),
     }
-    said = [sentence(f"ending.{ending.reason}", **numbers)]
+    stuck = ending.reason is Reason.STALLED and ending.gradient_norm > loop.small
+    said = [sentence("ending.unmoved" if stuck else f"ending.{ending.reason}", **numbers)]
     if ending.reason is Reason.CONVERGED:
         return said
     broken = ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED)
@@ -101,6 +102,7 @@ def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
         said.append(sentence("ending.momentum_one", **numbers))
     elif ending.lr > bound:
         key = "ending.above_bound" if ending.factor is not None else "ending.above_full_batch"
+        key = key if descent.schedule is None else "ending.above_scheduled"
         said.append(sentence(key, ratio=ending.lr / bound, half=bound / 2, **numbers))
     elif broken:
         said.append(sentence("ending.not_full_batch", **numbers))
@@ -115,6 +117,8 @@ def _rest(ending: Ending, theory: Theory) -> Sentence:
         return sentence("ending.rest_nothing" if theory.applies else "ending.rest_unknown")
     if theory.fits_exactly:
         return sentence("ending.rest_left", percent=_percent(ending.left))
+    if theory.penalised:
+        return sentence("ending.rest_penalised", percent=_percent(ending.excess / theory.least_objective))
     part = ending.excess / ending.least_cost
     if part > MANY:
         return sentence("ending.rest_times", times=number(1 + part), least_cost=ending.least_cost)

@@ -228,3 +228,43 @@ def test_a_bar_appears_on_a_terminal_after_a_second() -> None:
     os.close(leader)
     assert b"epoch" in seen
     assert b"99999/99999" in seen
+
+
+def test_an_input_is_never_written_over(houses: Path) -> None:
+    before = houses.read_bytes()
+    for option in ("--save", "--plot"):
+        result = cli("run", str(houses), "--target", "price", "--lr", "1e-6", option, str(houses))
+        assert result.code == 2
+        assert "one of the files that are read" in result.err
+    assert houses.read_bytes() == before
+
+
+def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    for option in ("--save", "--plot"):
+        missing = tmp_path / "no" / ("h.csv" if option == "--save" else "h.png")
+        result = cli("run", option, str(missing))
+        assert result.code == 2
+        assert f"{missing} cannot be written" in result.err
+
+
+@pytest.mark.parametrize(
+    "setting", ["--momentum 1", "--forget-zero-grad", "--schedule exponential:2", "--batch-size 1"]
+)
+def test_no_rate_is_promised_where_none_is_known(houses: Path, setting: str) -> None:
+    result = cli("run", str(houses), "--target", "price", *setting.split())
+    assert result.code == 2
+    assert "converges" not in result.err
+
+
+def test_a_rate_beyond_all_bounds_prints_numbers() -> None:
+    for engine in ("hand", "autograd", "exact"):
+        result = cli("run", "--lr", "1e308", "--engine", engine)
+        assert result.code == 1
+        assert "nan" not in result.out
+        assert "W: 0" in result.out
+
+
+def test_ridge_and_decay_are_counted_in_what_is_left(houses: Path) -> None:
+    for extra in (["--ridge", "0.5"], ["--weight-decay", "0.1"]):
+        result = cli("run", str(houses), "--target", "price", "--standardize", "--lr", "0.03", "--epochs", "20", *extra)
+        assert "with its penalty" in result.out

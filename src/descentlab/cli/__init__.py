@@ -44,6 +44,9 @@ def _invoke(arguments: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return BAD_USE
     except click.ClickException as error:
         return fail(explain(error), as_json)
     except DescentlabError as error:

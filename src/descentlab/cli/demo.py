@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -34,20 +35,25 @@ def _heading(key: str, **values: Any) -> None:
 
 
 def _lesson() -> None:
+    ways: tuple[str, ...] = WAYS
+    if find_spec("torch") is None:
+        ways = tuple(way for way in WAYS if way != "autograd")
+        click.echo(sentence("demo.no_torch").text())
     problem = Problem([row[0] for row in LESSON.X], LESSON.y, bias=False)
     for title, settings in (("demo.sum", {"lr": 0.01, "reduction": "sum"}), ("demo.mean", {"lr": 0.15})):
-        runs = [descend(problem, engine=way, epochs=10, **settings) for way in WAYS]
+        runs = [descend(problem, engine=way, epochs=10, **settings) for way in ways]
         for run in runs:
             _heading(title, way=sentence(f"demo.{run.engine}"))
             click.echo(run.table())
-        click.echo("\n" + sentence("demo.agree", difference=f"{_difference(runs):.1e}").text())
+        agree = sentence("demo.agree" if len(runs) == len(WAYS) else "demo.agree_both", difference=_difference(runs))
+        click.echo(f"\n{agree}")
 
 
-def _difference(runs: list[Run]) -> float:
+def _difference(runs: list[Run]) -> str:
     """The largest relative difference between any two of the runs, over every W and cost of every epoch."""
     seen = np.array([np.column_stack([run.history.params, run.history.cost]) for run in runs])
     size = np.abs(seen).max(axis=0)
-    return float(((seen.max(axis=0) - seen.min(axis=0))[size > 0] / size[size > 0]).max())
+    return f"{((seen.max(axis=0) - seen.min(axis=0))[size > 0] / size[size > 0]).max():.1e}"
 
 
 def _real_data() -> None:

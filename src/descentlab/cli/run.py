@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +14,8 @@ from descentlab.cli import FINDING
 from descentlab.cli.options import data_options, descent_settings, open_problem, option, step_options
 from descentlab.cli.progress import Progress
 from descentlab.cli.words import Localised, Number, language_option
+from descentlab.data.builtin import BUILT_IN
+from descentlab.data.files import find
 from descentlab.descent import Descent
 from descentlab.ending import Reason
 from descentlab.errors import SettingError, whole_number
@@ -22,7 +26,7 @@ from descentlab.theory import Theory
 
 SCHEMA = "descentlab.run/1"
 STEPPING = ("lr", "reduction", "epochs", "momentum", "dampening", "nesterov", "weight_decay", "batch_size", "shuffle")
-SETTINGS = (*STEPPING, "seed", "optimizer", "dtype", "device", "zero_grad", "tolerance")
+SETTINGS = (*STEPPING, "seed", "optimizer", "options", "dtype", "device", "zero_grad", "start", "every", "tolerance")
 
 
 def command() -> click.Command:
@@ -48,6 +52,8 @@ def run(*, engine: str, rows: Any, save: str | None, plot: str | None, json: boo
     """Open the data, descend, and show what happened."""
     rows = whole_number("rows", rows, 0)
     lesson = not given["data"] or given["data"] == ("lesson",)
+    for output in (save, plot):
+        _spare_inputs(output, given["data"])
     problem, name = open_problem(given)
     settings = descent_settings(given, lesson)
     if "lr" not in settings:
@@ -55,12 +61,27 @@ def run(*, engine: str, rows: Any, save: str | None, plot: str | None, json: boo
     descent = Descent(**settings)
     with Progress() as progress:
         result = descend(problem, descent, engine=engine, progress=progress, interruptible=True)
-    if save:
-        result.history.save(save)
-    if plot:
-        result.plot(plot)
+    for output, write in ((save, result.history.save), (plot, result.plot)):
+        if output is not None:
+            _write(output, write)
     click.echo(as_json(result) if json else report(result, name, rows))
     return FINDING if result.ending.is_finding else 0
+
+
+def _spare_inputs(output: str | None, data: tuple[str, ...]) -> None:
+    """Refuse to write over a file that is read."""
+    built_in = len(data) == 1 and data[0] in BUILT_IN
+    if output is None or built_in or not Path(output).exists():
+        return
+    if any(path.samefile(output) for path in find(data)):
+        raise SettingError("output_is_input", path=output)
+
+
+def _write(output: str, write: Callable[[str], object]) -> None:
+    try:
+        write(output)
+    except OSError as cause:
+        raise SettingError("unwritable", path=output, cause=cause.strerror or str(cause)) from cause
 
 
 def _rate_needed(problem: Problem, settings: dict[str, Any]) -> SettingError:

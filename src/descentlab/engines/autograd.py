@@ -129,7 +129,7 @@ def make_optimizer(torch: Any, parameters: list[Any], descent: Descent) -> Any:
 def _device(torch: Any, name: str) -> Any:
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except Exception as cause:  # each backend has its own exception for a device that is not there
         reason = sentence("refuses.no_device", device=name, cause=str(cause).splitlines()[0][:120])
         raise EngineError("engine_refuses", engine="autograd", reason=reason) from cause

@@ -96,9 +96,10 @@ class Exact:
 
     def _plain(self, t: Integers) -> Array:
         """(k, p) displacements after t updates at a constant rate."""
-        lr = self.descent.lr
+        lr, after = self.descent.lr, t[:, None].astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
-            return -lr * self.pull * _geometric_sum(lr * self.rate, t[:, None].astype(np.float64))
+            moved = -lr * self.pull * _geometric_sum(lr * self.rate, after)
+        return np.where(after == 0, 0.0, moved)  # also where lr times the pull is infinite
 
     def _with_momentum(self, t: Integers) -> Array:
         """(k, p) displacements after t updates with momentum; t ascends in equal steps."""
