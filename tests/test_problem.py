@@ -234,3 +234,17 @@ def test_squares_beyond_float64_are_refused_with_a_way_out(scale: float) -> None
         assert caught.value.sentence.text("ko")
     with pytest.raises(dl.DataError):
         dl.Problem([1.0, 2.0], [1.0, 2.0], weights=[scale, scale])
+
+
+def test_what_is_handed_out_cannot_change_what_others_rely_on() -> None:
+    problem = dl.Problem([[1.0, 2.0], [2.0, 1.0], [0.0, 1.0]], [1.0, 2.0, 4.0])
+    minimum = problem.solve()
+    expected = minimum.params.copy()
+    minimum.params[:] = 0
+    np.testing.assert_array_equal(problem.solve().params, expected)
+    with pytest.raises(ValueError, match="read-only"):
+        problem.spectrum().directions[:] = 0
+    start = np.array([5.0, 5.0, 5.0])
+    descent = dl.Descent(lr=0.1, start=start)
+    start[:] = 0
+    assert dl.descend(problem, descent).history.params[0].tolist() == [5, 5, 5]

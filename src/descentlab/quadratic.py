@@ -99,7 +99,9 @@ class Quadratic:
         if info != 0:
             raise np.linalg.LinAlgError(f"gejsv: info = {info}")
         rank = steep.shape[1]
-        return Modes(U[:, :rank], s * (work[0] / work[1]), np.hstack([steep @ V, self.flat]))
+        directions = np.hstack([steep @ V, self.flat])
+        directions.setflags(write=False)  # a spectrum hands them out, and the exact engine relies on them
+        return Modes(U[:, :rank], s * (work[0] / work[1]), directions)
 
     @property
     def _steep(self) -> Array:
