@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 NAMES = ("hand", "autograd", "exact")
-PATIENCE = 0.01  # seconds of epochs that a stepping engine reports at once
+PATIENCE = 0.1  # seconds of epochs that a stepping engine reports at once
 RATES = 1024  # learning rates worked out at once
 
 
