@@ -248,3 +248,14 @@ def test_what_is_handed_out_cannot_change_what_others_rely_on() -> None:
     descent = dl.Descent(lr=0.1, start=start)
     start[:] = 0
     assert dl.descend(problem, descent).history.params[0].tolist() == [5, 5, 5]
+
+
+def test_a_run_on_a_table_survives_pickling() -> None:
+    import pickle
+
+    import pandas as pd
+
+    problem = dl.Problem(pd.DataFrame({"a": [1.0, 2, 4], "y": [1.0, 2, 3]}), target="y")
+    run = pickle.loads(pickle.dumps(dl.descend(problem, lr=0.01, epochs=5)))
+    again = dl.descend(run.problem, engine="hand", lr=0.01, epochs=5)
+    np.testing.assert_allclose(again.params, run.params, rtol=1e-12)

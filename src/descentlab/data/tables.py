@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -150,12 +150,13 @@ def column_name(data: Any) -> str | None:
 
 def table_source(table: Any, notices: Sequence[Sentence] = (), *, guessed: bool = False) -> BatchSource:
     """The source of a pyarrow table in memory."""
+    index = index_columns(table.schema)
+    return BatchSource(table.schema, partial(_table_batches, table), index=index, notices=notices, guessed=guessed)
 
-    def batches(columns: list[str]) -> Iterable[Any]:
-        # The table is cut by its own chunks: joining them would copy it.
-        return table.select(columns).to_batches(max_chunksize=BLOCK_ROWS)  # type: ignore[no-any-return]
 
-    return BatchSource(table.schema, batches, index=index_columns(table.schema), notices=notices, guessed=guessed)
+def _table_batches(table: Any, columns: list[str]) -> Iterable[Any]:
+    # The table is cut by its own chunks: joining them would copy it.
+    return table.select(columns).to_batches(max_chunksize=BLOCK_ROWS)  # type: ignore[no-any-return]
 
 
 def index_columns(schema: Any) -> list[str]:
