@@ -131,3 +131,12 @@ def test_a_coefficient_that_is_zero_has_no_digits() -> None:
     assert minimum.digits[1] == minimum.digits[2] == minimum.reliable_digits == 0.0
     assert minimum.digits[0] > 14
     assert minimum.cost < 1e-30
+
+
+def test_no_digit_is_vouched_for_where_many_rows_hide_whether_a_column_depends_on_another() -> None:
+    """x2 - x1 is 20 units in the last place: the data determines 2^50, compression of 5,000 rows cannot see it."""
+    r = np.random.default_rng(0)
+    x1 = 1 + r.integers(0, 2**20, 5000) / 2**20
+    x2 = np.clip(x1 + 2.0**-50 * r.integers(-8, 9, 5000), 1, 2 - 2**-52)
+    minimum = dl.Problem(np.column_stack([x1, x2]), 4 * x1 + (x2 - x1) * 2.0**50).solve()
+    assert minimum.digits.max() < 1
