@@ -301,3 +301,11 @@ def test_norms_beyond_the_range_of_squares() -> None:
         run = dl.descend(huge, engine=engine, lr=1e-162, epochs=5)
         assert run.ending.reason is dl.Reason.OUT_OF_EPOCHS
         assert np.isfinite(run.gradient_norm)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_without_a_rate_the_ones_that_would_do_are_named_in_the_convention_asked_for(reduction: str) -> None:
+    with pytest.raises(dl.SettingError, match="every rate below") as caught:
+        dl.descend(LESSON, reduction=reduction)
+    bound = float(str(caught.value).split("every rate below ")[1].split(" ")[0])
+    assert bound == pytest.approx(LESSON.spectrum(reduction).lr_bound(), rel=1e-5)

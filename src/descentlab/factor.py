@@ -20,9 +20,8 @@ import numpy as np
 from descentlab import triangle
 from descentlab.arrays import Array, Flags
 from descentlab.block import checked
+from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
-
-BLOCK_ROWS = 8192  # a block of this many rows and a dozen columns stays in a core's second-level cache
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -100,7 +101,7 @@ def descend(
     if not isinstance(problem, Problem):
         raise SettingError("not_a_problem", given=type(problem).__name__)
     if descent is None and "lr" not in settings:
-        raise SettingError("lr_missing", half=Theory(problem, Descent(lr=1.0)).lr_bound / 2)
+        raise _rate_needed(problem, settings)
     if descent is None:
         descent = Descent(**settings)
     elif settings:
@@ -118,6 +119,15 @@ def descend(
             raise
         loop.cause = Reason.STOPPED
     return _result(loop, mover.name)
+
+
+def _rate_needed(problem: Problem, settings: dict[str, Any]) -> SettingError:
+    """Say which rates would do, instead of only that one is missing."""
+    descent = Descent(**settings, lr=1.0)
+    bound = Theory(problem, descent).lr_bound
+    if not descent.foreseeable or descent.schedule is not None or descent.effective_momentum >= 1 or math.isinf(bound):
+        return SettingError("no_lr_unbounded")
+    return SettingError("no_lr", bound=bound, half=bound / 2)
 
 
 def _result(loop: Loop, engine: str) -> Run:

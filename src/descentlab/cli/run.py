@@ -16,13 +16,10 @@ from descentlab.cli.progress import Progress
 from descentlab.cli.words import Localised, Number, language_option
 from descentlab.data.builtin import BUILT_IN
 from descentlab.data.files import find
-from descentlab.descent import Descent
 from descentlab.ending import Reason
 from descentlab.errors import SettingError, whole_number
-from descentlab.problem import Problem
 from descentlab.run import Run, descend
 from descentlab.text import number, sentence
-from descentlab.theory import Theory
 
 SCHEMA = "descentlab.run/1"
 STEPPING = ("lr", "reduction", "epochs", "momentum", "dampening", "nesterov", "weight_decay", "batch_size", "shuffle")
@@ -56,11 +53,8 @@ def run(*, engine: str, rows: Any, save: str | None, plot: str | None, json: boo
         _spare_inputs(output, given["data"])
     problem, name = open_problem(given)
     settings = descent_settings(given, lesson)
-    if "lr" not in settings:
-        raise _rate_needed(problem, settings)
-    descent = Descent(**settings)
     with Progress() as progress:
-        result = descend(problem, descent, engine=engine, progress=progress, interruptible=True)
+        result = descend(problem, engine=engine, progress=progress, interruptible=True, **settings)
     for output, write in ((save, result.history.save), (plot, result.plot)):
         if output is not None:
             _write(output, write)
@@ -82,15 +76,6 @@ def _write(output: str, write: Callable[[str], object]) -> None:
         write(output)
     except OSError as cause:
         raise SettingError("unwritable", path=output, cause=cause.strerror or str(cause)) from cause
-
-
-def _rate_needed(problem: Problem, settings: dict[str, Any]) -> SettingError:
-    """Say which rates would do, instead of only that one is missing."""
-    descent = Descent(**settings, lr=1.0)
-    bound = Theory(problem, descent).lr_bound
-    if not descent.foreseeable or descent.schedule is not None or descent.effective_momentum >= 1 or math.isinf(bound):
-        return SettingError("no_lr_unbounded")
-    return SettingError("no_lr", bound=bound, half=bound / 2)
 
 
 def report(run: Run, name: str, rows: int) -> str:

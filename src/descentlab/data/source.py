@@ -11,7 +11,7 @@ from descentlab.arrays import Array
 from descentlab.errors import DataError
 from descentlab.text import Sentence
 
-BLOCK_ROWS = 8192
+BLOCK_ROWS = 8192  # a block of this many rows and a dozen columns stays in a core's second-level cache
 DOT = 8192
 LARGEST = 1e150  # squares of larger values, summed, leave the range of float64
 
