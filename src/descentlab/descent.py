@@ -6,22 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TypedDict
 
 from descentlab import stability
 from descentlab.arrays import Array, Integers
 from descentlab.conventions import CONVENTIONS
 from descentlab.errors import SettingError, finite_number, one_of, whole_number
 from descentlab.schedule import Schedule, parse, rates
-
-
-class Recursion(TypedDict):
-    """The keywords that every function of :mod:`descentlab.stability` takes."""
-
-    momentum: float
-    dampening: float
-    nesterov: bool
-
+from descentlab.stability import Recursion
 
 MOST_RECORDED = 100_000  # rows of history kept where `every` is not given
 

@@ -14,10 +14,19 @@ methods* (1964).
 from __future__ import annotations
 
 import math
+from typing import TypedDict
 
 import numpy as np
 
 from descentlab.arrays import Array
+
+
+class Recursion(TypedDict):
+    """The settings that every function here takes."""
+
+    momentum: float
+    dampening: float
+    nesterov: bool
 
 
 def limit(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> float:
@@ -47,17 +56,20 @@ def growth(x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bo
     if momentum == 0:
         plain: Array = 1.0 - x
         return plain
-    # trace^2 - 4 determinant, multiplied out so that nothing cancels at small x or at momentum 1.
-    if nesterov:
-        trace, determinant = (1 + momentum) * (1 - x), momentum * (1 - x)
-        discriminant = (1 - x) * ((1 - momentum) ** 2 - (1 + momentum) ** 2 * x)
-    else:
-        damped = (1 - dampening) * x
-        trace, determinant = 1 + momentum - damped, np.full_like(x, momentum)
-        discriminant = (1 - momentum) ** 2 - damped * (2 * (1 + momentum) - damped)
+    trace, discriminant = characteristic(x, momentum, dampening, nesterov)
+    determinant = momentum * (1 - x) if nesterov else np.full_like(x, momentum)
     real = (trace + np.copysign(np.sqrt(np.maximum(discriminant, 0.0)), trace)) / 2
     factor: Array = np.where(discriminant >= 0, real, np.sqrt(np.maximum(determinant, 0.0)))
     return factor
+
+
+def characteristic(x: Array, momentum: float, dampening: float, nesterov: bool) -> tuple[Array, Array]:
+    """The trace of the recursion and ``trace^2 - 4 determinant``, whose sign says whether the roots are real."""
+    # Multiplied out so that nothing cancels at small x or at momentum 1.
+    if nesterov:
+        return (1 + momentum) * (1 - x), (1 - x) * ((1 - momentum) ** 2 - (1 + momentum) ** 2 * x)
+    damped = (1 - dampening) * x
+    return 1 + momentum - damped, (1 - momentum) ** 2 - damped * (2 * (1 + momentum) - damped)
 
 
 def gap(x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:

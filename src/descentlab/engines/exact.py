@@ -20,6 +20,7 @@ import numpy as np
 from descentlab.arrays import Array, Integers
 from descentlab.conventions import gradient_factor
 from descentlab.engines import Look
+from descentlab.response import geometric_sum
 from descentlab.text import Sentence, sentence
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Exact:
         """(k, p) displacements after t updates at a constant rate."""
         lr, after = self.descent.lr, t[:, None].astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
-            moved = -lr * self.pull * _geometric_sum(lr * self.rate, after)
+            moved = -lr * self.pull * geometric_sum(lr * self.rate, after)
         return np.where(after == 0, 0.0, moved)  # also where lr times the pull is infinite
 
     def _with_momentum(self, t: Integers) -> Array:
@@ -154,20 +155,6 @@ class Exact:
                 d = d + mu * self._m if self.descent.nesterov else self._m
             self._q = self._q - lr * d
         self._done += 1
-
-
-def _geometric_sum(x: Array, t: Array) -> Array:
-    """``(1 - (1 - x)^t) / x``, the sum of (1 - x)^k for k < t, to full precision also where x is tiny.
-
-    Its limit at x = 0 is t.
-    """
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        # |1 - x| = 1 + (x - 2) beyond 1, so its logarithm keeps its digits on both sides.
-        exponent = t * np.log1p(np.where(x <= 1, -x, x - 2))
-        flips = (x > 1) & (np.mod(t, 2) == 1)
-        falling = np.where(flips, 1 + np.exp(exponent), -np.expm1(exponent))
-        total: Array = np.where(x == 0, t, falling / x)
-    return np.where(t == 0, 0.0, total)
 
 
 def _square(N: Array) -> Array:

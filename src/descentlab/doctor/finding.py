@@ -1,0 +1,46 @@
+"""A finding: one thing the doctor concludes, with its evidence, its reason, the next step and its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from descentlab.text import Sentence
+
+
+class Weight(StrEnum):
+    """How much a finding matters to the run asked about."""
+
+    PROBLEM = "problem"  # it keeps the run from its minimum
+    CAUTION = "caution"  # it may mislead, or will matter next
+    FACT = "fact"  # worth knowing
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One conclusion.
+
+    Attributes:
+        name: the finding's own name; ``docs/findings/NAME.md`` explains it.
+        weight: how much it matters.
+        said: the verdict and its reason, in sentences.
+        evidence: the numbers it rests on, by name.
+        advice: the next step, if there is one.
+        source: where its theorem is proved, if it rests on one.
+    """
+
+    name: str
+    weight: Weight
+    said: tuple[Sentence, ...]
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    advice: Sentence | None = None
+    source: str | None = None
+
+    def text(self, lang: str | None = None) -> str:
+        """The conclusion and the next step, as one paragraph."""
+        sentences = (*self.said, *((self.advice,) if self.advice else ()))
+        return " ".join(each.text(lang) for each in sentences)
+
+    def __str__(self) -> str:
+        return self.text()

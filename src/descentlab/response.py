@@ -1,0 +1,134 @@
+"""How an error evolves: the closed form of the recursion in :mod:`descentlab.stability`, at any epoch.
+
+In a direction where ``lr * curvature`` is x, the error after t updates is ``h(x, t)`` times what it was, with
+
+    h(0) = 1,   h(1) = 1 - x  (Nesterov: 1 - (1 + mu) x),   h(t + 1) = T h(t) - D h(t - 1)
+
+    heavy ball   T = 1 + mu - (1 - tau) x    D = mu
+    Nesterov     T = (1 + mu) (1 - x)        D = mu (1 - x)
+
+The first update differs, since torch does not dampen it. With r1, r2 the roots of ``r^2 - T r + D``,
+
+    h(t) = r1^t + (h(1) - r1) S(t),      S(t) = (r1^t - r2^t) / (r1 - r2)
+
+and where they are complex, ``r = rho exp(+-i theta)``, S is ``rho^(t-1) sin(t theta) / sin theta``. Neither form loses
+digits where the roots meet.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from descentlab import stability
+from descentlab.arrays import Array, Flags, Integers
+
+
+def geometric_sum(x: Array, t: Array) -> Array:
+    """``(1 - (1 - x)^t) / x``, the sum of (1 - x)^k for k < t, to full precision also where x is tiny.
+
+    Its limit at x = 0 is t.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        # |1 - x| = 1 + (x - 2) beyond 1, so its logarithm keeps its digits on both sides.
+        exponent = t * np.log1p(np.where(x <= 1, -x, x - 2))
+        flips = (x > 1) & (np.mod(t, 2) == 1)
+        falling = np.where(flips, 1 + np.exp(exponent), -np.expm1(exponent))
+        total: Array = np.where(x == 0, t, falling / x)
+    return np.where(t == 0, 0.0, total)
+
+
+class Response(NamedTuple):
+    """h(x, .) for an array of x: what is needed to take it at any t. All fields have the shape of x.
+
+    Attributes:
+        sign: of r1, or of cos theta.
+        log: ``log |r1|``, or ``log rho``.
+        first: ``h(1) - r1``, or ``h(1) - rho cos theta``.
+        apart: ``1 - r2 / r1`` where the roots are real, else 0.
+        angle: theta, or pi - theta where the sign is negative, where the roots are complex; else 0.
+    """
+
+    sign: Array
+    log: Array
+    first: Array
+    apart: Array
+    angle: Array
+
+    @classmethod
+    def of(cls, x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Response:
+        """The response where ``lr * curvature`` is x, for settings as in :func:`descentlab.stability.growth`."""
+        x = np.asarray(x, dtype=np.float64)
+        settings = stability.Recursion(momentum=momentum, dampening=dampening, nesterov=nesterov)
+        r = stability.growth(x, **settings)
+        gap = stability.gap(x, **settings)
+        zero = np.zeros_like(x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            size = np.abs(r)
+            log = np.log1p(np.where((r > 0.5) & (gap < 1), -gap, size - 1))
+            if momentum == 0:
+                log = np.log1p(np.where(x <= 1, -x, x - 2))
+                return cls(np.where(r < 0, -1.0, 1.0), log, zero, zero + 1, zero)
+            trace, discriminant = stability.characteristic(x, **settings)
+            h1 = 1 - x * ((1 + momentum) if nesterov else 1)
+            turning = discriminant < 0
+            log = np.where(turning, np.log1p(size - 1), log)
+            root = np.sqrt(np.abs(discriminant))
+            angle = np.where(turning, np.arctan2(root, np.abs(trace)), 0.0)
+            # h(1) - r1 from the gap where r1 is near 1, so that slow directions keep their digits.
+            ahead = np.where(r > 0.5, gap - (1 - h1), h1 - r)
+            first = np.where(turning, h1 - trace / 2, ahead)
+            apart = np.where(turning, 0.0, np.where(size > 0, root / np.where(size > 0, size, 1.0), 1.0))
+        sign = np.where(np.where(turning, trace, r) < 0, -1.0, 1.0)
+        return cls(sign, log, first, apart, angle)
+
+    def at(self, t: Array | Integers, shrink: float = 0.0) -> Array:
+        """The factor h after t updates, broadcast against x; over ``exp(shrink)``, for what would leave float64's range.
+
+        Args:
+            t: whole numbers, 0 or more.
+            shrink: a logarithm.
+        """
+        t = np.asarray(t, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            odd = np.where((self.sign < 0) & (np.mod(t, 2) == 1), -1.0, 1.0)
+            power = odd * np.exp(np.where(t == 0, 0.0, t * self.log) - shrink)
+            if not self.first.any():
+                return power
+            turning = self.angle > 0
+            sine = np.where(turning, np.sin(self.angle), 1.0)
+            waves = np.where(turning, np.sin(t * self.angle) / sine, geometric_sum(self.apart, t))
+            before = odd * self.sign * np.exp(np.where(t == 1, 0.0, (t - 1) * self.log) - shrink)
+            found: Array = power * np.where(turning, np.cos(t * self.angle), 1.0) + self.first * before * waves
+        return np.where(t == 0, np.exp(-shrink), found)
+
+    def envelope(self, t: Array | Integers) -> Array:
+        """A bound on ``|h|`` from t updates on, which never rises; meant for ``|r1| < 1``. t need not be whole.
+
+        ``|r|^t min(1 + c t, amplitude)``, held at its peak until it has passed it.
+        """
+        t = np.asarray(t, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            slope = np.abs(self.first) * np.exp(np.minimum(-self.log, 700.0))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            fading = np.exp(np.where(t == 0, 0.0, t * self.log))
+            if not slope.any():
+                return fading
+            turning = self.angle > 0
+            amplitude = np.where(
+                turning,
+                np.hypot(1.0, slope / np.where(turning, np.sin(self.angle), 1.0)),
+                1 + slope * np.where(self.apart > 0, np.maximum(1 / self.apart, 1.0), np.inf),
+            )
+            peak = np.where(slope > 0, np.maximum(-1 / self.log - 1 / slope, 0.0), 0.0)
+            late = np.maximum(t, peak)
+            rising = np.exp(late * self.log) * (1 + slope * late)
+            found: Array = np.minimum(rising, fading * amplitude)
+        return found
+
+    @property
+    def swings(self) -> Flags:
+        """Whether the error changes sides for ever: its dominant root is negative or complex."""
+        found: Flags = (self.sign < 0) | (self.angle > 0)
+        return found
