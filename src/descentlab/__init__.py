@@ -9,6 +9,8 @@ Epoch:    3/3 W: 0.482, Cost: 1.254113
 """
 
 from descentlab.descent import Descent
+from descentlab.doctor.diagnosis import Diagnosis, diagnose
+from descentlab.doctor.finding import Finding
 from descentlab.ending import Ending, Reason
 from descentlab.errors import DataError, DescentlabError, EngineError, MissingDependencyError, SettingError
 from descentlab.factor import Factor
@@ -24,9 +26,11 @@ __all__ = [
     "DataError",
     "Descent",
     "DescentlabError",
+    "Diagnosis",
     "Ending",
     "EngineError",
     "Factor",
+    "Finding",
     "History",
     "Minimum",
     "MissingDependencyError",
@@ -36,4 +40,5 @@ __all__ = [
     "SettingError",
     "Spectrum",
     "descend",
+    "diagnose",
 ]

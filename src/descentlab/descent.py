@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+
+import numpy as np
 
 from descentlab import stability
 from descentlab.arrays import Array, Integers
@@ -13,6 +15,7 @@ from descentlab.conventions import CONVENTIONS
 from descentlab.errors import SettingError, finite_number, one_of, whole_number
 from descentlab.schedule import Schedule, parse, rates
 from descentlab.stability import Recursion
+from descentlab.text import number
 
 MOST_RECORDED = 100_000  # rows of history kept where `every` is not given
 
@@ -34,7 +37,7 @@ class Descent:
         shuffle, seed: whether each epoch draws a new order of the rows, and from which seed.
         start: parameters before the first update, in the data's units; None is zero.
         optimizer, options: another optimizer of ``torch.optim`` by name, and its own keyword arguments;
-            engine ``autograd`` only.
+            engines ``autograd`` and ``replay`` only.
         dtype, device: where the rows live; ``float64`` or ``float32``, and a device as torch names it.
         zero_grad: False forgets to clear the gradient, so that every step adds to it.
         every: record every so many epochs. None: each one, or evenly spaced ones where there are more than
@@ -128,6 +131,35 @@ class Descent:
         """Whether full-batch theory says exactly what this descent does."""
         accumulates = not self.zero_grad and (self.momentum or self.weight_decay)
         return self.is_sgd and self.batch_size is None and not accumulates
+
+    @property
+    def summary(self) -> list[str]:
+        """The settings in words: those that always matter, and those that differ from the defaults."""
+        parts = [f"lr {number(self.lr)}", f"reduction {self.reduction}"]
+        parts += [
+            f"{name} {number(value)}"
+            for name, value in (
+                ("momentum", self.momentum),
+                ("dampening", self.dampening),
+                ("weight decay", self.weight_decay),
+                ("batch size", self.batch_size or 0),
+            )
+            if value
+        ]
+        parts += ["nesterov"] * self.nesterov + [f"schedule {self.schedule}"] * (self.schedule is not None)
+        parts += [f"optimizer {self.optimizer}"] * (not self.is_sgd)
+        parts += ["zero_grad forgotten"] * (not self.zero_grad)
+        return parts + [self.dtype] * (self.dtype != "float64")
+
+    def to_dict(self) -> dict[str, object]:
+        """Every setting for a machine; the schedule as its text."""
+        start = None if self.start is None else [float(value) for value in np.atleast_1d(np.asarray(self.start))]
+        settings = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "growth_limit"}
+        return settings | {
+            "schedule": None if self.schedule is None else str(self.schedule),
+            "start": start,
+            "options": dict(self.options),
+        }
 
     def limit(self) -> float:
         """The bound on ``lr * (curvature + weight_decay)`` for these settings."""

@@ -21,7 +21,7 @@ from descentlab.errors import DataError, SettingError, finite_number, one_of
 from descentlab.factor import Factor
 from descentlab.leastsquares import Fit, fit
 from descentlab.quadratic import Quadratic
-from descentlab.text import Sentence, sentence
+from descentlab.text import Sentence, number, sentence
 
 if TYPE_CHECKING:
     from descentlab.minimum import Minimum
@@ -234,6 +234,34 @@ class Problem:
         if len(self.features) == 1:
             return "H(x) = Wx + b" if self.bias else "H(x) = Wx"
         return "H(x) = W·x + b" if self.bias else "H(x) = W·x"
+
+    @property
+    def headline(self) -> Sentence:
+        """The hypothesis, its columns and its rows in one line."""
+        features = ", ".join(self.features[:8]) + (", ..." if len(self.features) > 8 else "")
+        return sentence(
+            "problem.headline", hypothesis=self.hypothesis, target=self.target, features=features, rows=self.n
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """What is fitted, for a machine."""
+        return {
+            "target": self.target,
+            "features": self.features,
+            "parameters": self.parameters,
+            "rows": self.n,
+            "weight": self.weight,
+            "bias": self.bias,
+            "ridge": self.ridge,
+            "center": self.center,
+            "standardize": self.standardize,
+        }
+
+    @property
+    def summary(self) -> list[str]:
+        """What is done to the columns and the cost, in words."""
+        parts = [f"ridge {number(self.ridge)}"] if self.ridge else []
+        return parts + ["standardized" if self.standardize else "centered"] * (self.center or self.standardize)
 
     def _facts(self) -> list[Sentence]:
         """What is worth knowing about the rows before any run."""

@@ -17,6 +17,8 @@ digits where the roots meet.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +41,16 @@ def geometric_sum(x: Array, t: Array) -> Array:
     return np.where(t == 0, 0.0, total)
 
 
-class Response(NamedTuple):
+class Bound(NamedTuple):
+    """``|h(t)| <= |r|^t min(1 + slope t, amplitude)``, and the left form falls from ``peak`` on."""
+
+    slope: Array
+    amplitude: Array
+    peak: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
     """h(x, .) for an array of x: what is needed to take it at any t. All fields have the shape of x.
 
     Attributes:
@@ -57,20 +68,20 @@ class Response(NamedTuple):
     angle: Array
 
     @classmethod
-    def of(cls, x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Response:
+    def of(cls, x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Response:
         """The response where ``lr * curvature`` is x, for settings as in :func:`descentlab.stability.growth`."""
         x = np.asarray(x, dtype=np.float64)
-        settings = stability.Recursion(momentum=momentum, dampening=dampening, nesterov=nesterov)
-        r = stability.growth(x, **settings)
-        gap = stability.gap(x, **settings)
+        settings = (momentum, dampening, nesterov)
+        r = stability.growth(x, *settings)
+        gap = stability.gap(x, *settings)
         zero = np.zeros_like(x)
         with np.errstate(divide="ignore", invalid="ignore"):
             size = np.abs(r)
             log = np.log1p(np.where((r > 0.5) & (gap < 1), -gap, size - 1))
-            if momentum == 0:
+            if stability.plain(momentum):
                 log = np.log1p(np.where(x <= 1, -x, x - 2))
                 return cls(np.where(r < 0, -1.0, 1.0), log, zero, zero + 1, zero)
-            trace, discriminant = stability.characteristic(x, **settings)
+            trace, discriminant = stability.characteristic(x, *settings)
             h1 = 1 - x * ((1 + momentum) if nesterov else 1)
             turning = discriminant < 0
             log = np.where(turning, np.log1p(size - 1), log)
@@ -84,7 +95,7 @@ class Response(NamedTuple):
         return cls(sign, log, first, apart, angle)
 
     def at(self, t: Array | Integers, shrink: float = 0.0) -> Array:
-        """The factor h after t updates, broadcast against x; over ``exp(shrink)``, for what would leave float64's range.
+        """The factor h after t updates, broadcast against x; over ``exp(shrink)``, for what is beyond float64.
 
         Args:
             t: whole numbers, 0 or more.
@@ -104,28 +115,27 @@ class Response(NamedTuple):
         return np.where(t == 0, np.exp(-shrink), found)
 
     def envelope(self, t: Array | Integers) -> Array:
-        """A bound on ``|h|`` from t updates on, which never rises; meant for ``|r1| < 1``. t need not be whole.
-
-        ``|r|^t min(1 + c t, amplitude)``, held at its peak until it has passed it.
-        """
+        """A bound on ``|h|`` from t updates on, which never rises; meant for ``|r1| < 1``. t need not be whole."""
         t = np.asarray(t, dtype=np.float64)
-        with np.errstate(over="ignore"):
-            slope = np.abs(self.first) * np.exp(np.minimum(-self.log, 700.0))
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            fading = np.exp(np.where(t == 0, 0.0, t * self.log))
-            if not slope.any():
-                return fading
-            turning = self.angle > 0
-            amplitude = np.where(
-                turning,
-                np.hypot(1.0, slope / np.where(turning, np.sin(self.angle), 1.0)),
-                1 + slope * np.where(self.apart > 0, np.maximum(1 / self.apart, 1.0), np.inf),
-            )
-            peak = np.where(slope > 0, np.maximum(-1 / self.log - 1 / slope, 0.0), 0.0)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            if self._bound is None:
+                return np.exp(np.where(t == 0, 0.0, t * self.log))
+            slope, amplitude, peak = self._bound
             late = np.maximum(t, peak)
-            rising = np.exp(late * self.log) * (1 + slope * late)
-            found: Array = np.minimum(rising, fading * amplitude)
-        return found
+            found: Array = np.exp(late * self.log) * (1 + slope * late)
+            return np.minimum(found, np.exp(np.where(t == 0, 0.0, t * self.log)) * amplitude)
+
+    @cached_property
+    def _bound(self) -> Bound | None:
+        if not self.first.any():
+            return None
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            slope = np.abs(self.first) * np.exp(np.minimum(-self.log, 700.0))
+            turning = self.angle > 0
+            round_ = np.hypot(1.0, slope / np.where(turning, np.sin(self.angle), 1.0))
+            straight = 1 + slope * np.where(self.apart > 0, np.maximum(1 / self.apart, 1.0), np.inf)
+            peak = np.where(slope > 0, np.maximum(-1 / self.log - 1 / slope, 0.0), 0.0)
+        return Bound(slope, np.where(turning, round_, straight), peak)
 
     @property
     def swings(self) -> Flags:

@@ -90,7 +90,8 @@ def descend(
         problem: what to fit.
         descent: how to step; or give its settings as keywords: ``descend(problem, lr=0.01, epochs=10)``.
         engine: ``hand`` (NumPy), ``autograd`` (``torch.optim``), ``exact`` (closed form, any number of epochs),
-            or ``auto``: the first of exact, hand, autograd that can.
+            ``replay`` (``torch.optim`` on the factor, without the rows), or ``auto``: the first of exact, hand,
+            autograd, replay that can.
         stop: called with the :class:`Look` of every epoch visited, in the data's units; a true answer ends the run.
         progress: called with the epochs done and the epochs in all.
         interruptible: whether Ctrl-C ends the run and keeps its history, instead of raising.
@@ -101,7 +102,7 @@ def descend(
     if not isinstance(problem, Problem):
         raise SettingError("not_a_problem", given=type(problem).__name__)
     if descent is None and "lr" not in settings:
-        raise _rate_needed(problem, settings)
+        raise rate_needed(problem, settings)
     if descent is None:
         descent = Descent(**settings)
     elif settings:
@@ -121,7 +122,7 @@ def descend(
     return _result(loop, mover.name)
 
 
-def _rate_needed(problem: Problem, settings: dict[str, Any]) -> SettingError:
+def rate_needed(problem: Problem, settings: dict[str, Any]) -> SettingError:
     """Say which rates would do, instead of only that one is missing."""
     descent = Descent(**settings, lr=1.0)
     bound = Theory(problem, descent).lr_bound

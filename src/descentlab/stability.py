@@ -29,6 +29,11 @@ class Recursion(TypedDict):
     nesterov: bool
 
 
+def plain(momentum: float | Array) -> bool:
+    """Whether no direction has momentum."""
+    return not np.any(momentum)
+
+
 def limit(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> float:
     """The bound on ``lr * curvature`` below which every error shrinks (Jury's criterion on the 2x2 recursion).
 
@@ -46,24 +51,26 @@ def limit(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False)
     return math.inf if dampening >= 1 else 2 * (1 + momentum) / (1 - dampening)
 
 
-def growth(x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
+def growth(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
     """The factor by which one epoch multiplies an error where ``lr * curvature`` is x; same shape as x.
+
+    The momentum may be an array too, of a shape that broadcasts against x.
 
     Signed where the dominant root is real (negative: the error changes sides every epoch), the root's modulus
     where it is complex (the error swings slowly).
     """
     x = np.asarray(x, dtype=np.float64)
-    if momentum == 0:
-        plain: Array = 1.0 - x
-        return plain
+    if plain(momentum):
+        left: Array = 1.0 - x
+        return left
     trace, discriminant = characteristic(x, momentum, dampening, nesterov)
-    determinant = momentum * (1 - x) if nesterov else np.full_like(x, momentum)
+    determinant = momentum * (1 - x) if nesterov else np.zeros_like(x) + momentum
     real = (trace + np.copysign(np.sqrt(np.maximum(discriminant, 0.0)), trace)) / 2
     factor: Array = np.where(discriminant >= 0, real, np.sqrt(np.maximum(determinant, 0.0)))
     return factor
 
 
-def characteristic(x: Array, momentum: float, dampening: float, nesterov: bool) -> tuple[Array, Array]:
+def characteristic(x: Array, momentum: float | Array, dampening: float, nesterov: bool) -> tuple[Array, Array]:
     """The trace of the recursion and ``trace^2 - 4 determinant``, whose sign says whether the roots are real."""
     # Multiplied out so that nothing cancels at small x or at momentum 1.
     if nesterov:
@@ -72,14 +79,14 @@ def characteristic(x: Array, momentum: float, dampening: float, nesterov: bool) 
     return 1 + momentum - damped, (1 - momentum) ** 2 - damped * (2 * (1 + momentum) - damped)
 
 
-def gap(x: Array, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
+def gap(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
     """``1 - growth(x)`` with all its digits where the dominant root is real and near 1; same shape as x.
 
     With r = 1 - g the characteristic equation is ``g^2 - (2 - trace) g + pull = 0``, whose smaller root has no
     cancellation in it. Where the root is complex or negative it is plainly 1 minus the modulus or the root.
     """
     x = np.asarray(x, dtype=np.float64)
-    if momentum == 0:
+    if plain(momentum):
         return x
     pull = x if nesterov else (1 - dampening) * x
     b = 1 - momentum + (1 + momentum if nesterov else 1 - dampening) * x

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -65,6 +66,16 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def rounded(value: float, digits: int = 3) -> str:
+    """A number of few digits for a sentence, with thousands separated.
+
+    >>> rounded(188967.3), rounded(2.8349), rounded(3.1e12)
+    ('189,000', '2.83', '3.1e+12')
+    """
+    short = float(f"{value:.{digits}g}")
+    return number(int(short)) if short == int(short) and abs(short) < 1e10 else number(short)
+
+
 def shown(value: object, lang: str) -> str:
     """One value as it stands in a sentence."""
     if isinstance(value, Sentence):
@@ -81,8 +92,8 @@ def shown(value: object, lang: str) -> str:
 class Sentence:
     """A sentence of the catalogue and the values it names.
 
-    >>> Sentence("notice.rows_dropped", {"count": 2, "total": 9}).text("en")
-    '2 of 9 rows had a missing value and were left out, as asked.'
+    >>> Sentence("notice.rows_dropped", {"count": 2, "total": 9, "counts": ["`size`: 2"]}).text("en")
+    '2 of 9 rows had a missing value (`size`: 2) and were left out, as asked.'
     """
 
     key: str
@@ -100,3 +111,35 @@ class Sentence:
 def sentence(key: str, **values: object) -> Sentence:
     """A :class:`Sentence`, written as a call."""
     return Sentence(key, values)
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal this takes: a Korean letter takes two.
+
+    >>> width("epoch"), width("에포크")
+    (5, 6)
+    """
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    bare = sum(unicodedata.combining(letter) > 0 for letter in text)
+    return len(text) + wide - bare
+
+
+def wrapped(text: str, columns: int = 80, first: str = "", rest: str | None = None) -> str:
+    """Text in lines of at most so many columns, broken at spaces; ``first`` and ``rest`` begin the lines."""
+    rest = " " * width(first) if rest is None else rest
+    lines, line = [], first
+    empty = True
+    for word in text.split():
+        if not empty and width(line) + 1 + width(word) > columns:
+            lines.append(line)
+            line, empty = rest, True
+        line, empty = line + ("" if empty else " ") + word, False
+    return "\n".join([*lines, line])
+
+
+def padded(text: str, columns: int, right: bool = False) -> str:
+    """Text filled with spaces to a column's width, cut with an ellipsis where it is wider."""
+    while width(text) > columns:
+        text = text.removesuffix("…")[:-1] + "…"
+    space = " " * (columns - width(text))
+    return space + text if right else text + space

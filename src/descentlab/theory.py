@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from descentlab import stability
-from descentlab.arrays import Array
+from descentlab.arrays import Array, Flags
 from descentlab.conventions import gradient_factor
 from descentlab.text import number
 
@@ -66,6 +66,17 @@ class Theory:
         """The weight decay that SGD adds to every curvature; other optimizers have their own rules."""
         return self.descent.weight_decay if self.descent.is_sgd else 0.0
 
+    @cached_property
+    def scale(self) -> float:
+        """The cost descended on, as a multiple of the mean squared error: 1, 1/2, n or n/2 by the reduction."""
+        return gradient_factor(self.descent.reduction, self.problem.weight) * self.problem.weight / 2
+
+    @property
+    def condition(self) -> float:
+        """Greatest over least positive curvature, weight decay included."""
+        positive = self.curvature[self.curvature > 0]
+        return float(positive.max() / positive.min()) if positive.size else 1.0
+
     @property
     def applies(self) -> bool:
         """Whether theory can speak of this descent: gradients that add up beside other settings are beyond it."""
@@ -91,7 +102,7 @@ class Theory:
     @property
     def _x(self) -> Array:
         lr = self.descent.lr if self.lr is None else self.lr
-        return lr * (self.spectrum.eigenvalues + self.decay)
+        return lr * self.curvature
 
     @property
     def growing(self) -> Growing:
@@ -111,19 +122,28 @@ class Theory:
         return settled and bool(np.abs(self.factors).max() > 1.0)
 
     @cached_property
-    def destination(self) -> Array:
-        """(p,) the point that descent from its start is bound for: the nearest minimum, moved by weight decay."""
+    def curvature(self) -> Array:
+        """(p,) what pulls in each direction: the eigenvalue and the weight decay."""
+        curvature: Array = self.spectrum.eigenvalues + self.decay
+        return curvature
+
+    @cached_property
+    def error(self) -> Array:
+        """(p,) start minus destination along each direction; 0 where nothing pulls.
+
+        From the gradient at the start, not from a difference of points, so that each direction keeps its own digits.
+        """
         quadratic, modes = self.problem.quadratic, self.problem.quadratic.modes
         start = self.problem.start(self.descent.start)
         c = gradient_factor(self.descent.reduction, self.problem.weight)
-        residual = quadratic.stacked @ start - quadratic.stacked_target
-        q = np.zeros(len(start))
-        at = self.decay * (modes.V.T @ start)
-        curvature = c * modes.s**2
-        q[: modes.rank] = -(c * modes.s * (modes.U.T @ residual) + at[: modes.rank]) / (curvature + self.decay)
-        if self.decay:
-            q[modes.rank :] = -at[modes.rank :] / self.decay
-        goal: Array = start + modes.V @ q
+        pull = self.decay * (modes.V.T @ start)
+        pull[: modes.rank] += c * modes.s * (modes.U.T @ (quadratic.stacked @ start - quadratic.stacked_target))
+        return np.where(self.curvature > 0, pull / np.where(self.curvature > 0, self.curvature, 1.0), 0.0)
+
+    @cached_property
+    def destination(self) -> Array:
+        """(p,) the point that descent from its start is bound for: the nearest minimum, moved by weight decay."""
+        goal: Array = self.problem.start(self.descent.start) - self.spectrum.directions @ self.error
         return goal
 
     @cached_property
@@ -139,9 +159,8 @@ class Theory:
     @cached_property
     def least_objective(self) -> float:
         """Mean squared error, ridge and weight decay's part at the destination, in units of the mean squared error."""
-        c = gradient_factor(self.descent.reduction, self.problem.weight)
         at = self.destination
-        return float(self.problem.quadratic.objective(at)) + self.decay * float(at @ at) / (c * self.problem.weight)
+        return float(self.problem.quadratic.objective(at)) + self.decay * float(at @ at) / (2 * self.scale)
 
     @cached_property
     def fits_exactly(self) -> bool:
@@ -157,21 +176,34 @@ class Theory:
         From the distance, not from a difference of costs, so that it keeps its digits near zero; inf where the
         parameters, or the excess, have left the range of float64.
         """
-        c = gradient_factor(self.descent.reduction, self.problem.weight)
         with np.errstate(over="ignore", invalid="ignore"):
             error = self.spectrum.directions.T @ (params - self.destination)
-            excess = float(np.sum((self.spectrum.eigenvalues + self.decay) * error**2) / (c * self.problem.weight))
+            excess = float(np.sum(self.curvature * error**2) / (2 * self.scale))
         return excess if excess == excess else np.inf
 
-    def near(self, params: Array) -> bool:
-        """Whether the parameters are at the destination: within 1 % of its objective, which is mostly its cost.
+    def near(self, params: Array, within: float = NEAR) -> Flags:
+        """(...) whether parameters (..., p) are at the destination: within 1 % of its objective, mostly its cost.
 
-        Where it fits exactly, within 1 % in every coefficient, 1 % of the largest for one that is about 0.
+        Where it fits exactly, within 1 % in every coefficient, 1 % of the largest for one that is about 0; along
+        directions that the data determines, since others change no cost.
         """
-        if not self.fits_exactly:
-            return self.excess(params) <= NEAR * self.least_objective
-        goal, here = self.problem.coordinates.to_units(np.stack([self.destination, params]))
-        size = np.abs(goal)
-        largest = float(size.max())
-        allowed = NEAR * np.where(size > 1e-6 * largest, size, largest)
-        return bool(np.all(np.abs(here - goal) <= allowed))
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = (params - self.destination) @ self.spectrum.directions
+            if not self.fits_exactly:
+                excess = (error * error) @ self.curvature / (2 * self.scale)
+                near: Flags = excess <= within * self.least_objective
+            else:
+                steep = np.where(self.curvature > 0, error, 0.0) @ self.spectrum.directions.T
+                off = np.abs(self.problem.coordinates.to_units(steep))
+                near = np.all(off <= within * self.sizes, axis=-1)
+        return near
+
+    @cached_property
+    def sizes(self) -> Array:
+        """(p,) what each coefficient's error is measured against: its size at the destination, in the data's units.
+
+        For one that is about 0, the size of the largest.
+        """
+        size = np.abs(self.problem.coordinates.to_units(self.destination))
+        largest = float(size.max(initial=0.0))
+        return np.where(size > 1e-6 * largest, size, largest)

@@ -87,7 +87,7 @@ def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
         "first_cost": loop.first_cost,
         "dtype": descent.dtype,
         "momentum": descent.effective_momentum,
-        "rest": _rest(ending, theory),
+        "rest": rest(theory, ending.excess, ending.left),
     }
     stuck = ending.reason is Reason.STALLED and ending.gradient_norm > loop.small
     said = [sentence("ending.unmoved" if stuck else f"ending.{ending.reason}", **numbers)]
@@ -111,19 +111,26 @@ def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
     return said
 
 
-def _rest(ending: Ending, theory: Theory) -> Sentence:
-    """What is left to gain: against the minimum's cost, or against the start's where the minimum's is 0."""
-    if not theory.applies or ending.excess == 0:
+def rest(theory: Theory, excess: float, left: float) -> Sentence:
+    """What is left to gain: against the minimum's cost, or against the start's where the minimum's is 0.
+
+    Args:
+        theory: of the descent.
+        excess: how far the objective is above the least, as a mean squared error.
+        left: that as a part of what it was at the start.
+    """
+    if not theory.applies or excess == 0:
         return sentence("ending.rest_nothing" if theory.applies else "ending.rest_unknown")
     if theory.fits_exactly:
-        return sentence("ending.rest_left", percent=_percent(ending.left))
+        return sentence("ending.rest_left", percent=percent(left))
     if theory.penalised:
-        return sentence("ending.rest_penalised", percent=_percent(ending.excess / theory.least_objective))
-    part = ending.excess / ending.least_cost
+        return sentence("ending.rest_penalised", percent=percent(excess / theory.least_objective))
+    part = excess / theory.least_cost
     if part > MANY:
-        return sentence("ending.rest_times", times=number(1 + part), least_cost=ending.least_cost)
-    return sentence("ending.rest_above", percent=_percent(part), least_cost=ending.least_cost)
+        return sentence("ending.rest_times", times=number(1 + part), least_cost=theory.least_cost)
+    return sentence("ending.rest_above", percent=percent(part), least_cost=theory.least_cost)
 
 
-def _percent(part: float) -> str:
+def percent(part: float) -> str:
+    """A part as a percentage, to three digits, without its sign."""
     return f"{100 * part:.3g}"

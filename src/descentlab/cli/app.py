@@ -10,9 +10,9 @@ from descentlab.text import sentence
 
 def build() -> click.Group:
     """The command line, with its help in the language spoken."""
-    from descentlab.cli import demo, run, solve
+    from descentlab.cli import demo, diagnose, run, solve
 
-    commands = [run.command(), solve.command(), demo.command()]
+    commands = [run.command(), diagnose.command(), solve.command(), demo.command()]
     return LocalisedGroup(
         name="descentlab",
         help=sentence("help.descentlab").text(),

@@ -22,8 +22,6 @@ from descentlab.run import Run, descend
 from descentlab.text import number, sentence
 
 SCHEMA = "descentlab.run/1"
-STEPPING = ("lr", "reduction", "epochs", "momentum", "dampening", "nesterov", "weight_decay", "batch_size", "shuffle")
-SETTINGS = (*STEPPING, "seed", "optimizer", "options", "dtype", "device", "zero_grad", "start", "every", "tolerance")
 
 
 def command() -> click.Command:
@@ -35,7 +33,7 @@ def command() -> click.Command:
         params=[
             *data_options(),
             *step_options(),
-            option("--engine", default="auto", metavar="[auto|hand|autograd|exact]"),
+            option("--engine", default="auto", metavar="[auto|hand|autograd|exact|replay]"),
             option("--rows", type=Number(), default=20, metavar="N"),
             option("--save", metavar="FILE"),
             option("--plot", metavar="FILE"),
@@ -81,7 +79,8 @@ def _write(output: str, write: Callable[[str], object]) -> None:
 def report(run: Run, name: str, rows: int) -> str:
     """The run in words: what was run, its table, its last parameters, its ending."""
     problem, ending = run.problem, run.ending
-    lines = [click.style(headline(run, name), bold=True), settings_line(run)]
+    settings = [*run.descent.summary, *problem.summary, f"engine {run.engine}"]
+    lines = [click.style(f"{name}: {problem.headline}", bold=True), ", ".join(settings)]
     lines += [click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice) for notice in problem.notices]
     if rows:
         lines += ["", run.table(max(rows, 2))]
@@ -91,43 +90,6 @@ def report(run: Run, name: str, rows: int) -> str:
     word, dot, tail = first.partition(" ")
     lines += [click.style(word, fg=colour, bold=True) + dot + tail, *rest]
     return "\n".join(lines)
-
-
-def headline(run: Run, name: str) -> str:
-    """The data and the hypothesis in one line."""
-    problem = run.problem
-    features = ", ".join(problem.features[:8]) + (", ..." if len(problem.features) > 8 else "")
-    return sentence(
-        "cli.headline",
-        name=name,
-        hypothesis=problem.hypothesis,
-        target=problem.target,
-        features=features,
-        rows=problem.n,
-    ).text()
-
-
-def settings_line(run: Run) -> str:
-    """The settings that differ from the defaults, and those that always matter."""
-    descent, problem = run.descent, run.problem
-    parts = [f"lr {number(descent.lr)}", f"reduction {descent.reduction}"]
-    parts += [
-        f"{name} {number(value)}"
-        for name, value, default in (
-            ("momentum", descent.momentum, 0),
-            ("dampening", descent.dampening, 0),
-            ("weight decay", descent.weight_decay, 0),
-            ("ridge", problem.ridge, 0),
-            ("batch size", descent.batch_size, None),
-        )
-        if value is not None and value != default
-    ]
-    parts += ["nesterov"] * descent.nesterov + [f"schedule {descent.schedule}"] * (descent.schedule is not None)
-    parts += [f"optimizer {descent.optimizer}"] * (not descent.is_sgd)
-    parts += ["zero_grad forgotten"] * (not descent.zero_grad)
-    parts += ["standardized" if problem.standardize else "centered"] * (problem.center or problem.standardize)
-    parts += [descent.dtype] * (descent.dtype != "float64") + [f"engine {run.engine}"]
-    return ", ".join(parts)
 
 
 def last_parameters(run: Run) -> str:
@@ -140,22 +102,10 @@ def last_parameters(run: Run) -> str:
 def as_json(run: Run) -> str:
     """The run for a machine; see docs/json.md. A number that is not finite is null."""
     problem, descent, history = run.problem, run.descent, run.history
-    settings = {name: getattr(descent, name) for name in SETTINGS}
     content = {
         "schema": SCHEMA,
-        "problem": {
-            "target": problem.target,
-            "features": problem.features,
-            "parameters": problem.parameters,
-            "rows": problem.n,
-            "weight": problem.weight,
-            "bias": problem.bias,
-            "ridge": problem.ridge,
-            "center": problem.center,
-            "standardize": problem.standardize,
-        },
-        "descent": settings
-        | {"schedule": None if descent.schedule is None else str(descent.schedule), "engine": run.engine},
+        "problem": problem.to_dict(),
+        "descent": descent.to_dict() | {"engine": run.engine},
         "params": {name: _finite(value) for name, value in run.named.items()},
         "cost": _finite(run.cost),
         "gradient_norm": _finite(run.gradient_norm),

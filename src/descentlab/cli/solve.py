@@ -36,15 +36,7 @@ def solve(*, json: bool, **given: Any) -> None:
         }
         click.echo(jsonlib.dumps(content, ensure_ascii=False, allow_nan=False))
         return
-    headline = sentence(
-        "cli.headline",
-        name=name,
-        hypothesis=problem.hypothesis,
-        target=problem.target,
-        features=", ".join(problem.features),
-        rows=problem.n,
-    )
-    click.echo(click.style(str(headline), bold=True))
+    click.echo(click.style(f"{name}: {problem.headline}", bold=True))
     for notice in problem.notices:
         click.echo(click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice))
     click.echo(minimum.text())

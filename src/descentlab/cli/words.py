@@ -93,7 +93,7 @@ class Number(click.ParamType[Any]):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        for kind in (int, float):
+        for kind in (int, float) if isinstance(value, str) else ():
             with suppress(ValueError):
                 return kind(value)
         return value

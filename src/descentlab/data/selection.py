@@ -64,6 +64,7 @@ class Selection:
         self.features = choose(wanted, source.names, source.left_out, self.target, self.weights)
         self.missing = missing
         self.dropped = 0
+        self._lacking: tuple[str, ...] = ()
         self._source: Source = source
         self._all = wanted is None
 
@@ -75,7 +76,7 @@ class Selection:
         if self._by_position:
             notices.append(sentence("notice.by_position", names=self._by_position))
         if self.dropped:
-            notices.append(sentence("notice.rows_dropped", count=self.dropped, total=self.rows))
+            notices.append(sentence("notice.rows_dropped", count=self.dropped, total=self.rows, counts=self._lacking))
         return notices
 
     def blocks(self) -> Iterator[tuple[Array, Array | None]]:
@@ -99,7 +100,7 @@ class Selection:
         unfit.report(self.rows)
         if negative:
             raise DataError("weights_negative", count=negative)
-        self.dropped = unfit.rows
+        self.dropped, self._lacking = unfit.rows, unfit.counts(unfit.missing)
 
     def whole(self) -> tuple[Array, Array, Array | None]:
         """(n, d) features, (n,) target and (n,) weights of the rows kept, after a pass over the blocks.
@@ -148,15 +149,16 @@ class _Unfit:
     def report(self, total: int) -> None:
         """Raise if anything was found in the ``total`` rows that the settings do not allow."""
         if self.infinite.any():
-            raise DataError("infinite_values", counts=self._counts(self.infinite))
+            raise DataError("infinite_values", counts=self.counts(self.infinite))
         if self.large.any():
-            raise DataError("too_large", counts=self._counts(self.large), limit=LARGEST)
+            raise DataError("too_large", counts=self.counts(self.large), limit=LARGEST)
         if self.refused:
-            raise DataError("missing_values", counts=self._counts(self.missing), rows=self.rows)
+            raise DataError("missing_values", counts=self.counts(self.missing), rows=self.rows)
         if self.rows and self.rows == total:
-            raise DataError("all_dropped", counts=self._counts(self.missing), rows=total)
+            raise DataError("all_dropped", counts=self.counts(self.missing), rows=total)
 
-    def _counts(self, counts: np.ndarray[Any, Any]) -> tuple[str, ...]:
+    def counts(self, counts: np.ndarray[Any, Any]) -> tuple[str, ...]:
+        """How many of each column that has any."""
         return tuple(f"`{name}`: {count:,}" for name, count in zip(self.columns, counts, strict=True) if count)
 
 

@@ -28,6 +28,7 @@ class Finding:
         evidence: the numbers it rests on, by name.
         advice: the next step, if there is one.
         source: where its theorem is proved, if it rests on one.
+        about: what it is about: the ``run``, what was ``observed``, ``held_out`` rows, or the ``data``.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Finding:
     evidence: Mapping[str, object] = field(default_factory=dict)
     advice: Sentence | None = None
     source: str | None = None
+    about: str = "run"
 
     def text(self, lang: str | None = None) -> str:
         """The conclusion and the next step, as one paragraph."""

@@ -1,0 +1,172 @@
+"""The aim: what counts as being at the minimum, and from which update on a descent is there for good.
+
+An error's direction i is ``e_i h_i(t)`` after t updates (:mod:`descentlab.response`). The descent is at its aim
+where
+
+    sum_i curvature_i e_i^2 h_i^2 <= within * least objective       (as a mean squared error)
+
+or, where the fit is exact and the least cost 0, where no coefficient j is further off than ``within`` of its size:
+``|sum_i U_ji e_i h_i| <= within * size_j``. Both are a matrix of parts, one row a condition, and "at most 1".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from descentlab.arrays import Array, Flags
+from descentlab.response import Response
+from descentlab.stability import Recursion
+from descentlab.theory import NEAR, Theory
+
+FARTHEST = 2.0**53  # updates beyond it cannot be told apart in float64
+CHUNK = 1 << 14  # updates looked at one by one at a time
+MOST_CHUNKS = 1000  # after so many, an upper bound has to do
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """What counts as there, for one problem and start, whatever the rate.
+
+    Attributes:
+        curvature: (q,) curvatures of the directions that have an error to lose.
+        parts: (r, q) what each of them adds to each of r conditions at the start.
+        squared: whether the parts belong to squares of h, as a cost's do.
+    """
+
+    curvature: Array
+    parts: Array
+    squared: bool
+
+    @classmethod
+    def of(cls, theory: Theory, within: float = NEAR) -> Aim:
+        """The aim of the descent that a theory is about."""
+        moving = (theory.curvature > 0) & (theory.error != 0)
+        curvature, error = theory.curvature[moving], theory.error[moving]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if theory.fits_exactly:
+                units = theory.problem.coordinates.to_units(theory.spectrum.directions.T[moving]).T
+                parts = units * error / (within * theory.sizes)[:, None]
+            else:
+                parts = (curvature * error**2 / (2 * theory.scale * within * theory.least_objective))[None]
+        return cls(curvature, np.nan_to_num(parts, nan=0.0, posinf=np.inf, neginf=-np.inf), not theory.fits_exactly)
+
+    def outside(self, h: Array) -> Flags:
+        """(...) whether errors that are h (..., q) times what they were are too large."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.squared:
+                found: Flags = ~((h * h) @ self.parts[0] <= 1)
+            else:
+                found = ~np.all(np.abs(h @ self.parts.T) <= 1, axis=-1)
+        return found
+
+    def most(self, size: Array) -> Array:
+        """(...) a bound on the worst condition where no error is more than ``size`` (..., q) times what it was."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            found: Array = (size * size) @ self.parts[0] if self.squared else (size @ np.abs(self.parts).T).max(axis=-1)
+        return found
+
+    def response(self, lr: Array | float, recursion: Recursion) -> Response:
+        """The responses (..., q) at these rates (...)."""
+        return Response.of(np.asarray(lr)[..., None] * self.curvature, **recursion)
+
+    def estimate(self, response: Response, digits: float = 1e-11) -> Array:
+        """(m,) after how many updates, not rounded to a whole number, ``most`` of the envelope is 1; inf for never.
+
+        An upper bound on :meth:`settled`, and equal to it up to rounding up where nothing swings.
+
+        Args:
+            response: (m, q) to the directions' curvatures at m settings.
+            digits: relative precision of the answer.
+        """
+        if not self.parts.size or bool(self.most(np.ones(len(self.curvature))) <= 1):
+            return np.zeros(len(response.log))
+        heights = np.abs(self.parts).max(axis=0)
+        power = 2 if self.squared else 1
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            alone = np.where(heights > 1, np.log(heights) / (-power * response.log), 0.0)
+            never = ((response.log >= 0) & (heights > 0)).any(axis=-1)
+        low = np.where(never, 0.0, np.maximum(alone.max(axis=-1), 0.0))  # when the slowest is there by itself
+
+        def height(t: Array) -> Array:
+            with np.errstate(divide="ignore"):
+                return np.log(self.most(response.envelope(t[:, None])))
+
+        found = _crossing(height, low, ~never, digits)
+        return np.where(never | ~(found < FARTHEST), np.inf, found)
+
+    def settled(self, lr: float, recursion: Recursion) -> int | None:
+        """From how many updates on the descent stays at its aim; None for never. Exact, also where errors swing."""
+        response = self.response(np.array([lr]), recursion)
+        bound = float(self.estimate(response)[0])
+        if not math.isfinite(bound):
+            return None
+        last = math.ceil(bound)
+        while (
+            self.most(response.envelope(np.array([[float(last)]])))[0] > 1
+        ):  # the crossing was found to some digits only
+            last += 1 + last // 10**9
+        return self._last_outside(response, last) + 1
+
+    def _last_outside(self, response: Response, last: int) -> int:
+        """The last update up to ``last`` at which the descent is outside; -1 if it never is."""
+        high, size = last, 64
+        for _ in range(MOST_CHUNKS):
+            if high < 0:
+                return -1
+            low = max(high - size, -1)
+            updates = np.arange(low + 1, high + 1)
+            outside = self.outside(response.at(updates[:, None]))
+            if outside.any():
+                return int(updates[np.flatnonzero(outside)[-1]])
+            high, size = self._skipped(response, low), min(4 * size, CHUNK)
+        return high
+
+    def _skipped(self, response: Response, high: int) -> int:
+        """As far below ``high`` as it is certain that nothing is outside, by larger and larger steps."""
+        if self.squared:
+            return high
+        step = CHUNK
+        while high > step and self._certainly_inside(response, high - step, high):
+            high, step = high - step, 2 * step
+        return high
+
+    def _certainly_inside(self, response: Response, first: int, last: int) -> bool:
+        """Whether every condition holds at all updates from first to last, by bounds on each direction's part."""
+        ends = np.array([[float(first)], [float(last)]])
+        size = response.envelope(ends)[0]
+        # What neither swings nor starts with a bend falls from its first value to its last.
+        steady = ~response.swings[0] & (response.first[0] == 0)
+        values = response.at(ends)
+        top, bottom = np.where(steady, values[0], size), np.where(steady, values[1], -size)
+        positive, negative = np.maximum(self.parts, 0), np.minimum(self.parts, 0)
+        most, least = positive @ top + negative @ bottom, positive @ bottom + negative @ top
+        return bool((most <= 1).all() and (least >= -1).all())
+
+
+def _crossing(value: Callable[[Array], Array], low: Array, live: Flags, digits: float) -> Array:
+    """Where a falling function of t is 0, for an array of such functions: by false position, both ends drawn in."""
+    at_low = np.where(live, value(low), -1.0)
+    high, at_high = np.maximum(2 * low, 1.0), np.ones_like(low)
+    for _ in range(64):
+        at_high = np.where(live, value(high), -1.0)
+        if not (at_high > 0).any():
+            break
+        low, at_low = np.where(at_high > 0, high, low), np.where(at_high > 0, at_high, at_low)
+        high = np.where(at_high > 0, 2 * high, high)
+    done = at_low <= 0
+    for turn in range(60):
+        if (done | (high - low <= digits * high + 1e-6)).all():
+            break
+        with np.errstate(invalid="ignore", divide="ignore"):
+            middle = low + (high - low) * at_low / (at_low - at_high)
+        if turn % 3 == 2:  # false position can creep; halving cannot
+            middle = (low + high) / 2
+        middle = np.where((middle > low) & (middle < high), middle, (low + high) / 2)
+        here = np.where(live, value(middle), -1.0)
+        low, at_low = np.where(here > 0, middle, low), np.where(here > 0, here, at_low)
+        high, at_high = np.where(here > 0, high, middle), np.where(here > 0, at_high, here)
+    return np.where(done, low, high)

@@ -1,0 +1,185 @@
+"""The rates to use: the best for this start, found on the exact trajectory, beside those of the textbook.
+
+``2 / (lambda_min + lambda_max)`` is plain descent's best rate for the worst start, and
+
+    lr = 4 / (sqrt(lambda_max) + sqrt(lambda_min))^2,   momentum = ((sqrt(kappa) - 1) / (sqrt(kappa) + 1))^2
+
+the best pair for the heavy ball (B. Polyak, *Some methods of speeding up the convergence of iteration methods*,
+1964). A real start is hardly ever the worst one, and a nearby rate is often far faster.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+
+import numpy as np
+
+from descentlab import stability
+from descentlab.arrays import Array
+from descentlab.doctor.aim import Aim
+from descentlab.response import Response
+from descentlab.stability import Recursion
+
+PLAIN = Recursion(momentum=0.0, dampening=0.0, nesterov=False)
+GRID, ZOOM, ROUNDS = 32, 9, 6  # rates tried first, then around the best, and how often
+KEPT = 2  # valleys followed to their bottom
+PAIRS = 14  # momentums, and rates for each, tried at once
+DIGITS = 1e-7  # relative precision of the epochs that rates are compared by
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A learning rate with its momentum, and what it costs.
+
+    Attributes:
+        name: ``textbook``, ``fastest``, ``heavy_ball`` or ``fastest_pair``.
+        lr, momentum: in the asker's own convention.
+        epochs: until the descent stays at its aim; None for never.
+    """
+
+    name: str
+    lr: float
+    momentum: float
+    epochs: int | None
+
+    @property
+    def shown(self) -> str:
+        """The rate to type in, of six digits."""
+        return shown(self.lr)
+
+    @property
+    def shown_momentum(self) -> str:
+        """The momentum with the digits that tell it from 1."""
+        return shown_momentum(self.momentum)
+
+
+def shown(lr: float, digits: int = 6) -> str:
+    """A rate of so many digits, rounded down: a hair slower, and still below its bound.
+
+    >>> shown(1.60308869e-05), shown(0.01)
+    ('1.60308e-05', '0.01')
+    """
+    exact = Decimal(lr)
+    unit = Decimal(1).scaleb(exact.adjusted() - digits + 1)
+    return f"{float(exact.quantize(unit, ROUND_DOWN)):.{digits}g}"
+
+
+def shown_momentum(momentum: float) -> str:
+    """A momentum with the digits that tell it from 1.
+
+    >>> shown_momentum(0.9), shown_momentum(0.99999457)
+    ('0.9', '0.99999457')
+    """
+    short = 1 - momentum
+    places = 4 if short >= 0.01 or short <= 0 else 2 - math.floor(math.log10(short))
+    return f"{momentum:.{places}f}".rstrip("0").rstrip(".")
+
+
+def textbook(aim: Aim, largest: float, smallest: float) -> Rate:
+    """Plain descent's best rate for the worst start."""
+    lr = 2 / (largest + smallest)
+    return Rate("textbook", lr, 0.0, aim.settled(lr, PLAIN))
+
+
+def heavy_ball(aim: Aim, largest: float, smallest: float) -> Rate:
+    """Polyak's pair: the heavy ball's best for the worst start."""
+    high, low = math.sqrt(largest), math.sqrt(smallest)
+    lr, momentum = 4 / (high + low) ** 2, ((high - low) / (high + low)) ** 2
+    return Rate("heavy_ball", lr, momentum, aim.settled(lr, with_momentum(momentum)))
+
+
+def with_momentum(momentum: float) -> Recursion:
+    """The heavy ball's settings."""
+    return Recursion(momentum=momentum, dampening=0.0, nesterov=False)
+
+
+def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | None:
+    """The learning rate with which a descent with these settings is soonest at its aim, for good.
+
+    None where no rate ever is.
+    """
+    limit = stability.limit(**recursion)
+    if not aim.curvature.size or limit == 0:
+        return None
+    limit = limit if math.isfinite(limit) else 100.0
+
+    def estimate(below: Array) -> Array:
+        return aim.estimate(aim.response(limit * (1 - below) / largest, recursion), DIGITS)
+
+    below = _grid(aim, largest, limit, recursion)
+    epochs = estimate(below)
+    candidates: list[float] = []
+    for i in _valleys(epochs):
+        left, right = below[max(i - 1, 0)], below[min(i + 1, len(below) - 1)]
+        best, at = float(epochs[i]), float(below[i])
+        for _ in range(ROUNDS):
+            points = np.union1d(np.geomspace(left, right, ZOOM), at)
+            found = estimate(points)
+            j = int(np.argmin(found))
+            best, at = float(found[j]), float(points[j])
+            left, right = float(points[max(j - 1, 0)]), float(points[min(j + 1, len(points) - 1)])
+        if math.isfinite(best):
+            candidates.append(at)
+    exact = [(aim.settled(lr, recursion), lr) for lr in (limit * (1 - at) / largest for at in candidates)]
+    done = [(count, lr) for count, lr in exact if count is not None]
+    if not done:
+        return None
+    least, lr = min(done)
+    return Rate("fastest", lr, recursion["momentum"], least)
+
+
+def _grid(aim: Aim, largest: float, limit: float, recursion: Recursion) -> Array:
+    """How far below the bound to look, as parts of it, ascending: every decade, and where a step ends a direction.
+
+    Below half the bound of plain descent every error shrinks the faster the larger the rate.
+    """
+    plain = recursion["momentum"] == 0
+    condition = largest / float(aim.curvature.min())
+    near = max(min(0.05 / condition, 0.25), 1e-14)
+    below = np.geomspace(near, 0.5 if plain else 1 - 1e-3, GRID)
+    steps = 1 - (largest / limit) / aim.curvature  # at lr = 1 / curvature a plain step leaves nothing of that error
+    if not plain:
+        below = np.concatenate([below, 1 - np.geomspace(1e-6, 1e-3, GRID // 4)])
+    return np.unique(np.concatenate([below, steps[(steps > near) & (steps < 1)]]))
+
+
+def _valleys(epochs: Array) -> list[int]:
+    """The lowest local minima, best first."""
+    padded = np.concatenate([[np.inf], epochs, [np.inf]])
+    low = np.flatnonzero((padded[1:-1] <= padded[:-2]) & (padded[1:-1] <= padded[2:]) & np.isfinite(epochs))
+    return [int(i) for i in low[np.argsort(epochs[low], kind="stable")][:KEPT]]
+
+
+def fastest_pair(aim: Aim, largest: float, smallest: float) -> Rate | None:
+    """The learning rate and momentum with which the heavy ball is soonest at its aim: by search, so near the best.
+
+    Searched by how far the momentum falls short of 1, and by how far the rate stays below its bound.
+    """
+    if not aim.curvature.size:
+        return None
+    polyak = heavy_ball(aim, largest, smallest)
+    shorts = (max(1 - polyak.momentum, 1e-9) / 30, 1.0)
+    below = (1e-4, 1 - 1e-3)
+    best = (np.inf, 0.0, 0.0)
+    for _ in range(ROUNDS):
+        momentum = np.repeat(1 - np.geomspace(*shorts, PAIRS), PAIRS)
+        lr = np.tile(1 - np.geomspace(*below, PAIRS), PAIRS) * 2 * (1 + momentum) / largest
+        found = aim.estimate(Response.of(lr[:, None] * aim.curvature, momentum[:, None]), DIGITS)
+        j = int(np.argmin(found))
+        best = min(best, (float(found[j]), float(lr[j]), float(momentum[j])))
+        shorts = _around(1 - best[2], shorts, 1e-12, 1.0)
+        below = _around(1 - best[1] * largest / (2 * (1 + best[2])), below, 1e-9, 1 - 1e-6)
+    pair = Rate("", best[1], best[2], aim.settled(best[1], with_momentum(best[2])))
+    done = [(each.epochs, each.momentum, each.lr) for each in (polyak, pair) if each.epochs is not None]
+    if not done:
+        return None
+    epochs, momentum_, lr_ = min(done)
+    return Rate("fastest_pair", lr_, momentum_, epochs)
+
+
+def _around(centre: float, ends: tuple[float, float], least: float, most: float) -> tuple[float, float]:
+    """A third of the way, in decades, on both sides."""
+    width = (ends[1] / ends[0]) ** (1 / 6)
+    return max(centre / width, least), min(centre * width, most)

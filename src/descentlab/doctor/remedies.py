@@ -1,0 +1,183 @@
+"""What each remedy buys, in numbers, all from the same factor: the bound, the best rate, the epochs it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from descentlab.arrays import Array
+from descentlab.doctor.aim import Aim
+from descentlab.doctor.facts import NEARLY_DEPENDENT, inflation
+from descentlab.doctor.rates import PLAIN, Rate, fastest, with_momentum
+from descentlab.problem import Problem
+from descentlab.stability import Recursion, limit
+from descentlab.text import Sentence, sentence
+from descentlab.theory import Theory
+
+USUAL_MOMENTUM = 0.9
+LITTLE = 1e-3  # a momentum that small is none
+RIDGE_STEPS = 40  # halvings on the way to the largest ridge that costs no more than asked
+MEANS = {"sum": "mean", "half_sum": "half_mean"}
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """One change to what was asked, and its price.
+
+    Attributes:
+        name: ``clear_gradients``, ``fastest_rate``, ``momentum``, ``tuned_momentum``, ``mean_for_sum``, ``center``,
+            ``standardize``, ``drop`` or ``ridge``.
+        title: the change in words.
+        lr_bound: the largest stable rate with it.
+        lr, momentum: the fastest for this start with it.
+        epochs: how many epochs that takes; None where it never gets there.
+        epochs_at_lr: how many the asker's own rate takes with it; None where that never gets there.
+        condition: largest over smallest positive curvature.
+        least_cost: the mean squared error it is then bound for.
+    """
+
+    name: str
+    title: Sentence
+    lr_bound: float
+    lr: float | None
+    momentum: float
+    epochs: int | None
+    epochs_at_lr: int | None
+    condition: float
+    least_cost: float
+
+
+@dataclass(frozen=True, eq=False)
+class Pharmacy:
+    """Makes remedies for one diagnosis: each changes one thing of what was asked.
+
+    Attributes:
+        theory, aim: of the descent as asked.
+        within: the tolerance.
+        start: (p,) in the data's units.
+    """
+
+    theory: Theory
+    aim: Aim
+    within: float
+    start: Array
+
+    @property
+    def recursion(self) -> Recursion:
+        """The asker's own momentum; none where theirs lets no rate converge."""
+        own = self.theory.descent.recursion
+        return own if own["momentum"] < 1 else PLAIN
+
+    def remedies(self, pair: Rate | None) -> tuple[Remedy, ...]:
+        """All that apply, given the fastest pair of rate and momentum."""
+        return tuple(self._all(pair))
+
+    def _all(self, pair: Rate | None) -> Iterator[Remedy]:
+        problem, descent, own = self.theory.problem, self.theory.descent, self.recursion
+        if not descent.zero_grad:
+            yield self._row("clear_gradients", sentence("remedy.clear_gradients"), self.theory, self.aim, PLAIN)
+        yield self._row("fastest_rate", sentence("remedy.fastest_rate"), self.theory, self.aim, own)
+        usual = with_momentum(USUAL_MOMENTUM)
+        if own != usual:
+            title = sentence("remedy.momentum", momentum=USUAL_MOMENTUM)
+            yield self._row("momentum", title, self.theory, self.aim, usual)
+        if pair is not None and pair.momentum > LITTLE:
+            title = sentence("remedy.tuned_momentum", momentum=pair.shown_momentum)
+            tuned = with_momentum(pair.momentum)
+            yield self._row("tuned_momentum", title, self.theory, self.aim, tuned, pair)
+        if descent.reduction in MEANS:
+            mean = MEANS[descent.reduction]
+            yield self._of(problem, "mean_for_sum", sentence("remedy.mean_for_sum", name=mean), reduction=mean)
+        if problem.bias and not problem.center:
+            yield self._of(self._variant(center=True), "center", sentence("remedy.center"))
+        if not problem.standardize:
+            yield self._of(self._variant(standardize=True), "standardize", sentence("remedy.standardize"))
+        dropped = self._droppable()
+        if dropped:
+            kept = [name for name in problem.features if name not in dropped]
+            title = sentence("remedy.drop", names=[f"`{name}`" for name in dropped])
+            yield self._of(self._variant(features=kept), "drop", title)
+        ridge = self._affordable_ridge()
+        if ridge:
+            title = sentence("remedy.ridge", ridge=f"{ridge:.3g}")
+            yield self._of(self._variant(ridge=ridge), "ridge", title)
+
+    def _variant(self, **changes: Any) -> Problem:
+        """The same rows as another problem, made from the factor."""
+        problem = self.theory.problem
+        settings: dict[str, Any] = {
+            "target": problem.target,
+            "features": list(problem.features),
+            "bias": problem.bias,
+            "ridge": problem.ridge,
+            "center": problem.center and not problem.standardize,
+            "standardize": problem.standardize,
+        }
+        return Problem(problem.factor, **(settings | changes))
+
+    def _of(self, problem: Problem, name: str, title: Sentence, reduction: str | None = None) -> Remedy:
+        """A remedy that changes the problem or the reduction."""
+        descent = self.theory.descent
+        kept = [each in problem.parameters for each in self.theory.problem.parameters]
+        changed = replace(descent, start=self.start[kept], reduction=reduction or descent.reduction)
+        theory = Theory(problem, changed)
+        return self._row(name, title, theory, Aim.of(theory, self.within), self.recursion)
+
+    def _row(
+        self, name: str, title: Sentence, theory: Theory, aim: Aim, recursion: Recursion, rate: Rate | None = None
+    ) -> Remedy:
+        largest = theory.spectrum.largest + theory.decay
+        rate = rate or (fastest(aim, largest, recursion) if largest > 0 else None)
+        return Remedy(
+            name,
+            title,
+            limit(**recursion) / largest if largest > 0 else float("inf"),
+            rate.lr if rate else None,
+            recursion["momentum"],
+            rate.epochs if rate else None,
+            aim.settled(theory.descent.lr, recursion),
+            theory.condition,
+            theory.least_cost,
+        )
+
+    def _droppable(self) -> list[str]:
+        """Features that others stand in for, or the one that adds least of its own."""
+        problem = self.theory.problem
+        dependent = [problem.features[j] for j in problem.fit.dependent]
+        if dependent or len(problem.features) < 2:
+            return dependent if len(dependent) < len(problem.features) else []
+        vif = inflation(problem)
+        worst = int(np.argmax(vif))
+        return [problem.features[worst]] if vif[worst] > NEARLY_DEPENDENT else []
+
+    def _affordable_ridge(self) -> float:
+        """The largest ridge that moves the minimum no further than the tolerance allows; 0 for none.
+
+        ``(A'A + weight ridge I) p = A't``, in the descended coordinates, with no penalty on the bias.
+        """
+        theory, problem = self.theory, self.theory.problem
+        if problem.ridge or theory.decay or not theory.spectrum.rank:
+            return 0.0
+        A, t = problem.quadratic.A, problem.quadratic.t
+        penalised = np.ones(len(problem.parameters))
+        penalised[len(problem.features) :] = 0.0
+        gram, right = A.T @ A, A.T @ t
+
+        def moved(ridge: float) -> Any:
+            with np.errstate(all="ignore"):
+                try:
+                    return np.linalg.solve(gram + problem.weight * ridge * np.diag(penalised), right)
+                except np.linalg.LinAlgError:
+                    return np.full(len(penalised), np.inf)
+
+        largest = float(problem.spectrum("mean").largest) / 2
+        low, high = np.log(largest * 1e-16), np.log(largest)
+        if not theory.near(moved(float(np.exp(low))), self.within):
+            return 0.0
+        for _ in range(RIDGE_STEPS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if theory.near(moved(float(np.exp(middle))), self.within) else (low, middle)
+        return float(np.exp(low))
