@@ -12,7 +12,7 @@ import descentlab as dl
 from descentlab.conventions import CONVENTIONS
 from descentlab.theory import Theory
 
-ENGINES = ("hand", "autograd", "exact")
+ENGINES = ("hand", "autograd", "exact", "replay")
 EPOCHS = 1000
 
 
@@ -200,18 +200,20 @@ def test_a_seed_repeats_the_order_and_another_changes_it() -> None:
     assert (runs[0] != runs[2]).any()
 
 
+@pytest.mark.parametrize("engine", ["autograd", "replay"])
 @pytest.mark.parametrize("name", ["Adam", "adamw", "RMSprop", "Adagrad", "NAdam", "Rprop"])
-def test_other_optimizers_by_name(name: str) -> None:
+def test_other_optimizers_by_name(name: str, engine: str) -> None:
     X, y = rows(9)
-    run = dl.descend(dl.Problem(X, y), engine="autograd", optimizer=name, lr=0.01, epochs=100)
+    run = dl.descend(dl.Problem(X, y), engine=engine, optimizer=name, lr=0.01, epochs=100)
     spelling = {"adam": "Adam", "adamw": "AdamW"}.get(name.lower(), name)
     assert_same(run, torch_loop(X, y, 0.01, 100, optimizer=spelling))
 
 
-def test_an_optimizer_takes_its_own_options() -> None:
+@pytest.mark.parametrize("engine", ["autograd", "replay"])
+def test_an_optimizer_takes_its_own_options(engine: str) -> None:
     X, y = rows(9)
     options: dict[str, Any] = {"betas": (0.5, 0.9), "amsgrad": True}
-    run = dl.descend(dl.Problem(X, y), engine="autograd", optimizer="Adam", options=options, lr=0.05, epochs=50)
+    run = dl.descend(dl.Problem(X, y), engine=engine, optimizer="Adam", options=options, lr=0.05, epochs=50)
     assert_same(run, torch_loop(X, y, 0.05, 50, optimizer="Adam", **options))
 
 
@@ -238,6 +240,14 @@ def test_float32_follows_float64_to_its_own_precision(engine: str) -> None:
         ("hand", {"optimizer": "Adam"}, "not those of Adam"),
         ("hand", {"device": "cuda"}, "not on cuda"),
         ("autograd", {"device": "nowhere"}, "no device nowhere"),
+        ("autograd", {"optimizer": "LBFGS"}, "LBFGS asks for the cost several times a step"),
+        ("autograd", {"optimizer": "Muon"}, "Muon steps matrices"),
+        ("autograd", {"optimizer": "sparseadam"}, "sparseadam takes sparse gradients"),
+        ("replay", {"optimizer": "Muon"}, "Muon steps matrices"),
+        ("replay", {"optimizer": "sparseadam"}, "sparseadam takes sparse gradients"),
+        ("replay", {"batch_size": 39}, "no batch of 39 of the 40 rows"),
+        ("replay", {"dtype": "float32"}, "not in float32"),
+        ("replay", {"device": "cuda"}, "not on cuda"),
     ],
 )
 def test_an_engine_refuses_by_name(engine: str, settings: dict[str, Any], words: str) -> None:
@@ -248,18 +258,31 @@ def test_an_engine_refuses_by_name(engine: str, settings: dict[str, Any], words:
 
 @pytest.mark.parametrize(
     ("settings", "engine"),
-    [({}, "exact"), ({"batch_size": 2}, "hand"), ({"optimizer": "Adam"}, "autograd"), ({"dtype": "float32"}, "hand")],
+    [
+        ({}, "exact"),
+        ({"batch_size": 2}, "hand"),
+        ({"optimizer": "Adam"}, "autograd"),
+        ({"dtype": "float32"}, "hand"),
+        ({"optimizer": "LBFGS"}, "replay"),
+    ],
 )
 def test_auto_takes_the_first_engine_that_can(settings: dict[str, Any], engine: str) -> None:
     assert dl.descend(dl.Problem(*rows()), lr=0.01, epochs=2, **settings).engine == engine
 
 
-def test_rows_that_are_gone_leave_only_the_exact_engine() -> None:
+def test_rows_that_are_gone_leave_the_engines_that_need_none() -> None:
     problem = dl.Problem(*rows())
     compressed = dl.Problem(problem.factor, target="y")
-    run = dl.descend(compressed, lr=0.01, epochs=5)
-    assert run.engine == "exact"
-    np.testing.assert_allclose(run.params, dl.descend(problem, engine="hand", lr=0.01, epochs=5).params, rtol=1e-12)
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("exact", {}),
+        ("replay", {"optimizer": "Adam"}),
+        ("replay", {"momentum": 0.5, "zero_grad": False}),
+    ]
+    for engine, settings in steps:
+        run = dl.descend(compressed, lr=0.01, epochs=5, **settings)
+        assert run.engine == engine
+        walked = dl.descend(problem, engine="autograd", lr=0.01, epochs=5, **settings)
+        np.testing.assert_allclose(run.params, walked.params, rtol=1e-12)
     for engine in ("hand", "autograd"):
         with pytest.raises(dl.EngineError, match="made from a factor"):
             dl.descend(compressed, engine=engine, lr=0.01)
@@ -275,7 +298,7 @@ def test_unknown_names_suggest_the_right_ones() -> None:
         dl.descend(problem, engine="autograd", optimizer="Adam", lr=0.1, options={"beta": 1})
 
 
-@pytest.mark.parametrize("engine", ["hand", "autograd"])
+@pytest.mark.parametrize("engine", ["hand", "autograd", "replay"])
 def test_a_schedule_goes_on_beyond_the_rates_worked_out_at_once(engine: str) -> None:
     X, y = rows(11, n=8)
     problem = dl.Problem(X, y)

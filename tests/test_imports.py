@@ -22,7 +22,7 @@ LAYERS = [
     {"factor", "factor_file"},
     {"quadratic", "leastsquares"},
     {"spectrum", "minimum", "problem", "schedule"},
-    {"descent", "history", "ending"},
+    {"descent", "history", "ending", "optimizers"},
     {"theory"},
     {"engines"},
     {"plot"},
@@ -90,7 +90,13 @@ def test_importing_loads_numpy_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "allowed"), [("hand", {"scipy"}), ("exact", {"scipy"}), ("autograd", {"scipy", "torch"})]
+    ("engine", "allowed"),
+    [
+        ("hand", {"scipy"}),
+        ("exact", {"scipy"}),
+        ("autograd", {"scipy", "torch"}),
+        ("replay", {"scipy", "torch"}),
+    ],
 )
 def test_each_engine_loads_only_what_it_needs(engine: str, allowed: set[str]) -> None:
     code = f"import descentlab as dl; dl.descend(dl.Problem([1, 2], [1, 2]), engine={engine!r}, lr=0.1)"

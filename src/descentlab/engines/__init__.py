@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from descentlab.problem import Problem
 
 
-NAMES = ("hand", "autograd", "exact")
+NAMES = ("hand", "autograd", "exact", "replay")
+AUTO = ("exact", "hand", "autograd", "replay")  # `auto` is the first of these that can
 PATIENCE = 0.1  # seconds of epochs that a stepping engine reports at once
 RATES = 1024  # learning rates worked out at once
 
@@ -117,23 +118,19 @@ def _together(seen: list[tuple[int, Array, float, float]]) -> Look:
 
 
 def engine_for(name: str, problem: Problem, descent: Descent) -> Engine:
-    """The engine of that name, ready to start; ``auto`` is ``exact`` where it can, ``hand`` where it cannot.
+    """The engine of that name, ready to start; ``auto`` is the first of exact, hand, autograd, replay that can.
 
     Raises:
-        EngineError: the engine cannot do what the settings ask, with the reason.
+        EngineError: the engine cannot do what the settings ask, with the reason; of ``auto``, the last one's.
         SettingError: there is no such engine.
     """
-    if one_of("engine", name, (*NAMES, "auto")) == "auto":
-        exact = _load("exact")
-        engine = exact if exact.refuses(problem, descent) is None else _load("hand")
-        if engine.refuses(problem, descent) is not None:
-            engine = _load("autograd")
-    else:
-        engine = _load(name)
-    reason = engine.refuses(problem, descent)
-    if reason is not None:
-        raise EngineError("engine_refuses", engine=engine.name, reason=reason)
-    return engine
+    names = AUTO if one_of("engine", name, (*NAMES, "auto")) == "auto" else (name,)
+    for each in names:
+        engine = _load(each)
+        reason = engine.refuses(problem, descent)
+        if reason is None:
+            return engine
+    raise EngineError("engine_refuses", engine=engine.name, reason=reason)
 
 
 def _load(name: str) -> Engine:

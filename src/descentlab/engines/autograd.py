@@ -9,17 +9,13 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.conventions import gradient_factor
 from descentlab.engines import Stepping, batches, length
-from descentlab.errors import EngineError, SettingError, near, require
+from descentlab.errors import EngineError, require
+from descentlab.optimizers import make_optimizer, take_step, unfit
 from descentlab.text import Sentence, sentence
 
 if TYPE_CHECKING:
     from descentlab.descent import Descent
     from descentlab.problem import Problem
-
-
-# These cannot run on a dense vector with one gradient a step: LBFGS wants a closure, SparseAdam sparse
-# gradients, Muon matrices.
-NOT_FIRST_ORDER = ("LBFGS", "SparseAdam", "Muon")
 
 
 class Autograd(Stepping):
@@ -29,7 +25,9 @@ class Autograd(Stepping):
 
     @staticmethod
     def refuses(problem: Problem, descent: Descent) -> Sentence | None:
-        return None if problem.has_rows else sentence("refuses.rows_gone")
+        if not problem.has_rows:
+            return sentence("refuses.rows_gone")
+        return unfit(descent.optimizer, closure=False)
 
     def start(self, problem: Problem, descent: Descent) -> None:
         self.torch = torch = require("torch", "torch", "torch", "autograd")
@@ -90,7 +88,7 @@ class Autograd(Stepping):
                 else:  # what `backward` does where nobody called `zero_grad`
                     parameter.grad = parameter.grad + gradient
             before = [parameter.detach().clone() for parameter in self.parameters] if batched else []
-            self.optimizer.step()
+            take_step(self.optimizer)
             if batched and not all(self.torch.isfinite(parameter).all() for parameter in self.parameters):
                 self.broken = True  # the epoch ends here, with the last numbers there are
                 with self.torch.no_grad():
@@ -98,32 +96,6 @@ class Autograd(Stepping):
                         parameter.copy_(last)
                 break
         self.fresh = None
-
-
-def make_optimizer(torch: Any, parameters: list[Any], descent: Descent) -> Any:
-    """The optimizer of ``torch.optim`` that the settings name.
-
-    Raises:
-        SettingError: there is none of that name, or it does not take these settings.
-    """
-    kinds = {
-        name.lower(): getattr(torch.optim, name)
-        for name in dir(torch.optim)
-        if isinstance(getattr(torch.optim, name), type) and name not in ("Optimizer", *NOT_FIRST_ORDER)
-    }
-    kind = kinds.get(descent.optimizer.lower())
-    if kind is None:
-        names = tuple(sorted(each.__name__ for each in kinds.values()))
-        hint = near(descent.optimizer, names)
-        raise SettingError("not_one_of", setting="optimizer", given=repr(descent.optimizer), allowed=names, near=hint)
-    given: dict[str, object] = {"lr": descent.lr, **descent.options}
-    for name, default in (("momentum", 0.0), ("dampening", 0.0), ("nesterov", False), ("weight_decay", 0.0)):
-        if descent.is_sgd or getattr(descent, name) != default:
-            given[name] = getattr(descent, name)
-    try:
-        return kind(parameters, **given)
-    except (TypeError, ValueError, RuntimeError) as cause:
-        raise SettingError("optimizer_settings", optimizer=kind.__name__, cause=str(cause)) from cause
 
 
 def _device(torch: Any, name: str) -> Any:
