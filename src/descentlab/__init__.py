@@ -11,6 +11,7 @@ Epoch:    3/3 W: 0.482, Cost: 1.254113
 from descentlab.descent import Descent
 from descentlab.doctor.diagnosis import Diagnosis, diagnose
 from descentlab.doctor.finding import Finding
+from descentlab.doctor.sweep import Sweep, sweep
 from descentlab.ending import Ending, Reason
 from descentlab.errors import DataError, DescentlabError, EngineError, MissingDependencyError, SettingError
 from descentlab.factor import Factor
@@ -39,6 +40,8 @@ __all__ = [
     "Run",
     "SettingError",
     "Spectrum",
+    "Sweep",
     "descend",
     "diagnose",
+    "sweep",
 ]

@@ -17,7 +17,7 @@ digits where the roots meet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -114,6 +114,18 @@ class Response:
             found: Array = power * np.where(turning, np.cos(t * self.angle), 1.0) + self.first * before * waves
         return np.where(t == 0, np.exp(-shrink), found)
 
+    def forward(self, s: Integers) -> tuple[Array, Array]:
+        """The a, b of ``h(t + s) = a h(t) + b h(t - 1)`` for t of at least 1: ``S(s + 1)`` and ``-D S(s)``."""
+        if self._bound is None:  # without momentum
+            return self.at(s), np.zeros(np.broadcast_shapes(np.shape(s), self.log.shape))
+        other = np.where(self.angle > 0, 0.0, 1 - self.apart)  # r2 / r1, where they are real
+        r1 = self.sign * np.exp(self.log)
+        # S(s + 1) is the solution that starts with 1, T; its h(1) - r1 is r2, or rho cos theta.
+        sums = replace(self, first=np.where(self.angle > 0, r1 * np.cos(self.angle), r1 * other))
+        determinant = np.where(self.angle > 0, r1**2, r1**2 * other)
+        before = np.where(np.asarray(s) > 0, sums.at(np.maximum(np.asarray(s) - 1, 0)), 0.0)
+        return sums.at(s), -determinant * before
+
     def envelope(self, t: Array | Integers) -> Array:
         """A bound on ``|h|`` from t updates on, which never rises; meant for ``|r1| < 1``. t need not be whole."""
         t = np.asarray(t, dtype=np.float64)
@@ -136,6 +148,10 @@ class Response:
             straight = 1 + slope * np.where(self.apart > 0, np.maximum(1 / self.apart, 1.0), np.inf)
             peak = np.where(slope > 0, np.maximum(-1 / self.log - 1 / slope, 0.0), 0.0)
         return Bound(slope, np.where(turning, round_, straight), peak)
+
+    def only(self, which: Flags) -> Response:
+        """These rows of an (m, q) response, as (k, 1, q)."""
+        return Response(*(getattr(self, each.name)[which][:, None] for each in fields(self)))
 
     @property
     def swings(self) -> Flags:

@@ -24,6 +24,7 @@ from descentlab.theory import NEAR, Theory
 
 FARTHEST = 2.0**53  # updates beyond it cannot be told apart in float64
 CHUNK = 1 << 14  # updates looked at one by one at a time
+WINDOW = 64  # updates before an estimate that a search looks at
 MOST_CHUNKS = 1000  # after so many, an upper bound has to do
 
 
@@ -97,6 +98,23 @@ class Aim:
 
         found = _crossing(height, low, ~never, digits)
         return np.where(never | ~(found < FARTHEST), np.inf, found)
+
+    def counts(self, response: Response) -> Array:
+        """(m,) :meth:`settled` for m settings at once, inf for never; a search's way to see what swinging does.
+
+        Only so many updates are looked at before each estimate, so that a count may be too large where errors
+        swing for longer than that without leaving the aim.
+        """
+        estimate = self.estimate(response, digits=1e-6)
+        found = np.isfinite(estimate)
+        counts = np.full(len(estimate), np.inf)
+        if found.any():
+            updates = np.maximum(np.ceil(estimate[found])[:, None] - np.arange(WINDOW), 0.0)
+            h = response.only(found).at(updates[..., None]) if self.parts.size else np.empty((*updates.shape, 0))
+            outside = self.outside(h)
+            back = np.where(outside.any(axis=1), outside.argmax(axis=1), WINDOW)
+            counts[found] = np.maximum(updates[:, 0] - back + 1, 0.0)
+        return counts
 
     def settled(self, lr: float, recursion: Recursion) -> int | None:
         """From how many updates on the descent stays at its aim; None for never. Exact, also where errors swing."""

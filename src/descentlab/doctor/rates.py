@@ -24,6 +24,7 @@ from descentlab.stability import Recursion
 
 PLAIN = Recursion(momentum=0.0, dampening=0.0, nesterov=False)
 GRID, ZOOM, ROUNDS = 32, 9, 6  # rates tried first, then around the best, and how often
+FINER = 2  # times as many first where errors swing, and their counts with them
 KEPT = 2  # valleys followed to their bottom
 PAIRS = 14  # momentums, and rates for each, tried at once
 DIGITS = 1e-7  # relative precision of the epochs that rates are compared by
@@ -98,7 +99,8 @@ def with_momentum(momentum: float) -> Recursion:
 def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | None:
     """The learning rate with which a descent with these settings is soonest at its aim, for good.
 
-    None where no rate ever is.
+    Without momentum that is the best there is; where errors swing the epochs jump from rate to rate, and it is the
+    best of the many tried. None where no rate ever is.
     """
     limit = stability.limit(**recursion)
     if not aim.curvature.size or limit == 0:
@@ -106,7 +108,8 @@ def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | No
     limit = limit if math.isfinite(limit) else 100.0
 
     def estimate(below: Array) -> Array:
-        return aim.estimate(aim.response(limit * (1 - below) / largest, recursion), DIGITS)
+        response = aim.response(limit * (1 - below) / largest, recursion)
+        return aim.estimate(response, DIGITS) if recursion["momentum"] == 0 else aim.counts(response)
 
     below = _grid(aim, largest, limit, recursion)
     epochs = estimate(below)
@@ -135,14 +138,13 @@ def _grid(aim: Aim, largest: float, limit: float, recursion: Recursion) -> Array
 
     Below half the bound of plain descent every error shrinks the faster the larger the rate.
     """
-    plain = recursion["momentum"] == 0
     condition = largest / float(aim.curvature.min())
     near = max(min(0.05 / condition, 0.25), 1e-14)
-    below = np.geomspace(near, 0.5 if plain else 1 - 1e-3, GRID)
     steps = 1 - (largest / limit) / aim.curvature  # at lr = 1 / curvature a plain step leaves nothing of that error
-    if not plain:
-        below = np.concatenate([below, 1 - np.geomspace(1e-6, 1e-3, GRID // 4)])
-    return np.unique(np.concatenate([below, steps[(steps > near) & (steps < 1)]]))
+    grids = [np.geomspace(near, 0.5, GRID), steps[(steps > near) & (steps < 1)]]
+    if recursion["momentum"]:
+        grids += [1 - np.geomspace(1e-6, 1e-3, GRID // 4), 1 - np.geomspace(1e-3, 0.5, FINER * GRID)]
+    return np.unique(np.concatenate(grids))
 
 
 def _valleys(epochs: Array) -> list[int]:

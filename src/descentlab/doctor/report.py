@@ -90,9 +90,7 @@ def sections(diagnosis: Diagnosis) -> list[Section]:
     notices = [Finding("notice", Weight.FACT, (notice,)) for notice in diagnosis.problem.notices]
     groups["data"] += notices
     return [
-        Section(sentence(f"report.about_{about}").text(), found)
-        for about, found in groups.items()
-        if found or about == "run"
+        Section(sentence(f"about.{about}").text(), found) for about, found in groups.items() if found or about == "run"
     ]
 
 
@@ -101,7 +99,7 @@ def tables(diagnosis: Diagnosis) -> list[Table]:
     percent = f"{100 * diagnosis.within:.3g}"
 
     def heading(name: str) -> str:
-        return sentence(f"report.column_{name}", within=percent).text()
+        return sentence(f"column.{name}", within=percent).text()
 
     found = []
     if diagnosis.rates:

@@ -1,0 +1,139 @@
+"""The cost surface over rates and epochs, from one factor: what hundreds of runs would print, without a run.
+
+Unpenalised, the cost is ``least + sum_i k_i h_i(t)^2`` (:mod:`descentlab.response`), and since h at t + s is a
+combination of its values at t and t - 1, ten thousand epochs of a rate are one product of two small matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from descentlab.arrays import Array, Integers
+from descentlab.descent import Descent
+from descentlab.doctor.aim import Aim
+from descentlab.errors import SettingError, whole_number
+from descentlab.problem import Problem
+from descentlab.response import Response
+from descentlab.text import sentence
+from descentlab.theory import NEAR, Theory
+
+MOST_CELLS = 250_000_000  # two gigabytes of float64
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """The cost of many rates by the number of updates.
+
+    Attributes:
+        problem, descent: what was swept; ``descent.lr`` is the first of the rates.
+        lr: (m,) the rates.
+        updates: (k,) 0, every, 2 every, ... up to the epochs asked for.
+        cost: (m, k) the mean squared error after so many updates at each rate; inf beyond the range of float64.
+        lr_bound: the largest stable rate.
+        least_cost: the mean squared error that stable rates are bound for.
+    """
+
+    problem: Problem
+    descent: Descent
+    lr: Array
+    updates: Integers
+    cost: Array
+    lr_bound: float
+    least_cost: float
+
+    @property
+    def best(self) -> int:
+        """The index of the rate whose cost is least after the last update."""
+        return int(np.argmin(self.cost[:, -1]))
+
+    @cached_property
+    def epochs_to_tolerance(self) -> tuple[int | None, ...]:
+        """For each rate, from how many updates on it stays within 1 %; None for never."""
+        aim = Aim.of(Theory(self.problem, self.descent), NEAR)
+        return tuple(aim.settled(float(lr), self.descent.recursion) for lr in self.lr)
+
+    def __str__(self) -> str:
+        return sentence(
+            "sweep.said",
+            rates=len(self.lr),
+            epochs=int(self.updates[-1]),
+            stable=int((self.lr < self.lr_bound).sum()),
+            bound=self.lr_bound,
+            best=float(self.lr[self.best]),
+            cost=float(self.cost[self.best, -1]),
+            least=self.least_cost,
+        ).text()
+
+
+def sweep(problem: Problem, lr: Sequence[float] | Array, epochs: int = 100, every: int = 1, **settings: Any) -> Sweep:
+    """The mean squared error of every rate after every number of updates.
+
+    Args:
+        problem: what is fitted; only its factor is used.
+        lr: (m,) positive rates.
+        epochs, every: updates 0, every, 2 every, ... epochs.
+        **settings: of :class:`descentlab.Descent`; a full-batch SGD descent at a constant rate.
+
+    Raises:
+        SettingError: a rate is not positive, the settings have no closed form, or the surface would not fit in memory.
+    """
+    rates = np.atleast_1d(np.asarray(lr, dtype=np.float64)).ravel()
+    if not rates.size:
+        raise SettingError("no_rates")
+    wrong = rates[~((rates > 0) & np.isfinite(rates))]
+    descent = Descent(lr=float(wrong[0] if wrong.size else rates[0]), epochs=epochs, **settings)
+    if not descent.foreseeable or descent.schedule is not None:
+        raise SettingError("sweep_closed_form")
+    updates = np.arange(0, descent.epochs + 1, whole_number("every", every, 1))
+    if len(rates) * len(updates) > MOST_CELLS:
+        raise SettingError("sweep_too_large", rates=len(rates), updates=len(updates), most=MOST_CELLS)
+    theory = Theory(problem, descent)
+    fill = _walked if theory.penalised else _by_products
+    return Sweep(problem, descent, rates, updates, fill(theory, rates, updates), theory.lr_bound, theory.least_cost)
+
+
+def _walked(theory: Theory, rates: Array, updates: Integers) -> Array:
+    """(m, k) costs by evaluating every error at every update: the plain way, and with penalties the only one."""
+    cost = np.empty((len(rates), len(updates)))
+    for i, lr in enumerate(rates):
+        h = Response.of(lr * theory.curvature, **theory.descent.recursion).at(updates[:, None])
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = np.where(theory.error == 0, 0.0, h * theory.error)
+            cost[i] = theory.problem.quadratic.cost(theory.destination + moved @ theory.spectrum.directions.T)
+    return np.where(np.isnan(cost), np.inf, cost)
+
+
+def _by_products(theory: Theory, rates: Array, updates: Integers) -> Array:
+    """The same by two small matrices a rate: errors at every b-th update, and what the updates between make of them.
+
+    With ``S(s + 1) = T S(s) - D S(s - 1)``, ``h(t + s) = S(s + 1) h(t) - D S(s) h(t - 1)`` from t = 1 on.
+    """
+    energy = theory.curvature * theory.error**2 / (2 * theory.scale)
+    pulled = energy > 0
+    cost = np.empty((len(rates), len(updates)))
+    cost[:, 0] = theory.problem.quadratic.cost(theory.problem.start(theory.descent.start))
+    if len(updates) == 1:
+        return cost
+    every = int(updates[1])
+    width = int(np.ceil(np.sqrt(len(updates) - 1)))
+    coarse = every * (1 + width * np.arange(-(-(len(updates) - 1) // width)))
+    fine = every * np.arange(width)
+    x = rates[:, None, None] * theory.curvature[pulled]
+    response = Response.of(x, **theory.descent.recursion)
+    with np.errstate(over="ignore", invalid="ignore"):
+        here, before = response.at(coarse[:, None]), response.at(coarse[:, None] - 1)
+        ahead, beside = response.forward(fine[:, None])
+        left = np.concatenate([here**2, 2 * here * before, before**2], axis=-1) * np.tile(energy[pulled], 3)
+        right = np.concatenate([ahead**2, ahead * beside, beside**2], axis=-1)
+        if not beside.any():  # without momentum nothing but the present counts
+            q = int(pulled.sum())
+            left, right = left[..., :q], right[..., :q]
+        excess = left @ np.swapaxes(right, -1, -2)
+    surface = excess.reshape(len(rates), -1)[:, : len(updates) - 1] + theory.least_cost
+    cost[:, 1:] = np.where(np.isnan(surface), np.inf, surface)
+    return cost

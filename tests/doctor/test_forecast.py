@@ -1,0 +1,179 @@
+"""The forecast against real runs: the verdict, the curve, the last parameters, in both precisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import descentlab as dl
+from descentlab.conventions import CONVENTIONS
+from descentlab.doctor.forecast import Verdict
+from descentlab.theory import Theory
+
+rng = np.random.default_rng(11)
+X = rng.normal(size=(40, 3)) * [1.0, 2.0, 0.5] + [0.5, 0.0, 1.0]
+y = X @ [1.0, -2.0, 3.0] + 0.5 + rng.normal(size=40)
+
+PROBLEMS: dict[str, dl.Problem] = {
+    "lesson": dl.Problem([1, 2, 3], [1, 2, 3], bias=False),
+    "plain": dl.Problem(X, y),
+    "no bias": dl.Problem(X, y, bias=False),
+    "standardized": dl.Problem(X, y, standardize=True),
+    "ridge": dl.Problem(X, y, ridge=0.2),
+    "weighted": dl.Problem(X, y, weights=np.arange(40.0)),
+}
+STEPS: list[dict[str, Any]] = [
+    {},
+    {"momentum": 0.9},
+    {"momentum": 0.9, "nesterov": True},
+    {"momentum": 0.8, "dampening": 0.3},
+    {"weight_decay": 0.05},
+    {"zero_grad": False},
+    {"schedule": "cosine:200"},
+]
+
+
+def diagnosed(problem: dl.Problem, **settings: Any) -> dl.Diagnosis:
+    found = dl.diagnose(problem, **settings)
+    assert isinstance(found, dl.Diagnosis)
+    return found
+
+
+def rate(problem: dl.Problem, part: float, **settings: Any) -> float:
+    return part * Theory(problem, dl.Descent(lr=1, **settings)).lr_bound
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("steps", STEPS, ids=str)
+@pytest.mark.parametrize("reduction", CONVENTIONS)
+@pytest.mark.parametrize("part", [0.3, 0.95, 1.1])
+def test_the_curve_is_that_of_a_loop_over_the_rows(
+    name: str, steps: dict[str, Any], reduction: str, part: float
+) -> None:
+    problem = PROBLEMS[name]
+    settings = steps | {"reduction": reduction, "lr": rate(problem, part, reduction=reduction, **steps)}
+    found = diagnosed(problem, epochs=200, **settings)
+    run = dl.descend(problem, epochs=201, engine="hand", growth_limit=np.inf, **settings)
+    assert found.curve is not None
+    least = found.least_cost
+    walked = run.history.cost[found.curve.updates]
+    # Relative to the cost itself, down to where a cost of 0 is only rounding.
+    np.testing.assert_allclose(found.curve.cost, walked, rtol=1e-10, atol=1e-12 * (walked[0] + least))
+    if found.params is not None:
+        np.testing.assert_allclose(list(found.params.values()), run.history.params[200], rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["plain", "standardized"])
+@pytest.mark.parametrize("steps", [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}], ids=str)
+@pytest.mark.parametrize("reduction", CONVENTIONS)
+@pytest.mark.parametrize("part", [0.3, 0.95, 1.3])
+def test_the_curve_is_that_of_a_loop_in_float32_until_it_overflows(
+    name: str, steps: dict[str, Any], reduction: str, part: float
+) -> None:
+    problem = PROBLEMS[name]
+    settings = steps | {"reduction": reduction, "lr": rate(problem, part, reduction=reduction, **steps)}
+    found = diagnosed(problem, epochs=400, **settings)
+    run = dl.descend(problem, epochs=401, engine="autograd", dtype="float32", growth_limit=np.inf, **settings)
+    assert found.curve is not None
+    assert found.overflow is not None
+    seen = found.curve.updates[found.curve.updates < len(run.history)]
+    over = [n for n in found.overflow["float32"].values() if n is not None]
+    # torch sums the squares of all rows before it divides, so its cost is inf a little earlier.
+    seen = seen[(seen < min(over, default=400)) & (found.curve.cost[: len(seen)] < np.finfo(np.float32).max / 50)]
+    assert len(seen) > 40
+    np.testing.assert_allclose(found.curve.cost[: len(seen)], run.history.cost[seen], rtol=1e-3)
+
+
+@pytest.mark.parametrize("steps", STEPS[:5], ids=str)
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_bound_is_where_runs_turn(name: str, steps: dict[str, Any]) -> None:
+    problem = PROBLEMS[name]
+    bound = diagnosed(problem, lr=1.0, **steps).lr_bound
+    assert bound is not None
+    for part, grows in ((0.999, False), (1.001, True)):
+        lr = part * bound
+        assert (diagnosed(problem, lr=lr, **steps).verdict == "diverges") is grows
+        run = dl.descend(problem, lr=lr, engine="hand", epochs=30_000, growth_limit=np.inf, **steps)
+        theory = Theory(problem, run.descent)
+        middle = theory.excess(problem.coordinates.from_units(run.history.params[len(run.history) // 2]))
+        end = theory.excess(problem.coordinates.from_units(run.params))
+        assert (end > max(2 * middle, 1e-20) or not np.isfinite(end)) is grows
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"lr": 0.01}, Verdict.TOO_SLOW),
+        ({"lr": 0.1, "epochs": 20}, Verdict.MONOTONE),
+        ({"lr": 0.15}, Verdict.OSCILLATING),
+        ({"lr": 0.2143}, Verdict.DIVERGES),
+        ({"lr": 0.01, "momentum": 0.9, "epochs": 500}, Verdict.OSCILLATING),
+        ({"lr": 0.15, "zero_grad": False}, Verdict.TOO_SLOW),
+        ({"lr": 0.15, "batch_size": 2}, Verdict.UNKNOWN),
+        ({"lr": 0.15, "batch_size": 3}, Verdict.OSCILLATING),
+        ({"lr": 0.15, "batch_size": 100}, Verdict.OSCILLATING),
+        ({"lr": 0.15, "schedule": "exponential:0.5"}, Verdict.TOO_SLOW),
+        ({"lr": 0.3, "schedule": "step:1000"}, Verdict.DIVERGES),
+        ({"lr": 0.3, "schedule": "step:3:0.5", "epochs": 50}, Verdict.OSCILLATING),
+        ({"lr": 0.05, "momentum": 1.1}, Verdict.DIVERGES),
+        ({"lr": 0.15, "start": [1.0]}, Verdict.OSCILLATING),
+    ],
+    ids=str,
+)
+def test_the_lesson_in_a_word(settings: dict[str, Any], expected: Verdict) -> None:
+    settings = {"epochs": 10} | settings
+    found = diagnosed(PROBLEMS["lesson"], **settings)
+    if settings.get("start"):
+        assert found.epochs_to_tolerance == 0
+        assert found.verdict.converges
+    else:
+        assert found.verdict is expected
+
+
+@pytest.mark.parametrize(
+    "settings", [{"schedule": "linear:300"}, {"optimizer": "Adam"}, {"optimizer": "LBFGS"}], ids=str
+)
+def test_a_walked_descent_is_there_from_the_epoch_that_it_says(settings: dict[str, Any]) -> None:
+    problem = PROBLEMS["plain"]
+    lr = 0.2 if settings.get("optimizer") == "Adam" else 1.0 if "optimizer" in settings else rate(problem, 0.5)
+    found = diagnosed(problem, lr=lr, epochs=2000, **settings)
+    assert found.verdict.converges
+    needed = found.epochs_to_tolerance
+    assert needed is not None
+    engine = "exact" if "schedule" in settings else "replay"
+    run = dl.descend(problem, lr=lr, epochs=2001, engine=engine, **settings)
+    near = [bool(x) for x in Theory(problem, run.descent).near(problem.coordinates.from_units(run.history.params))]
+    assert all(near[needed:])
+    assert not near[needed - 1]
+
+
+def test_a_factor_is_enough() -> None:
+    problem = dl.Problem(X, y)
+    alone = dl.Problem(problem.factor)
+    for settings in ({"lr": 0.1}, {"lr": 0.01, "optimizer": "Adam"}):
+        ours, theirs = diagnosed(alone, epochs=50, **settings), diagnosed(problem, epochs=50, **settings)
+        assert ours.verdict is theirs.verdict
+        assert ours.epochs_to_tolerance == theirs.epochs_to_tolerance
+        assert ours.cost == pytest.approx(theirs.cost, rel=1e-12)
+
+
+def test_diagnosing_alters_nothing() -> None:
+    torch = pytest.importorskip("torch")
+    rows_X, rows_y = X.copy(), y.copy()
+    problem = dl.Problem(rows_X, rows_y)
+    settings: dict[str, Any] = {"lr": 0.05, "epochs": 50, "momentum": 0.5, "batch_size": 7}
+    torch.manual_seed(4)
+    before = [dl.descend(problem, engine=name, **settings).history for name in ("hand", "autograd")]
+    state = torch.get_rng_state()
+    first = dl.diagnose(problem, lr=0.05, observed=[1.0, 2.0, 3.0], validation=(rows_X, rows_y))
+    dl.diagnose(problem, lr=0.05, optimizer="Adam")
+    assert torch.equal(torch.get_rng_state(), state)
+    after = [dl.descend(problem, engine=name, **settings).history for name in ("hand", "autograd")]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one.params, other.params)
+        np.testing.assert_array_equal(one.cost, other.cost)
+    np.testing.assert_array_equal(rows_X, X)
+    np.testing.assert_array_equal(rows_y, y)
+    assert str(dl.diagnose(problem, lr=0.05, observed=[1.0, 2.0, 3.0], validation=(rows_X, rows_y))) == str(first)
