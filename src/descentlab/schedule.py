@@ -18,8 +18,16 @@ from descentlab.errors import SettingError, finite_number, whole_number
 Schedule = Callable[[Any], Any]
 
 
+class Named:
+    """A schedule of this module; printed as :func:`parse` reads it."""
+
+    def __str__(self) -> str:
+        numbers = (getattr(self, each.name) for each in fields(self))  # type: ignore[arg-type]
+        return ":".join([type(self).__name__.lower(), *(f"{number:g}" for number in numbers)])
+
+
 @dataclass(frozen=True)
-class Step:
+class Step(Named):
     """``gamma ** (k // size)``: ``torch.optim.lr_scheduler.StepLR``."""
 
     size: int
@@ -33,7 +41,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(Named):
     """``gamma ** k``: ``torch.optim.lr_scheduler.ExponentialLR``."""
 
     gamma: float
@@ -43,7 +51,7 @@ class Exponential:
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(Named):
     """``least + (1 - least) (1 + cos(pi k / epochs)) / 2``: ``CosineAnnealingLR``, which rises again after."""
 
     epochs: int
@@ -58,7 +66,7 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(Named):
     """From ``first`` to ``last`` over ``epochs``, then constant: ``torch.optim.lr_scheduler.LinearLR``."""
 
     epochs: int
@@ -73,7 +81,7 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Inverse:
+class Inverse(Named):
     """``1 / (1 + decay * k)``: the rate of Robbins and Monro (1951), the classical one for mini-batches."""
 
     decay: float

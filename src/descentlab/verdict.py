@@ -11,6 +11,7 @@ from descentlab.loop import Loop
 from descentlab.text import Sentence, number, sentence
 from descentlab.theory import Theory
 
+NOTHING = 1e-20  # a part of what there was to gain that is only rounding
 MANY = 10  # from how many times the minimum's cost on it is said in times, not in percent
 
 
@@ -119,7 +120,7 @@ def rest(theory: Theory, excess: float, left: float) -> Sentence:
         excess: how far the objective is above the least, as a mean squared error.
         left: that as a part of what it was at the start.
     """
-    if not theory.applies or excess == 0:
+    if not theory.applies or excess == 0 or left < NOTHING:
         return sentence("ending.rest_nothing" if theory.applies else "ending.rest_unknown")
     if theory.fits_exactly:
         return sentence("ending.rest_left", percent=percent(left))

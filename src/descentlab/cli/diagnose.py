@@ -41,25 +41,26 @@ def command() -> click.Command:
 
 def run(*, json: bool, losses: str | None, losses_every: Any, **given: Any) -> int:
     """Open the data, diagnose, and say it."""
-    found = _of_losses(losses, losses_every, given) if losses is not None else _of_data(given)
-    click.echo(jsonlib.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False) if json else found.text())
+    found, text = _of_losses(losses, losses_every, given) if losses is not None else _of_data(given)
+    click.echo(jsonlib.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False) if json else text)
     return FINDING if found.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW) else 0
 
 
-def _of_losses(losses: str, every: Any, given: dict[str, Any]) -> Any:
+def _of_losses(losses: str, every: Any, given: dict[str, Any]) -> tuple[Any, str]:
     if given["data"]:
         raise SettingError("losses_beside_data")
     used = {name: given[name] for name in ("momentum", "dampening", "nesterov") if given[name]}
-    return diagnose(losses=_split(losses), lr=given["lr"], every=whole_number("losses-every", every, 1), **used)
+    found = diagnose(losses=_split(losses), lr=given["lr"], every=whole_number("losses-every", every, 1), **used)
+    return found, found.text()
 
 
-def _of_data(given: dict[str, Any]) -> Diagnosis:
+def _of_data(given: dict[str, Any]) -> tuple[Diagnosis, str]:
     if not given["data"]:
         raise SettingError("nothing_to_diagnose")
     observed, validation, within = given.pop("observed"), given.pop("validation"), given.pop("within")
     lesson = given["data"] == ("lesson",)
     opening = dict(given)
-    problem, _ = open_problem(given)
+    problem, name = open_problem(given)
     held_out = None
     if validation is not None:
         columns = {"target": problem.target, "features": ",".join(problem.features)}
@@ -72,7 +73,7 @@ def _of_data(given: dict[str, Any]) -> Diagnosis:
         **descent_settings(given, lesson),
     )
     assert isinstance(found, Diagnosis)
-    return found
+    return found, found.text(name=name)
 
 
 def _split(text: str) -> list[str]:

@@ -83,7 +83,7 @@ class Aim:
             response: (m, q) to the directions' curvatures at m settings.
             digits: relative precision of the answer.
         """
-        if not self.parts.size or bool(self.most(np.ones(len(self.curvature))) <= 1):
+        if not self.parts.size or bool((self.most(response.envelope(np.zeros(1))) <= 1).all()):
             return np.zeros(len(response.log))
         heights = np.abs(self.parts).max(axis=0)
         power = 2 if self.squared else 1
@@ -122,11 +122,9 @@ class Aim:
         bound = float(self.estimate(response)[0])
         if not math.isfinite(bound):
             return None
-        last = math.ceil(bound)
-        while (
-            self.most(response.envelope(np.array([[float(last)]])))[0] > 1
-        ):  # the crossing was found to some digits only
-            last += 1 + last // 10**9
+        last, step = math.ceil(bound), 1
+        while self.most(response.envelope(np.array([[float(last)]])))[0] > 1:  # it was found to some digits only
+            last, step = last + step, 2 * step
         return self._last_outside(response, last) + 1
 
     def _last_outside(self, response: Response, last: int) -> int:

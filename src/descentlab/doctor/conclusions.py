@@ -26,6 +26,7 @@ NESTEROV = "Y. Nesterov, Introductory Lectures on Convex Optimization (2004), th
 BOTTOU = (
     "L. Bottou, F. E. Curtis, J. Nocedal, Optimization Methods for Large-Scale Machine Learning (2018), theorem 4.6"
 )
+IEEE = "IEEE 754: the largest float32 is about 3.4e38, the largest float64 about 1.8e308"
 WORSE = 1.5  # how many times the fastest's epochs make the textbook's rate worth a warning
 FAR_OFF = 0.1  # a coefficient that is off by this part of itself is worth a sentence
 EARLY = 0.001  # a held-out cost that rises again by less than this part is flat
@@ -122,13 +123,12 @@ def _converges(case: Case) -> Finding:
 def _too_slow(case: Case) -> Finding:
     forecast, theory = case.forecast, case.theory
     descent, needed = theory.descent, case.forecast.epochs_to_tolerance
-    said = [sentence("finding.too_slow"), _after(case), *_furthest(case)]
+    swings = forecast.closed_form and needed is None
+    said = [sentence("finding.never_shrinks" if swings else "finding.too_slow"), _after(case), *_furthest(case)]
     if needed is not None:
         times = rounded(needed / descent.epochs)
         said.append(sentence("finding.needs", needed=counted(needed), within=case.percent, times=times))
-    elif forecast.closed_form:
-        said.append(sentence("finding.never", within=case.percent))
-    else:
+    elif not forecast.closed_form:
         said.append(sentence("finding.not_within", epochs=counted(descent.epochs), within=case.percent))
     evidence = {"epochs_to_tolerance": needed, "epochs": descent.epochs, "cost": forecast.cost}
     return Finding("too_slow", Weight.PROBLEM, tuple(said), evidence, _quicker(case))
@@ -158,7 +158,7 @@ def _furthest(case: Case) -> list[Sentence]:
     with np.errstate(divide="ignore", invalid="ignore"):
         off = np.nan_to_num(np.abs(params - goal) / theory.sizes)
     j = int(np.argmax(off))
-    if off[j] < FAR_OFF and not theory.fits_exactly:
+    if off[j] < (case.within if theory.fits_exactly else FAR_OFF):
         return []
     name = f"`{theory.problem.parameters[j]}`"
     return [sentence("finding.furthest", name=name, value=float(params[j]), goal=float(f"{goal[j]:.6g}"))]
@@ -167,11 +167,11 @@ def _furthest(case: Case) -> list[Sentence]:
 def _quicker(case: Case) -> Sentence | None:
     """The fastest rate as advice, if it is any faster."""
     best, needed = case.rates.get("fastest"), case.forecast.epochs_to_tolerance
-    if best is None or best.epochs is None:
+    if best is None or best.epochs is None or not case.theory.descent.is_sgd:
         return None
     pair = case.rates.get("fastest_pair")
     values = {"lr": best.shown, "epochs": counted(best.epochs), "within": case.percent}
-    if pair is not None and pair.epochs is not None and pair.momentum > LITTLE:
+    if pair is not None and pair.epochs is not None and pair.epochs < 0.9 * best.epochs:
         values |= {"momentum": pair.shown_momentum, "pair_lr": pair.shown, "pair_epochs": counted(pair.epochs)}
     if needed is not None and best.epochs > 0.9 * needed:
         return sentence("advice.only_momentum", **values) if "momentum" in values else None
@@ -186,12 +186,11 @@ def _overflow(case: Case) -> Iterator[Finding]:
         weights = table[kind]["weights"]
         if weights is None:
             continue
-        said = [sentence(key, dtype=kind, **table[kind])]
+        said = [sentence(key, **table[kind])]
         if weights > epochs:
-            said.append(sentence("finding.overflow_later", epochs=epochs))
-        yield Finding(
-            f"overflow_{kind}", Weight.PROBLEM if weights <= epochs else Weight.FACT, tuple(said), table[kind]
-        )
+            said.append(sentence("finding.overflow_later", epochs=counted(epochs)))
+        weight = Weight.PROBLEM if weights <= epochs else Weight.FACT
+        yield Finding("overflow", weight, tuple(said), {"type": kind, **table[kind]}, None, IEEE)
 
 
 def _bound(case: Case) -> Iterator[Finding]:

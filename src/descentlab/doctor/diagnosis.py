@@ -116,11 +116,11 @@ class Diagnosis:
         """The asker's rate over the bound."""
         return self.descent.lr / self.lr_bound if self.lr_bound else None
 
-    def text(self, lang: str | None = None) -> str:
-        """The diagnosis in plain sentences and tables, 80 columns wide."""
+    def text(self, lang: str | None = None, name: str = "") -> str:
+        """The diagnosis in plain sentences and tables, 80 columns wide; ``name`` is what to call the data."""
         from descentlab.doctor.report import text
 
-        return text(self, lang)
+        return text(self, lang, name)
 
     def __str__(self) -> str:
         return self.text()
@@ -203,7 +203,7 @@ def _of_problem(problem: Problem, asked: Descent, within: float, observed: objec
     theory = Theory(problem, descent)
     aim = Aim.of(theory, within)
     future = forecast(theory, aim, within)
-    rates = _rates(theory, aim)
+    rates = _rates(theory, aim) if future.epochs_to_tolerance != 0 else {}  # at the minimum none is needed
     start = problem.coordinates.to_units(problem.start(descent.start))
     slowest, steepest = _directions(theory)
     findings = conclusions(Case(theory, future, within, slowest, steepest, rates, descent is not asked))
@@ -231,7 +231,7 @@ def _of_problem(problem: Problem, asked: Descent, within: float, observed: objec
         theory.least_cost,
         problem.coordinates.to_units(theory.destination),
         rates,
-        Pharmacy(theory, aim, within, start).remedies(rates.get("fastest_pair")),
+        Pharmacy(theory, aim, within, start).remedies(rates["fastest_pair"]) if rates else (),
         (*findings, *(replace(each, about="data") for each in facts(problem))),
         validated,
     )

@@ -106,7 +106,10 @@ class Namer:
             A = A - np.outer(bias, bias @ A / (bias @ bias))
         lengths = np.linalg.norm(A, axis=0)
         r = float(A[:, 0] @ A[:, 1] / lengths.prod()) if lengths.all() else 0.0
-        return f"{r:.4f}" if abs(r) < 0.9999 else f"{'-' if r < 0 else ''}(1 - {max(1 - abs(r), 1e-16):.1g})"
+        if abs(r) < 0.9999:
+            return f"{r:.4f}"
+        near = f"1 - {1 - abs(r):.1g}" if 1 - abs(r) > 1e-12 else "1"
+        return near if r > 0 else f"-({near})"
 
 
 def direction(theory: Theory, namer: Namer, i: int, gap: float) -> Direction:

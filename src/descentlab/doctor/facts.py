@@ -14,6 +14,7 @@ from descentlab.text import rounded, sentence
 SCALES_APART = 100.0  # sizes that differ by so much make the small column slow
 FAR_FROM_ZERO = 100.0  # a mean of so many spreads makes the intercept slow
 NEARLY_DEPENDENT = 1000.0  # the variance inflation from which a column adds next to nothing of its own
+FEW_ROWS = 3  # so few can lie on a line by chance
 FLOAT32_STEPS = 1000.0  # distinct values that float32 leaves a column per standard deviation, below which it suffers
 
 
@@ -176,7 +177,7 @@ def _target(problem: Problem) -> Iterator[Finding]:
         said = sentence("finding.constant_target", name=target, value=float(factor.means[-1]))
         yield Finding("constant_target", Weight.CAUTION, (said,), {}, sentence("advice.constant_target"))
         return
-    if len(problem.features) < 2 or not problem.bias:
+    if len(problem.features) < 2 or not problem.bias or problem.n <= FEW_ROWS:
         return
     C = factor.centred[1:, 1:]
     lengths = np.linalg.norm(C, axis=0)

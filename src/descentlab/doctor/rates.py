@@ -11,7 +11,7 @@ the best pair for the heavy ball (B. Polyak, *Some methods of speeding up the co
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 
 import numpy as np
@@ -103,9 +103,11 @@ def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | No
     best of the many tried. None where no rate ever is.
     """
     limit = stability.limit(**recursion)
-    if not aim.curvature.size or limit == 0:
+    if limit == 0:
         return None
     limit = limit if math.isfinite(limit) else 100.0
+    if not aim.curvature.size:  # there is no error to lose
+        return Rate("fastest", limit / 2 / largest, recursion["momentum"], 0)
 
     def estimate(below: Array) -> Array:
         response = aim.response(limit * (1 - below) / largest, recursion)
@@ -154,14 +156,14 @@ def _valleys(epochs: Array) -> list[int]:
     return [int(i) for i in low[np.argsort(epochs[low], kind="stable")][:KEPT]]
 
 
-def fastest_pair(aim: Aim, largest: float, smallest: float) -> Rate | None:
+def fastest_pair(aim: Aim, largest: float, smallest: float) -> Rate:
     """The learning rate and momentum with which the heavy ball is soonest at its aim: by search, so near the best.
 
     Searched by how far the momentum falls short of 1, and by how far the rate stays below its bound.
     """
-    if not aim.curvature.size:
-        return None
     polyak = heavy_ball(aim, largest, smallest)
+    if not aim.curvature.size:
+        return Rate("fastest_pair", polyak.lr, polyak.momentum, 0)
     shorts = (max(1 - polyak.momentum, 1e-9) / 30, 1.0)
     below = (1e-4, 1 - 1e-3)
     best = (np.inf, 0.0, 0.0)
@@ -174,11 +176,8 @@ def fastest_pair(aim: Aim, largest: float, smallest: float) -> Rate | None:
         shorts = _around(1 - best[2], shorts, 1e-12, 1.0)
         below = _around(1 - best[1] * largest / (2 * (1 + best[2])), below, 1e-9, 1 - 1e-6)
     pair = Rate("", best[1], best[2], aim.settled(best[1], with_momentum(best[2])))
-    done = [(each.epochs, each.momentum, each.lr) for each in (polyak, pair) if each.epochs is not None]
-    if not done:
-        return None
-    epochs, momentum_, lr_ = min(done)
-    return Rate("fastest_pair", lr_, momentum_, epochs)
+    done = [each for each in (polyak, pair) if each.epochs is not None] or [polyak]
+    return replace(min(done, key=lambda each: each.epochs or 0), name="fastest_pair")
 
 
 def _around(centre: float, ends: tuple[float, float], least: float, most: float) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from descentlab.text import Sentence, sentence
 from descentlab.theory import Theory
 
 USUAL_MOMENTUM = 0.9
-LITTLE = 1e-3  # a momentum that small is none
+LITTLE = 0.01  # a momentum that small is none
 RIDGE_STEPS = 40  # halvings on the way to the largest ridge that costs no more than asked
 MEANS = {"sum": "mean", "half_sum": "half_mean"}
 

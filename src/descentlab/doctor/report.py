@@ -51,10 +51,11 @@ class Section(NamedTuple):
     findings: list[Finding]
 
 
-def text(diagnosis: Diagnosis, lang: str | None = None) -> str:
+def text(diagnosis: Diagnosis, lang: str | None = None, name: str = "") -> str:
     """The diagnosis in plain sentences and tables."""
     with speaking(lang or language()):
-        lines = [*wrapped(headline(diagnosis), COLUMNS).split("\n"), verdict_line(diagnosis)]
+        asked = f"{name}: {headline(diagnosis)}" if name else headline(diagnosis)
+        lines = [*wrapped(asked, COLUMNS).split("\n"), verdict_line(diagnosis)]
         run, *others = map(_told, sections(diagnosis))
         for part in (run, *(table.text() for table in tables(diagnosis)), *others):
             lines += ["", *part]

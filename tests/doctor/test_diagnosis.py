@@ -1,0 +1,245 @@
+"""The diagnosis as a whole: its attributes, its words, its object for machines, its page, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import descentlab as dl
+from descentlab.doctor.finding import Weight
+from descentlab.text import width
+
+rng = np.random.default_rng(6)
+X = rng.normal(size=(50, 2)) * [1.0, 30.0] + [100.0, 0.0]
+y = X @ [1.0, 0.2] + rng.normal(size=50)
+LESSON = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
+DOCS = Path(__file__).parents[2] / "docs" / "findings"
+
+
+def diagnosed(problem: dl.Problem = LESSON, **settings: Any) -> dl.Diagnosis:
+    found = dl.diagnose(problem, **({"lr": 0.1} | settings))
+    assert isinstance(found, dl.Diagnosis)
+    return found
+
+
+CASES: dict[str, tuple[dl.Problem, dict[str, Any]]] = {
+    "diverges": (dl.Problem(X, y), {"lr": 0.1}),
+    "too slow": (dl.Problem(X, y), {"lr": 1e-4, "reduction": "half_mean"}),
+    "converges": (LESSON, {"lr": 0.15}),
+    "momentum": (LESSON, {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    "forgotten": (LESSON, {"lr": 0.15, "zero_grad": False}),
+    "batches": (dl.Problem(X, y), {"lr": 1e-4, "batch_size": 10}),
+    "whole batch": (LESSON, {"lr": 0.15, "batch_size": 8}),
+    "adam": (dl.Problem(X, y, standardize=True), {"lr": 0.5, "optimizer": "Adam", "epochs": 300}),
+    "schedule": (LESSON, {"lr": 0.15, "schedule": "cosine:50"}),
+    "decay": (LESSON, {"lr": 0.1, "weight_decay": 0.5}),
+    "ridge": (dl.Problem(X, y, ridge=0.5), {"lr": 1e-5}),
+    "flat": (dl.Problem(np.column_stack([X, X[:, 0]]), y), {"lr": 1e-6}),
+    "constant target": (dl.Problem(X, np.full(50, 2.0)), {"lr": 1e-6}),
+    "few rows": (dl.Problem(X[:2], y[:2]), {"lr": 1e-6}),
+    "zeros": (dl.Problem(np.zeros((5, 1)), np.zeros(5)), {"lr": 0.1}),
+    "nothing curves": (dl.Problem(np.zeros((5, 1)), np.arange(5.0), bias=False), {"lr": 0.1}),
+    "held out": (dl.Problem(X[:25], y[:25]), {"lr": 1e-5, "validation": (X[25:], y[25:])}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_it_speaks_in_80_columns(name: str, lang: str) -> None:
+    problem, settings = CASES[name]
+    text = diagnosed(problem, **settings).text(lang)
+    assert max(map(width, text.split("\n"))) <= 80
+    assert "{" not in text
+    for meant in ("inf and nan", "trades nan", "inf와 nan", "낮추면 nan"):
+        text = text.replace(meant, "")
+    assert " nan" not in text
+    assert bool(re.search("[가-힣]", text)) is (lang == "ko")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_an_object_for_machines(name: str) -> None:
+    problem, settings = CASES[name]
+    found = diagnosed(problem, **settings)
+    content = json.loads(json.dumps(found.to_dict("en"), allow_nan=False))
+    assert content["schema"] == "descentlab.diagnosis/1"
+    assert content["verdict"] == found.verdict
+    assert content["epochs_to_tolerance"] == found.epochs_to_tolerance
+    assert content["overflow_epoch"] == found.overflow_epoch
+    assert [each["name"] for each in content["findings"]] == [each.name for each in found.findings]
+    assert all(
+        set(each["evidence"]) == set(ours.evidence)
+        for each, ours in zip(content["findings"], found.findings, strict=True)
+    )
+    assert content["params"] == found.params
+
+
+class Checker(HTMLParser):
+    """Every tag closed in order, none that could run anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in {
+            "div",
+            "style",
+            "p",
+            "strong",
+            "h4",
+            "ul",
+            "li",
+            "span",
+            "table",
+            "thead",
+            "tbody",
+            "tr",
+            "th",
+            "td",
+        }
+        assert not any(name.startswith("on") for name, _ in attrs)
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_its_page_is_whole(name: str) -> None:
+    problem, settings = CASES[name]
+    found = diagnosed(problem, **settings)
+    checker = Checker()
+    checker.feed(found._repr_html_())
+    checker.close()
+    assert not checker.open
+
+
+def test_hostile_names_stay_names() -> None:
+    name = "<script>alert(1)</script>\"'&"
+    problem = dl.Problem(X + 1e6, y, features=[name, "<img src=x onerror=alert(1)>"])
+    page = diagnosed(problem, lr=0.1)._repr_html_()
+    Checker().feed(page)
+    assert "<script" not in page
+    assert "<img" not in page
+    long = dl.Problem(X, y, features=["n" * 10_000, "한글" * 100])
+    assert "Verdict" in diagnosed(long, lr=1e-6).text("en")
+
+
+def test_the_lesson_diagnosed() -> None:
+    """Sections of the lesson's design: lr 0.15 on the mean multiplies the error by -0.4; the bound is 0.2143."""
+    found = diagnosed(lr=0.15, epochs=10)
+    assert found.verdict == "converges-oscillating"
+    assert found.lr_bound == pytest.approx(2 / (28 / 3))
+    assert found.lr_ratio == pytest.approx(0.15 * 28 / 3 / 2)
+    assert found.fastest is not None
+    assert found.fastest.factor == pytest.approx(-0.4)
+    assert found.epochs_to_tolerance == 6  # 0.4^5 = 0.0102, 0.4^6 = 0.0041
+    assert found.overflow_epoch == {"float32": None, "float64": None}
+    forgotten = diagnosed(lr=0.15, epochs=1000, zero_grad=False)
+    assert forgotten.verdict == "too slow"
+    assert forgotten.epochs_to_tolerance is None
+    assert "forgotten_zero_grad" in [finding.name for finding in forgotten.findings]
+    assert "exactly momentum 1" in str(forgotten)
+
+
+def test_one_step_by_hand_that_is_looped_diverges() -> None:
+    found = diagnosed(lr=0.1, reduction="sum", epochs=10)
+    assert found.verdict == "diverges"
+    assert found.lr_bound == pytest.approx(1 / 14)
+    assert found.slowest is not None
+    assert found.slowest.factor == pytest.approx(-1.8)
+    assert "by -1.8" in str(found)
+
+
+def test_a_batch_of_all_rows_is_full_batch_and_says_so() -> None:
+    found = diagnosed(lr=0.15, batch_size=3)
+    assert found.verdict == diagnosed(lr=0.15).verdict
+    assert "whole_batch" in [finding.name for finding in found.findings]
+
+
+def test_mini_batches_cannot_be_told() -> None:
+    found = diagnosed(dl.Problem(X, y), lr=1e-4, batch_size=10)
+    assert found.verdict == "cannot tell"
+    assert found.epochs_to_tolerance is None
+    assert found.params is None
+    assert "5 steps an epoch" in str(found)
+    assert found.lr_bound is not None  # what can be given is given
+    assert found.rates["fastest"].epochs is not None
+
+
+def test_a_tolerance_of_ones_own() -> None:
+    loose, usual = diagnosed(lr=0.1, within=0.1), diagnosed(lr=0.1)
+    assert (loose.epochs_to_tolerance or 0) < (usual.epochs_to_tolerance or 0)
+    assert "within 10 %" in str(loose)
+
+
+def test_every_finding_has_its_page_and_every_page_its_finding() -> None:
+    code = "\n".join(path.read_text("utf-8") for path in (DOCS.parents[1] / "src/descentlab/doctor").rglob("*.py"))
+    names = set(re.findall(r'Finding\(\s*"([a-z_0-9]+)"', code)) - {"notice"}
+    assert len(names) > 25
+    for suffix in (".md", ".ko.md"):
+        pages = {path.name.removesuffix(suffix) for path in DOCS.glob(f"*{suffix}")}
+        pages = {page for page in pages if "." not in page} - {"README"}
+        assert pages == names, suffix
+
+
+def test_findings_say_what_they_weigh_and_rest_on() -> None:
+    found = diagnosed(dl.Problem(X, y), lr=0.1)
+    first = found.findings[0]
+    assert (first.name, first.weight, first.about) == ("diverges", Weight.PROBLEM, "run")
+    assert first.source is not None
+    assert all(finding.said for finding in found.findings)
+    assert repr(found).startswith("Diagnosis(diverges, lr 0.1, bound ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"lr": 0.1}, "nothing to diagnose"),
+        ({"problem": [1, 2], "lr": 0.1}, "takes a Problem, not list"),
+        ({"problem": LESSON}, "every rate below 0.214286 converges"),
+        ({"problem": LESSON, "lr": None}, "every rate below 0.214286 converges"),
+        ({"problem": LESSON, "lr": -1}, "must be a positive finite number"),
+        ({"problem": LESSON, "lr": 0.1, "start": [1, 2]}, "start has 2 entries; this problem has 1"),
+        ({"problem": LESSON, "lr": 0.1, "start": [np.nan]}, "must be finite numbers"),
+        ({"problem": LESSON, "lr": 0.1, "within": 0}, "within = 0 is out of range"),
+        ({"problem": LESSON, "lr": 0.1, "losses": [1, 2, 3]}, "either data or --losses"),
+        ({"losses": [1, 2, 3], "lr": 0.1, "epochs": 5}, "epochs cannot be used with losses alone"),
+        ({"problem": LESSON, "descent": dl.Descent(lr=0.1), "epochs": 5}, "given beside a Descent"),
+    ],
+)
+def test_bad_questions_are_answered_with_what_to_ask(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(dl.SettingError, match=re.escape(message)):
+        dl.diagnose(**arguments)
+
+
+def test_rows_with_missing_values_are_refused_by_name() -> None:
+    with pytest.raises(dl.DataError, match="Values are missing in 1 rows"):
+        dl.diagnose(dl.Problem([1, np.nan, 3], [1, 2, 3]), lr=0.1)
+
+
+@pytest.mark.parametrize("kind", ["timestamps", "offset", "scales"])
+def test_the_known_traps(kind: str) -> None:
+    """Columns that other tools lose digits on: the verdict and the cure are still exact."""
+    x = np.arange(100.0)
+    small = rng.normal(size=100)
+    columns = {
+        "timestamps": 1_700_000_000 + 3600 * x,
+        "offset": (1e6 + small).astype(np.float32),
+        "scales": 1e9 * small,
+    }[kind]
+    target = small + 3 if kind != "timestamps" else 2 * x
+    found = diagnosed(dl.Problem(np.column_stack([columns, rng.normal(size=100)]), target), lr=0.01)
+    assert found.verdict == "diverges"
+    standardized = {remedy.name: remedy for remedy in found.remedies}["standardize"]
+    assert standardized.epochs is not None
+    assert standardized.epochs < 50
+    assert standardized.lr_bound == pytest.approx(
+        dl.Problem(found.problem.factor, standardize=True).spectrum().lr_bound(), rel=1e-12
+    )
