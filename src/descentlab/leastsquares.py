@@ -109,16 +109,14 @@ def _echelon(system: _System) -> tuple[Array, Array, list[int], list[int]]:
     Last, the dependent columns that might not be: what is left of them is more than the values' own rounding
     explains, and less than what compressing many rows can have added.
     """
-    from scipy.linalg import solve_triangular
-
     rows, noise, d = system.rows.copy(), system.noise, len(system.noise) - 1
-    T = np.zeros((d, d), order="F")
+    T, inverse = np.zeros((d, d), order="F"), np.zeros((d, d))
     independent: list[int] = []
     doubtful: list[int] = []
     for j in range(d):
         r = len(independent)
         above, below = rows[:r, j], rows[r:, j]
-        parts = np.abs(solve_triangular(T[:r, :r], above)) if r else above
+        parts = np.abs(inverse[:r, :r] @ above)
         length = np.linalg.norm(below)
         if length <= noise[j] + parts @ noise[independent]:
             if length > SURE * (system.given[j] + parts @ system.given[independent]):
@@ -129,6 +127,8 @@ def _echelon(system: _System) -> tuple[Array, Array, list[int], list[int]]:
             v[0] += np.copysign(length, v[0])
             rows[r:, j:] -= np.outer(v * (2 / (v @ v)), v @ rows[r:, j:])
         T[: r + 1, r] = rows[: r + 1, j]
+        inverse[r, r] = 1 / T[r, r]
+        inverse[:r, r] = inverse[:r, :r] @ T[:r, r] * -inverse[r, r]
         independent.append(j)
     r = len(independent)
     return T[:r, :r], rows, independent, doubtful

@@ -128,14 +128,21 @@ class Response:
 
     def envelope(self, t: Array | Integers) -> Array:
         """A bound on ``|h|`` from t updates on, which never rises; meant for ``|r1| < 1``. t need not be whole."""
+        return self.envelope_and_slope(t)[0]
+
+    def envelope_and_slope(self, t: Array | Integers) -> tuple[Array, Array]:
+        """The envelope, and the slope of its logarithm."""
         t = np.asarray(t, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             if self._bound is None:
-                return np.exp(np.where(t == 0, 0.0, t * self.log))
+                return np.exp(np.where(t == 0, 0.0, t * self.log)), self.log
             slope, amplitude, peak = self._bound
             late = np.maximum(t, peak)
-            found: Array = np.exp(late * self.log) * (1 + slope * late)
-            return np.minimum(found, np.exp(np.where(t == 0, 0.0, t * self.log)) * amplitude)
+            bent = np.exp(late * self.log) * (1 + slope * late)
+            straight = np.exp(np.where(t == 0, 0.0, t * self.log)) * amplitude
+            bending = np.where(t > peak, self.log + slope / (1 + slope * late), 0.0)
+            lower = bent <= straight
+        return np.where(lower, bent, straight), np.where(lower, bending, self.log)
 
     @cached_property
     def _bound(self) -> Bound | None:

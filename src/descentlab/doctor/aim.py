@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,7 +25,8 @@ from descentlab.theory import NEAR, Theory
 
 FARTHEST = 2.0**53  # updates beyond it cannot be told apart in float64
 CHUNK = 1 << 14  # updates looked at one by one at a time
-WINDOW = 64  # updates before an estimate that a search looks at
+WINDOW, PROMISING = 64, 1.5  # updates before an estimate that a search looks at, and at which estimates
+MOST_STEPS = 100  # towards a crossing, which takes about six
 MOST_CHUNKS = 1000  # after so many, an upper bound has to do
 
 
@@ -77,7 +79,7 @@ class Aim:
     def estimate(self, response: Response, digits: float = 1e-11) -> Array:
         """(m,) after how many updates, not rounded to a whole number, ``most`` of the envelope is 1; inf for never.
 
-        An upper bound on :meth:`settled`, and equal to it up to rounding up where nothing swings.
+        As a bound on :meth:`settled` it is equal to it, up to rounding up, where nothing swings.
 
         Args:
             response: (m, q) to the directions' curvatures at m settings.
@@ -85,35 +87,49 @@ class Aim:
         """
         if not self.parts.size or bool((self.most(response.envelope(np.zeros(1))) <= 1).all()):
             return np.zeros(len(response.log))
-        heights = np.abs(self.parts).max(axis=0)
         power = 2 if self.squared else 1
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            alone = np.where(heights > 1, np.log(heights) / (-power * response.log), 0.0)
-            never = ((response.log >= 0) & (heights > 0)).any(axis=-1)
+            alone = np.where(self._heights > 1, np.log(self._heights) / (-power * response.log), 0.0)
+            never = ((response.log >= 0) & (self._heights > 0)).any(axis=-1)
         low = np.where(never, 0.0, np.maximum(alone.max(axis=-1), 0.0))  # when the slowest is there by itself
 
-        def height(t: Array) -> Array:
-            with np.errstate(divide="ignore"):
-                return np.log(self.most(response.envelope(t[:, None])))
+        def height(t: Array) -> tuple[Array, Array]:
+            """The logarithm of the worst condition, and its slope."""
+            size, bend = response.envelope_and_slope(t[:, None])
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+                sized = size * size if self.squared else size
+                sums = sized @ self._weights.T
+                worst = sums.argmax(axis=1) if len(self._weights) > 1 else np.zeros(len(t), dtype=np.int64)
+                most = sums[np.arange(len(t)), worst]
+                return np.log(most), power * (sized * self._weights[worst] * bend).sum(axis=1) / most
 
-        found = _crossing(height, low, ~never, digits)
+        live: Flags = np.logical_not(never)
+        found = _crossing(height, low, live, digits)
         return np.where(never | ~(found < FARTHEST), np.inf, found)
 
-    def counts(self, response: Response) -> Array:
-        """(m,) :meth:`settled` for m settings at once, inf for never; a search's way to see what swinging does.
+    @cached_property
+    def _weights(self) -> Array:
+        return np.abs(self.parts)
+
+    @cached_property
+    def _heights(self) -> Array:
+        """(q,) the most that each direction adds to any condition."""
+        heights: Array = self._weights.max(axis=0, initial=0.0)
+        return heights
+
+    def counts(self, response: Response, digits: float) -> Array:
+        """(m,) :meth:`estimate`, and for the best of them :meth:`settled`: a search's way to see what swinging does.
 
         Only so many updates are looked at before each estimate, so that a count may be too large where errors
         swing for longer than that without leaving the aim.
         """
-        estimate = self.estimate(response, digits=1e-6)
-        found = np.isfinite(estimate)
-        counts = np.full(len(estimate), np.inf)
-        if found.any():
-            updates = np.maximum(np.ceil(estimate[found])[:, None] - np.arange(WINDOW), 0.0)
-            h = response.only(found).at(updates[..., None]) if self.parts.size else np.empty((*updates.shape, 0))
-            outside = self.outside(h)
+        counts = self.estimate(response, digits)
+        best = np.isfinite(counts) & (counts <= PROMISING * counts.min(initial=np.inf))
+        if best.any() and self.parts.size:
+            updates = np.maximum(np.ceil(counts[best])[:, None] - np.arange(WINDOW), 0.0)
+            outside = self.outside(response.only(best).at(updates[..., None]))
             back = np.where(outside.any(axis=1), outside.argmax(axis=1), WINDOW)
-            counts[found] = np.maximum(updates[:, 0] - back + 1, 0.0)
+            counts[best] = np.maximum(updates[:, 0] - back + 1, 0.0)
         return counts
 
     def settled(self, lr: float, recursion: Recursion) -> int | None:
@@ -163,26 +179,20 @@ class Aim:
         return bool((most <= 1).all() and (least >= -1).all())
 
 
-def _crossing(value: Callable[[Array], Array], low: Array, live: Flags, digits: float) -> Array:
-    """Where a falling function of t is 0, for an array of such functions: by false position, both ends drawn in."""
-    at_low = np.where(live, value(low), -1.0)
-    high, at_high = np.maximum(2 * low, 1.0), np.ones_like(low)
-    for _ in range(64):
-        at_high = np.where(live, value(high), -1.0)
-        if not (at_high > 0).any():
+def _crossing(value: Callable[[Array], tuple[Array, Array]], low: Array, live: Flags, digits: float) -> Array:
+    """Where a falling function of t is 0, for an array of them that give their slope: Newton's steps, kept between
+    the ends found so far. Where nothing swings the function is convex, and the steps approach from the left.
+    """
+    point, high = low, np.full_like(low, np.inf)
+    for _ in range(MOST_STEPS):
+        here, slope = value(point)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, high = np.where(here > 0, point, low), np.where(here > 0, high, point)
+            newton = point - here / slope
+            halfway = np.where(np.isfinite(high), (low + high) / 2, 2 * low + 1)
+            following = np.where((newton >= low) & (newton <= high), newton, halfway)
+        moving = live & ~((here <= 0) & (point == low)) & (np.abs(following - point) > digits * point + 1e-6)
+        if not moving.any():
             break
-        low, at_low = np.where(at_high > 0, high, low), np.where(at_high > 0, at_high, at_low)
-        high = np.where(at_high > 0, 2 * high, high)
-    done = at_low <= 0
-    for turn in range(60):
-        if (done | (high - low <= digits * high + 1e-6)).all():
-            break
-        with np.errstate(invalid="ignore", divide="ignore"):
-            middle = low + (high - low) * at_low / (at_low - at_high)
-        if turn % 3 == 2:  # false position can creep; halving cannot
-            middle = (low + high) / 2
-        middle = np.where((middle > low) & (middle < high), middle, (low + high) / 2)
-        here = np.where(live, value(middle), -1.0)
-        low, at_low = np.where(here > 0, middle, low), np.where(here > 0, here, at_low)
-        high, at_high = np.where(here > 0, high, middle), np.where(here > 0, at_high, here)
-    return np.where(done, low, high)
+        point = np.where(moving, following, point)
+    return point

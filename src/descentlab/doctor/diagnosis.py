@@ -14,7 +14,7 @@ from descentlab.descent import Descent
 from descentlab.doctor.aim import Aim
 from descentlab.doctor.conclusions import Case, conclusions, held_out_finding
 from descentlab.doctor.direction import Direction, Namer, direction
-from descentlab.doctor.facts import facts
+from descentlab.doctor.facts import facts, inflation
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Curve, Forecast, Verdict, forecast, whole_batch
 from descentlab.doctor.overflow import TYPES, Overflow
@@ -199,14 +199,17 @@ def _of_losses(problem: object, losses: Sequence[object], every: int, settings: 
 
 
 def _of_problem(problem: Problem, asked: Descent, within: float, observed: object, held_out: object) -> Diagnosis:
-    descent = whole_batch(problem, asked)
+    # In exact arithmetic: what float32 makes of it is told as overflow.
+    descent = replace(whole_batch(problem, asked), dtype="float64", device="cpu")
+    whole = asked.batch_size is not None and descent.batch_size is None
     theory = Theory(problem, descent)
     aim = Aim.of(theory, within)
     future = forecast(theory, aim, within)
     rates = _rates(theory, aim) if future.epochs_to_tolerance != 0 else {}  # at the minimum none is needed
     start = problem.coordinates.to_units(problem.start(descent.start))
     slowest, steepest = _directions(theory)
-    findings = conclusions(Case(theory, future, within, slowest, steepest, rates, descent is not asked))
+    vif = inflation(problem)
+    findings = conclusions(Case(theory, future, within, slowest, steepest, rates, whole))
     if observed is not None:
         from descentlab.doctor.observed import compare
 
@@ -231,8 +234,8 @@ def _of_problem(problem: Problem, asked: Descent, within: float, observed: objec
         theory.least_cost,
         problem.coordinates.to_units(theory.destination),
         rates,
-        Pharmacy(theory, aim, within, start).remedies(rates["fastest_pair"]) if rates else (),
-        (*findings, *(replace(each, about="data") for each in facts(problem))),
+        Pharmacy(theory, aim, within, start, vif).remedies(rates["fastest_pair"]) if rates else (),
+        (*findings, *(replace(each, about="data") for each in facts(problem, vif))),
         validated,
     )
 

@@ -18,9 +18,9 @@ FEW_ROWS = 3  # so few can lie on a line by chance
 FLOAT32_STEPS = 1000.0  # distinct values that float32 leaves a column per standard deviation, below which it suffers
 
 
-def facts(problem: Problem) -> list[Finding]:
-    """Everything about the data worth a sentence, the gravest first."""
-    found = [*_dependent(problem), *_nearly_dependent(problem), *_scales(problem), *_offsets(problem)]
+def facts(problem: Problem, vif: Array) -> list[Finding]:
+    """Everything about the data worth a sentence, the gravest first; ``vif`` is its :func:`inflation`."""
+    found = [*_dependent(problem), *_nearly_dependent(problem, vif), *_scales(problem), *_offsets(problem)]
     found += [*_float32(problem), *_target(problem)]
     return sorted(found, key=lambda finding: list(Weight).index(finding.weight))
 
@@ -61,20 +61,16 @@ def inflation(problem: Problem) -> Array:
 
     d = len(problem.features)
     kept = [j for j in range(d) if j not in problem.fit.dependent]
-    factor = problem.factor.select([problem.features[j] for j in kept]) if kept else None
+    rows = problem.factor.centred[1:, 1:] if problem.bias else problem.factor.R[:, 1:]
+    R = np.linalg.qr(rows[:, kept], mode="r")
     vif = np.full(d, np.inf)
-    if factor is None:
-        return vif
-    R = factor.centred[1:, 1:] if problem.bias else np.linalg.qr(factor.R[:, 1:], mode="r")
-    lengths = np.linalg.norm(R, axis=0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        inverse = solve_triangular(R / lengths, np.eye(len(R)), check_finite=False)
+        inverse = solve_triangular(R / np.linalg.norm(R, axis=0), np.eye(len(R)), check_finite=False)
         vif[kept] = (inverse**2).sum(axis=1)
     return vif
 
 
-def _nearly_dependent(problem: Problem) -> Iterator[Finding]:
-    vif = inflation(problem)
+def _nearly_dependent(problem: Problem, vif: Array) -> Iterator[Finding]:
     order = [j for j in np.argsort(-vif) if NEARLY_DEPENDENT < vif[j] < np.inf]
     if order:
         worst = order[0]

@@ -25,6 +25,7 @@ from descentlab.stability import Recursion
 PLAIN = Recursion(momentum=0.0, dampening=0.0, nesterov=False)
 GRID, ZOOM, ROUNDS = 32, 9, 6  # rates tried first, then around the best, and how often
 FINER = 2  # times as many first where errors swing, and their counts with them
+SWINGING = 64  # of so many directions at most is the swing of errors looked at during the search
 KEPT = 2  # valleys followed to their bottom
 PAIRS = 14  # momentums, and rates for each, tried at once
 DIGITS = 1e-7  # relative precision of the epochs that rates are compared by
@@ -111,7 +112,8 @@ def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | No
 
     def estimate(below: Array) -> Array:
         response = aim.response(limit * (1 - below) / largest, recursion)
-        return aim.estimate(response, DIGITS) if recursion["momentum"] == 0 else aim.counts(response)
+        smooth = recursion["momentum"] == 0 or len(aim.curvature) > SWINGING
+        return aim.estimate(response, DIGITS) if smooth else aim.counts(response, DIGITS)
 
     below = _grid(aim, largest, limit, recursion)
     epochs = estimate(below)

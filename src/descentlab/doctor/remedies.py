@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from descentlab.arrays import Array
 from descentlab.doctor.aim import Aim
-from descentlab.doctor.facts import NEARLY_DEPENDENT, inflation
+from descentlab.doctor.facts import NEARLY_DEPENDENT
 from descentlab.doctor.rates import PLAIN, Rate, fastest, with_momentum
 from descentlab.problem import Problem
 from descentlab.stability import Recursion, limit
@@ -58,12 +59,14 @@ class Pharmacy:
         theory, aim: of the descent as asked.
         within: the tolerance.
         start: (p,) in the data's units.
+        vif: the features' variance inflation.
     """
 
     theory: Theory
     aim: Aim
     within: float
     start: Array
+    vif: Array
 
     @property
     def recursion(self) -> Recursion:
@@ -149,35 +152,37 @@ class Pharmacy:
         dependent = [problem.features[j] for j in problem.fit.dependent]
         if dependent or len(problem.features) < 2:
             return dependent if len(dependent) < len(problem.features) else []
-        vif = inflation(problem)
-        worst = int(np.argmax(vif))
-        return [problem.features[worst]] if vif[worst] > NEARLY_DEPENDENT else []
+        worst = int(np.argmax(self.vif))
+        return [problem.features[worst]] if self.vif[worst] > NEARLY_DEPENDENT else []
 
     def _affordable_ridge(self) -> float:
         """The largest ridge that moves the minimum no further than the tolerance allows; 0 for none.
 
-        ``(A'A + weight ridge I) p = A't``, in the descended coordinates, with no penalty on the bias.
+        ``(A'A + weight ridge I) W = A't`` with the means off where there is a bias, which is not penalised; one
+        eigendecomposition serves every ridge.
         """
         theory, problem = self.theory, self.theory.problem
         if problem.ridge or theory.decay or not theory.spectrum.rank:
             return 0.0
+        d = len(problem.features)
         A, t = problem.quadratic.A, problem.quadratic.t
-        penalised = np.ones(len(problem.parameters))
-        penalised[len(problem.features) :] = 0.0
-        gram, right = A.T @ A, A.T @ t
+        columns, target = A[:, :d], t
+        means = np.zeros(d + 1)
+        if problem.bias:  # the first row of the triangle holds the means; below it everything is centred
+            means = np.append(A[0, :d], t[0]) / A[0, d]
+            columns, target = A[1:, :d], t[1:]
+        eigenvalues, V = np.linalg.eigh(columns.T @ columns)
+        right = V.T @ (columns.T @ target)
 
-        def moved(ridge: float) -> Any:
-            with np.errstate(all="ignore"):
-                try:
-                    return np.linalg.solve(gram + problem.weight * ridge * np.diag(penalised), right)
-                except np.linalg.LinAlgError:
-                    return np.full(len(penalised), np.inf)
+        def moved(ridge: float) -> Array:
+            W = V @ (right / (np.maximum(eigenvalues, 0.0) + problem.weight * ridge))
+            return np.append(W, means[d] - means[:d] @ W) if problem.bias else W
 
         largest = float(problem.spectrum("mean").largest) / 2
-        low, high = np.log(largest * 1e-16), np.log(largest)
-        if not theory.near(moved(float(np.exp(low))), self.within):
+        low, high = math.log(largest * 1e-14), math.log(largest)
+        if not theory.near(moved(math.exp(low)), self.within):
             return 0.0
         for _ in range(RIDGE_STEPS):
             middle = (low + high) / 2
-            low, high = (middle, high) if theory.near(moved(float(np.exp(middle))), self.within) else (low, middle)
-        return float(np.exp(low))
+            low, high = (middle, high) if theory.near(moved(math.exp(middle)), self.within) else (low, middle)
+        return math.exp(low)
