@@ -66,7 +66,8 @@ def swept() -> list[Row]:
         with np.errstate(over="ignore", invalid="ignore"):
             np.testing.assert_allclose(loop(rows, target, problem.weight, lr, 300), cost[:300], rtol=1e-8)
     found = []
-    for settings in ({}, {"momentum": 0.9}):
+    several: tuple[dict[str, Any], ...] = ({}, {"momentum": 0.9})
+    for settings in several:
         times = take_turns(
             {
                 "sweep": partial(dl.sweep, problem, rates, epochs=EPOCHS, **settings),

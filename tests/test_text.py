@@ -13,9 +13,9 @@ from descentlab.text import LANGUAGES, Sentence, catalogue, language, number, se
 
 SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
 KEY = re.compile(
-    r"""["'](?:error|notice|left_out|flat|minimum|refuses|ending|cli|help|demo|plot|csv|purpose|problem|finding|advice|report)\.[a-z_]+["']"""
+    r"""["'](?:error|notice|left_out|flat|minimum|refuses|ending|cli|help|demo|plot|csv|purpose|problem|finding|advice|report|validation|folds|sweep|count)\.[a-z0-9_]+["']"""
 )
-RAISED = re.compile(r"""(?:DataError|SettingError|EngineError)\(\s*["']([a-z_]+)["']""")
+RAISED = re.compile(r"""(?:DataError|SettingError|EngineError)\(\s*["']([a-z0-9_]+)["']""")
 NAMES = {key: {field for _, field, _, _ in Formatter().parse(text) if field} for key, text in catalogue("en").items()}
 
 
@@ -42,7 +42,7 @@ def test_every_sentence_the_code_names_exists_and_every_sentence_is_named() -> N
     named = {match.strip("\"'") for match in KEY.findall(code)} | {f"error.{key}" for key in RAISED.findall(code)}
     assert named <= set(catalogue("en"))
     # Some keys are put together from a prefix and a word; the word then stands somewhere, or is an option's name.
-    words = set(re.findall(r"[a-z]+(?:_[a-z]+)*", code.replace("-", "_")))
+    words = set(re.findall(r"[a-z0-9]+(?:_[a-z0-9]+)*", code.replace("-", "_")))
     assert not [key for key in catalogue("en") if key not in named and key.split(".")[1] not in words]
 
 

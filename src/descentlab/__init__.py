@@ -9,9 +9,12 @@ Epoch:    3/3 W: 0.482, Cost: 1.254113
 """
 
 from descentlab.descent import Descent
+from descentlab.doctor.crossvalidation import CrossValidation
 from descentlab.doctor.diagnosis import Diagnosis, diagnose
 from descentlab.doctor.finding import Finding
+from descentlab.doctor.folds import cross_validate, split
 from descentlab.doctor.sweep import Sweep, sweep
+from descentlab.doctor.validation import Validation, validate
 from descentlab.ending import Ending, Reason
 from descentlab.errors import DataError, DescentlabError, EngineError, MissingDependencyError, SettingError
 from descentlab.factor import Factor
@@ -24,6 +27,7 @@ from descentlab.spectrum import Spectrum
 __version__ = "0.1.0"
 
 __all__ = [
+    "CrossValidation",
     "DataError",
     "Descent",
     "DescentlabError",
@@ -41,7 +45,11 @@ __all__ = [
     "SettingError",
     "Spectrum",
     "Sweep",
+    "Validation",
+    "cross_validate",
     "descend",
     "diagnose",
+    "split",
     "sweep",
+    "validate",
 ]

@@ -7,6 +7,7 @@ run made in one language can be printed in the other.
 from __future__ import annotations
 
 import json
+import math
 import os
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from typing import Any
+
+import numpy as np
 
 LANGUAGES = ("en", "ko")
 MOST_NAMED = 40  # names that a sentence lists before it only counts them
@@ -143,3 +147,16 @@ def padded(text: str, columns: int, right: bool = False) -> str:
         text = text.removesuffix("…")[:-1] + "…"
     space = " " * (columns - width(text))
     return space + text if right else text + space
+
+
+def jsonable(value: Any) -> Any:
+    """The same out of JSON's own types, with None for numbers that are not finite and words for sentences."""
+    if isinstance(value, Mapping):
+        return {str(name): jsonable(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return jsonable(value.tolist())
+    if isinstance(value, tuple | list):
+        return [jsonable(each) for each in value]
+    if isinstance(value, Sentence):
+        return value.text()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -23,7 +23,8 @@ def walked(lr: float, reduction: str, momentum: float, nesterov: bool, top: floa
     wide: Any = np.longdouble
     Z, t = np.column_stack([X, np.ones(20)]).astype(wide), y.astype(wide)
     c = {"mean": 2 / wide(20), "half_mean": 1 / wide(20), "sum": wide(2), "half_sum": wide(1)}[reduction]
-    p, m, found = np.zeros(3, dtype=wide), None, {}
+    p, m = np.zeros(3, dtype=wide), None
+    found: dict[str, int] = {}
     for update in range(20_000):
         r = Z @ p - t
         g = c * (Z.T @ r)

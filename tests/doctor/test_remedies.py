@@ -26,7 +26,7 @@ def remedies(problem: dl.Problem, **settings: Any) -> dict[str, Remedy]:
 @pytest.mark.parametrize("name", ["center", "standardize"])
 def test_changed_columns(name: str, start: Any) -> None:
     found = remedies(dl.Problem(BASE, y), start=start)[name]
-    changed = dl.Problem(BASE, y, **{name: True})
+    changed = dl.Problem(BASE, y, center=name == "center", standardize=name == "standardize")
     own = dl.diagnose(changed, lr=1e-3, epochs=1000, start=start)
     assert isinstance(own, dl.Diagnosis)
     assert found.lr_bound == pytest.approx(own.lr_bound, rel=1e-9)

@@ -10,11 +10,15 @@ import click
 from descentlab.cli import FINDING
 from descentlab.cli.options import data_options, descent_settings, open_problem, option, step_options
 from descentlab.cli.words import Localised, Number, language_option
+from descentlab.doctor.crossvalidation import CrossValidation
 from descentlab.doctor.diagnosis import Diagnosis, diagnose
+from descentlab.doctor.folds import cross_validate
 from descentlab.doctor.forecast import Verdict
 from descentlab.errors import SettingError, whole_number
 from descentlab.text import sentence
 
+STEPS = ("reduction", "momentum", "dampening", "nesterov", "weight_decay", "epochs", "seed")
+RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)
 IDLE = ("every", "tolerance")  # settings of a run that change nothing for a diagnosis
 
 
@@ -32,6 +36,7 @@ def command() -> click.Command:
             option("--losses-every", type=Number(), default=1, metavar="N"),
             option("--observed", metavar="L,..."),
             option("--validation", metavar="FILE"),
+            option("--folds", type=Number(), metavar="K"),
             option("--within", type=Number(), default=0.01, metavar="PART"),
             option("--json", is_flag=True),
             language_option(),
@@ -41,39 +46,58 @@ def command() -> click.Command:
 
 def run(*, json: bool, losses: str | None, losses_every: Any, **given: Any) -> int:
     """Open the data, diagnose, and say it."""
-    found, text = _of_losses(losses, losses_every, given) if losses is not None else _of_data(given)
-    click.echo(jsonlib.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False) if json else text)
+    if losses is not None:
+        found: Any = _of_losses(losses, losses_every, given)
+        content, text = found.to_dict(), found.text()
+    else:
+        found, content, text = _of_data(given)
+    click.echo(jsonlib.dumps(content, ensure_ascii=False, allow_nan=False) if json else text)
     return FINDING if found.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW) else 0
 
 
-def _of_losses(losses: str, every: Any, given: dict[str, Any]) -> tuple[Any, str]:
+def _of_losses(losses: str, every: Any, given: dict[str, Any]) -> Any:
     if given["data"]:
         raise SettingError("losses_beside_data")
     used = {name: given[name] for name in ("momentum", "dampening", "nesterov") if given[name]}
-    found = diagnose(losses=_split(losses), lr=given["lr"], every=whole_number("losses-every", every, 1), **used)
-    return found, found.text()
+    return diagnose(losses=_split(losses), lr=given["lr"], every=whole_number("losses-every", every, 1), **used)
 
 
-def _of_data(given: dict[str, Any]) -> tuple[Diagnosis, str]:
+def _of_data(given: dict[str, Any]) -> tuple[Diagnosis, dict[str, Any], str]:
+    """The diagnosis, and it with the cross-validation if one was asked for: for machines, and in words."""
     if not given["data"]:
         raise SettingError("nothing_to_diagnose")
-    observed, validation, within = given.pop("observed"), given.pop("validation"), given.pop("within")
-    lesson = given["data"] == ("lesson",)
-    opening = dict(given)
+    asked = {name: given.pop(name) for name in ("observed", "validation", "within", "folds")}
+    lesson, opening = given["data"] == ("lesson",), dict(given)
     problem, name = open_problem(given)
     held_out = None
-    if validation is not None:
+    if asked["validation"] is not None:
         columns = {"target": problem.target, "features": ",".join(problem.features)}
-        held_out, _ = open_problem(opening | columns | {"data": (validation,)})
-    found = diagnose(
-        problem,
-        observed=None if observed is None else _split(observed),
-        validation=held_out,
-        within=within,
-        **descent_settings(given, lesson),
-    )
+        held_out, _ = open_problem(opening | columns | {"data": (asked["validation"],)})
+    observed = None if asked["observed"] is None else _split(asked["observed"])
+    settings = descent_settings(given, lesson)
+    found = diagnose(problem, observed=observed, validation=held_out, within=asked["within"], **settings)
     assert isinstance(found, Diagnosis)
-    return found, found.text(name=name)
+    content, text = found.to_dict(), found.text(name=name)
+    if asked["folds"] is not None:
+        chosen = _cross_validated(found, asked["folds"])
+        content["cross_validation"], text = chosen.to_dict(), f"{text}\n\n{chosen.text()}"
+    return found, content, text
+
+
+def _cross_validated(found: Diagnosis, folds: Any) -> CrossValidation:
+    """Rates below the bound, ridges by decades below the columns' mean square, epochs up to those asked for."""
+    problem, descent = found.problem, found.descent
+    size = float(problem.spectrum("mean").eigenvalues.mean()) / 2
+    ridges = [problem.ridge, *(float(f"{part * size:.1g}") for part in RIDGES)]
+    settings = {name: getattr(descent, name) for name in ("reduction", "momentum", "dampening", "nesterov")}
+    return cross_validate(
+        problem,
+        folds=whole_number("folds", folds, 2),
+        ridge=ridges,
+        epochs=descent.epochs,
+        seed=descent.seed,
+        **settings,
+    )
 
 
 def _split(text: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from descentlab.data.files import find
 from descentlab.ending import Reason
 from descentlab.errors import SettingError, whole_number
 from descentlab.run import Run, descend
-from descentlab.text import number, sentence
+from descentlab.text import jsonable, number, sentence
 
 SCHEMA = "descentlab.run/1"
 
@@ -106,23 +105,16 @@ def as_json(run: Run) -> str:
         "schema": SCHEMA,
         "problem": problem.to_dict(),
         "descent": descent.to_dict() | {"engine": run.engine},
-        "params": {name: _finite(value) for name, value in run.named.items()},
-        "cost": _finite(run.cost),
-        "gradient_norm": _finite(run.gradient_norm),
+        "params": run.named,
+        "cost": run.cost,
+        "gradient_norm": run.gradient_norm,
         "ending": {"reason": run.ending.reason.value, **run.ending.numbers(), "text": str(run.ending)},
-        "notices": [str(notice) for notice in problem.notices],
+        "notices": problem.notices,
         "history": {
-            "epoch": history.epoch.tolist(),
-            "cost": [_finite(value) for value in history.cost.tolist()],
-            "gradient_norm": [_finite(value) for value in history.gradient_norm.tolist()],
-            "params": {
-                name: [_finite(value) for value in history.params[:, j].tolist()]
-                for j, name in enumerate(history.parameters)
-            },
+            "epoch": history.epoch,
+            "cost": history.cost,
+            "gradient_norm": history.gradient_norm,
+            "params": dict(zip(history.parameters, history.params.T, strict=True)),
         },
     }
-    return json.dumps(content, ensure_ascii=False, allow_nan=False)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return json.dumps(jsonable(content), ensure_ascii=False, allow_nan=False)

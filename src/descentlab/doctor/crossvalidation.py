@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from descentlab.arrays import Array, Flags, Integers
-from descentlab.doctor.validation import jsonable
-from descentlab.text import LANGUAGES, Sentence, language, number, padded, rounded, sentence, width, wrapped
+from descentlab.text import LANGUAGES, Sentence, jsonable, language, number, padded, rounded, sentence, width, wrapped
 
 TIE, FLOOR = 1e-12, 1e-28  # costs this near, relative to the least and to the start's, differ by rounding alone
 GAIN = 0.001  # a cost lower by less than this part is no gain

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.rates import shown
-from descentlab.text import language, number, padded, sentence, speaking, width, wrapped
+from descentlab.text import jsonable, language, number, padded, sentence, speaking, width, wrapped
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
@@ -80,7 +77,8 @@ def headline(diagnosis: Diagnosis) -> str:
 
 def verdict_line(diagnosis: Diagnosis) -> str:
     """The verdict in the reader's language."""
-    return sentence("report.verdict", verdict=sentence(f"verdict.{diagnosis.verdict.name.lower()}")).text()
+    word = diagnosis.verdict.replace("-", "_").replace(" ", "_")
+    return sentence("report.verdict", verdict=sentence(f"verdict.{word}")).text()
 
 
 def sections(diagnosis: Diagnosis) -> list[Section]:
@@ -167,17 +165,14 @@ def to_dict(diagnosis: Diagnosis, lang: str | None = None) -> dict[str, Any]:
             "slowest": _direction(diagnosis.slowest),
             "fastest": _direction(diagnosis.fastest),
             "rates": [asdict(rate) for rate in diagnosis.rates.values()],
-            "remedies": [
-                {name: value for name, value in vars(remedy).items() if name != "title"} | {"title": str(remedy.title)}
-                for remedy in diagnosis.remedies
-            ],
+            "remedies": [vars(remedy) for remedy in diagnosis.remedies],
             "findings": [
                 {
                     "name": finding.name,
                     "weight": finding.weight.value,
                     "about": finding.about,
                     "text": " ".join(map(str, finding.said)),
-                    "advice": None if finding.advice is None else str(finding.advice),
+                    "advice": finding.advice,
                     "evidence": dict(finding.evidence),
                     "source": finding.source,
                 }
@@ -187,10 +182,10 @@ def to_dict(diagnosis: Diagnosis, lang: str | None = None) -> dict[str, Any]:
             "curve": None
             if diagnosis.curve is None
             else {"updates": diagnosis.curve.updates.tolist(), "cost": diagnosis.curve.cost.tolist()},
-            "notices": [str(notice) for notice in problem.notices],
+            "notices": problem.notices,
         }
-    safe: dict[str, Any] = _safe(content)
-    return safe
+        found: dict[str, Any] = jsonable(content)
+    return found
 
 
 def _direction(direction: Direction | None) -> dict[str, Any] | None:
@@ -201,16 +196,5 @@ def _direction(direction: Direction | None) -> dict[str, Any] | None:
         "gap": direction.gap,
         "curvature": direction.curvature,
         "columns": direction.columns,
-        "name": str(direction.name),
+        "name": direction.name,
     }
-
-
-def _safe(value: Any) -> Any:
-    """The same without anything that JSON has no word for."""
-    if isinstance(value, dict):
-        return {str(name): _safe(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_safe(each) for each in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

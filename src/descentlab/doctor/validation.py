@@ -16,7 +16,7 @@ from descentlab.doctor.course import Course, cost_on, numbers, spaced
 from descentlab.errors import DataError, SettingError
 from descentlab.factor import Factor
 from descentlab.problem import Problem
-from descentlab.text import Sentence, sentence, wrapped
+from descentlab.text import Sentence, jsonable, sentence, wrapped
 
 DENSE, DOUBLING = 128, 64  # numbers of updates reported: every one up to here, then so many as they double
 SAME, NOTHING = 1e-9, 1e-24  # parts of a cost, and of the start's, by which costs differ without a reader's notice
@@ -127,21 +127,6 @@ def validate(
         exact=exact,
         notices=notices,
     )
-
-
-def jsonable(value: Any) -> Any:
-    """The same out of JSON's own types, with None for numbers that are not finite and words for sentences."""
-    if isinstance(value, Mapping):
-        return {name: jsonable(each) for name, each in value.items()}
-    if isinstance(value, np.ndarray):
-        values = value.astype(object)
-        values[~np.isfinite(value)] = None
-        return values.tolist()
-    if isinstance(value, tuple | list):
-        return [jsonable(each) for each in value]
-    if isinstance(value, Sentence):
-        return value.text()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _held_out(
