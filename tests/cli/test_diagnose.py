@@ -1,0 +1,137 @@
+"""``descentlab diagnose``: every example of its use, its exit codes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from descentlab.text import width
+from tests.cli.helpers import cli
+
+HOUSES = "size,rooms,city,price\n50,2,Seoul,155\n80,3,Busan,230\n120,4,Seoul,333\n65,2,Jeju,190\n"
+
+
+@pytest.fixture
+def houses(tmp_path: Path) -> str:
+    path = tmp_path / "houses.csv"
+    path.write_text(HOUSES, "utf-8")
+    return str(path)
+
+
+def test_a_page_of_plain_sentences(houses: str) -> None:
+    result = cli("diagnose", houses, "--target", "price", "--lr", "0.01")
+    assert result.code == 1
+    assert result.out.startswith(houses[:20])
+    assert "Verdict: diverges" in result.out
+    assert "lr = 0.01 is 68.9035 times the largest stable rate, 0.000145131." in result.out
+    assert "Column `city` was left out" in result.out
+    assert max(width(line) for line in result.out.split("\n") if houses not in line) <= 80
+
+
+def test_every_setting_reaches_the_diagnosis(houses: str) -> None:
+    arguments = ["--lr", "0.01", "--momentum", "0.9", "--reduction", "sum", "--epochs", "500", "--start", "0,0,0"]
+    result = cli("diagnose", houses, "--target", "price", *arguments, "--json")
+    content = json.loads(result.out)
+    assert result.code == 1
+    assert content["schema"] == "descentlab.diagnosis/1"
+    assert content["verdict"] == "diverges"
+    descent = content["descent"]
+    assert (descent["momentum"], descent["reduction"], descent["epochs"]) == (0.9, "sum", 500)
+    assert descent["start"] == [0, 0, 0]
+    assert content["overflow_epoch"]["float32"] == content["overflow"]["float32"]["weights"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--lr", "0.15"], 0),
+        (["--lr", "0.01"], 1),
+        (["--lr", "0.3"], 1),
+        (["--lr", "0.15", "--batch-size", "2"], 0),
+        (["--lr", "0.15", "--forget-zero-grad"], 1),
+        (["--lr", "0.15", "--dtype", "float32"], 0),
+        ([], 1),  # the lesson's own rate: ten epochs are not enough for 1 %
+    ],
+)
+def test_the_exit_code_says_whether_it_would_converge(arguments: list[str], code: int) -> None:
+    assert cli("diagnose", "lesson", *arguments).code == code
+
+
+def test_printed_losses_are_enough_for_a_bound() -> None:
+    result = cli("diagnose", "--losses", "36.4,43.9,53.0", "--lr", "0.01")
+    assert result.code == 1
+    assert "0.0095" in result.out
+    content = json.loads(cli("diagnose", "--losses", "36.4,43.9,53.0", "--lr", "0.01", "--json").out)
+    assert content["lr_bound"] == pytest.approx(0.00952, abs=2e-5)
+    assert content["verdict"] == "diverges"
+
+
+def test_what_was_observed_is_held_against_theory() -> None:
+    agrees = cli("diagnose", "lesson", "--lr", "0.15", "--observed", "4.666667,0.746667,0.119467,0.019115")
+    assert "What was observed" in agrees.out
+    wrong = json.loads(cli("diagnose", "lesson", "--lr", "0.15", "--observed", "nan", "--json").out)
+    names = [each["name"] for each in wrong["findings"] if each["about"] == "observed"]
+    assert names
+    assert "observed_agrees" not in names
+
+
+def test_held_out_rows_and_folds(houses: str, tmp_path: Path) -> None:
+    held = tmp_path / "held.csv"
+    held.write_text("rooms,price,size\n2,160,55\n3,260,90\n", "utf-8")
+    arguments = ["--target", "price", "--standardize", "--lr", "0.2", "--validation", str(held), "--folds", "2"]
+    result = cli("diagnose", houses, *arguments)
+    assert "On the rows held out" in result.out
+    assert "2 folds, 4 rows in all" in result.out
+    content = json.loads(cli("diagnose", houses, *arguments, "--json").out)
+    assert content["validation"]["rows"] == 2
+    assert content["cross_validation"]["best"]["cost"] > 0
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_it_speaks_the_language_asked_for(houses: str, lang: str) -> None:
+    out = cli("diagnose", houses, "--target", "price", "--lr", "0.01", "--lang", lang).out
+    assert ("Verdict: diverges" if lang == "en" else "판정: 발산") in out
+    assert bool(re.search("[가-힣]", out)) is (lang == "ko")
+    assert cli("diagnose", "--help", "--lang", lang).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "There is nothing to diagnose"),
+        (["--lr", "0.1"], "There is nothing to diagnose"),
+        (["lesson", "--lr", "-1"], "positive finite number"),
+        (["exam-scores"], "every rate below"),
+        (["lesson", "--lr", "0.1", "--start", "1,2"], "start has 2 entries"),
+        (["lesson", "--lr", "0.1", "--within", "0"], "within = 0 is out of range"),
+        (["lesson", "--lr", "0.1", "--within", "much"], "within = 'much' is out of range"),
+        (["lesson", "--lr", "0.1", "--losses", "1,2,3"], "either data or --losses"),
+        (["--losses", "1,2,3"], "rate"),
+        (["--losses", "1,2", "--lr", "0.1"], "three"),
+        (["--losses", "1,two,3", "--lr", "0.1"], "two"),
+        (["--losses", "5,5,5", "--lr", "0.1"], "5"),
+        (["--losses", "1,2,3", "--lr", "0.1", "--losses-every", "0"], "losses-every = 0"),
+        (["nowhere.csv", "--target", "y", "--lr", "0.1"], "There is no file nowhere.csv"),
+        (["lesson", "--lr", "0.1", "--folds", "1"], "folds"),
+        (["lesson", "--lr", "0.1", "--validation", "nowhere.csv"], "There is no file nowhere.csv"),
+        (["lesson", "--lr", "0.1", "--tolerance", "1"], "There is no option --tolerance"),
+    ],
+)
+def test_bad_use_is_one_message_and_exit_code_2(arguments: list[str], message: str) -> None:
+    result = cli("diagnose", *arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert "Traceback" not in result.err
+    assert not result.out
+
+
+def test_rows_with_missing_values_are_counted_by_column(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.csv"
+    path.write_text("x,y\n1,2\n,3\n3,6\n4,8\n", "utf-8")
+    refused = cli("diagnose", str(path), "--target", "y", "--lr", "0.01")
+    assert (refused.code, "`x`: 1" in refused.err) == (2, True)
+    dropped = cli("diagnose", str(path), "--target", "y", "--lr", "0.01", "--missing", "drop")
+    assert "1 of 4 rows had a missing value (`x`: 1) and were left out" in re.sub(r"\s+", " ", dropped.out)
