@@ -77,7 +77,7 @@ def rounded(value: float, digits: int = 3) -> str:
     ('189,000', '2.83', '3.1e+12')
     """
     short = float(f"{value:.{digits}g}")
-    return number(int(short)) if short == int(short) and abs(short) < 1e10 else number(short)
+    return number(int(short)) if abs(short) < 1e10 and short == int(short) else number(short)
 
 
 def shown(value: object, lang: str) -> str:

@@ -24,10 +24,10 @@ from descentlab.stability import Recursion
 from descentlab.theory import NEAR, Theory
 
 FARTHEST = 2.0**53  # updates beyond it cannot be told apart in float64
-CHUNK = 1 << 14  # updates looked at one by one at a time
+FIRST_CHUNK, CHUNK = 64, 1 << 14  # updates looked at one by one at a time, at first and at most
 WINDOW, PROMISING = 64, 1.5  # updates before an estimate that a search looks at, and at which estimates
 MOST_STEPS = 100  # towards a crossing, which takes about six
-MOST_CHUNKS = 1000  # after so many, an upper bound has to do
+MOST_CHUNKS = 64  # after so many, an upper bound has to do
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,11 @@ class Aim:
         return counts
 
     def settled(self, lr: float, recursion: Recursion) -> int | None:
-        """From how many updates on the descent stays at its aim; None for never. Exact, also where errors swing."""
+        """From how many updates on the descent stays at its aim; None for never.
+
+        Exact, also where errors swing: unless they swing for more than a million updates between the last time that
+        they leave the aim and the time from which they provably cannot, which is then given.
+        """
         response = self.response(np.array([lr]), recursion)
         bound = float(self.estimate(response)[0])
         if not math.isfinite(bound):
@@ -144,26 +148,22 @@ class Aim:
         return self._last_outside(response, last) + 1
 
     def _last_outside(self, response: Response, last: int) -> int:
-        """The last update up to ``last`` at which the descent is outside; -1 if it never is."""
-        high, size = last, 64
-        for _ in range(MOST_CHUNKS):
-            if high < 0:
-                return -1
-            low = max(high - size, -1)
-            updates = np.arange(low + 1, high + 1)
-            outside = self.outside(response.at(updates[:, None]))
-            if outside.any():
-                return int(updates[np.flatnonzero(outside)[-1]])
-            high, size = self._skipped(response, low), min(4 * size, CHUNK)
-        return high
+        """The last update up to ``last`` at which the descent is outside; -1 if it never is.
 
-    def _skipped(self, response: Response, high: int) -> int:
-        """As far below ``high`` as it is certain that nothing is outside, by larger and larger steps."""
-        if self.squared:
-            return high
-        step = CHUNK
-        while high > step and self._certainly_inside(response, high - step, high):
-            high, step = high - step, 2 * step
+        Backwards: in leaps over what is certainly inside, as long as any can be made, else update by update.
+        """
+        high, size, leap, chunks = last, FIRST_CHUNK, CHUNK, 0
+        while high >= 0 and chunks < MOST_CHUNKS:
+            if not self.squared and leap > size:
+                inside = high > leap and self._certainly_inside(response, high - leap, high)
+                high, leap = (high - leap, 2 * leap) if inside else (high, leap // 2)
+                continue
+            updates = np.arange(max(high - size, -1) + 1, high + 1)
+            outside = np.flatnonzero(self.outside(response.at(updates[:, None])))
+            if outside.size:
+                return int(updates[outside[-1]])
+            high, size, chunks = int(updates[0]) - 1, min(4 * size, CHUNK), chunks + 1
+            leap = 2 * size
         return high
 
     def _certainly_inside(self, response: Response, first: int, last: int) -> bool:
@@ -186,12 +186,13 @@ def _crossing(value: Callable[[Array], tuple[Array, Array]], low: Array, live: F
     point, high = low, np.full_like(low, np.inf)
     for _ in range(MOST_STEPS):
         here, slope = value(point)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             low, high = np.where(here > 0, point, low), np.where(here > 0, high, point)
             newton = point - here / slope
             halfway = np.where(np.isfinite(high), (low + high) / 2, 2 * low + 1)
-            following = np.where((newton >= low) & (newton <= high), newton, halfway)
-        moving = live & ~((here <= 0) & (point == low)) & (np.abs(following - point) > digits * point + 1e-6)
+            following = np.where((newton >= low) & (newton <= high) & np.isfinite(newton), newton, halfway)
+            far = np.abs(following - point) > digits * point + 1e-6
+        moving = live & ~((here <= 0) & (point == low)) & far
         if not moving.any():
             break
         point = np.where(moving, following, point)

@@ -87,7 +87,7 @@ class Namer:
         if len(features) > 1:
             return sentence("direction.intercept_mix", names=names)
         ratio = self._offset(features[0])
-        key = "direction.intercept_far" if ratio >= FAR else "direction.intercept_near"
+        key = "direction.intercept_far" if FAR <= ratio < np.inf else "direction.intercept_near"
         return sentence(key, name=names[0], ratio=rounded(ratio))
 
     def _offset(self, j: int) -> float:

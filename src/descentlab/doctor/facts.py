@@ -10,6 +10,7 @@ from descentlab.arrays import Array
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.problem import Problem
 from descentlab.text import rounded, sentence
+from descentlab.triangle import UNIT
 
 SCALES_APART = 100.0  # sizes that differ by so much make the small column slow
 FAR_FROM_ZERO = 100.0  # a mean of so many spreads makes the intercept slow
@@ -57,16 +58,18 @@ def inflation(problem: Problem) -> Array:
     ``VIF_j = variance_j * (C^-1)_jj`` with C the covariance (D. A. Belsley, E. Kuh and R. E. Welsch, *Regression
     Diagnostics*, 1980). Dependent features are left out of the others; without a bias, moments about zero.
     """
-    from scipy.linalg import solve_triangular
-
     d = len(problem.features)
-    kept = [j for j in range(d) if j not in problem.fit.dependent]
-    rows = problem.factor.centred[1:, 1:] if problem.bias else problem.factor.R[:, 1:]
-    R = np.linalg.qr(rows[:, kept], mode="r")
+    rows = (problem.factor.centred[1:, 1:] if problem.bias else problem.factor.R[:, 1:])[:, :d]
+    lengths = np.where(_deviations(problem) > 0, np.linalg.norm(rows, axis=0), 0.0) if problem.bias else _sizes(problem)
+    kept = [j for j in range(d) if j not in problem.fit.dependent and lengths[j] > 0]
     vif = np.full(d, np.inf)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        inverse = solve_triangular(R / np.linalg.norm(R, axis=0), np.eye(len(R)), check_finite=False)
-        vif[kept] = (inverse**2).sum(axis=1)
+    if not kept:
+        return vif
+    _, s, V = np.linalg.svd(rows[:, kept] / np.linalg.norm(rows[:, kept], axis=0), full_matrices=False)
+    s = np.maximum(s, UNIT * len(s))  # below it a direction cannot be told from one that is not there
+    vif[kept] = ((V / s[:, None]) ** 2).sum(axis=0)
+    if len(s) < len(kept):  # fewer rows than features: each of them depends on the others
+        vif[kept] = np.inf
     return vif
 
 

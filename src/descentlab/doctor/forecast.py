@@ -164,7 +164,7 @@ def _walked(theory: Theory, engine: Engine, within: float) -> Forecast:
         last_outside = done + int(outside[-1]) if outside.size else last_outside
         wanted = updates[(updates >= done) & (updates < done + len(look.cost))] - done
         costs.append(look.cost[wanted])
-        rose |= bool((np.diff(np.append(previous, look.cost)) > 1e-12 * np.abs(look.cost)).any())
+        rose |= bool((look.cost > np.append(previous, look.cost[:-1]) * (1 + 1e-12)).any())
         previous = float(look.cost[-1])
         _note_overflow(found, theory, look, done)
         done += len(look.cost)

@@ -83,13 +83,13 @@ def _first(response: Response, parts: Array, rest: Array, top: float, norm: floa
 
 def _earliest(response: Response, sizes: Array, rest: float, top: float) -> float:
     """An update before which no sum of these sizes can be beyond ``exp(top)``: by a bound on h that only grows."""
-    slope = np.abs(response.first) * np.exp(-np.maximum(response.log, -700.0))
+    used = sizes > 0
+    log, sizes = np.maximum(response.log[used], 0.0), sizes[used]
+    slope = np.abs(response.first[used]) * np.exp(np.minimum(-response.log[used], 700.0))
 
     def bound(t: float) -> float:
-        with np.errstate(over="ignore", under="ignore"):
-            return float((np.exp(np.maximum(response.log, 0.0) * t - top) * (1 + slope * t)) @ sizes) + rest * math.exp(
-                -top
-            )
+        with np.errstate(over="ignore"):
+            return float((np.exp(log * t - top) * (1 + slope * t)) @ sizes) + rest * math.exp(-top)
 
     low, high = 1.0, 2.0
     while bound(high) <= 1 and high < FARTHEST:
