@@ -27,7 +27,7 @@ FARTHEST = 2.0**53  # updates beyond it cannot be told apart in float64
 FIRST_CHUNK, CHUNK = 64, 1 << 14  # updates looked at one by one at a time, at first and at most
 WINDOW, PROMISING = 64, 1.5  # updates before an estimate that a search looks at, and at which estimates
 MOST_STEPS = 100  # towards a crossing, which takes about six
-MOST_CHUNKS = 64  # after so many, an upper bound has to do
+MOST_CHUNKS, MOST_LEAPS = 64, 2000  # after so many, an upper bound has to do
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,11 +152,11 @@ class Aim:
 
         Backwards: in leaps over what is certainly inside, as long as any can be made, else update by update.
         """
-        high, size, leap, chunks = last, FIRST_CHUNK, CHUNK, 0
-        while high >= 0 and chunks < MOST_CHUNKS:
+        high, size, leap, chunks, leaps = last, FIRST_CHUNK, CHUNK, 0, 0
+        while high >= 0 and chunks < MOST_CHUNKS and leaps < MOST_LEAPS:
             if not self.squared and leap > size:
                 inside = high > leap and self._certainly_inside(response, high - leap, high)
-                high, leap = (high - leap, 2 * leap) if inside else (high, leap // 2)
+                high, leap, leaps = (high - leap, 2 * leap, leaps + 1) if inside else (high, leap // 2, leaps + 1)
                 continue
             updates = np.arange(max(high - size, -1) + 1, high + 1)
             outside = np.flatnonzero(self.outside(response.at(updates[:, None])))
