@@ -1,0 +1,70 @@
+"""What printed losses tell: a verdict, the numbers behind it, and the sentences that say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from descentlab.doctor.finding import Finding
+from descentlab.text import jsonable
+
+SCHEMA = "descentlab.losses/1"
+
+
+@dataclass(frozen=True, eq=False)
+class LossDiagnosis:
+    """What printed losses tell.
+
+    Attributes:
+        verdict: ``"diverges"``, ``"too slow"``, ``"converges"``, ``"converges-oscillating"`` or ``"cannot tell"``.
+        lr: the rate they came from.
+        lr_bound: the largest stable rate; None where the losses do not tell it to within a quarter.
+        lr_bound_range: what it may be, by the rounding of the printed digits and by how far the growth had settled;
+            None where nothing can be said. Of falling losses: lr, and what the fading direction would allow.
+        curvature: of the growing direction, in the convention that lr belongs to; None where it is not told.
+        factor: what an epoch multiplies the error by, negative where it changes sides. Of falling losses its size
+            only; None where it is not told.
+        limit: where falling losses would level off, if no slower direction shows up; None where it is not told.
+        epochs_to_tolerance: how many more epochs until within 1 % of ``limit``; where that is 0, until a hundredth
+            of the last loss is left.
+        findings: the conclusions in words.
+    """
+
+    verdict: str
+    lr: float
+    lr_bound: float | None = None
+    lr_bound_range: tuple[float, float] | None = None
+    curvature: float | None = None
+    factor: float | None = None
+    limit: float | None = None
+    epochs_to_tolerance: int | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def lr_over_bound(self) -> float | None:
+        """The rate as a multiple of the bound."""
+        return self.lr / self.lr_bound if self.lr_bound else None
+
+    def text(self, lang: str | None = None) -> str:
+        """The conclusions in words, one finding a line."""
+        return "\n".join(finding.text(lang) for finding in self.findings)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def to_dict(self, lang: str | None = None) -> dict[str, object]:
+        """Everything for a machine: JSON-safe, with None for what is not finite."""
+        content = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "findings"}
+        content["lr_over_bound"] = self.lr_over_bound
+        content["findings"] = [
+            {
+                "name": each.name,
+                "weight": each.weight.value,
+                "text": " ".join(said.text(lang) for said in each.said),
+                "advice": None if each.advice is None else each.advice.text(lang),
+                "evidence": each.evidence,
+                "source": each.source,
+            }
+            for each in self.findings
+        ]
+        safe: dict[str, object] = jsonable({"schema": SCHEMA} | content)
+        return safe

@@ -1,0 +1,377 @@
+"""Printed losses: bounds against the spectrum of problems whose losses they are, never against recorded answers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import descentlab as dl
+from descentlab import stability
+from descentlab.doctor.finding import Weight
+from descentlab.doctor.losses import LossDiagnosis, of_losses
+from descentlab.doctor.printed import read
+from descentlab.errors import SettingError
+
+SETTINGS: list[dict[str, Any]] = [
+    {},
+    {"momentum": 0.5},
+    {"momentum": 0.9},
+    {"momentum": 0.9, "dampening": 0.4},
+    {"momentum": 0.9, "nesterov": True},
+]
+
+
+def names(found: LossDiagnosis) -> list[str]:
+    return [finding.name for finding in found.findings]
+
+
+def printed(losses: Any, digits: int) -> list[str]:
+    return [f"{loss:.{digits}g}" for loss in losses]
+
+
+def problems(seed: int, count: int) -> Iterator[tuple[dl.Problem, np.random.Generator]]:
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        n, d = int(rng.integers(5, 30)), int(rng.integers(1, 4))
+        X = rng.normal(size=(n, d)) * 10 ** rng.uniform(-1, 1, size=d) + rng.integers(0, 3)
+        yield dl.Problem(X, rng.normal(size=n) * 10 ** rng.uniform(-1, 2) + 5 * rng.normal()), rng
+
+
+def runs(
+    settings: dict[str, Any], seed: int, count: int, over: tuple[float, float]
+) -> Iterator[tuple[Any, float, float, float]]:
+    """Losses by the engine ``hand``, the rate, the true bound, and the true ratio of successive losses far out."""
+    for problem, rng in problems(seed, count):
+        spectrum = problem.spectrum()
+        bound = spectrum.lr_bound(**settings)
+        lr = bound * (1 + 10 ** rng.uniform(*over))
+        start = rng.normal(size=len(problem.parameters))
+        epochs = int(rng.integers(12, 80))
+        run = dl.descend(problem, engine="hand", lr=lr, epochs=epochs, start=start, growth_limit=np.inf, **settings)
+        losses = run.history.cost[np.isfinite(run.history.cost)]
+        growth = float(np.abs(stability.growth(lr * spectrum.eigenvalues, **settings)).max())
+        yield losses, lr, bound, growth**2
+
+
+def dominated(losses: Any, ratio: float) -> bool:
+    """Whether one direction has all but a hundredth of the last change."""
+    return (
+        bool(losses[-3] < losses[-2] < losses[-1]) and abs(np.diff(losses)[-1] / np.diff(losses)[-2] / ratio - 1) < 0.01
+    )
+
+
+class TestTheQuestionAsked:
+    """Losses 36.4, 43.9, 53.0 at lr 0.01: (53.0 - 43.9) / (43.9 - 36.4) = g^2, bound = 2 lr / (1 + g)."""
+
+    found = of_losses("36.4,43.9,53.0", 0.01)
+
+    def test_bound_by_hand(self) -> None:
+        assert self.found.verdict == "diverges"
+        assert self.found.factor == pytest.approx(-math.sqrt(9.1 / 7.5))
+        assert self.found.lr_bound == pytest.approx(0.02 / (1 + math.sqrt(9.1 / 7.5)))
+        assert self.found.curvature == pytest.approx((1 + math.sqrt(9.1 / 7.5)) / 0.01)
+        assert self.found.lr_over_bound == pytest.approx((1 + math.sqrt(9.1 / 7.5)) / 2)
+
+    def test_range_by_hand(self) -> None:
+        """The largest ratio of differences that rounding allows, and the least ratio of losses."""
+        assert self.found.lr_bound_range is not None
+        low, high = self.found.lr_bound_range
+        assert low == pytest.approx(0.02 / (1 + math.sqrt(9.2 / 7.4)))
+        assert high == pytest.approx(0.02 / (1 + math.sqrt(52.95 / 43.95)))
+
+    def test_words(self) -> None:
+        for words in ("0.00952", "1.05 times", "0.009456 to 0.009535", "-1.10151"):
+            assert words in self.found.text("en")
+        assert "발산합니다" in self.found.text("ko")
+        assert self.found.findings[0].weight is Weight.PROBLEM
+
+    def test_however_it_is_written(self) -> None:
+        for given in ([36.4, 43.9, 53.0], ("36.4", "43.9", "53.0"), " 36.4 43.9\n53.0 ", np.array([36.4, 43.9, 53.0])):
+            assert of_losses(given, 0.01).to_dict() == self.found.to_dict()
+
+    def test_it_is_json(self) -> None:
+        for given in ("36.4,43.9,53.0", "1e30 1e34 1e38 inf", "100,60,80", "4,3,2.5,2.25"):
+            content = json.loads(json.dumps(of_losses(given, 0.01).to_dict(), allow_nan=False))
+            assert content["verdict"] == of_losses(given, 0.01).verdict
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("digits", [3, 4, 6, 17])
+def test_the_true_bound_is_in_the_range(settings: dict[str, Any], digits: int) -> None:
+    inside, told = [], 0
+    for i, (losses, lr, bound, ratio) in enumerate(runs(settings, seed=digits, count=60, over=(-2.0, 0.3))):
+        last = losses[-(3 + i % 8) :]
+        if not dominated(losses, ratio) or len(set(printed(last, digits))) == 1:
+            continue
+        found = of_losses(printed(last, digits) if digits < 17 else last, lr, **settings)
+        if found.lr_bound_range is not None:
+            low, high = found.lr_bound_range
+            inside.append(low * (1 - 1e-9) <= bound <= high * (1 + 1e-9))
+        told += found.verdict == "diverges"
+    assert np.mean(inside) > 0.95
+    assert told > (40 if not settings else 20)  # under momentum, three or four losses may be a swing
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_late_losses_with_all_their_digits_give_the_bound_to_a_thousandth(settings: dict[str, Any]) -> None:
+    told = 0
+    for losses, lr, bound, ratio in runs(settings, seed=3, count=40, over=(-1.0, 0.3)):
+        if len(losses) > 10 and dominated(losses, ratio) and losses[-1] > 1e6 * losses[0]:
+            found = of_losses(losses[-8:], lr, **settings)
+            assert found.verdict == "diverges"
+            assert found.lr_bound == pytest.approx(bound, rel=1e-3)
+            told += 1
+    assert told > 10
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_a_stable_run_is_never_called_diverging(settings: dict[str, Any]) -> None:
+    for problem, rng in problems(seed=8, count=150):
+        bound = problem.spectrum().lr_bound(**settings)
+        lr = bound * (1 - 10 ** rng.uniform(-3, 0))
+        start = rng.normal(size=len(problem.parameters))
+        run = dl.descend(problem, engine="hand", lr=lr, epochs=60, start=start, **settings)
+        first = int(rng.integers(0, 50))
+        for digits in (3, 17):
+            losses = printed(run.history.cost[first : first + int(rng.integers(3, 11))], digits)
+            if len(set(losses)) > 1:
+                found = of_losses(losses, lr, **settings)
+                assert found.verdict != "diverges"
+                if found.lr_bound_range is not None:
+                    low, high = found.lr_bound_range
+                    assert low * (1 - 1e-9) <= bound <= high * (1 + 1e-9)
+                if not settings and found.limit is not None:  # slower directions can only take it lower
+                    assert problem.solve().cost <= found.limit * 1.05 + 1e-9
+
+
+@pytest.mark.parametrize(("momentum", "dampening"), [(0.5, 0.0), (0.9, 0.4)])
+def test_the_heavy_ball_by_its_root(momentum: float, dampening: float) -> None:
+    """The error r^t of one direction, r = -1.3: lr * curvature from its characteristic equation."""
+    found = of_losses(1.3 ** (2 * np.arange(8.0)), 0.1, momentum=momentum, dampening=dampening)
+    assert found.curvature is not None
+    x = 0.1 * found.curvature
+    assert np.roots([1, -(1 + momentum - (1 - dampening) * x), momentum]).min() == pytest.approx(-1.3)
+    assert found.lr_bound == pytest.approx(0.1 * stability.limit(momentum, dampening) / x)
+
+
+def test_every_n_epochs() -> None:
+    losses = 3.0 + 2.0 * 1.1 ** (2 * 5 * np.arange(6.0))
+    found = of_losses(losses, 0.01, every=5)
+    assert found.factor == pytest.approx(-1.1)
+    assert found.lr_bound == pytest.approx(0.02 / 2.1)
+    assert names(found) == ["losses_diverge"]
+    assert "losses_every" in names(of_losses(losses, 0.01, every=5, momentum=0.5))
+
+
+def test_the_floor_does_not_matter() -> None:
+    for floor in (0.0, 1.0, 1e3):
+        found = of_losses(floor + 1.2 ** (2 * np.arange(8.0)), 0.1)
+        assert found.lr_bound == pytest.approx(0.2 / 2.2, rel=1e-6)
+
+
+def test_a_large_floor_and_a_fading_direction_leave_the_bound_told() -> None:
+    """The growing direction is a hundredth of the losses: their ratio tells next to nothing, their differences all."""
+    t = np.arange(9.0)
+    found = of_losses(1000 + 3 * 0.5 ** (2 * t) + 1.1 ** (2 * t), 0.1)
+    assert found.lr_bound == pytest.approx(0.2 / 2.1, rel=1e-3)
+    assert found.lr_bound_range is not None
+    low, high = found.lr_bound_range
+    assert low <= 0.2 / 2.1 <= high < 1.001 * low
+
+
+def test_growing_directions_that_are_near_one_another_widen_the_range() -> None:
+    t = np.arange(9.0)
+    found = of_losses(1.2 ** (2 * t) + 2 * 1.15 ** (2 * t), 0.1)
+    assert found.lr_bound_range is not None
+    assert found.lr_bound_range[0] <= 0.2 / 2.2 <= found.lr_bound_range[1]
+    assert "losses_unsettled" in names(found)
+
+
+class TestFalling:
+    def test_a_second_direction_that_has_nearly_faded_is_no_hindrance(self) -> None:
+        t = np.arange(8.0)
+        found = of_losses(2.0 + 5 * 0.95 ** (2 * t) + 1e-3 * 0.5 ** (2 * t), 0.1)
+        assert found.verdict == "converges"
+        assert found.limit == pytest.approx(2.0, rel=1e-3)
+
+    def test_limit_and_pace(self) -> None:
+        found = of_losses(2.0 + 5 * 0.95 ** (2 * np.arange(8.0)), 0.1)
+        assert found.verdict == "converges"
+        assert found.factor == pytest.approx(0.95)
+        assert found.limit == pytest.approx(2.0)
+        left = 5 * 0.95**14 / 0.02  # what is above the limit, in hundredths of it
+        assert found.epochs_to_tolerance == math.ceil(math.log(left) / -math.log(0.95**2))
+
+    def test_both_readings_are_said(self) -> None:
+        found = of_losses(2.0 + 5 * 0.95 ** (2 * np.arange(8.0)), 0.1)
+        reading = found.findings[1]
+        assert reading.name == "losses_two_readings"
+        assert reading.evidence["bound_at_most"] == pytest.approx(0.2 / 0.05)
+        assert reading.evidence["bound_if_overshooting"] == pytest.approx(0.2 / 1.95)
+        assert found.lr_bound is None
+        assert found.curvature is None
+
+    def test_coarse_digits_are_made_up_for_by_many_losses(self) -> None:
+        """Neighbours differ by a few units of the last place; losses far apart tell the limit all the same."""
+        found = of_losses(printed(2.0 + 5 * 0.98 ** (2 * np.arange(60.0)), 3), 0.1)
+        assert found.verdict == "converges"
+        assert found.factor == pytest.approx(0.98, abs=0.002)
+        assert found.limit == pytest.approx(2.0, abs=0.1)
+
+    def test_the_lesson_goes_to_zero(self) -> None:
+        problem = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
+        run = dl.descend(problem, lr=0.01, reduction="sum", epochs=10)
+        found = of_losses([f"{cost:.6f}" for cost in run.history.cost], 0.01)
+        assert (found.verdict, found.limit) == ("converges", 0.0)
+        assert found.factor == pytest.approx(0.72, rel=1e-5)
+        assert found.epochs_to_tolerance == math.ceil(math.log(100) / -math.log(0.72**2))
+
+    def test_too_slow(self) -> None:
+        """Five prints a hundred epochs apart: more epochs to come than ten times those printed."""
+        found = of_losses("6.4966, 6.4014, 6.3101, 6.2225, 6.1383", 1e-5, every=100)
+        assert found.verdict == "too slow"
+        assert found.findings[0].name == "losses_too_slow"
+        assert found.epochs_to_tolerance is not None
+        assert found.epochs_to_tolerance > 4000
+        assert "0.9998" in found.text("en")
+
+    def test_momentum_readings(self) -> None:
+        """The direction that fades by 0.98 under momentum 0.9: the two x with that root."""
+        found = of_losses(2.0 + 5 * 0.98 ** (2 * np.arange(8.0)), 0.1, momentum=0.9)
+        for sign, name in ((1, "bound_if_overshooting"), (-1, "bound_at_most")):
+            x = 1.9 + sign * (0.98 + 0.9 / 0.98)
+            assert found.findings[1].evidence[name] == pytest.approx(0.1 * 3.8 / x, rel=1e-4)
+            assert abs(float(stability.growth(np.array(x), momentum=0.9))) == pytest.approx(0.98)
+
+
+class TestCannotTell:
+    @pytest.mark.parametrize(
+        ("losses", "settings", "name"),
+        [
+            ("4.67,2.42,1.25", {}, "losses_unsettled"),  # three falling losses
+            ("10,20,15,30,12", {}, "losses_not_plain"),  # mini-batches
+            ("10,9,9,9", {}, "losses_level"),
+            ("10,9,8,7", {}, "losses_steady"),
+            ("1.0,2.1,4.4", {"momentum": 0.9}, "losses_upswing"),
+            ("5.0,3.0,4.0,3.5", {"momentum": 0.9}, "losses_swing_unclear"),
+            ("1,2,4,8,16", {"momentum": 0.9, "dampening": 1.0}, "losses_no_bound"),
+        ],
+    )
+    def test_it_says_so(self, losses: str, settings: dict[str, Any], name: str) -> None:
+        found = of_losses(losses, 0.01, **settings)
+        assert found.verdict == "cannot tell"
+        assert name in names(found)
+        assert found.lr_bound is None
+        assert found.text("en") != found.text("ko")
+
+    def test_a_floor_in_three_losses_gives_no_number(self) -> None:
+        """36.4 -> 36.5 -> 40 may be growth of any size above the ratio of the last two."""
+        for losses in ("36.4,36.5,40", "100,60,80"):
+            found = of_losses(losses, 0.01)
+            assert found.verdict == "diverges"
+            assert found.lr_bound is None
+            assert found.lr_bound_range is not None
+            low, high = found.lr_bound_range
+            a, b = (float(each) for each in losses.split(",")[1:])
+            half = 0.05 if "." in losses else 0.5
+            other = 0.5  # "40" and "80" are whole
+            assert low == 0.0
+            assert high == pytest.approx(0.02 / (1 + math.sqrt((b - other) / (a + half))))
+
+    def test_falling_then_rising_diverges(self) -> None:
+        losses = 5 * 0.6 ** np.arange(12.0) + 0.001 * 1.3 ** (2 * np.arange(12.0))
+        found = of_losses(printed(losses, 5), 0.01)
+        assert found.verdict == "diverges"
+        assert found.lr_bound_range is not None
+        assert found.lr_bound_range[0] <= 0.02 / 2.3 <= found.lr_bound_range[1]
+
+    def test_a_range_too_wide_for_one_number(self) -> None:
+        found = of_losses("1e30, 1e34, 1e38", 0.01)
+        assert found.lr_bound is None
+        assert found.lr_bound_range is not None
+        low, high = found.lr_bound_range
+        assert 1.25 * low < high
+        assert "lies between" in found.text("en")
+
+    def test_blown_up_however_unevenly(self) -> None:
+        found = of_losses("10,20,15,3000,12000", 0.01)
+        assert (found.verdict, found.lr_bound, names(found)) == ("diverges", None, ["losses_not_plain"])
+
+
+def test_swings_that_shrink() -> None:
+    problem = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
+    run = dl.descend(problem, lr=0.05, momentum=0.9, epochs=40, engine="hand")
+    found = of_losses(run.history.cost, 0.05, momentum=0.9)
+    assert found.verdict == "converges-oscillating"
+    assert found.factor == pytest.approx(math.sqrt(0.9))
+    assert found.lr_bound_range is not None
+    assert found.lr_bound_range[0] <= problem.spectrum().lr_bound(momentum=0.9) <= found.lr_bound_range[1]
+
+
+def test_momentum_above_one_diverges_at_any_rate() -> None:
+    found = of_losses("1,2,4,8,16", 0.01, momentum=1.5)
+    assert (found.verdict, names(found)) == ("diverges", ["losses_no_bound"])
+
+
+class TestNumbersLost:
+    def test_overflow_is_counted(self) -> None:
+        found = of_losses("1.0e30, 1.0e34, 1.0e38, inf, nan, nan", 0.01)
+        assert (found.verdict, names(found)[-1]) == ("diverges", "losses_overflow")
+        assert found.findings[-1].evidence["count"] == 3
+
+    def test_nan_before_it_can_be_overflow(self) -> None:
+        for losses in ("10,9,8.5,8.25,nan", "36.4,43.9,53.0,nan"):
+            found = of_losses(losses, 0.01)
+            assert names(found)[-1] == "losses_nan_too_soon"
+            assert found.findings[-1].weight is Weight.PROBLEM
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("losses", "words"),
+        [
+            ("1,2,abc", "Entry 3 of the losses, 'abc'"),
+            ([1.0, None, 3.0], "Entry 2"),
+            ([1.0, True, 3.0], "Entry 2"),
+            ("1,nan,2,3", "Entry 2 of the losses is nan"),
+            ("1,2,inf", "There are 2 finite losses"),
+            ("", "There are 0 finite losses"),
+            ("2.5,2.5,2.5", "All 3 losses are 2.5"),
+            ("1,-2,3", "Entry 2 of the losses is -2"),
+        ],
+    )
+    def test_they_name_the_entry(self, losses: object, words: str) -> None:
+        with pytest.raises(SettingError) as error:
+            of_losses(losses, 0.01)
+        assert words in error.value.sentence.text("en")
+        assert error.value.sentence.text("ko") != error.value.sentence.text("en")
+
+    @pytest.mark.parametrize("settings", [{"lr": None}, {"lr": 0}, {"lr": 1, "every": 0}, {"lr": 1, "momentum": -1}])
+    def test_settings(self, settings: dict[str, Any]) -> None:
+        with pytest.raises(SettingError):
+            of_losses("1,2,3", **settings)
+
+
+class TestReading:
+    def test_text_says_where_its_digits_end(self) -> None:
+        np.testing.assert_allclose(read("36.40, 5e-3, 1e22, 7").halves, [0.005, 5e-4, 5e21, 0.5])
+
+    def test_floats_have_lost_their_last_zeros(self) -> None:
+        np.testing.assert_allclose(read([36.41, 43.9, 53.0]).halves, [0.005] * 3)
+        np.testing.assert_allclose(read([98765.4, 100000.0]).halves, [0.05, 0.05])
+        np.testing.assert_allclose(read([36.4, 43, 0.0]).halves[:2], [0.05, 0.05])
+
+    def test_float32_is_known_by_its_digits(self) -> None:
+        values = np.array([36.41, 43.9, 53.0], dtype=np.float32)
+        assert read(values).halves[0] > 1e-6
+        assert read(values.astype(float) + 1e-9).halves[0] < 1e-12
+
+    def test_tensors(self) -> None:
+        torch = pytest.importorskip("torch")
+        np.testing.assert_array_equal(read(torch.tensor([1.5, 2.5], requires_grad=True)).values, [1.5, 2.5])
+        np.testing.assert_array_equal(read([torch.tensor(1.5), 2.5]).values, [1.5, 2.5])
