@@ -9,12 +9,12 @@ Epoch:    3/3 W: 0.482, Cost: 1.254113
 """
 
 from descentlab.descent import Descent
-from descentlab.doctor.crossvalidation import CrossValidation
 from descentlab.doctor.diagnosis import Diagnosis, diagnose
 from descentlab.doctor.finding import Finding
-from descentlab.doctor.folds import cross_validate, split
+from descentlab.doctor.folds.cross_validate import cross_validate, split
+from descentlab.doctor.folds.crossvalidation import CrossValidation
+from descentlab.doctor.folds.validation import Validation, validate
 from descentlab.doctor.sweep import Sweep, sweep
-from descentlab.doctor.validation import Validation, validate
 from descentlab.ending import Ending, Reason
 from descentlab.errors import DataError, DescentlabError, EngineError, MissingDependencyError, SettingError
 from descentlab.factor import Factor

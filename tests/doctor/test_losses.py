@@ -13,8 +13,8 @@ import pytest
 import descentlab as dl
 from descentlab import stability
 from descentlab.doctor.finding import Weight
-from descentlab.doctor.losses import LossDiagnosis, of_losses
-from descentlab.doctor.printed import read
+from descentlab.doctor.losses.printed import read
+from descentlab.doctor.losses.reading import LossDiagnosis, of_losses
 from descentlab.errors import SettingError
 
 SETTINGS: list[dict[str, Any]] = [
@@ -196,12 +196,12 @@ class TestFalling:
     def test_a_second_direction_that_has_nearly_faded_is_no_hindrance(self) -> None:
         t = np.arange(8.0)
         found = of_losses(2.0 + 5 * 0.95 ** (2 * t) + 1e-3 * 0.5 ** (2 * t), 0.1)
-        assert found.verdict == "converges"
+        assert found.verdict == "converges-monotone"
         assert found.limit == pytest.approx(2.0, rel=1e-3)
 
     def test_limit_and_pace(self) -> None:
         found = of_losses(2.0 + 5 * 0.95 ** (2 * np.arange(8.0)), 0.1)
-        assert found.verdict == "converges"
+        assert found.verdict == "converges-monotone"
         assert found.factor == pytest.approx(0.95)
         assert found.limit == pytest.approx(2.0)
         left = 5 * 0.95**14 / 0.02  # what is above the limit, in hundredths of it
@@ -219,7 +219,7 @@ class TestFalling:
     def test_coarse_digits_are_made_up_for_by_many_losses(self) -> None:
         """Neighbours differ by a few units of the last place; losses far apart tell the limit all the same."""
         found = of_losses(printed(2.0 + 5 * 0.98 ** (2 * np.arange(60.0)), 3), 0.1)
-        assert found.verdict == "converges"
+        assert found.verdict == "converges-monotone"
         assert found.factor == pytest.approx(0.98, abs=0.002)
         assert found.limit == pytest.approx(2.0, abs=0.1)
 
@@ -227,7 +227,7 @@ class TestFalling:
         problem = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
         run = dl.descend(problem, lr=0.01, reduction="sum", epochs=10)
         found = of_losses([f"{cost:.6f}" for cost in run.history.cost], 0.01)
-        assert (found.verdict, found.limit) == ("converges", 0.0)
+        assert (found.verdict, found.limit) == ("converges-monotone", 0.0)
         assert found.factor == pytest.approx(0.72, rel=1e-5)
         assert found.epochs_to_tolerance == math.ceil(math.log(100) / -math.log(0.72**2))
 

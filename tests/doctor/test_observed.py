@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.doctor import loops
 from descentlab.doctor.finding import Finding, Weight
-from descentlab.doctor.observed import compare
+from descentlab.doctor.observed import loops
+from descentlab.doctor.observed.compare import compare
 from descentlab.errors import SettingError
 from tests.doctor import clinic
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from descentlab import DataError, Descent, Factor, Problem, SettingError
-from descentlab.doctor import course
-from descentlab.doctor.course import Course, cost_on, numbers, spaced
-from descentlab.doctor.validation import Validation, validate
+from descentlab.doctor.folds import course
+from descentlab.doctor.folds.course import Course, cost_on, numbers, spaced
+from descentlab.doctor.folds.validation import Validation, validate
 from descentlab.text import width
 
 NAMES = ("a", "b", "c")

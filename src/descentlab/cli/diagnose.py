@@ -10,9 +10,9 @@ import click
 from descentlab.cli import FINDING
 from descentlab.cli.options import data_options, descent_settings, open_problem, option, step_options
 from descentlab.cli.words import Localised, Number, language_option
-from descentlab.doctor.crossvalidation import CrossValidation
 from descentlab.doctor.diagnosis import Diagnosis, diagnose
-from descentlab.doctor.folds import cross_validate
+from descentlab.doctor.folds.cross_validate import cross_validate
+from descentlab.doctor.folds.crossvalidation import CrossValidation
 from descentlab.doctor.forecast import Verdict
 from descentlab.errors import SettingError, whole_number
 from descentlab.text import sentence

@@ -19,7 +19,7 @@ from descentlab.theory import Theory
 from descentlab.verdict import percent, rest
 
 if TYPE_CHECKING:
-    from descentlab.doctor.validation import Validation
+    from descentlab.doctor.folds.validation import Validation
 
 POLYAK = "B. T. Polyak, Some methods of speeding up the convergence of iteration methods (1964)"
 NESTEROV = "Y. Nesterov, Introductory Lectures on Convex Optimization (2004), theorem 2.1.15"

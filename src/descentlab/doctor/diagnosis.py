@@ -27,8 +27,8 @@ from descentlab.stability import gap
 from descentlab.theory import NEAR, Theory
 
 if TYPE_CHECKING:
-    from descentlab.doctor.losses import LossDiagnosis
-    from descentlab.doctor.validation import Validation
+    from descentlab.doctor.folds.validation import Validation
+    from descentlab.doctor.losses.reading import LossDiagnosis
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +187,7 @@ def diagnose(
 
 
 def _of_losses(problem: object, losses: Sequence[object], every: int, settings: dict[str, Any]) -> LossDiagnosis:
-    from descentlab.doctor.losses import of_losses
+    from descentlab.doctor.losses.reading import of_losses
 
     if problem is not None:
         raise SettingError("losses_beside_data")
@@ -211,12 +211,12 @@ def _of_problem(problem: Problem, asked: Descent, within: float, observed: objec
     vif = inflation(problem)
     findings = conclusions(Case(theory, future, within, slowest, steepest, rates, whole))
     if observed is not None:
-        from descentlab.doctor.observed import compare
+        from descentlab.doctor.observed.compare import compare
 
         findings += [replace(each, about="observed") for each in compare(problem, descent, observed)]
     validated = None
     if held_out is not None:
-        from descentlab.doctor.validation import validate
+        from descentlab.doctor.folds.validation import validate
 
         pair = held_out if isinstance(held_out, tuple) else (held_out,)
         validated = validate(problem, descent, *pair)

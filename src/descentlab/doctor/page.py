@@ -30,7 +30,10 @@ STYLE = """
 def html(diagnosis: Diagnosis) -> str:
     """The same sentences and tables as :func:`descentlab.doctor.report.text`."""
     run, *others = sections(diagnosis)
-    parts = [f"<p>{escape(headline(diagnosis))}</p>", f"<p><strong>{escape(verdict_line(diagnosis))}</strong></p>"]
+    parts = [
+        f"<p>{escape(headline(diagnosis))}</p>",
+        f"<p><strong>{escape(verdict_line(diagnosis.verdict))}</strong></p>",
+    ]
     parts += [_section(run), *map(_table, tables(diagnosis)), *map(_section, others)]
     return f'<div class="descentlab" lang="{language()}"><style>{STYLE}</style>{"".join(parts)}</div>'
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from descentlab.doctor.finding import Finding, Weight
+from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.rates import shown
 from descentlab.text import jsonable, language, number, padded, sentence, speaking, width, wrapped
 
@@ -52,7 +53,7 @@ def text(diagnosis: Diagnosis, lang: str | None = None, name: str = "") -> str:
     """The diagnosis in plain sentences and tables."""
     with speaking(lang or language()):
         asked = f"{name}: {headline(diagnosis)}" if name else headline(diagnosis)
-        lines = [*wrapped(asked, COLUMNS).split("\n"), verdict_line(diagnosis)]
+        lines = [*wrapped(asked, COLUMNS).split("\n"), verdict_line(diagnosis.verdict)]
         run, *others = map(_told, sections(diagnosis))
         for part in (run, *(table.text() for table in tables(diagnosis)), *others):
             lines += ["", *part]
@@ -75,9 +76,9 @@ def headline(diagnosis: Diagnosis) -> str:
     return f"{problem.headline}; " + ", ".join([*descent.summary, *problem.summary, epochs])
 
 
-def verdict_line(diagnosis: Diagnosis) -> str:
+def verdict_line(verdict: Verdict) -> str:
     """The verdict in the reader's language."""
-    word = diagnosis.verdict.replace("-", "_").replace(" ", "_")
+    word = verdict.replace("-", "_").replace(" ", "_")
     return sentence("report.verdict", verdict=sentence(f"verdict.{word}")).text()
 
 

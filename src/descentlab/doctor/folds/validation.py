@@ -12,7 +12,7 @@ import numpy as np
 from descentlab.arrays import Array, Integers
 from descentlab.data.selection import Selection
 from descentlab.descent import Descent
-from descentlab.doctor.course import Course, cost_on, numbers, spaced
+from descentlab.doctor.folds.course import Course, cost_on, numbers, spaced
 from descentlab.errors import DataError, SettingError
 from descentlab.factor import Factor
 from descentlab.problem import Problem

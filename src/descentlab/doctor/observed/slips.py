@@ -1,6 +1,7 @@
 """Mistakes in the loop itself: a wrong index, a wrong shape, a wrong sign, gradients kept, swapped or taken row by row.
 
-Each hypothesis is a function of an :class:`Inquiry` that yields guesses, as in :mod:`descentlab.doctor.hypotheses`.
+Each hypothesis is a function of an :class:`Inquiry` that yields guesses, as in
+:mod:`descentlab.doctor.observed.hypotheses`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from descentlab.arrays import Array
-from descentlab.doctor import loops
-from descentlab.doctor.inquiry import PRINTED, ROWS_VISITED, Guess, Inquiry
+from descentlab.doctor.observed import loops
+from descentlab.doctor.observed.inquiry import PRINTED, ROWS_VISITED, Guess, Inquiry
 from descentlab.text import sentence
 
 

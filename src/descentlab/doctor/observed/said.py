@@ -1,4 +1,4 @@
-"""The findings about observed numbers: what :mod:`descentlab.doctor.observed` concludes, in words."""
+"""The findings about observed numbers: what :mod:`descentlab.doctor.observed.compare` concludes, in words."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from descentlab.doctor import hypotheses
 from descentlab.doctor.finding import Finding, Weight
-from descentlab.doctor.inquiry import Guess, Inquiry, named
-from descentlab.doctor.seen import OVERFLOW
+from descentlab.doctor.observed import hypotheses
+from descentlab.doctor.observed.inquiry import Guess, Inquiry, named
+from descentlab.doctor.observed.seen import OVERFLOW
 from descentlab.text import Sentence, number, sentence
 
 PASSING = 1e-4  # a relative difference that needs no explanation

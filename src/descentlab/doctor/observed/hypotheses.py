@@ -13,9 +13,9 @@ import numpy as np
 
 from descentlab.arrays import Array
 from descentlab.conventions import CONVENTIONS, gradient_factor
-from descentlab.doctor import loops
-from descentlab.doctor.inquiry import AMONG, PRINTED, Guess, Inquiry, named
-from descentlab.doctor.seen import TIGHT
+from descentlab.doctor.observed import loops
+from descentlab.doctor.observed.inquiry import AMONG, PRINTED, Guess, Inquiry, named
+from descentlab.doctor.observed.seen import TIGHT
 from descentlab.text import sentence
 
 TRAIL = 20_000  # updates of an earlier run among which a later start is looked for

@@ -24,18 +24,17 @@ from typing import Any
 import numpy as np
 
 from descentlab.descent import Descent
-from descentlab.doctor import losses_said as said
 from descentlab.doctor.finding import Finding
-from descentlab.doctor.growth import Pace, convex, least_fading, levels_at, pace
-from descentlab.doctor.loss_diagnosis import LossDiagnosis
-from descentlab.doctor.printed import Printed, read
+from descentlab.doctor.forecast import Verdict
+from descentlab.doctor.losses import said
+from descentlab.doctor.losses.growth import Pace, convex, least_fading, levels_at, pace
+from descentlab.doctor.losses.loss_diagnosis import LossDiagnosis
+from descentlab.doctor.losses.printed import Printed, read
 from descentlab.errors import SettingError, whole_number
 from descentlab.theory import NEAR
 
 __all__ = ["LossDiagnosis", "of_losses"]
 
-DIVERGES, TOO_SLOW, CONVERGES = "diverges", "too slow", "converges"
-SWINGS, CANNOT_TELL = "converges-oscillating", "cannot tell"
 WIDE = 1.25  # a bound is not given as one number where the ends of its range are this many times apart
 LONG, LONGER = 1000, 10  # too slow: more epochs to come than this, and this many times those printed
 NOTHING = 1e-3  # a range that begins this far below its end begins at 0
@@ -81,7 +80,7 @@ class Given:
             x = (1 + mu + g + mu / g) / (1 - tau) if tau < 1 and g else math.nan
         return self.descent.lr * self.descent.limit() / x if x > 0 else math.inf
 
-    def found(self, verdict: str, findings: list[Finding], growth: float = 1.0, **numbers: Any) -> LossDiagnosis:
+    def found(self, verdict: Verdict, findings: list[Finding], growth: float = 1.0, **numbers: Any) -> LossDiagnosis:
         """The diagnosis, with what the entries that are no numbers and the distance of the prints add to it."""
         if self.lost:
             findings = [*findings, said.lost(self.lost, float(self.losses.values[-1]) * growth)]
@@ -145,11 +144,15 @@ def _judged(given: Given) -> LossDiagnosis:
     broken = convex(given.losses) if given.plain else None
     if broken is not None:
         blown_up = rises and bool(v[-1] > BLOWN_UP * v[0])
-        return given.found(DIVERGES if blown_up else CANNOT_TELL, [said.not_plain(given.losses, broken, blown_up)])
+        return given.found(
+            Verdict.DIVERGES if blown_up else Verdict.UNKNOWN, [said.not_plain(given.losses, broken, blown_up)]
+        )
     if not sure[-1] and (rises or steps[-1] == 0):
-        return given.found(CANNOT_TELL, [said.level(float(v[-1]))])
+        return given.found(Verdict.UNKNOWN, [said.level(float(v[-1]))])
     if limit == 0 or math.isinf(limit):
-        return given.found(DIVERGES if limit == 0 and rises else CANNOT_TELL, [said.no_bound(given.descent)])
+        return given.found(
+            Verdict.DIVERGES if limit == 0 and rises else Verdict.UNKNOWN, [said.no_bound(given.descent)]
+        )
     at_end = pace(given.losses, given.plain)
     lasting = at_end.kept >= ENOUGH or (turns == 0 and len(v) >= ENOUGH)
     grows = rises and (given.plain or (lasting and at_end.high - at_end.low < STEADY * (at_end.low - 1)))
@@ -168,9 +171,9 @@ def _rising(given: Given, at_end: Pace, sure: bool) -> LossDiagnosis:
     found = [said.growth(given.descent.lr, bound, (low, high), factor, sure)]
     found += said.unsettled(given.losses, at_end, high / low if low else math.inf)
     if not sure:
-        return given.found(CANNOT_TELL, found, at_end.high)
+        return given.found(Verdict.UNKNOWN, found, at_end.high)
     return given.found(
-        DIVERGES,
+        Verdict.DIVERGES,
         found,
         at_end.high,
         lr_bound=bound,
@@ -184,7 +187,7 @@ def _falling(given: Given, at_end: Pace) -> LossDiagnosis:
     """A pace and a limit: two readings of the first, and the second only from above while slower ones may show up."""
     last = float(given.losses.values[-1])
     if not 0 < at_end.ratio < 1:
-        return given.found(CANNOT_TELL, [said.steady(last)])
+        return given.found(Verdict.UNKNOWN, [said.steady(last)])
     factor = given.factor(at_end.ratio)
     least, limit, most = levels_at(given.losses, at_end.stride)
     nothing = least == 0 and most <= NEAR * last
@@ -202,7 +205,7 @@ def _falling(given: Given, at_end: Pace) -> LossDiagnosis:
     found = [said.fall(factor, level, epochs, slow), said.readings(given.descent.lr, slow_bound, swing_bound)]
     found += said.unsettled(given.losses, at_end, math.inf)
     return given.found(
-        TOO_SLOW if slow else CONVERGES if at_end.settled else CANNOT_TELL,
+        Verdict.TOO_SLOW if slow else Verdict.MONOTONE if at_end.settled else Verdict.UNKNOWN,
         found,
         lr_bound_range=(given.descent.lr, slow_bound) if math.isfinite(slow_bound) else None,
         factor=factor,
@@ -216,13 +219,13 @@ def _swinging(given: Given) -> LossDiagnosis:
     v = given.losses.values
     peaks = v[1:-1][(v[1:-1] > v[:-2]) & (v[1:-1] >= v[2:])]
     if len(peaks) < 2 or not (np.diff(peaks) < 0).all() or not v[-1] < peaks[0]:
-        return given.found(CANNOT_TELL, [said.swing_unclear(given.descent)])
+        return given.found(Verdict.UNKNOWN, [said.swing_unclear(given.descent)])
     mu, tau = given.descent.momentum, given.descent.dampening
     heavy = not given.descent.nesterov and mu < 1
     # A swinging direction has complex roots, whose size is sqrt(mu) at every curvature from (1 - sqrt(mu))^2 on.
     most = given.descent.lr * given.descent.limit() * (1 - tau) / (1 - math.sqrt(mu)) ** 2 if heavy else None
     return given.found(
-        SWINGS,
+        Verdict.OSCILLATING,
         [said.swings(given.descent, peaks, math.sqrt(mu) if heavy else None)],
         factor=math.sqrt(mu) if heavy else None,
         lr_bound_range=None if most is None else (given.descent.lr, most),

@@ -12,8 +12,8 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.conventions import gradient_factor
 from descentlab.descent import Descent
-from descentlab.doctor import loops
-from descentlab.doctor.seen import UNIT, Seen
+from descentlab.doctor.observed import loops
+from descentlab.doctor.observed.seen import UNIT, Seen
 from descentlab.problem import Problem
 from descentlab.text import Sentence, sentence
 from descentlab.theory import Theory
@@ -87,7 +87,7 @@ class Inquiry:
 
     @cached_property
     def drift(self) -> Array:
-        """(k,) how far a float32 loop may be from them; see :mod:`descentlab.doctor.seen`."""
+        """(k,) how far a float32 loop may be from them; see :mod:`descentlab.doctor.observed.seen`."""
         quadratic, t = self.problem.quadratic, self.seen.updates.astype(np.float64)
         c = gradient_factor(self.descent.reduction, self.problem.weight)
         with np.errstate(over="ignore", invalid="ignore"):

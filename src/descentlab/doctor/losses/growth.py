@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from descentlab.arrays import Array
-from descentlab.doctor.printed import Printed
+from descentlab.doctor.losses.printed import Printed
 
 WINDOW = 300  # losses looked back on
 SLOWEST = 20.0  # how often its last change a ratio may still have before it, where nothing says when it settles

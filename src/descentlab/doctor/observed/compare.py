@@ -1,8 +1,8 @@
 """Looking elsewhere: what theory gives against what was observed, and, where they differ, what reproduces it.
 
-Nothing is altered. Predictions are exact (:mod:`descentlab.doctor.loops`), in the asker's own reduction, for losses
-printed before or after an update. A cause is named only if simulating it reproduces every number seen, and the
-numbers hold enough digits for that not to be chance.
+Nothing is altered. Predictions are exact (:mod:`descentlab.doctor.observed.loops`), in the asker's own reduction, for
+losses printed before or after an update. A cause is named only if simulating it reproduces every number seen, and
+the numbers hold enough digits for that not to be chance.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from descentlab.descent import Descent
-from descentlab.doctor import hypotheses, loops, slips
-from descentlab.doctor import observed_said as said
 from descentlab.doctor.finding import Finding
-from descentlab.doctor.inquiry import PRINTED, Guess, Inquiry
-from descentlab.doctor.seen import Seen
+from descentlab.doctor.observed import hypotheses, loops, said, slips
+from descentlab.doctor.observed.inquiry import PRINTED, Guess, Inquiry
+from descentlab.doctor.observed.seen import Seen
 from descentlab.errors import EngineError, MissingDependencyError
 from descentlab.problem import Problem
 from descentlab.text import sentence

@@ -1,4 +1,4 @@
-"""The findings about printed losses: what :mod:`descentlab.doctor.losses` concludes, in words."""
+"""The findings about printed losses: what :mod:`descentlab.doctor.losses.reading` concludes, in words."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.descent import Descent
 from descentlab.doctor.finding import Finding, Weight
-from descentlab.doctor.growth import Pace
-from descentlab.doctor.printed import Printed
+from descentlab.doctor.losses.growth import Pace
+from descentlab.doctor.losses.printed import Printed
 from descentlab.text import Sentence, number, sentence
 
 SETTLED = 1.001  # a range this narrow needs no word on how far the growth had settled

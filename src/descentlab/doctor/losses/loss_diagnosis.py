@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from descentlab.doctor.finding import Finding
-from descentlab.text import jsonable
+from descentlab.doctor.forecast import Verdict
+from descentlab.doctor.report import COLUMNS, MARKS, verdict_line
+from descentlab.text import jsonable, language, speaking, wrapped
 
 SCHEMA = "descentlab.losses/1"
 
@@ -15,7 +17,8 @@ class LossDiagnosis:
     """What printed losses tell.
 
     Attributes:
-        verdict: ``"diverges"``, ``"too slow"``, ``"converges"``, ``"converges-oscillating"`` or ``"cannot tell"``.
+        verdict: in a word. ``converges-monotone`` speaks of the losses: whether the errors behind them change sides
+            or not, losses that only fall cannot tell.
         lr: the rate they came from.
         lr_bound: the largest stable rate; None where the losses do not tell it to within a quarter.
         lr_bound_range: what it may be, by the rounding of the printed digits and by how far the growth had settled;
@@ -29,7 +32,7 @@ class LossDiagnosis:
         findings: the conclusions in words.
     """
 
-    verdict: str
+    verdict: Verdict
     lr: float
     lr_bound: float | None = None
     lr_bound_range: tuple[float, float] | None = None
@@ -45,8 +48,10 @@ class LossDiagnosis:
         return self.lr / self.lr_bound if self.lr_bound else None
 
     def text(self, lang: str | None = None) -> str:
-        """The conclusions in words, one finding a line."""
-        return "\n".join(finding.text(lang) for finding in self.findings)
+        """The conclusions in words, 80 columns wide."""
+        with speaking(lang or language()):
+            findings = (wrapped(finding.text(), COLUMNS, f"{MARKS[finding.weight]} ") for finding in self.findings)
+            return "\n".join([verdict_line(self.verdict), "", *findings])
 
     def __str__(self) -> str:
         return self.text()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from descentlab.arrays import Array, Flags, Integers
-from descentlab.doctor.printed import Printed, read
+from descentlab.doctor.losses.printed import Printed, read
 from descentlab.errors import SettingError, whole_number
 
 UNIT = 2.0**-24  # of float32

@@ -17,9 +17,9 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.data.selection import Selection, choose, known
 from descentlab.descent import Descent
-from descentlab.doctor.course import Course, cost_on, numbers, spaced
-from descentlab.doctor.crossvalidation import CrossValidation
-from descentlab.doctor.dealing import Fold, fold_of
+from descentlab.doctor.folds.course import Course, cost_on, numbers, spaced
+from descentlab.doctor.folds.crossvalidation import CrossValidation
+from descentlab.doctor.folds.dealing import Fold, fold_of
 from descentlab.errors import DataError, SettingError, one_of, whole_number
 from descentlab.factor import Factor
 from descentlab.problem import Problem

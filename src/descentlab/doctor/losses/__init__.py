@@ -1,0 +1,1 @@
+"""Printed losses, without data: what they tell of the rate."""
