@@ -12,7 +12,7 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.descent import Descent
 from descentlab.doctor.aim import Aim
-from descentlab.doctor.conclusions import Case, conclusions, held_out_finding
+from descentlab.doctor.conclusions import conclusions, held_out_finding
 from descentlab.doctor.direction import Direction, Namer, direction
 from descentlab.doctor.facts import facts, inflation
 from descentlab.doctor.finding import Finding
@@ -20,6 +20,7 @@ from descentlab.doctor.forecast import Curve, Forecast, Verdict, forecast, whole
 from descentlab.doctor.overflow import TYPES, Overflow
 from descentlab.doctor.rates import Rate, fastest, fastest_pair, heavy_ball, textbook
 from descentlab.doctor.remedies import Pharmacy, Remedy
+from descentlab.doctor.verdicts import Case
 from descentlab.errors import SettingError, finite_number
 from descentlab.problem import Problem
 from descentlab.run import rate_needed
