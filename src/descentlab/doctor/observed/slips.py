@@ -27,7 +27,8 @@ def one_row_cost(case: Inquiry) -> Iterator[Guess]:
         for shift in seen.shifts:
             at = seen.at(squares, shift) * times
             for row in np.flatnonzero(seen.fits(at, 1e-5 * at).all(axis=0))[:1].tolist():
-                said = sentence("observed.one_row_cost", row=row + 1, rows=n, times=key)
+                words = "observed.one_row_cost" if times == 1 else "observed.one_row_cost_times"
+                said = sentence(words, row=row + 1, rows=n, **({} if times == 1 else {"times": key}))
                 evidence = {"row": row + 1, "times": key}
                 advice = sentence("advice.one_row_cost")
                 yield Guess("one_row_cost", squares[:, row] * times, said, advice, evidence, among=12 * n)
