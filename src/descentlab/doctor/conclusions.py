@@ -38,9 +38,12 @@ def _overflow(case: Case) -> Iterator[Finding]:
         if weights is None:
             continue
         said = [sentence(key, **table[kind])]
-        if weights > epochs:
+        firsts = [count for count in table[kind].values() if count is not None]
+        if min(firsts) > epochs:
             said.append(sentence("finding.overflow_later", epochs=counted(epochs)))
-        weight = Weight.PROBLEM if weights <= epochs else Weight.FACT
+        elif max(firsts) > epochs:
+            said.append(sentence("finding.overflow_partly", epochs=counted(epochs)))
+        weight = Weight.PROBLEM if min(firsts) <= epochs else Weight.FACT
         yield Finding("overflow", weight, tuple(said), {"type": kind, **table[kind]}, None, IEEE)
 
 
