@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -80,6 +81,17 @@ def rounded(value: float, digits: int = 3) -> str:
     return number(int(short)) if abs(short) < 1e10 and short == int(short) else number(short)
 
 
+def distinct(value: float, one: float = 1.0) -> str:
+    """A number with the digits that tell it from ``one``.
+
+    >>> distinct(1.0423854), distinct(1.00000123), distinct(99.99987, 100)
+    ('1.04239', '1.0000012', '99.99987')
+    """
+    apart = abs(value / one - 1)
+    digits = 6 if apart == 0 else max(6, 2 - math.floor(math.log10(apart)))
+    return f"{value:.{min(digits, 16)}g}"
+
+
 def shown(value: object, lang: str) -> str:
     """One value as it stands in a sentence."""
     if isinstance(value, Sentence):
@@ -90,6 +102,39 @@ def shown(value: object, lang: str) -> str:
         more = f", ... ({len(value) - MOST_NAMED:,})" if len(value) > MOST_NAMED else ""
         return ", ".join(shown(item, lang) for item in value[:MOST_NAMED]) + more
     return number(value)
+
+
+# Korean particles that depend on the sound before them: after a consonant, after a vowel (and l, for the last).
+PARTICLES = {
+    "은(는)": ("은", "는"),
+    "이(가)": ("이", "가"),
+    "을(를)": ("을", "를"),
+    "과(와)": ("과", "와"),
+    "와(과)": ("과", "와"),
+    "(으)로": ("으로", "로"),
+    "(이)라": ("이라", "라"),
+}
+_PARTICLE = re.compile(r"(\S)([`'\")\]…]*)(" + "|".join(map(re.escape, PARTICLES)) + ")")
+_L, _CLOSED = "178lLrR", "036mMnN"  # digits and letters that are read with an l, or another consonant, at the end
+
+
+def particled(text: str) -> str:
+    """Korean text with each ``은(는)`` and the like decided by the sound before it, as it is read aloud.
+
+    >>> particled("0.01은(는) 0.5의 2%이고, `x`과(와) `total`이(가) 3(으)로 나뉩니다.")
+    '0.01은 0.5의 2%이고, `x`와 `total`이 3으로 나뉩니다.'
+    """
+    return _PARTICLE.sub(lambda found: found[1] + found[2] + _particle(found[1], found[3]), text)
+
+
+def _particle(last: str, form: str) -> str:
+    closed, open_ = PARTICLES[form]
+    if "가" <= last <= "힣":
+        final = (ord(last) - ord("가")) % 28
+        sound = "l" if final == 8 else "closed" if final else "open"
+    else:
+        sound = "l" if last in _L else "closed" if last in _CLOSED else "open"
+    return open_ if sound == "open" or (sound == "l" and form == "(으)로") else closed
 
 
 @dataclass(frozen=True)
@@ -106,7 +151,8 @@ class Sentence:
     def text(self, lang: str | None = None) -> str:
         lang = lang or language()
         words = {name: shown(value, lang) for name, value in self.values.items()}
-        return catalogue(lang)[self.key].format(**words)
+        said = catalogue(lang)[self.key].format(**words)
+        return particled(said) if lang == "ko" else said
 
     def __str__(self) -> str:
         return self.text()

@@ -39,6 +39,9 @@ class Growing(NamedTuple):
     @property
     def in_words(self) -> str:
         """The factor with the digits that tell it from 1, such as ``1 - 6.4e-08``."""
+        beyond = -self.factor - 1
+        if 0 < abs(beyond) < 1e-4:
+            return f"-(1 {'+' if beyond > 0 else '-'} {abs(beyond):.2g})"
         if abs(self.gap) > 1e-4 or self.gap == 0:
             return number(self.factor)
         return f"1 {'-' if self.gap > 0 else '+'} {abs(self.gap):.2g}"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.remedies import LITTLE
-from descentlab.doctor.verdicts import NESTEROV, POLYAK, Case, counted, verdict
-from descentlab.text import number, rounded, sentence
+from descentlab.doctor.verdicts import POLYAK, SAAD, Case, counted, verdict
+from descentlab.text import distinct, rounded, sentence
 from descentlab.verdict import percent
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def _overflow(case: Case) -> Iterator[Finding]:
 def _bound(case: Case) -> Iterator[Finding]:
     theory = case.theory
     descent, bound = theory.descent, theory.lr_bound
-    if not (descent.is_sgd and theory.applies and descent.batch_size is None) or descent.effective_momentum >= 1:
+    if not (descent.is_sgd and theory.applies and descent.batch_size is None) or bound == 0:
+        return
+    if descent.effective_momentum == 1 and descent.lr <= bound:  # stable, which is not what matters then
         return
     if math.isinf(bound):
         yield Finding("nothing_curves", Weight.FACT, (sentence("finding.nothing_curves"),), {"lr_bound": bound})
@@ -59,8 +61,8 @@ def _bound(case: Case) -> Iterator[Finding]:
     values = {
         "lr": descent.lr,
         "bound": bound,
-        "ratio": number(ratio),
-        "percent": number(100 * ratio) if 0.9 < ratio < 1 else percent(ratio),
+        "ratio": distinct(ratio),
+        "percent": distinct(100 * ratio, 100) if 0.9 < ratio < 1 else percent(ratio),
     }
     key = "finding.above_bound" if ratio > 1 else "finding.below_bound"
     said = [sentence(key, **values)]
@@ -70,22 +72,23 @@ def _bound(case: Case) -> Iterator[Finding]:
     if descent.schedule is not None:
         said.append(sentence("finding.bound_scheduled"))
     weight = Weight.PROBLEM if ratio > 1 and descent.schedule is None else Weight.FACT
-    source = POLYAK if descent.momentum else NESTEROV
+    source = POLYAK if descent.momentum else SAAD
     yield Finding("bound", weight, tuple(said), {"lr": descent.lr, "lr_bound": bound, "ratio": ratio}, None, source)
 
 
 def _lower_rate(case: Case) -> Iterator[Finding]:
     """Lowering the rate alone mostly trades NaN for slowness: by how much."""
-    best = case.rates.get("fastest")
-    if case.forecast.verdict is not Verdict.DIVERGES or not case.forecast.closed_form or best is None:
+    own = case.theory.descent.effective_momentum
+    best = case.rates.get("own_momentum" if own else "fastest")
+    if case.forecast.verdict is not Verdict.DIVERGES or not case.forecast.closed_form:
         return
-    if best.epochs is None:
+    if best is None or best.epochs is None:
         return
     values: dict[str, object] = {"lr": best.shown, "epochs": counted(best.epochs), "within": case.percent}
     evidence, asked = {"lr": best.lr, "epochs": best.epochs}, case.theory.descent.epochs
     if best.epochs <= asked:
         said = sentence("finding.lower_rate_works", **values)
-        yield Finding("lower_rate", Weight.FACT, (said,), evidence, sentence("advice.lower_rate_works", lr=best.shown))
+        yield Finding("lower_rate", Weight.FACT, (said,), evidence)
         return
     pair = case.rates.get("fastest_pair")
     said = sentence("finding.lower_rate_is_slow", asked=asked, **values)
@@ -106,7 +109,7 @@ def _slow_direction(case: Case) -> Iterator[Finding]:
     if case.forecast.closed_form and descent.effective_momentum < 1:
         said.append(sentence("finding.slow_factor", factor=slowest.factor_in_words))
     evidence = {"condition": condition, "columns": slowest.columns, "factor": slowest.factor}
-    yield Finding("slow_direction", Weight.CAUTION, tuple(said), evidence, None, NESTEROV)
+    yield Finding("slow_direction", Weight.CAUTION, tuple(said), evidence, None, SAAD)
 
 
 def _worst_case(case: Case) -> Iterator[Finding]:
@@ -115,10 +118,12 @@ def _worst_case(case: Case) -> Iterator[Finding]:
     if book is None or best is None or best.epochs is None or book.epochs is None:
         return
     if book.epochs >= WORSE * max(best.epochs, 1):
-        values = {"textbook": book.shown, "lr": best.shown, "times": rounded(book.epochs / max(best.epochs, 1))}
+        times = book.epochs / max(best.epochs, 1)
+        values = {"textbook": book.shown, "lr": best.shown, "times": rounded(times)}
+        evidence = {"textbook_lr": book.lr, "textbook_epochs": book.epochs, "lr": best.lr, "epochs": best.epochs}
         counts = {"slow": counted(book.epochs), "epochs": counted(best.epochs)}
         said = sentence("finding.worst_case_rate", **values, **counts)
-        yield Finding("worst_case_rate", Weight.FACT, (said,), values, None, NESTEROV)
+        yield Finding("worst_case_rate", Weight.FACT, (said,), evidence, None, SAAD)
 
 
 def _exact_fit(case: Case) -> Iterator[Finding]:
@@ -139,15 +144,13 @@ def _settings(case: Case) -> Iterator[Finding]:
     theory = case.theory
     descent = theory.descent
     if not descent.zero_grad and descent.is_sgd:
-        said = sentence("finding.forgotten_zero_grad")
-        yield Finding(
-            "forgotten_zero_grad", Weight.PROBLEM, (said,), {"momentum": 1.0}, sentence("advice.zero_grad"), POLYAK
-        )
-    elif descent.effective_momentum == 1:
-        said = sentence("finding.momentum_one")
-        yield Finding(
-            "momentum_one", Weight.PROBLEM, (said,), {"momentum": 1.0}, sentence("advice.momentum_one"), POLYAK
-        )
+        alone = descent.foreseeable
+        said = sentence("finding.forgotten_zero_grad" if alone else "finding.forgotten_zero_grad_beside")
+        advice, evidence = sentence("advice.zero_grad"), {"momentum": 1.0} if alone else {}
+        yield Finding("forgotten_zero_grad", Weight.PROBLEM, (said,), evidence, advice, POLYAK if alone else None)
+    elif descent.effective_momentum == 1 and not descent.nesterov:
+        said, advice = sentence("finding.momentum_one"), sentence("advice.momentum_one")
+        yield Finding("momentum_one", Weight.PROBLEM, (said,), {"momentum": 1.0}, advice, POLYAK)
     if not descent.is_sgd and descent.batch_size is None:
         yield _optimizer(case)
     if case.whole_batch:
@@ -176,6 +179,7 @@ def held_out_finding(validation: Validation, epochs: int) -> Finding:
         "rows": validation.rows,
     }
     early = validation.best_updates < epochs and validation.final_cost > validation.best_cost * (1 + EARLY)
-    said = sentence("finding.held_out_early" if early else "finding.held_out_late", **values)
+    late = "finding.held_out_falling" if validation.best_updates == epochs else "finding.held_out_late"
+    said = sentence("finding.held_out_early" if early else late, **values)
     advice = sentence("advice.held_out_early", best=validation.best_updates) if early else None
     return Finding("held_out", Weight.CAUTION if early else Weight.FACT, (said,), values, advice, about="held_out")

@@ -51,7 +51,8 @@ class Diagnosis:
         least_cost, goal: the mean squared error and the parameters that the descent is bound for.
         slowest, fastest: the directions of least and greatest curvature, with the factor per epoch.
         condition: greatest over least positive curvature.
-        rates: the rates to use, by name: ``textbook``, ``fastest`` (plain), ``heavy_ball``, ``fastest_pair``.
+        rates: the rates to use, by name: ``textbook``, ``fastest`` (plain), ``own_momentum`` (with that asked for),
+            ``heavy_ball``, ``fastest_pair``.
         remedies: what each remedy buys.
         findings: every conclusion, the verdict first, then what was observed, then facts about the data.
         curve: the predicted mean squared error by updates.
@@ -235,7 +236,7 @@ def _of_problem(problem: Problem, asked: Descent, within: float, observed: objec
         theory.least_cost,
         problem.coordinates.to_units(theory.destination),
         rates,
-        Pharmacy(theory, aim, within, start, vif).remedies(rates["fastest_pair"]) if rates else (),
+        Pharmacy(theory, aim, within, start, vif).remedies(rates) if rates else (),
         (*findings, *(replace(each, about="data") for each in facts(problem, vif))),
         validated,
     )
@@ -245,8 +246,10 @@ def _rates(theory: Theory, aim: Aim) -> dict[str, Rate]:
     largest, smallest = theory.spectrum.largest + theory.decay, theory.spectrum.smallest + theory.decay
     if not smallest > 0 or not math.isfinite(largest):
         return {}
-    found = [textbook(aim, largest, smallest), fastest(aim, largest), heavy_ball(aim, largest, smallest)]
-    found.append(fastest_pair(aim, largest, smallest))
+    own = theory.descent.recursion
+    found = [textbook(aim, largest, smallest), fastest(aim, largest)]
+    found += [fastest(aim, largest, own)] if 0 < own["momentum"] < 1 and theory.descent.is_sgd else []
+    found += [heavy_ball(aim, largest, smallest), fastest_pair(aim, largest, smallest)]
     return {rate.name: rate for rate in found if rate is not None}
 
 

@@ -62,7 +62,7 @@ class Namer:
         shares = np.abs(v) * self.sizes
         if not shares.any():
             return [int(np.argmax(np.abs(v)))]
-        order = np.argsort(-shares, kind="stable")[:MOST_COLUMNS]
+        order = np.argsort(-np.round(shares / shares.max(), 9), kind="stable")[:MOST_COLUMNS]  # ties by place
         return [int(j) for j in order if shares[j] >= SHARE * shares[order[0]]]
 
     def name(self, v: Array) -> Sentence:

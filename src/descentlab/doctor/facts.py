@@ -74,21 +74,23 @@ def inflation(problem: Problem) -> Array:
 
 
 def _nearly_dependent(problem: Problem, vif: Array) -> Iterator[Finding]:
-    order = [j for j in np.argsort(-vif) if NEARLY_DEPENDENT < vif[j] < np.inf]
-    if order:
-        worst = order[0]
+    named = np.where(np.isfinite(vif), vif, 0.0)
+    order = np.argsort(-np.round(named / max(named.max(initial=0.0), 1.0), 9), kind="stable")  # ties by place
+    inflated = [int(j) for j in order if named[j] > NEARLY_DEPENDENT]
+    if inflated:
+        worst = inflated[0]
         yield Finding(
             "nearly_collinear",
             Weight.CAUTION,
             (
                 sentence(
                     "finding.nearly_collinear",
-                    names=[f"`{problem.features[j]}`" for j in order[:6]],
+                    names=[f"`{problem.features[j]}`" for j in inflated[:6]],
                     worst=f"`{problem.features[worst]}`",
                     left=f"{100 / vif[worst]:.2g}",
                 ),
             ),
-            {"variance_inflation": {problem.features[j]: float(vif[j]) for j in order}},
+            {"variance_inflation": {problem.features[j]: float(vif[j]) for j in inflated}},
             sentence("advice.nearly_collinear"),
             "D. A. Belsley, E. Kuh, R. E. Welsch, Regression Diagnostics (1980), chapter 3",
         )
@@ -132,7 +134,7 @@ def _offsets(problem: Problem) -> Iterator[Finding]:
             Weight.CAUTION,
             (
                 sentence(
-                    "finding.far_from_zero",
+                    "finding.far_from_zero" if len(far) == 1 else "finding.far_from_zero_several",
                     names=[f"`{problem.features[j]}`" for j in far],
                     worst=f"`{problem.features[worst]}`",
                     mean=float(problem.factor.means[worst]),
@@ -147,8 +149,11 @@ def _offsets(problem: Problem) -> Iterator[Finding]:
 
 def _float32(problem: Problem) -> Iterator[Finding]:
     """Columns whose spread float32 cannot resolve: its steps near the mean are too wide."""
+    if problem.center:  # by its mean in float64, before anything is converted
+        return
     means, spread = np.abs(problem.factor.means[: len(problem.features)]), _deviations(problem)
-    step = means * float(np.finfo(np.float32).eps)
+    with np.errstate(over="ignore"):
+        step = np.spacing(means.astype(np.float32)).astype(np.float64)
     coarse = [j for j in range(len(means)) if 0 < spread[j] < FLOAT32_STEPS * step[j]]
     if coarse:
         worst = min(coarse, key=lambda j: spread[j] / step[j])

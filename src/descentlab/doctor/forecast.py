@@ -178,7 +178,8 @@ def _walked(theory: Theory, engine: Engine, within: float) -> Forecast:
     with np.errstate(over="ignore", invalid="ignore"):
         params, cost = _finite(problem.coordinates.to_units(look.params[-1]), float(look.cost[-1]))
     first = max(float(curve.cost[0]), float(problem.quadratic.cost(np.zeros(len(problem.parameters)))))
-    if cost is None or (not near and cost > first):
+    later = curve.cost[len(curve.cost) // 2 :]
+    if cost is None or (not near and cost > first and cost >= later.max() * (1 - 1e-9)):
         verdict = Verdict.DIVERGES
     elif not near:
         verdict = Verdict.TOO_SLOW

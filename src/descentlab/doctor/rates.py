@@ -36,7 +36,7 @@ class Rate:
     """A learning rate with its momentum, and what it costs.
 
     Attributes:
-        name: ``textbook``, ``fastest``, ``heavy_ball`` or ``fastest_pair``.
+        name: ``textbook``, ``fastest`` (without momentum), ``own_momentum``, ``heavy_ball`` or ``fastest_pair``.
         lr, momentum: in the asker's own convention.
         epochs: until the descent stays at its aim; None for never.
     """
@@ -108,7 +108,7 @@ def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | No
         return None
     limit = limit if math.isfinite(limit) else 100.0
     if not aim.curvature.size:  # there is no error to lose
-        return Rate("fastest", limit / 2 / largest, recursion["momentum"], 0)
+        return Rate(_name(recursion), limit / 2 / largest, recursion["momentum"], 0)
 
     def estimate(below: Array) -> Array:
         response = aim.response(limit * (1 - below) / largest, recursion)
@@ -134,7 +134,11 @@ def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | No
     if not done:
         return None
     least, lr = min(done)
-    return Rate("fastest", lr, recursion["momentum"], least)
+    return Rate(_name(recursion), lr, recursion["momentum"], least)
+
+
+def _name(recursion: Recursion) -> str:
+    return "own_momentum" if recursion["momentum"] else "fastest"
 
 
 def _grid(aim: Aim, largest: float, limit: float, recursion: Recursion) -> Array:

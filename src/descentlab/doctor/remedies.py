@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,15 +74,16 @@ class Pharmacy:
         own = self.theory.descent.recursion
         return own if own["momentum"] < 1 else PLAIN
 
-    def remedies(self, pair: Rate | None) -> tuple[Remedy, ...]:
-        """All that apply, given the fastest pair of rate and momentum."""
-        return tuple(self._all(pair))
+    def remedies(self, rates: Mapping[str, Rate]) -> tuple[Remedy, ...]:
+        """All that apply, given the rates to use."""
+        return tuple(self._all(rates))
 
-    def _all(self, pair: Rate | None) -> Iterator[Remedy]:
+    def _all(self, rates: Mapping[str, Rate]) -> Iterator[Remedy]:
         problem, descent, own = self.theory.problem, self.theory.descent, self.recursion
         if not descent.zero_grad:
             yield self._row("clear_gradients", sentence("remedy.clear_gradients"), self.theory, self.aim, PLAIN)
-        yield self._row("fastest_rate", sentence("remedy.fastest_rate"), self.theory, self.aim, own)
+        best, pair = rates.get("own_momentum" if own["momentum"] else "fastest"), rates.get("fastest_pair")
+        yield self._row("fastest_rate", sentence("remedy.fastest_rate"), self.theory, self.aim, own, best)
         usual = with_momentum(USUAL_MOMENTUM)
         if own != usual:
             title = sentence("remedy.momentum", momentum=USUAL_MOMENTUM)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from descentlab.doctor.aim import FARTHEST
 from descentlab.doctor.direction import Direction
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.forecast import Forecast, Verdict
@@ -16,7 +17,7 @@ from descentlab.theory import Theory
 from descentlab.verdict import percent, rest
 
 POLYAK = "B. T. Polyak, Some methods of speeding up the convergence of iteration methods (1964)"
-NESTEROV = "Y. Nesterov, Introductory Lectures on Convex Optimization (2004), theorem 2.1.15"
+SAAD = "Y. Saad, Iterative Methods for Sparse Linear Systems (2nd ed., 2003), section 4.2.1"
 BOTTOU = (
     "L. Bottou, F. E. Curtis, J. Nocedal, Optimization Methods for Large-Scale Machine Learning (2018), theorem 4.6"
 )
@@ -71,7 +72,9 @@ def _cannot_tell(case: Case) -> Finding:
         ratio = descent.lr / bound
         key = "finding.mini_batches_above" if ratio > 1 else "finding.mini_batches_below"
         said.append(sentence(key, lr=descent.lr, bound=bound, ratio=ratio, percent=percent(ratio)))
-    evidence = {"batch_size": descent.batch_size, "steps_per_epoch": steps, "lr_bound_of_the_average_step": bound}
+    evidence: dict[str, object] = {"batch_size": descent.batch_size, "steps_per_epoch": steps}
+    if descent.is_sgd:
+        evidence["lr_bound_of_the_average_step"] = bound
     return Finding("mini_batches", Weight.CAUTION, tuple(said), evidence, sentence("advice.mini_batches"), BOTTOU)
 
 
@@ -92,7 +95,7 @@ def _diverges(case: Case) -> Finding:
     said = sentence("finding.diverges", direction=direction, factor=growing.in_words)
     steeply = growing.factor < 0
     sides = (sentence("finding.changes_sides"),) if steeply else ()
-    return Finding("diverges", Weight.PROBLEM, (said, *sides), evidence, None, NESTEROV)
+    return Finding("diverges", Weight.PROBLEM, (said, *sides), evidence, None, SAAD)
 
 
 def _converges(case: Case) -> Finding:
@@ -106,13 +109,18 @@ def _converges(case: Case) -> Finding:
 
 def _too_slow(case: Case) -> Finding:
     forecast, theory = case.forecast, case.theory
-    descent, needed = theory.descent, case.forecast.epochs_to_tolerance
-    swings = forecast.closed_form and needed is None
-    said = [sentence("finding.never_shrinks" if swings else "finding.too_slow"), _after(case), *_furthest(case)]
+    descent, needed = theory.descent, forecast.epochs_to_tolerance
+    endless = forecast.closed_form and needed is None
+    fading = theory.growing.gap > 0 and abs(theory.growing.factor) <= 1
+    first = "too_slow" if not endless or fading else "never_shrinks"
+    said = [sentence(f"finding.{first}" if descent.is_sgd else "finding.too_slow_walked"), _after(case)]
+    said += _furthest(case)
     if needed is not None:
         times = rounded(needed / descent.epochs)
         said.append(sentence("finding.needs", needed=counted(needed), within=case.percent, times=times))
-    elif not forecast.closed_form:
+    elif endless and fading:
+        said.append(sentence("finding.beyond_counting", within=case.percent, most=FARTHEST))
+    elif not forecast.closed_form and descent.is_sgd:
         said.append(sentence("finding.not_within", epochs=counted(descent.epochs), within=case.percent))
     evidence = {"epochs_to_tolerance": needed, "epochs": descent.epochs, "cost": forecast.cost}
     return Finding("too_slow", Weight.PROBLEM, tuple(said), evidence, _quicker(case))
@@ -149,17 +157,20 @@ def _furthest(case: Case) -> list[Sentence]:
 
 
 def _quicker(case: Case) -> Sentence | None:
-    """The fastest rate as advice, if it is any faster."""
-    best, needed = case.rates.get("fastest"), case.forecast.epochs_to_tolerance
-    if best is None or best.epochs is None or not case.theory.descent.is_sgd:
+    """What would be quicker: another rate, or momentum."""
+    descent, needed = case.theory.descent, case.forecast.epochs_to_tolerance
+    best, pair = case.rates.get("fastest"), case.rates.get("fastest_pair")
+    if best is None or best.epochs is None or pair is None or pair.epochs is None or not descent.is_sgd:
         return None
-    pair = case.rates.get("fastest_pair")
-    values = {"lr": best.shown, "epochs": counted(best.epochs), "within": case.percent}
-    if pair is not None and pair.epochs is not None and pair.epochs < 0.9 * best.epochs:
-        values |= {"momentum": pair.shown_momentum, "pair_lr": pair.shown, "pair_epochs": counted(pair.epochs)}
+    values = {"lr": best.shown, "epochs": counted(best.epochs), "momentum": pair.shown_momentum}
+    values |= {"pair_lr": pair.shown, "pair_epochs": counted(pair.epochs)}
+    if descent.momentum:
+        worth = needed is None or pair.epochs < 0.9 * needed
+        return sentence("advice.pair", **values) if worth else None
+    faster = pair.epochs < 0.9 * best.epochs
     if needed is not None and best.epochs > 0.9 * needed:
-        return sentence("advice.only_momentum", **values) if "momentum" in values else None
-    return sentence("advice.quicker" if "momentum" in values else "advice.another_rate", **values)
+        return sentence("advice.only_momentum", **values) if faster else None
+    return sentence("advice.quicker" if faster else "advice.another_rate", **values)
 
 
 def counted(epochs: int) -> Sentence:
