@@ -10,7 +10,7 @@ from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.remedies import LITTLE
 from descentlab.doctor.verdicts import POLYAK, SAAD, Case, counted, verdict
-from descentlab.text import distinct, rounded, sentence
+from descentlab.text import Sentence, distinct, rounded, sentence
 from descentlab.verdict import percent
 
 if TYPE_CHECKING:
@@ -84,20 +84,26 @@ def _lower_rate(case: Case) -> Iterator[Finding]:
         return
     if best is None or best.epochs is None:
         return
-    values: dict[str, object] = {"lr": best.shown, "epochs": counted(best.epochs), "within": case.percent}
+    kept = sentence("finding.kept_momentum", momentum=own) if own else ""
+    values: dict[str, object] = {"lr": best.shown, "epochs": counted(best.epochs), "within": case.percent, "kept": kept}
     evidence, asked = {"lr": best.lr, "epochs": best.epochs}, case.theory.descent.epochs
     if best.epochs <= asked:
         said = sentence("finding.lower_rate_works", **values)
         yield Finding("lower_rate", Weight.FACT, (said,), evidence)
         return
-    pair = case.rates.get("fastest_pair")
     said = sentence("finding.lower_rate_is_slow", asked=asked, **values)
-    advice = sentence("advice.change_the_problem")
-    if pair is not None and pair.epochs is not None and pair.momentum > LITTLE and best.epochs:
-        advice = sentence(
-            "advice.momentum_or_problem", momentum=pair.shown_momentum, lr=pair.shown, epochs=counted(pair.epochs)
-        )
-    yield Finding("lower_rate", Weight.CAUTION, (said,), evidence, advice)
+    yield Finding("lower_rate", Weight.CAUTION, (said,), evidence, _instead(case, best.epochs))
+
+
+def _instead(case: Case, epochs: int) -> Sentence:
+    """What to do where the best rate takes so many epochs: other momentum, or another problem."""
+    plain, pair = case.rates.get("fastest"), case.rates.get("fastest_pair")
+    if plain is not None and plain.epochs is not None and plain.epochs < 0.5 * epochs:
+        return sentence("advice.plain", lr=plain.shown, epochs=counted(plain.epochs))
+    if pair is not None and pair.epochs is not None and pair.momentum > LITTLE:
+        values = {"momentum": pair.shown_momentum, "lr": pair.shown, "epochs": counted(pair.epochs)}
+        return sentence("advice.momentum_or_problem", **values)
+    return sentence("advice.change_the_problem")
 
 
 def _slow_direction(case: Case) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from descentlab.doctor.direction import Direction
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.forecast import Forecast, Verdict
 from descentlab.doctor.rates import Rate
+from descentlab.doctor.remedies import LITTLE
 from descentlab.text import Sentence, rounded, sentence
 from descentlab.theory import Theory
 from descentlab.verdict import percent, rest
@@ -166,7 +167,7 @@ def _quicker(case: Case) -> Sentence | None:
     values |= {"pair_lr": pair.shown, "pair_epochs": counted(pair.epochs)}
     if descent.momentum:
         worth = needed is None or pair.epochs < 0.9 * needed
-        return sentence("advice.pair", **values) if worth else None
+        return sentence("advice.pair" if pair.momentum > LITTLE else "advice.plain", **values) if worth else None
     faster = pair.epochs < 0.9 * best.epochs
     if needed is not None and best.epochs > 0.9 * needed:
         return sentence("advice.only_momentum", **values) if faster else None
