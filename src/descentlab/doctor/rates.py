@@ -121,7 +121,7 @@ def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | No
     for i in _valleys(epochs):
         left, right = below[max(i - 1, 0)], below[min(i + 1, len(below) - 1)]
         best, at = float(epochs[i]), float(below[i])
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS if recursion["momentum"] == 0 else ROUNDS // 2):
             points = np.union1d(np.geomspace(left, right, ZOOM), at)
             found = estimate(points)
             j = int(np.argmin(found))

@@ -112,7 +112,7 @@ def of_losses(
             finite losses; all equal; no rate, or a setting outside what it may be.
 
     >>> found = of_losses("36.4, 43.9, 53.0", 0.01)
-    >>> found.verdict, round(found.lr_bound, 5), round(found.lr_over_bound, 2)
+    >>> found.verdict.value, round(found.lr_bound, 5), round(found.lr_over_bound, 2)
     ('diverges', 0.00952, 1.05)
     """
     if lr is None:
