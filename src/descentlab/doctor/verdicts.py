@@ -22,6 +22,7 @@ SAAD = "Y. Saad, Iterative Methods for Sparse Linear Systems (2nd ed., 2003), se
 BOTTOU = (
     "L. Bottou, F. E. Curtis, J. Nocedal, Optimization Methods for Large-Scale Machine Learning (2018), theorem 4.6"
 )
+MANY = 10**10  # so many epochs are said to three digits
 FAR_OFF = 0.1  # a coefficient that is off by this part of itself is worth a sentence
 
 
@@ -175,8 +176,10 @@ def _quicker(case: Case) -> Sentence | None:
 
 
 def counted(epochs: int) -> Sentence:
-    """A number of epochs: "1 epoch", "2,000 epochs"."""
-    return sentence("count.epoch" if epochs == 1 else "count.epochs", count=epochs)
+    """A number of epochs: "1 epoch", "2,000 epochs"; very many to three digits, since the rest is the rounding of lr."""
+    return sentence(
+        "count.epoch" if epochs == 1 else "count.epochs", count=epochs if epochs < MANY else rounded(epochs)
+    )
 
 
 def _first_cost(theory: Theory) -> float:
