@@ -101,7 +101,7 @@ def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
         said += [sentence("ending.no_bound")] * broken
     elif descent.effective_momentum >= 1 and abs(theory.growing.factor) >= 1:  # Nesterov's can converge at 1
         said.append(sentence("ending.momentum_one", **numbers))
-    elif ending.lr > bound:
+    elif 0 < bound < ending.lr:
         key = "ending.above_bound" if ending.factor is not None else "ending.above_full_batch"
         key = key if descent.schedule is None else "ending.above_scheduled"
         said.append(sentence(key, ratio=ending.lr / bound, half=bound / 2, **numbers))

@@ -176,7 +176,7 @@ def _quicker(case: Case) -> Sentence | None:
 
 
 def counted(epochs: int) -> Sentence:
-    """A number of epochs: "1 epoch", "2,000 epochs"; very many to three digits, since the rest is the rounding of lr."""
+    """A number of epochs: "1 epoch", "2,000 epochs"; very many to three digits: the rest is the rounding of lr."""
     return sentence(
         "count.epoch" if epochs == 1 else "count.epochs", count=epochs if epochs < MANY else rounded(epochs)
     )

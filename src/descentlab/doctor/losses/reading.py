@@ -151,7 +151,8 @@ def _judged(given: Given) -> LossDiagnosis:
         return given.found(Verdict.UNKNOWN, [said.level(float(v[-1]))])
     if limit == 0 or math.isinf(limit):
         return given.found(
-            Verdict.DIVERGES if limit == 0 and rises else Verdict.UNKNOWN, [said.no_bound(given.descent)]
+            Verdict.DIVERGES if limit == 0 and rises and not given.descent.nesterov else Verdict.UNKNOWN,
+            [said.no_bound(given.descent)],
         )
     at_end = pace(given.losses, given.plain)
     lasting = at_end.kept >= ENOUGH or (turns == 0 and len(v) >= ENOUGH)

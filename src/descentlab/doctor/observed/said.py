@@ -81,6 +81,8 @@ def _lost(case: Inquiry, name: str, said: list[Sentence], evidence: dict[str, ob
         if notice.key == "notice.rows_dropped":
             cause = sentence("observed.nan_in_data", notice=notice)
             found.append(_likely("nan_in_data", (cause,), {}, sentence("advice.nan_in_data")))
+    if len(found) > 1:  # a nan in the rows needs no other reason
+        return found
     for guess in hypotheses.gradient_convention(case):
         if case.seen.agrees(guess.losses, np.zeros_like(guess.losses)) is not None:
             words = (guess.said, sentence("observed.overflows_too"))
