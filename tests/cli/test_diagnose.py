@@ -114,6 +114,7 @@ def test_it_speaks_the_language_asked_for(houses: str, lang: str) -> None:
         (["--losses", "1,two,3", "--lr", "0.1"], "two"),
         (["--losses", "5,5,5", "--lr", "0.1"], "5"),
         (["--losses", "1,2,3", "--lr", "0.1", "--losses-every", "0"], "losses-every = 0"),
+        (["lesson", "--lr", "0.1", "--observed", "1,2,3", "--losses-every", "10"], "not yet held against data"),
         (["nowhere.csv", "--target", "y", "--lr", "0.1"], "There is no file nowhere.csv"),
         (["lesson", "--lr", "0.1", "--folds", "1"], "folds"),
         (["lesson", "--lr", "0.1", "--validation", "nowhere.csv"], "There is no file nowhere.csv"),

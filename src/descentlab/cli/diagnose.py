@@ -50,7 +50,7 @@ def run(*, json: bool, losses: str | None, losses_every: Any, **given: Any) -> i
         found: Any = _of_losses(losses, losses_every, given)
         content, text = found.to_dict(), found.text()
     else:
-        found, content, text = _of_data(given)
+        found, content, text = _of_data(given, losses_every)
     click.echo(jsonlib.dumps(content, ensure_ascii=False, allow_nan=False) if json else text)
     return FINDING if found.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW) else 0
 
@@ -62,7 +62,7 @@ def _of_losses(losses: str, every: Any, given: dict[str, Any]) -> Any:
     return diagnose(losses=_split(losses), lr=given["lr"], every=whole_number("losses-every", every, 1), **used)
 
 
-def _of_data(given: dict[str, Any]) -> tuple[Diagnosis, dict[str, Any], str]:
+def _of_data(given: dict[str, Any], every: Any) -> tuple[Diagnosis, dict[str, Any], str]:
     """The diagnosis, and it with the cross-validation if one was asked for: for machines, and in words."""
     if not given["data"]:
         raise SettingError("nothing_to_diagnose")
@@ -75,7 +75,7 @@ def _of_data(given: dict[str, Any]) -> tuple[Diagnosis, dict[str, Any], str]:
         held_out, _ = open_problem(opening | columns | {"data": (asked["validation"],)})
     observed = None if asked["observed"] is None else _split(asked["observed"])
     settings = descent_settings(given, lesson)
-    found = diagnose(problem, observed=observed, validation=held_out, within=asked["within"], **settings)
+    found = diagnose(problem, observed=observed, validation=held_out, within=asked["within"], every=every, **settings)
     assert isinstance(found, Diagnosis)
     content, text = found.to_dict(), found.text(name=name)
     if asked["folds"] is not None:

@@ -173,6 +173,8 @@ def diagnose(
     """
     if losses is not None:
         return _of_losses(problem, losses, every, settings)
+    if every != 1:
+        raise SettingError("every_without_losses")
     if problem is None:
         raise SettingError("nothing_to_diagnose")
     if not isinstance(problem, Problem):
