@@ -89,9 +89,11 @@ def sweep(problem: Problem, lr: Sequence[float] | Array, epochs: int = 100, ever
     descent = Descent(lr=float(wrong[0] if wrong.size else rates[0]), epochs=epochs, **settings)
     if not descent.foreseeable or descent.schedule is not None:
         raise SettingError("sweep_closed_form")
-    updates = np.arange(0, descent.epochs + 1, whole_number("every", every, 1))
-    if len(rates) * len(updates) > MOST_CELLS:
-        raise SettingError("sweep_too_large", rates=len(rates), updates=len(updates), most=MOST_CELLS)
+    step = whole_number("every", every, 1)
+    count = descent.epochs // step + 1
+    if len(rates) * count > MOST_CELLS:
+        raise SettingError("sweep_too_large", rates=len(rates), updates=count, most=MOST_CELLS)
+    updates = step * np.arange(count)
     theory = Theory(problem, descent)
     fill = _walked if theory.penalised else _by_products
     return Sweep(problem, descent, rates, updates, fill(theory, rates, updates), theory.lr_bound, theory.least_cost)
