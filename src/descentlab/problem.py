@@ -20,7 +20,7 @@ from descentlab.data.selection import Selection, choose, known
 from descentlab.errors import DataError, SettingError, finite_number, one_of
 from descentlab.factor import Factor
 from descentlab.leastsquares import Fit, fit
-from descentlab.quadratic import Quadratic
+from descentlab.quadratic import Quadratic, orthonormal
 from descentlab.text import Sentence, number, sentence
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Problem:
         order = [*range(1, d + 1), *((0,) if self.bias else ())]
         penalty = np.full(len(order), self.ridge)
         penalty[d:] = 0.0
-        flat, _ = np.linalg.qr(self.coordinates.from_units(self.fit.null.T).T)
+        flat = orthonormal(self.coordinates.from_units(self.fit.null.T).T)
         return Quadratic(R[:, order], R[:, d + 1], self.weight, penalty, flat)
 
     @cached_property

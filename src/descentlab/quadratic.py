@@ -35,6 +35,23 @@ class Modes(NamedTuple):
         return len(self.s)
 
 
+def orthonormal(columns: Array) -> Array:
+    """(p, k) an orthonormal basis of what k independent columns span, also where rows differ by many magnitudes.
+
+    Householder's reflections spoil no row by more than its own rounding where large rows come first and large columns
+    are taken first (A. Cox and N. Higham, *Stability of Householder QR factorization for weighted least squares
+    problems*, 1998).
+    """
+    from scipy.linalg import qr
+
+    if not columns.size:
+        return columns
+    order = np.argsort(-np.abs(columns).max(axis=1), kind="stable")
+    basis = np.empty_like(columns)
+    basis[order] = qr(columns[order], mode="economic", pivoting=True)[0]
+    return basis
+
+
 @dataclass(frozen=True, eq=False)
 class Quadratic:
     """J, and what follows from it.

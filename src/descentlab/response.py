@@ -26,6 +26,9 @@ import numpy as np
 from descentlab import stability
 from descentlab.arrays import Array, Flags, Integers
 
+ROUNDING = 1e-13  # a factor no further beyond 1 is 1, as far as float64 can tell
+ENDLESS = 1e6  # where roots of size 1 all but meet, errors grow this many times before they turn: like t where they do
+
 
 def geometric_sum(x: Array, t: Array) -> Array:
     """``(1 - (1 - x)^t) / x``, the sum of (1 - x)^k for k < t, to full precision also where x is tiny.
@@ -85,7 +88,7 @@ class Response:
             h1 = 1 - x * ((1 + momentum) if nesterov else 1)
             turning = discriminant < 0
             log = np.where(turning, np.log1p(size - 1), log)
-            root = np.sqrt(np.abs(discriminant))
+            root = np.where(turning, np.sqrt(np.maximum(-discriminant, 0.0)), stability.root(trace, discriminant))
             angle = np.where(turning, np.arctan2(root, np.abs(trace)), 0.0)
             # h(1) - r1 from the gap where r1 is near 1, so that slow directions keep their digits.
             ahead = np.where(r > 0.5, gap - (1 - h1), h1 - r)
@@ -127,7 +130,7 @@ class Response:
         return sums.at(s), -determinant * before
 
     def envelope(self, t: Array | Integers) -> Array:
-        """A bound on ``|h|`` from t updates on, which never rises; meant for ``|r1| < 1``. t need not be whole."""
+        """A bound on ``|h|`` from t updates on, which never rises; meant for ``|r1| <= 1``. t need not be whole."""
         return self.envelope_and_slope(t)[0]
 
     def envelope_and_slope(self, t: Array | Integers) -> tuple[Array, Array]:
@@ -141,7 +144,7 @@ class Response:
             bent = np.exp(late * self.log) * (1 + slope * late)
             straight = np.exp(np.where(t == 0, 0.0, t * self.log)) * amplitude
             bending = np.where(t > peak, self.log + slope / (1 + slope * late), 0.0)
-            lower = bent <= straight
+            lower = (bent <= straight) & (self.log < 0)
         return np.where(lower, bent, straight), np.where(lower, bending, self.log)
 
     @cached_property
@@ -159,6 +162,39 @@ class Response:
     def only(self, which: Flags) -> Response:
         """These rows of an (m, q) response, as (k, 1, q)."""
         return Response(*(getattr(self, each.name)[which][:, None] for each in fields(self)))
+
+    @property
+    def grows(self) -> Flags:
+        """Whether the error grows without end: its dominant root is beyond 1, or a double root of size 1."""
+        found: Flags = (self.log > ROUNDING) | ((self.log >= -ROUNDING) & (self.amplitude > ENDLESS))
+        return found
+
+    @property
+    def amplitude(self) -> Array:
+        """How many times its size at the start the error reaches, growth and decay apart; inf for a double root."""
+        return np.ones_like(self.log) if self._bound is None else self._bound.amplitude
+
+    def ceiling(self, t: float, shrink: float = 0.0, since: float = 0.0) -> Array:
+        """A bound on ``|h|`` from ``since`` to t updates, which never falls with t, over ``exp(shrink)``.
+
+        Where the roots are real, ``h / r1^t`` nears ``1 + (h(1) / r1 - 1) / apart``, by ``(r2 / r1)^t``.
+        """
+        with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+            times = self.amplitude
+            if self._bound is not None:
+                times = np.minimum(1 + self._bound.slope * t, times)
+                added = self.sign * self.first * np.exp(-self.log) / self.apart
+                settling = np.abs(1 + added) + np.abs(added) * np.abs(1 - self.apart) ** since
+                times = np.fmin(times, np.where(self.apart > 0, settling, np.inf))
+            found: Array = np.exp(np.maximum(self.log, 0.0) * t - shrink) * times
+        return found
+
+    @property
+    def stands(self) -> Flags:
+        """Whether the error neither grows nor shrinks: its dominant root is of size 1, as far as float64 can tell."""
+        size_one = (self.log >= 0) | (self.swings & (self.log >= -ROUNDING))
+        found: Flags = size_one & ~self.grows
+        return found
 
     @property
     def swings(self) -> Flags:

@@ -61,7 +61,9 @@ class Spectrum:
     @property
     def condition(self) -> float:
         """lambda_max / lambda_min: the epochs that plain descent needs grow in proportion to it."""
-        return self.largest / self.smallest if self.rank else 1.0
+        if not self.rank:
+            return 1.0
+        return self.largest / self.smallest if self.smallest > 0 else float("inf")
 
     def lr_bound(
         self, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0

@@ -65,7 +65,7 @@ def growth(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nest
         return left
     trace, discriminant = characteristic(x, momentum, dampening, nesterov)
     determinant = momentum * (1 - x) if nesterov else np.zeros_like(x) + momentum
-    real = (trace + np.copysign(np.sqrt(np.maximum(discriminant, 0.0)), trace)) / 2
+    real = (trace + np.copysign(root(trace, discriminant), trace)) / 2
     factor: Array = np.where(discriminant >= 0, real, np.sqrt(np.maximum(determinant, 0.0)))
     return factor
 
@@ -73,10 +73,17 @@ def growth(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nest
 def characteristic(x: Array, momentum: float | Array, dampening: float, nesterov: bool) -> tuple[Array, Array]:
     """The trace of the recursion and ``trace^2 - 4 determinant``, whose sign says whether the roots are real."""
     # Multiplied out so that nothing cancels at small x or at momentum 1.
-    if nesterov:
-        return (1 + momentum) * (1 - x), (1 - x) * ((1 - momentum) ** 2 - (1 + momentum) ** 2 * x)
-    damped = (1 - dampening) * x
-    return 1 + momentum - damped, (1 - momentum) ** 2 - damped * (2 * (1 + momentum) - damped)
+    with np.errstate(over="ignore"):
+        if nesterov:
+            return (1 + momentum) * (1 - x), (1 - x) * ((1 - momentum) ** 2 - (1 + momentum) ** 2 * x)
+        damped = (1 - dampening) * x
+        return 1 + momentum - damped, (1 - momentum) ** 2 - damped * (2 * (1 + momentum) - damped)
+
+
+def root(trace: Array, discriminant: Array) -> Array:
+    """The square root of the discriminant, 0 where it is negative; ``|trace|`` where it is beyond float64's range."""
+    found: Array = np.where(np.isinf(discriminant), np.abs(trace), np.sqrt(np.maximum(discriminant, 0.0)))
+    return found
 
 
 def gap(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
@@ -90,10 +97,11 @@ def gap(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nestero
         return x
     pull = x if nesterov else (1 - dampening) * x
     b = 1 - momentum + (1 + momentum if nesterov else 1 - dampening) * x
-    discriminant = b * b - 4 * pull
-    root = np.sqrt(np.maximum(discriminant, 0.0))
-    below = np.where(b + root == 0, 1.0, b + root)  # 0 / 0 where neither x nor 1 - momentum pulls
-    small = np.where(b >= 0, 2 * pull / below, (b - root) / 2)
+    with np.errstate(over="ignore"):
+        discriminant = b * b - 4 * pull
+        apart = root(b, discriminant)
+        below = np.where(b + apart == 0, 1.0, b + apart)  # 0 / 0 where neither x nor 1 - momentum pulls
+        small = np.where(b >= 0, 2 * pull / below, (b - apart) / 2)
     factor = growth(x, momentum, dampening, nesterov)
     found: Array = np.where((discriminant >= 0) & (factor > 0), small, 1 - factor)
     return found

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from descentlab import stability
-from descentlab.arrays import Array, Flags
+from descentlab.arrays import Array, Flags, Integers
 from descentlab.conventions import gradient_factor
+from descentlab.response import Response
 from descentlab.text import number
 
 if TYPE_CHECKING:
@@ -75,10 +76,21 @@ class Theory:
         return gradient_factor(self.descent.reduction, self.problem.weight) * self.problem.weight / 2
 
     @property
+    def largest(self) -> float:
+        """The greatest curvature, weight decay included; 0 where nothing curves."""
+        return self.spectrum.largest + self.decay
+
+    @property
+    def smallest(self) -> float:
+        """The least curvature that the data has, flat directions apart, weight decay included."""
+        return self.spectrum.smallest + self.decay
+
+    @property
     def condition(self) -> float:
-        """Greatest over least positive curvature, weight decay included."""
-        positive = self.curvature[self.curvature > 0]
-        return float(positive.max() / positive.min()) if positive.size else 1.0
+        """Greatest over least curvature, flat directions apart, weight decay included; 1 where nothing curves."""
+        if self.largest == 0:
+            return 1.0
+        return self.largest / self.smallest if self.smallest > 0 else float("inf")
 
     @property
     def applies(self) -> bool:
@@ -109,8 +121,9 @@ class Theory:
 
     @property
     def growing(self) -> Growing:
-        """The worst direction among those that anything pulls at."""
-        moving = np.flatnonzero(self._x > 0)
+        """The worst direction among those with an error that anything pulls at, or, where none has, among all."""
+        moving = np.flatnonzero((self._x > 0) & (self.error != 0))
+        moving = moving if moving.size else np.flatnonzero(self._x > 0)
         if not moving.size:
             return Growing(1.0, 0.0, self.problem.parameters[0])
         # Of equal factors the last: the flattest direction, where several are 1 to every digit.
@@ -118,11 +131,29 @@ class Theory:
         gap = float(stability.gap(self._x[i : i + 1], **self.descent.recursion)[0])
         return Growing(float(self.factors[i]), gap, self.spectrum.column(i))
 
+    @cached_property
+    def response(self) -> Response:
+        """What any number of updates makes of the error in each of the p directions."""
+        return Response.of(self._x, **self.descent.recursion)
+
+    @property
+    def unstable(self) -> bool:
+        """Whether this rate makes an error in some direction grow without end, if there is one."""
+        settled = self.descent.foreseeable and self.descent.schedule is None
+        return settled and bool((self.response.grows & (self.curvature > 0)).any())
+
     @property
     def diverges(self) -> bool:
-        """Whether a constant rate makes some error grow without end."""
-        settled = self.descent.foreseeable and self.descent.schedule is None
-        return settled and bool(np.abs(self.factors).max() > 1.0)
+        """Whether this rate makes an error that this start has grow without end."""
+        return self.unstable and bool((self.response.grows & (self.error != 0)).any())
+
+    def cost_after(self, updates: Integers) -> Array:
+        """(k,) the mean squared error after these many updates; inf beyond float64's range."""
+        h = self.response.at(np.asarray(updates)[:, None])
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = np.where(self.error == 0, 0.0, h * self.error)
+            cost = self.problem.quadratic.cost(self.destination + moved @ self.spectrum.directions.T)
+        return np.where(np.isnan(cost), np.inf, cost)
 
     @cached_property
     def curvature(self) -> Array:
@@ -136,18 +167,28 @@ class Theory:
 
         From the gradient at the start, not from a difference of points, so that each direction keeps its own digits.
         """
+        return self._error(self.problem.start(self.descent.start))
+
+    def _error(self, start: Array) -> Array:
         quadratic, modes = self.problem.quadratic, self.problem.quadratic.modes
-        start = self.problem.start(self.descent.start)
         c = gradient_factor(self.descent.reduction, self.problem.weight)
-        pull = self.decay * (modes.V.T @ start)
-        pull[: modes.rank] += c * modes.s * (modes.U.T @ (quadratic.stacked @ start - quadratic.stacked_target))
-        return np.where(self.curvature > 0, pull / np.where(self.curvature > 0, self.curvature, 1.0), 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            pull = self.decay * (modes.V.T @ start)
+            pull[: modes.rank] += c * modes.s * (modes.U.T @ (quadratic.stacked @ start - quadratic.stacked_target))
+            return np.where(self.curvature > 0, pull / np.where(self.curvature > 0, self.curvature, 1.0), 0.0)
 
     @cached_property
     def destination(self) -> Array:
-        """(p,) the point that descent from its start is bound for: the nearest minimum, moved by weight decay."""
-        goal: Array = self.problem.start(self.descent.start) - self.spectrum.directions @ self.error
-        return goal
+        """(p,) the point that descent from its start is bound for: the nearest minimum, moved by weight decay.
+
+        Only where nothing pulls does it rest on the start, so it is found from there or from zero: from whichever is
+        nearer, since the way from a far start takes the digits with it.
+        """
+        start, V = self.problem.start(self.descent.start), self.spectrum.directions
+        from_zero = self._error(np.zeros_like(start))
+        if np.abs(self.error).max() <= np.abs(from_zero).max():
+            return np.asarray(start - V @ self.error)
+        return np.asarray(V @ np.where(self.curvature > 0, -from_zero, V.T @ start))
 
     @cached_property
     def least_cost(self) -> float:
@@ -205,8 +246,11 @@ class Theory:
     def sizes(self) -> Array:
         """(p,) what each coefficient's error is measured against: its size at the destination, in the data's units.
 
-        For one that is about 0, the size of the largest.
+        For one that is about 0, the size of the largest; where all of them are 0, that of the largest at the start.
         """
-        size = np.abs(self.problem.coordinates.to_units(self.destination))
+        to_units = self.problem.coordinates.to_units
+        size = np.abs(to_units(self.destination))
         largest = float(size.max(initial=0.0))
+        if largest == 0:
+            return np.full_like(size, np.abs(to_units(self.problem.start(self.descent.start))).max(initial=0.0))
         return np.where(size > 1e-6 * largest, size, largest)

@@ -71,7 +71,7 @@ def _reason(loop: Loop, theory: Theory) -> Reason:
     unmoved = len(tail) == 3 and bool((tail == loop.last.params).all())
     if loop.last.gradient_norm[0] <= loop.small < math.inf or unmoved:
         return Reason.CONVERGED if theory.near(loop.last.params[0]) else Reason.STALLED
-    if theory.diverges and loop.last.cost[0] > loop.first_cost:
+    if theory.unstable and loop.last.cost[0] > loop.first_cost:
         return Reason.DIVERGED
     return Reason.OUT_OF_EPOCHS
 

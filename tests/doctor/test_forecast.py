@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -181,3 +182,109 @@ def test_diagnosing_alters_nothing() -> None:
     np.testing.assert_array_equal(rows_X, X)
     np.testing.assert_array_equal(rows_y, y)
     assert str(dl.diagnose(problem, lr=0.05, observed=[1.0, 2.0, 3.0], validation=(rows_X, rows_y))) == str(first)
+
+
+LESSON = PROBLEMS["lesson"]  # one direction, of curvature 28/3 in the mean
+
+
+def test_near_by_chance_is_not_converging() -> None:
+    """Momentum 1 never shrinks an error; at this epoch the swing passes the minimum."""
+    found = diagnosed(LESSON, lr=0.08, zero_grad=False, epochs=54)
+    assert found.forecast.near
+    assert found.verdict == "too slow"
+    assert found.epochs_to_tolerance is None
+    later = diagnosed(LESSON, lr=0.08, zero_grad=False, epochs=55)
+    assert not later.forecast.near
+
+
+def test_near_at_the_end_and_gone_again_is_said() -> None:
+    """Heavy momentum passes through the aim before it stays there."""
+    settled = diagnosed(LESSON, lr=0.01, momentum=0.9, epochs=1000).epochs_to_tolerance
+    assert settled is not None
+    passing = [
+        epochs for epochs in range(1, settled) if diagnosed(LESSON, lr=0.01, momentum=0.9, epochs=epochs).forecast.near
+    ]
+    assert passing
+    found = diagnosed(LESSON, lr=0.01, momentum=0.9, epochs=passing[0])
+    assert found.verdict == "converges-oscillating"
+    assert found.epochs_to_tolerance == settled > passing[0]
+    assert "leaves again" in found.text("en")
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9, 1.0])
+def test_at_the_bound_errors_stand_still_but_with_momentum_one_they_grow(momentum: float) -> None:
+    lr = 2 * (1 + momentum) / (28 / 3)
+    found = diagnosed(LESSON, lr=lr, momentum=momentum, epochs=1000)
+    w = v = 0.0
+    sizes = []
+    for _ in range(1000):
+        v = momentum * v + 28 / 3 * (w - 1)
+        w -= lr * v
+        sizes.append(abs(w - 1))
+    grows = max(sizes[500:]) > 1.5 * max(sizes[:500])
+    assert grows == (momentum == 1)
+    assert found.verdict == ("diverges" if grows else "too slow")
+
+
+def test_a_rate_above_the_bound_without_an_error_to_grow_is_told_apart() -> None:
+    at_minimum = diagnosed(LESSON, lr=1.0, start=[1.0])
+    assert at_minimum.verdict == "converges-monotone"
+    assert at_minimum.epochs_to_tolerance == 0
+    assert "above its bound all the same" in at_minimum.text("en")
+    beside = diagnosed(LESSON, lr=1.0, start=[1.0 + 1e-15])
+    assert beside.verdict == "diverges"
+    assert beside.epochs_to_tolerance is None
+
+
+def test_a_start_within_the_aim_leaves_it_above_the_bound() -> None:
+    found = diagnosed(LESSON, lr=0.3, start=[1.001])
+    assert found.verdict == "diverges"
+    assert [remedy.epochs_at_lr for remedy in found.remedies if remedy.name == "fastest_rate"] == [None]
+
+
+@pytest.mark.parametrize("start", [100.0, 1e6, 1e100, 1e150])
+def test_a_far_start_is_bound_for_the_same_minimum(start: float) -> None:
+    near, far = diagnosed(LESSON, lr=0.1), diagnosed(LESSON, lr=0.1, start=[start])
+    assert far.least_cost == pytest.approx(near.least_cost, abs=1e-28)
+    assert far.goal == pytest.approx(near.goal)
+    factor = 1 - 0.1 * 28 / 3
+    assert far.epochs_to_tolerance == math.ceil(math.log(0.01 / (start - 1)) / math.log(factor))
+
+
+def test_a_start_whose_cost_is_no_number_is_refused() -> None:
+    with pytest.raises(dl.SettingError, match="so far off"):
+        diagnosed(LESSON, lr=0.1, start=[1e200])
+
+
+def test_a_target_of_zeros_is_reached_relative_to_the_start() -> None:
+    zero = dl.Problem([1, 2, 3], [0, 0, 0], bias=False)
+    found = diagnosed(zero, lr=0.05, start=[4.0])
+    assert found.epochs_to_tolerance == math.ceil(math.log(0.01) / math.log(1 - 0.05 * 28 / 3))
+
+
+def test_an_undampened_first_update_overshoots() -> None:
+    """torch does not dampen the first step: at lr 0.15 it is past the minimum, though later ones never are."""
+    found = diagnosed(LESSON, lr=0.15, momentum=0.5, dampening=0.9, epochs=100)
+    w, v, errors = 0.0, None, []
+    for _ in range(100):
+        g = 28 / 3 * (w - 1)
+        v = g if v is None else 0.5 * v + 0.1 * g
+        w -= 0.15 * v
+        errors.append(w - 1)
+    assert min(errors) < 0 < max(errors)
+    assert found.verdict == "converges-oscillating"
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 8])
+def test_a_few_steps_up_of_an_optimizer_are_no_divergence(epochs: int) -> None:
+    pytest.importorskip("torch")
+    assert diagnosed(LESSON, lr=10.0, optimizer="Adam", epochs=epochs).verdict != "diverges"
+
+
+def test_more_epochs_than_can_be_walked_are_not_diagnosed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr("descentlab.doctor.forecast.MOST_WALKED", 50)
+    found = diagnosed(LESSON, lr=1e-4, optimizer="Adam", epochs=51)
+    assert found.verdict == "cannot tell"
+    assert found.findings[0].name == "too_long_to_walk"
+    assert found.cost == pytest.approx(diagnosed(LESSON, lr=1e-4, optimizer="Adam", epochs=50).cost)

@@ -6,14 +6,15 @@ where
     sum_i curvature_i e_i^2 h_i^2 <= within * least objective       (as a mean squared error)
 
 or, where the fit is exact and the least cost 0, where no coefficient j is further off than ``within`` of its size:
-``|sum_i U_ji e_i h_i| <= within * size_j``. Both are a matrix of parts, one row a condition, and "at most 1".
+``|sum_i U_ji e_i h_i| <= within * size_j``. Both are a matrix of parts, one row a condition: "the sum of squares", or
+"the size of every sum, is at most 1".
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,7 +28,7 @@ FARTHEST = 2.0**53  # updates beyond it cannot be told apart in float64
 FIRST_CHUNK, CHUNK = 64, 1 << 14  # updates looked at one by one at a time, at first and at most
 WINDOW, PROMISING = 64, 1.5  # updates before an estimate that a search looks at, and at which estimates
 MOST_STEPS = 100  # towards a crossing, which takes about six
-MOST_CHUNKS, MOST_LEAPS = 64, 2000  # after so many, an upper bound has to do
+MOST_CHUNKS, MOST_LEAPS = 16, 2000  # after so many, an upper bound has to do
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Aim:
     Attributes:
         curvature: (q,) curvatures of the directions that have an error to lose.
         parts: (r, q) what each of them adds to each of r conditions at the start.
-        squared: whether the parts belong to squares of h, as a cost's do.
+        squared: whether the one condition is on the sum of squares of ``parts * h``, as a cost's is.
     """
 
     curvature: Array
@@ -54,14 +55,14 @@ class Aim:
                 units = theory.problem.coordinates.to_units(theory.spectrum.directions.T[moving]).T
                 parts = units * error / (within * theory.sizes)[:, None]
             else:
-                parts = (curvature * error**2 / (2 * theory.scale * within * theory.least_objective))[None]
+                parts = error * np.sqrt(curvature / (2 * theory.scale * within * theory.least_objective))[None]
         return cls(curvature, np.nan_to_num(parts, nan=0.0, posinf=np.inf, neginf=-np.inf), not theory.fits_exactly)
 
     def outside(self, h: Array) -> Flags:
         """(...) whether errors that are h (..., q) times what they were are too large."""
         with np.errstate(over="ignore", invalid="ignore"):
             if self.squared:
-                found: Flags = ~((h * h) @ self.parts[0] <= 1)
+                found: Flags = ~(((h * self.parts[0]) ** 2).sum(axis=-1) <= 1)
             else:
                 found = ~np.all(np.abs(h @ self.parts.T) <= 1, axis=-1)
         return found
@@ -69,7 +70,10 @@ class Aim:
     def most(self, size: Array) -> Array:
         """(...) a bound on the worst condition where no error is more than ``size`` (..., q) times what it was."""
         with np.errstate(over="ignore", invalid="ignore"):
-            found: Array = (size * size) @ self.parts[0] if self.squared else (size @ np.abs(self.parts).T).max(axis=-1)
+            if self.squared:
+                found: Array = ((size * self._weights[0]) ** 2).sum(axis=-1)
+            else:
+                found = (size @ self._weights.T).max(axis=-1)
         return found
 
     def response(self, lr: Array | float, recursion: Recursion) -> Response:
@@ -85,27 +89,45 @@ class Aim:
             response: (m, q) to the directions' curvatures at m settings.
             digits: relative precision of the answer.
         """
-        if not self.parts.size or bool((self.most(response.envelope(np.zeros(1))) <= 1).all()):
+        if not self.parts.size:
             return np.zeros(len(response.log))
-        power = 2 if self.squared else 1
+        never, response = self._never(response)
+        if bool((self.most(response.envelope(np.zeros(1))) <= 1).all()):
+            return np.where(never, np.inf, 0.0)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            alone = np.where(self._heights > 1, np.log(self._heights) / (-power * response.log), 0.0)
-            never = ((response.log >= 0) & (self._heights > 0)).any(axis=-1)
+            alone = np.where(self._heights > 1, np.log(self._heights) / -response.log, 0.0)
         low = np.where(never, 0.0, np.maximum(alone.max(axis=-1), 0.0))  # when the slowest is there by itself
+        power = 2 if self.squared else 1
 
         def height(t: Array) -> tuple[Array, Array]:
             """The logarithm of the worst condition, and its slope."""
             size, bend = response.envelope_and_slope(t[:, None])
             with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-                sized = size * size if self.squared else size
-                sums = sized @ self._weights.T
+                if self.squared:
+                    sums = ((size * self._weights[0]) ** 2).sum(axis=1, keepdims=True)
+                else:
+                    sums = size @ self._weights.T
                 worst = sums.argmax(axis=1) if len(self._weights) > 1 else np.zeros(len(t), dtype=np.int64)
                 most = sums[np.arange(len(t)), worst]
-                return np.log(most), power * (sized * self._weights[worst] * bend).sum(axis=1) / most
+                added = (size * self._weights[worst]) ** power
+                return np.log(most), power * (added * bend).sum(axis=1) / most
 
         live: Flags = np.logical_not(never)
         found = _crossing(height, low, live, digits)
         return np.where(never | ~(found < FARTHEST), np.inf, found)
+
+    def _never(self, response: Response) -> tuple[Flags, Response]:
+        """(m,) where errors grow, or those that never shrink are too much by themselves; the responses without them.
+
+        What never shrinks has a logarithm of 0 from here on, as far as anyone can tell.
+        """
+        matters = self._heights > 0
+        never: Flags = (response.grows & matters).any(axis=-1)
+        stands = response.stands & matters
+        if stands.any():
+            never = never | (self.most(np.where(stands, response.amplitude, 0.0)) > 1)
+            response = replace(response, log=np.where(stands, 0.0, response.log))
+        return never, response
 
     @cached_property
     def _weights(self) -> Array:
@@ -135,8 +157,8 @@ class Aim:
     def settled(self, lr: float, recursion: Recursion) -> int | None:
         """From how many updates on the descent stays at its aim; None for never.
 
-        Exact, also where errors swing: unless they swing for more than a million updates between the last time that
-        they leave the aim and the time from which they provably cannot, which is then given.
+        Exact, also where errors swing: unless they swing for more than a quarter of a million updates between the last
+        time that they leave the aim and the time from which they provably cannot, which is then given.
         """
         response = self.response(np.array([lr]), recursion)
         bound = float(self.estimate(response)[0])

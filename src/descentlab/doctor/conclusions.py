@@ -67,7 +67,7 @@ def _bound(case: Case) -> Iterator[Finding]:
     key = "finding.above_bound" if ratio > 1 else "finding.below_bound"
     said = [sentence(key, **values)]
     if descent.momentum and not descent.nesterov:
-        plain = 2 / (theory.spectrum.largest + theory.decay)
+        plain = 2 / theory.largest
         said.append(sentence("finding.bound_with_momentum", momentum=descent.momentum, plain=plain))
     if descent.schedule is not None:
         said.append(sentence("finding.bound_scheduled"))
@@ -107,7 +107,7 @@ def _instead(case: Case, epochs: int) -> Sentence:
 
 
 def _slow_direction(case: Case) -> Iterator[Finding]:
-    slowest, condition = case.slowest, case.theory.spectrum.condition
+    slowest, condition = case.slowest, case.theory.condition
     if slowest is None or condition < 10:
         return
     descent = case.theory.descent

@@ -165,11 +165,12 @@ def diagnose(
             :class:`~descentlab.doctor.losses.LossDiagnosis` comes back.
         observed: the final loss, or the losses by epoch, that the asker's own run printed, in their reduction.
         validation: held-out rows: a factor, a problem, a table or file with the same columns, or a pair (X, y).
-        within: how near to the minimum's cost counts as there.
+        within: how near to the minimum's cost counts as there, as a part of it: 1e-12 to 1.
         **settings: those of :class:`descentlab.Descent`.
 
     Raises:
-        SettingError: a rate without data, no rate, a start of the wrong length, losses that are no numbers.
+        SettingError: a rate without data, no rate, a setting outside what it may be, a start of the wrong length or so
+            far off that its cost is beyond float64, losses that are no numbers.
     """
     if losses is not None:
         return _of_losses(problem, losses, every, settings)
@@ -207,6 +208,7 @@ def _of_problem(problem: Problem, asked: Descent, within: float, observed: objec
     descent = replace(whole_batch(problem, asked), dtype="float64", device="cpu")
     whole = asked.batch_size is not None and descent.batch_size is None
     theory = Theory(problem, descent)
+    _refuse_too_far(theory)
     aim = Aim.of(theory, within)
     future = forecast(theory, aim, within)
     rates = _rates(theory, aim) if future.epochs_to_tolerance != 0 else {}  # at the minimum none is needed
@@ -244,14 +246,24 @@ def _of_problem(problem: Problem, asked: Descent, within: float, observed: objec
     )
 
 
+def _refuse_too_far(theory: Theory) -> None:
+    """A start whose squared error float64 cannot hold leaves nothing to compare costs with."""
+    start = theory.problem.start(theory.descent.start)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not math.isfinite(theory.scale * float(theory.problem.quadratic.objective(start))):
+            furthest = float(np.abs(theory.problem.coordinates.to_units(start)).max())
+            raise SettingError("start_too_far", furthest=furthest)
+
+
 def _rates(theory: Theory, aim: Aim) -> dict[str, Rate]:
-    largest, smallest = theory.spectrum.largest + theory.decay, theory.spectrum.smallest + theory.decay
+    largest, smallest = theory.largest, theory.smallest
     if not smallest > 0 or not math.isfinite(largest):
         return {}
     own = theory.descent.recursion
     found = [textbook(aim, largest, smallest), fastest(aim, largest)]
     found += [fastest(aim, largest, own)] if 0 < own["momentum"] < 1 and theory.descent.is_sgd else []
-    found += [heavy_ball(aim, largest, smallest), fastest_pair(aim, largest, smallest)]
+    polyak = heavy_ball(aim, largest, smallest)
+    found += [polyak, fastest_pair(aim, largest, polyak)]
     return {rate.name: rate for rate in found if rate is not None}
 
 

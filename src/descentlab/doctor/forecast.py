@@ -2,7 +2,7 @@
 
 A full-batch SGD descent at a constant rate is told in closed form. A schedule, another optimizer, or gradients that
 add up beside momentum are walked on the factor, where an epoch costs the same for any number of rows. Mini-batches
-are beyond full-batch theory, and the verdict says so.
+are beyond full-batch theory, and so many epochs may be asked for that nobody waits for the walk: the verdict says so.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from descentlab.doctor.aim import Aim
 from descentlab.doctor.overflow import QUANTITIES, TYPES, Overflow, overflow
 from descentlab.engines import Engine, Look, engine_for
 from descentlab.problem import Problem
-from descentlab.response import Response
 from descentlab.theory import Theory
 
-ROUNDING = 1e-13  # a factor no further beyond 1 is 1, as far as float64 can tell
 GONE = -20.0  # a direction whose error an epoch multiplies by less than exp of this swings no more that anyone sees
 CURVE = 160  # points of a predicted curve
+MOST_WALKED = 200_000  # updates that are walked one by one: some seconds
+TREND = 16  # updates from which an optimizer whose steps have a size of their own can be said to run away
 
 
 class Verdict(StrEnum):
@@ -69,6 +69,7 @@ class Forecast:
         overflow: after how many updates which quantity leaves the range of which type, however late.
         curve: the predicted cost.
         closed_form: whether all this comes without a single step.
+        walked: the updates that were walked, if fewer than were asked for.
     """
 
     verdict: Verdict
@@ -80,6 +81,7 @@ class Forecast:
     overflow: Overflow | None = None
     curve: Curve | None = None
     closed_form: bool = False
+    walked: int | None = None
 
 
 def forecast(theory: Theory, aim: Aim, within: float) -> Forecast:
@@ -89,7 +91,14 @@ def forecast(theory: Theory, aim: Aim, within: float) -> Forecast:
         return Forecast(Verdict.UNKNOWN)
     if descent.foreseeable and descent.schedule is None:
         return _closed(theory, aim)
-    return _walked(theory, engine_for("exact" if descent.foreseeable else "replay", problem, descent), within)
+    engine = engine_for("exact" if descent.foreseeable else "replay", problem, descent)
+    if engine.jumps or descent.epochs <= MOST_WALKED:
+        return _walked(theory, engine, within)
+    beginning = replace(theory, descent=replace(descent, epochs=MOST_WALKED))
+    found = _walked(beginning, engine, within)
+    if found.verdict is Verdict.DIVERGES:
+        return found
+    return replace(found, verdict=Verdict.UNKNOWN, epochs_to_tolerance=None, near=None, walked=MOST_WALKED)
 
 
 def whole_batch(problem: Problem, descent: Descent) -> Descent:
@@ -101,22 +110,27 @@ def whole_batch(problem: Problem, descent: Descent) -> Descent:
 def _closed(theory: Theory, aim: Aim) -> Forecast:
     descent = theory.descent
     response = aim.response(descent.lr, descent.recursion)
-    diverges = bool(np.abs(theory.factors).max() > 1 + ROUNDING)
-    near = not bool(aim.outside(response.at(np.array([[descent.epochs]])))[0])
-    swinging = bool((response.swings & (response.log > GONE)).any())
+    last = response.at(np.array([[descent.epochs]]))
+    near = not bool(aim.outside(last)[0])
+    # Without swinging it changes sides once at most: where torch does not dampen the first update.
+    swinging = bool(((response.swings & (response.log > GONE)) | (~response.swings & (last < 0))).any())
+    settled = None if theory.diverges else aim.settled(descent.lr, descent.recursion)
     verdict = Verdict.OSCILLATING if swinging else Verdict.MONOTONE
-    if diverges or not near:
-        verdict = Verdict.DIVERGES if diverges else Verdict.TOO_SLOW
+    if theory.diverges:
+        verdict = Verdict.DIVERGES
+    elif not near or settled is None:
+        verdict = Verdict.TOO_SLOW
     params, cost = _after(theory, descent)
+    updates = _sampled(descent.epochs)
     return Forecast(
         verdict,
         swinging,
-        None if diverges else aim.settled(descent.lr, descent.recursion),
+        settled,
         params,
         cost,
         near,
         overflow(theory),
-        _curve(theory, descent.epochs),
+        Curve(updates, theory.cost_after(updates)),
         closed_form=True,
     )
 
@@ -133,15 +147,6 @@ def _after(theory: Theory, descent: Descent) -> tuple[Array | None, float | None
 
 def _finite(params: Array, cost: float) -> tuple[Array | None, float | None]:
     return params if np.isfinite(params).all() else None, cost if math.isfinite(cost) else None
-
-
-def _curve(theory: Theory, epochs: int) -> Curve:
-    updates = _sampled(epochs)
-    h = Response.of(theory.descent.lr * theory.curvature, **theory.descent.recursion).at(updates[:, None])
-    with np.errstate(over="ignore", invalid="ignore"):
-        moved = np.where(theory.error == 0, 0.0, h * theory.error)
-        cost = theory.problem.quadratic.cost(theory.destination + moved @ theory.spectrum.directions.T)
-    return Curve(updates, np.where(np.isnan(cost), np.inf, cost))
 
 
 def _sampled(epochs: int) -> Integers:
@@ -177,9 +182,7 @@ def _walked(theory: Theory, engine: Engine, within: float) -> Forecast:
     near = last_outside < done - 1
     with np.errstate(over="ignore", invalid="ignore"):
         params, cost = _finite(problem.coordinates.to_units(look.params[-1]), float(look.cost[-1]))
-    first = max(float(curve.cost[0]), float(problem.quadratic.cost(np.zeros(len(problem.parameters)))))
-    later = curve.cost[len(curve.cost) // 2 :]
-    if cost is None or (not near and cost > first and cost >= later.max() * (1 - 1e-9)):
+    if cost is None or (not near and _runs_away(theory, curve)):
         verdict = Verdict.DIVERGES
     elif not near:
         verdict = Verdict.TOO_SLOW
@@ -187,6 +190,20 @@ def _walked(theory: Theory, engine: Engine, within: float) -> Forecast:
         verdict = Verdict.OSCILLATING if rose else Verdict.MONOTONE
     settled = last_outside + 1 if near else None
     return Forecast(verdict, rose, settled, params, cost, near, found, curve)
+
+
+def _runs_away(theory: Theory, curve: Curve) -> bool:
+    """Whether the cost ends as high as it ever was, above that of the start and of zero parameters.
+
+    An optimizer whose steps do not shrink with the gradient may pass the minimum and turn: there it has to have risen
+    for a while, and to have doubled meanwhile.
+    """
+    problem, descent = theory.problem, theory.descent
+    first = max(float(curve.cost[0]), float(problem.quadratic.cost(np.zeros(len(problem.parameters)))))
+    last, later = float(curve.cost[-1]), curve.cost[len(curve.cost) // 2 :]
+    if not last > first or last < later.max() * (1 - 1e-9):
+        return False
+    return descent.is_sgd or (descent.epochs >= TREND and last > 2 * float(later[0]) and last > 2 * first)
 
 
 def _note_overflow(found: Overflow, theory: Theory, look: Look, done: int) -> None:

@@ -13,7 +13,9 @@ from descentlab.theory import Theory
 TYPES = ("float32", "float64")
 QUANTITIES = ("weights", "gradient", "cost")
 FARTHEST = 1e15  # updates; growth that takes longer is none that anyone will see
-FIRST_LOOK, LONGEST_LOOK, MOST_LOOKS = 32, 1 << 14, 1000  # updates looked at in one go, and how often
+FIRST_LOOK, LONGEST_LOOK, MOST_LOOKS = 32, 1 << 14, 40  # updates looked at in one go, and how often
+
+ROUNDS = 3  # towards the update from which on it is looked for
 
 Overflow = dict[str, dict[str, int | None]]
 
@@ -26,17 +28,18 @@ def overflow(theory: Theory) -> Overflow:
     next update. The gradient is that of the descended coordinates, the cost in the descent's own reduction. None
     where it never happens: the descent is stable, or has no error to grow.
     """
-    descent, problem = theory.descent, theory.problem
-    response = Response.of(descent.lr * theory.curvature, **descent.recursion)
-    if not ((response.log > 0) & (theory.error != 0)).any():
+    if not theory.diverges:
         return {kind: dict.fromkeys(QUANTITIES) for kind in TYPES}
-    directions, to_units = theory.spectrum.directions, problem.coordinates.to_units
+    moving = (theory.curvature > 0) & (theory.error != 0)
+    error, curvature = theory.error[moving], theory.curvature[moving]
+    response = Response.of(theory.descent.lr * curvature, **theory.descent.recursion)
+    directions, to_units = theory.spectrum.directions[:, moving], theory.problem.coordinates.to_units
     # Each is linear in h, so that it can be taken at a small fraction of its size.
-    weights = to_units((directions * theory.error).T), to_units(theory.destination)
-    gradient = (directions * (theory.spectrum.eigenvalues * theory.error)).T, np.zeros(len(theory.error))
+    weights = to_units((directions * error).T), to_units(theory.destination)
+    gradient = (directions * (theory.spectrum.eigenvalues[moving] * error)).T, np.zeros(len(directions))
     root_of_cost = (
-        np.hstack([np.diag(np.sqrt(theory.curvature / 2) * theory.error), np.zeros((len(theory.error), 1))]),
-        np.append(np.zeros(len(theory.error)), math.sqrt(theory.scale * theory.least_cost)),
+        np.hstack([np.diag(np.sqrt(curvature / 2) * error), np.zeros((len(error), 1))]),
+        np.append(np.zeros(len(error)), math.sqrt(theory.scale * theory.least_cost)),
     )
     found: Overflow = {}
     for kind in TYPES:
@@ -55,7 +58,9 @@ def overflow(theory: Theory) -> Overflow:
 def _first(response: Response, parts: Array, rest: Array, top: float, norm: float) -> int | None:
     """The first update after which the norm of ``h @ parts + rest`` is beyond ``exp(top)``.
 
-    It is looked for from where errors that all pulled the same way would get there, one update after another.
+    It is looked for from where errors that all pulled the same way would get there, one update after another: so many
+    of them that it is exact, unless errors of all but constant size swing for millions of updates. Then it is the
+    update up to which it has certainly not happened.
     """
 
     def beyond(updates: Array) -> Flags:
@@ -68,8 +73,9 @@ def _first(response: Response, parts: Array, rest: Array, top: float, norm: floa
 
     if beyond(np.zeros(1))[0]:
         return 0
-    low = _earliest(response, np.linalg.norm(parts, norm, axis=1), float(np.linalg.norm(rest, norm)), top)
-    count = FIRST_LOOK
+    low, count = 1.0, FIRST_LOOK
+    for _ in range(ROUNDS):  # the later, the better is known what errors have come to
+        low = _earliest(response, np.abs(parts), float(np.linalg.norm(rest, norm)), top, norm, low)
     for _ in range(MOST_LOOKS):
         if not low < FARTHEST:
             return None
@@ -78,20 +84,21 @@ def _first(response: Response, parts: Array, rest: Array, top: float, norm: floa
         if found.size:
             return int(updates[found[0]])
         low, count = float(updates[-1]) + 1, min(2 * count, LONGEST_LOOK)
-    return None
+    return int(low)
 
 
-def _earliest(response: Response, sizes: Array, rest: float, top: float) -> float:
-    """An update before which no sum of these sizes can be beyond ``exp(top)``: by a bound on h that only grows."""
-    used = sizes > 0
-    log, sizes = np.maximum(response.log[used], 0.0), sizes[used]
-    slope = np.abs(response.first[used]) * np.exp(np.minimum(-response.log[used], 700.0))
+def _earliest(response: Response, parts: Array, rest: float, top: float, norm: float, low: float) -> float:
+    """An update, not before ``low``, up to which no sum of these parts can be beyond ``exp(top)``.
+
+    By a bound on h that only grows.
+    """
+    since = low
 
     def bound(t: float) -> float:
-        with np.errstate(over="ignore"):
-            return float((np.exp(log * t - top) * (1 + slope * t)) @ sizes) + rest * math.exp(-top)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.linalg.norm(response.ceiling(t, top, since) @ parts, norm)) + rest * math.exp(-top)
 
-    low, high = 1.0, 2.0
+    high = 2 * low
     while bound(high) <= 1 and high < FARTHEST:
         low, high = high, 2 * high
     while high - low > 1:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 
 import numpy as np
 
@@ -28,6 +28,8 @@ FINER = 2  # times as many first where errors swing, and their counts with them
 SWINGING = 64  # of so many directions at most is the swing of errors looked at during the search
 KEPT = 2  # valleys followed to their bottom
 PAIRS = 14  # momentums, and rates for each, tried at once
+SHORT, LONGEST = 6, 17  # digits of a rate to type in, at least, and from how many on all of them
+ALIKE = 0.001  # the part of its epochs that a shortened rate may take more or less
 DIGITS = 1e-7  # relative precision of the epochs that rates are compared by
 
 
@@ -39,57 +41,57 @@ class Rate:
         name: ``textbook``, ``fastest`` (without momentum), ``own_momentum``, ``heavy_ball`` or ``fastest_pair``.
         lr, momentum: in the asker's own convention.
         epochs: until the descent stays at its aim; None for never.
+        shown, shown_momentum: the same to type in, with as few digits as take equally many epochs, to a thousandth.
     """
 
     name: str
     lr: float
     momentum: float
     epochs: int | None
+    shown: str
+    shown_momentum: str
 
-    @property
-    def shown(self) -> str:
-        """The rate to type in, of six digits."""
-        return shown(self.lr)
+    @classmethod
+    def of(cls, name: str, aim: Aim, lr: float, recursion: Recursion) -> Rate:
+        """The rate with its epochs.
 
-    @property
-    def shown_momentum(self) -> str:
-        """The momentum with the digits that tell it from 1."""
-        return shown_momentum(self.momentum)
+        Shown, it is rounded down, away from its bound; the momentum is rounded up, in the digits that tell it from 1:
+        up is slower, and down might be beyond the bound.
+        """
+        momentum, epochs = recursion["momentum"], aim.settled(lr, recursion)
+        for digits in range(SHORT, LONGEST):
+            short_lr = float(_cut(Decimal(repr(lr)), digits))
+            short = float(1 - _cut(1 - Decimal(repr(momentum)), digits - 2))
+            typed = aim.settled(short_lr, {**recursion, "momentum": short})
+            if typed == epochs or (typed and epochs and abs(typed - epochs) <= max(1, ALIKE * epochs)):
+                return cls(name, lr, momentum, epochs, typeable(short_lr), typeable(short))
+        return cls(name, lr, momentum, epochs, typeable(lr), typeable(momentum))
 
 
-def shown(lr: float, digits: int = 6) -> str:
-    """A rate of so many digits, rounded down: a hair slower, and still below its bound.
+def typeable(value: float) -> str:
+    """The shortest decimal that is this float.
 
-    >>> shown(1.60308869e-05), shown(0.01)
-    ('1.60308e-05', '0.01')
+    >>> typeable(1.60308e-05), typeable(0.99999457), typeable(2.0)
+    ('1.60308e-05', '0.99999457', '2')
     """
-    exact = Decimal(lr)
-    unit = Decimal(1).scaleb(exact.adjusted() - digits + 1)
-    return f"{float(exact.quantize(unit, ROUND_DOWN)):.{digits}g}"
+    return repr(value).removesuffix(".0")
 
 
-def shown_momentum(momentum: float) -> str:
-    """A momentum with the digits that tell it from 1.
-
-    >>> shown_momentum(0.9), shown_momentum(0.99999457)
-    ('0.9', '0.99999457')
-    """
-    short = 1 - momentum
-    places = 4 if short >= 0.01 or short <= 0 else 2 - math.floor(math.log10(short))
-    return f"{momentum:.{places}f}".rstrip("0").rstrip(".")
+def _cut(value: Decimal, digits: int) -> Decimal:
+    """A number rounded towards 0, to so many digits."""
+    return Context(prec=digits, rounding=ROUND_DOWN).plus(value)
 
 
 def textbook(aim: Aim, largest: float, smallest: float) -> Rate:
     """Plain descent's best rate for the worst start."""
-    lr = 2 / (largest + smallest)
-    return Rate("textbook", lr, 0.0, aim.settled(lr, PLAIN))
+    return Rate.of("textbook", aim, 2 / (largest + smallest), PLAIN)
 
 
 def heavy_ball(aim: Aim, largest: float, smallest: float) -> Rate:
     """Polyak's pair: the heavy ball's best for the worst start."""
     high, low = math.sqrt(largest), math.sqrt(smallest)
     lr, momentum = 4 / (high + low) ** 2, ((high - low) / (high + low)) ** 2
-    return Rate("heavy_ball", lr, momentum, aim.settled(lr, with_momentum(momentum)))
+    return Rate.of("heavy_ball", aim, lr, with_momentum(momentum))
 
 
 def with_momentum(momentum: float) -> Recursion:
@@ -108,7 +110,7 @@ def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | No
         return None
     limit = limit if math.isfinite(limit) else 100.0
     if not aim.curvature.size:  # there is no error to lose
-        return Rate(_name(recursion), limit / 2 / largest, recursion["momentum"], 0)
+        return Rate.of(_name(recursion), aim, limit / 2 / largest, recursion)
 
     def estimate(below: Array) -> Array:
         response = aim.response(limit * (1 - below) / largest, recursion)
@@ -133,8 +135,7 @@ def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | No
     done = [(count, lr) for count, lr in exact if count is not None]
     if not done:
         return None
-    least, lr = min(done)
-    return Rate(_name(recursion), lr, recursion["momentum"], least)
+    return Rate.of(_name(recursion), aim, min(done)[1], recursion)
 
 
 def _name(recursion: Recursion) -> str:
@@ -162,14 +163,14 @@ def _valleys(epochs: Array) -> list[int]:
     return [int(i) for i in low[np.argsort(epochs[low], kind="stable")][:KEPT]]
 
 
-def fastest_pair(aim: Aim, largest: float, smallest: float) -> Rate:
+def fastest_pair(aim: Aim, largest: float, polyak: Rate) -> Rate:
     """The learning rate and momentum with which the heavy ball is soonest at its aim: by search, so near the best.
 
-    Searched by how far the momentum falls short of 1, and by how far the rate stays below its bound.
+    Searched by how far the momentum falls short of 1, and by how far the rate stays below its bound; ``polyak``, the
+    textbook's pair, is what it has to beat.
     """
-    polyak = heavy_ball(aim, largest, smallest)
     if not aim.curvature.size:
-        return Rate("fastest_pair", polyak.lr, polyak.momentum, 0)
+        return replace(polyak, name="fastest_pair")
     shorts = (max(1 - polyak.momentum, 1e-9) / 30, 1.0)
     below = (1e-4, 1 - 1e-3)
     best = (np.inf, 0.0, 0.0)
@@ -181,7 +182,7 @@ def fastest_pair(aim: Aim, largest: float, smallest: float) -> Rate:
         best = min(best, (float(found[j]), float(lr[j]), float(momentum[j])))
         shorts = _around(1 - best[2], shorts, 1e-12, 1.0)
         below = _around(1 - best[1] * largest / (2 * (1 + best[2])), below, 1e-9, 1 - 1e-6)
-    pair = Rate("", best[1], best[2], aim.settled(best[1], with_momentum(best[2])))
+    pair = Rate.of("fastest_pair", aim, best[1], with_momentum(best[2]))
     done = [each for each in (polyak, pair) if each.epochs is not None] or [polyak]
     return replace(min(done, key=lambda each: each.epochs or 0), name="fastest_pair")
 

@@ -33,7 +33,7 @@ class Remedy:
             ``standardize``, ``drop`` or ``ridge``.
         title: the change in words.
         lr_bound: the largest stable rate with it.
-        lr, momentum: the fastest for this start with it.
+        lr, momentum: the fastest for this start with it; ``shown`` is that rate to type in.
         epochs: how many epochs that takes; None where it never gets there.
         epochs_at_lr: how many the asker's own rate takes with it; None where that never gets there.
         condition: largest over smallest positive curvature.
@@ -44,6 +44,7 @@ class Remedy:
     title: Sentence
     lr_bound: float
     lr: float | None
+    shown: str | None
     momentum: float
     epochs: int | None
     epochs_at_lr: int | None
@@ -125,7 +126,8 @@ class Pharmacy:
     def _of(self, problem: Problem, name: str, title: Sentence, reduction: str | None = None) -> Remedy:
         """A remedy that changes the problem or the reduction."""
         descent = self.theory.descent
-        kept = [each in problem.parameters for each in self.theory.problem.parameters]
+        own = self.theory.problem  # whose start it is: of features in order, then the bias
+        kept = [own.features.index(name) for name in problem.features] + [len(own.features)] * problem.bias
         changed = replace(descent, start=self.start[kept], reduction=reduction or descent.reduction)
         theory = Theory(problem, changed)
         return self._row(name, title, theory, Aim.of(theory, self.within), self.recursion)
@@ -133,13 +135,14 @@ class Pharmacy:
     def _row(
         self, name: str, title: Sentence, theory: Theory, aim: Aim, recursion: Recursion, rate: Rate | None = None
     ) -> Remedy:
-        largest = theory.spectrum.largest + theory.decay
+        largest = theory.largest
         rate = rate or (fastest(aim, largest, recursion) if largest > 0 else None)
         return Remedy(
             name,
             title,
             limit(**recursion) / largest if largest > 0 else float("inf"),
             rate.lr if rate else None,
+            rate.shown if rate else None,
             recursion["momentum"],
             rate.epochs if rate else None,
             aim.settled(theory.descent.lr, recursion),

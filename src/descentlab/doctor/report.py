@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.forecast import Verdict
-from descentlab.doctor.rates import shown
 from descentlab.text import jsonable, language, number, padded, sentence, speaking, width, wrapped
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def tables(diagnosis: Diagnosis) -> list[Table]:
             (
                 remedy.title.text(),
                 _short(remedy.lr_bound),
-                "-" if remedy.lr is None else shown(remedy.lr, 5),
+                remedy.shown or "-",
                 _count(remedy.epochs),
                 _count(remedy.epochs_at_lr),
                 _short(remedy.condition, 3),

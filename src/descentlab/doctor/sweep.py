@@ -7,7 +7,7 @@ combination of its values at t and t - 1, ten thousand epochs of a rate are one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -102,12 +102,9 @@ def sweep(problem: Problem, lr: Sequence[float] | Array, epochs: int = 100, ever
 def _walked(theory: Theory, rates: Array, updates: Integers) -> Array:
     """(m, k) costs by evaluating every error at every update: the plain way, and with penalties the only one."""
     cost = np.empty((len(rates), len(updates)))
-    for i, lr in enumerate(rates):
-        h = Response.of(lr * theory.curvature, **theory.descent.recursion).at(updates[:, None])
-        with np.errstate(over="ignore", invalid="ignore"):
-            moved = np.where(theory.error == 0, 0.0, h * theory.error)
-            cost[i] = theory.problem.quadratic.cost(theory.destination + moved @ theory.spectrum.directions.T)
-    return np.where(np.isnan(cost), np.inf, cost)
+    for i, lr in enumerate(rates.tolist()):
+        cost[i] = replace(theory, lr=lr).cost_after(updates)
+    return cost
 
 
 def _by_products(theory: Theory, rates: Array, updates: Integers) -> Array:

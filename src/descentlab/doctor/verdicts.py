@@ -13,6 +13,7 @@ from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.forecast import Forecast, Verdict
 from descentlab.doctor.rates import Rate
 from descentlab.doctor.remedies import LITTLE
+from descentlab.response import ROUNDING
 from descentlab.text import Sentence, rounded, sentence
 from descentlab.theory import Theory
 from descentlab.verdict import percent, rest
@@ -56,11 +57,13 @@ def verdict(case: Case) -> Finding:
     """What becomes of the run."""
     word, forecast = case.forecast.verdict, case.forecast
     if word is Verdict.UNKNOWN:
-        return _cannot_tell(case)
+        return _cannot_tell(case) if forecast.walked is None else _too_long(case)
     if word is Verdict.DIVERGES:
         return _diverges(case)
     if forecast.epochs_to_tolerance == 0:
-        return Finding("at_the_minimum", Weight.FACT, (sentence("finding.at_the_minimum", within=case.percent),))
+        said = [sentence("finding.at_the_minimum", within=case.percent), *_unstable(case)]
+        weight = Weight.CAUTION if case.theory.unstable else Weight.FACT
+        return Finding("at_the_minimum", weight, tuple(said))
     return _converges(case) if word.converges else _too_slow(case)
 
 
@@ -80,6 +83,23 @@ def _cannot_tell(case: Case) -> Finding:
     return Finding("mini_batches", Weight.CAUTION, tuple(said), evidence, sentence("advice.mini_batches"), BOTTOU)
 
 
+def _too_long(case: Case) -> Finding:
+    """More epochs than anybody would wait for: what came of the first of them."""
+    forecast, asked = case.forecast, case.theory.descent.epochs
+    values = {"walked": counted(forecast.walked or 0), "epochs": counted(asked), "cost": forecast.cost}
+    evidence = {"walked": forecast.walked, "epochs": asked, "cost": forecast.cost}
+    return Finding("too_long_to_walk", Weight.CAUTION, (sentence("finding.too_long_to_walk", **values),), evidence)
+
+
+def _unstable(case: Case) -> list[Sentence]:
+    """A rate that would diverge, if the start had an error where it does."""
+    theory = case.theory
+    if not theory.unstable or theory.diverges:
+        return []
+    factor = float(theory.factors[np.argmax(np.where(theory.response.grows, np.abs(theory.factors), 0.0))])
+    return [sentence("finding.unstable_unfelt", factor=factor)]
+
+
 def _diverges(case: Case) -> Finding:
     theory, forecast = case.theory, case.forecast
     descent = theory.descent
@@ -94,8 +114,11 @@ def _diverges(case: Case) -> Finding:
         said = sentence("finding.diverges_momentum", momentum=descent.effective_momentum, factor=growing.in_words)
         return Finding("diverges", Weight.PROBLEM, (said,), evidence, sentence("advice.momentum_one"), POLYAK)
     direction = case.fastest.name if case.fastest else ""
-    said = sentence("finding.diverges", direction=direction, factor=growing.in_words)
     steeply = growing.factor < 0
+    if abs(abs(growing.factor) - 1) <= ROUNDING:  # two roots of size 1 meet
+        said = sentence("finding.diverges_linearly", direction=direction, momentum=descent.effective_momentum)
+    else:
+        said = sentence("finding.diverges", direction=direction, factor=growing.in_words)
     sides = (sentence("finding.changes_sides"),) if steeply else ()
     return Finding("diverges", Weight.PROBLEM, (said, *sides), evidence, None, SAAD)
 
@@ -104,7 +127,9 @@ def _converges(case: Case) -> Finding:
     forecast, epochs = case.forecast, case.theory.descent.epochs
     how = "finding.converges_swinging" if forecast.oscillates else "finding.converges_smoothly"
     needed = forecast.epochs_to_tolerance
-    said = [sentence(how, needed=needed, within=case.percent), _after(case), *_furthest(case)]
+    said = [sentence(how, needed=needed, within=case.percent), _after(case), *_furthest(case), *_unstable(case)]
+    if needed is not None and needed > epochs:
+        said.insert(1, sentence("finding.leaves_again", epochs=counted(epochs), within=case.percent))
     evidence = {"epochs_to_tolerance": needed, "epochs": epochs, "cost": forecast.cost}
     return Finding("converges", Weight.FACT, tuple(said), evidence)
 
@@ -116,7 +141,9 @@ def _too_slow(case: Case) -> Finding:
     fading = theory.growing.gap > 0 and abs(theory.growing.factor) <= 1
     first = "too_slow" if not endless or fading else "never_shrinks"
     said = [sentence(f"finding.{first}" if descent.is_sgd else "finding.too_slow_walked"), _after(case)]
-    said += _furthest(case)
+    if forecast.near:
+        said.append(sentence("finding.near_by_chance", within=case.percent))
+    said += [*_furthest(case), *_unstable(case)]
     if needed is not None:
         times = rounded(needed / descent.epochs)
         said.append(sentence("finding.needs", needed=counted(needed), within=case.percent, times=times))
