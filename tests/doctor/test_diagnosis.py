@@ -175,7 +175,9 @@ def test_mini_batches_cannot_be_told() -> None:
 
 def test_a_tolerance_of_ones_own() -> None:
     loose, usual = diagnosed(lr=0.1, within=0.1), diagnosed(lr=0.1)
-    assert (loose.epochs_to_tolerance or 0) < (usual.epochs_to_tolerance or 0)
+    assert loose.epochs_to_tolerance is not None
+    assert usual.epochs_to_tolerance is not None
+    assert loose.epochs_to_tolerance < usual.epochs_to_tolerance
     assert "within 10 %" in str(loose)
 
 

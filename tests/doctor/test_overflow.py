@@ -75,6 +75,48 @@ def test_what_is_stable_or_has_no_error_never_overflows() -> None:
     assert overflow(Theory(flat, dl.Descent(lr=100))) == never
 
 
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.5, False), (0.9, False), (0.99, False), (0.9, True)])
+@pytest.mark.parametrize("beyond", [1e-3, 1e-6, 1e-9])
+def test_just_above_the_bound_it_takes_the_logarithm_of_the_range(
+    momentum: float, nesterov: bool, beyond: float
+) -> None:
+    """Too many updates to walk: near there the error is ``c r^t`` with c from the closed form at one late update."""
+    problem = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
+    settings: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov}
+    lr = (1 + beyond) * Theory(problem, dl.Descent(lr=1, **settings)).lr_bound
+    theory = Theory(problem, dl.Descent(lr=lr, **settings))
+    found = overflow(theory)["float32"]["weights"]
+    log, late = float(theory.response.log[0]), 10_000
+    c = abs(float(theory.response.at(np.array([[late]]))[0, 0])) * np.exp(-late * log)
+    expected = (np.log(float(np.finfo(np.float32).max)) - np.log(c)) / log
+    assert found == pytest.approx(expected, rel=1e-6, abs=2)
+
+
+@pytest.mark.parametrize("momentum", [1.0, 1.000001, 1.1])
+@pytest.mark.parametrize("ratio", [0.1, 0.9, 1.1])
+def test_momentum_of_one_stands_and_above_it_grows(momentum: float, ratio: float) -> None:
+    problem = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
+    lr = ratio * 4 / (28 / 3)
+    found = overflow(Theory(problem, dl.Descent(lr=lr, momentum=momentum)))["float32"]["weights"]
+    if ratio < 1 and momentum == 1:
+        assert found is None
+        return
+    assert found is not None
+    growth = max(abs(root) for root in np.roots([1, -(1 + momentum - lr * 28 / 3), momentum]))
+    assert found == pytest.approx(np.log(float(np.finfo(np.float32).max)) / np.log(growth), rel=0.1)
+
+
+def test_a_direction_without_error_overflows_nothing() -> None:
+    """The steep direction would overflow at once; the start has its error in the slow one only, which grows less."""
+    problem = dl.Problem([[1, 0], [0, 10]], [1, 0], bias=False)
+    slow = problem.spectrum().smallest
+    for ratio in (1.5, 2.5):
+        theory = Theory(problem, dl.Descent(lr=ratio / slow))
+        theory.__dict__["error"] = np.array([0.0, 1.0])  # exactly: rounding leaves some
+        expected = np.ceil(np.log(float(np.finfo(np.float32).max)) / np.log(ratio - 1)) if ratio > 2 else None
+        assert overflow(theory)["float32"]["weights"] == expected
+
+
 def test_a_start_beyond_the_range_overflows_at_once() -> None:
     problem = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
     found = overflow(Theory(problem, dl.Descent(lr=1.0, start=[1e39])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,7 +103,7 @@ def test_what_is_typed_in_is_short_and_takes_as_long_as_it_says(seed: int) -> No
         assert rate.lr < 2 * (1 + rate.momentum) / largest
         assert rate.epochs is not None
         typed = aim.settled(float(rate.shown), with_momentum(float(rate.shown_momentum)))
-        assert typed == pytest.approx(rate.epochs, rel=1e-3, abs=1)
+        assert typed == pytest.approx(rate.epochs, rel=0.01, abs=1)
         assert len(rate.shown.split("e")[0].replace(".", "").lstrip("0")) <= 12
 
 
@@ -119,4 +120,4 @@ def test_the_textbooks_momentum_is_typed_with_the_digits_that_keep_it_stable(pow
     rate = heavy_ball(aim, largest, smallest)
     assert rate.epochs == aim.settled(4 / (high + low) ** 2, with_momentum(((high - low) / (high + low)) ** 2))
     typed = aim.settled(float(rate.shown), with_momentum(float(rate.shown_momentum)))
-    assert typed == pytest.approx(rate.epochs, rel=1e-3, abs=1)
+    assert typed == pytest.approx(rate.epochs, rel=0.01, abs=1)

@@ -112,8 +112,20 @@ def test_the_same_factor_gives_the_same_remedies() -> None:
         assert row.lr_bound == pytest.approx(theirs[name].lr_bound, rel=1e-12)
 
 
-def test_at_the_minimum_nothing_takes_any_epochs() -> None:
+def test_at_the_minimum_there_is_nothing_to_cure() -> None:
     problem = dl.Problem(BASE, y)
-    for row in remedies(problem, start=problem.solve().params).values():
-        if row.name not in ("ridge", "drop"):
-            assert row.epochs == 0
+    assert remedies(problem)
+    assert not remedies(problem, start=problem.solve().params)
+
+
+def test_a_feature_called_bias_is_dropped_with_its_own_start() -> None:
+    """Its row is the question asked of the other columns, from their part of the start."""
+    X, start = np.column_stack([BASE[:, 1], BASE, BASE[:, 0]]), [5.0, 6.0, 7.0, 8.0, 9.0]
+    problem = dl.Problem(X, y, features=["slope", "x", "other", "bias"], target="y")
+    row = remedies(problem, start=start)["drop"]
+    kept = [name not in row.title.text("en") for name in (*(f"`{name}`" for name in problem.features), "no feature")]
+    features = [name for name, keep in zip(problem.features, kept, strict=False) if keep]
+    own = dl.diagnose(dl.Problem(problem.factor, target="y", features=features), lr=1e-3, start=np.array(start)[kept])
+    assert isinstance(own, dl.Diagnosis)
+    assert "bias" not in features
+    assert row.epochs_at_lr == own.epochs_to_tolerance

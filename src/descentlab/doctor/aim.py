@@ -125,7 +125,8 @@ class Aim:
         never: Flags = (response.grows & matters).any(axis=-1)
         stands = response.stands & matters
         if stands.any():
-            never = never | (self.most(np.where(stands, response.amplitude, 0.0)) > 1)
+            too_much: Flags = self.most(np.where(stands, response.amplitude, 0.0)) > 1
+            never |= too_much
             response = replace(response, log=np.where(stands, 0.0, response.log))
         return never, response
 

@@ -23,7 +23,7 @@ from descentlab.theory import Theory
 
 GONE = -20.0  # a direction whose error an epoch multiplies by less than exp of this swings no more that anyone sees
 CURVE = 160  # points of a predicted curve
-MOST_WALKED = 200_000  # updates that are walked one by one: some seconds
+MOST_WALKED = 100_000  # updates that are walked one by one: some seconds
 TREND = 16  # updates from which an optimizer whose steps have a size of their own can be said to run away
 
 

@@ -29,7 +29,7 @@ SWINGING = 64  # of so many directions at most is the swing of errors looked at 
 KEPT = 2  # valleys followed to their bottom
 PAIRS = 14  # momentums, and rates for each, tried at once
 SHORT, LONGEST = 6, 17  # digits of a rate to type in, at least, and from how many on all of them
-ALIKE = 0.001  # the part of its epochs that a shortened rate may take more or less
+ALIKE = 0.01  # the part of its epochs that a shortened rate may take more or less
 DIGITS = 1e-7  # relative precision of the epochs that rates are compared by
 
 
@@ -41,7 +41,7 @@ class Rate:
         name: ``textbook``, ``fastest`` (without momentum), ``own_momentum``, ``heavy_ball`` or ``fastest_pair``.
         lr, momentum: in the asker's own convention.
         epochs: until the descent stays at its aim; None for never.
-        shown, shown_momentum: the same to type in, with as few digits as take equally many epochs, to a thousandth.
+        shown, shown_momentum: the same to type in, with as few digits as take equally many epochs, to a hundredth.
     """
 
     name: str
