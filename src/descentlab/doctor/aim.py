@@ -122,11 +122,10 @@ class Aim:
         What never shrinks has a logarithm of 0 from here on, as far as anyone can tell.
         """
         matters = self._heights > 0
-        never: Flags = (response.grows & matters).any(axis=-1)
+        never: Flags = np.any(response.grows & matters, axis=-1)
         stands = response.stands & matters
         if stands.any():
-            too_much: Flags = self.most(np.where(stands, response.amplitude, 0.0)) > 1
-            never |= too_much
+            never = np.logical_or(never, self.most(np.where(stands, response.amplitude, 0.0)) > 1)
             response = replace(response, log=np.where(stands, 0.0, response.log))
         return never, response
 

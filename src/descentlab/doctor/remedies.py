@@ -15,7 +15,7 @@ from descentlab.doctor.facts import NEARLY_DEPENDENT
 from descentlab.doctor.rates import PLAIN, Rate, fastest, with_momentum
 from descentlab.problem import Problem
 from descentlab.stability import Recursion, limit
-from descentlab.text import Sentence, sentence
+from descentlab.text import Sentence, rounded, sentence
 from descentlab.theory import Theory
 
 USUAL_MOMENTUM = 0.9
@@ -104,7 +104,10 @@ class Pharmacy:
         if dropped:
             kept = [name for name in problem.features if name not in dropped]
             title = sentence("remedy.drop", names=[f"`{name}`" for name in dropped])
-            yield self._of(self._variant(features=kept), "drop", title)
+            row = self._of(self._variant(features=kept), "drop", title)
+            if not problem.fit.dependent:  # something of its own goes with it
+                title = sentence("remedy.at_cost", remedy=title, cost=rounded(row.least_cost))
+            yield replace(row, title=title)
         ridge = self._affordable_ridge()
         if ridge:
             title = sentence("remedy.ridge", ridge=f"{ridge:.3g}")

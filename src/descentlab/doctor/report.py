@@ -100,6 +100,9 @@ def tables(diagnosis: Diagnosis) -> list[Table]:
     def heading(name: str) -> str:
         return sentence(f"column.{name}", within=percent).text()
 
+    # The tables are about plain full-batch SGD; where something else was asked about, they say so.
+    asked = diagnosis.descent
+    settled = asked.is_sgd and asked.schedule is None and diagnosis.verdict is not Verdict.UNKNOWN
     found = []
     if diagnosis.rates:
         rows = [
@@ -112,7 +115,9 @@ def tables(diagnosis: Diagnosis) -> list[Table]:
             for rate in diagnosis.rates.values()
         ]
         headings = tuple(map(heading, ("rate", "lr", "momentum", "epochs")))
-        found.append(Table(sentence("report.rates", within=percent).text(), headings, rows))
+        found.append(
+            Table(sentence("report.rates" if settled else "report.rates_beside", within=percent).text(), headings, rows)
+        )
     if diagnosis.remedies:
         remedies = [
             (
@@ -126,7 +131,13 @@ def tables(diagnosis: Diagnosis) -> list[Table]:
             for remedy in diagnosis.remedies
         ]
         headings = tuple(map(heading, ("remedy", "bound", "best", "epochs", "at_yours", "condition")))
-        found.append(Table(sentence("report.remedies", within=percent).text(), headings, remedies))
+        found.append(
+            Table(
+                sentence("report.remedies" if settled else "report.remedies_beside", within=percent).text(),
+                headings,
+                remedies,
+            )
+        )
     return found
 
 
