@@ -140,15 +140,24 @@ class Problem:
         """Whether the rows can still be read; a problem made from a factor has none."""
         return self._selection is not None
 
-    def rows(self) -> Rows:
-        """The rows themselves, in memory: what the engines that walk the data need.
+    @property
+    def selection(self) -> Selection:
+        """The columns and rows that were fitted, to be read again: :meth:`Selection.blocks` yields them.
 
         Raises:
             DataError: this problem was made from a factor, so the rows are gone.
         """
         if self._selection is None:
             raise DataError("rows_gone")
-        return Rows(*self._selection.whole())
+        return self._selection
+
+    def rows(self) -> Rows:
+        """The rows themselves, in memory: what the engines that walk the data need.
+
+        Raises:
+            DataError: this problem was made from a factor, so the rows are gone.
+        """
+        return Rows(*self.selection.whole())
 
     def descended_rows(self) -> Rows:
         """:meth:`rows` in the coordinates that descent takes place in."""

@@ -189,3 +189,9 @@ def held_out_finding(validation: Validation, epochs: int) -> Finding:
     said = sentence("finding.held_out_early" if early else late, **values)
     advice = sentence("advice.held_out_early", best=validation.best_updates) if early else None
     return Finding("held_out", Weight.CAUTION if early else Weight.FACT, (said,), values, advice, about="held_out")
+
+
+def held_out_unknown(cause: Sentence) -> Finding:
+    """Why it cannot be told when to stop for their sake: no engine can follow the descent."""
+    said = sentence("finding.held_out_unknown", cause=cause)
+    return Finding("held_out_unknown", Weight.CAUTION, (said,), about="held_out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -127,6 +128,24 @@ def validate(
         exact=exact,
         notices=notices,
     )
+
+
+def pair(given: object) -> tuple[object, object]:
+    """What was given as held-out rows, as X and y; y is None where the target is among the columns.
+
+    Args:
+        given: a factor, a problem, a table or rows, a path or several; or X and y, as a tuple or a list of two.
+
+    Raises:
+        SettingError: it is a tuple or list of something else.
+    """
+    if not isinstance(given, tuple | list) or (given and all(isinstance(each, str | os.PathLike) for each in given)):
+        return given, None
+    if len(given) == 2 or (len(given) == 1 and isinstance(given, tuple)):
+        return given[0], given[-1] if len(given) == 2 else None
+    if isinstance(given, list) and given and all(isinstance(each, list | tuple) for each in given):
+        return given, None  # rows with the target among their columns
+    raise SettingError("held_out_pair", kind=type(given).__name__, count=len(given))
 
 
 def _held_out(
