@@ -24,6 +24,7 @@ LAYERS = [
     {"spectrum", "minimum", "problem", "schedule"},
     {"descent", "history", "ending", "optimizers"},
     {"theory"},
+    {"settings"},
     {"engines"},
     {"plot"},
     {"loop", "verdict"},

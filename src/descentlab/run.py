@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from descentlab.errors import SettingError
 from descentlab.history import History
 from descentlab.loop import Loop, Progress
 from descentlab.problem import Problem
-from descentlab.theory import Theory
+from descentlab.settings import descent_asked, problem_asked
 from descentlab.verdict import judge
 
 LONGEST = 86_400.0  # a run predicted to take more seconds than a day is refused
@@ -99,14 +98,8 @@ def descend(
     Raises:
         SettingError, EngineError, DataError: what cannot be run, and what could be.
     """
-    if not isinstance(problem, Problem):
-        raise SettingError("not_a_problem", given=type(problem).__name__)
-    if descent is None and "lr" not in settings:
-        raise rate_needed(problem, settings)
-    if descent is None:
-        descent = Descent(**settings)
-    elif settings:
-        raise SettingError("settings_twice", names=tuple(settings))
+    problem = problem_asked(descend, problem)
+    descent = descent_asked(descend, problem, descent, settings)
     problem.start(descent.start)
     mover = engine_for(engine, problem, descent)
     mover.start(problem, descent)
@@ -120,15 +113,6 @@ def descend(
             raise
         loop.cause = Reason.STOPPED
     return _result(loop, mover.name)
-
-
-def rate_needed(problem: Problem, settings: dict[str, Any]) -> SettingError:
-    """Say which rates would do, instead of only that one is missing."""
-    descent = Descent(**settings, lr=1.0)
-    bound = Theory(problem, descent).lr_bound
-    if not descent.foreseeable or descent.schedule is not None or descent.effective_momentum >= 1 or math.isinf(bound):
-        return SettingError("no_lr_unbounded")
-    return SettingError("no_lr", bound=bound, half=bound / 2)
 
 
 def _result(loop: Loop, engine: str) -> Run:

@@ -58,6 +58,17 @@ def test_a_penalty_is_in_the_path_and_not_in_the_cost() -> None:
         np.testing.assert_allclose(cost, dl.descend(problem, lr=lr, epochs=51, engine="hand").history.cost, rtol=1e-10)
 
 
+@pytest.mark.parametrize(
+    ("momentum", "nesterov"), [(0.0, False), (0.5, False), (0.5, True), (0.9, False), (0.9, True), (0.99, True)]
+)
+def test_no_cost_is_negative_however_small(momentum: float, nesterov: bool) -> None:
+    problem = dl.Problem([1.0, 2, 3], [1.0, 2, 3], bias=False)  # fitted exactly, so that costs go down to 0
+    bound = problem.spectrum().lr_bound(momentum, nesterov=nesterov)
+    rates = bound * np.linspace(0.01, 1, 300, endpoint=False)
+    found = dl.sweep(problem, rates, epochs=6000, momentum=momentum, nesterov=nesterov)
+    assert found.cost.min() >= 0
+
+
 def test_it_names_the_best_rate_and_how_long_each_takes() -> None:
     problem = dl.Problem(X, y)
     bound = problem.spectrum().lr_bound()

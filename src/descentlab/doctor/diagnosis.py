@@ -23,7 +23,7 @@ from descentlab.doctor.remedies import Pharmacy, Remedy
 from descentlab.doctor.verdicts import Case
 from descentlab.errors import EngineError, SettingError, finite_number
 from descentlab.problem import Problem
-from descentlab.run import rate_needed
+from descentlab.settings import descent_asked, problem_asked
 from descentlab.stability import gap
 from descentlab.theory import NEAR, Theory
 
@@ -178,15 +178,8 @@ def diagnose(
         raise SettingError("every_without_losses")
     if problem is None:
         raise SettingError("nothing_to_diagnose")
-    if not isinstance(problem, Problem):
-        raise SettingError("not_a_problem_to_diagnose", given=type(problem).__name__)
-    if descent is None and settings.get("lr") is None:
-        settings.pop("lr", None)
-        raise rate_needed(problem, settings)
-    if descent is None:
-        descent = Descent(**settings)
-    elif settings:
-        raise SettingError("settings_twice", names=tuple(settings))
+    problem = problem_asked(diagnose, problem)
+    descent = descent_asked(diagnose, problem, descent, settings)
     within = finite_number("within", within, 1e-12, 1.0)
     return _of_problem(problem, descent, within, observed, validation)
 

@@ -19,6 +19,7 @@ from descentlab.doctor.aim import Aim
 from descentlab.errors import SettingError, whole_number
 from descentlab.problem import Problem
 from descentlab.response import Response
+from descentlab.settings import known, problem_asked
 from descentlab.text import sentence
 from descentlab.theory import NEAR, Theory
 
@@ -80,8 +81,11 @@ def sweep(problem: Problem, lr: Sequence[float] | Array, epochs: int = 100, ever
         **settings: of :class:`descentlab.Descent`; a full-batch SGD descent at a constant rate.
 
     Raises:
-        SettingError: a rate is not positive, the settings have no closed form, or the surface would not fit in memory.
+        SettingError: a rate is not positive, a setting is unknown, the settings have no closed form, or the surface
+            would not fit in memory.
     """
+    problem = problem_asked(sweep, problem)
+    known(settings)
     rates = np.atleast_1d(np.asarray(lr, dtype=np.float64)).ravel()
     if not rates.size:
         raise SettingError("no_rates")
@@ -136,6 +140,7 @@ def _by_products(theory: Theory, rates: Array, updates: Integers) -> Array:
             q = int(pulled.sum())
             left, right = left[..., :q], right[..., :q]
         excess = left @ np.swapaxes(right, -1, -2)
-    surface = excess.reshape(len(rates), -1)[:, : len(updates) - 1] + theory.least_cost
+    excess = np.maximum(excess.reshape(len(rates), -1)[:, : len(updates) - 1], 0.0)  # rounding may leave it below
+    surface = excess + theory.least_cost
     cost[:, 1:] = np.where(np.isnan(surface), np.inf, surface)
     return cost

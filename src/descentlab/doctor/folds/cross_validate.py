@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.arrays import Array
+from descentlab.data import READING
 from descentlab.descent import Descent
 from descentlab.doctor.folds.course import Course, cost_on, numbers, spaced
 from descentlab.doctor.folds.crossvalidation import CrossValidation
@@ -21,6 +22,7 @@ from descentlab.doctor.folds.trials import Trials
 from descentlab.errors import DataError, SettingError
 from descentlab.factor import Factor
 from descentlab.problem import Problem
+from descentlab.settings import OF_A_DESCENT, keywords, known
 from descentlab.text import Sentence
 from descentlab.theory import Theory
 
@@ -56,6 +58,7 @@ def split(
         DataError: the rows cannot be used, or X is a factor, which has none.
         SettingError: a setting is outside what it may be.
     """
+    known(reading, (*READING, *keywords(split)))
     return dealt(selected(X, y, target, features, weights, missing, reading), folds, seed, shuffle)
 
 
@@ -101,6 +104,10 @@ def cross_validate(
         DataError, SettingError: the rows or a setting cannot be used; fewer than 2 folds, or more than rows; a fold
             of no weight; folds of different columns.
     """
+    beyond = [name for name in reading if name in OF_A_DESCENT]
+    if beyond:
+        raise SettingError("folds_closed_form", names=beyond)
+    known(reading, (*READING, *keywords(cross_validate)))
     stepping: dict[str, Any] = {"reduction": reduction, "momentum": momentum, "dampening": dampening}
     descent = Descent(lr=1.0, epochs=epochs, nesterov=nesterov, weight_decay=weight_decay, **stepping)
     hypothesis = {"bias": bias, "center": center, "standardize": standardize}

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from descentlab.arrays import Array, Integers
+from descentlab.data import READING
 from descentlab.data.selection import Selection
 from descentlab.descent import Descent
 from descentlab.doctor.folds.course import Course, cost_on, numbers, spaced
 from descentlab.errors import DataError, SettingError
 from descentlab.factor import Factor
 from descentlab.problem import Problem
+from descentlab.settings import descent_given, keywords, known, problem_asked
 from descentlab.text import Sentence, jsonable, sentence, wrapped
 
 DENSE, DOUBLING = 128, 64  # numbers of updates reported: every one up to here, then so many as they double
@@ -107,7 +109,11 @@ def validate(
     Raises:
         DataError: a column is missing, which is named; no held-out row counts; or the rows cannot be used.
         EngineError: no engine can run this descent.
+        SettingError: the descent is none, or a keyword is unknown.
     """
+    problem = problem_asked(validate, problem)
+    descent = descent_given(validate, descent)
+    known(reading, (*READING, *keywords(validate)))
     factor, notices = _held_out(problem, held_out, y, weights, missing, reading)
     course = Course(problem, descent, cost_on(problem, factor))
     best, exact = course.least()
