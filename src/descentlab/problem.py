@@ -21,7 +21,7 @@ from descentlab.errors import DataError, SettingError, finite_number, one_of
 from descentlab.factor import Factor
 from descentlab.leastsquares import Fit, fit
 from descentlab.quadratic import Quadratic
-from descentlab.text import Sentence, number, sentence
+from descentlab.text import Sentence, counted, number, sentence
 
 if TYPE_CHECKING:
     from descentlab.minimum import Minimum
@@ -232,7 +232,12 @@ class Problem:
         except (TypeError, ValueError) as cause:
             raise SettingError("start_values", given=repr(params)[:60]) from cause
         if vector.shape != (p,):
-            raise SettingError("start_length", given=vector.size, count=p, names=self.parameters)
+            raise SettingError(
+                "start_length",
+                given=counted(vector.size, "entry"),
+                count=counted(p, "parameter"),
+                names=self.parameters,
+            )
         if not np.isfinite(vector).all():
             raise SettingError("start_values", given=repr(params)[:60])
         return self.coordinates.from_units(vector)
@@ -249,7 +254,11 @@ class Problem:
         """The hypothesis, its columns and its rows in one line."""
         features = ", ".join(self.features[:8]) + (", ..." if len(self.features) > 8 else "")
         return sentence(
-            "problem.headline", hypothesis=self.hypothesis, target=self.target, features=features, rows=self.n
+            "problem.headline",
+            hypothesis=self.hypothesis,
+            target=self.target,
+            features=features,
+            rows=counted(self.n, "row"),
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -279,7 +288,7 @@ class Problem:
         if constant and self.bias:
             facts.append(sentence("notice.constant", names=constant))
         if self.n < len(self.parameters) and not self.ridge:
-            facts.append(sentence("notice.few_rows", rows=self.n, parameters=len(self.parameters)))
+            facts.append(sentence("notice.few_rows", rows=counted(self.n, "row"), parameters=len(self.parameters)))
         if self.standardize and not self.bias:
             facts.append(sentence("notice.scaled_only"))
         return facts

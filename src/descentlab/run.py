@@ -17,11 +17,14 @@ from descentlab.engines import Engine, Look, engine_for
 from descentlab.errors import SettingError
 from descentlab.history import History
 from descentlab.loop import Loop, Progress
+from descentlab.markup import page, paragraph, printed
 from descentlab.problem import Problem
 from descentlab.settings import descent_asked, problem_asked
+from descentlab.text import Sentence, number, sentence
 from descentlab.verdict import judge
 
 LONGEST = 86_400.0  # a run predicted to take more seconds than a day is refused
+NAMED, ROWS = 12, 20  # parameters named in a sentence, and rows of the table in a notebook
 PILOT_FROM, PILOT = 100_000, 20  # when that prediction is made, and from how many epochs
 
 
@@ -54,6 +57,23 @@ class Run:
     def named(self) -> dict[str, float]:
         """The last parameters by name."""
         return dict(zip(self.problem.parameters, self.params.tolist(), strict=True))
+
+    @property
+    def said(self) -> list[Sentence]:
+        """Where the last update left the parameters, in the data's units, and how the run ended."""
+        pairs = [f"{name} = {number(value)}" for name, value in self.named.items()]
+        shown = ", ".join(pairs[:NAMED]) + (", ..." if len(pairs) > NAMED else "")
+        return [sentence("cli.last", params=shown, cost=self.cost), *self.ending.sentences]
+
+    @property
+    def settings(self) -> list[str]:
+        """What was done, in words: the step, the columns, the engine."""
+        return [*self.descent.summary, *self.problem.summary, f"engine {self.engine}"]
+
+    def _repr_html_(self) -> str:
+        """The run in a notebook: what was run, its table, how it ended."""
+        about = [self.problem.headline, ", ".join(self.settings), *self.problem.notices]
+        return page(*map(paragraph, about), printed(self.table(ROWS)), *map(paragraph, self.said))
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, lang: str | None = None) -> Any:
         """The cost by epoch beside the cost's parabola or contours with the path; needs matplotlib.

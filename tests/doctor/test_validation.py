@@ -247,7 +247,7 @@ def test_what_does_not_fit_is_named() -> None:
     for held in (Factor.empty((*NAMES, "t")), Factor.of_block(np.ones((2, 4)), (*NAMES, "t"), [0, 0])):
         with pytest.raises(DataError, match="No held-out row counts"):
             validate(problem, descent, held)
-    with pytest.raises(DataError, match="No held-out row counts: there are 0"):
+    with pytest.raises(DataError, match="No held-out row counts: 0 rows came"):
         validate(problem, descent, X[:0], y[:0])
     with pytest.raises(SettingError, match="neither y nor weights"):
         validate(problem, descent, problem, y)

@@ -133,9 +133,9 @@ class Diagnosis:
         )
 
     def _repr_html_(self) -> str:
-        from descentlab.doctor.page import html
+        from descentlab.doctor.page import of_diagnosis
 
-        return html(self)
+        return of_diagnosis(self)
 
     def to_dict(self, lang: str | None = None) -> dict[str, Any]:
         """Everything for a machine, JSON-safe; docs/json.md describes it."""

@@ -23,7 +23,7 @@ from descentlab.errors import DataError, SettingError
 from descentlab.factor import Factor
 from descentlab.problem import Problem
 from descentlab.settings import OF_A_DESCENT, keywords, known
-from descentlab.text import Sentence
+from descentlab.text import Sentence, counted
 from descentlab.theory import Theory
 
 DENSE, DOUBLING = 128, 64  # numbers of updates tried: every one up to here, then so many as they double
@@ -133,7 +133,7 @@ def tried(trials: Trials, factors: Sequence[Factor], notices: tuple[Sentence, ..
     """
     for j, factor in enumerate(factors):
         if not factor.weight > 0:
-            raise DataError("fold_weight", fold=j + 1, rows=factor.rows)
+            raise DataError("fold_weight", fold=j + 1, rows=counted(factor.rows, "row"))
     problems = trials.problems(others(factors))
     bounds = trials.bounds(problems)
     descents = trials.descents(float(bounds.min()))

@@ -10,7 +10,18 @@ import numpy as np
 
 from descentlab.arrays import Array, Flags, Integers
 from descentlab.doctor.report import Table
-from descentlab.text import LANGUAGES, Sentence, jsonable, language, number, rounded, sentence, speaking, wrapped
+from descentlab.text import (
+    LANGUAGES,
+    Sentence,
+    counted,
+    jsonable,
+    language,
+    number,
+    rounded,
+    sentence,
+    speaking,
+    wrapped,
+)
 
 TIE, FLOOR = 1e-12, 1e-28  # costs this near, relative to the least and to the start's, differ by rounding alone
 GAIN = 0.001  # a cost lower by less than this part is no gain
@@ -163,7 +174,7 @@ class CrossValidation:
             yield sentence("folds.same") if simplest == best else sentence("folds.simplest", **asdict(simplest))
             own = self.own_best
             if own is not None and own != best:
-                yield sentence("folds.own", **asdict(own))
+                yield sentence("folds.own", **asdict(own) | {"updates": counted(own.updates, "update")})
             yield self._converged(best.cost)
             if best.updates == last and self.limit_cost.min() < best.cost * (1 - GAIN):
                 yield sentence("folds.last", epochs=last)
@@ -210,6 +221,11 @@ class CrossValidation:
 
     def __str__(self) -> str:
         return self.text()
+
+    def _repr_html_(self) -> str:
+        from descentlab.doctor.page import of_sentences
+
+        return of_sentences((*self.notices, *self.said), self.tables)
 
     def to_dict(self) -> dict[str, object]:
         """The findings for a machine: JSON-safe, with None for what is not finite.

@@ -13,6 +13,7 @@ from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError, SettingError, one_of, whole_number
 from descentlab.factor import Factor
 from descentlab.problem import Problem
+from descentlab.text import counted
 
 WEYL, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # of SplitMix64
 
@@ -114,7 +115,7 @@ def dealt(selection: Selection, folds: int, seed: int, shuffle: bool) -> tuple[F
         for j in np.unique(goes).tolist():
             parts[j].add(values[goes == j], None if weights is None else weights[goes == j])
     if rows < k:
-        raise SettingError("folds_rows", folds=k, rows=rows)
+        raise SettingError("folds_rows", folds=k, rows=counted(rows, "row"))
     return tuple(part.whole() for part in parts)
 
 

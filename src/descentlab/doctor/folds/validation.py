@@ -19,7 +19,7 @@ from descentlab.errors import DataError, SettingError
 from descentlab.factor import Factor
 from descentlab.problem import Problem
 from descentlab.settings import descent_given, keywords, known, problem_asked
-from descentlab.text import Sentence, jsonable, sentence, wrapped
+from descentlab.text import Sentence, counted, jsonable, sentence, wrapped
 
 DENSE, DOUBLING = 128, 64  # numbers of updates reported: every one up to here, then so many as they double
 SAME, NOTHING = 1e-9, 1e-24  # parts of a cost, and of the start's, by which costs differ without a reader's notice
@@ -79,6 +79,11 @@ class Validation:
 
     def __str__(self) -> str:
         return self.text()
+
+    def _repr_html_(self) -> str:
+        from descentlab.doctor.page import of_sentences
+
+        return of_sentences((*self.notices, *self.said))
 
     def to_dict(self) -> dict[str, object]:
         """Every field for a machine: JSON-safe, with None for what is not finite."""
@@ -179,5 +184,5 @@ def _held_out(
         factor = Factor.of_blocks(selection.blocks(), columns)
         notices = tuple(selection.notices)
     if not factor.weight > 0:
-        raise DataError("held_out_empty", rows=factor.rows)
+        raise DataError("held_out_empty", rows=counted(factor.rows, "row"))
     return factor, notices
