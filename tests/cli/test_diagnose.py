@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import descentlab as dl
 from descentlab.text import width
 from tests.cli.helpers import cli
 
@@ -88,6 +90,49 @@ def test_held_out_rows_and_folds(houses: str, tmp_path: Path) -> None:
     content = json.loads(cli("diagnose", houses, *arguments, "--json").out)
     assert content["validation"]["rows"] == 2
     assert content["cross_validation"]["best"]["cost"] > 0
+
+
+def folded(houses: str, *arguments: str) -> dict[str, Any]:
+    given = ["--target", "price", "--standardize", "--lr", "0.2", "--epochs", "50", "--folds", "2", *arguments]
+    content: dict[str, Any] = json.loads(cli("diagnose", houses, *given, "--json").out)
+    return content
+
+
+def test_folds_are_of_the_descent_asked_for(houses: str) -> None:
+    content = folded(houses, "--ridge", "0.05", "--weight-decay", "0.3", "--momentum", "0.5")
+    found = content["cross_validation"]
+    assert 0.2 in found["lr"]
+    assert 0.05 in found["ridge"]
+    assert (found["own"]["lr"], found["own"]["ridge"]) == (0.2, 0.05)
+    same = dl.cross_validate(
+        houses, target="price", folds=2, standardize=True, lr=0.2, ridge=0.05, weight_decay=0.3, momentum=0.5, epochs=50
+    )
+    assert same.best is not None
+    assert found["own"]["cost"] == pytest.approx(same.best.cost)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--optimizer", "Adam"], "With `optimizer` the descent is another one"),
+        (["--batch-size", "2"], "With `batch_size` the descent is another one"),
+        (["--schedule", "step:30:0.1"], "With `schedule` the descent is another one"),
+        (["--forget-zero-grad"], "With `zero_grad` the descent is another one"),
+        (["--start", "1,1,1"], "With `start` the descent is another one"),
+        (["--momentum", "1"], "At momentum 1 errors need not shrink"),
+    ],
+)
+def test_what_folds_cannot_speak_of_does_not_cost_the_diagnosis(houses: str, arguments: list[str], reason: str) -> None:
+    content = folded(houses, *arguments)
+    assert content["cross_validation"] is None
+    [why] = [each for each in content["findings"] if each["name"] == "no_folds"]
+    assert reason in why["text"]
+    assert content["verdict"]
+    given = ["--target", "price", "--standardize", "--lr", "0.2", "--folds", "2", *arguments]
+    result = cli("diagnose", houses, *given)
+    assert (result.code in (0, 1), result.err) == (True, "")
+    assert reason in re.sub(r"\s+", " ", result.out)
+    assert "no_folds" in result.out
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])

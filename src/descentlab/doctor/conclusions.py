@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.remedies import LITTLE
-from descentlab.doctor.verdicts import POLYAK, SAAD, Case, counted, verdict
-from descentlab.text import Sentence, distinct, rounded, sentence
+from descentlab.doctor.verdicts import POLYAK, SAAD, Case, verdict
+from descentlab.text import Sentence, counted, distinct, rounded, sentence
 from descentlab.verdict import percent
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _overflow(case: Case) -> Iterator[Finding]:
         weights = table[kind]["weights"]
         if weights is None:
             continue
-        said = [sentence(key, **table[kind])]
+        said = [sentence(key, **table[kind] | {"cost": _updates(table[kind]["cost"])})]
         firsts = [count for count in table[kind].values() if count is not None]
         if min(firsts) > epochs:
             said.append(sentence("finding.overflow_later", epochs=counted(epochs)))
@@ -45,6 +45,10 @@ def _overflow(case: Case) -> Iterator[Finding]:
             said.append(sentence("finding.overflow_partly", epochs=counted(epochs)))
         weight = Weight.PROBLEM if min(firsts) <= epochs else Weight.FACT
         yield Finding("overflow", weight, tuple(said), {"type": kind, **table[kind]}, None, IEEE)
+
+
+def _updates(count: int | None) -> Sentence | None:
+    return None if count is None else counted(count, "update")
 
 
 def _bound(case: Case) -> Iterator[Finding]:
@@ -186,6 +190,14 @@ def held_out_finding(validation: Validation, epochs: int) -> Finding:
     }
     early = validation.best_updates < epochs and validation.final_cost > validation.best_cost * (1 + EARLY)
     late = "finding.held_out_falling" if validation.best_updates == epochs else "finding.held_out_late"
-    said = sentence("finding.held_out_early" if early else late, **values)
-    advice = sentence("advice.held_out_early", best=validation.best_updates) if early else None
+    best = counted(validation.best_updates, "update")
+    counts = {"best": best, "epochs": counted(epochs, "update"), "rows": counted(validation.rows, "row")}
+    said = sentence("finding.held_out_early" if early else late, **values | counts)
+    advice = sentence("advice.held_out_early", best=best) if early else None
     return Finding("held_out", Weight.CAUTION if early else Weight.FACT, (said,), values, advice, about="held_out")
+
+
+def held_out_unknown(cause: Sentence) -> Finding:
+    """Why it cannot be told when to stop for their sake: no engine can follow the descent."""
+    said = sentence("finding.held_out_unknown", cause=cause)
+    return Finding("held_out_unknown", Weight.CAUTION, (said,), about="held_out")

@@ -12,7 +12,7 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.descent import Descent
 from descentlab.doctor.aim import Aim
-from descentlab.doctor.conclusions import conclusions, held_out_finding
+from descentlab.doctor.conclusions import conclusions, held_out_finding, held_out_unknown
 from descentlab.doctor.direction import Direction, Namer, direction
 from descentlab.doctor.facts import facts, inflation
 from descentlab.doctor.finding import Finding
@@ -21,9 +21,9 @@ from descentlab.doctor.overflow import TYPES, Overflow
 from descentlab.doctor.rates import Rate, fastest, fastest_pair, heavy_ball, textbook
 from descentlab.doctor.remedies import Pharmacy, Remedy
 from descentlab.doctor.verdicts import Case
-from descentlab.errors import SettingError, finite_number
+from descentlab.errors import EngineError, SettingError, finite_number
 from descentlab.problem import Problem
-from descentlab.run import rate_needed
+from descentlab.settings import descent_asked, problem_asked
 from descentlab.stability import gap
 from descentlab.theory import NEAR, Theory
 
@@ -133,9 +133,9 @@ class Diagnosis:
         )
 
     def _repr_html_(self) -> str:
-        from descentlab.doctor.page import html
+        from descentlab.doctor.page import of_diagnosis
 
-        return html(self)
+        return of_diagnosis(self)
 
     def to_dict(self, lang: str | None = None) -> dict[str, Any]:
         """Everything for a machine, JSON-safe; docs/json.md describes it."""
@@ -164,7 +164,8 @@ def diagnose(
             and ``every`` (losses were printed every so many epochs) are used, and a
             :class:`~descentlab.doctor.losses.LossDiagnosis` comes back.
         observed: the final loss, or the losses by epoch, that the asker's own run printed, in their reduction.
-        validation: held-out rows: a factor, a problem, a table or file with the same columns, or a pair (X, y).
+        validation: held-out rows: a factor, a problem, a table or file with the same columns, or X and y in
+            a tuple or list.
         within: how near to the minimum's cost counts as there, as a part of it: 1e-12 to 1.
         **settings: those of :class:`descentlab.Descent`.
 
@@ -178,15 +179,8 @@ def diagnose(
         raise SettingError("every_without_losses")
     if problem is None:
         raise SettingError("nothing_to_diagnose")
-    if not isinstance(problem, Problem):
-        raise SettingError("not_a_problem_to_diagnose", given=type(problem).__name__)
-    if descent is None and settings.get("lr") is None:
-        settings.pop("lr", None)
-        raise rate_needed(problem, settings)
-    if descent is None:
-        descent = Descent(**settings)
-    elif settings:
-        raise SettingError("settings_twice", names=tuple(settings))
+    problem = problem_asked(diagnose, problem)
+    descent = descent_asked(diagnose, problem, descent, settings)
     within = finite_number("within", within, 1e-12, 1.0)
     return _of_problem(problem, descent, within, observed, validation)
 
@@ -222,11 +216,8 @@ def _of_problem(problem: Problem, asked: Descent, within: float, observed: objec
         findings += [replace(each, about="observed") for each in compare(problem, descent, observed)]
     validated = None
     if held_out is not None:
-        from descentlab.doctor.folds.validation import validate
-
-        pair = held_out if isinstance(held_out, tuple) else (held_out,)
-        validated = validate(problem, descent, *pair)
-        findings.append(held_out_finding(validated, descent.epochs))
+        validated, said = _held_out(problem, descent, held_out)
+        findings.append(said)
     bound = theory.lr_bound if descent.is_sgd and theory.applies else None
     return Diagnosis(
         problem,
@@ -253,6 +244,17 @@ def _refuse_too_far(theory: Theory) -> None:
         if not math.isfinite(theory.scale * float(theory.problem.quadratic.objective(start))):
             furthest = float(np.abs(theory.problem.coordinates.to_units(start)).max())
             raise SettingError("start_too_far", furthest=furthest)
+
+
+def _held_out(problem: Problem, descent: Descent, given: object) -> tuple[Validation | None, Finding]:
+    """The course of the held-out cost and what it means, or why there is none."""
+    from descentlab.doctor.folds.validation import pair, validate
+
+    try:
+        found = validate(problem, descent, *pair(given))
+    except EngineError as error:
+        return None, held_out_unknown(error.sentence)
+    return found, held_out_finding(found, descent.epochs)
 
 
 def _rates(theory: Theory, aim: Aim) -> dict[str, Rate]:

@@ -14,7 +14,7 @@ from descentlab.doctor.forecast import Forecast, Verdict
 from descentlab.doctor.rates import Rate
 from descentlab.doctor.remedies import LITTLE
 from descentlab.response import ROUNDING
-from descentlab.text import Sentence, rounded, sentence
+from descentlab.text import Sentence, counted, rounded, sentence
 from descentlab.theory import Theory
 from descentlab.verdict import percent, rest
 
@@ -23,7 +23,6 @@ SAAD = "Y. Saad, Iterative Methods for Sparse Linear Systems (2nd ed., 2003), se
 BOTTOU = (
     "L. Bottou, F. E. Curtis, J. Nocedal, Optimization Methods for Large-Scale Machine Learning (2018), theorem 4.6"
 )
-MANY = 10**10  # so many epochs are said to three digits
 FAR_OFF = 0.1  # a coefficient that is off by this part of itself is worth a sentence
 
 
@@ -200,13 +199,6 @@ def _quicker(case: Case) -> Sentence | None:
     if needed is not None and best.epochs > 0.9 * needed:
         return sentence("advice.only_momentum", **values) if faster else None
     return sentence("advice.quicker" if faster else "advice.another_rate", **values)
-
-
-def counted(epochs: int) -> Sentence:
-    """A number of epochs: "1 epoch", "2,000 epochs"; very many to three digits: the rest is the rounding of lr."""
-    return sentence(
-        "count.epoch" if epochs == 1 else "count.epochs", count=epochs if epochs < MANY else rounded(epochs)
-    )
 
 
 def _first_cost(theory: Theory) -> float:

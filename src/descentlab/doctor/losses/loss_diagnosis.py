@@ -56,6 +56,11 @@ class LossDiagnosis:
     def __str__(self) -> str:
         return self.text()
 
+    def _repr_html_(self) -> str:
+        from descentlab.doctor.page import of_losses
+
+        return of_losses(self)
+
     def to_dict(self, lang: str | None = None) -> dict[str, object]:
         """Everything for a machine: JSON-safe, with None for what is not finite."""
         content = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "findings"}

@@ -13,7 +13,7 @@ from descentlab.descent import Descent
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.losses.growth import Pace
 from descentlab.doctor.losses.printed import Printed
-from descentlab.text import Sentence, number, sentence
+from descentlab.text import Sentence, counted, number, sentence
 
 SETTLED = 1.001  # a range this narrow needs no word on how far the growth had settled
 LARGEST, MARGIN = float(np.finfo(np.float32).max), 1e-6  # of float32; squares overflow before their mean does
@@ -65,9 +65,9 @@ def fall(factor: float, limit: float | None, epochs: int | None, slow: bool) -> 
     if limit is None or epochs is None:
         said.append(sentence("losses.limit_unknown"))
     elif limit == 0:
-        said.append(sentence("losses.limit_zero", epochs=epochs))
+        said.append(sentence("losses.limit_zero", epochs=counted(epochs)))
     else:
-        said.append(sentence("losses.limit", limit=limit, epochs=epochs))
+        said.append(sentence("losses.limit", limit=limit, epochs=counted(epochs)))
     said.append(sentence("losses.slower"))
     evidence = {"factor": factor, "limit": limit, "epochs_to_tolerance": epochs}
     name, weight = ("losses_too_slow", Weight.PROBLEM) if slow else ("losses_fall", Weight.FACT)

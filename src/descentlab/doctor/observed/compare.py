@@ -16,7 +16,7 @@ from descentlab.doctor.observed.inquiry import PRINTED, Guess, Inquiry
 from descentlab.doctor.observed.seen import Seen
 from descentlab.errors import EngineError, MissingDependencyError
 from descentlab.problem import Problem
-from descentlab.text import sentence
+from descentlab.text import counted, sentence
 
 HYPOTHESES: tuple[Callable[[Inquiry], Iterator[Guess]], ...] = (
     hypotheses.printed_convention,
@@ -52,7 +52,7 @@ def compare(problem: Problem, descent: Descent, observed: object, epochs_seen: o
     seen = Seen.of(observed, descent.epochs, epochs_seen)
     case = Inquiry(problem, descent, seen)
     if descent.batch_size is not None and descent.batch_size < problem.n and descent.shuffle:
-        return (said.beyond_theory(sentence("observed.random", size=descent.batch_size)),)
+        return (said.beyond_theory(sentence("observed.random", size=counted(descent.batch_size, "row"))),)
     if not loops.affordable(problem, descent, int(seen.updates[-1])):
         return (said.beyond_theory(sentence("observed.too_long", updates=int(seen.updates[-1]))),)
     try:

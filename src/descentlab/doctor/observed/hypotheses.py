@@ -16,7 +16,7 @@ from descentlab.conventions import CONVENTIONS, gradient_factor
 from descentlab.doctor.observed import loops
 from descentlab.doctor.observed.inquiry import AMONG, PRINTED, Guess, Inquiry, named
 from descentlab.doctor.observed.seen import TIGHT
-from descentlab.text import sentence
+from descentlab.text import counted, sentence
 
 TRAIL = 20_000  # updates of an earlier run among which a later start is looked for
 ENOUGH = 4  # numbers from which a rate may be solved for
@@ -80,7 +80,10 @@ def stale_weights(case: Inquiry) -> Iterator[Guess]:
     runs = dict.fromkeys((case.descent.epochs * times for times in (1, 2, 3)), AMONG)
     for before, among in (runs | dict.fromkeys(_along_the_way(case), TRAIL)).items():
         costs = case.cost(loops.stated(case.problem, case.descent, updates + before))
-        said, advice = sentence("observed.stale_weights", updates=before), sentence("advice.stale_weights")
+        said, advice = (
+            sentence("observed.stale_weights", updates=counted(before, "update")),
+            sentence("advice.stale_weights"),
+        )
         yield Guess("stale_weights", case.own(costs), said, advice, {"updates_before": before}, costs, among)
 
 

@@ -11,7 +11,7 @@ from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.observed import hypotheses
 from descentlab.doctor.observed.inquiry import Guess, Inquiry, named
 from descentlab.doctor.observed.seen import OVERFLOW
-from descentlab.text import Sentence, number, sentence
+from descentlab.text import Sentence, counted, number, sentence
 
 PASSING = 1e-4  # a relative difference that needs no explanation
 
@@ -38,7 +38,8 @@ def agrees(case: Inquiry, shift: int) -> Finding:
     values = {"epoch": int(seen.epochs[i]), "predicted": float(at[i]), "observed": float(seen.losses.values[i])}
     said = [sentence("observed.agrees", **values) if finite.size else sentence("observed.agrees_lost", **values)]
     if worst > PASSING:
-        said.append(sentence("observed.rounding", percent=f"{100 * worst:.2g}", updates=int(seen.epochs[i]) + shift))
+        updates = counted(int(seen.epochs[i]) + shift, "update")
+        said.append(sentence("observed.rounding", percent=f"{100 * worst:.2g}", updates=updates))
     if _bound(case) is not None:
         said.append(sentence("observed.rate_above" if _above(case) else "observed.rate_below", **_rate_words(case)))
     evidence = {**_rate(case), **values, "difference": worst, "printed": "before" if shift < 0 else "after"}
