@@ -116,7 +116,7 @@ def test_its_table_has_the_costs_and_epochs_of_some_of_its_rates(settings: dict[
         assert float(cost.replace("∞", "inf")) == pytest.approx(found.cost[i, -1], rel=1e-5)
         needed = found.epochs_to_tolerance[i]
         assert (
-            (epochs == "never")
+            (epochs == "not reached")
             if needed is None
             else (float(epochs.replace(",", "")) == pytest.approx(needed, rel=1e-2))
         )
