@@ -252,3 +252,17 @@ def test_rivals_are_not_told_apart() -> None:
         assert "cannot tell which" in finding.text("en")
         assert finding.advice is not None
         assert finding.advice.text("en").startswith("To tell them apart, print more losses")
+
+
+def test_a_final_loss_within_rounding_is_given_no_cause() -> None:
+    """However near it comes to what some mistake would print: one number does not tell a mistake from rounding."""
+    rng = np.random.default_rng(4)
+    for seed in range(40):
+        case = Case(seed, 2)
+        descent = dl.Descent(lr=case.lr, epochs=30, start=case.start, momentum=0.9 * (seed % 2))
+        decayed = dl.Descent(lr=case.lr, epochs=30, start=case.start, momentum=0.9 * (seed % 2), weight_decay=1e-4)
+        right, near = (float(dl.descend(case.problem, each).history.cost[-1]) for each in (descent, decayed))
+        for loss in (right * (1 + 1e-4 * rng.normal()), near):
+            if abs(loss / right - 1) < 5e-4:
+                found = compare(case.problem, descent, loss)
+                assert [finding.name for finding in found] == ["observed_agrees"]

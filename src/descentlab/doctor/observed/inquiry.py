@@ -55,7 +55,7 @@ class Guess:
         form: how those are printed as losses; None is the asker's own reduction, and another may be tried as well.
         among: how many such explanations were to choose from.
         slack: by how much more than its rounding a number may be off, in units of that, where losses were fitted.
-        goal: a mean squared error that other such explanations come to as well, sooner or later.
+        goal: a mean squared error that other such explanations come to as well, sooner or later; 0 is none.
         floor: what rounding leaves in such a loop; None is what it leaves in the one stated.
     """
 
@@ -180,8 +180,12 @@ class Inquiry:
         losses = guess.losses if kind == self.descent.reduction else form(guess.costs)
         floor = (guess.floor or self.floor).above(guess.costs, unit, form)
         shift = self.seen.reproduced(losses, guess.slack, floor)
-        goal = float(form(np.array(guess.goal)))
-        return shift is not None and self.seen.tells(guess.among * among, self.seen.at(floor, shift), goal)
+        if shift is None:
+            return False
+        apart = np.abs(self.seen.losses.values - (float(form(np.array(guess.goal))) if guess.goal else 0.0))
+        if self.loosely is not None:  # then a cause has to tell itself from what rounding makes of no mistake
+            apart = np.minimum(apart, np.abs(self.seen.losses.values - self.seen.at(self.losses, self.loosely)))
+        return self.seen.tells(guess.among * among, self.seen.at(floor, shift), apart)
 
 
 def named(kind: str) -> Sentence:

@@ -116,28 +116,28 @@ class Seen:
         flags: Flags = np.isfinite(self.losses.values)
         return flags
 
-    def digits(self, allowed: Array | float = 0.0, goal: float = 0.0) -> float:
+    def digits(self, allowed: Array | float = 0.0, apart: Array | float = np.inf) -> float:
         """How many digits they hold together, different numbers only.
 
         Args:
             allowed: (m,) how far each may be from what it is compared with: digits beyond that are none.
-            goal: a loss that any long run comes to: digits are counted from there, since those it has in common with
-                it tell nothing of the way.
+            apart: (m,) how far each lies from what other explanations have there: digits in common with those tell
+                nothing.
         """
-        values = self.losses.values[self.finite]
-        rounding = np.maximum(self.losses.halves, allowed + np.zeros(len(self.epochs)))[self.finite]
+        values, zeros = self.losses.values[self.finite], np.zeros(len(self.epochs))
+        rounding = np.maximum(self.losses.halves, allowed + zeros)[self.finite]
         rounding = np.maximum(rounding, TIGHT[0] * values + 1e-300)
         with np.errstate(over="ignore"):
-            counted = np.log10(np.maximum(np.abs(values - goal), 1e-300) / rounding)
+            counted = np.log10(np.maximum(np.minimum(values, (apart + zeros)[self.finite]), 1e-300) / rounding)
         total, last = 0.0, -math.inf
         for i in np.argsort(values, kind="stable").tolist():
             if values[i] - last > rounding[i]:
                 total, last = total + float(np.clip(counted[i], 0.0, DIGITS)), float(values[i])
         return total
 
-    def tells(self, among: int, allowed: Array | float = 0.0, goal: float = 0.0) -> bool:
+    def tells(self, among: int, allowed: Array | float = 0.0, apart: Array | float = np.inf) -> bool:
         """Whether a match with one of so many explanations is more than chance."""
-        return self.digits(allowed, goal) >= EVIDENCE + math.log10(among)
+        return self.digits(allowed, apart) >= EVIDENCE + math.log10(among)
 
     def at(self, predicted: Array, shift: int) -> Array:
         """(m, ...) of predictions (k, ...) by :attr:`updates`, those for the numbers seen."""
