@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import descentlab as dl
@@ -143,6 +144,23 @@ def test_it_speaks_the_language_asked_for(houses: str, lang: str) -> None:
     assert cli("diagnose", "--help", "--lang", lang).code == 0
 
 
+def test_losses_observed_every_few_epochs() -> None:
+    seen, w = [], 0.0
+    for epoch in range(31):
+        r = w * np.array([1.0, 2.0, 3.0]) - np.array([1.0, 2.0, 3.0])
+        if epoch % 10 == 0:
+            seen.append(f"{np.mean(r**2):.6g}")
+        w -= 0.01 * 2 * float(np.mean(r * np.array([1.0, 2.0, 3.0])))
+    lesson = ["lesson", "--lr", "0.01", "--observed", ",".join(seen)]
+    out = cli("diagnose", *lesson, "--epochs", "70", "--losses-every", "10").out
+    assert "What you saw is what theory gives: at epoch 31" in out
+    assert "If these" not in out
+    assert "This is not the learning rate" in cli("diagnose", *lesson, "--epochs", "71").out
+    assert (
+        "If these 4 losses were printed every 10 epochs, they agree" in cli("diagnose", *lesson, "--epochs", "30").out
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -159,7 +177,8 @@ def test_it_speaks_the_language_asked_for(houses: str, lang: str) -> None:
         (["--losses", "1,two,3", "--lr", "0.1"], "two"),
         (["--losses", "5,5,5", "--lr", "0.1"], "5"),
         (["--losses", "1,2,3", "--lr", "0.1", "--losses-every", "0"], "losses-every = 0"),
-        (["lesson", "--lr", "0.1", "--observed", "1,2,3", "--losses-every", "10"], "not yet held against data"),
+        (["lesson", "--lr", "0.1", "--losses-every", "10"], "how far apart printed losses are"),
+        (["lesson", "--lr", "0.1", "--observed", "1,2,3", "--losses-every", "0"], "losses-every = 0"),
         (["nowhere.csv", "--target", "y", "--lr", "0.1"], "There is no file nowhere.csv"),
         (["lesson", "--lr", "0.1", "--folds", "1"], "folds"),
         (["lesson", "--lr", "0.1", "--validation", "nowhere.csv"], "There is no file nowhere.csv"),

@@ -150,7 +150,7 @@ def test_a_tolerance_of_ones_own() -> None:
 def named_in_the_code() -> set[str]:
     """The names that findings are given, however the code hands them on."""
     forms = [
-        r'(?:Finding|Guess|_likely)\(\s*"(\w+)"',
+        r'(?:Finding|[Gg]uess|_likely)\(\s*(?:case, )?"(\w+)"',
         r'name(?:, weight)? = \(?"(\w+)"',
         r'else \(?"((?:losses|observed)_\w+)"',
     ]

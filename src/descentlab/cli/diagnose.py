@@ -74,7 +74,7 @@ def _of_data(given: dict[str, Any], every: Any) -> tuple[Diagnosis, dict[str, An
         columns = {"target": problem.target, "features": ",".join(problem.features)}
         held_out, _ = open_problem(opening | columns | {"data": (asked["validation"],)})
     observed = None if asked["observed"] is None else _split(asked["observed"])
-    settings = descent_settings(given, lesson)
+    settings, every = descent_settings(given, lesson), whole_number("losses-every", every, 1)
     found = diagnose(problem, observed=observed, validation=held_out, within=asked["within"], every=every, **settings)
     assert isinstance(found, Diagnosis)
     chosen = None if asked["folds"] is None else choose_by_folds(problem, found.descent, asked["folds"])

@@ -21,7 +21,7 @@ from descentlab.doctor.overflow import TYPES, Overflow
 from descentlab.doctor.rates import Rate, fastest, fastest_pair, heavy_ball, textbook
 from descentlab.doctor.remedies import Pharmacy, Remedy
 from descentlab.doctor.verdicts import Case
-from descentlab.errors import EngineError, SettingError, finite_number
+from descentlab.errors import EngineError, SettingError, finite_number, whole_number
 from descentlab.problem import Problem
 from descentlab.settings import descent_asked, problem_asked
 from descentlab.stability import gap
@@ -161,12 +161,12 @@ def diagnose(
         problem: what is fitted; from rows or from a factor.
         descent: how to step; or give its settings as keywords: ``diagnose(problem, lr=0.01, epochs=500)``.
         losses: printed losses, instead of a problem: then only ``lr``, ``momentum``, ``dampening``, ``nesterov``
-            and ``every`` (losses were printed every so many epochs) are used, and a
-            :class:`~descentlab.doctor.losses.LossDiagnosis` comes back.
+            and ``every`` are used, and a :class:`~descentlab.doctor.losses.LossDiagnosis` comes back.
         observed: the final loss, or the losses by epoch, that the asker's own run printed, in their reduction.
         validation: held-out rows: a factor, a problem, a table or file with the same columns, or X and y in
             a tuple or list.
         within: how near to the minimum's cost counts as there, as a part of it: 1e-12 to 1.
+        every: the losses, or those observed, were printed every so many epochs.
         **settings: those of :class:`descentlab.Descent`.
 
     Raises:
@@ -175,14 +175,15 @@ def diagnose(
     """
     if losses is not None:
         return _of_losses(problem, losses, every, settings)
-    if every != 1:
-        raise SettingError("every_without_losses")
+    every = whole_number("every", every, 1)
+    if every != 1 and observed is None:
+        raise SettingError("every_without_losses", every=every)
     if problem is None:
         raise SettingError("nothing_to_diagnose")
     problem = problem_asked(diagnose, problem)
     descent = descent_asked(diagnose, problem, descent, settings)
     within = finite_number("within", within, 1e-12, 1.0)
-    return _of_problem(problem, descent, within, observed, validation)
+    return _of_problem(problem, descent, within, observed, validation, every)
 
 
 def _of_losses(problem: object, losses: Sequence[object], every: int, settings: dict[str, Any]) -> LossDiagnosis:
@@ -197,7 +198,9 @@ def _of_losses(problem: object, losses: Sequence[object], every: int, settings: 
     return of_losses(losses, settings.pop("lr", None), every=every, **settings)
 
 
-def _of_problem(problem: Problem, asked: Descent, within: float, observed: object, held_out: object) -> Diagnosis:
+def _of_problem(
+    problem: Problem, asked: Descent, within: float, observed: object, held_out: object, every: int
+) -> Diagnosis:
     # In exact arithmetic: what float32 makes of it is told as overflow.
     descent = replace(whole_batch(problem, asked), dtype="float64", device="cpu")
     whole = asked.batch_size is not None and descent.batch_size is None
@@ -213,7 +216,7 @@ def _of_problem(problem: Problem, asked: Descent, within: float, observed: objec
     if observed is not None:
         from descentlab.doctor.observed.compare import compare
 
-        findings += [replace(each, about="observed") for each in compare(problem, descent, observed)]
+        findings += [replace(each, about="observed") for each in compare(problem, descent, observed, every=every)]
     validated = None
     if held_out is not None:
         validated, said = _held_out(problem, descent, held_out)
