@@ -98,8 +98,8 @@ def test_every_count_has_its_noun() -> None:
     nouns = "|".join(SEVERAL.values())
     never_one = {
         "error.too_long", "error.too_long_schedule", "finding.beyond_counting", "finding.mini_batches", "folds.tried",
-        "losses.every", "notice.few_rows", "notice.rows_dropped", "observed.per_sample_updates", "observed.too_long",
-        "refuses.replay_batches",
+        "losses.every", "notice.few_rows", "notice.rows_dropped", "observed.agrees_every",
+        "observed.per_sample_updates", "observed.too_long", "refuses.replay_batches",
     }  # fmt: skip
     bare = {key for key, text in catalogue("en").items() if re.search(rf"\{{\w+\}} (more )?({nouns})\b", text)}
     assert {key for key in bare if not key.startswith("count.")} == never_one

@@ -11,7 +11,8 @@ import click
 from descentlab.cli import FINDING
 from descentlab.cli.options import data_options, descent_settings, open_problem, option, step_options
 from descentlab.cli.words import Localised, Number, language_option
-from descentlab.doctor.diagnosis import Diagnosis, diagnose
+from descentlab.doctor.diagnosis import Diagnosis
+from descentlab.doctor.examination import diagnose
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.folds.asked import choose_by_folds
 from descentlab.doctor.folds.crossvalidation import CrossValidation

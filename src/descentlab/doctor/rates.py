@@ -21,6 +21,7 @@ from descentlab.arrays import Array
 from descentlab.doctor.aim import Aim
 from descentlab.response import Response
 from descentlab.stability import Recursion
+from descentlab.theory import Theory
 
 PLAIN = Recursion(momentum=0.0, dampening=0.0, nesterov=False)
 GRID, ZOOM, ROUNDS = 32, 9, 6  # rates tried first, then around the best, and how often
@@ -92,6 +93,19 @@ def heavy_ball(aim: Aim, largest: float, smallest: float) -> Rate:
     high, low = math.sqrt(largest), math.sqrt(smallest)
     lr, momentum = 4 / (high + low) ** 2, ((high - low) / (high + low)) ** 2
     return Rate.of("heavy_ball", aim, lr, with_momentum(momentum))
+
+
+def rates_to_use(theory: Theory, aim: Aim) -> dict[str, Rate]:
+    """The rates by name: those without momentum, with the asker's own, and with the best; none where nothing curves."""
+    largest, smallest = theory.largest, theory.smallest
+    if not smallest > 0 or not math.isfinite(largest):
+        return {}
+    own = theory.descent.recursion
+    found = [textbook(aim, largest, smallest), fastest(aim, largest)]
+    found += [fastest(aim, largest, own)] if 0 < own["momentum"] < 1 and theory.descent.is_sgd else []
+    polyak = heavy_ball(aim, largest, smallest)
+    found += [polyak, fastest_pair(aim, largest, polyak)]
+    return {rate.name: rate for rate in found if rate is not None}
 
 
 def with_momentum(momentum: float) -> Recursion:
