@@ -78,11 +78,20 @@ class TestTheQuestionAsked:
         assert self.found.lr_over_bound == pytest.approx((1 + math.sqrt(9.1 / 7.5)) / 2)
 
     def test_range_by_hand(self) -> None:
-        """The largest ratio of differences that rounding allows, and the least ratio of losses."""
+        """If one direction grows, the largest ratio of differences that rounding allows; the least ratio of losses."""
+        evidence = self.found.findings[0].evidence
+        assert evidence["alone_low"] == pytest.approx(0.02 / (1 + math.sqrt(9.2 / 7.4)))
+        assert evidence["alone_high"] == pytest.approx(0.02 / (1 + math.sqrt(52.95 / 43.95)))
+
+    def test_more_directions_may_grow_behind_the_same_digits(self) -> None:
+        """Errors that grow by 1.15 and 1.26 print 36.4, 43.9, 53.0 too, and 1.26 > 9.2 / 7.4."""
+        losses = 18.2 * 1.15 ** np.arange(3.0) + 18.2 * 1.26 ** np.arange(3.0)
+        assert [f"{loss:.1f}" for loss in losses] == ["36.4", "43.9", "53.0"]
         assert self.found.lr_bound_range is not None
         low, high = self.found.lr_bound_range
-        assert low == pytest.approx(0.02 / (1 + math.sqrt(9.2 / 7.4)))
-        assert high == pytest.approx(0.02 / (1 + math.sqrt(52.95 / 43.95)))
+        evidence: dict[str, Any] = dict(self.found.findings[0].evidence)
+        assert 0 < low < 0.02 / (1 + math.sqrt(1.26)) < evidence["alone_low"]
+        assert high == evidence["alone_high"]
 
     def test_words(self) -> None:
         for words in ("0.00952", "1.05 times", "0.009456 to 0.009535", "-1.10151"):
@@ -179,9 +188,10 @@ def test_a_large_floor_and_a_fading_direction_leave_the_bound_told() -> None:
     t = np.arange(9.0)
     found = of_losses(1000 + 3 * 0.5 ** (2 * t) + 1.1 ** (2 * t), 0.1)
     assert found.lr_bound == pytest.approx(0.2 / 2.1, rel=1e-3)
-    assert found.lr_bound_range is not None
-    low, high = found.lr_bound_range
+    evidence: dict[str, Any] = dict(found.findings[0].evidence)
+    low, high = evidence["alone_low"], evidence["alone_high"]
     assert low <= 0.2 / 2.1 <= high < 1.001 * low
+    assert found.lr_bound_range == (0.0, high)
 
 
 def test_growing_directions_that_are_near_one_another_widen_the_range() -> None:
@@ -193,6 +203,23 @@ def test_growing_directions_that_are_near_one_another_widen_the_range() -> None:
 
 
 class TestFalling:
+    def test_a_rate_above_the_bound_is_not_ruled_out(self) -> None:
+        """The growing direction is a billionth of the loss at first, and 2 over its curvature is below lr."""
+        t = np.arange(8.0)
+        found = of_losses(2.0 + 5 * 0.8 ** (2 * t) + 1e-9 * 1.1 ** (2 * t), 0.1)
+        assert found.verdict == "converges-monotone"
+        assert found.lr_bound_range is not None
+        low, high = found.lr_bound_range
+        assert low <= 0.2 / 2.1 < 0.1 < high
+        assert "do not prove the rate stable" in " ".join(found.text("en").split())
+
+    def test_momentum_tells_no_range(self) -> None:
+        assert of_losses(2.0 + 5 * 0.95 ** (2 * np.arange(8.0)), 0.1, momentum=0.5).lr_bound_range is None
+
+    def test_limits_are_said_on_their_condition(self) -> None:
+        for losses in (2.0 + 5 * 0.95 ** (2 * np.arange(8.0)), 5 * 0.95 ** (2 * np.arange(8.0))):
+            assert "If no slower direction shows up" in of_losses(losses, 0.1).text("en")
+
     def test_a_second_direction_that_has_nearly_faded_is_no_hindrance(self) -> None:
         t = np.arange(8.0)
         found = of_losses(2.0 + 5 * 0.95 ** (2 * t) + 1e-3 * 0.5 ** (2 * t), 0.1)
@@ -291,12 +318,13 @@ class TestCannotTell:
         assert found.lr_bound_range[0] <= 0.02 / 2.3 <= found.lr_bound_range[1]
 
     def test_a_range_too_wide_for_one_number(self) -> None:
-        found = of_losses("1e30, 1e34, 1e38", 0.01)
-        assert found.lr_bound is None
-        assert found.lr_bound_range is not None
-        low, high = found.lr_bound_range
-        assert 1.25 * low < high
-        assert "lies between" in found.text("en")
+        for losses, words in (("1e30, 1e34, 1e38", "is below"), ("100.05, 10.88, 3.07, 3.22, 4.51", "lies between")):
+            found = of_losses(losses, 0.01)
+            assert found.lr_bound is None
+            assert found.lr_bound_range is not None
+            low, high = found.lr_bound_range
+            assert 1.25 * low < high
+            assert words in found.text("en")
 
     def test_blown_up_however_unevenly(self) -> None:
         found = of_losses("10,20,15,3000,12000", 0.01)
@@ -310,7 +338,61 @@ def test_swings_that_shrink() -> None:
     assert found.verdict == "converges-oscillating"
     assert found.factor == pytest.approx(math.sqrt(0.9))
     assert found.lr_bound_range is not None
-    assert found.lr_bound_range[0] <= problem.spectrum().lr_bound(momentum=0.9) <= found.lr_bound_range[1]
+    assert found.lr_bound_range[0] == 0.0
+    assert problem.spectrum().lr_bound(momentum=0.9) <= found.lr_bound_range[1]
+    assert "do not prove the rate stable" in " ".join(found.text("en").split())
+
+
+def heavy_ball(lr: float, curvature: float, momentum: float, dampening: float, epochs: int) -> list[float]:
+    """Losses of one direction from rest, stepped as ``torch.optim.SGD`` does."""
+    error, buffer, losses = 1.0, 0.0, []
+    for epoch in range(epochs):
+        losses.append(error * error)
+        buffer = momentum * buffer + (1 - (dampening if epoch else 0.0)) * curvature * error
+        error -= lr * buffer
+    return losses
+
+
+@pytest.mark.parametrize("momentum", [0.5, 0.9, 0.99])
+def test_what_swings_from_rest_has_the_curvature_of_complex_roots(momentum: float) -> None:
+    """Above (1 - sqrt(mu))^2 errors swing, and the range ends where that curvature puts it; below they only fall."""
+    limit, least = 2 * (1 + momentum), (1 - math.sqrt(momentum)) ** 2
+    below = heavy_ball(1.0, 0.999 * least, momentum, 0.0, 300)
+    assert (np.diff(below) <= 0).all()
+    losses = heavy_ball(1.0, 1.5 * least, momentum, 0.0, 3000)
+    found = of_losses([each for each in losses if each > 1e-200], 1.0, momentum=momentum)
+    assert found.lr_bound_range is not None
+    assert found.lr_bound_range[1] == pytest.approx(limit / least)
+
+
+def test_dampened_swings_tell_no_range() -> None:
+    """The first step is not dampened, and may push an error of real roots to the other side."""
+    swings = [each + 1e-3 for each in heavy_ball(1.0, 1.5, 0.9, 0.5, 60)]
+    assert of_losses(swings, 1.0, momentum=0.9, dampening=0.5).lr_bound_range is None
+
+
+def test_growth_under_momentum_is_proved_below_the_rate_alone() -> None:
+    found = of_losses(1.3 ** (2 * np.arange(8.0)), 0.1, momentum=0.5)
+    assert found.lr_bound_range == (0.0, 0.1)
+    assert "If one direction alone grows" in found.text("en")
+
+
+def test_two_growing_directions_give_no_number() -> None:
+    """The ratios of differences rise: with one growing direction they could only fall."""
+    found = of_losses(["100.0", "109.0", "122.0", "143.0"], 0.01)
+    assert (found.verdict, found.lr_bound, found.factor) == ("diverges", None, None)
+    assert found.lr_bound_range is not None
+    assert found.lr_bound_range[0] == 0.0
+    assert 0.008 < found.lr_bound_range[1] < 0.02 / (1 + math.sqrt(142.95 / 122.05))
+    assert "alone_low" not in found.findings[0].evidence
+
+
+def test_directions_of_a_hundredth_leave_the_bound_told() -> None:
+    """Two growing directions, told by every digit: the quicker one has all but a millionth of the last loss."""
+    t = np.arange(30.0)
+    found = of_losses(1.3 ** (2 * t) + 1.03 ** (2 * t), 0.1)
+    assert found.lr_bound == pytest.approx(0.2 / 2.3, rel=1e-3)
+    assert "less than 1 % of the last loss" in " ".join(found.text("en").split())
 
 
 def test_momentum_above_one_diverges_at_any_rate() -> None:
@@ -370,6 +452,19 @@ class TestReading:
         values = np.array([36.41, 43.9, 53.0], dtype=np.float32)
         assert read(values).halves[0] > 1e-6
         assert read(values.astype(float) + 1e-9).halves[0] < 1e-12
+
+    def test_large_float32_numbers_show_it_in_their_halves(self) -> None:
+        """7304167.5 has 8 digits only: two of them in float32 are enough to know it."""
+        values = np.array([7304167.5, 7389997.5, 7476834.0], dtype=np.float32)
+        assert read([float(value) for value in values]).halves[0] > 1.0
+        assert read([7304167.4, 7389997.5, 7476834.0]).halves[0] < 0.1
+
+    @pytest.mark.parametrize(("dtype", "spacing"), [("float32", 2.0**-24), ("float16", 2.0**-11)])
+    def test_the_type_they_come_in_is_known(self, dtype: str, spacing: float) -> None:
+        values = np.array([1.5, 2.5], dtype=dtype)
+        for given in (values, list(values)):
+            np.testing.assert_allclose(read(given).halves, np.maximum(0.05, 8 * spacing * values.astype(float)))
+        assert read(np.array([1000.25, 2.5], dtype=dtype)).halves[0] >= 8 * spacing * 1000
 
     def test_tensors(self) -> None:
         torch = pytest.importorskip("torch")

@@ -19,7 +19,9 @@ from descentlab.arrays import Array
 from descentlab.errors import SettingError
 
 DOUBLE = 16 * 2.0**-53  # what summing in float64 does to a cost, relative to it
-SINGLE, SINGLE_DIGITS = 8 * 2.0**-24, 9  # the same in float32, and from how many digits on float32 can be recognised
+SINGLE, SINGLE_DIGITS = 8 * 2.0**-24, 7  # the same in float32, and how many decimal digits it always holds
+SURPLUS = 2  # digits beyond those, over all losses, that float32's numbers have and other numbers hardly ever
+NARROW = {"float32": SINGLE, "float16": 8 * 2.0**-11, "bfloat16": 8 * 2.0**-8}  # by the type they came in
 
 
 class Printed(NamedTuple):
@@ -51,12 +53,20 @@ def read(given: object, *, least: float = 0.0) -> Printed:
     Raises:
         SettingError: an entry is no number, or is below ``least``; the message names it.
     """
-    entries = [_entry(i, each) for i, each in enumerate(_listed(given), 1)]
+    listed = _listed(given)
+    entries = [_entry(i, each) for i, each in enumerate(listed, 1)]
     values = np.array([value for value, _, _ in entries], dtype=np.float64)
     for i, value in enumerate(values.tolist(), 1):
         if value < least:
             raise SettingError("losses_negative", entry=i, given=value)
-    return Printed(values, _halves(values, [(places, exact) for _, places, exact in entries]))
+    halves = _halves(values, [(places, exact) for _, places, exact in entries])
+    coarsest = max((_coarseness(each) for each in [given, *listed]), default=0.0)
+    return Printed(values, np.maximum(halves, coarsest * np.abs(values)) if coarsest else halves)
+
+
+def _coarseness(each: object) -> float:
+    """What the type that a loss came in did to it, relative to it, where that is more than float64 does."""
+    return NARROW.get(str(getattr(each, "dtype", "")).removeprefix("torch."), 0.0)
 
 
 def _listed(given: object) -> list[object]:
@@ -113,9 +123,10 @@ def _magnitude(value: float) -> int:
 def _single(values: Array, ends: list[tuple[int | None, bool]]) -> bool:
     """Whether the numbers are float32's, printed with digits that float32 does not have."""
     long = [
-        value
+        (value, _magnitude(value) + places - SINGLE_DIGITS)
         for value, (places, _) in zip(values.tolist(), ends, strict=True)
-        if places is not None and value and math.isfinite(value) and _magnitude(value) + places >= SINGLE_DIGITS
+        if places is not None and value and math.isfinite(value) and _magnitude(value) + places > SINGLE_DIGITS
     ]
     with np.errstate(over="ignore"):
-        return bool(long) and all(float(np.float32(value)) == value for value in long)
+        same = all(float(np.float32(value)) == value for value, _ in long)
+    return same and sum(surplus for _, surplus in long) >= SURPLUS

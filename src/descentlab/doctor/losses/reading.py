@@ -12,7 +12,12 @@ gives x = lr * curvature, and the largest stable rate is ``lr * limit / x``:
     heavy ball   x = (1 + mu + g + mu / g) / (1 - tau)
     Nesterov     x = 1 + g^2 / ((1 + mu) g + mu)
 
-Of losses that fall, g and -g are both a reading, and only the limit and the pace can be told.
+That takes one direction alone to grow. What holds without it, of plain descent, is proved by
+:mod:`descentlab.doctor.losses.moments`. Under momentum only this is certain: losses that diverge had a rate above the
+bound, and a heavy ball that was started at rest swings only where lr times a curvature is above ``(1 - sqrt(mu))^2``.
+
+Of losses that fall, g and -g are both a reading, and only the limit and the pace can be told. They prove no rate
+stable: a steep direction may grow from an error too small to show.
 """
 
 from __future__ import annotations
@@ -29,6 +34,7 @@ from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.losses import said
 from descentlab.doctor.losses.growth import Pace, convex, least_fading, levels_at, pace
 from descentlab.doctor.losses.loss_diagnosis import LossDiagnosis
+from descentlab.doctor.losses.moments import SHARE, most_pace
 from descentlab.doctor.losses.printed import Printed, read
 from descentlab.errors import SettingError, whole_number
 from descentlab.theory import NEAR
@@ -79,6 +85,11 @@ class Given:
         else:
             x = (1 + mu + g + mu / g) / (1 - tau) if tau < 1 and g else math.nan
         return self.descent.lr * self.descent.limit() / x if x > 0 else math.inf
+
+    def range(self, most: float, least: float) -> tuple[float, float]:
+        """The bound where P is between these; from 0 where the first is far beyond the second."""
+        low, high = self.bound(self.factor(most)), self.bound(self.factor(least))
+        return (low if low > NOTHING * high else 0.0), high
 
     def found(self, verdict: Verdict, findings: list[Finding], growth: float = 1.0, **numbers: Any) -> LossDiagnosis:
         """The diagnosis, with what the entries that are no numbers and the distance of the prints add to it."""
@@ -164,21 +175,23 @@ def _judged(given: Given) -> LossDiagnosis:
 
 def _rising(given: Given, at_end: Pace, sure: bool) -> LossDiagnosis:
     """Growth: the bound from its pace. Not sure where momentum may only be swinging up."""
-    low, high = given.bound(given.factor(at_end.high)), given.bound(given.factor(max(at_end.low, 1.0)))
-    low = low if low > NOTHING * high else 0.0
-    told = high <= WIDE * low and at_end.ratio >= 1
+    alone = given.range(at_end.high, max(at_end.low, 1.0))
+    whole = given.range(most_pace(given.losses), at_end.low) if given.plain else (0.0, given.descent.lr)
+    main = given.range(most_pace(given.losses, SHARE), at_end.low) if given.plain else (0.0, math.inf)
+    told = next((ends for ends in (whole, alone, main) if 0 < ends[0] <= ends[1] <= WIDE * ends[0]), None)
+    told = told if at_end.ratio >= 1 else None
     factor = given.factor(at_end.ratio) if told else None
-    bound = None if factor is None else given.bound(factor)
-    found = [said.growth(given.descent.lr, bound, (low, high), factor, sure)]
-    found += said.unsettled(given.losses, at_end, high / low if low else math.inf)
+    bound = min(max(given.bound(factor), told[0]), told[1]) if told and factor else None
+    found = [said.growth(given.descent.lr, bound, told or whole, whole, factor, sure, told is alone)]
+    found += said.unsettled(given.losses, at_end, alone[1] / alone[0] if 0 < alone[0] <= alone[1] else math.inf)
     if not sure:
         return given.found(Verdict.UNKNOWN, found, at_end.high)
     return given.found(
         Verdict.DIVERGES,
         found,
-        at_end.high,
+        max(at_end.ratio, 1.0) if math.isfinite(at_end.ratio) else at_end.low,
         lr_bound=bound,
-        lr_bound_range=(low, high),
+        lr_bound_range=whole,
         curvature=given.descent.limit() / bound if bound else None,
         factor=None if factor is None else -factor,
     )
@@ -208,7 +221,7 @@ def _falling(given: Given, at_end: Pace) -> LossDiagnosis:
     return given.found(
         Verdict.TOO_SLOW if slow else Verdict.MONOTONE if at_end.settled else Verdict.UNKNOWN,
         found,
-        lr_bound_range=(given.descent.lr, slow_bound) if math.isfinite(slow_bound) else None,
+        lr_bound_range=(0.0, slow_bound) if given.plain and math.isfinite(slow_bound) else None,
         factor=factor,
         limit=level,
         epochs_to_tolerance=epochs,
@@ -223,11 +236,14 @@ def _swinging(given: Given) -> LossDiagnosis:
         return given.found(Verdict.UNKNOWN, [said.swing_unclear(given.descent)])
     mu, tau = given.descent.momentum, given.descent.dampening
     heavy = not given.descent.nesterov and mu < 1
-    # A swinging direction has complex roots, whose size is sqrt(mu) at every curvature from (1 - sqrt(mu))^2 on.
-    most = given.descent.lr * given.descent.limit() * (1 - tau) / (1 - math.sqrt(mu)) ** 2 if heavy else None
+    rise = np.diff(v) > given.losses.halves[1:] + given.losses.halves[:-1]
+    # From rest and undampened, an error whose roots are real and positive only shrinks: a rise needs a curvature from
+    # (1 - sqrt(mu))^2 / lr on. Dampening spares the first step, whose push can take any error to the other side.
+    proved = heavy and tau == 0 and rise.any()
+    most = given.descent.lr * given.descent.limit() / (1 - math.sqrt(mu)) ** 2 if proved else None
     return given.found(
         Verdict.OSCILLATING,
         [said.swings(given.descent, peaks, math.sqrt(mu) if heavy else None)],
         factor=math.sqrt(mu) if heavy else None,
-        lr_bound_range=None if most is None else (given.descent.lr, most),
+        lr_bound_range=None if most is None else (0.0, most),
     )
