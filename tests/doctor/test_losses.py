@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -413,7 +414,62 @@ class TestNumbersLost:
             assert found.findings[-1].weight is Weight.PROBLEM
 
 
+class TestExtremes:
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("settings", [*SETTINGS, {"every": 10**6}], ids=str)
+    def test_neither_a_warning_nor_a_nan(self, settings: dict[str, Any]) -> None:
+        rng = np.random.default_rng(5)
+        ends = [0.0, 5e-324, 1e-320, 2.2e-308, 1e-300, 1.0, 2.5, 1e30, 1e300, 1.7e308]
+        for _ in range(300):
+            losses = rng.choice(ends, size=int(rng.integers(3, 9))).tolist()
+            if rng.random() < 0.5:
+                losses = np.sort(10 ** rng.uniform(-320, 308, size=len(losses)))[:: int(rng.choice([-1, 1]))].tolist()
+            if len(set(losses)) == 1:
+                continue
+            found = of_losses(losses, float(rng.choice([1e-100, 0.01, 1e100])), **settings)
+            json.dumps(found.to_dict(), allow_nan=False)
+            assert not re.search(r"\b(nan|inf)\b", found.text("en"))
+            if found.lr_bound_range is not None:
+                assert 0 <= found.lr_bound_range[0] <= found.lr_bound_range[1] < math.inf
+
+    def test_growth_from_nothing(self) -> None:
+        assert "from 0 to 1e+308" in " ".join(of_losses("0,5,1,1e308", 0.01).text("en").split())
+
+    def test_no_reading_to_and_fro_where_no_rate_gives_it(self) -> None:
+        """Nesterov's root -g takes (1 + mu) g > mu."""
+        found = of_losses(4.0 * 0.2 ** (2 * np.arange(4.0)), 0.1, momentum=0.9, nesterov=True)
+        assert "changes sides every epoch, the" not in " ".join(found.text("en").split())
+        assert json.loads(json.dumps(found.to_dict(), allow_nan=False))
+
+
 class TestErrors:
+    @pytest.mark.parametrize("losses", ["1,234.5; 1,120.3; 1,010", "1,234.5 1,120.3 1,010.2", ["1,234.5", "2", "3"]])
+    def test_commas_in_thousands_are_not_read_as_two_numbers(self, losses: object) -> None:
+        with pytest.raises(SettingError) as error:
+            of_losses(losses, 0.01)
+        assert "Entry 1 of the losses, '1,234.5', is not a number" in error.value.sentence.text("en")
+
+    @pytest.mark.parametrize(
+        "entry", [np.array([1.0, 2.0]), [1.0], {"loss": 1.0}, object(), 1j, np.array([]), "loss: 5"]
+    )
+    def test_an_entry_that_is_no_number_is_named_by_its_place(self, entry: object) -> None:
+        with pytest.raises(SettingError) as error:
+            of_losses([3.0, entry, 1.0], 0.01)
+        assert "Entry 2 of the losses" in error.value.sentence.text("en")
+
+    def test_a_tensor_of_two_is_no_loss(self) -> None:
+        torch = pytest.importorskip("torch")
+        with pytest.raises(SettingError):
+            of_losses([3.0, torch.tensor([1.0, 2.0]), 1.0], 0.01)
+
+    @pytest.mark.parametrize("lr", [5e-324, 1e308, 10**400])
+    def test_rates_that_no_bound_in_float64_belongs_to(self, lr: float) -> None:
+        with pytest.raises(SettingError):
+            of_losses("1,2,4", lr)
+
+    def test_a_whole_number_beyond_float64_is_infinite(self) -> None:
+        assert of_losses([1.0, 2.0, 4.0, 10**400], 0.01).findings[-1].evidence["count"] == 1
+
     @pytest.mark.parametrize(
         ("losses", "words"),
         [
@@ -421,8 +477,8 @@ class TestErrors:
             ([1.0, None, 3.0], "Entry 2"),
             ([1.0, True, 3.0], "Entry 2"),
             ("1,nan,2,3", "Entry 2 of the losses is nan"),
-            ("1,2,inf", "There are 2 finite losses"),
-            ("", "There are 0 finite losses"),
+            ("1,2,inf", "needed, and there are 2"),
+            ("", "needed, and there are 0"),
             ("2.5,2.5,2.5", "All 3 losses are 2.5"),
             ("1,-2,3", "Entry 2 of the losses is -2"),
         ],

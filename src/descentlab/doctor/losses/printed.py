@@ -20,6 +20,7 @@ from descentlab.errors import SettingError
 
 DOUBLE = 16 * 2.0**-53  # what summing in float64 does to a cost, relative to it
 SINGLE, SINGLE_DIGITS = 8 * 2.0**-24, 7  # the same in float32, and how many decimal digits it always holds
+THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 SURPLUS = 2  # digits beyond those, over all losses, that float32's numbers have and other numbers hardly ever
 NARROW = {"float32": SINGLE, "float16": 8 * 2.0**-11, "bfloat16": 8 * 2.0**-8}  # by the type they came in
 
@@ -71,6 +72,9 @@ def _coarseness(each: object) -> float:
 
 def _listed(given: object) -> list[object]:
     if isinstance(given, str):
+        apart = [part for part in (each.strip(",") for each in re.split(r"[;\s]+", given)) if part]
+        if len(apart) > 1 and any(THOUSANDS.fullmatch(part) for part in apart):
+            return list(apart)  # 1,234.5 is one number, and refused, not two
         return [part for part in re.split(r"[,;\s]+", given.strip()) if part]
     if hasattr(given, "detach"):
         given = given.detach().cpu()
@@ -83,8 +87,8 @@ def _listed(given: object) -> list[object]:
 
 def _entry(i: int, each: object) -> tuple[float, int | None, bool]:
     """The number, at how many decimals its digits end, and whether that is sure: it is in a text."""
-    if hasattr(each, "item") and not isinstance(each, str):
-        each = each.item()
+    if getattr(each, "size", None) == 1 or (hasattr(each, "numel") and each.numel() == 1):
+        each = each.item()  # type: ignore[attr-defined]
     if isinstance(each, bool) or not isinstance(each, str | int | float):
         raise SettingError("losses_not_number", entry=i, given=repr(each)[:40])
     text = each.strip().split("(")[0] if isinstance(each, str) else repr(each)
@@ -101,7 +105,9 @@ def _halves(values: Array, ends: list[tuple[int | None, bool]]) -> Array:
     finite = [(value, places, sure) for value, (places, sure) in zip(values.tolist(), ends, strict=True)]
     floats = [(value, places) for value, places, sure in finite if places is not None and not sure]
     most_places = max((places for _, places in floats), default=0)
-    most_digits = max((_magnitude(value) + places for value, places in floats if value), default=0)
+    most_digits = max(
+        (_magnitude(value) + places for value, places in floats if value and math.isfinite(value)), default=0
+    )
     halves = []
     for value, places, sure in finite:
         if places is None or not math.isfinite(value):

@@ -36,7 +36,7 @@ from descentlab.doctor.losses.growth import Pace, convex, least_fading, levels_a
 from descentlab.doctor.losses.loss_diagnosis import LossDiagnosis
 from descentlab.doctor.losses.moments import SHARE, most_pace
 from descentlab.doctor.losses.printed import Printed, read
-from descentlab.errors import SettingError, whole_number
+from descentlab.errors import SettingError, finite_number, whole_number
 from descentlab.theory import NEAR
 
 __all__ = ["LossDiagnosis", "of_losses"]
@@ -46,6 +46,7 @@ LONG, LONGER = 1000, 10  # too slow: more epochs to come than this, and this man
 NOTHING = 1e-3  # a range that begins this far below its end begins at 0
 ROUGHLY = 0.2  # a limit is given where the ends of its range are within this part of it
 ENOUGH, STEADY = 5, 0.25  # under momentum, growth is so many losses with one pace, told to so much of what it adds
+RATES = (1e-100, 1e100)  # rates that leave room for a bound in float64
 BLOWN_UP = 100.0  # losses that rose this many times have diverged, however unevenly
 
 
@@ -129,6 +130,7 @@ def of_losses(
     if lr is None:
         raise SettingError("losses_no_lr")
     descent = Descent(lr=lr, momentum=momentum, dampening=dampening, nesterov=nesterov)
+    finite_number("lr", descent.lr, *RATES)
     every = whole_number("every", every, 1)
     printed = read(losses)
     count = printed.finite
@@ -140,7 +142,8 @@ def of_losses(
     finite = Printed(printed.values[:count], printed.halves[:count])
     if (finite.values == finite.values[0]).all():
         raise SettingError("losses_equal", count=count, value=float(finite.values[0]))
-    return _judged(Given(finite, len(printed.values) - count, descent, every))
+    with np.errstate(all="ignore"):  # losses may lie 10^600 apart; what comes out infinite is told as nothing
+        return _judged(Given(finite, len(printed.values) - count, descent, every))
 
 
 def _judged(given: Given) -> LossDiagnosis:

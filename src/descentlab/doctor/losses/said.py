@@ -67,9 +67,11 @@ def unsettled(losses: Printed, at_end: Pace, apart: float) -> list[Finding]:
     if len(losses.values) == 3:
         return [Finding("losses_unsettled", Weight.CAUTION, (sentence("losses.three"),), {"losses": 3})]
     steps = np.diff(losses.values[-4:])
-    if not (np.abs(steps[:-1]) > 0).all():
+    if not ((steps > 0).all() or (steps < 0).all()):  # they turn: no factor leads from one step to the next
         return []
     before, last = float(steps[1] / steps[0]), float(steps[2] / steps[1])
+    if not before < math.inf > last:
+        return []
     evidence = {"before": before, "last": last}
     said = sentence("losses.unsettled", before=before, last=last)
     return [Finding("losses_unsettled", Weight.CAUTION, (said,), evidence, _more())]
@@ -95,7 +97,9 @@ def readings(lr: float, slow_bound: float, swing_bound: float) -> Finding:
     said = [sentence("losses.two_readings")]
     if math.isfinite(slow_bound):
         said.append(sentence("losses.reading_same_side", slow_bound=slow_bound))
-    said.append(sentence("losses.reading_to_and_fro", swing_bound=swing_bound, percent=number(100 * lr / swing_bound)))
+    if math.isfinite(swing_bound):
+        percent = number(100 * lr / swing_bound)
+        said.append(sentence("losses.reading_to_and_fro", swing_bound=swing_bound, percent=percent))
     said.append(sentence("losses.no_proof"))
     evidence = {"lr": lr, "bound_at_most": slow_bound, "bound_if_overshooting": swing_bound}
     return Finding(
@@ -119,7 +123,7 @@ def not_plain(losses: Printed, entry: int, blown_up: bool) -> Finding:
     before, value, after = losses.values[entry - 2 : entry + 1].tolist()
     said = [sentence("losses.not_plain", entry=entry, value=value, before=before, after=after)]
     if blown_up:
-        said.insert(0, sentence("losses.blown_up", growth=float(losses.values[-1] / losses.values[0])))
+        said.insert(0, sentence("losses.blown_up", first=float(losses.values[0]), last=float(losses.values[-1])))
     evidence = {"entry": entry, "before": before, "value": value, "after": after}
     return Finding("losses_not_plain", _weight(blown_up), tuple(said), evidence, sentence("advice.losses_not_plain"))
 
