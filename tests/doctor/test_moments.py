@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from descentlab.arrays import Array
+from descentlab.descent import Descent
 from descentlab.doctor.losses import moments
 from descentlab.doctor.losses.moments import least_pace, most_pace
 from descentlab.doctor.losses.printed import Printed, read
-from descentlab.doctor.losses.reading import of_losses
+from descentlab.doctor.losses.reading import Given, of_losses
 
 
 def sums(seed: int, count: int) -> Iterator[tuple[Printed, Array, Array, list[str]]]:
@@ -87,6 +88,19 @@ def test_losses_far_apart_make_up_for_coarse_digits() -> None:
     coarse = read([f"{loss:.3f}" for loss in 10 + 1.05 ** np.arange(41.0)])
     near = Printed(coarse.values[-5:], coarse.halves[-5:])
     assert least_pace(near) < 1.04 < least_pace(coarse) <= 1.05
+
+
+def test_losses_far_apart_bound_the_pace_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    coarse = read([f"{loss:.2f}" for loss in 10 * 1.05 ** np.arange(41.0)])
+    far = most_pace(coarse)
+    monkeypatch.setattr(moments, "STRIDES", 1)
+    assert 1.05 <= far < 1.2 < most_pace(coarse)
+
+
+def test_a_range_that_begins_far_below_its_end_begins_at_nothing() -> None:
+    given = Given(read("1,2,4"), 0, Descent(lr=1.0), 1)
+    assert given.range(1e12, 1.0) == (0.0, 1.0)
+    assert given.range(1e4, 1.0) == (2 / 101, 1.0)
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-150, 1e150, 1e300])

@@ -192,7 +192,7 @@ def _rising(given: Given, at_end: Pace, sure: bool) -> LossDiagnosis:
     return given.found(
         Verdict.DIVERGES,
         found,
-        max(at_end.ratio, 1.0) if math.isfinite(at_end.ratio) else at_end.low,
+        at_end.ratio,
         lr_bound=bound,
         lr_bound_range=whole,
         curvature=given.descent.limit() / bound if bound else None,
@@ -232,17 +232,16 @@ def _falling(given: Given, at_end: Pace) -> LossDiagnosis:
 
 
 def _swinging(given: Given) -> LossDiagnosis:
-    """Losses that momentum lets swing: they converge where their peaks fall."""
+    """Losses that momentum lets swing, beyond their rounding: they converge where their peaks fall."""
     v = given.losses.values
     peaks = v[1:-1][(v[1:-1] > v[:-2]) & (v[1:-1] >= v[2:])]
     if len(peaks) < 2 or not (np.diff(peaks) < 0).all() or not v[-1] < peaks[0]:
         return given.found(Verdict.UNKNOWN, [said.swing_unclear(given.descent)])
     mu, tau = given.descent.momentum, given.descent.dampening
     heavy = not given.descent.nesterov and mu < 1
-    rise = np.diff(v) > given.losses.halves[1:] + given.losses.halves[:-1]
     # From rest and undampened, an error whose roots are real and positive only shrinks: a rise needs a curvature from
     # (1 - sqrt(mu))^2 / lr on. Dampening spares the first step, whose push can take any error to the other side.
-    proved = heavy and tau == 0 and rise.any()
+    proved = heavy and tau == 0
     most = given.descent.lr * given.descent.limit() / (1 - math.sqrt(mu)) ** 2 if proved else None
     return given.found(
         Verdict.OSCILLATING,
