@@ -58,6 +58,10 @@ def _bound(case: Case) -> Iterator[Finding]:
         return
     if descent.effective_momentum == 1 and descent.lr <= bound:  # stable, which is not what matters then
         return
+    if math.isinf(bound) and theory.largest > 0:
+        words = (sentence("finding.dampened", momentum=descent.momentum),)
+        yield Finding("dampened", Weight.PROBLEM, words, {"lr_bound": bound}, sentence("advice.dampened"))
+        return
     if math.isinf(bound):
         yield Finding("nothing_curves", Weight.FACT, (sentence("finding.nothing_curves"),), {"lr_bound": bound})
         return
@@ -158,7 +162,7 @@ def _settings(case: Case) -> Iterator[Finding]:
         said = sentence("finding.forgotten_zero_grad" if alone else "finding.forgotten_zero_grad_beside")
         advice, evidence = sentence("advice.zero_grad"), {"momentum": 1.0} if alone else {}
         yield Finding("forgotten_zero_grad", Weight.PROBLEM, (said,), evidence, advice, POLYAK if alone else None)
-    elif descent.effective_momentum == 1 and not descent.nesterov:
+    elif descent.effective_momentum == 1 and not descent.nesterov and descent.dampening < 1 and not theory.diverges:
         said, advice = sentence("finding.momentum_one"), sentence("advice.momentum_one")
         yield Finding("momentum_one", Weight.PROBLEM, (said,), {"momentum": 1.0}, advice, POLYAK)
     if not descent.is_sgd and descent.batch_size is None:

@@ -121,7 +121,7 @@ def _of_problem(
         problem.coordinates.to_units(theory.destination),
         rates,
         Pharmacy(theory, aim, within, start, vif).remedies(rates) if rates else (),
-        (*findings, *(replace(each, about="data") for each in facts(problem, vif))),
+        (*findings, *(replace(each, about="data") for each in facts(problem, vif, theory.decay))),
         validated,
     )
 

@@ -25,6 +25,7 @@ from descentlab.theory import Theory
 
 PLAIN = Recursion(momentum=0.0, dampening=0.0, nesterov=False)
 GRID, ZOOM, ROUNDS = 32, 9, 6  # rates tried first, then around the best, and how often
+BESIDE = np.geomspace(0.5, 8, 9)  # times the rate that damps a direction most, looked at where errors swing
 FINER = 2  # times as many first where errors swing, and their counts with them
 SWINGING = 64  # of so many directions at most is the swing of errors looked at during the search
 KEPT = 2  # valleys followed to their bottom
@@ -163,7 +164,10 @@ def _grid(aim: Aim, largest: float, limit: float, recursion: Recursion) -> Array
     """
     condition = largest / float(aim.curvature.min())
     near = max(min(0.05 / condition, 0.25), 1e-14)
-    steps = 1 - (largest / limit) / aim.curvature  # at lr = 1 / curvature a plain step leaves nothing of that error
+    # At lr = 1 / curvature a plain step leaves nothing of that error. With momentum roots meet where it is damped most,
+    # and a little above that it swings, by less than the aim, and is there sooner.
+    most = stability.damped_most(**recursion) * (BESIDE if recursion["momentum"] else np.ones(1))
+    steps = 1 - (most[:, None] * (largest / limit) / aim.curvature).ravel()
     grids = [np.geomspace(near, 0.5, GRID), steps[(steps > near) & (steps < 1)]]
     if recursion["momentum"]:
         grids += [1 - np.geomspace(1e-6, 1e-3, GRID // 4), 1 - np.geomspace(1e-3, 0.5, FINER * GRID)]

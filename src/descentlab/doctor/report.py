@@ -133,12 +133,21 @@ def tables(diagnosis: Diagnosis) -> list[Table]:
         headings = tuple(map(heading, ("remedy", "bound", "best", "epochs", "at_yours", "condition")))
         found.append(
             Table(
-                sentence("report.remedies" if settled else "report.remedies_beside", within=percent).text(),
+                sentence(_remedies_title(diagnosis, settled), within=percent).text(),
                 headings,
                 remedies,
             )
         )
     return found
+
+
+def _remedies_title(diagnosis: Diagnosis, settled: bool) -> str:
+    """What the remedies are about: one change each, and where no rate converges as asked, that besides."""
+    if not diagnosis.descent.zero_grad:
+        return "report.remedies_cleared"
+    if diagnosis.descent.momentum >= 1:
+        return "report.remedies_without_momentum"
+    return "report.remedies" if settled else "report.remedies_beside"
 
 
 def _short(value: float | None, digits: int = 4) -> str:

@@ -163,9 +163,9 @@ def _judged(given: Given) -> LossDiagnosis:
         )
     if not sure[-1] and (rises or steps[-1] == 0):
         return given.found(Verdict.UNKNOWN, [said.level(float(v[-1]))])
-    if limit == 0 or math.isinf(limit):
+    if given.descent.momentum > 1 or math.isinf(limit):
         return given.found(
-            Verdict.DIVERGES if limit == 0 and rises and not given.descent.nesterov else Verdict.UNKNOWN,
+            Verdict.DIVERGES if limit == 0 and rises else Verdict.UNKNOWN,
             [said.no_bound(given.descent)],
         )
     at_end = pace(given.losses, given.plain)

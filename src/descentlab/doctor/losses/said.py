@@ -13,6 +13,7 @@ from descentlab.descent import Descent
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.losses.growth import Pace
 from descentlab.doctor.losses.printed import Printed
+from descentlab.stability import nesterov_window
 from descentlab.text import Sentence, counted, number, sentence
 
 Ends = tuple[float, float]
@@ -130,8 +131,13 @@ def not_plain(losses: Printed, entry: int, blown_up: bool) -> Finding:
 
 def no_bound(descent: Descent) -> Finding:
     """Settings under which losses tell no bound: momentum above 1, or dampening 1."""
-    key = "ending.momentum_one" if descent.limit() == 0 else "losses.dampened"
-    said = (sentence(key, momentum=descent.momentum),)
+    if descent.momentum > 1 and descent.nesterov:
+        words = sentence("finding.nesterov_window", **nesterov_window(descent.momentum))
+    else:
+        words = sentence(
+            "ending.momentum_one" if descent.momentum > 1 else "losses.dampened", momentum=descent.momentum
+        )
+    said = (words,)
     return Finding("losses_no_bound", _weight(descent.limit() == 0), said, {"momentum": descent.momentum})
 
 
