@@ -27,7 +27,8 @@ def walked(problem: dl.Problem, epochs: int, lr: float, **settings: Any) -> Any:
     decay, clears = settings.get("weight_decay", 0.0), settings.get("zero_grad", True)
     rows = problem.rows()
     X = np.column_stack([rows.X, np.ones(problem.n)]) if problem.bias else rows.X
-    p, kept, m = problem.start(settings.get("start")), 0.0, None
+    p, m = problem.start(settings.get("start")), None
+    kept = np.zeros_like(p)
     costs = [np.mean((X @ p - rows.y) ** 2)]
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(epochs):

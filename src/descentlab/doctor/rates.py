@@ -201,7 +201,8 @@ def fastest_pair(aim: Aim, largest: float, polyak: Rate) -> Rate:
         shorts = _around(1 - best[2], shorts, 1e-12, 1.0)
         below = _around(1 - best[1] * largest / (2 * (1 + best[2])), below, 1e-9, 1 - 1e-6)
     pair = Rate.of("fastest_pair", aim, best[1], with_momentum(best[2]))
-    done = [each for each in (polyak, pair) if each.epochs is not None] or [polyak]
+    finer = fastest(aim, largest, with_momentum(best[2])) if 0 < best[2] < 1 else None
+    done = [each for each in (polyak, pair, finer) if each is not None and each.epochs is not None] or [polyak]
     return replace(min(done, key=lambda each: each.epochs or 0), name="fastest_pair")
 
 

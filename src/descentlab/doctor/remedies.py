@@ -92,9 +92,7 @@ class Pharmacy:
         if pair is not None and pair.momentum > LITTLE:
             title = sentence("remedy.tuned_momentum", momentum=pair.shown_momentum)
             tuned = with_momentum(pair.momentum)
-            found = [pair, fastest(self.aim, self.theory.largest, tuned)]
-            best = min((each for each in found if each and each.epochs is not None), key=lambda each: each.epochs or 0)
-            yield self._row("tuned_momentum", title, self.theory, self.aim, tuned, best)
+            yield self._row("tuned_momentum", title, self.theory, self.aim, tuned, pair)
         if descent.reduction in MEANS:
             mean = MEANS[descent.reduction]
             yield self._of(problem, "mean_for_sum", sentence("remedy.mean_for_sum", name=mean), reduction=mean)
