@@ -128,7 +128,8 @@ def _diverges(case: Case) -> Finding:
     if abs(abs(growing.factor) - 1) <= ROUNDING:  # two roots of size 1 meet
         said = sentence("finding.diverges_linearly", direction=direction, momentum=descent.effective_momentum)
     else:
-        said = sentence("finding.diverges", direction=direction, factor=growing.in_words)
+        key = "finding.diverges_along" if growing.direction else "finding.diverges"
+        said = sentence(key, direction=direction, factor=growing.in_words)
     sides = (sentence("finding.changes_sides"),) if steeply else ()
     return Finding("diverges", Weight.PROBLEM, (said, *sides), evidence, None, SAAD)
 
