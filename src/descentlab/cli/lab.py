@@ -40,7 +40,7 @@ def run(*, open: bool, port: Any, **given: Any) -> int:  # noqa: A002 (the optio
     """Open the data, serve the page, and end with Ctrl-C."""
     port = whole_number("port", port, 0)
     if port > LAST_PORT:
-        raise SettingError("not_in_range", setting="port", given=port, least=0, most=LAST_PORT)
+        raise SettingError("not_in_range", setting="port", given=str(port), least=0, most=LAST_PORT)
     lesson = not given["data"] or given["data"] == ("lesson",)
     problem, name = open_problem(given)
     settings = descent_settings(given | {"option": ()}, lesson)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.arrays import Array
+from descentlab.data.builtin import BUILT_IN
 from descentlab.descent import Descent
 from descentlab.doctor.report import sections
 from descentlab.errors import SettingError
@@ -24,6 +25,7 @@ MOST_POINTS = 500
 MOST_COLUMNS = 100  # the page decomposes their triangle in a frame
 DIGITS = 7  # of a shown point that nobody can drag
 RATE = 0.1  # where every rate is stable, or none
+SETS = tuple(BUILT_IN.values())  # data that the page offers beside its own
 STEP = ("lr", "reduction", "epochs", "momentum", "dampening", "nesterov", "weight_decay", "zero_grad")
 
 
@@ -62,6 +64,7 @@ def spec(problem: Problem, descent: Descent | None = None, name: str = "", repor
             "ridge": problem.ridge,
         },
         "settings": _settings(problem, descent or first_try(problem)),
+        "sets": [{"name": each.name, "columns": (*each.features, each.target), "rows": each.rows} for each in SETS],
         "report": None if report is None else _told(report),
     }
     safe: dict[str, Any] = jsonable(content)
