@@ -95,15 +95,17 @@ def test_every_form_of_import_and_export_that_is_used() -> None:
         "main.js": (
             'import * as all from "./m.js";\nimport whole from "./m.js";\n'
             'import {\n  one,\n  Two as Deux,\n} from "./m.js";\n'
-            "export default [one, new Deux().n, all.three(), all.four, whole.five, typeof all.six].join();"
+            "export default [one, new Deux().n, all.three(), all.four, whole.five, typeof all.six, all.eight].join();"
         ),
         "m.js": (
             "export const one = 1;\nexport class Two { n = 2 }\nexport function three() { return 3; }\n"
             "const hidden = 4;\nexport { hidden as four };\nexport async function six() {}\n"
+            'export { seven as eight } from "./n.js";\n'
             "export default { five: 5 }; // a comment at the end"
         ),
+        "n.js": "export const seven = 7;",
     }
-    assert run(modules) == "1,2,3,4,5,function"
+    assert run(modules) == "1,2,3,4,5,function,7"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,7 @@ def test_every_form_of_import_and_export_that_is_used() -> None:
     [
         ({"main.js": 'import { a } from "./a.js";', "a.js": "export const b = 1;"}, "does not export a"),
         ({"main.js": 'import { a } from "./a.js";', "a.js": 'import { b } from "./main.js";'}, "circle"),
+        ({"main.js": 'export { a } from "./a.js";', "a.js": ""}, "does not export a"),
         ({"main.js": "export let a = 1;"}, "cannot join 'export let a = 1;'"),
         ({"main.js": 'import "https://example.org/x.js";'}, "cannot join"),
         ({"main.js": 'export * from "./a.js";'}, "cannot join"),

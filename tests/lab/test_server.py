@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.lab import server as lab_server
+from descentlab.lab import connections
+from descentlab.lab.connections import MOST_CONNECTIONS
 from descentlab.lab.page import page, policy
-from descentlab.lab.server import MOST_CONNECTIONS, LabServer
+from descentlab.lab.server import LabServer
 from descentlab.lab.spec import spec
 from descentlab.text import Sentence
 from tests.lab.conftest import Watched
@@ -332,7 +333,7 @@ def test_slow_clients_shut_nobody_out(lab: LabServer, count: int) -> None:
 
 
 def test_slow_clients_are_dropped(lab: LabServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab_server, "ASKING", 0.5)
+    monkeypatch.setattr(connections, "ASKING", 0.5)
     with socket.create_connection(("127.0.0.1", lab.server_port), timeout=30) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n")
         ended = False
@@ -353,7 +354,7 @@ def test_slow_clients_are_dropped(lab: LabServer, monkeypatch: pytest.MonkeyPatc
 
 
 def test_slow_senders_are_dropped(lab: LabServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab_server, "EACH_READ", 0.2)
+    monkeypatch.setattr(connections, "EACH_READ", 0.2)
     with socket.create_connection(("127.0.0.1", lab.server_port), timeout=30) as connection:
         connection.sendall(head(lab, "Content-Length: 100") + b"x,y\n")
         assert connection.recv(65536) == b""

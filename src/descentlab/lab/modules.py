@@ -1,14 +1,15 @@
 """Modules joined into one script: each becomes a function's scope, in the order in which they need one another.
 
 Of JavaScript's import and export it knows what ``static/`` uses, at the beginning of a line: imports of names, of a
-default or of a whole module; exports of constants, functions, classes, a default, or a list. Anything else is refused,
-and so are names that are not exported, modules in a circle, and text that would end the page's script.
+default or of a whole module; exports of constants, functions, classes, a default, a list, or another module's names.
+Anything else is refused, and so are names that are not exported, modules in a circle, and text that would end the page's
+script.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from importlib.resources import files
 
@@ -20,6 +21,7 @@ IMPORT = re.compile(
 DECLARED = re.compile(r"^export\s+(?=(?:const|class|(?:async\s+)?function\s*\*?)\s+(\w+))", re.MULTILINE)
 DEFAULT = re.compile(r"^export\s+default\s+", re.MULTILINE)
 LISTED = re.compile(r"^export\s+\{([^}]*)\};?[ \t]*$", re.MULTILINE)
+PASSED_ON = re.compile(r'^export\s+\{(?P<names>[^}]*)\}\s+from\s+"(?P<path>\.[\w./-]+)";?[ \t]*$', re.MULTILINE)
 LEFT = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
 ENDING = re.compile(r"</script|<!--", re.IGNORECASE)
 
@@ -62,23 +64,34 @@ def _add(
         raise ValueError(f"modules import one another in a circle: {' -> '.join((*within, path))}")
     code, exported = read(path), {}
 
-    def taken(found: re.Match[str]) -> str:
-        other = _resolved(path, found["path"])
+    def named(relative: str, wanted: Collection[str]) -> str:
+        """Another module's name in the script, once that has all that is wanted of it."""
+        other = _resolved(path, relative)
         _add(other, read, done, (*within, path))
         name, offered, _ = done[other]
-        if found["whole"]:
-            return f"const {found['whole']} = {name};"
-        wanted = {"default": found["default"]} if found["default"] else _pairs(found["names"])
-        lacking = wanted.keys() - offered.keys()
+        lacking = set(wanted) - offered.keys()
         if lacking:
             raise ValueError(f"{path}: {other} does not export {', '.join(sorted(lacking))}")
+        return name
+
+    def taken(found: re.Match[str]) -> str:
+        wanted = {"default": found["default"]} if found["default"] else _pairs(found["names"] or "")
+        name = named(found["path"], wanted)
+        if found["whole"]:
+            return f"const {found['whole']} = {name};"
         return f"const {{ {', '.join(f'{each}: {own}' for each, own in wanted.items())} }} = {name};"
+
+    def passed_on(found: re.Match[str]) -> str:
+        pairs = _pairs(found["names"])
+        name = named(found["path"], pairs)
+        exported.update({own: f"{name}.{each}" for each, own in pairs.items()})
+        return ""
 
     def listed(found: re.Match[str]) -> str:
         exported.update({own: name for name, own in _pairs(found[1]).items()})
         return ""
 
-    code = IMPORT.sub(taken, code)
+    code = PASSED_ON.sub(passed_on, IMPORT.sub(taken, code))
     exported |= {name: name for name in DECLARED.findall(code)}
     if DEFAULT.search(code):
         exported["default"] = "$default"

@@ -12,25 +12,23 @@ import re
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs
 
 from descentlab.errors import DescentlabError
+from descentlab.lab.connections import EACH_READ, BoundedServer, Timed
 from descentlab.lab.page import page, policy
 from descentlab.lab.upload import LARGEST, MEGABYTE, PIECE, name_of, spec_of, spooled
 from descentlab.text import LANGUAGES, Sentence, language, sentence
 
 HOSTS = ("127.0.0.1", "localhost")
-MOST_CONNECTIONS = 32
 MOST_UPLOADS = 4  # at a time; the others wait
 MOST_FIELDS = 1000  # of a query
 DIGITS = 15  # of a length that is worth reading as a number
-EACH_READ, ASKING, SENDING, LINGER = 10.0, 10.0, 60.0, 2.0  # seconds: one read, a head, a body, what is refused
+SENDING, LINGER = 60.0, 2.0  # seconds: for a body, and for what comes after a refusal
 HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -41,37 +39,12 @@ HEADERS = {
 }
 
 
-class Timed(io.RawIOBase):
-    """A connection's bytes, until a deadline: no read outlasts it, and none takes longer than ``EACH_READ``."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.within(ASKING)
-
-    def within(self, seconds: float) -> None:
-        """Begin a new deadline."""
-        self.deadline = time.monotonic() + seconds
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.connection.settimeout(min(left, EACH_READ))
-        return self.connection.recv_into(buffer)
-
-
-class LabServer(ThreadingHTTPServer):
+class LabServer(BoundedServer):
     """The page of one spec, and the specs of the files it is given.
 
     Attributes:
         url: where the page is; without the token in it nothing is.
     """
-
-    daemon_threads = True
-    request_queue_size = 128
 
     def __init__(self, spec: Mapping[str, Any], port: int = 0, lang: str | None = None) -> None:
         """Listen.
@@ -83,53 +56,12 @@ class LabServer(ThreadingHTTPServer):
         """
         self.spec, self.lang = spec, lang or language()
         self.token = secrets.token_urlsafe(24)
-        self._asking: dict[socket.socket, None] = {}  # connections whose request has not been read yet, oldest first
         self.taking = threading.BoundedSemaphore(MOST_UPLOADS)
-        self._open = 0
-        self._lock = threading.Lock()
         super().__init__((HOSTS[0], port), Handler)
-
-    def server_bind(self) -> None:
-        """Without the base class's search for this machine's name, which may ask the network."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = HOSTS[0], self.server_address[1]
 
     @property
     def url(self) -> str:
         return f"http://{HOSTS[0]}:{self.server_port}/{self.token}/"
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own; where all are taken, the one that has been asking longest gives way."""
-        with self._lock:
-            full = self._open >= MOST_CONNECTIONS
-            oldest = next(iter(self._asking), None) if full else None
-            if oldest is not None:
-                del self._asking[oldest]
-                with suppress(OSError):
-                    oldest.shutdown(socket.SHUT_RDWR)
-            if not full or oldest is not None:
-                self._open += 1
-                self._asking[request] = None
-        if full and oldest is None:
-            self.shutdown_request(request)
-        else:
-            super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self._lock:
-                self._asking.pop(request, None)
-                self._open -= 1
-
-    def asked(self, request: Any) -> None:
-        """A request's head was read: its connection no longer gives way."""
-        with self._lock:
-            self._asking.pop(request, None)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
 
 
 class Handler(BaseHTTPRequestHandler):
