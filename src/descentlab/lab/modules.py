@@ -2,8 +2,8 @@
 
 Of JavaScript's import and export it knows what ``static/`` uses, at the beginning of a line: imports of names, of a
 default or of a whole module; exports of constants, functions, classes, a default, a list, or another module's names.
-Anything else is refused, and so are names that are not exported, modules in a circle, and text that would end the page's
-script.
+Anything else is refused, and so are names that are not exported, modules in a circle, and text that would end the
+page's script.
 """
 
 from __future__ import annotations
