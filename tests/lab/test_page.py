@@ -133,7 +133,8 @@ def test_the_packages_own_modules_are_joined_once_and_parse() -> None:
         assert (static / path).is_file()
     assert code.count("// lab.js\n") == 1
     MiniRacer().eval(f"new Function({json.dumps(code)})")
-    assert not re.search(r"\beval\(|new Function|\bimport\(", code)
+    plain = re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL)  # types in comments are written import("...") as well
+    assert not re.search(r"\beval\(|new Function|\bimport\(", plain)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
