@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.lab import connections
+from descentlab.lab import connections, upload
 from descentlab.lab.connections import MOST_CONNECTIONS
 from descentlab.lab.page import page, policy
 from descentlab.lab.server import LabServer
@@ -262,6 +263,16 @@ def test_files_are_gone_when_they_were_read(lab: LabServer, tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_is_said(lab: LabServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> object:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(upload, "TemporaryDirectory", full)
+    assert posted(lab, CSV, "?name=a.csv").error == "a.csv cannot be written: No space left on device"
+    monkeypatch.undo()
+    assert posted(lab, CSV).status == 200
+
+
 def head(lab: LabServer, *lines: str) -> bytes:
     first = [f"POST /{lab.token}/data HTTP/1.1", f"Host: 127.0.0.1:{lab.server_port}", *lines]
     return ("\r\n".join(first) + "\r\n\r\n").encode()
@@ -278,7 +289,7 @@ def test_a_file_that_is_too_large_is_refused_unread(lab: LabServer, length: str)
 
 def test_who_is_already_sending_still_reads_why(lab: LabServer) -> None:
     with socket.create_connection(("127.0.0.1", lab.server_port), timeout=30) as connection:
-        connection.sendall(head(lab, f"Content-Length: {10**9}") + b"1,2\n" * 250_000)
+        connection.sendall(head(lab, f"Content-Length: {10**9}") + b"1,2\n" * 5_000_000)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert b"larger than 50 MB" in answer
 

@@ -187,6 +187,10 @@ def _read(stream: io.BufferedIOBase, length: int, query: Mapping[str, list[str]]
         return Sentence(error.sentence.key, {**error.sentence.values, "path": name_of(query)})
     except MemoryError:
         return sentence("cli.memory")
+    except TimeoutError:  # too slow a sender gets no answer
+        raise
+    except OSError as cause:  # no room to keep it in
+        return sentence("error.unwritable", path=name_of(query), cause=cause.strerror or str(cause))
 
 
 def serve(server: LabServer) -> None:
