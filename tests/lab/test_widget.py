@@ -9,7 +9,8 @@ import pytest
 from py_mini_racer import MiniRacer
 
 import descentlab as dl
-from descentlab.lab.widget import ADDRESS, LabWidget
+from descentlab.lab.modules import script
+from descentlab.lab.widget import ADDRESS, VERSION, LabWidget
 
 
 @pytest.fixture
@@ -61,6 +62,13 @@ def test_python_leads_the_page(widget: LabWidget, name: str, value: Any, written
     widget.hash = "#v=1&l=en&p=1,2;3,4"
     setattr(widget, name, value)
     assert address(widget) == {"v": "1", "l": "en", "p": "1,2;3,4", ADDRESS[name]: written}
+
+
+def test_addresses_are_those_of_the_pages_own_table() -> None:
+    table = "JSON.stringify([$entry.VERSION, Object.fromEntries($entry.STATE.map((each) => [each.name, each.key]))])"
+    version, keys = json.loads(str(MiniRacer().eval(f"(() => {{ {script('state.js')} return {table}; }})()")))
+    assert str(version) == VERSION
+    assert {name: keys[name] for name in ADDRESS} == ADDRESS
 
 
 def test_none_leaves_the_address(widget: LabWidget) -> None:
