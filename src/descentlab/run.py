@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from descentlab.loop import Loop, Progress
 from descentlab.problem import Problem
 from descentlab.theory import Theory
 from descentlab.verdict import judge
+
+if TYPE_CHECKING:
+    from descentlab.lab.sheet import Lab
 
 LONGEST = 86_400.0  # a run predicted to take more seconds than a day is refused
 PILOT_FROM, PILOT = 100_000, 20  # when that prediction is made, and from how many epochs
@@ -69,6 +72,10 @@ class Run:
         from descentlab.plot import plot
 
         return plot(self, path, lang)
+
+    def lab(self, name: str = "") -> Lab:
+        """A page on which this descent can be seen and changed; see :meth:`descentlab.Problem.lab`."""
+        return self.problem.lab(self.descent, name=name)
 
     def __repr__(self) -> str:
         return f"Run({self.engine}, {len(self.history)} epochs recorded, {self.ending.reason}, cost {self.cost:.6g})"
