@@ -23,7 +23,7 @@ from descentlab.theory import Theory
 SCHEMA = "descentlab.lab/1"
 MOST_POINTS = 500
 MOST_COLUMNS = 100  # the page decomposes their triangle in a frame
-DIGITS = 7  # of a shown point that nobody can drag
+DIGITS = 5  # of a shown point that nobody can drag
 RATE = 0.1  # where every rate is stable, or none
 SETS = tuple(BUILT_IN.values())  # data that the page offers beside its own
 STEP = ("lr", "reduction", "epochs", "momentum", "dampening", "nesterov", "weight_decay", "zero_grad")

@@ -107,6 +107,13 @@ export function held([x, y], { left, right, top, bottom }) {
   return { at, away, out: away[0] !== 0 || away[1] !== 0 };
 }
 
+/** A tick's number: powers of ten as powers. */
+function tickText(value, log) {
+  const power = log ? Math.round(Math.log10(value)) : 0;
+  if (log && (power < -3 || power > 4)) return `10${[...String(power)].map((each) => (each === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[each])).join("")}`;
+  return short(value).replace("-", "−");
+}
+
 /** Axes along the left and the bottom, with their numbers; drawn anew only when the scales change. */
 export function axes(group, x, y, { xTicks, yTicks, xName = "", yName = "" }) {
   group.replaceChildren();
@@ -129,7 +136,7 @@ export function axes(group, x, y, { xTicks, yTicks, xName = "", yName = "" }) {
     if (at > above - 14 || at > bottom + 1 || at < top - 1) continue;
     above = at;
     svg("path", { class: "grid", d: `M${left} ${at}H${right}` }, group);
-    svg("text", { class: "tick", x: left - 7, y: at + 4, "text-anchor": "end", text: short(tick).replace("-", "−") }, group);
+    svg("text", { class: "tick", x: left - 7, y: at + 4, "text-anchor": "end", text: tickText(tick, y.log) }, group);
   }
   if (xName) svg("text", { class: "axis", x: right, y: bottom + 32, "text-anchor": "end", text: xName }, group);
   if (yName) svg("text", { class: "axis", x: left - 40, y: top - 9, text: yName }, group);

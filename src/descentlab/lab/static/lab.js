@@ -55,10 +55,11 @@ class Lab {
   }
 
   /** The language and the data that the state names; data the page does not have falls back to its own, and says so. */
-  enter() {
+  enter(keep = false) {
     const wanted = this.state.lang ?? (document.documentElement.lang || navigator.language || "en").slice(0, 2);
     this.lang = this.catalogue[wanted] ? wanted : "en";
     this.t = speaker(this.catalogue, this.lang);
+    if (keep) return;
     if (this.state.points) this.data = { ...this.fromRows(this.namesFor(this.state.points[0].length), this.state.points, this.t("source.pasted")), key: "own" };
     else if (this.state.data && this.state.data !== "given") {
       const found = this.named(this.state.data);
@@ -134,6 +135,7 @@ class Lab {
     if (changes.epoch === undefined && !("epoch" in changes)) this.keepEpoch();
     if (SHAPE.some((name) => name in changes)) this.problem = null;
     this.trouble = null;
+    if (Object.keys(changes).some((name) => name !== "epoch")) this.reason = null;
     this.redraw(STILL.some((name) => name in changes));
   }
 
@@ -390,12 +392,12 @@ class Lab {
     const form = problem.features.length === 1 ? `H(x) = Wx${problem.bias ? " + b" : ""}` : `H(x) = W₁x₁ + … + W${sub(problem.features.length)}x${sub(problem.features.length)}${problem.bias ? " + b" : ""}`;
     this.headline.textContent = t("headline", { form, target: problem.target, rows: problem.rows, name: this.data.name });
     const { factor: f, gap } = view.theory.growing;
-    const said = [t(`status.${view.regime}`, { factor: factor(f, gap), lr: String(this.state.lr), bound: short(view.theory.bound) })];
+    const said = [t(`status.${view.regime}${view.problem.parameters.length === 1 && view.regime !== "stands" && view.regime !== "diverges" ? "_one" : ""}`, { factor: factor(f, gap), lr: String(this.state.lr), bound: short(view.theory.bound) })];
     if (view.overflow?.float32.weights) said.push(t("status.overflow", { updates: number(view.overflow.float32.weights) }));
     if (view.needed === 0) said.push(t("status.at_once"));
     else if (view.needed !== null) said.push(t(view.reaches ? "status.near" : "status.late", { needed: view.needed, epochs: this.state.epochs }));
     else if (!view.theory.diverges) said.push(t("status.never"));
-    if (view.theory.penalised) said.push(t("status.penalised"));
+    if (view.penalised) said.push(t("status.penalised"));
     const reason = this.reason;
     if (reason && !this.playing && view.epoch === reason[1].epoch) said.push(t(...reason));
     this.status.textContent = said.join(" ");

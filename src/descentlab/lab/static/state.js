@@ -67,7 +67,7 @@ const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 /** The address of a state: only what differs from `base`. */
 export function encode(state, base) {
   const parts = STATE.filter((each) => state[each.name] !== null && !same(state[each.name], base[each.name]));
-  const written = parts.map((each) => `${each.key}=${encodeURIComponent((each.write ?? plain)(state[each.name]))}`);
+  const written = parts.map((each) => `${each.key}=${encodeURIComponent((each.write ?? plain)(state[each.name])).replace(/%2C/g, ",").replace(/%3B/g, ";")}`);
   return [`v=${VERSION}`, ...written].join("&");
 }
 

@@ -1,5 +1,5 @@
 /** What the panels show: everything that follows from the state and the data, computed once for an update. */
-import { at, fastest, heavyBall, makeProblem, makeTheory, overflow, path, settled, textbook } from "./model.js";
+import { at, fastest, gradientOf, heavyBall, makeProblem, makeTheory, overflow, path, settled, textbook } from "./model.js";
 
 const MOST_SHOWN = 400; // updates along a path that are drawn
 export const NEAR = 0.01;
@@ -62,6 +62,11 @@ export function viewOf(state, problem, settings, rates) {
     params: trail.params,
     descended: trail.descended,
     cost: trail.cost,
+    gradient: (place) => gradientOf(problem, trail.descended[place], settings.reduction),
+    scaled: state.standardize || (state.center && state.bias),
+    penalised: settings.weight_decay > 0 || problem.penalty.some((each) => each > 0),
+    labels: labelsOf(problem),
+    names: namesOf(theory),
     epoch,
     here: at(theory, epoch),
     needed,
@@ -69,6 +74,18 @@ export function viewOf(state, problem, settings, rates) {
     overflow: theory.diverges ? overflow(theory) : null,
     regime: regime(theory),
   };
+}
+
+/** What parameters are called: W and b, as in the lesson, or by their columns where there are several. */
+const labelsOf = ({ features, parameters, bias }) => (features.length === 1 ? ["W", "b"].slice(0, parameters.length) : bias ? [...features, "b"] : features);
+
+/** The parameter that weighs most in each direction. */
+function namesOf({ problem, directions, rank }) {
+  const labels = labelsOf(problem);
+  return Array.from({ length: rank }, (_, i) => {
+    const sizes = directions.map((row) => Math.abs(row[i]));
+    return labels[sizes.indexOf(Math.max(...sizes))];
+  });
 }
 
 /** What errors do at this rate: in a word that names a sentence and a colour. */

@@ -165,7 +165,7 @@ export function settingsControl(app) {
 /** Reset, step back, step, play, its speed, and the epoch itself. */
 export function transportControl(app) {
   const button = (key, act, sign) => html("button", { type: "button", class: "round", "aria-label": app.t(key), title: app.t(key), onclick: act }, sign);
-  const reset = button("transport.reset", () => app.go(0), "⏮");
+  const reset = button("transport.reset", () => app.go(0), "|◀");
   const back = button("transport.back", () => app.go(app.view.epoch - 1), "−1");
   const play = button("transport.play", () => app.play(), "▶");
   const on = button("transport.step", () => app.go(app.view.epoch + 1), "+1");

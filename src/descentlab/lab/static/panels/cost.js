@@ -42,12 +42,18 @@ export function costPanel(app) {
   function window_(view, j) {
     const goalAt = view.theory.destination[j];
     const first = view.descended[0][j];
-    const reach = Math.max(Math.abs(first - goalAt), 1e-3 * Math.abs(goalAt), 1e-12);
+    const reach = Math.max(Math.abs(first - goalAt), 0.12 * halfWidth(view.theory, j), 1e-3 * Math.abs(goalAt), 1e-12);
     const near = view.descended.map((each) => each[j]).filter((each) => Math.abs(each - goalAt) <= 2.2 * reach);
     const low = Math.min(goalAt - 0.55 * reach, ...near);
     const high = Math.max(goalAt + 0.55 * reach, ...near);
     const room = 0.12 * (high - low);
     return [low - room, high + room];
+  }
+
+  /** How far the contour through the start reaches along parameter j. */
+  function halfWidth({ curvature, directions, error }, j) {
+    const excess = curvature.reduce((sum, each, i) => sum + each * error[i] ** 2, 0);
+    return Math.sqrt(curvature.reduce((sum, each, i) => sum + (each > 0 ? (excess * directions[j][i] ** 2) / each : 0), 0));
   }
 
   function parabola(view) {
@@ -58,7 +64,7 @@ export function costPanel(app) {
     x = linear(xs, [frame.left, frame.right]);
     y = linear([-0.04 * top, top], [frame.bottom, frame.top]);
     const many = Array.from({ length: 121 }, (_, i) => xs[0] + ((xs[1] - xs[0]) * i) / 120);
-    axes(panel.still, x, y, { xTicks: ticks(...xs, 6), yTicks: ticks(0, top, 4), xName: nameOf(problem, 0), yName: app.t("cost.axis") });
+    axes(panel.still, x, y, { xTicks: ticks(...xs, 6), yTicks: ticks(0, top, 4), xName: nameOf(view, 0), yName: app.t("cost.axis") });
     svg("path", { class: "curve", d: line(many.map((w) => [x(w), y(costOf(problem, [w]))])) }, panel.still);
   }
 
@@ -67,7 +73,7 @@ export function costPanel(app) {
     const [xs, ys] = [window_(view, 0), window_(view, 1)];
     x = linear(xs, [frame.left, frame.right]);
     y = linear(ys, [frame.bottom, frame.top]);
-    axes(panel.still, x, y, { xTicks: ticks(...xs, 5), yTicks: ticks(...ys, 5), xName: nameOf(problem, 0), yName: nameOf(problem, 1) });
+    axes(panel.still, x, y, { xTicks: ticks(...xs, 5), yTicks: ticks(...ys, 5), xName: nameOf(view, 0), yName: nameOf(view, 1) });
     panel.still.prepend(bands);
     const clip = `clip-${app.id}-cost`;
     bands.replaceChildren();
@@ -111,7 +117,7 @@ export function costPanel(app) {
       const top = frame.top + i * gap;
       const at = shown < theory.rank && i === shown - 1 ? theory.rank - 1 : i; // the flattest is always there
       const row = svg("g", { "data-i": at }, bars);
-      svg("text", { class: "label", x: frame.left - 44, y: top + 0.62 * gap, text: cut(theory.names[at], 14) }, row);
+      svg("text", { class: "label", x: frame.left - 44, y: top + 0.62 * gap, text: cut(view.names[at], 14) }, row);
       svg("rect", { class: "bar", x: frame.left + 70, y: top + 0.2 * gap, height: 0.6 * gap, width: 0 }, row);
       svg("text", { class: "label", y: top + 0.62 * gap }, row);
     }
@@ -152,7 +158,7 @@ export function costPanel(app) {
       here.setAttribute("cx", now.at[0]);
       here.setAttribute("cy", now.at[1]);
       here.setAttribute("visibility", now.out || Number.isNaN(now.at[0] + now.at[1]) ? "hidden" : "visible");
-      away(now, kind === 1 ? `${problem.parameters[0]} = ${short(view.shown.params[0])}` : view.shown.params.map((each, j) => `${problem.parameters[j]} = ${short(each)}`).join(", "), frame);
+      away(now, kind === 1 ? `${view.labels[0]} = ${short(view.shown.params[0])}` : view.shown.params.map((each, j) => `${view.labels[j]} = ${short(each)}`).join(", "), frame);
       const first = point(view.descended[0]);
       const told = fromFirst(view);
       place(start, first, view.descended[0][0], told);
@@ -161,7 +167,7 @@ export function costPanel(app) {
   };
 
   function fromFirst(view) {
-    return view.params[0].map((each, j) => `${view.problem.parameters[j]} ${short(each)}`).join(", ");
+    return view.params[0].map((each, j) => `${view.labels[j]} ${short(each)}`).join(", ");
   }
 
   /** Each direction's part of what is left to lose, by its logarithm, and what an epoch multiplies its error by. */
@@ -184,5 +190,5 @@ export function costPanel(app) {
 }
 
 /** A parameter's name, with a mark where its column was centred or scaled. */
-const nameOf = (problem, j) => problem.parameters[j] + (problem.scaled && j < problem.features.length ? "′" : "");
+const nameOf = ({ problem, labels, scaled }, j) => labels[j] + (scaled && j < problem.features.length ? "′" : "");
 const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

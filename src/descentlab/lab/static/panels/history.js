@@ -75,8 +75,9 @@ export function historyPanel(app) {
       const shows = bottom > 0 && y(bottom) < frame.bottom + 1 && y(bottom) > frame.top;
       least.setAttribute("d", shows ? `M${frame.left} ${y(bottom).toFixed(1)}H${frame.right}` : "");
       leastLabel.textContent = shows ? app.t("history.least", { cost: short(bottom) }) : "";
+      const level = shows ? y(bottom) : frame.bottom;
       leastLabel.setAttribute("x", frame.right - 2);
-      leastLabel.setAttribute("y", (shows ? y(bottom) : 0) + 15 > frame.bottom ? y(bottom) - 6 : y(bottom) + 15);
+      leastLabel.setAttribute("y", level + 15 > frame.bottom ? level - 6 : level + 15);
       const near = view.needed !== null && view.needed <= app.state.epochs;
       zone.setAttribute("visibility", near ? "visible" : "hidden");
       zoneLabel.textContent = near ? app.t("history.near", { epoch: view.needed }) : "";

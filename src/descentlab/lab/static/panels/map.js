@@ -67,7 +67,9 @@ export function mapPanel(app) {
       optimum.setAttribute("d", known ? `M${bx - 5} ${by}h10M${bx} ${by - 5}v10` : "");
       optimumLabel.setAttribute("visibility", known ? "visible" : "hidden");
       if (known) {
-        optimumLabel.setAttribute("x", bx + 9);
+        const right = bx + 150 > frame.right;
+        optimumLabel.setAttribute("x", bx + (right ? -9 : 9));
+        optimumLabel.setAttribute("text-anchor", right ? "end" : "start");
         optimumLabel.setAttribute("y", by < frame.top + 14 ? by + 14 : by - 6);
       }
       const momentum = app.state.forget ? 1 : app.state.momentum;

@@ -33,7 +33,7 @@ export function microPanel(app) {
       if (!usable) return;
       const found = microStep(rows, problem, view.shown.descended, view.theory.settings);
       const x = rows.map((row) => (row[0] - problem.means[0]) / problem.scales[0]);
-      const W = problem.parameters[0];
+      const [W] = view.labels;
       const shown = Math.min(rows.length, ROWS);
       const columns = [["x", x], ["y", rows.map((row) => row[1])]];
       if (step >= 0) columns.push(["H(x)", found.predictions]);
@@ -45,7 +45,7 @@ export function microPanel(app) {
       const said = [];
       const summed = ["sum", "half_sum"].includes(app.state.reduction);
       const times = { mean: 2 / problem.weight, half_mean: 1 / problem.weight, sum: 2, half_sum: 1 }[app.state.reduction];
-      const named = problem.parameters.map((_, j) => [problem.parameters[j], found.sums[j], found.gradient[j], found.step[j]]);
+      const named = view.labels.map((label, j) => [label, found.sums[j], found.gradient[j], found.step[j]]);
       if (step >= 3) {
         for (const [name, sum, gradient] of named) said.push(app.t(summed ? "micro.sum" : "micro.mean", { name, sum: short(sum), times: short(times), rows: problem.rows, gradient: short(gradient) }));
       }

@@ -20,7 +20,7 @@ export function shareControl(app) {
 
   function change(changes) {
     app.state = { ...app.state, ...changes };
-    app.enter();
+    app.enter(true);
     app.build();
   }
 
@@ -38,6 +38,7 @@ export function shareControl(app) {
     const whole = document.documentElement.cloneNode(true);
     const place = whole.querySelector("#descentlab");
     if (place) place.replaceChildren();
+    for (const made of whole.querySelectorAll(".made")) made.remove();
     const spec = whole.querySelector("#descentlab-spec");
     if (spec) spec.textContent = JSON.stringify({ ...app.spec, opening: app.address() }).replace(/</g, "\\u003c");
     set(whole, { lang: app.lang });

@@ -2,7 +2,7 @@
 import { html } from "../kit.js";
 import { number } from "../words.js";
 
-const ROWS = 60; // that are shown: all, or the first ones and others evenly spread
+const ROWS = 24; // that are shown: all, or the first ones and others evenly spread
 const COLUMNS = 4; // parameters, at most
 
 export function tablePanel(app) {
@@ -37,7 +37,7 @@ export function tablePanel(app) {
 
   function fresh(view) {
     const { problem } = view;
-    const named = problem.parameters.slice(0, COLUMNS);
+    const named = view.labels.slice(0, COLUMNS);
     const single = problem.parameters.length === 1;
     const titles = [app.t("table.epoch"), ...named, ...(single ? [app.t("table.gradient")] : [app.t("table.gradient_size")]), app.t("table.cost")];
     head.replaceChildren(html("tr", {}, ...titles.map((title) => html("th", { scope: "col", text: title }))));
