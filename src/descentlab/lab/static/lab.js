@@ -389,7 +389,7 @@ class Lab {
   tell(view) {
     const { t } = this;
     const { problem } = view;
-    const form = problem.features.length === 1 ? `H(x) = Wx${problem.bias ? " + b" : ""}` : `H(x) = W₁x₁ + … + W${sub(problem.features.length)}x${sub(problem.features.length)}${problem.bias ? " + b" : ""}`;
+    const form = problem.features.length === 1 ? `H(x) = Wx${problem.bias ? " + b" : ""}` : `H(x) = W₁x₁ + ${problem.features.length > 2 ? "… + " : ""}W${sub(problem.features.length)}x${sub(problem.features.length)}${problem.bias ? " + b" : ""}`;
     this.headline.textContent = t("headline", { form, target: problem.target, rows: problem.rows, name: this.data.name });
     const { factor: f, gap } = view.theory.growing;
     const said = [t(`status.${view.regime}${view.problem.parameters.length === 1 && view.regime !== "stands" && view.regime !== "diverges" ? "_one" : ""}`, { factor: factor(f, gap), lr: String(this.state.lr), bound: short(view.theory.bound) })];

@@ -77,7 +77,7 @@ export function viewOf(state, problem, settings, rates) {
 }
 
 /** What parameters are called: W and b, as in the lesson, or by their columns where there are several. */
-const labelsOf = ({ features, parameters, bias }) => (features.length === 1 ? ["W", "b"].slice(0, parameters.length) : bias ? [...features, "b"] : features);
+const labelsOf = ({ features, parameters, bias }) => (features.length === 1 ? ["W", "b"].slice(0, parameters.length) : bias ? [...features, "bias"] : features);
 
 /** The parameter that weighs most in each direction. */
 function namesOf({ problem, directions, rank }) {
