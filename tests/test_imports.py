@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
 # Each layer may import the ones above it in this list, and itself.
 LAYERS = [
     {"text", "arrays"},
-    {"errors"},
+    {"errors", "markup"},
     {"conventions"},
     {"data"},
     {"triangle", "block", "stability"},
@@ -24,6 +24,7 @@ LAYERS = [
     {"spectrum", "minimum", "problem", "schedule"},
     {"descent", "history", "ending", "optimizers"},
     {"theory"},
+    {"settings"},
     {"engines"},
     {"plot"},
     {"loop", "verdict"},

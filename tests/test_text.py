@@ -9,7 +9,7 @@ from string import Formatter
 
 import pytest
 
-from descentlab.text import LANGUAGES, Sentence, catalogue, language, number, sentence
+from descentlab.text import LANGUAGES, SEVERAL, Sentence, catalogue, counted, language, number, sentence
 
 SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
 KEY = re.compile(
@@ -80,6 +80,31 @@ def test_numbers_are_short_and_whole_ones_are_grouped() -> None:
         "3",
         "1e+20",
     ]
+
+
+@pytest.mark.parametrize("what", SEVERAL)
+def test_one_of_anything_is_singular(what: str) -> None:
+    assert counted(1, what).text("en") == f"1 {what}"
+    assert counted(2_000, what).text("en") == f"2,000 {SEVERAL[what]}"
+    assert counted(0, what).text("en") == f"0 {SEVERAL[what]}"
+    assert "1" in counted(1, what).text("ko")
+    assert counted(123_456_789_012, what).text("en") == f"1.23e+11 {SEVERAL[what]}"
+
+
+def test_every_count_has_its_noun() -> None:
+    """No sentence puts a plural behind a bare number that may be 1, and no list of names ends in nothing."""
+    known = {f"count.{word}" for pair in SEVERAL.items() for word in pair} | {"count.none"}
+    assert {key for key in catalogue("en") if key.startswith("count.")} == known
+    nouns = "|".join(SEVERAL.values())
+    never_one = {
+        "error.too_long", "error.too_long_schedule", "finding.beyond_counting", "finding.mini_batches", "folds.tried",
+        "losses.every", "notice.few_rows", "notice.rows_dropped", "observed.agrees_every",
+        "observed.per_sample_updates", "observed.too_long", "refuses.replay_batches",
+    }  # fmt: skip
+    bare = {key for key, text in catalogue("en").items() if re.search(rf"\{{\w+\}} (more )?({nouns})\b", text)}
+    assert {key for key in bare if not key.startswith("count.")} == never_one
+    assert sentence("error.no_target", columns=()).text("en").endswith("The numeric columns are: none.")
+    assert sentence("error.no_target", columns=[]).text("ko").endswith("없음")
 
 
 def test_a_sentence_within_a_sentence_takes_the_outer_language() -> None:

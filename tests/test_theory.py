@@ -78,7 +78,7 @@ def test_flat_directions_do_not_move() -> None:
     assert theory.factors[-1] == 1.0
     assert abs(theory.growing.factor) < 1.0
     nothing = Theory(dl.Problem([0.0, 0.0], [1.0, 2.0], bias=False), Descent(lr=1.0))
-    assert nothing.growing == (1.0, 0.0, "x")
+    assert nothing.growing == (1.0, 0.0, "x", 0)
     assert not nothing.diverges
     np.testing.assert_array_equal(nothing.destination, [0.0])
 

@@ -9,7 +9,8 @@ Epoch:    3/3 W: 0.482, Cost: 1.254113
 """
 
 from descentlab.descent import Descent
-from descentlab.doctor.diagnosis import Diagnosis, diagnose
+from descentlab.doctor.diagnosis import Diagnosis
+from descentlab.doctor.examination import diagnose
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.folds.cross_validate import cross_validate, split
 from descentlab.doctor.folds.crossvalidation import CrossValidation

@@ -8,6 +8,7 @@ import numpy as np
 
 from descentlab.data.source import LARGEST, tame
 from descentlab.errors import DataError
+from descentlab.text import counted
 
 
 def checked(given: Any, weights: Any, k: int) -> np.ndarray[Any, Any]:
@@ -20,11 +21,11 @@ def checked(given: Any, weights: Any, k: int) -> np.ndarray[Any, Any]:
     values = _numbers(given, "values")
     n = len(values) if values.ndim else 0
     if values.shape != (n, k):
-        raise DataError("block_shape", shape=str(values.shape), count=k)
+        raise DataError("block_shape", shape=str(values.shape), count=k, columns=counted(k, "column"))
     if weights is not None:
         repeats = _numbers(weights, "weights")
         if repeats.shape != (n,):
-            raise DataError("lengths", X=n, what="weights", y=str(repeats.shape), hint="")
+            raise DataError("lengths", X=counted(n, "row"), what="weights", y=str(repeats.shape), hint="")
         if n and repeats.min() < 0:
             raise DataError("weights_negative", count=int((repeats < 0).sum()))
     return values

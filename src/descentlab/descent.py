@@ -110,7 +110,7 @@ class Descent:
     def _positive_rate(self) -> float:
         try:
             lr = float(self.lr)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             lr = math.nan
         if isinstance(self.lr, str | bool) or not 0 < lr < math.inf:
             raise SettingError("lr", given=repr(self.lr))

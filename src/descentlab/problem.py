@@ -21,7 +21,7 @@ from descentlab.errors import DataError, SettingError, finite_number, one_of
 from descentlab.factor import Factor
 from descentlab.leastsquares import Fit, fit
 from descentlab.quadratic import Quadratic, orthonormal
-from descentlab.text import Sentence, number, sentence
+from descentlab.text import Sentence, counted, number, sentence
 
 if TYPE_CHECKING:
     from descentlab.descent import Descent
@@ -142,15 +142,24 @@ class Problem:
         """Whether the rows can still be read; a problem made from a factor has none."""
         return self._selection is not None
 
-    def rows(self) -> Rows:
-        """The rows themselves, in memory: what the engines that walk the data need.
+    @property
+    def selection(self) -> Selection:
+        """The columns and rows that were fitted, to be read again: :meth:`Selection.blocks` yields them.
 
         Raises:
             DataError: this problem was made from a factor, so the rows are gone.
         """
         if self._selection is None:
             raise DataError("rows_gone")
-        return Rows(*self._selection.whole())
+        return self._selection
+
+    def rows(self) -> Rows:
+        """The rows themselves, in memory: what the engines that walk the data need.
+
+        Raises:
+            DataError: this problem was made from a factor, so the rows are gone.
+        """
+        return Rows(*self.selection.whole())
 
     def sample(self, most: int) -> Rows:
         """At most ``most`` of the rows, evenly spaced in their order: what a picture shows, however many there are.
@@ -236,7 +245,12 @@ class Problem:
         except (TypeError, ValueError) as cause:
             raise SettingError("start_values", given=repr(params)[:60]) from cause
         if vector.shape != (p,):
-            raise SettingError("start_length", given=vector.size, count=p, names=self.parameters)
+            raise SettingError(
+                "start_length",
+                given=counted(vector.size, "entry"),
+                count=counted(p, "parameter"),
+                names=self.parameters,
+            )
         if not np.isfinite(vector).all():
             raise SettingError("start_values", given=repr(params)[:60])
         return self.coordinates.from_units(vector)
@@ -268,7 +282,11 @@ class Problem:
         """The hypothesis, its columns and its rows in one line."""
         features = ", ".join(self.features[:8]) + (", ..." if len(self.features) > 8 else "")
         return sentence(
-            "problem.headline", hypothesis=self.hypothesis, target=self.target, features=features, rows=self.n
+            "problem.headline",
+            hypothesis=self.hypothesis,
+            target=self.target,
+            features=features,
+            rows=counted(self.n, "row"),
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -298,7 +316,7 @@ class Problem:
         if constant and self.bias:
             facts.append(sentence("notice.constant", names=constant))
         if self.n < len(self.parameters) and not self.ridge:
-            facts.append(sentence("notice.few_rows", rows=self.n, parameters=len(self.parameters)))
+            facts.append(sentence("notice.few_rows", rows=counted(self.n, "row"), parameters=len(self.parameters)))
         if self.standardize and not self.bias:
             facts.append(sentence("notice.scaled_only"))
         return facts

@@ -27,6 +27,7 @@ from descentlab import stability
 from descentlab.arrays import Array, Flags, Integers
 
 ROUNDING = 1e-13  # a factor no further beyond 1 is 1, as far as float64 can tell
+LARGEST = 1e300  # of lr * curvature: what is beyond it overflows in one update all the same
 ENDLESS = 1e6  # where roots of size 1 all but meet, errors grow this many times before they turn: like t where they do
 
 
@@ -45,11 +46,18 @@ def geometric_sum(x: Array, t: Array) -> Array:
 
 
 class Bound(NamedTuple):
-    """``|h(t)| <= |r|^t min(1 + slope t, amplitude)``, and the left form falls from ``peak`` on."""
+    """``|h(t)| <= |r|^t min(1 + slope t, amplitude, lasting + fading exp(t fade))``; the first falls from ``peak`` on.
+
+    Where the roots are real, ``h / r1^t`` nears ``A = 1 + (h(1) / r1 - 1) / apart`` by ``(r2 / r1)^t``: ``lasting`` is
+    |A|, ``fading`` |1 - A|. Where they are complex it swings for ever.
+    """
 
     slope: Array
     amplitude: Array
     peak: Array
+    lasting: Array
+    fading: Array
+    fade: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +81,7 @@ class Response:
     @classmethod
     def of(cls, x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Response:
         """The response where ``lr * curvature`` is x, for settings as in :func:`descentlab.stability.growth`."""
-        x = np.asarray(x, dtype=np.float64)
+        x = np.minimum(np.asarray(x, dtype=np.float64), LARGEST)
         settings = (momentum, dampening, nesterov)
         r = stability.growth(x, *settings)
         gap = stability.gap(x, *settings)
@@ -97,12 +105,12 @@ class Response:
         sign = np.where(np.where(turning, trace, r) < 0, -1.0, 1.0)
         return cls(sign, log, first, apart, angle)
 
-    def at(self, t: Array | Integers, shrink: float = 0.0) -> Array:
+    def at(self, t: Array | Integers, shrink: float | Array = 0.0) -> Array:
         """The factor h after t updates, broadcast against x; over ``exp(shrink)``, for what is beyond float64.
 
         Args:
             t: whole numbers, 0 or more.
-            shrink: a logarithm.
+            shrink: a logarithm, or one for each.
         """
         t = np.asarray(t, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
@@ -115,7 +123,7 @@ class Response:
             waves = np.where(turning, np.sin(t * self.angle) / sine, geometric_sum(self.apart, t))
             before = odd * self.sign * np.exp(np.where(t == 1, 0.0, (t - 1) * self.log) - shrink)
             found: Array = power * np.where(turning, np.cos(t * self.angle), 1.0) + self.first * before * waves
-        return np.where(t == 0, np.exp(-shrink), found)
+            return np.where(t == 0, np.exp(-np.asarray(shrink)), found)
 
     def forward(self, s: Integers) -> tuple[Array, Array]:
         """The a, b of ``h(t + s) = a h(t) + b h(t - 1)`` for t of at least 1: ``S(s + 1)`` and ``-D S(s)``."""
@@ -139,13 +147,16 @@ class Response:
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             if self._bound is None:
                 return np.exp(np.where(t == 0, 0.0, t * self.log)), self.log
-            slope, amplitude, peak = self._bound
+            slope, amplitude, peak, lasting, fading, fade = self._bound
             late = np.maximum(t, peak)
             bent = np.exp(late * self.log) * (1 + slope * late)
-            straight = np.exp(np.where(t == 0, 0.0, t * self.log)) * amplitude
+            left = fading * np.exp(t * fade)
+            settling = lasting + left < amplitude
+            straight = np.exp(np.where(t == 0, 0.0, t * self.log)) * np.where(settling, lasting + left, amplitude)
+            falling = self.log + np.where(settling, left * fade / np.where(settling, lasting + left, 1.0), 0.0)
             bending = np.where(t > peak, self.log + slope / (1 + slope * late), 0.0)
             lower = (bent <= straight) & (self.log < 0)
-        return np.where(lower, bent, straight), np.where(lower, bending, self.log)
+        return np.where(lower, bent, straight), np.where(lower, bending, falling)
 
     @cached_property
     def _bound(self) -> Bound | None:
@@ -157,7 +168,10 @@ class Response:
             round_ = np.hypot(1.0, slope / np.where(turning, np.sin(self.angle), 1.0))
             straight = 1 + slope * np.where(self.apart > 0, np.maximum(1 / self.apart, 1.0), np.inf)
             peak = np.where(slope > 0, np.maximum(-1 / self.log - 1 / slope, 0.0), 0.0)
-        return Bound(slope, np.where(turning, round_, straight), peak)
+            added = np.where(turning, 0.0, self.sign * self.first * np.exp(np.minimum(-self.log, 700.0)) / self.apart)
+            fade = np.where(turning, 0.0, np.log(np.abs(1 - self.apart)))
+        lasting = np.where(turning, round_, np.abs(1 + added))
+        return Bound(slope, np.where(turning, round_, straight), peak, lasting, np.abs(added), np.maximum(fade, -700.0))
 
     def only(self, which: Flags) -> Response:
         """These rows of an (m, q) response, as (k, 1, q)."""
@@ -166,26 +180,25 @@ class Response:
     @property
     def grows(self) -> Flags:
         """Whether the error grows without end: its dominant root is beyond 1, or a double root of size 1."""
-        found: Flags = (self.log > ROUNDING) | ((self.log >= -ROUNDING) & (self.amplitude > ENDLESS))
+        if self._bound is None:
+            return self.log > ROUNDING
+        meeting = np.where(self.angle > 0, np.sin(self.angle), self.apart) < 1 / ENDLESS
+        found: Flags = (self.log > ROUNDING) | ((self.log >= -ROUNDING) & meeting & (self._bound.amplitude > ENDLESS))
         return found
 
     @property
-    def amplitude(self) -> Array:
-        """How many times its size at the start the error reaches, growth and decay apart; inf for a double root."""
-        return np.ones_like(self.log) if self._bound is None else self._bound.amplitude
+    def lasting(self) -> Array:
+        """How many times its size at the start the error is in the end, growth and decay apart, at most."""
+        return np.ones_like(self.log) if self._bound is None else self._bound.lasting
 
     def ceiling(self, t: float, shrink: float = 0.0, since: float = 0.0) -> Array:
-        """A bound on ``|h|`` from ``since`` to t updates, which never falls with t, over ``exp(shrink)``.
-
-        Where the roots are real, ``h / r1^t`` nears ``1 + (h(1) / r1 - 1) / apart``, by ``(r2 / r1)^t``.
-        """
-        with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-            times = self.amplitude
+        """A bound on ``|h|`` from ``since`` to t updates, which never falls with t, over ``exp(shrink)``."""
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            times = np.ones_like(self.log)
             if self._bound is not None:
-                times = np.minimum(1 + self._bound.slope * t, times)
-                added = self.sign * self.first * np.exp(-self.log) / self.apart
-                settling = np.abs(1 + added) + np.abs(added) * np.abs(1 - self.apart) ** since
-                times = np.fmin(times, np.where(self.apart > 0, settling, np.inf))
+                slope, amplitude, _, lasting, fading, fade = self._bound
+                settling = lasting + fading * np.exp(since * fade)
+                times = np.fmin(np.minimum(1 + slope * t, amplitude), settling)
             found: Array = np.exp(np.maximum(self.log, 0.0) * t - shrink) * times
         return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable
@@ -18,14 +17,17 @@ from descentlab.engines import Engine, Look, engine_for
 from descentlab.errors import SettingError
 from descentlab.history import History
 from descentlab.loop import Loop, Progress
+from descentlab.markup import page, paragraph, printed
 from descentlab.problem import Problem
-from descentlab.theory import Theory
+from descentlab.settings import descent_asked, problem_asked
+from descentlab.text import Sentence, number, sentence
 from descentlab.verdict import judge
 
 if TYPE_CHECKING:
     from descentlab.lab.sheet import Lab
 
 LONGEST = 86_400.0  # a run predicted to take more seconds than a day is refused
+NAMED, ROWS = 12, 20  # parameters named in a sentence, and rows of the table in a notebook
 PILOT_FROM, PILOT = 100_000, 20  # when that prediction is made, and from how many epochs
 
 
@@ -58,6 +60,23 @@ class Run:
     def named(self) -> dict[str, float]:
         """The last parameters by name."""
         return dict(zip(self.problem.parameters, self.params.tolist(), strict=True))
+
+    @property
+    def said(self) -> list[Sentence]:
+        """Where the last update left the parameters, in the data's units, and how the run ended."""
+        pairs = [f"{name} = {number(value)}" for name, value in self.named.items()]
+        shown = ", ".join(pairs[:NAMED]) + (", ..." if len(pairs) > NAMED else "")
+        return [sentence("cli.last", params=shown, cost=self.cost), *self.ending.sentences]
+
+    @property
+    def settings(self) -> list[str]:
+        """What was done, in words: the step, the columns, the engine."""
+        return [*self.descent.summary, *self.problem.summary, f"engine {self.engine}"]
+
+    def _repr_html_(self) -> str:
+        """The run in a notebook: what was run, its table, how it ended."""
+        about = [self.problem.headline, ", ".join(self.settings), *self.problem.notices]
+        return page(*map(paragraph, about), printed(self.table(ROWS)), *map(paragraph, self.said))
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, lang: str | None = None) -> Any:
         """The cost by epoch beside the cost's parabola or contours with the path; needs matplotlib.
@@ -106,14 +125,8 @@ def descend(
     Raises:
         SettingError, EngineError, DataError: what cannot be run, and what could be.
     """
-    if not isinstance(problem, Problem):
-        raise SettingError("not_a_problem", given=type(problem).__name__)
-    if descent is None and "lr" not in settings:
-        raise rate_needed(problem, settings)
-    if descent is None:
-        descent = Descent(**settings)
-    elif settings:
-        raise SettingError("settings_twice", names=tuple(settings))
+    problem = problem_asked(descend, problem)
+    descent = descent_asked(descend, problem, descent, settings)
     problem.start(descent.start)
     mover = engine_for(engine, problem, descent)
     mover.start(problem, descent)
@@ -127,15 +140,6 @@ def descend(
             raise
         loop.cause = Reason.STOPPED
     return _result(loop, mover.name)
-
-
-def rate_needed(problem: Problem, settings: dict[str, Any]) -> SettingError:
-    """Say which rates would do, instead of only that one is missing."""
-    descent = Descent(**settings, lr=1.0)
-    bound = Theory(problem, descent).lr_bound
-    if not descent.foreseeable or descent.schedule is not None or descent.effective_momentum >= 1 or math.isinf(bound):
-        return SettingError("no_lr_unbounded")
-    return SettingError("no_lr", bound=bound, half=bound / 2)
 
 
 def _result(loop: Loop, engine: str) -> Run:

@@ -38,17 +38,28 @@ def limit(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False)
     """The bound on ``lr * curvature`` below which every error shrinks (Jury's criterion on the 2x2 recursion).
 
     Plain descent 2; heavy ball ``2 (1 + mu) / (1 - tau)``; Nesterov ``2 (1 + mu) / (1 + 2 mu)``. At mu = 1
-    errors of the heavy ball neither shrink nor grow below it. Above mu = 1 small rates diverge, and the bound is 0;
-    so does every rate of the heavy ball, while Nesterov's ``1 - 1/mu < lr * curvature < 2 (1 + mu) / (1 + 2 mu)``
-    would still converge.
+    errors of the heavy ball neither shrink nor grow below it. Above mu = 1 every rate of the heavy ball diverges, and
+    the bound is 0; of Nesterov's those that are too small do, too: only ``1 - 1/mu < lr * curvature`` converges.
     """
-    if momentum > 1:
-        return 0.0
     if momentum == 0:
         return 2.0
     if nesterov:
         return 2 * (1 + momentum) / (1 + 2 * momentum)
+    if momentum > 1:
+        return 0.0
     return math.inf if dampening >= 1 else 2 * (1 + momentum) / (1 - dampening)
+
+
+def damped_most(momentum: float, dampening: float, nesterov: bool) -> float:
+    """The ``lr * curvature`` at which the recursion's roots meet at a positive one: no swing, and the fastest decay."""
+    if nesterov:
+        return ((1 - momentum) / (1 + momentum)) ** 2
+    return (1 - math.sqrt(momentum)) ** 2 / (1 - dampening) if dampening < 1 else 1.0
+
+
+def nesterov_window(momentum: float) -> dict[str, float]:
+    """Between which ``lr * curvature`` errors shrink with Nesterov's momentum above 1."""
+    return {"momentum": momentum, "low": 1 - 1 / momentum, "high": limit(momentum, nesterov=True)}
 
 
 def growth(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
@@ -84,6 +95,25 @@ def root(trace: Array, discriminant: Array) -> Array:
     """The square root of the discriminant, 0 where it is negative; ``|trace|`` where it is beyond float64's range."""
     found: Array = np.where(np.isinf(discriminant), np.abs(trace), np.sqrt(np.maximum(discriminant, 0.0)))
     return found
+
+
+def accumulating(lr: float, curvature: Array, decay: float, recursion: Recursion) -> float:
+    """The greatest factor of an epoch where gradients are never cleared, beside momentum or weight decay.
+
+    The gradient kept, ``s' = s + curvature e``, is a third part of the state: ``d = s' + decay e``, ``m' = mu m + (1 -
+    tau) d``, and the step is lr times m', or d where mu is 0 (Nesterov: ``d + mu m'``).
+    """
+    mu, tau = recursion["momentum"], recursion["dampening"]
+    kept, one = np.zeros((len(curvature), 3, 3)), np.eye(3)
+    kept[:] = one
+    kept[:, 2, 0] = curvature
+    d = kept[:, 2] + decay * one[0]
+    buffer = (1 - tau) * d + mu * one[1]
+    step = d + mu * buffer if recursion["nesterov"] else buffer if mu else d
+    kept[:, 0] -= lr * step
+    kept[:, 1] = buffer
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.abs(np.linalg.eigvals(kept)).max(initial=0.0)) if np.isfinite(kept).all() else np.inf
 
 
 def gap(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:

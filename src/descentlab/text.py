@@ -23,6 +23,18 @@ import numpy as np
 
 LANGUAGES = ("en", "ko")
 MOST_NAMED = 40  # names that a sentence lists before it only counts them
+MANY = 10**10  # so many are said to three digits
+SEVERAL = {
+    "cell": "cells",
+    "column": "columns",
+    "entry": "entries",
+    "epoch": "epochs",
+    "name": "names",
+    "parameter": "parameters",
+    "rate": "rates",
+    "row": "rows",
+    "update": "updates",
+}
 
 
 _spoken: ContextVar[str | None] = ContextVar("_spoken", default=None)
@@ -99,6 +111,8 @@ def shown(value: object, lang: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float | tuple | list):
         return str(value)
     if isinstance(value, tuple | list):
+        if not value:
+            return catalogue(lang)["count.none"]
         more = f", ... ({len(value) - MOST_NAMED:,})" if len(value) > MOST_NAMED else ""
         return ", ".join(shown(item, lang) for item in value[:MOST_NAMED]) + more
     return number(value)
@@ -161,6 +175,16 @@ class Sentence:
 def sentence(key: str, **values: object) -> Sentence:
     """A :class:`Sentence`, written as a call."""
     return Sentence(key, values)
+
+
+def counted(count: int, what: str = "epoch") -> Sentence:
+    """A number of things, one or several; very many to three digits, since their rest is mostly rounding.
+
+    >>> str(counted(1)), str(counted(2000, "row")), str(counted(0, "entry"))
+    ('1 epoch', '2,000 rows', '0 entries')
+    """
+    count = int(count)
+    return sentence(f"count.{what if count == 1 else SEVERAL[what]}", count=count if count < MANY else rounded(count))
 
 
 def width(text: str) -> int:

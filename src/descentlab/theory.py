@@ -13,6 +13,7 @@ from descentlab.arrays import Array, Flags, Integers
 from descentlab.conventions import gradient_factor
 from descentlab.response import Response
 from descentlab.text import number
+from descentlab.triangle import UNIT
 
 if TYPE_CHECKING:
     from descentlab.descent import Descent
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 NEAR = 0.01  # "at the minimum": within 1 % of its cost, or of every coefficient where it fits exactly
+NOTHING = 8  # units of rounding that a residual may be along a direction and still be none
 EXACT_FIT = 1e-10  # the root mean square residual, relative to the target's spread, below which a fit is exact
 
 
@@ -31,11 +33,13 @@ class Growing(NamedTuple):
         factor: what an epoch multiplies its error by.
         gap: 1 - factor where the factor is near 1, with digits of its own.
         column: the parameter that weighs most in it.
+        direction: which direction of the spectrum it is.
     """
 
     factor: float
     gap: float
     column: str
+    direction: int = 0
 
     @property
     def in_words(self) -> str:
@@ -82,15 +86,26 @@ class Theory:
 
     @property
     def smallest(self) -> float:
-        """The least curvature that the data has, flat directions apart, weight decay included."""
-        return self.spectrum.smallest + self.decay
+        """The least curvature of directions that the data has, or the start an error in; weight decay included."""
+        open_ = self.decay > 0 and bool((self.error[self.spectrum.rank :] != 0).any())
+        return self.decay if open_ else self.spectrum.smallest + self.decay
 
     @property
     def condition(self) -> float:
-        """Greatest over least curvature, flat directions apart, weight decay included; 1 where nothing curves."""
+        """Greatest over least of these curvatures; 1 where nothing curves."""
         if self.largest == 0:
             return 1.0
         return self.largest / self.smallest if self.smallest > 0 else float("inf")
+
+    @property
+    def accumulating(self) -> float:
+        """The greatest factor of an epoch where gradients add up beside momentum or weight decay; 0 for others."""
+        descent = self.descent
+        if descent.zero_grad or descent.foreseeable or not descent.is_sgd or descent.schedule or descent.batch_size:
+            return 0.0
+        moving = self.spectrum.eigenvalues > 0
+        own: stability.Recursion = {**descent.recursion, "momentum": descent.momentum}
+        return stability.accumulating(descent.lr, self.spectrum.eigenvalues[moving], self.decay, own)
 
     @property
     def applies(self) -> bool:
@@ -129,7 +144,7 @@ class Theory:
         # Of equal factors the last: the flattest direction, where several are 1 to every digit.
         i = int(moving[::-1][np.argmax(np.abs(self.factors[moving[::-1]]))])
         gap = float(stability.gap(self._x[i : i + 1], **self.descent.recursion)[0])
-        return Growing(float(self.factors[i]), gap, self.spectrum.column(i))
+        return Growing(float(self.factors[i]), gap, self.spectrum.column(i), i)
 
     @cached_property
     def response(self) -> Response:
@@ -147,12 +162,17 @@ class Theory:
         """Whether this rate makes an error that this start has grow without end."""
         return self.unstable and bool((self.response.grows & (self.error != 0)).any())
 
-    def cost_after(self, updates: Integers) -> Array:
-        """(k,) the mean squared error after these many updates; inf beyond float64's range."""
+    def params_after(self, updates: Integers) -> Array:
+        """(k, p) the descended parameters after these many updates."""
         h = self.response.at(np.asarray(updates)[:, None])
         with np.errstate(over="ignore", invalid="ignore"):
             moved = np.where(self.error == 0, 0.0, h * self.error)
-            cost = self.problem.quadratic.cost(self.destination + moved @ self.spectrum.directions.T)
+            after: Array = self.destination + moved @ self.spectrum.directions.T
+        return after
+
+    def cost_after(self, updates: Integers) -> Array:
+        """(k,) the mean squared error after these many updates; inf beyond float64's range."""
+        cost = self.problem.quadratic.cost(self.params_after(updates))
         return np.where(np.isnan(cost), np.inf, cost)
 
     @cached_property
@@ -166,6 +186,7 @@ class Theory:
         """(p,) start minus destination along each direction; 0 where nothing pulls.
 
         From the gradient at the start, not from a difference of points, so that each direction keeps its own digits.
+        What is no more than the rounding of the target is 0.
         """
         return self._error(self.problem.start(self.descent.start))
 
@@ -173,8 +194,14 @@ class Theory:
         quadratic, modes = self.problem.quadratic, self.problem.quadratic.modes
         c = gradient_factor(self.descent.reduction, self.problem.weight)
         with np.errstate(over="ignore", invalid="ignore"):
-            pull = self.decay * (modes.V.T @ start)
-            pull[: modes.rank] += c * modes.s * (modes.U.T @ (quadratic.stacked @ start - quadratic.stacked_target))
+            pull, predicted, target = (
+                self.decay * (modes.V.T @ start),
+                quadratic.stacked @ start,
+                quadratic.stacked_target,
+            )
+            residuals = modes.U.T @ (predicted - target)
+            nothing = NOTHING * UNIT * (np.linalg.norm(predicted) + np.linalg.norm(target))
+            pull[: modes.rank] += c * modes.s * np.where(np.abs(residuals) <= nothing, 0.0, residuals)
             return np.where(self.curvature > 0, pull / np.where(self.curvature > 0, self.curvature, 1.0), 0.0)
 
     @cached_property
@@ -193,7 +220,7 @@ class Theory:
     @cached_property
     def least_cost(self) -> float:
         """The mean squared error at the destination."""
-        return float(self.problem.quadratic.cost(self.destination))
+        return float(self.problem.quadratic.cost(self.destination)) if self.penalised else self.problem.fit.cost
 
     @cached_property
     def penalised(self) -> bool:
@@ -203,15 +230,18 @@ class Theory:
     @cached_property
     def least_objective(self) -> float:
         """Mean squared error, ridge and weight decay's part at the destination, in units of the mean squared error."""
+        if not self.penalised:
+            return self.least_cost
         at = self.destination
         return float(self.problem.quadratic.objective(at)) + self.decay * float(at @ at) / (2 * self.scale)
 
     @cached_property
     def fits_exactly(self) -> bool:
         """Whether nothing but rounding is left of the residuals at the destination."""
-        factor = self.problem.factor
+        factor, quadratic = self.problem.factor, self.problem.quadratic
         spread = factor.deviations[-1] if self.problem.bias else np.hypot(factor.deviations, factor.means)[-1]
-        rounding = factor.noise[-1] / np.sqrt(factor.weight)
+        terms = np.linalg.norm(np.abs(quadratic.A) @ np.abs(self.destination)) + np.linalg.norm(quadratic.t)
+        rounding = max(factor.noise[-1], UNIT * float(terms)) / np.sqrt(factor.weight)
         return bool(np.sqrt(self.least_cost) <= max(EXACT_FIT * spread, 4 * rounding))
 
     def excess(self, params: Array) -> float:

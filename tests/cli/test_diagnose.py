@@ -6,9 +6,12 @@ import json
 import re
 from html import escape
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+import descentlab as dl
 from descentlab.text import width
 from tests.cli.helpers import cli
 
@@ -91,12 +94,72 @@ def test_held_out_rows_and_folds(houses: str, tmp_path: Path) -> None:
     assert content["cross_validation"]["best"]["cost"] > 0
 
 
+def folded(houses: str, *arguments: str) -> dict[str, Any]:
+    given = ["--target", "price", "--standardize", "--lr", "0.2", "--epochs", "50", "--folds", "2", *arguments]
+    content: dict[str, Any] = json.loads(cli("diagnose", houses, *given, "--json").out)
+    return content
+
+
+def test_folds_are_of_the_descent_asked_for(houses: str) -> None:
+    content = folded(houses, "--ridge", "0.05", "--weight-decay", "0.3", "--momentum", "0.5")
+    found = content["cross_validation"]
+    assert 0.2 in found["lr"]
+    assert 0.05 in found["ridge"]
+    assert (found["own"]["lr"], found["own"]["ridge"]) == (0.2, 0.05)
+    same = dl.cross_validate(
+        houses, target="price", folds=2, standardize=True, lr=0.2, ridge=0.05, weight_decay=0.3, momentum=0.5, epochs=50
+    )
+    assert same.best is not None
+    assert found["own"]["cost"] == pytest.approx(same.best.cost)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--optimizer", "Adam"], "With `optimizer` the descent is another one"),
+        (["--batch-size", "2"], "With `batch_size` the descent is another one"),
+        (["--schedule", "step:30:0.1"], "With `schedule` the descent is another one"),
+        (["--forget-zero-grad"], "With `zero_grad` the descent is another one"),
+        (["--start", "1,1,1"], "With `start` the descent is another one"),
+        (["--momentum", "1"], "At momentum 1 errors need not shrink"),
+    ],
+)
+def test_what_folds_cannot_speak_of_does_not_cost_the_diagnosis(houses: str, arguments: list[str], reason: str) -> None:
+    content = folded(houses, *arguments)
+    assert content["cross_validation"] is None
+    [why] = [each for each in content["findings"] if each["name"] == "no_folds"]
+    assert reason in why["text"]
+    assert content["verdict"]
+    given = ["--target", "price", "--standardize", "--lr", "0.2", "--folds", "2", *arguments]
+    result = cli("diagnose", houses, *given)
+    assert (result.code in (0, 1), result.err) == (True, "")
+    assert reason in re.sub(r"\s+", " ", result.out)
+    assert "no_folds" in result.out
+
+
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_it_speaks_the_language_asked_for(houses: str, lang: str) -> None:
     out = cli("diagnose", houses, "--target", "price", "--lr", "0.01", "--lang", lang).out
     assert ("Verdict: diverges" if lang == "en" else "판정: 발산") in out
     assert bool(re.search("[가-힣]", out)) is (lang == "ko")
     assert cli("diagnose", "--help", "--lang", lang).code == 0
+
+
+def test_losses_observed_every_few_epochs() -> None:
+    seen, w = [], 0.0
+    for epoch in range(31):
+        r = w * np.array([1.0, 2.0, 3.0]) - np.array([1.0, 2.0, 3.0])
+        if epoch % 10 == 0:
+            seen.append(f"{np.mean(r**2):.6g}")
+        w -= 0.01 * 2 * float(np.mean(r * np.array([1.0, 2.0, 3.0])))
+    lesson = ["lesson", "--lr", "0.01", "--observed", ",".join(seen)]
+    out = cli("diagnose", *lesson, "--epochs", "70", "--losses-every", "10").out
+    assert "What you saw is what theory gives: at epoch 31" in out
+    assert "If these" not in out
+    assert "This is not the learning rate" in cli("diagnose", *lesson, "--epochs", "71").out
+    assert (
+        "If these 4 losses were printed every 10 epochs, they agree" in cli("diagnose", *lesson, "--epochs", "30").out
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +178,8 @@ def test_it_speaks_the_language_asked_for(houses: str, lang: str) -> None:
         (["--losses", "1,two,3", "--lr", "0.1"], "two"),
         (["--losses", "5,5,5", "--lr", "0.1"], "5"),
         (["--losses", "1,2,3", "--lr", "0.1", "--losses-every", "0"], "losses-every = 0"),
-        (["lesson", "--lr", "0.1", "--observed", "1,2,3", "--losses-every", "10"], "not yet held against data"),
+        (["lesson", "--lr", "0.1", "--losses-every", "10"], "how far apart printed losses are"),
+        (["lesson", "--lr", "0.1", "--observed", "1,2,3", "--losses-every", "0"], "losses-every = 0"),
         (["nowhere.csv", "--target", "y", "--lr", "0.1"], "There is no file nowhere.csv"),
         (["lesson", "--lr", "0.1", "--folds", "1"], "folds"),
         (["lesson", "--lr", "0.1", "--validation", "nowhere.csv"], "There is no file nowhere.csv"),

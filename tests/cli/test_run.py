@@ -108,7 +108,7 @@ def test_without_a_rate_a_file_gets_the_rates_that_would_do(houses: Path) -> Non
         (["--epochs", "1e12", "--engine", "hand"], "days"),
         (["--engine", "magic"], "auto"),
         (["--reduction", "avg"], "half_mean"),
-        (["--start", "1,2"], "start has 2 entries; this problem has 1 parameters (x)"),
+        (["--start", "1,2"], "start has 2 entries; this problem has 1 parameter (x)"),
         (["--start", "a"], "start = a"),
         (["--momentmu", "1"], "Did you mean `--momentum`?"),
         (["--option", "betas"], "KEY=VALUE"),

@@ -146,7 +146,7 @@ def test_a_target_of_two_dimensions_is_refused_with_its_shape(y: Any) -> None:
 
 
 def test_names_are_counted_and_distinct() -> None:
-    with pytest.raises(DataError, match="1 names for 2 columns"):
+    with pytest.raises(DataError, match="1 name for 2 columns"):
         Problem(VALUES, [1, 2, 3], features=["a"])
     with pytest.raises(DataError, match="name a stands more than once"):
         Problem(VALUES, [1, 2, 3], features=["a", "a"])

@@ -48,7 +48,7 @@ def test_a_damaged_column_is_described_however_it_is_cut(cut: int, kind: str) ->
     column = column.dictionary_encode() if kind == "dictionary" else column.cast(getattr(pa, kind)())
     pieces = [column.slice(start, cut) for start in range(0, len(cells), cut)]
     damaged = why_text(pieces, guessed=True)
-    assert str(damaged) == "2 of its 6 values are not numbers, the first of them 'oops' in row 4"
+    assert str(damaged) == "2 of its 6 values cannot be read as numbers, the first of them 'oops' in row 4"
     assert str(why_text(pieces, guessed=False)) == "it holds text, such as '1'"
 
 

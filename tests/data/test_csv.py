@@ -9,6 +9,7 @@ import pytest
 from descentlab import Problem
 from descentlab.data.csv import open_csv
 from descentlab.errors import DataError, SettingError
+from descentlab.text import counted
 
 pytest.importorskip("pyarrow")
 
@@ -149,7 +150,7 @@ def test_a_ragged_row_is_refused_by_its_line(
 ) -> None:
     with pytest.raises(DataError) as caught:
         open_csv(write(tmp_path, content))
-    assert f"line {line:,} has {cells} cells and the first line has {expected}" in str(caught.value)
+    assert f"line {line:,} has {counted(cells, 'cell')} and the first line has {expected}" in str(caught.value)
     assert "--delimiter" in str(caught.value)
 
 
@@ -182,7 +183,7 @@ def test_a_very_long_header_is_read_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", [10, 200_000])
 def test_numbers_that_turn_to_text_are_refused_by_row(tmp_path: Path, rows: int) -> None:
     path = write(tmp_path, "x,z,y\n" + "".join(f"{i},{i % 5},{i}\n" for i in range(rows)) + "broken,1,2\n")
-    says = f"1 of its {rows + 1:,} values are not numbers, the first of them 'broken' in row {rows + 1:,}"
+    says = f"1 of its {rows + 1:,} values cannot be read as numbers, the first of them 'broken' in row {rows + 1:,}"
     with pytest.raises(DataError) as caught:
         Problem(path, target="y")
     assert "`x` is damaged" in str(caught.value)

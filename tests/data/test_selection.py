@@ -145,15 +145,15 @@ def test_values_too_large_to_square_are_counted_by_column() -> None:
 
 
 def test_rows_that_are_all_incomplete_leave_none() -> None:
-    with pytest.raises(DataError, match=r"Every one of the 2 rows has a missing value \(`x`: 1, `y`: 1\)"):
+    with pytest.raises(DataError, match=r"Every row has a missing value \(2 in all; `x`: 1, `y`: 1\)"):
         Problem([np.nan, 1], [1, np.nan], missing="drop")
 
 
 @pytest.mark.parametrize(
     ("weights", "says"),
     [
-        ([1, -1, -2], "2 weights are negative"),
-        ([1, np.nan, 1], r"missing in 1 rows \(`\(weights\)`: 1\)"),
+        ([1, -1, -2], "Negative weights: 2."),
+        ([1, np.nan, 1], r"missing in 1 row \(`\(weights\)`: 1\)"),
         ([1, np.inf, 1], r"infinite values \(`\(weights\)`: 1\)"),
         ([0, 0, 0], "All weights are zero"),
         ([1, 1], "X has 3 rows and weights has 2"),
@@ -175,7 +175,7 @@ def test_negative_weights_are_counted_over_all_blocks() -> None:
     n = 3 * BLOCK_ROWS
     weights = np.ones(n)
     weights[::BLOCK_ROWS] = -1
-    with pytest.raises(DataError, match="3 weights are negative"):
+    with pytest.raises(DataError, match="Negative weights: 3"):
         Problem(np.arange(n), np.arange(n), weights=weights)
 
 

@@ -163,7 +163,9 @@ def test_damaged_object_columns_are_read_as_a_csv_would_be() -> None:
     frame = pd.DataFrame({"x": [1, 2.5, "n.a.", None, 4], "y": [1, 2, 3, 4, 5]})
     with pytest.raises(DataError) as caught:
         Problem(frame, target="y")
-    assert "`x` is damaged: 1 of its 4 values are not numbers, the first of them 'n.a.' in row 3" in str(caught.value)
+    assert "`x` is damaged: 1 of its 4 values cannot be read as numbers, the first of them 'n.a.' in row 3" in str(
+        caught.value
+    )
     mixed = pd.DataFrame({"x": [1, "a", "b"], "z": [1, 2, 3], "y": [1, 2, 3]})
     assert Problem(mixed, target="y").features == ("z",)
 
@@ -230,7 +232,7 @@ def test_a_target_with_a_gap_is_missing_there(kind: str) -> None:
         "polars": lambda: pl.Series([1, None, 3]),
         "pyarrow": lambda: pa.array([1, None, 3]),
     }[kind]()
-    with pytest.raises(DataError, match=r"missing in 1 rows \(`y`: 1\)"):
+    with pytest.raises(DataError, match=r"missing in 1 row \(`y`: 1\)"):
         Problem([1, 2, 3], gap)
     assert Problem([1, 2, 3], gap, missing="drop").rows().y.tolist() == [1, 3]
 

@@ -332,7 +332,7 @@ def test_a_problem_brings_its_hypothesis() -> None:
     ("given", "message"),
     [
         ({"folds": 1}, "folds = 1 must be a whole number of at least 2"),
-        ({"folds": 13}, "13 folds need at least as many rows, and there are 12"),
+        ({"folds": 13}, "For 13 folds at least as many rows are needed, and the data has 12 rows"),
         ({"weights": [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]}, "No row of fold 2 counts: it has 3"),
         ({"lr": 0.0}, "lr = 0.0 is not a learning rate"),
         ({"lr": [0.1, -1]}, "lr = -1 is not a learning rate"),

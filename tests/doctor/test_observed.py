@@ -274,13 +274,30 @@ class TestNan:
             assert names(found)[-1] == "stale_weights"
             assert "nan is sticky" in found[-1].text("en")
 
-    def test_the_rate_that_would_do_it(self) -> None:
-        """From it on, and not below it, plain descent leaves float32 within those epochs."""
-        loop = Loop(2, part=0.01)
-        needed = loop.found("nan")[-1].evidence["needed"]
-        assert isinstance(needed, float)
-        assert loop.losses(lr=1.3 * needed, after=True)[-1] > 1e32
-        assert loop.losses(lr=0.7 * needed, after=True)[-1] < 1e38
+    @pytest.mark.parametrize("epochs", [12, 50, 300])
+    @pytest.mark.parametrize("lost", ["nan", "inf"])
+    def test_the_rate_that_would_do_it(self, lost: str, epochs: int) -> None:
+        """From it on, and not well below it, a loop in float32 prints that by then."""
+        for loop in LOOPS:
+            X, y, n = loop.X[:, 0].astype(np.float32), loop.y.astype(np.float32), np.float32(loop.n)
+
+            def last(lr: float, X: Any = X, y: Any = y, n: Any = n, start: Any = loop.start) -> float:
+                w, b = start.astype(np.float32)
+                with np.errstate(all="ignore"):
+                    for _ in range(epochs):
+                        r = w * X + b - y
+                        loss = float((r * r).mean())
+                        w, b = w - np.float32(2 * lr) * ((r * X).sum() / n), b - np.float32(2 * lr) * (r.sum() / n)
+                return loss
+
+            descent = dl.Descent(lr=1e-3 * loop.lr, epochs=epochs, start=loop.start)
+            needed = compare(loop.problem, descent, lost)[-1].evidence["needed"]
+            assert isinstance(needed, float)
+            apart = 1 + 5 / epochs  # an update more or less
+            assert not np.isfinite(last(apart * needed))
+            assert np.isnan(last(apart * needed)) or lost == "inf"
+            below = last(needed / apart)
+            assert np.isfinite(below) if lost == "inf" else not np.isnan(below)
 
     def test_the_gradient_of_a_sum_would_overflow(self) -> None:
         X = np.arange(40.0)
@@ -323,6 +340,61 @@ class TestWhatIsAsked:
         for wrong in ([1], [3, 2], [1, -2], [1.5, 2]):
             with pytest.raises(SettingError):
                 loop.found([1.0, 2.0], epochs_seen=wrong)
+
+    @pytest.mark.parametrize("every", [10, 50, 100])
+    @pytest.mark.parametrize("after", [False, True])
+    def test_losses_printed_every_so_many_epochs(self, after: bool, every: int) -> None:
+        """In the ways that people print them: counted from 0 or 1, at the first epoch or not, with the last or not."""
+        ways = {
+            "epoch % every == 0, from 0": (range(0, 4 * every, every), 4 * every),
+            "epoch % every == 0, from 1": (range(every - 1, 4 * every, every), 4 * every),
+            "from 0 to the last one": (range(0, 4 * every + 1, every), 4 * every + 1),
+            "with one epoch more stated as a round number": (range(0, 4 * every + 1, every), 4 * every),
+        }
+        for seed in range(4):
+            loop = Loop(seed, part=0.5 / every)
+            for way, (indices, epochs) in ways.items():
+                losses = loop.losses(after=after, epochs=4 * every + 1)
+                seen = rounded([losses[i] for i in indices])
+                descent = dl.Descent(lr=loop.lr, epochs=epochs, start=loop.start)
+                (found,) = compare(loop.problem, descent, seen)
+                assert (found.name, found.evidence["every"]) == ("observed_agrees", every), way
+                assert f"printed every {every} epochs" in found.text("en")
+                other = dl.Descent(lr=loop.lr, epochs=epochs + 7, start=loop.start)
+                (stated,) = compare(loop.problem, other, seen, every=every)
+                assert stated.name == "observed_agrees"
+                wrong = [f"{0.8 * loss:.6g}" for loss in map(float, seen)]
+                assert names(compare(loop.problem, other, wrong, every=every)) != ["observed_agrees"]
+
+    def test_a_mistake_seen_every_few_epochs(self) -> None:
+        for loop in LOOPS:
+            losses = loop.losses(printed=lambda r: mean(r) / 2, epochs=40)[::3]
+            (found,) = loop.found(rounded(losses), every=3)
+            assert (found.name, found.evidence["printed"]) == ("printed_convention", "half_mean")
+
+    def test_diagnose_takes_it(self) -> None:
+        loop = LOOPS[0]
+        losses = rounded(loop.losses(epochs=31)[::10])
+        found = dl.diagnose(loop.problem, lr=loop.lr, epochs=77, start=loop.start, observed=losses, every=10)
+        assert isinstance(found, dl.Diagnosis)
+        assert "observed_agrees" in names(found.findings)
+        for wrong in (0, 1.5, "many"):
+            with pytest.raises(SettingError):
+                dl.diagnose(loop.problem, lr=loop.lr, observed=losses, every=wrong)  # type: ignore[arg-type]
+        with pytest.raises(SettingError):
+            dl.diagnose(loop.problem, lr=loop.lr, every=10)
+
+    @pytest.mark.parametrize("lr", [1e300, 1e155, 1e17, 1e-300])
+    @pytest.mark.parametrize("seen", [[1.0, 0.5], [1e300, 2e300, 3e300, 4e300, 5e300], ["inf"] * 3, "1e308", "nan"])
+    def test_rates_of_any_size_give_no_warning(self, lr: float, seen: Any) -> None:
+        """Warnings are errors here."""
+        for X in (LOOPS[0].X, 1e8 * np.hstack([LOOPS[0].X, LOOPS[0].X ** 2])):
+            for reduction in ("mean", "sum"):
+                for bias in (True, False):
+                    problem = dl.Problem(X, LOOPS[0].y, bias=bias)
+                    descent = dl.Descent(lr=lr, epochs=40, reduction=reduction)
+                    found = compare(problem, descent, seen)
+                    assert all(finding.text("en") and finding.about == "observed" for finding in found)
 
     def test_errors(self) -> None:
         for wrong in ("", "1,x", [-1.0], [None]):

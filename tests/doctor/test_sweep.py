@@ -9,6 +9,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.doctor.sweep import _by_products, _walked
+from descentlab.text import width
 from descentlab.theory import Theory
 
 rng = np.random.default_rng(5)
@@ -58,6 +59,17 @@ def test_a_penalty_is_in_the_path_and_not_in_the_cost() -> None:
         np.testing.assert_allclose(cost, dl.descend(problem, lr=lr, epochs=51, engine="hand").history.cost, rtol=1e-10)
 
 
+@pytest.mark.parametrize(
+    ("momentum", "nesterov"), [(0.0, False), (0.5, False), (0.5, True), (0.9, False), (0.9, True), (0.99, True)]
+)
+def test_no_cost_is_negative_however_small(momentum: float, nesterov: bool) -> None:
+    problem = dl.Problem([1.0, 2, 3], [1.0, 2, 3], bias=False)  # fitted exactly, so that costs go down to 0
+    bound = problem.spectrum().lr_bound(momentum, nesterov=nesterov)
+    rates = bound * np.linspace(0.01, 1, 300, endpoint=False)
+    found = dl.sweep(problem, rates, epochs=6000, momentum=momentum, nesterov=nesterov)
+    assert found.cost.min() >= 0
+
+
 def test_it_names_the_best_rate_and_how_long_each_takes() -> None:
     problem = dl.Problem(X, y)
     bound = problem.spectrum().lr_bound()
@@ -70,7 +82,7 @@ def test_it_names_the_best_rate_and_how_long_each_takes() -> None:
     assert fast is not None
     assert fast < slow
     assert found.cost[1, min(fast, 200)] <= 1.01 * found.least_cost
-    assert "2 of them are below the largest stable one" in str(found)
+    assert f"3 rates over 200 epochs. Stable, below the bound {bound:.6g}: 2." in str(found)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +99,37 @@ def test_it_names_the_best_rate_and_how_long_each_takes() -> None:
 def test_what_cannot_be_swept_is_refused(lr: Any, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(dl.SettingError, match=message):
         dl.sweep(dl.Problem(X, y), lr, **settings)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_its_table_has_the_costs_and_epochs_of_some_of_its_rates(settings: dict[str, Any]) -> None:
+    problem = dl.Problem(X, y)
+    bound = Theory(problem, dl.Descent(lr=1, **settings)).lr_bound
+    found = dl.sweep(problem, bound * np.linspace(0.001, 1.4, 40)[::-1], epochs=2000, every=7, **settings)
+    _, _, rows = found.table
+    shown = [float(lr) for lr, _, _ in rows]
+    assert shown == sorted(shown)
+    assert 12 <= len(rows) <= 13
+    assert f"{found.lr[found.best]:.6g}" in [lr for lr, _, _ in rows]
+    for lr, cost, epochs in rows:
+        i = int(np.argmin(np.abs(found.lr - float(lr))))
+        assert float(cost.replace("∞", "inf")) == pytest.approx(found.cost[i, -1], rel=1e-5)
+        needed = found.epochs_to_tolerance[i]
+        assert (
+            (epochs == "not reached")
+            if needed is None
+            else (float(epochs.replace(",", "")) == pytest.approx(needed, rel=1e-2))
+        )
+    for lang in ("en", "ko"):
+        assert max(map(width, found.text(lang).splitlines())) <= 80
+
+
+def test_one_rate_one_epoch_and_nothing_that_curves() -> None:
+    assert "1 rate over 1 epoch." in str(dl.sweep(dl.Problem(X, y), [0.01], epochs=1))
+    flat = dl.sweep(dl.Problem(np.zeros((3, 1)), [1, 2, 4], bias=False), [0.1, 10.0])
+    assert "every rate is stable" in str(flat)
+    lost = dl.sweep(dl.Problem(X, y), [1e200, 1e300], epochs=50)
+    assert "every cost has left the range of float64" in str(lost)
+    assert "∞" in str(lost)
+    for found in (flat, lost):
+        assert "inf" not in found.text("en") + found.text("ko")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from descentlab import DataError, Descent, Factor, Problem, SettingError
+from descentlab import DataError, Descent, Diagnosis, Factor, Problem, SettingError, diagnose
 from descentlab.doctor.folds import course
 from descentlab.doctor.folds.course import Course, cost_on, numbers, spaced
 from descentlab.doctor.folds.validation import Validation, validate
@@ -247,10 +247,66 @@ def test_what_does_not_fit_is_named() -> None:
     for held in (Factor.empty((*NAMES, "t")), Factor.of_block(np.ones((2, 4)), (*NAMES, "t"), [0, 0])):
         with pytest.raises(DataError, match="No held-out row counts"):
             validate(problem, descent, held)
-    with pytest.raises(DataError, match="No held-out row counts: there are 0"):
+    with pytest.raises(DataError, match="No held-out row counts: 0 rows came"):
         validate(problem, descent, X[:0], y[:0])
     with pytest.raises(SettingError, match="neither y nor weights"):
         validate(problem, descent, problem, y)
+
+
+def test_a_diagnosis_takes_held_out_rows_in_any_form(tmp_path: Path) -> None:
+    X, y = rows()
+    table = np.column_stack([X, y])
+    problem = Problem(table[:14], target="x4")
+    descent = Descent(lr=0.03, epochs=50)
+    expected = validate(problem, descent, Factor.of_block(table[14:], ("x1", "x2", "x3", "x4"))).cost
+    paths = [tmp_path / "1.csv", tmp_path / "2.csv"]
+    for path, part in zip(paths, np.split(table[14:], 2), strict=True):
+        lines = ["x1,x2,x3,x4", *(",".join(repr(float(value)) for value in row) for row in part)]
+        path.write_text("\n".join(lines), "utf-8")
+    held: list[Any] = [
+        (X[14:], y[14:]),
+        [X[14:], y[14:]],
+        [X[14:].tolist(), y[14:].tolist()],
+        (X[14:].tolist(), tuple(y[14:])),
+        table[14:],
+        table[14:].tolist(),
+        Problem(table[14:], target="x4"),
+        (Problem(table[14:], target="x4").factor,),
+        paths,
+        [str(path) for path in paths],
+    ]
+    for given in held:
+        found = diagnose(problem, descent, validation=given)
+        assert isinstance(found, Diagnosis)
+        assert found.validation is not None
+        np.testing.assert_allclose(found.validation.cost, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [((), "a tuple of length 0"), ([], "a list of length 0"), ((1, 2, 3), "a tuple of length 3"), ([1.0], "a list of")],
+)
+def test_what_is_no_pair_is_refused_in_a_sentence(given: Any, words: str) -> None:
+    with pytest.raises(SettingError, match=words) as caught:
+        diagnose(Problem(*rows()), lr=0.03, validation=given)
+    assert "(X, y)" in caught.value.sentence.text("ko")
+
+
+def test_where_no_engine_can_follow_the_rest_is_diagnosed() -> None:
+    X, y = rows()
+    problem = Problem(X[:14], y[:14])
+    descent = Descent(lr=0.01, epochs=40, batch_size=4)
+    found = diagnose(Problem(problem.factor), descent, validation=(X[14:], y[14:]))
+    assert isinstance(found, Diagnosis)
+    assert found.validation is None
+    assert found.verdict == "cannot tell"
+    [told] = [each for each in found.findings if each.about == "held_out"]
+    assert told.name == "held_out_unknown"
+    assert "no batch of 4 of the 14 rows" in told.text("en")
+    assert "14행에서 4행짜리" in told.text("ko")
+    walked = diagnose(problem, descent, validation=(X[14:], y[14:]))
+    assert isinstance(walked, Diagnosis)
+    assert walked.validation is not None
 
 
 def cases() -> dict[str, Validation]:

@@ -67,7 +67,7 @@ def test_the_first_screen_is_the_lessons_finished_table(watched: Watched, tmp_pa
     browsed = opened(watched, tmp_path)
     rows = table(browsed)
     assert [row[0] for row in rows] == [str(epoch) for epoch in range(1, 11)] + ["after 10"]
-    W = ["0.000", "1.400", "0.840", "1.064", "0.974", "1.010", "0.996", "1.002", "0.999", "1.000"]  # noqa: N806
+    W = ["0.000", "1.400", "0.840", "1.064", "0.974", "1.010", "0.996", "1.002", "0.999", "1.000"]
     assert [row[1] for row in rows[:10]] == W
     assert [row[3] for row in rows[:4]] == ["4.666667", "0.746667", "0.119467", "0.019115"]
     box = browsed.locator(".panel.data").bounding_box()
@@ -140,7 +140,14 @@ def test_keys_move_the_rate_and_the_epoch(watched: Watched, tmp_path: Path) -> N
 def test_typed_rates_are_read_or_put_back(watched: Watched, tmp_path: Path) -> None:
     browsed = opened(watched, tmp_path)
     box = browsed.get_by_role("textbox", name="Learning rate, typed")
-    for given, kept in (("0.2", "0.2"), ("0,1", "0.1"), ("-1", "0.1"), ("abc", "0.1"), ("1e-3", "0.001"), ("", "0.001")):
+    for given, kept in (
+        ("0.2", "0.2"),
+        ("0,1", "0.1"),
+        ("-1", "0.1"),
+        ("abc", "0.1"),
+        ("1e-3", "0.001"),
+        ("", "0.001"),
+    ):
         box.fill(given)
         box.press("Enter")
         settle(browsed)
@@ -156,7 +163,10 @@ def test_points_and_the_start_are_dragged_and_moved_by_keys(watched: Watched, tm
     browsed.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + 60, steps=5)
     browsed.mouse.up()
     settle(browsed)
-    rows = [list(map(float, row.split(","))) for row in browsed.evaluate("location.hash").split("p=")[1].split("&")[0].split(";")]
+    rows = [
+        list(map(float, row.split(",")))
+        for row in browsed.evaluate("location.hash").split("p=")[1].split("&")[0].split(";")
+    ]
     assert rows[2][1] < 2.7
     assert rows[:2] == [[1, 1], [2, 2]]
     goal = dl.Problem([row[0] for row in rows], [row[1] for row in rows], bias=False).solve().params[0]

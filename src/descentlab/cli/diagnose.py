@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,15 +21,15 @@ from descentlab.cli.options import (
     write,
 )
 from descentlab.cli.words import Localised, Number, language_option
-from descentlab.doctor.diagnosis import Diagnosis, diagnose
-from descentlab.doctor.folds.cross_validate import cross_validate
+from descentlab.doctor.diagnosis import Diagnosis
+from descentlab.doctor.examination import diagnose
+from descentlab.doctor.finding import Finding
+from descentlab.doctor.folds.asked import choose_by_folds
 from descentlab.doctor.folds.crossvalidation import CrossValidation
 from descentlab.doctor.forecast import Verdict
 from descentlab.errors import SettingError, whole_number
 from descentlab.text import sentence
 
-STEPS = ("reduction", "momentum", "dampening", "nesterov", "weight_decay", "epochs", "seed")
-RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)
 IDLE = ("every", "tolerance")  # settings of a run that change nothing for a diagnosis
 
 
@@ -93,30 +94,18 @@ def _of_data(given: dict[str, Any], every: Any) -> tuple[Diagnosis, dict[str, An
         columns = {"target": problem.target, "features": ",".join(problem.features)}
         held_out, _ = open_problem(opening | columns | {"data": (asked["validation"],)})
     observed = None if asked["observed"] is None else _split(asked["observed"])
-    settings = descent_settings(given, lesson)
+    settings, every = descent_settings(given, lesson), whole_number("losses-every", every, 1)
     found = diagnose(problem, observed=observed, validation=held_out, within=asked["within"], every=every, **settings)
     assert isinstance(found, Diagnosis)
+    chosen = None if asked["folds"] is None else choose_by_folds(problem, found.descent, asked["folds"])
+    if isinstance(chosen, Finding):
+        found = replace(found, findings=(*found.findings, chosen))
     content, text = found.to_dict(), found.text(name=name)
     if asked["folds"] is not None:
-        chosen = _cross_validated(found, asked["folds"])
+        content["cross_validation"] = None
+    if isinstance(chosen, CrossValidation):
         content["cross_validation"], text = chosen.to_dict(), f"{text}\n\n{chosen.text()}"
     return found, content, text, name
-
-
-def _cross_validated(found: Diagnosis, folds: Any) -> CrossValidation:
-    """Rates below the bound, ridges by decades below the columns' mean square, epochs up to those asked for."""
-    problem, descent = found.problem, found.descent
-    size = float(problem.spectrum("mean").eigenvalues.mean()) / 2
-    ridges = [problem.ridge, *(float(f"{part * size:.1g}") for part in RIDGES)]
-    settings = {name: getattr(descent, name) for name in ("reduction", "momentum", "dampening", "nesterov")}
-    return cross_validate(
-        problem,
-        folds=whole_number("folds", folds, 2),
-        ridge=ridges,
-        epochs=descent.epochs,
-        seed=descent.seed,
-        **settings,
-    )
 
 
 def _split(text: str) -> list[str]:

@@ -22,7 +22,7 @@ from descentlab.cli.words import Localised, Number, language_option
 from descentlab.ending import Reason
 from descentlab.errors import whole_number
 from descentlab.run import Run, descend
-from descentlab.text import jsonable, number, sentence
+from descentlab.text import jsonable, sentence
 
 SCHEMA = "descentlab.run/1"
 
@@ -66,24 +66,15 @@ def run(*, engine: str, rows: Any, save: str | None, plot: str | None, json: boo
 def report(run: Run, name: str, rows: int) -> str:
     """The run in words: what was run, its table, its last parameters, its ending."""
     problem, ending = run.problem, run.ending
-    settings = [*run.descent.summary, *problem.summary, f"engine {run.engine}"]
-    lines = [click.style(f"{name}: {problem.headline}", bold=True), ", ".join(settings)]
+    lines = [click.style(f"{name}: {problem.headline}", bold=True), ", ".join(run.settings)]
     lines += [click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice) for notice in problem.notices]
     if rows:
         lines += ["", run.table(max(rows, 2))]
-    lines += ["", last_parameters(run), ""]
     colour = {Reason.CONVERGED: "green", Reason.OUT_OF_EPOCHS: None, Reason.STOPPED: None}.get(ending.reason, "red")
-    first, *rest = str(ending).split("\n")
-    word, dot, tail = first.partition(" ")
-    lines += [click.style(word, fg=colour, bold=True) + dot + tail, *rest]
+    last, first, *rest = map(str, run.said)
+    word, space, tail = first.partition(" ")
+    lines += ["", last, "", click.style(word, fg=colour, bold=True) + space + tail, *rest]
     return "\n".join(lines)
-
-
-def last_parameters(run: Run) -> str:
-    """Where the last update left the parameters, by name, in the data's units."""
-    pairs = [f"{name} = {number(value)}" for name, value in run.named.items()]
-    shown = ", ".join(pairs[:12]) + (", ..." if len(pairs) > 12 else "")
-    return sentence("cli.last", params=shown, cost=run.cost).text()
 
 
 def as_json(run: Run) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.data.source import BLOCK_ROWS, is_from
 from descentlab.errors import DataError
-from descentlab.text import Sentence, sentence
+from descentlab.text import Sentence, counted, sentence
 
 EXACT_INTEGER = 2**53  # the largest magnitude below which float64 holds every whole number
 
@@ -32,7 +32,7 @@ class ArraySource:
         """Columns called ``names``; else ``x``, or ``x1 .. xk`` where there are several."""
         k = matrix.shape[1]
         if names is not None and len(names) != k:
-            raise DataError("names_count", given=len(names), count=k)
+            raise DataError("names_count", given=counted(len(names), "name"), count=counted(k, "column"))
         return cls(matrix, names or (["x"] if k == 1 else [f"x{j + 1}" for j in range(k)]))
 
     @property

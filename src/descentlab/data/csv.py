@@ -12,7 +12,7 @@ from descentlab.data.dialect import Dialect, dialect_of, undecodable, unpacked
 from descentlab.data.source import Source
 from descentlab.data.tables import table_source
 from descentlab.errors import DataError
-from descentlab.text import Sentence, sentence
+from descentlab.text import Sentence, counted, sentence
 
 BLOCK = 1 << 20  # bytes that pyarrow parses at a time; a row must fit into one
 
@@ -95,7 +95,7 @@ def damage(path: Path, dialect: Dialect) -> DataError | None:
         try:
             for row in reader:
                 if row and line > dialect.skip and len(row) != len(dialect.names):
-                    counts = {"cells": len(row), "expected": len(dialect.names)}
+                    counts = {"cells": counted(len(row), "cell"), "expected": len(dialect.names)}
                     return DataError("csv_ragged", path=str(path), line=line, **counts)
                 line = reader.line_num + 1
         except csv.Error as cause:

@@ -16,7 +16,7 @@ from typing import Any
 from descentlab.data.source import BLOCK_ROWS, Chained, Source
 from descentlab.data.tables import BatchSource, index_columns, table_source
 from descentlab.errors import DataError, DescentlabError, near, require
-from descentlab.text import sentence
+from descentlab.text import counted, sentence
 
 ARROW_FILE = b"ARROW1"
 ARROW_STREAM = b"\xff\xff\xff\xff"
@@ -117,7 +117,9 @@ def _open_arrow(path: Path, start: bytes) -> Source:
         file.seek(max(end - len(END_OF_STREAM), 0))
         marked = file.read(len(END_OF_STREAM)) == END_OF_STREAM
     # A stream may end without its mark; one that was cut between two batches looks just the same.
-    return table_source(table, [] if marked else [sentence("notice.no_end_mark", path=path.name, rows=table.num_rows)])
+    return table_source(
+        table, [] if marked else [sentence("notice.no_end_mark", path=path.name, rows=counted(table.num_rows, "row"))]
+    )
 
 
 def _validated(table: Any) -> Any:

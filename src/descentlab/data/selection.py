@@ -12,7 +12,7 @@ from descentlab.data import open_column, open_source
 from descentlab.data.arrays import ArraySource
 from descentlab.data.source import LARGEST, Beside, Source, is_from, tame
 from descentlab.errors import DataError, near
-from descentlab.text import Sentence, sentence
+from descentlab.text import Sentence, counted, sentence
 
 WEIGHTS = "(weights)"  # the column name of weights that came as an array
 
@@ -169,7 +169,7 @@ class _Unfit:
         if self.large.any():
             raise DataError("too_large", counts=self.counts(self.large), limit=LARGEST)
         if self.refused:
-            raise DataError("missing_values", counts=self.counts(self.missing), rows=self.rows)
+            raise DataError("missing_values", counts=self.counts(self.missing), rows=counted(self.rows, "row"))
         if self.rows and self.rows == total:
             raise DataError("all_dropped", counts=self.counts(self.missing), rows=total)
 
@@ -237,7 +237,7 @@ def _beside(source: Source, column: Source, what: str) -> Source:
         rows, entries = len(source.matrix), len(column.matrix)
         if rows == 1 != entries and source.matrix.shape[1] > 1:
             hint = Sentence("error.hint_one_row", {"what": what})
-            raise DataError("lengths", X=rows, what=what, y=entries, hint=hint)
+            raise DataError("lengths", X=counted(rows, "row"), what=what, y=entries, hint=hint)
     return Beside(source, column, what)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from descentlab.arrays import Array
 from descentlab.errors import DataError
-from descentlab.text import Sentence
+from descentlab.text import Sentence, counted
 
 BLOCK_ROWS = 8192  # a block of this many rows and a dozen columns stays in a core's second-level cache
 DOT = 8192
@@ -157,7 +157,9 @@ def tame(array: np.ndarray[Any, Any]) -> bool:
 
 def unequal(rows: int, what: str, entries: int) -> DataError:
     """The error that X has ``rows`` rows and ``what`` another number of ``entries``."""
-    return DataError("lengths", X=rows, what=what, y=entries, hint=Sentence("error.hint_lengths", {"what": what}))
+    return DataError(
+        "lengths", X=counted(rows, "row"), what=what, y=entries, hint=Sentence("error.hint_lengths", {"what": what})
+    )
 
 
 def is_from(data: object, *packages: str) -> bool:

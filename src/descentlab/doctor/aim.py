@@ -78,7 +78,8 @@ class Aim:
 
     def response(self, lr: Array | float, recursion: Recursion) -> Response:
         """The responses (..., q) at these rates (...)."""
-        return Response.of(np.asarray(lr)[..., None] * self.curvature, **recursion)
+        with np.errstate(over="ignore"):
+            return Response.of(np.asarray(lr)[..., None] * self.curvature, **recursion)
 
     def estimate(self, response: Response, digits: float = 1e-11) -> Array:
         """(m,) after how many updates, not rounded to a whole number, ``most`` of the envelope is 1; inf for never.
@@ -125,7 +126,7 @@ class Aim:
         never: Flags = np.any(response.grows & matters, axis=-1)
         stands = response.stands & matters
         if stands.any():
-            never = np.logical_or(never, self.most(np.where(stands, response.amplitude, 0.0)) > 1)
+            never = np.logical_or(never, self.most(np.where(stands, response.lasting, 0.0)) > 1)
             response = replace(response, log=np.where(stands, 0.0, response.log))
         return never, response
 
@@ -142,16 +143,18 @@ class Aim:
     def counts(self, response: Response, digits: float) -> Array:
         """(m,) :meth:`estimate`, and for the best of them :meth:`settled`: a search's way to see what swinging does.
 
-        Only so many updates are looked at before each estimate, so that a count may be too large where errors
-        swing for longer than that without leaving the aim.
+        Only so many updates are looked at, over half of the way to each estimate, so that a count may be a little off;
+        it is to tell rates apart.
         """
         counts = self.estimate(response, digits)
         best = np.isfinite(counts) & (counts <= PROMISING * counts.min(initial=np.inf))
         if best.any() and self.parts.size:
-            updates = np.maximum(np.ceil(counts[best])[:, None] - np.arange(WINDOW), 0.0)
+            last = np.ceil(counts[best])
+            stride = last // (2 * WINDOW) // 2 * 2 + 1  # odd, so that what changes sides at every update is seen
+            updates = np.maximum(last[:, None] - stride[:, None] * np.arange(WINDOW), 0.0)
             outside = self.outside(response.only(best).at(updates[..., None]))
             back = np.where(outside.any(axis=1), outside.argmax(axis=1), WINDOW)
-            counts[best] = np.maximum(updates[:, 0] - back + 1, 0.0)
+            counts[best] = np.maximum(last - stride * back + 1, 0.0)
         return counts
 
     def settled(self, lr: float, recursion: Recursion) -> int | None:

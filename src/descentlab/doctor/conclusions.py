@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.remedies import LITTLE
-from descentlab.doctor.verdicts import POLYAK, SAAD, Case, counted, verdict
-from descentlab.text import Sentence, distinct, rounded, sentence
+from descentlab.doctor.verdicts import POLYAK, SAAD, Case, verdict
+from descentlab.text import Sentence, counted, distinct, rounded, sentence
 from descentlab.verdict import percent
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _overflow(case: Case) -> Iterator[Finding]:
         weights = table[kind]["weights"]
         if weights is None:
             continue
-        said = [sentence(key, **table[kind])]
+        said = [sentence(key, **table[kind] | {"cost": _updates(table[kind]["cost"])})]
         firsts = [count for count in table[kind].values() if count is not None]
         if min(firsts) > epochs:
             said.append(sentence("finding.overflow_later", epochs=counted(epochs)))
@@ -47,12 +47,20 @@ def _overflow(case: Case) -> Iterator[Finding]:
         yield Finding("overflow", weight, tuple(said), {"type": kind, **table[kind]}, None, IEEE)
 
 
+def _updates(count: int | None) -> Sentence | None:
+    return None if count is None else counted(count, "update")
+
+
 def _bound(case: Case) -> Iterator[Finding]:
     theory = case.theory
     descent, bound = theory.descent, theory.lr_bound
     if not (descent.is_sgd and theory.applies and descent.batch_size is None) or bound == 0:
         return
     if descent.effective_momentum == 1 and descent.lr <= bound:  # stable, which is not what matters then
+        return
+    if math.isinf(bound) and theory.largest > 0:
+        words = (sentence("finding.dampened", momentum=descent.momentum),)
+        yield Finding("dampened", Weight.PROBLEM, words, {"lr_bound": bound}, sentence("advice.dampened"))
         return
     if math.isinf(bound):
         yield Finding("nothing_curves", Weight.FACT, (sentence("finding.nothing_curves"),), {"lr_bound": bound})
@@ -154,7 +162,7 @@ def _settings(case: Case) -> Iterator[Finding]:
         said = sentence("finding.forgotten_zero_grad" if alone else "finding.forgotten_zero_grad_beside")
         advice, evidence = sentence("advice.zero_grad"), {"momentum": 1.0} if alone else {}
         yield Finding("forgotten_zero_grad", Weight.PROBLEM, (said,), evidence, advice, POLYAK if alone else None)
-    elif descent.effective_momentum == 1 and not descent.nesterov:
+    elif descent.effective_momentum == 1 and not descent.nesterov and descent.dampening < 1 and not theory.diverges:
         said, advice = sentence("finding.momentum_one"), sentence("advice.momentum_one")
         yield Finding("momentum_one", Weight.PROBLEM, (said,), {"momentum": 1.0}, advice, POLYAK)
     if not descent.is_sgd and descent.batch_size is None:
@@ -186,6 +194,14 @@ def held_out_finding(validation: Validation, epochs: int) -> Finding:
     }
     early = validation.best_updates < epochs and validation.final_cost > validation.best_cost * (1 + EARLY)
     late = "finding.held_out_falling" if validation.best_updates == epochs else "finding.held_out_late"
-    said = sentence("finding.held_out_early" if early else late, **values)
-    advice = sentence("advice.held_out_early", best=validation.best_updates) if early else None
+    best = counted(validation.best_updates, "update")
+    counts = {"best": best, "epochs": counted(epochs, "update"), "rows": counted(validation.rows, "row")}
+    said = sentence("finding.held_out_early" if early else late, **values | counts)
+    advice = sentence("advice.held_out_early", best=best) if early else None
     return Finding("held_out", Weight.CAUTION if early else Weight.FACT, (said,), values, advice, about="held_out")
+
+
+def held_out_unknown(cause: Sentence) -> Finding:
+    """Why it cannot be told when to stop for their sake: no engine can follow the descent."""
+    said = sentence("finding.held_out_unknown", cause=cause)
+    return Finding("held_out_unknown", Weight.CAUTION, (said,), about="held_out")

@@ -13,6 +13,7 @@ import numpy as np
 
 from descentlab.arrays import Array
 from descentlab.problem import Problem
+from descentlab.stability import gap
 from descentlab.text import Sentence, rounded, sentence
 from descentlab.theory import Growing, Theory
 
@@ -117,3 +118,14 @@ def direction(theory: Theory, namer: Namer, i: int, gap: float) -> Direction:
     v = theory.spectrum.directions[:, i]
     columns = tuple(theory.problem.parameters[j] for j in namer.columns(v))
     return Direction(float(theory.factors[i]), gap, float(theory.spectrum.eigenvalues[i]), columns, namer.name(v))
+
+
+def ends(theory: Theory) -> tuple[Direction | None, Direction | None]:
+    """The flattest and the steepest direction."""
+    rank = theory.spectrum.rank
+    if not rank:
+        return None, None
+    namer = Namer(theory.problem)
+    x = theory.descent.lr * theory.curvature[[rank - 1, 0]]
+    gaps = np.asarray(gap(x, **theory.descent.recursion))
+    return direction(theory, namer, rank - 1, float(gaps[0])), direction(theory, namer, 0, float(gaps[1]))

@@ -19,9 +19,15 @@ FEW_ROWS = 3  # so few can lie on a line by chance
 FLOAT32_STEPS = 1000.0  # distinct values that float32 leaves a column per standard deviation, below which it suffers
 
 
-def facts(problem: Problem, vif: Array) -> list[Finding]:
-    """Everything about the data worth a sentence, the gravest first; ``vif`` is its :func:`inflation`."""
-    found = [*_dependent(problem), *_nearly_dependent(problem, vif), *_scales(problem), *_offsets(problem)]
+def facts(problem: Problem, vif: Array, decay: float = 0.0) -> list[Finding]:
+    """Everything about the data worth a sentence, the gravest first.
+
+    Args:
+        problem: the data.
+        vif: its :func:`inflation`.
+        decay: the weight decay that pulls where the data does not.
+    """
+    found = [*_dependent(problem, decay), *_nearly_dependent(problem, vif), *_scales(problem), *_offsets(problem)]
     found += [*_float32(problem), *_target(problem)]
     return sorted(found, key=lambda finding: list(Weight).index(finding.weight))
 
@@ -37,18 +43,19 @@ def _sizes(problem: Problem) -> Array:
     return sizes
 
 
-def _dependent(problem: Problem) -> Iterator[Finding]:
+def _dependent(problem: Problem, decay: float) -> Iterator[Finding]:
     """Constant, duplicate and collinear columns: each relation by name."""
     relations = problem.spectrum().flat
     if relations:
         names = [problem.features[j] for j in problem.fit.dependent]
         key = "finding.dependent_columns" if len(relations) > 1 else "finding.dependent_column"
+        key = "finding.dependent_decayed" if decay else key
         yield Finding(
             "dependent_columns",
             Weight.CAUTION,
             (sentence(key, count=len(relations)), *relations),
             {"columns": names, "rank": len(problem.parameters) - len(relations)},
-            sentence("advice.dependent_columns", names=[f"`{name}`" for name in names]),
+            None if decay else sentence("advice.dependent_columns", names=[f"`{name}`" for name in names]),
         )
 
 

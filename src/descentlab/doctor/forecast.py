@@ -19,6 +19,7 @@ from descentlab.doctor.aim import Aim
 from descentlab.doctor.overflow import QUANTITIES, TYPES, Overflow, overflow
 from descentlab.engines import Engine, Look, engine_for
 from descentlab.problem import Problem
+from descentlab.response import ROUNDING
 from descentlab.theory import Theory
 
 GONE = -20.0  # a direction whose error an epoch multiplies by less than exp of this swings no more that anyone sees
@@ -110,10 +111,11 @@ def whole_batch(problem: Problem, descent: Descent) -> Descent:
 def _closed(theory: Theory, aim: Aim) -> Forecast:
     descent = theory.descent
     response = aim.response(descent.lr, descent.recursion)
-    last = response.at(np.array([[descent.epochs]]))
-    near = not bool(aim.outside(last)[0])
+    updates = np.array([[descent.epochs]])
+    near = not bool(aim.outside(response.at(updates))[0])
     # Without swinging it changes sides once at most: where torch does not dampen the first update.
-    swinging = bool(((response.swings & (response.log > GONE)) | (~response.swings & (last < 0))).any())
+    passed = ~response.swings & (response.at(updates, shrink=updates * response.log) < 0)
+    swinging = bool(((response.swings & (response.log > GONE)) | passed).any())
     settled = None if theory.diverges else aim.settled(descent.lr, descent.recursion)
     verdict = Verdict.OSCILLATING if swinging else Verdict.MONOTONE
     if theory.diverges:
@@ -121,7 +123,7 @@ def _closed(theory: Theory, aim: Aim) -> Forecast:
     elif not near or settled is None:
         verdict = Verdict.TOO_SLOW
     params, cost = _after(theory, descent)
-    updates = _sampled(descent.epochs)
+    sampled = _sampled(descent.epochs)
     return Forecast(
         verdict,
         swinging,
@@ -130,13 +132,20 @@ def _closed(theory: Theory, aim: Aim) -> Forecast:
         cost,
         near,
         overflow(theory),
-        Curve(updates, theory.cost_after(updates)),
+        Curve(sampled, theory.cost_after(sampled)),
         closed_form=True,
     )
 
 
 def _after(theory: Theory, descent: Descent) -> tuple[Array | None, float | None]:
-    """Parameters in the data's units and the cost after the last update, as the exact engine has them."""
+    """Parameters in the data's units and the cost after the last update, as the exact engine has them.
+
+    Where only rounding could grow, without it.
+    """
+    if theory.unstable and not theory.diverges:
+        end = np.array([descent.epochs])
+        params = theory.problem.coordinates.to_units(theory.params_after(end)[0])
+        return _finite(params, float(theory.cost_after(end)[0]))
     engine = engine_for("exact", theory.problem, descent)
     engine.start(theory.problem, descent)
     look = next(iter(engine.visit([descent.epochs + 1])))
@@ -182,13 +191,15 @@ def _walked(theory: Theory, engine: Engine, within: float) -> Forecast:
     near = last_outside < done - 1
     with np.errstate(over="ignore", invalid="ignore"):
         params, cost = _finite(problem.coordinates.to_units(look.params[-1]), float(look.cost[-1]))
-    if cost is None or (not near and _runs_away(theory, curve)):
+    growing = theory.accumulating
+    if cost is None or (growing > 1 + ROUNDING if growing else not near and _runs_away(theory, curve)):
         verdict = Verdict.DIVERGES
-    elif not near:
+    elif not near or growing > 1 - ROUNDING:
         verdict = Verdict.TOO_SLOW
     else:
         verdict = Verdict.OSCILLATING if rose else Verdict.MONOTONE
-    settled = last_outside + 1 if near else None
+    near_for_good = near and not growing > 1 - ROUNDING
+    settled = last_outside + 1 if near_for_good else None
     return Forecast(verdict, rose, settled, params, cost, near, found, curve)
 
 

@@ -37,9 +37,10 @@ def overflow(theory: Theory) -> Overflow:
     # Each is linear in h, so that it can be taken at a small fraction of its size.
     weights = to_units((directions * error).T), to_units(theory.destination)
     gradient = (directions * (theory.spectrum.eigenvalues[moving] * error)).T, np.zeros(len(directions))
+    quadratic, scale = theory.problem.quadratic, math.sqrt(theory.scale / theory.problem.weight)
     root_of_cost = (
-        np.hstack([np.diag(np.sqrt(curvature / 2) * error), np.zeros((len(error), 1))]),
-        np.append(np.zeros(len(error)), math.sqrt(theory.scale * theory.least_cost)),
+        scale * (quadratic.A @ (directions * error)).T,
+        scale * (quadratic.A @ theory.destination - quadratic.t),
     )
     found: Overflow = {}
     for kind in TYPES:

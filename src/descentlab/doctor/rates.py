@@ -21,9 +21,11 @@ from descentlab.arrays import Array
 from descentlab.doctor.aim import Aim
 from descentlab.response import Response
 from descentlab.stability import Recursion
+from descentlab.theory import Theory
 
 PLAIN = Recursion(momentum=0.0, dampening=0.0, nesterov=False)
 GRID, ZOOM, ROUNDS = 32, 9, 6  # rates tried first, then around the best, and how often
+BESIDE = np.geomspace(0.5, 8, 9)  # times the rate that damps a direction most, looked at where errors swing
 FINER = 2  # times as many first where errors swing, and their counts with them
 SWINGING = 64  # of so many directions at most is the swing of errors looked at during the search
 KEPT = 2  # valleys followed to their bottom
@@ -94,6 +96,19 @@ def heavy_ball(aim: Aim, largest: float, smallest: float) -> Rate:
     return Rate.of("heavy_ball", aim, lr, with_momentum(momentum))
 
 
+def rates_to_use(theory: Theory, aim: Aim) -> dict[str, Rate]:
+    """The rates by name: those without momentum, with the asker's own, and with the best; none where nothing curves."""
+    largest, smallest = theory.largest, theory.smallest
+    if not smallest > 0 or not math.isfinite(largest):
+        return {}
+    own = theory.descent.recursion
+    found = [textbook(aim, largest, smallest), fastest(aim, largest)]
+    found += [fastest(aim, largest, own)] if 0 < own["momentum"] < 1 and theory.descent.is_sgd else []
+    polyak = heavy_ball(aim, largest, smallest)
+    found += [polyak, fastest_pair(aim, largest, polyak)]
+    return {rate.name: rate for rate in found if rate is not None}
+
+
 def with_momentum(momentum: float) -> Recursion:
     """The heavy ball's settings."""
     return Recursion(momentum=momentum, dampening=0.0, nesterov=False)
@@ -149,7 +164,10 @@ def _grid(aim: Aim, largest: float, limit: float, recursion: Recursion) -> Array
     """
     condition = largest / float(aim.curvature.min())
     near = max(min(0.05 / condition, 0.25), 1e-14)
-    steps = 1 - (largest / limit) / aim.curvature  # at lr = 1 / curvature a plain step leaves nothing of that error
+    # At lr = 1 / curvature a plain step leaves nothing of that error. With momentum roots meet where it is damped most,
+    # and a little above that it swings, by less than the aim, and is there sooner.
+    most = stability.damped_most(**recursion) * (BESIDE if recursion["momentum"] else np.ones(1))
+    steps = 1 - (most[:, None] * (largest / limit) / aim.curvature).ravel()
     grids = [np.geomspace(near, 0.5, GRID), steps[(steps > near) & (steps < 1)]]
     if recursion["momentum"]:
         grids += [1 - np.geomspace(1e-6, 1e-3, GRID // 4), 1 - np.geomspace(1e-3, 0.5, FINER * GRID)]
@@ -183,7 +201,8 @@ def fastest_pair(aim: Aim, largest: float, polyak: Rate) -> Rate:
         shorts = _around(1 - best[2], shorts, 1e-12, 1.0)
         below = _around(1 - best[1] * largest / (2 * (1 + best[2])), below, 1e-9, 1 - 1e-6)
     pair = Rate.of("fastest_pair", aim, best[1], with_momentum(best[2]))
-    done = [each for each in (polyak, pair) if each.epochs is not None] or [polyak]
+    finer = fastest(aim, largest, with_momentum(best[2])) if 0 < best[2] < 1 else None
+    done = [each for each in (polyak, pair, finer) if each is not None and each.epochs is not None] or [polyak]
     return replace(min(done, key=lambda each: each.epochs or 0), name="fastest_pair")
 
 

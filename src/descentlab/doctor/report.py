@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.forecast import Verdict
-from descentlab.text import jsonable, language, number, padded, sentence, speaking, width, wrapped
+from descentlab.text import counted, jsonable, language, number, padded, sentence, speaking, width, wrapped
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
@@ -71,7 +71,7 @@ def _told(section: Section) -> list[str]:
 def headline(diagnosis: Diagnosis) -> str:
     """What was asked about, in one line."""
     problem, descent = diagnosis.problem, diagnosis.descent
-    epochs = sentence("report.epochs", epochs=descent.epochs).text()
+    epochs = counted(descent.epochs).text()
     return f"{problem.headline}; " + ", ".join([*descent.summary, *problem.summary, epochs])
 
 
@@ -110,7 +110,7 @@ def tables(diagnosis: Diagnosis) -> list[Table]:
                 sentence(f"rate.{rate.name}").text(),
                 rate.shown,
                 rate.shown_momentum,
-                _count(rate.epochs),
+                count(rate.epochs),
             )
             for rate in diagnosis.rates.values()
         ]
@@ -124,8 +124,8 @@ def tables(diagnosis: Diagnosis) -> list[Table]:
                 remedy.title.text(),
                 _short(remedy.lr_bound),
                 remedy.shown or "-",
-                _count(remedy.epochs),
-                _count(remedy.epochs_at_lr),
+                count(remedy.epochs),
+                count(remedy.epochs_at_lr),
                 _short(remedy.condition, 3),
             )
             for remedy in diagnosis.remedies
@@ -133,7 +133,7 @@ def tables(diagnosis: Diagnosis) -> list[Table]:
         headings = tuple(map(heading, ("remedy", "bound", "best", "epochs", "at_yours", "condition")))
         found.append(
             Table(
-                sentence("report.remedies" if settled else "report.remedies_beside", within=percent).text(),
+                sentence(_remedies_title(diagnosis, settled), within=percent).text(),
                 headings,
                 remedies,
             )
@@ -141,11 +141,21 @@ def tables(diagnosis: Diagnosis) -> list[Table]:
     return found
 
 
+def _remedies_title(diagnosis: Diagnosis, settled: bool) -> str:
+    """What the remedies are about: one change each, and where no rate converges as asked, that besides."""
+    if not diagnosis.descent.zero_grad:
+        return "report.remedies_cleared"
+    if diagnosis.descent.momentum >= 1:
+        return "report.remedies_without_momentum"
+    return "report.remedies" if settled else "report.remedies_beside"
+
+
 def _short(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}g}"
 
 
-def _count(epochs: int | None) -> str:
+def count(epochs: int | None) -> str:
+    """A number of epochs as a table has it."""
     if epochs is None:
         return sentence("report.never").text()
     return number(epochs) if epochs < LONG else f"{epochs:.3g}"

@@ -6,7 +6,7 @@ combination of its values at t and t - 1, ten thousand epochs of a rate are one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,13 +16,16 @@ import numpy as np
 from descentlab.arrays import Array, Integers
 from descentlab.descent import Descent
 from descentlab.doctor.aim import Aim
+from descentlab.doctor.report import Table, count
 from descentlab.errors import SettingError, whole_number
 from descentlab.problem import Problem
 from descentlab.response import Response
-from descentlab.text import sentence
+from descentlab.settings import known, problem_asked
+from descentlab.text import LANGUAGES, Sentence, counted, language, number, sentence, speaking, wrapped
 from descentlab.theory import NEAR, Theory
 
 MOST_CELLS = 250_000_000  # two gigabytes of float64
+SHOWN = 12  # rates in the table
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,20 +57,51 @@ class Sweep:
     @cached_property
     def epochs_to_tolerance(self) -> tuple[int | None, ...]:
         """For each rate, from how many updates on it stays within 1 %; None for never."""
+        return tuple(self._settled(range(len(self.lr))))
+
+    def _settled(self, rates: Iterable[int]) -> Iterator[int | None]:
         aim = Aim.of(Theory(self.problem, self.descent), NEAR)
-        return tuple(aim.settled(float(lr), self.descent.recursion) for lr in self.lr)
+        return (aim.settled(float(self.lr[i]), self.descent.recursion) for i in rates)
+
+    @property
+    def said(self) -> Iterator[Sentence]:
+        """What was swept, how many rates are stable, and which is best after the last update."""
+        rates, last, cost = len(self.lr), int(self.updates[-1]), float(self.cost[self.best, -1])
+        stable = int((self.lr < self.lr_bound).sum())
+        bounded = np.isfinite(self.lr_bound)
+        swept = {"rates": counted(rates, "rate"), "epochs": counted(last), "stable": stable, "bound": self.lr_bound}
+        yield sentence("sweep.said" if bounded else "sweep.unbounded", **swept)
+        best = {"best": float(self.lr[self.best]), "cost": cost, "least": self.least_cost}
+        yield sentence("sweep.best" if np.isfinite(cost) else "sweep.overflowed", **best)
+
+    @property
+    def table(self) -> Table:
+        """What rates come to: all of them, or evenly chosen ones and the best."""
+        chosen = np.unique([*np.linspace(0, len(self.lr) - 1, SHOWN).round().astype(int), self.best])
+        order = chosen[np.argsort(self.lr[chosen], kind="stable")]
+        rows = [
+            (number(float(self.lr[i])), number(float(self.cost[i, -1])).replace("inf", "∞"), count(needed))
+            for i, needed in zip(order, self._settled(order), strict=True)
+        ]
+        headings = tuple(sentence(f"column.{name}").text() for name in ("lr", "last_cost", "epochs"))
+        values = {"updates": counted(int(self.updates[-1]), "update"), "within": f"{100 * NEAR:.3g}"}
+        return Table(sentence("sweep.table", **values).text(), headings, rows)
+
+    def text(self, lang: str | None = None) -> str:
+        """The surface in words and a few of its rates as a table, 80 columns wide."""
+        with speaking(lang if lang in LANGUAGES else language()):
+            return "\n".join([*(wrapped(each.text()) for each in self.said), "", *self.table.text()])
 
     def __str__(self) -> str:
-        return sentence(
-            "sweep.said",
-            rates=len(self.lr),
-            epochs=int(self.updates[-1]),
-            stable=int((self.lr < self.lr_bound).sum()),
-            bound=self.lr_bound,
-            best=float(self.lr[self.best]),
-            cost=float(self.cost[self.best, -1]),
-            least=self.least_cost,
-        ).text()
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"Sweep({len(self.lr)} rates, {int(self.updates[-1])} epochs, bound {self.lr_bound:.6g})"
+
+    def _repr_html_(self) -> str:
+        from descentlab.doctor.page import of_sentences
+
+        return of_sentences(self.said, [self.table])
 
 
 def sweep(problem: Problem, lr: Sequence[float] | Array, epochs: int = 100, every: int = 1, **settings: Any) -> Sweep:
@@ -80,8 +114,11 @@ def sweep(problem: Problem, lr: Sequence[float] | Array, epochs: int = 100, ever
         **settings: of :class:`descentlab.Descent`; a full-batch SGD descent at a constant rate.
 
     Raises:
-        SettingError: a rate is not positive, the settings have no closed form, or the surface would not fit in memory.
+        SettingError: a rate is not positive, a setting is unknown, the settings have no closed form, or the surface
+            would not fit in memory.
     """
+    problem = problem_asked(sweep, problem)
+    known(settings)
     rates = np.atleast_1d(np.asarray(lr, dtype=np.float64)).ravel()
     if not rates.size:
         raise SettingError("no_rates")
@@ -92,7 +129,9 @@ def sweep(problem: Problem, lr: Sequence[float] | Array, epochs: int = 100, ever
     step = whole_number("every", every, 1)
     count = descent.epochs // step + 1
     if len(rates) * count > MOST_CELLS:
-        raise SettingError("sweep_too_large", rates=len(rates), updates=count, most=MOST_CELLS)
+        raise SettingError(
+            "sweep_too_large", rates=counted(len(rates), "rate"), updates=counted(count, "update"), most=MOST_CELLS
+        )
     updates = step * np.arange(count)
     theory = Theory(problem, descent)
     fill = _walked if theory.penalised else _by_products
@@ -133,6 +172,7 @@ def _by_products(theory: Theory, rates: Array, updates: Integers) -> Array:
             q = int(pulled.sum())
             left, right = left[..., :q], right[..., :q]
         excess = left @ np.swapaxes(right, -1, -2)
-    surface = excess.reshape(len(rates), -1)[:, : len(updates) - 1] + theory.least_cost
+    excess = np.maximum(excess.reshape(len(rates), -1)[:, : len(updates) - 1], 0.0)  # rounding may leave it below
+    surface = excess + theory.least_cost
     cost[:, 1:] = np.where(np.isnan(surface), np.inf, surface)
     return cost

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from descentlab.doctor.aim import FARTHEST
-from descentlab.doctor.direction import Direction
+from descentlab.doctor.direction import Direction, Namer
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.forecast import Forecast, Verdict
 from descentlab.doctor.rates import Rate
 from descentlab.doctor.remedies import LITTLE
 from descentlab.response import ROUNDING
-from descentlab.text import Sentence, rounded, sentence
+from descentlab.stability import nesterov_window
+from descentlab.text import Sentence, counted, distinct, rounded, sentence
 from descentlab.theory import Theory
 from descentlab.verdict import percent, rest
 
@@ -23,7 +24,6 @@ SAAD = "Y. Saad, Iterative Methods for Sparse Linear Systems (2nd ed., 2003), se
 BOTTOU = (
     "L. Bottou, F. E. Curtis, J. Nocedal, Optimization Methods for Large-Scale Machine Learning (2018), theorem 4.6"
 )
-MANY = 10**10  # so many epochs are said to three digits
 FAR_OFF = 0.1  # a coefficient that is off by this part of itself is worth a sentence
 
 
@@ -103,6 +103,11 @@ def _unstable(case: Case) -> list[Sentence]:
 def _diverges(case: Case) -> Finding:
     theory, forecast = case.theory, case.forecast
     descent = theory.descent
+    if theory.accumulating > 1:
+        said = sentence("finding.diverges_accumulating", factor=distinct(theory.accumulating))
+        return Finding(
+            "diverges", Weight.PROBLEM, (said,), {"factor": theory.accumulating}, sentence("advice.zero_grad")
+        )
     if not forecast.closed_form:
         first = _first_cost(theory)
         key = "finding.diverges_walked" if forecast.cost is not None else "finding.overflows_walked"
@@ -110,15 +115,21 @@ def _diverges(case: Case) -> Finding:
         return Finding("diverges", Weight.PROBLEM, (said,), {"cost": forecast.cost, "first_cost": first})
     growing = theory.growing
     evidence = {"factor": growing.factor, "lr": descent.lr, "lr_bound": theory.lr_bound}
+    if descent.effective_momentum > 1 and descent.nesterov:
+        said = sentence("finding.diverges_nesterov", factor=growing.in_words)
+        window = sentence("finding.nesterov_window", **nesterov_window(descent.momentum))
+        advice = sentence("advice.momentum_one")
+        return Finding("diverges", Weight.PROBLEM, (said, window), evidence, advice, POLYAK)
     if descent.effective_momentum > 1:
         said = sentence("finding.diverges_momentum", momentum=descent.effective_momentum, factor=growing.in_words)
         return Finding("diverges", Weight.PROBLEM, (said,), evidence, sentence("advice.momentum_one"), POLYAK)
-    direction = case.fastest.name if case.fastest else ""
+    direction = Namer(theory.problem).name(theory.spectrum.directions[:, growing.direction])
     steeply = growing.factor < 0
     if abs(abs(growing.factor) - 1) <= ROUNDING:  # two roots of size 1 meet
         said = sentence("finding.diverges_linearly", direction=direction, momentum=descent.effective_momentum)
     else:
-        said = sentence("finding.diverges", direction=direction, factor=growing.in_words)
+        key = "finding.diverges_along" if growing.direction else "finding.diverges"
+        said = sentence(key, direction=direction, factor=growing.in_words)
     sides = (sentence("finding.changes_sides"),) if steeply else ()
     return Finding("diverges", Weight.PROBLEM, (said, *sides), evidence, None, SAAD)
 
@@ -139,7 +150,9 @@ def _too_slow(case: Case) -> Finding:
     descent, needed = theory.descent, forecast.epochs_to_tolerance
     endless = forecast.closed_form and needed is None
     fading = theory.growing.gap > 0 and abs(theory.growing.factor) <= 1
-    first = "too_slow" if not endless or fading else "never_shrinks"
+    stays = bool((theory.response.stands & ~theory.response.swings & (theory.error != 0)).any())
+    first = "too_slow" if not endless or fading else "stays_off" if stays else "never_shrinks"
+    first = "never_settles" if theory.accumulating > 1 - ROUNDING else first
     said = [sentence(f"finding.{first}" if descent.is_sgd else "finding.too_slow_walked"), _after(case)]
     if forecast.near:
         said.append(sentence("finding.near_by_chance", within=case.percent))
@@ -200,13 +213,6 @@ def _quicker(case: Case) -> Sentence | None:
     if needed is not None and best.epochs > 0.9 * needed:
         return sentence("advice.only_momentum", **values) if faster else None
     return sentence("advice.quicker" if faster else "advice.another_rate", **values)
-
-
-def counted(epochs: int) -> Sentence:
-    """A number of epochs: "1 epoch", "2,000 epochs"; very many to three digits: the rest is the rounding of lr."""
-    return sentence(
-        "count.epoch" if epochs == 1 else "count.epochs", count=epochs if epochs < MANY else rounded(epochs)
-    )
 
 
 def _first_cost(theory: Theory) -> float:

@@ -6,28 +6,27 @@ factors, whose own means and deviations centre and scale it: nothing of fold j l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from decimal import ROUND_FLOOR, Context
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from descentlab.arrays import Array
-from descentlab.data.selection import Selection, choose, known
+from descentlab.data import READING
 from descentlab.descent import Descent
 from descentlab.doctor.folds.course import Course, cost_on, numbers, spaced
 from descentlab.doctor.folds.crossvalidation import CrossValidation
-from descentlab.doctor.folds.dealing import Fold, fold_of
-from descentlab.errors import DataError, SettingError, one_of, whole_number
+from descentlab.doctor.folds.dealing import alike, dealt, selected
+from descentlab.doctor.folds.trials import Trials
+from descentlab.errors import DataError, SettingError
 from descentlab.factor import Factor
 from descentlab.problem import Problem
-from descentlab.text import Sentence
+from descentlab.settings import OF_A_DESCENT, keywords, known
+from descentlab.text import Sentence, counted
 from descentlab.theory import Theory
 
 DENSE, DOUBLING = 128, 64  # numbers of updates tried: every one up to here, then so many as they double
-FRACTIONS = (0.99, 0.9, 0.6, 0.3, 0.1, 0.03)  # of the smallest bound: the rates tried where none is given
 
 
 def split(
@@ -59,7 +58,8 @@ def split(
         DataError: the rows cannot be used, or X is a factor, which has none.
         SettingError: a setting is outside what it may be.
     """
-    return _divided(_selection(X, y, target, features, weights, missing, reading), folds, seed, shuffle)
+    known(reading, (*READING, *keywords(split)))
+    return dealt(selected(X, y, target, features, weights, missing, reading), folds, seed, shuffle)
 
 
 def cross_validate(
@@ -104,43 +104,54 @@ def cross_validate(
         DataError, SettingError: the rows or a setting cannot be used; fewer than 2 folds, or more than rows; a fold
             of no weight; folds of different columns.
     """
-    settings = {"reduction": reduction, "momentum": momentum, "dampening": dampening, "nesterov": nesterov}
-    descent = Descent(lr=1.0, epochs=epochs, weight_decay=weight_decay, **settings)  # type: ignore[arg-type]
-    rates = None if lr is None else [replace(descent, lr=rate) for rate in _values("lr", lr)]
-    kind: dict[str, Any] = {"bias": bias, "center": center, "standardize": standardize, "ridge": ridge}
-    kind = {name: default if kind[name] is None else kind[name] for name, default in _kind(data).items()}
-    ridges = _values("ridge", kind.pop("ridge"))
+    beyond = [name for name in reading if name in OF_A_DESCENT]
+    if beyond:
+        raise SettingError("folds_closed_form", names=beyond)
+    known(reading, (*READING, *keywords(cross_validate)))
+    stepping: dict[str, Any] = {"reduction": reduction, "momentum": momentum, "dampening": dampening}
+    descent = Descent(lr=1.0, epochs=epochs, nesterov=nesterov, weight_decay=weight_decay, **stepping)
+    hypothesis = {"bias": bias, "center": center, "standardize": standardize}
+    trials = Trials.of(data, descent, lr, ridge, hypothesis)
     notices: tuple[Sentence, ...] = ()
     if isinstance(data, list | tuple) and data and all(isinstance(each, Factor) for each in data):
         if y is not None or weights is not None:
             raise SettingError("factor_with_rows")
-        whole_number("folds", len(data), 2)
-        factors = _alike(data, target, features)
+        factors = alike(data, target, features)
     else:
-        selection = _selection(data, y, target, features, weights, missing, reading)
-        factors = _divided(selection, folds, seed, shuffle)
+        selection = selected(data, y, target, features, weights, missing, reading)
+        factors = dealt(selection, folds, seed, shuffle)
         notices = tuple(selection.notices)
+    return tried(trials, factors, notices)
+
+
+def tried(trials: Trials, factors: Sequence[Factor], notices: tuple[Sentence, ...] = ()) -> CrossValidation:
+    """What the trials come to: each fold is held out from the descent on the others.
+
+    Raises:
+        DataError: a fold has no weight, or a training set cannot be descended on.
+        SettingError: no rate was given, and none can be told.
+    """
     for j, factor in enumerate(factors):
         if not factor.weight > 0:
-            raise DataError("fold_weight", fold=j + 1, rows=factor.rows)
-    problems = [[Problem(train, ridge=each, **kind) for each in ridges] for train in others(factors)]
-    bounds = np.array([[Theory(problem, descent).lr_bound for problem in row] for row in problems])
-    if rates is None:
-        rates = [replace(descent, lr=rate) for rate in _some_rates(descent, float(bounds.min()))]
-    ranges = spaced(descent.epochs, DENSE, DOUBLING)
-    fold_cost, limit = _held_out(factors, problems, rates, ranges)
+            raise DataError("fold_weight", fold=j + 1, rows=counted(factor.rows, "row"))
+    problems = trials.problems(others(factors))
+    bounds = trials.bounds(problems)
+    descents = trials.descents(float(bounds.min()))
+    ranges = spaced(trials.descent.epochs, DENSE, DOUBLING)
+    fold_cost, limit = _held_out(factors, problems, descents, ranges)
     return CrossValidation(
         rows=np.array([factor.rows for factor in factors]),
         weights=np.array([factor.weight for factor in factors]),
-        lr=np.array([each.lr for each in rates]),
+        lr=np.array([each.lr for each in descents]),
         ridge=np.array([problem.ridge for problem in problems[0]]),
         updates=numbers(ranges),
         fold_cost=fold_cost,
         limit_fold_cost=limit,
         lr_bound=bounds,
-        reduction=descent.reduction,
-        rates_given=lr is not None,
+        reduction=trials.descent.reduction,
+        rates_given=trials.rates is not None,
         notices=notices,
+        own=trials.own,
     )
 
 
@@ -163,72 +174,6 @@ def _held_out(
             held = cost_on(problem, factor)
             limit[j, k] = held.cost(Theory(problem, descents[0]).destination)
             for i, descent in enumerate(descents):
-                diverges = Theory(problem, descent).diverges
+                diverges = Theory(problem, descent).unstable
                 costs[j, i, k] = np.inf if diverges else Course(problem, descent, held).held_out(ranges)
     return costs, limit
-
-
-def _divided(selection: Selection, folds: int, seed: int, shuffle: bool) -> tuple[Factor, ...]:
-    k, seed = whole_number("folds", folds, 2), whole_number("seed", seed, 0)
-    parts = [Fold((*selection.features, selection.target)) for _ in range(k)]
-    rows = 0
-    for values, weights in selection.blocks():
-        goes = fold_of(rows, len(values), k, seed, shuffle)
-        rows += len(values)
-        for j in np.unique(goes).tolist():
-            parts[j].add(values[goes == j], None if weights is None else weights[goes == j])
-    if rows < k:
-        raise SettingError("folds_rows", folds=k, rows=rows)
-    return tuple(part.whole() for part in parts)
-
-
-def _selection(
-    X: object, y: object, target: str | None, features: Any, weights: object, missing: str, reading: Mapping[str, Any]
-) -> Selection:
-    """The rows that are to be divided."""
-    one_of("missing", missing, ("error", "drop"))
-    if isinstance(X, Factor) or (isinstance(X, Problem) and X._selection is None):
-        raise DataError("folds_of_factor")
-    if not isinstance(X, Problem):
-        return Selection(X, y, target, features, weights, missing, reading)
-    given = {"y": y, "target": target, "features": features, "weights": weights, **reading}
-    named = [name for name, value in given.items() if value is not None]
-    if named:
-        raise SettingError("problem_holds", names=named)
-    assert X._selection is not None
-    return X._selection
-
-
-def _alike(factors: Sequence[Factor], target: str | None, features: Any) -> tuple[Factor, ...]:
-    """Folds that came as factors, with the features and the target in the first one's order."""
-    target = known(target, factors[0].columns, {}) if target else factors[0].columns[-1]
-    columns = (*choose(features, factors[0].columns, {}, target, None), target)
-    for j, factor in enumerate(factors):
-        lacking = [name for name in columns if name not in factor.columns]
-        if lacking:
-            raise DataError("fold_columns", fold=j + 1, names=lacking, columns=factor.columns)
-    return tuple(factor.select(columns) for factor in factors)
-
-
-def _kind(data: object) -> dict[str, Any]:
-    """The hypothesis and the ridge where they are not given: the problem's, if there is one."""
-    if not isinstance(data, Problem):
-        return {"bias": True, "center": False, "standardize": False, "ridge": 0.0}
-    centred = data.center and not data.standardize  # which centres, too
-    return {"bias": data.bias, "center": centred, "standardize": data.standardize, "ridge": data.ridge}
-
-
-def _values(setting: str, given: Any) -> tuple[Any, ...]:
-    """One value or several, as several."""
-    values = (given,) if np.ndim(given) == 0 else tuple(given)
-    if not values:
-        raise SettingError("grid_empty", setting=setting)
-    return values
-
-
-def _some_rates(descent: Descent, bound: float) -> tuple[float, ...]:
-    """Fractions of the bound, rounded down to 3 digits so that they are what they are printed as."""
-    if descent.momentum >= 1 or not 0 < bound < np.inf:
-        raise SettingError("no_lr_unbounded")
-    short = Context(prec=3, rounding=ROUND_FLOOR).create_decimal_from_float
-    return tuple(float(short(part * bound)) for part in FRACTIONS)

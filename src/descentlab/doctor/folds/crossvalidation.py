@@ -9,7 +9,19 @@ from functools import cached_property
 import numpy as np
 
 from descentlab.arrays import Array, Flags, Integers
-from descentlab.text import LANGUAGES, Sentence, jsonable, language, number, padded, rounded, sentence, width, wrapped
+from descentlab.doctor.report import Table
+from descentlab.text import (
+    LANGUAGES,
+    Sentence,
+    counted,
+    jsonable,
+    language,
+    number,
+    rounded,
+    sentence,
+    speaking,
+    wrapped,
+)
 
 TIE, FLOOR = 1e-12, 1e-28  # costs this near, relative to the least and to the start's, differ by rounding alone
 GAIN = 0.001  # a cost lower by less than this part is no gain
@@ -42,6 +54,7 @@ class CrossValidation:
         reduction: whose gradient was descended.
         rates_given: whether the rates were asked for, or found as fractions of the smallest bound.
         notices: what was left out when the rows were read.
+        own: the asker's own rate and ridge, where they were tried beside such fractions.
     """
 
     rows: Integers
@@ -55,6 +68,7 @@ class CrossValidation:
     reduction: str = "mean"
     rates_given: bool = True
     notices: tuple[Sentence, ...] = ()
+    own: tuple[float, float] | None = None
 
     @property
     def folds(self) -> int:
@@ -97,17 +111,24 @@ class CrossValidation:
         None if every rate diverges. Among the numbers of updates tried, which beyond 128 are at
         most 1.6 % apart.
         """
-        return self._best(np.arange(len(self.ridge)))
+        return self._best(np.full(self.cost.shape[:2], True))
 
-    def _best(self, ridges: Integers) -> Choice | None:
-        """The best choice with one of these ridges, by their places."""
-        cost = self.cost[:, ridges]
+    def _best(self, allowed: Flags) -> Choice | None:
+        """The best choice of the rates and ridges that are allowed, (a, r)."""
+        cost = np.where(allowed[..., None], self.cost, np.inf)
         least, start = float(cost.min()), float(cost[..., 0].min())
         if not np.isfinite(least):
             return None
         i, k, t = np.nonzero(cost <= least * (1 + TIE) + start * FLOOR)
-        k = ridges[k]
         return self._chosen(i, k, t, np.lexsort((i, -self.ridge[k], self.updates[t])))
+
+    @property
+    def own_best(self) -> Choice | None:
+        """The best number of updates at the asker's own rate and ridge; None where that rate diverges."""
+        if self.own is None:
+            return None
+        lr, ridge = self.own
+        return self._best((self.lr == lr)[:, None] & (self.ridge == ridge))
 
     @cached_property
     def simplest(self) -> Choice | None:
@@ -142,8 +163,7 @@ class CrossValidation:
         last = int(self.updates[-1])
         counts = {"folds": self.folds, "rows": int(self.rows.sum()), "rates": len(self.lr), "ridges": len(self.ridge)}
         yield sentence("folds.tried", **counts, epochs=last)
-        if not self.rates_given:
-            yield sentence("folds.rates", highest=float(self.lr.max()), bound=float(self.lr_bound.min()))
+        yield from self._rates()
         diverging = self.lr[self.diverging.any(axis=1)]
         if diverging.size:
             values = {"count": len(diverging), "rates": len(self.lr), "lowest": float(diverging.min())}
@@ -152,12 +172,24 @@ class CrossValidation:
         if best is not None and simplest is not None:
             yield sentence("folds.best", **asdict(best))
             yield sentence("folds.same") if simplest == best else sentence("folds.simplest", **asdict(simplest))
+            own = self.own_best
+            if own is not None and own != best:
+                yield sentence("folds.own", **asdict(own) | {"updates": counted(own.updates, "update")})
             yield self._converged(best.cost)
             if best.updates == last and self.limit_cost.min() < best.cost * (1 - GAIN):
                 yield sentence("folds.last", epochs=last)
         if self.reduction in ("sum", "half_sum") and best is not None:
             part = (self.folds - 1) / self.folds
             yield sentence("folds.summed", reduction=self.reduction, lr=rounded(best.lr * part), part=rounded(part))
+
+    def _rates(self) -> Iterator[Sentence]:
+        """Where the rates come from, unless all of them were asked for."""
+        own = None if self.own is None else self.own[0]
+        found = self.lr[self.lr != own]
+        if self.rates_given or not found.size:
+            return
+        values = {"highest": float(found.max()), "bound": float(self.lr_bound.min())}
+        yield sentence("folds.rates", **values) if own is None else sentence("folds.rates_beside", lr=own, **values)
 
     def _converged(self, best: float) -> Sentence:
         k = int(np.argmin(self.limit_cost))
@@ -169,27 +201,31 @@ class CrossValidation:
 
     def text(self, lang: str | None = None) -> str:
         """The findings in words, and the best of each ridge as a table, at most 80 columns wide."""
-        lang = lang if lang in LANGUAGES else language()
-        lines = [wrapped(each.text(lang)) for each in (*self.notices, *self.said)]
-        return "\n".join([*lines, *(self._table(lang) if len(self.ridge) > 1 else ())])
+        with speaking(lang if lang in LANGUAGES else language()):
+            lines = [wrapped(each.text()) for each in (*self.notices, *self.said)]
+            return "\n".join([*lines, *(line for table in self.tables for line in ("", *table.text()))])
 
-    def _table(self, lang: str) -> Iterator[str]:
-        """The best rate and updates of each ridge, beside what converging gives."""
+    @property
+    def tables(self) -> list[Table]:
+        """The best rate and updates of each ridge, beside what converging gives, where there are several ridges."""
         keys = ("folds.ridge", "folds.lr", "folds.updates", "folds.cost", "folds.error", "folds.converged")
-        rows = [[sentence(key).text(lang) for key in keys]]
-        for k in range(min(len(self.ridge), SHOWN)):
-            best = self._best(np.array([k]))
+        rows = []
+        for k in range(min(len(self.ridge), SHOWN) if len(self.ridge) > 1 else 0):
+            best = self._best(np.arange(len(self.ridge)) == np.full((len(self.lr), 1), k))
             numbers = ["-"] * 4
             if best is not None:
                 numbers = [number(value) for value in (best.lr, best.updates, best.cost, best.error)]
-            rows.append([number(float(self.ridge[k])), *numbers, number(float(self.limit_cost[k]))])
-        widths = [max(width(row[c]) for row in rows) for c in range(len(keys))]
-        yield ""
-        for row in rows:
-            yield "  " + "  ".join(padded(cell, columns, right=True) for cell, columns in zip(row, widths, strict=True))
+            rows.append((number(float(self.ridge[k])), *numbers, number(float(self.limit_cost[k]))))
+        headings = tuple(sentence(key).text() for key in keys)
+        return [Table(sentence("folds.by_ridge").text(), headings, rows)] if rows else []
 
     def __str__(self) -> str:
         return self.text()
+
+    def _repr_html_(self) -> str:
+        from descentlab.doctor.page import of_sentences
+
+        return of_sentences((*self.notices, *self.said), self.tables)
 
     def to_dict(self) -> dict[str, object]:
         """The findings for a machine: JSON-safe, with None for what is not finite.
@@ -198,6 +234,7 @@ class CrossValidation:
         """
         names = ("rows", "weights", "lr", "ridge", "updates", "cost", "error", "limit_cost", "limit_error", "lr_bound")
         choices = {name: value and asdict(value) for name, value in (("best", self.best), ("simplest", self.simplest))}
+        choices["own"] = self.own_best and asdict(self.own_best)
         rest = {"reduction": self.reduction, "diverging": self.diverging.tolist(), "notices": self.notices}
         found: dict[str, object] = jsonable({name: getattr(self, name) for name in names} | choices | rest)
         return found

@@ -1,15 +1,19 @@
-"""Dealing rows out to folds: which fold a row belongs to, and the factor of each fold as its rows come."""
+"""Dealing rows out to folds: which rows are meant, which fold a row belongs to, and the factor of each fold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from descentlab.arrays import Array, Integers
+from descentlab.data.selection import Selection, choose, known
 from descentlab.data.source import BLOCK_ROWS
+from descentlab.errors import DataError, SettingError, one_of, whole_number
 from descentlab.factor import Factor
+from descentlab.problem import Problem
+from descentlab.text import counted
 
 WEYL, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # of SplitMix64
 
@@ -72,3 +76,61 @@ class Fold:
         while self.waiting:
             factor = self.waiting.pop()[1].merge(factor)
         return factor
+
+
+def selected(
+    X: object, y: object, target: str | None, features: Any, weights: object, missing: str, reading: Mapping[str, Any]
+) -> Selection:
+    """The rows that are to be divided, named as in :class:`Problem`; X may be a problem, too.
+
+    Raises:
+        DataError: the rows cannot be used, or X is a factor, which has none.
+        SettingError: a setting is outside what it may be, or beside a problem, which holds it already.
+    """
+    one_of("missing", missing, ("error", "drop"))
+    if isinstance(X, Factor) or (isinstance(X, Problem) and not X.has_rows):
+        raise DataError("folds_of_factor")
+    if not isinstance(X, Problem):
+        return Selection(X, y, target, features, weights, missing, reading)
+    given = {"y": y, "target": target, "features": features, "weights": weights, **reading}
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        raise SettingError("problem_holds", names=named)
+    return X.selection
+
+
+def dealt(selection: Selection, folds: int, seed: int, shuffle: bool) -> tuple[Factor, ...]:
+    """The factor of each fold, features and target, in one pass over the rows.
+
+    Raises:
+        DataError: the rows cannot be used.
+        SettingError: fewer than 2 folds, or more than rows.
+    """
+    k, seed = whole_number("folds", folds, 2), whole_number("seed", seed, 0)
+    parts = [Fold((*selection.features, selection.target)) for _ in range(k)]
+    rows = 0
+    for values, weights in selection.blocks():
+        goes = fold_of(rows, len(values), k, seed, shuffle)
+        rows += len(values)
+        for j in np.unique(goes).tolist():
+            parts[j].add(values[goes == j], None if weights is None else weights[goes == j])
+    if rows < k:
+        raise SettingError("folds_rows", folds=k, rows=counted(rows, "row"))
+    return tuple(part.whole() for part in parts)
+
+
+def alike(factors: Sequence[Factor], target: str | None, features: Any) -> tuple[Factor, ...]:
+    """Folds that came as factors, with the features and the target in the first one's order.
+
+    Raises:
+        DataError: a fold lacks a column.
+        SettingError: fewer than 2 folds.
+    """
+    whole_number("folds", len(factors), 2)
+    target = known(target, factors[0].columns, {}) if target else factors[0].columns[-1]
+    columns = (*choose(features, factors[0].columns, {}, target, None), target)
+    for j, factor in enumerate(factors):
+        lacking = [name for name in columns if name not in factor.columns]
+        if lacking:
+            raise DataError("fold_columns", fold=j + 1, names=lacking, columns=factor.columns)
+    return tuple(factor.select(columns) for factor in factors)

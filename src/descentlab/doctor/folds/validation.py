@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from descentlab.arrays import Array, Integers
+from descentlab.data import READING
 from descentlab.data.selection import Selection
 from descentlab.descent import Descent
 from descentlab.doctor.folds.course import Course, cost_on, numbers, spaced
 from descentlab.errors import DataError, SettingError
 from descentlab.factor import Factor
 from descentlab.problem import Problem
-from descentlab.text import Sentence, jsonable, sentence, wrapped
+from descentlab.settings import descent_given, keywords, known, problem_asked
+from descentlab.text import Sentence, counted, jsonable, sentence, wrapped
 
 DENSE, DOUBLING = 128, 64  # numbers of updates reported: every one up to here, then so many as they double
 SAME, NOTHING = 1e-9, 1e-24  # parts of a cost, and of the start's, by which costs differ without a reader's notice
@@ -77,6 +80,11 @@ class Validation:
     def __str__(self) -> str:
         return self.text()
 
+    def _repr_html_(self) -> str:
+        from descentlab.doctor.page import of_sentences
+
+        return of_sentences((*self.notices, *self.said))
+
     def to_dict(self) -> dict[str, object]:
         """Every field for a machine: JSON-safe, with None for what is not finite."""
         found: dict[str, object] = jsonable({each.name: getattr(self, each.name) for each in fields(self)})
@@ -106,7 +114,11 @@ def validate(
     Raises:
         DataError: a column is missing, which is named; no held-out row counts; or the rows cannot be used.
         EngineError: no engine can run this descent.
+        SettingError: the descent is none, or a keyword is unknown.
     """
+    problem = problem_asked(validate, problem)
+    descent = descent_given(validate, descent)
+    known(reading, (*READING, *keywords(validate)))
     factor, notices = _held_out(problem, held_out, y, weights, missing, reading)
     course = Course(problem, descent, cost_on(problem, factor))
     best, exact = course.least()
@@ -127,6 +139,24 @@ def validate(
         exact=exact,
         notices=notices,
     )
+
+
+def pair(given: object) -> tuple[object, object]:
+    """What was given as held-out rows, as X and y; y is None where the target is among the columns.
+
+    Args:
+        given: a factor, a problem, a table or rows, a path or several; or X and y, as a tuple or a list of two.
+
+    Raises:
+        SettingError: it is a tuple or list of something else.
+    """
+    if not isinstance(given, tuple | list) or (given and all(isinstance(each, str | os.PathLike) for each in given)):
+        return given, None
+    if len(given) == 2 or (len(given) == 1 and isinstance(given, tuple)):
+        return given[0], given[-1] if len(given) == 2 else None
+    if isinstance(given, list) and given and all(isinstance(each, list | tuple) for each in given):
+        return given, None  # rows with the target among their columns
+    raise SettingError("held_out_pair", kind=type(given).__name__, count=len(given))
 
 
 def _held_out(
@@ -154,5 +184,5 @@ def _held_out(
         factor = Factor.of_blocks(selection.blocks(), columns)
         notices = tuple(selection.notices)
     if not factor.weight > 0:
-        raise DataError("held_out_empty", rows=factor.rows)
+        raise DataError("held_out_empty", rows=counted(factor.rows, "row"))
     return factor, notices

@@ -7,10 +7,12 @@ Where one direction outweighs the others, the losses are ``c + k P^t``. Differen
 and each such triple, with half a unit in the last place to either side of its numbers, gives an interval for P. The
 longest run of last losses on which all intervals meet is what one direction explains.
 
-In plain full-batch descent on a quadratic more is certain. Losses are then sums ``sum_i k_i P_i^t`` with k_i >= 0, the
-moments of a positive measure, hence log-convex: ``L(t)^2 <= L(t-1) L(t+1)``, and the largest P_i is at least every
-ratio ``L(t+1) / L(t)``. If only one P_i is above 1, it is at most every ratio of differences, which the fading
-directions make too large (N. Akhiezer, *The classical moment problem*, 1965).
+Of growing losses of plain full-batch descent the range is proved, if one direction alone grows: its P is at least what
+:func:`descentlab.doctor.losses.moments.least_pace` finds, and at most every ratio of differences, which the fading
+directions make too large. Where the first is above the second, more than one grows, and no ratio bounds P.
+
+All other ranges are extrapolations: those of falling losses, and those under momentum, whose losses are no sums of
+powers with weights of one sign.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from descentlab.arrays import Array
+from descentlab.doctor.losses.moments import least_pace
 from descentlab.doctor.losses.printed import Printed
 
 WINDOW = 300  # losses looked back on
@@ -35,7 +38,8 @@ class Pace:
 
     Attributes:
         ratio: P, by which their distance from the floor is multiplied from one print to the next; nan where unknown.
-        low, high: what P may be.
+        low, high: what P may be. Of growing losses of plain descent: if one direction alone grows; low is above high
+            where that is refuted.
         kept: how many of the last losses one direction explains to the last digit printed; at least 3.
         settled: whether that is more than three, which one direction nearly always explains, or nearly so.
         stride: how far apart the last three losses are that tell P best.
@@ -57,13 +61,6 @@ def convex(losses: Printed) -> int | None:
     return int(broken[0]) + 2 if broken.size else None
 
 
-def least_ratio(losses: Printed) -> float:
-    """What the largest P_i of plain descent is at least: the largest ratio of a loss to the one before it."""
-    v, h = losses
-    with np.errstate(over="ignore", divide="ignore"):
-        return float((np.maximum(v[1:] - h[1:], 0.0) / (v[:-1] + h[:-1])).max())
-
-
 def pace(losses: Printed, plain: bool) -> Pace:
     """The pace at the end of three or more finite losses.
 
@@ -83,12 +80,18 @@ def pace(losses: Printed, plain: bool) -> Pace:
         late = max(3, (kept + 1) // 2)  # the later half: other directions weigh least there
         found = _of_last(signed[-late:], h[-late:] * (HIDDEN if kept > 3 else 1.0), kept)
         if kept == 3:
-            found = _unsettled(found, signed, least_ratio(recent), plain, rising)
+            found = _unsettled(found, recent, plain)
     if not (plain and rising):
         return found
-    low = max(found.low, least_ratio(recent), 1.0)
-    high = max(found.high, low)
-    return replace(found, ratio=min(max(found.ratio, low), high), low=low, high=high)
+    low, high = max(least_pace(recent), 1.0), _most_alone(signed, h)
+    ratio = low if math.isnan(found.ratio) else min(max(found.ratio, low), max(high, low))
+    return replace(found, ratio=ratio, low=low, high=high)
+
+
+def _most_alone(v: Array, h: Array) -> float:
+    """What P is at most if it alone is above 1: every ratio of differences, at any stride."""
+    strides = range(1, (len(v) - 1) // 2 + 1)
+    return min(float(high[high > 0].min(initial=math.inf)) for high in (_triples(v, h, s)[1] for s in strides))
 
 
 def _triples(v: Array, h: Array, stride: int) -> tuple[Array, Array, Array]:
@@ -124,30 +127,38 @@ def _of_last(v: Array, h: Array, kept: int) -> Pace:
     return Pace(best[1], float(lows[0]), float(highs[0]), kept, kept > 3, best[2])
 
 
-def _unsettled(found: Pace, v: Array, least: float, plain: bool, rising: bool) -> Pace:
+def _unsettled(found: Pace, losses: Printed, plain: bool) -> Pace:
     """The range where the last three losses stand alone: as far as their ratio may be from where it settles."""
-    steps = np.diff(v)
+    rising = bool(losses.values[-1] > losses.values[-2])
+    steps = np.diff(losses.values if rising else -losses.values)
     same_way = int(np.argmin(np.append(steps[::-1] > 0, False)))  # how many of the last steps go the same way
-    ratios = steps[1:] / np.where(steps[:-1] == 0, 1.0, steps[:-1])
     last = found.ratio
     if same_way < 3 and rising:
         # What other directions add is partly floor: the ratio of losses has all of that, the ratio of differences none.
-        reach = 0.0 if plain else last - least
-        return replace(found, low=min(found.low, least), high=found.high + max(reach, 0.0))
+        least = _ratio(losses)
+        return replace(found, low=min(found.low, least), high=found.high + max(last - least, 0.0))
+    if same_way < 4 and not rising:
+        return replace(found, high=1.0)
+    ratios = steps[1:] / np.where(steps[:-1] == 0, 1.0, steps[:-1])
     changes = np.diff(ratios[len(ratios) - same_way + 1 :])
-    if same_way < 4 and (not rising or (plain and changes[-1] < 0)):
-        return replace(found, low=min(found.low, least)) if rising else replace(found, high=1.0)
     change, ahead = float(changes[-1]), SLOWEST * float(changes[-1])
     if same_way >= 4 and change * changes[-2] >= 0 and abs(change) * (1 + 1 / SLOWEST) < abs(changes[-2]):
         shrinks = change / float(changes[-2])
         ahead = change * shrinks / (1 - shrinks)  # a geometric approach (A. Aitken, 1926)
     reach = abs(ahead) if plain else max(abs(ahead), 3 * float(np.abs(changes[-4:]).max()))
-    low, high = max(min(found.low, last + ahead) - reach, 0.0), max(found.high, last + ahead) + reach
     if rising:
+        low, high = max(min(found.low, last + ahead) - reach, 0.0), max(found.high, last + ahead) + reach
         return replace(found, low=low, high=high)
     if plain and reach < NEARLY * (1 - last):
-        return replace(found, high=min(high, 1.0), settled=True)
+        return replace(found, high=min(max(found.high, last + ahead) + reach, 1.0), settled=True)
     return replace(found, high=1.0)  # slower directions show later
+
+
+def _ratio(losses: Printed) -> float:
+    """The largest ratio of a loss to the one before it, at the least that rounding allows."""
+    v, h = losses
+    with np.errstate(over="ignore", divide="ignore"):
+        return float((np.maximum(v[1:] - h[1:], 0.0) / (v[:-1] + h[:-1])).max())
 
 
 def least_fading(losses: Printed) -> float:

@@ -18,17 +18,22 @@ class LossDiagnosis:
 
     Attributes:
         verdict: in a word. ``converges-monotone`` speaks of the losses: whether the errors behind them change sides
-            or not, losses that only fall cannot tell.
+            or not, losses that only fall cannot tell, nor whether a steep direction with a tiny error is growing.
         lr: the rate they came from.
-        lr_bound: the largest stable rate; None where the losses do not tell it to within a quarter.
-        lr_bound_range: what it may be, by the rounding of the printed digits and by how far the growth had settled;
-            None where nothing can be said. Of falling losses: lr, and what the fading direction would allow.
-        curvature: of the growing direction, in the convention that lr belongs to; None where it is not told.
+        lr_bound: the largest stable rate, if one direction alone grows or those that matter leave it to within a
+            quarter; an estimate under that condition, which the words state. None where neither is so.
+        lr_bound_range: what it may be in any case; None where nothing can be said. The upper end is proved: of plain
+            descent by :mod:`descentlab.doctor.losses.moments` (of falling losses, by what the quickest fading direction
+            allows); under momentum it is lr where losses diverge, and what swings need where they swing. The lower
+            end is 0 where more directions may grow unseen. Above 0 it is proved but for directions that make up less
+            of the last loss than ten times its rounding, or than 1 %: no losses bound those.
+        curvature: of the growing direction, in the convention that lr belongs to, as sure as ``lr_bound``; None where
+            it is not told.
         factor: what an epoch multiplies the error by, negative where it changes sides. Of falling losses its size
             only; None where it is not told.
         limit: where falling losses would level off, if no slower direction shows up; None where it is not told.
-        epochs_to_tolerance: how many more epochs until within 1 % of ``limit``; where that is 0, until a hundredth
-            of the last loss is left.
+        epochs_to_tolerance: how many more epochs until within 1 % of ``limit``, on the same condition; where that is
+            0, until a hundredth of the last loss is left.
         findings: the conclusions in words.
     """
 
@@ -55,6 +60,11 @@ class LossDiagnosis:
 
     def __str__(self) -> str:
         return self.text()
+
+    def _repr_html_(self) -> str:
+        from descentlab.doctor.page import of_losses
+
+        return of_losses(self)
 
     def to_dict(self, lang: str | None = None) -> dict[str, object]:
         """Everything for a machine: JSON-safe, with None for what is not finite."""

@@ -19,7 +19,10 @@ from descentlab.arrays import Array
 from descentlab.errors import SettingError
 
 DOUBLE = 16 * 2.0**-53  # what summing in float64 does to a cost, relative to it
-SINGLE, SINGLE_DIGITS = 8 * 2.0**-24, 9  # the same in float32, and from how many digits on float32 can be recognised
+SINGLE, SINGLE_DIGITS = 8 * 2.0**-24, 7  # the same in float32, and how many decimal digits it always holds
+THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
+SURPLUS = 2  # digits beyond those, over all losses, that float32's numbers have and other numbers hardly ever
+NARROW = {"float32": SINGLE, "float16": 8 * 2.0**-11, "bfloat16": 8 * 2.0**-8}  # by the type they came in
 
 
 class Printed(NamedTuple):
@@ -51,16 +54,27 @@ def read(given: object, *, least: float = 0.0) -> Printed:
     Raises:
         SettingError: an entry is no number, or is below ``least``; the message names it.
     """
-    entries = [_entry(i, each) for i, each in enumerate(_listed(given), 1)]
+    listed = _listed(given)
+    entries = [_entry(i, each) for i, each in enumerate(listed, 1)]
     values = np.array([value for value, _, _ in entries], dtype=np.float64)
     for i, value in enumerate(values.tolist(), 1):
         if value < least:
             raise SettingError("losses_negative", entry=i, given=value)
-    return Printed(values, _halves(values, [(places, exact) for _, places, exact in entries]))
+    halves = _halves(values, [(places, exact) for _, places, exact in entries])
+    coarsest = max((_coarseness(each) for each in [given, *listed]), default=0.0)
+    return Printed(values, np.maximum(halves, coarsest * np.abs(values)) if coarsest else halves)
+
+
+def _coarseness(each: object) -> float:
+    """What the type that a loss came in did to it, relative to it, where that is more than float64 does."""
+    return NARROW.get(str(getattr(each, "dtype", "")).removeprefix("torch."), 0.0)
 
 
 def _listed(given: object) -> list[object]:
     if isinstance(given, str):
+        apart = [part for part in (each.strip(",") for each in re.split(r"[;\s]+", given)) if part]
+        if len(apart) > 1 and any(THOUSANDS.fullmatch(part) for part in apart):
+            return list(apart)  # 1,234.5 is one number, and refused, not two
         return [part for part in re.split(r"[,;\s]+", given.strip()) if part]
     if hasattr(given, "detach"):
         given = given.detach().cpu()
@@ -73,8 +87,8 @@ def _listed(given: object) -> list[object]:
 
 def _entry(i: int, each: object) -> tuple[float, int | None, bool]:
     """The number, at how many decimals its digits end, and whether that is sure: it is in a text."""
-    if hasattr(each, "item") and not isinstance(each, str):
-        each = each.item()
+    if getattr(each, "size", None) == 1 or (hasattr(each, "numel") and each.numel() == 1):
+        each = each.item()  # type: ignore[attr-defined]
     if isinstance(each, bool) or not isinstance(each, str | int | float):
         raise SettingError("losses_not_number", entry=i, given=repr(each)[:40])
     text = each.strip().split("(")[0] if isinstance(each, str) else repr(each)
@@ -91,7 +105,9 @@ def _halves(values: Array, ends: list[tuple[int | None, bool]]) -> Array:
     finite = [(value, places, sure) for value, (places, sure) in zip(values.tolist(), ends, strict=True)]
     floats = [(value, places) for value, places, sure in finite if places is not None and not sure]
     most_places = max((places for _, places in floats), default=0)
-    most_digits = max((_magnitude(value) + places for value, places in floats if value), default=0)
+    most_digits = max(
+        (_magnitude(value) + places for value, places in floats if value and math.isfinite(value)), default=0
+    )
     halves = []
     for value, places, sure in finite:
         if places is None or not math.isfinite(value):
@@ -113,9 +129,10 @@ def _magnitude(value: float) -> int:
 def _single(values: Array, ends: list[tuple[int | None, bool]]) -> bool:
     """Whether the numbers are float32's, printed with digits that float32 does not have."""
     long = [
-        value
+        (value, _magnitude(value) + places - SINGLE_DIGITS)
         for value, (places, _) in zip(values.tolist(), ends, strict=True)
-        if places is not None and value and math.isfinite(value) and _magnitude(value) + places >= SINGLE_DIGITS
+        if places is not None and value and math.isfinite(value) and _magnitude(value) + places > SINGLE_DIGITS
     ]
     with np.errstate(over="ignore"):
-        return bool(long) and all(float(np.float32(value)) == value for value in long)
+        same = all(float(np.float32(value)) == value for value, _ in long)
+    return same and sum(surplus for _, surplus in long) >= SURPLUS

@@ -12,7 +12,12 @@ gives x = lr * curvature, and the largest stable rate is ``lr * limit / x``:
     heavy ball   x = (1 + mu + g + mu / g) / (1 - tau)
     Nesterov     x = 1 + g^2 / ((1 + mu) g + mu)
 
-Of losses that fall, g and -g are both a reading, and only the limit and the pace can be told.
+That takes one direction alone to grow. What holds without it, of plain descent, is proved by
+:mod:`descentlab.doctor.losses.moments`. Under momentum only this is certain: losses that diverge had a rate above the
+bound, and a heavy ball that was started at rest swings only where lr times a curvature is above ``(1 - sqrt(mu))^2``.
+
+Of losses that fall, g and -g are both a reading, and only the limit and the pace can be told. They prove no rate
+stable: a steep direction may grow from an error too small to show.
 """
 
 from __future__ import annotations
@@ -29,8 +34,9 @@ from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.losses import said
 from descentlab.doctor.losses.growth import Pace, convex, least_fading, levels_at, pace
 from descentlab.doctor.losses.loss_diagnosis import LossDiagnosis
+from descentlab.doctor.losses.moments import SHARE, most_pace
 from descentlab.doctor.losses.printed import Printed, read
-from descentlab.errors import SettingError, whole_number
+from descentlab.errors import SettingError, finite_number, whole_number
 from descentlab.theory import NEAR
 
 __all__ = ["LossDiagnosis", "of_losses"]
@@ -40,6 +46,7 @@ LONG, LONGER = 1000, 10  # too slow: more epochs to come than this, and this man
 NOTHING = 1e-3  # a range that begins this far below its end begins at 0
 ROUGHLY = 0.2  # a limit is given where the ends of its range are within this part of it
 ENOUGH, STEADY = 5, 0.25  # under momentum, growth is so many losses with one pace, told to so much of what it adds
+RATES = (1e-100, 1e100)  # rates that leave room for a bound in float64
 BLOWN_UP = 100.0  # losses that rose this many times have diverged, however unevenly
 
 
@@ -80,6 +87,11 @@ class Given:
             x = (1 + mu + g + mu / g) / (1 - tau) if tau < 1 and g else math.nan
         return self.descent.lr * self.descent.limit() / x if x > 0 else math.inf
 
+    def range(self, most: float, least: float) -> tuple[float, float]:
+        """The bound where P is between these; from 0 where the first is far beyond the second."""
+        low, high = self.bound(self.factor(most)), self.bound(self.factor(least))
+        return (low if low > NOTHING * high else 0.0), high
+
     def found(self, verdict: Verdict, findings: list[Finding], growth: float = 1.0, **numbers: Any) -> LossDiagnosis:
         """The diagnosis, with what the entries that are no numbers and the distance of the prints add to it."""
         if self.lost:
@@ -118,6 +130,7 @@ def of_losses(
     if lr is None:
         raise SettingError("losses_no_lr")
     descent = Descent(lr=lr, momentum=momentum, dampening=dampening, nesterov=nesterov)
+    finite_number("lr", descent.lr, *RATES)
     every = whole_number("every", every, 1)
     printed = read(losses)
     count = printed.finite
@@ -129,7 +142,8 @@ def of_losses(
     finite = Printed(printed.values[:count], printed.halves[:count])
     if (finite.values == finite.values[0]).all():
         raise SettingError("losses_equal", count=count, value=float(finite.values[0]))
-    return _judged(Given(finite, len(printed.values) - count, descent, every))
+    with np.errstate(all="ignore"):  # losses may lie 10^600 apart; what comes out infinite is told as nothing
+        return _judged(Given(finite, len(printed.values) - count, descent, every))
 
 
 def _judged(given: Given) -> LossDiagnosis:
@@ -149,9 +163,9 @@ def _judged(given: Given) -> LossDiagnosis:
         )
     if not sure[-1] and (rises or steps[-1] == 0):
         return given.found(Verdict.UNKNOWN, [said.level(float(v[-1]))])
-    if limit == 0 or math.isinf(limit):
+    if given.descent.momentum > 1 or math.isinf(limit):
         return given.found(
-            Verdict.DIVERGES if limit == 0 and rises and not given.descent.nesterov else Verdict.UNKNOWN,
+            Verdict.DIVERGES if limit == 0 and rises else Verdict.UNKNOWN,
             [said.no_bound(given.descent)],
         )
     at_end = pace(given.losses, given.plain)
@@ -164,21 +178,23 @@ def _judged(given: Given) -> LossDiagnosis:
 
 def _rising(given: Given, at_end: Pace, sure: bool) -> LossDiagnosis:
     """Growth: the bound from its pace. Not sure where momentum may only be swinging up."""
-    low, high = given.bound(given.factor(at_end.high)), given.bound(given.factor(max(at_end.low, 1.0)))
-    low = low if low > NOTHING * high else 0.0
-    told = high <= WIDE * low and at_end.ratio >= 1
+    alone = given.range(at_end.high, max(at_end.low, 1.0))
+    whole = given.range(most_pace(given.losses), at_end.low) if given.plain else (0.0, given.descent.lr)
+    main = given.range(most_pace(given.losses, SHARE), at_end.low) if given.plain else (0.0, math.inf)
+    told = next((ends for ends in (whole, alone, main) if 0 < ends[0] <= ends[1] <= WIDE * ends[0]), None)
+    told = told if at_end.ratio >= 1 else None
     factor = given.factor(at_end.ratio) if told else None
-    bound = None if factor is None else given.bound(factor)
-    found = [said.growth(given.descent.lr, bound, (low, high), factor, sure)]
-    found += said.unsettled(given.losses, at_end, high / low if low else math.inf)
+    bound = min(max(given.bound(factor), told[0]), told[1]) if told and factor else None
+    found = [said.growth(given.descent.lr, bound, told or whole, whole, factor, sure, told is alone)]
+    found += said.unsettled(given.losses, at_end, alone[1] / alone[0] if 0 < alone[0] <= alone[1] else math.inf)
     if not sure:
         return given.found(Verdict.UNKNOWN, found, at_end.high)
     return given.found(
         Verdict.DIVERGES,
         found,
-        at_end.high,
+        at_end.ratio,
         lr_bound=bound,
-        lr_bound_range=(low, high),
+        lr_bound_range=whole,
         curvature=given.descent.limit() / bound if bound else None,
         factor=None if factor is None else -factor,
     )
@@ -208,7 +224,7 @@ def _falling(given: Given, at_end: Pace) -> LossDiagnosis:
     return given.found(
         Verdict.TOO_SLOW if slow else Verdict.MONOTONE if at_end.settled else Verdict.UNKNOWN,
         found,
-        lr_bound_range=(given.descent.lr, slow_bound) if math.isfinite(slow_bound) else None,
+        lr_bound_range=(0.0, slow_bound) if given.plain and math.isfinite(slow_bound) else None,
         factor=factor,
         limit=level,
         epochs_to_tolerance=epochs,
@@ -216,18 +232,20 @@ def _falling(given: Given, at_end: Pace) -> LossDiagnosis:
 
 
 def _swinging(given: Given) -> LossDiagnosis:
-    """Losses that momentum lets swing: they converge where their peaks fall."""
+    """Losses that momentum lets swing, beyond their rounding: they converge where their peaks fall."""
     v = given.losses.values
     peaks = v[1:-1][(v[1:-1] > v[:-2]) & (v[1:-1] >= v[2:])]
     if len(peaks) < 2 or not (np.diff(peaks) < 0).all() or not v[-1] < peaks[0]:
         return given.found(Verdict.UNKNOWN, [said.swing_unclear(given.descent)])
     mu, tau = given.descent.momentum, given.descent.dampening
     heavy = not given.descent.nesterov and mu < 1
-    # A swinging direction has complex roots, whose size is sqrt(mu) at every curvature from (1 - sqrt(mu))^2 on.
-    most = given.descent.lr * given.descent.limit() * (1 - tau) / (1 - math.sqrt(mu)) ** 2 if heavy else None
+    # From rest and undampened, an error whose roots are real and positive only shrinks: a rise needs a curvature from
+    # (1 - sqrt(mu))^2 / lr on. Dampening spares the first step, whose push can take any error to the other side.
+    proved = heavy and tau == 0
+    most = given.descent.lr * given.descent.limit() / (1 - math.sqrt(mu)) ** 2 if proved else None
     return given.found(
         Verdict.OSCILLATING,
         [said.swings(given.descent, peaks, math.sqrt(mu) if heavy else None)],
         factor=math.sqrt(mu) if heavy else None,
-        lr_bound_range=None if most is None else (given.descent.lr, most),
+        lr_bound_range=None if most is None else (0.0, most),
     )

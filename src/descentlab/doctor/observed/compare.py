@@ -9,31 +9,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
+
 from descentlab.descent import Descent
 from descentlab.doctor.finding import Finding
-from descentlab.doctor.observed import hypotheses, loops, said, slips
-from descentlab.doctor.observed.inquiry import PRINTED, Guess, Inquiry
+from descentlab.doctor.observed import hypotheses, loops, prints, restated, said, slips, updates
+from descentlab.doctor.observed.floor import DOUBLE, SINGLE
+from descentlab.doctor.observed.inquiry import KINDS, Guess, Inquiry
 from descentlab.doctor.observed.seen import Seen
 from descentlab.errors import EngineError, MissingDependencyError
 from descentlab.problem import Problem
-from descentlab.text import sentence
+from descentlab.text import counted, sentence
 
 HYPOTHESES: tuple[Callable[[Inquiry], Iterator[Guess]], ...] = (
-    hypotheses.printed_convention,
-    hypotheses.gradient_convention,
+    prints.printed_convention,
+    prints.gradient_convention,
     hypotheses.stale_weights,
     slips.one_row_cost,
     slips.broadcasting,
     slips.forgotten_zero_grad,
     slips.per_sample_updates,
-    slips.swapped_gradients,
-    slips.ascent,
+    updates.swapped_gradients,
+    updates.ascent,
+    updates.sequential_updates,
+    updates.not_updated,
+    updates.input_missing,
+    restated.momentum_acts,
+    restated.decay_acts,
+    restated.bias_added,
+    restated.scaled_columns,
 )
 # These are fitted, so they fit much.
-LAST_RESORTS = (hypotheses.printed_multiple, hypotheses.another_rate, hypotheses.other_start)
+LAST_RESORTS = (prints.printed_multiple, hypotheses.another_rate, hypotheses.other_start)
+Causes = list[tuple[Guess, str]]
+WAYS = 12  # to be printed some epochs apart: how far, from which on, before or after the update
 
 
-def compare(problem: Problem, descent: Descent, observed: object, epochs_seen: object = None) -> tuple[Finding, ...]:
+def compare(
+    problem: Problem, descent: Descent, observed: object, epochs_seen: object = None, every: int = 1
+) -> tuple[Finding, ...]:
     """Hold what a run printed against what it should have printed.
 
     Args:
@@ -41,6 +55,8 @@ def compare(problem: Problem, descent: Descent, observed: object, epochs_seen: o
         observed: the final loss, or the losses by epoch from the first, in the descent's own reduction; numbers or
             texts, nan and inf among them.
         epochs_seen: the numbers of the epochs that these losses were printed at, if they are others.
+        every: the losses were printed every so many epochs, from the first or from that one on. Where 1 does not
+            fit and their count suggests another number, that is tried.
 
     Returns:
         One finding that they agree; or the causes that reproduce every number; or that it is not the rate, with
@@ -49,61 +65,83 @@ def compare(problem: Problem, descent: Descent, observed: object, epochs_seen: o
     Raises:
         SettingError: what was observed is no number, negative, or empty; the epochs do not fit.
     """
-    seen = Seen.of(observed, descent.epochs, epochs_seen)
-    case = Inquiry(problem, descent, seen)
+    readings = [Inquiry(problem, descent, seen) for seen in Seen.readings(observed, descent.epochs, epochs_seen, every)]
     if descent.batch_size is not None and descent.batch_size < problem.n and descent.shuffle:
-        return (said.beyond_theory(sentence("observed.random", size=descent.batch_size)),)
-    if not loops.affordable(problem, descent, int(seen.updates[-1])):
-        return (said.beyond_theory(sentence("observed.too_long", updates=int(seen.updates[-1]))),)
+        return (said.beyond_theory(sentence("observed.random", size=counted(descent.batch_size, "row"))),)
+    longest = max(int(case.seen.updates[-1]) for case in readings)
+    if not loops.affordable(problem, descent, longest):
+        return (said.beyond_theory(sentence("observed.too_long", updates=longest)),)
     try:
-        losses = case.losses
+        # Rates and losses of any size are asked about, and what leaves float64 is told apart where it matters.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            return _held(readings, every == 1 and epochs_seen is None)
     except (EngineError, MissingDependencyError) as cause:
         return (said.beyond_theory(sentence("observed.no_engine", cause=cause.sentence)),)
-    shift = seen.reproduced(losses)
-    loosely = seen.agrees(losses, case.drift)
-    if shift is None and not seen.tells(1):
-        shift = loosely
-    if shift is not None:
-        return (said.agrees(case, shift),)
-    causes = _causes(case, loosely)
-    if not causes and loosely is not None:
-        return (said.agrees(case, loosely),)
-    return tuple(causes or said.unexplained(case))
 
 
-def _causes(case: Inquiry, loosely: int | None) -> list[Finding]:
+def _held(readings: list[Inquiry], in_a_row: bool) -> tuple[Finding, ...]:
+    """What follows from the losses, read in one way or in several.
+
+    Args:
+        readings: the ways, the likeliest first.
+        in_a_row: whether the epochs were not told, so that they may have been some epochs apart.
+    """
+    for case in readings:
+        shift = case.exactly
+        if shift is None and not case.seen.tells(1):
+            shift = case.loosely
+        if shift is not None:
+            return (said.agrees(case, shift),)
+    if in_a_row and readings[0].loosely is None:
+        found = _apart(readings[0])
+        if found is not None:
+            return (found,)
+    for case in readings:
+        causes = _causes(case)
+        if causes:
+            return tuple(said.cause(case, guess, kind, len(causes)) for guess, kind in causes)
+    for case in readings:
+        if case.loosely is not None:
+            return (said.agrees(case, case.loosely),)
+    return tuple(said.unexplained(min(readings, key=said.distance)))
+
+
+def _apart(case: Inquiry) -> Finding | None:
+    """That the losses agree if they were printed every so many epochs, where their count makes that whole."""
+    for every in case.seen.strides(case.descent.epochs):
+        for seen in case.seen.spaced(every):
+            spaced = Inquiry(case.problem, case.descent, seen)
+            for shift, unit in ((spaced.exactly, DOUBLE), (spaced.loosely, SINGLE)):
+                if shift is not None and seen.tells(WAYS, seen.at(spaced.rounding(unit), shift)):
+                    return said.agrees(spaced, shift, every)
+    return None
+
+
+def _causes(case: Inquiry) -> Causes:
     """Every cause that reproduces all the numbers, once each.
 
-    By itself; where none does, and theory does not agree loosely, together with another way to print the cost; and
-    only then those that are fitted.
+    By itself; where none does, and theory does not agree loosely, within the rounding of float32; then together with
+    another way to print the cost; and only then those that are fitted.
     """
     if not case.seen.finite.any():
         return []
     guesses = [guess for hypothesis in HYPOTHESES for guess in hypothesis(case)]
-    found = _matching(case, guesses, combined=False)
-    if found or loosely is not None:
+    found = _matching(case, guesses, DOUBLE)
+    if found or case.loosely is not None:
         return found
+    found = _matching(case, guesses, SINGLE) or _matching(case, guesses, SINGLE, combined=True)
     fitted = (guess for hypothesis in LAST_RESORTS for guess in hypothesis(case))
-    return _matching(case, guesses, combined=True) or _matching(case, fitted, combined=False)
+    return found or _matching(case, fitted, SINGLE)
 
 
-def _matching(case: Inquiry, guesses: Iterable[Guess], combined: bool) -> list[Finding]:
-    found: dict[str, Finding] = {}
+def _matching(case: Inquiry, guesses: Iterable[Guess], unit: float, combined: bool = False) -> Causes:
+    """The first guess of each name that matches, with the way the cost is printed."""
+    found: dict[str, tuple[Guess, str]] = {}
     for guess in guesses:
-        kind = None if guess.name in found else _matches(case, guess, combined)
+        if guess.name in found or (combined and guess.form is not None):
+            continue
+        kinds = KINDS if combined else (case.descent.reduction,)
+        kind = next((kind for kind in kinds if case.matches(guess, kind, len(kinds), unit)), None)
         if kind is not None:
-            found[guess.name] = said.cause(case, guess, kind)
+            found[guess.name] = guess, kind
     return list(found.values())
-
-
-def _matches(case: Inquiry, guess: Guess, combined: bool) -> str | None:
-    """The way of printing the cost by which a guess reproduces the numbers, or None."""
-    if not combined:
-        fits = case.seen.tells(guess.among) and case.seen.reproduced(guess.losses, guess.slack) is not None
-        return case.descent.reduction if fits else None
-    if guess.costs is None or not case.seen.tells(guess.among * len(PRINTED)):
-        return None
-    for kind, printed in PRINTED.items():
-        if case.seen.reproduced(printed(guess.costs, case.problem.weight)) is not None:
-            return kind
-    return None

@@ -1,4 +1,4 @@
-"""What may have gone wrong around a descent: what is printed of it, whose gradient, which rate, which start.
+"""What may have gone wrong around a descent: weights left over, another rate, another start.
 
 Each hypothesis is a function of an :class:`Inquiry` that yields guesses, simulated exactly, to be held against what
 was observed.
@@ -12,64 +12,16 @@ from dataclasses import replace
 import numpy as np
 
 from descentlab.arrays import Array
-from descentlab.conventions import CONVENTIONS, gradient_factor
+from descentlab.conventions import gradient_factor
 from descentlab.doctor.observed import loops
-from descentlab.doctor.observed.inquiry import AMONG, PRINTED, Guess, Inquiry, named
+from descentlab.doctor.observed.floor import Floor
+from descentlab.doctor.observed.inquiry import AMONG, Guess, Inquiry
 from descentlab.doctor.observed.seen import TIGHT
-from descentlab.text import sentence
+from descentlab.text import counted, sentence
 
 TRAIL = 20_000  # updates of an earlier run among which a later start is looked for
 ENOUGH = 4  # numbers from which a rate may be solved for
 HALVINGS = 40  # as many digits of a rate as any loss can tell
-
-
-def printed_convention(case: Inquiry) -> Iterator[Guess]:
-    """The right descent, another number printed of it."""
-    n, own = case.problem.weight, case.descent.reduction
-    kinds = {kind: printed(case.costs, n) for kind, printed in PRINTED.items() if kind != own}
-    if case.has_residuals:
-        kinds["mean_absolute"] = np.average(np.abs(case.residuals), axis=1, weights=case.problem.rows().weights)
-    if case.problem.ridge:
-        kinds["with_ridge"] = case.own(case.problem.quadratic.objective(case.params))
-    for kind, losses in kinds.items():
-        said = sentence("observed.printed_convention", kind=named(kind), own=named(own))
-        advice = sentence("advice.printed_convention", kind=named(kind))
-        yield Guess("printed_convention", losses, said, advice, {"printed": kind})
-
-
-def printed_multiple(case: Inquiry) -> Iterator[Guess]:
-    """The right descent, printed with some factor before it."""
-    for ratio in _constant_ratios(case):
-        said = sentence("observed.printed_multiple", ratio=ratio, own=named(case.descent.reduction))
-        advice, evidence = sentence("advice.printed_multiple"), {"printed": "multiple", "ratio": ratio}
-        yield Guess("printed_convention", ratio * case.losses, said, advice, evidence)
-
-
-def _constant_ratios(case: Inquiry) -> Iterator[float]:
-    """What three or more differing numbers all are of the predicted ones, in the middle of what rounding allows."""
-    values, halves = case.seen.losses
-    for shift in case.seen.shifts:
-        at = case.seen.at(case.losses, shift)
-        usable = case.seen.finite & np.isfinite(at) & (at > 0)
-        if usable.sum() < 3 or np.ptp(at[usable]) < 0.1 * at[usable].max():
-            continue
-        at, v, h = at[usable], values[usable], halves[usable]
-        low, high = float(((v - h) / at).max()), float(((v + h) / at).min())
-        yield (low + high) / 2
-
-
-def gradient_convention(case: Inquiry) -> Iterator[Guess]:
-    """The gradient of another reduction: the rate times n, 2, or a half."""
-    own, n = case.descent.reduction, case.problem.weight
-    for other in CONVENTIONS:
-        if other == own or not case.repeatable:
-            continue
-        times = gradient_factor(other, n) / gradient_factor(own, n)
-        costs = case.stated(lr=case.descent.lr * times)
-        acting = case.descent.lr * times
-        said = sentence("observed.gradient_convention", other=named(other), own=named(own), times=times, acting=acting)
-        advice = sentence("advice.gradient_convention", other=named(other), own=named(own), lr=case.descent.lr / times)
-        yield Guess("gradient_convention", case.own(costs), said, advice, {"gradient": other, "times": times}, costs)
 
 
 def stale_weights(case: Inquiry) -> Iterator[Guess]:
@@ -79,9 +31,13 @@ def stale_weights(case: Inquiry) -> Iterator[Guess]:
     updates = case.seen.updates
     runs = dict.fromkeys((case.descent.epochs * times for times in (1, 2, 3)), AMONG)
     for before, among in (runs | dict.fromkeys(_along_the_way(case), TRAIL)).items():
-        costs = case.cost(loops.stated(case.problem, case.descent, updates + before))
-        said, advice = sentence("observed.stale_weights", updates=before), sentence("advice.stale_weights")
-        yield Guess("stale_weights", case.own(costs), said, advice, {"updates_before": before}, costs, among)
+        params = loops.stated(case.problem, case.descent, updates + before)
+        floor = Floor.of(case.problem, case.descent, updates + before, params)
+        said = sentence("observed.stale_weights", updates=counted(before, "update"))
+        advice = sentence("advice.stale_weights")
+        evidence, goal = {"updates_before": before}, case.theory.least_cost
+        costs = case.cost(params)
+        yield case.guess("stale_weights", costs, said, advice, evidence, among=among, goal=goal, floor=floor)
 
 
 def _along_the_way(case: Inquiry) -> Iterator[int]:
@@ -106,10 +62,12 @@ def another_rate(case: Inquiry) -> Iterator[Guess]:
     stated = case.descent.lr
     solved = _first_updates(case) if case.seen.finite.sum() >= ENOUGH else ()
     for lr in (*(stated * 10.0**power for power in (-1, 1, -2, 2, -3, 3)), *solved):
+        if not 0 < lr < np.inf:
+            continue
         said = sentence("observed.another_rate", acting=lr, lr=stated, times=lr / stated)
         advice, evidence = sentence("advice.another_rate_acts"), {"acting": lr, "times": lr / stated}
-        losses = case.own(case.stated(lr=lr))
-        yield Guess("another_rate", losses, said, advice, evidence, among=100, slack=0.5)
+        goal, choice = case.theory.least_cost, {"form": case.own, "among": 100, "slack": 0.5}
+        yield case.guess("another_rate", case.stated(lr=lr), said, advice, evidence, goal=goal, **choice)
 
 
 def _first_updates(case: Inquiry) -> Iterator[float]:
@@ -131,7 +89,7 @@ def _first_updates(case: Inquiry) -> Iterator[float]:
                 (fall + way * np.sqrt(max(fall * fall - 4 * bend * (before - loss), 0.0))) / (2 * bend * times)
                 for loss in (value - half, value + half)
             ]
-            if min(ends) > 0:
+            if min(ends) > 0 and max(ends) < np.inf:
                 yield _narrowed(case, min(ends), max(ends), shift)
 
 
@@ -167,7 +125,9 @@ def other_start(case: Inquiry) -> Iterator[Guess]:
     whole[np.searchsorted(seen.updates, seen.epochs + seen.shifts[0])] = losses
     start_loss = float(case.own(case.problem.quadratic.cost(case.problem.start(case.descent.start))))
     said = sentence("observed.other_start", seen=float(seen.losses.values[seen.finite][0]), start_loss=start_loss)
-    yield Guess("other_start", whole, said, sentence("advice.other_start"), _where(case, k), among=100, slack=1.0)
+    choice = {"form": case.own, "among": 100, "slack": 1.0}
+    advice, costs = sentence("advice.other_start"), whole / case.theory.scale
+    yield case.guess("other_start", costs, said, advice, _where(case, k), goal=case.theory.least_cost, **choice)
 
 
 def another_start_fits(case: Inquiry) -> bool:

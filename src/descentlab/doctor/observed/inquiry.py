@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,16 +13,17 @@ from descentlab.arrays import Array
 from descentlab.conventions import gradient_factor
 from descentlab.descent import Descent
 from descentlab.doctor.observed import loops
-from descentlab.doctor.observed.seen import UNIT, Seen
+from descentlab.doctor.observed.floor import DOUBLE, SINGLE, Floor
+from descentlab.doctor.observed.seen import Seen
 from descentlab.problem import Problem
 from descentlab.text import Sentence, sentence
 from descentlab.theory import Theory
 
-AMONG = 20  # explanations that an ordinary guess is one of
+AMONG = 40  # explanations that an ordinary guess is one of
 ROWS_VISITED = 1_000_000  # rows that an explanation may visit
 
 # What a loop may print of a mean squared error m over n rows.
-PRINTED: dict[str, Callable[[Array, float], Array]] = {
+_PRINTED: dict[str, Callable[[Array, float], Array]] = {
     "mean": lambda m, n: m,
     "half_mean": lambda m, n: m / 2,
     "sum": lambda m, n: m * n,
@@ -32,6 +33,13 @@ PRINTED: dict[str, Callable[[Array, float], Array]] = {
     "mean_twice": lambda m, n: m / n,
     "half_mean_twice": lambda m, n: m / (2 * n),
 }
+KINDS = tuple(_PRINTED)
+
+
+def printed(kind: str, costs: Array, weight: float) -> Array:
+    """What is printed in one of the :data:`KINDS` of mean squared errors; inf beyond float64."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _PRINTED[kind](costs, weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,19 +51,25 @@ class Guess:
         losses: (k,) what would be printed by :attr:`Seen.updates`.
         said, advice: the explanation in words, and its cure.
         evidence: its numbers.
-        costs: (k,) the mean squared errors behind the losses, where they may be printed otherwise.
+        costs: (k,) the mean squared errors behind the losses.
+        form: how those are printed as losses; None is the asker's own reduction, and another may be tried as well.
         among: how many such explanations were to choose from.
         slack: by how much more than its rounding a number may be off, in units of that, where losses were fitted.
+        goal: a mean squared error that other such explanations come to as well, sooner or later; 0 is none.
+        floor: what rounding leaves in such a loop; None is what it leaves in the one stated.
     """
 
     name: str
     losses: Array
     said: Sentence
     advice: Sentence
-    evidence: Mapping[str, object] = field(default_factory=dict)
-    costs: Array | None = None
+    evidence: Mapping[str, object]
+    costs: Array
+    form: Callable[[Array], Array] | None = None
     among: int = AMONG
     slack: float = 0.0
+    goal: float = 0.0
+    floor: Floor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +108,27 @@ class Inquiry:
             gradients = c * (self.params @ quadratic.A.T - quadratic.t) @ quadratic.A
             moved = np.linalg.norm(self.params, axis=1) * np.linalg.norm(gradients, axis=1)
             left = 4 * np.maximum(self.losses - self.own(np.array(self.theory.least_cost)), 0.0)
-            drift: Array = np.nan_to_num(UNIT * t * (moved + left), nan=np.inf)
+            drift: Array = np.nan_to_num(SINGLE * t * (moved + left), nan=np.inf)
         return drift
+
+    @cached_property
+    def floor(self) -> Floor:
+        """What rounding leaves in a loop that does as stated."""
+        return Floor.of(self.problem, self.descent, self.seen.updates, self.params)
+
+    def rounding(self, unit: float) -> Array:
+        """(k,) how far rounding in a type of this unit may take the losses, besides."""
+        return self.floor.above(self.costs, unit, self.own)
+
+    @cached_property
+    def exactly(self) -> int | None:
+        """The shift by which theory is what was seen to every digit; None if it is not."""
+        return self.seen.reproduced(self.losses, floor=self.rounding(DOUBLE))
+
+    @cached_property
+    def loosely(self) -> int | None:
+        """The shift by which theory is what was seen but for what float32 may do; None if it is not."""
+        return self.seen.agrees(self.losses, self.drift, self.rounding(SINGLE))
 
     @property
     def settled(self) -> bool:
@@ -110,7 +143,7 @@ class Inquiry:
 
     def own(self, costs: Array) -> Array:
         """Mean squared errors in the asker's own reduction."""
-        return PRINTED[self.descent.reduction](costs, self.problem.weight)
+        return printed(self.descent.reduction, costs, self.problem.weight)
 
     def stated(self, **changes: Any) -> Array:
         """(k,) the mean squared errors with some settings changed."""
@@ -134,6 +167,25 @@ class Inquiry:
     def has_residuals(self) -> bool:
         """Whether there are rows, and few enough of them."""
         return self.problem.has_rows and len(self.seen.updates) * self.problem.n <= 10 * ROWS_VISITED
+
+    def guess(
+        self, name: str, costs: Array, said: Sentence, advice: Sentence, evidence: Mapping[str, object], **more: Any
+    ) -> Guess:
+        """A guess whose loop prints these mean squared errors (k,), in the asker's own reduction."""
+        return Guess(name, self.own(costs), said, advice, evidence, costs, **more)
+
+    def matches(self, guess: Guess, kind: str, among: int, unit: float) -> bool:
+        """Whether a guess, printed in this kind, reproduces every number, and these tell it from so many others."""
+        form = guess.form or (lambda costs: printed(kind, costs, self.problem.weight))
+        losses = guess.losses if kind == self.descent.reduction else form(guess.costs)
+        floor = (guess.floor or self.floor).above(guess.costs, unit, form)
+        shift = self.seen.reproduced(losses, guess.slack, floor)
+        if shift is None:
+            return False
+        apart = np.abs(self.seen.losses.values - (float(form(np.array(guess.goal))) if guess.goal else 0.0))
+        if self.loosely is not None:  # then a cause has to tell itself from what rounding makes of no mistake
+            apart = np.minimum(apart, np.abs(self.seen.losses.values - self.seen.at(self.losses, self.loosely)))
+        return self.seen.tells(guess.among * among, self.seen.at(floor, shift), apart)
 
 
 def named(kind: str) -> Sentence:

@@ -3,13 +3,15 @@
 Full-batch descent is affine in its state z = (p, m, s, 1), the parameters, the momentum buffer and the gradient kept:
 ``z(t) = M^(t-1) M_1 z(0)``, with M_1 the first update, which starts the buffer. So is descent with a wrong gradient,
 as long as the mistake is linear: ``s' = T (c (A'A + weight penalty) p - c A't)``, with T = -1 for a wrong sign, T a
-permutation, or s added to it where it is never cleared; then ``d = s' + decay p`` as torch takes it.
+permutation, T with zeros for what is never updated, or s added to it where it is never cleared; another matrix in the
+place of A' takes residuals times something else than the columns; then ``d = s' + decay p`` as torch takes it. Where
+parameters are updated one group after another, the gradient of a later group sees the earlier ones moved.
 Parameters are the descended ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -70,6 +72,8 @@ def mistaken(
     turn: Array | float = 1.0,
     target: Array | None = None,
     kept: bool = False,
+    left: Array | None = None,
+    order: Sequence[Sequence[int]] = (),
 ) -> Array:
     """(k, p) parameters after these many updates where the gradient is not the cost's.
 
@@ -79,20 +83,25 @@ def mistaken(
         turn: T, what the gradient is multiplied by: -1, or a (p, p) matrix.
         target: (m,) a target column of the triangle, instead of the problem's own.
         kept: whether gradients are never cleared.
+        left: (p, m) what residuals are multiplied by, instead of A'.
+        order: groups of parameters that are updated one after another; of plain descent only.
     """
     quadratic, p = problem.quadratic, len(problem.parameters)
     T = turn * np.eye(p) if isinstance(turn, float) else turn
-    c = gradient_factor(descent.reduction, problem.weight)
-    H = c * (quadratic.A.T @ quadratic.A + problem.weight * np.diag(quadratic.penalty))
+    L, c = quadratic.A.T if left is None else left, gradient_factor(descent.reduction, problem.weight)
+    H = c * (L @ quadratic.A + problem.weight * np.diag(quadratic.penalty))
     G = np.zeros((p, 3 * p + 1))  # the gradient as it is taken, from the state
     G[:, :p] = T @ H
-    G[:, -1] = -c * (T @ quadratic.A.T @ (quadratic.t if target is None else target))
+    G[:, -1] = -c * (T @ L @ (quadratic.t if target is None else target))
     G[:, 2 * p : 3 * p] = np.eye(p) if kept else 0.0
+    for i, group in enumerate(order):
+        moved = [j for earlier in order[:i] for j in earlier]
+        G[group] -= descent.lr * H[np.ix_(group, moved)] @ G[moved]
     state = np.concatenate([problem.start(descent.start), np.zeros(2 * p), [1.0]])
-    first, later = _update(G, descent, first=True), _update(G, descent, first=False)
     done, found = 0, []
     powers: dict[int, Array] = {}
     with np.errstate(over="ignore", invalid="ignore"):
+        first, later = _update(G, descent, first=True), _update(G, descent, first=False)
         for count in updates.tolist():
             if done == 0 < count:
                 state, done = first @ state, 1

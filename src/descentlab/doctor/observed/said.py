@@ -4,45 +4,76 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from descentlab.doctor.finding import Finding, Weight
-from descentlab.doctor.observed import hypotheses
+from descentlab.doctor.observed import hypotheses, prints
+from descentlab.doctor.observed.floor import SINGLE
 from descentlab.doctor.observed.inquiry import Guess, Inquiry, named
 from descentlab.doctor.observed.seen import OVERFLOW
-from descentlab.text import Sentence, number, sentence
+from descentlab.doctor.overflow import overflow
+from descentlab.text import Sentence, counted, number, sentence
+from descentlab.theory import Theory
 
 PASSING = 1e-4  # a relative difference that needs no explanation
 
 
-def cause(case: Inquiry, guess: Guess, kind: str) -> Finding:
-    """A cause that reproduces the numbers, as a finding."""
-    count = len(case.seen.epochs)
+def cause(case: Inquiry, guess: Guess, kind: str, count: int = 1) -> Finding:
+    """A cause that reproduces the numbers, as a finding; one of so many that do."""
+    numbers = len(case.seen.epochs)
     said = [_verdict(case), guess.said]
     if kind != case.descent.reduction:
         said.append(sentence("observed.and_printed", kind=named(kind)))
-    key = "observed.fits" if guess.slack else "observed.reproduces" if count > 1 else "observed.reproduces_one"
-    said.append(sentence(key, count=count))
-    evidence = {**_rate(case), **guess.evidence, "numbers": count}
-    return Finding(guess.name, Weight.PROBLEM, tuple(said), evidence, guess.advice, about="observed")
+    key = "observed.fits" if guess.slack else "observed.reproduces" if numbers > 1 else "observed.reproduces_one"
+    said.append(sentence(key, count=numbers))
+    evidence, advice = {**_rate(case), **guess.evidence, "numbers": numbers}, guess.advice
+    if count > 1:
+        said.append(sentence("observed.rivals", count=count))
+        evidence, advice = {**evidence, "rivals": count}, sentence("advice.rivals", advice=guess.advice)
+    return Finding(guess.name, Weight.PROBLEM, tuple(said), evidence, advice, about="observed")
 
 
-def agrees(case: Inquiry, shift: int) -> Finding:
-    """That the numbers are what theory gives."""
+def agrees(case: Inquiry, shift: int, every: int | None = None) -> Finding:
+    """That the numbers are what theory gives; if they were printed every so many epochs."""
     seen, losses = case.seen, case.losses
-    off, at = seen.off(losses, shift), seen.at(losses, shift)
+    at = seen.at(losses, shift)
     finite = np.flatnonzero(seen.finite)
-    worst = float(np.nanmax(off)) if finite.size else 0.0
     i = int(finite[-1]) if finite.size else 0
     values = {"epoch": int(seen.epochs[i]), "predicted": float(at[i]), "observed": float(seen.losses.values[i])}
     said = [sentence("observed.agrees", **values) if finite.size else sentence("observed.agrees_lost", **values)]
-    if worst > PASSING:
-        said.append(sentence("observed.rounding", percent=f"{100 * worst:.2g}", updates=int(seen.epochs[i]) + shift))
+    if every is not None:
+        said.insert(0, sentence("observed.agrees_every", every=every, count=seen.count))
+    worst, words = _differences(case, shift)
+    said += words
     if _bound(case) is not None:
         said.append(sentence("observed.rate_above" if _above(case) else "observed.rate_below", **_rate_words(case)))
     evidence = {**_rate(case), **values, "difference": worst, "printed": "before" if shift < 0 else "after"}
+    evidence |= {"every": every} if every is not None else {}
     return Finding("observed_agrees", Weight.FACT, tuple(said), evidence, about="observed")
+
+
+def _differences(case: Inquiry, shift: int) -> tuple[float, list[Sentence]]:
+    """The greatest relative difference above the floor, and what explains that and those at the floor."""
+    seen, off = case.seen, case.seen.off(case.losses, shift)
+    floor = seen.at(case.rounding(SINGLE), shift)
+    most = seen.at(seen.drifted(case.losses, case.drift), shift)
+    with np.errstate(invalid="ignore"):
+        low = seen.finite & (np.abs(seen.losses.values - seen.at(case.losses, shift)) > seen.losses.halves + most)
+    worst, words = float(np.nanmax(np.where(low, np.nan, off), initial=0.0)), []
+    if worst > PASSING:
+        last = int(seen.epochs[np.flatnonzero(seen.finite)[-1]]) + shift
+        said = {"percent": f"{100 * worst:.2g}", "updates": counted(last, "update")}
+        words.append(sentence("observed.rounding", **said))
+    if low.any():
+        words.append(sentence("observed.floor", floor=float(f"{floor[low].max():.1g}")))
+    return worst, words
+
+
+def distance(case: Inquiry) -> float:
+    """How far the numbers are from theory, by the shift that fits best."""
+    return min(float(np.nansum(np.minimum(case.seen.off(case.losses, shift), 10.0))) for shift in case.seen.shifts)
 
 
 def unexplained(case: Inquiry) -> list[Finding]:
@@ -50,7 +81,8 @@ def unexplained(case: Inquiry) -> list[Finding]:
     seen, losses = case.seen, case.losses
     shift = min(seen.shifts, key=lambda each: float(np.nansum(np.minimum(seen.off(losses, each), 10.0))))
     at = seen.at(losses, shift)
-    wrong = np.flatnonzero(~seen.fits(at, np.maximum(seen.at(case.drift, shift), 1e-3 * np.abs(at))))
+    allowed = seen.drifted(losses, case.drift) + case.rounding(SINGLE)
+    wrong = np.flatnonzero(~seen.fits(at, seen.at(allowed, shift)))
     i = int(wrong[0]) if wrong.size else 0
     values = {"epoch": int(seen.epochs[i]), "predicted": float(at[i]), "observed": float(seen.losses.values[i])}
     evidence = {**_rate(case), **values}
@@ -83,7 +115,7 @@ def _lost(case: Inquiry, name: str, said: list[Sentence], evidence: dict[str, ob
             found.append(_likely("nan_in_data", (cause,), {}, sentence("advice.nan_in_data")))
     if len(found) > 1:  # a nan in the rows needs no other reason
         return found
-    for guess in hypotheses.gradient_convention(case):
+    for guess in prints.gradient_convention(case):
         if case.seen.agrees(guess.losses, np.zeros_like(guess.losses)) is not None:
             words = (guess.said, sentence("observed.overflows_too"))
             found.append(_likely(guess.name, words, guess.evidence, guess.advice))
@@ -96,14 +128,30 @@ def _lost(case: Inquiry, name: str, said: list[Sentence], evidence: dict[str, ob
 
 
 def _rate_needed(case: Inquiry, epoch: int) -> dict[str, object]:
-    """The rate from which plain descent would have overflowed float32 by that epoch: ``(1 + f) / lambda_max``."""
-    start = float(case.own(case.problem.quadratic.cost(case.problem.start(case.descent.start))))
-    largest = case.theory.spectrum.largest
-    if not case.settled or case.descent.momentum or not (start > 0 and largest > 0):
+    """The rate from which the stated descent, in float32, would print such a number by that epoch.
+
+    It prints inf from where a squared error is beyond float32, and nan only from where a weight is: several updates
+    later, since gradients are not squared.
+    """
+    bound = case.theory.lr_bound
+    if not (case.settled and 0 < bound < 1e200 and case.theory.error.any()):
         return {}
-    factor = math.exp((math.log(OVERFLOW) - math.log(start)) / (2 * epoch))
-    needed = (1 + factor) / largest
-    return {"needed": needed, "times": needed / case.descent.lr}
+    number = float(case.seen.losses.values[case.seen.epochs == epoch][0])
+    kind, updates = "weights" if math.isnan(number) else "cost", max(epoch + min(case.seen.shifts), 1)
+
+    def beyond(lr: float) -> bool:
+        at = overflow(Theory(case.problem, replace(case.descent, lr=lr)))["float32"][kind]
+        return at is not None and at <= updates
+
+    low = high = bound
+    while not beyond(high):
+        low, high = high, 2 * high
+        if high > 1e40 * bound:
+            return {}
+    while high > 1.001 * low:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if beyond(middle) else (middle, high)
+    return {"needed": high, "times": high / case.descent.lr}
 
 
 def _verdict(case: Inquiry) -> Sentence:

@@ -1,4 +1,4 @@
-"""Mistakes in the loop itself: a wrong index, a wrong shape, a wrong sign, gradients kept, swapped or taken row by row.
+"""Mistakes in the loop itself: a wrong index, a wrong shape, gradients kept, or taken row by row.
 
 Each hypothesis is a function of an :class:`Inquiry` that yields guesses, as in
 :mod:`descentlab.doctor.observed.hypotheses`.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from descentlab.arrays import Array
 from descentlab.doctor.observed import loops
-from descentlab.doctor.observed.inquiry import PRINTED, ROWS_VISITED, Guess, Inquiry
+from descentlab.doctor.observed.floor import Floor
+from descentlab.doctor.observed.inquiry import KINDS, ROWS_VISITED, Guess, Inquiry, printed
 from descentlab.text import sentence
 
 
@@ -22,16 +24,21 @@ def one_row_cost(case: Inquiry) -> Iterator[Guess]:
     n, seen = case.problem.n, case.seen
     if not case.has_residuals or seen.finite.sum() < 3:
         return
-    squares = case.residuals**2
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = case.residuals**2
     for times, key in ((1.0, "1"), (0.5, "1/2"), (n, "n"), (n / 2, "n/2"), (1 / n, "1/n"), (0.5 / n, "1/(2n)")):
         for shift in seen.shifts:
-            at = seen.at(squares, shift) * times
-            for row in np.flatnonzero(seen.fits(at, 1e-5 * at).all(axis=0))[:1].tolist():
+            with np.errstate(over="ignore", invalid="ignore"):
+                at = seen.at(squares, shift) * times
+                close = seen.fits(at, 1e-5 * at).all(axis=0)
+            for row in np.flatnonzero(close)[:1].tolist():
                 words = "observed.one_row_cost" if times == 1 else "observed.one_row_cost_times"
                 said = sentence(words, row=row + 1, rows=n, **({} if times == 1 else {"times": key}))
                 evidence = {"row": row + 1, "times": key}
                 advice = sentence("advice.one_row_cost")
-                yield Guess("one_row_cost", squares[:, row] * times, said, advice, evidence, among=12 * n)
+                form = partial(np.multiply, times)
+                losses = squares[:, row]
+                yield Guess("one_row_cost", form(losses), said, advice, evidence, losses, form, among=12 * n)
 
 
 def broadcasting(case: Inquiry) -> Iterator[Guess]:
@@ -51,16 +58,18 @@ def broadcasting(case: Inquiry) -> Iterator[Guess]:
         costs = times * (np.sum((params @ problem.quadratic.A.T - target) ** 2, axis=1) / problem.weight + spread**2)
     said = sentence("observed.broadcasting", rows=problem.n, target=problem.target, mean=mean)
     advice = sentence("advice.broadcasting")
-    yield Guess("broadcasting", case.own(costs), said, advice, {"mean": mean, "variance": spread**2}, costs)
+    yield case.guess("broadcasting", costs, said, advice, {"mean": mean, "variance": spread**2})
 
 
 def forgotten_zero_grad(case: Inquiry) -> Iterator[Guess]:
     """Gradients that add up."""
     if not case.settled:
         return
-    costs = case.cost(loops.mistaken(case.problem, case.descent, case.seen.updates, kept=True))
+    problem, descent, updates = case.problem, case.descent, case.seen.updates
+    params = loops.mistaken(problem, descent, updates, kept=True)
+    floor = Floor.of(problem, replace(descent, zero_grad=False), updates, params)  # nothing that was rounded shrinks
     said, advice = sentence("observed.forgotten_zero_grad"), sentence("advice.zero_grad")
-    yield Guess("forgotten_zero_grad", case.own(costs), said, advice, {}, costs)
+    yield case.guess("forgotten_zero_grad", case.cost(params), said, advice, {}, floor=floor)
 
 
 def per_sample_updates(case: Inquiry) -> Iterator[Guess]:
@@ -82,7 +91,7 @@ def per_sample_updates(case: Inquiry) -> Iterator[Guess]:
             return
     said, advice = sentence("observed.per_sample_updates", rows=problem.n), sentence("advice.per_sample_updates")
     for kind, values in (("cost", costs[seen.updates]), ("running", running[seen.updates])):
-        yield Guess("per_sample_updates", case.own(values), said, advice, {"printed": kind}, values)
+        yield case.guess("per_sample_updates", values, said, advice, {"printed": kind})
 
 
 def _so_far(case: Inquiry, costs: Array, running: Array, first: int) -> bool:
@@ -91,26 +100,7 @@ def _so_far(case: Inquiry, costs: Array, running: Array, first: int) -> bool:
     half = case.seen.losses.halves[np.argmax(case.seen.finite)]
     for shift in case.seen.shifts:
         for predicted in (costs[first + shift], running[first + shift]):
-            ways = [printed(predicted, case.problem.weight) for printed in PRINTED.values()]
+            ways = [printed(kind, predicted, case.problem.weight) for kind in KINDS]
             if any(abs(value - way) <= half + 1e-4 * way for way in ways):
                 return True
     return False
-
-
-def swapped_gradients(case: Inquiry) -> Iterator[Guess]:
-    """The gradients of W and b exchanged."""
-    if not case.settled or len(case.problem.parameters) != 2:
-        return
-    a, b = case.problem.parameters
-    costs = case.cost(loops.mistaken(case.problem, case.descent, case.seen.updates, np.array([[0.0, 1.0], [1.0, 0.0]])))
-    said = sentence("observed.swapped_gradients", first=a, second=b)
-    advice = sentence("advice.swapped_gradients", first=a, second=b)
-    yield Guess("swapped_gradients", case.own(costs), said, advice, {}, costs)
-
-
-def ascent(case: Inquiry) -> Iterator[Guess]:
-    """The gradient added instead of subtracted."""
-    if not case.settled:
-        return
-    costs = case.cost(loops.mistaken(case.problem, case.descent, case.seen.updates, -1.0))
-    yield Guess("ascent", case.own(costs), sentence("observed.ascent"), sentence("advice.ascent"), {}, costs)
