@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,8 @@ def test_the_first_screen_is_the_lessons_finished_table(watched: Watched, tmp_pa
 def test_the_numbers_shown_are_pythons(watched: Watched, tmp_path: Path, name: str) -> None:
     problem, descent = PROBLEMS[name]
     browsed = opened(watched, tmp_path, name)
-    run = dl.descend(problem, descent, growth_limit=np.inf) if False else dl.descend(problem, descent)
-    costs = dict(zip(run.history.epochs.tolist(), run.history.cost.tolist(), strict=True))
+    run = dl.descend(problem, descent)
+    costs = dict(zip(run.history.epoch.tolist(), run.history.cost.tolist(), strict=True))
     compared = 0
     for row in table(browsed)[:-1]:
         epoch = int(row[0].replace(",", ""))
@@ -140,14 +141,8 @@ def test_keys_move_the_rate_and_the_epoch(watched: Watched, tmp_path: Path) -> N
 def test_typed_rates_are_read_or_put_back(watched: Watched, tmp_path: Path) -> None:
     browsed = opened(watched, tmp_path)
     box = browsed.get_by_role("textbox", name="Learning rate, typed")
-    for given, kept in (
-        ("0.2", "0.2"),
-        ("0,1", "0.1"),
-        ("-1", "0.1"),
-        ("abc", "0.1"),
-        ("1e-3", "0.001"),
-        ("", "0.001"),
-    ):
+    typed = [("0.2", "0.2"), ("0,1", "0.1"), ("-1", "0.1"), ("abc", "0.1"), ("1e-3", "0.001"), ("", "0.001")]
+    for given, kept in typed:
         box.fill(given)
         box.press("Enter")
         settle(browsed)
@@ -163,11 +158,9 @@ def test_points_and_the_start_are_dragged_and_moved_by_keys(watched: Watched, tm
     browsed.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + 60, steps=5)
     browsed.mouse.up()
     settle(browsed)
-    rows = [
-        list(map(float, row.split(",")))
-        for row in browsed.evaluate("location.hash").split("p=")[1].split("&")[0].split(";")
-    ]
-    assert rows[2][1] < 2.7
+    points = browsed.evaluate("location.hash").split("p=")[1].split("&")[0]
+    rows = [list(map(float, row.split(","))) for row in points.split(";")]
+    assert rows[2][1] < 2.9
     assert rows[:2] == [[1, 1], [2, 2]]
     goal = dl.Problem([row[0] for row in rows], [row[1] for row in rows], bias=False).solve().params[0]
     run = dl.descend(dl.Problem([r[0] for r in rows], [r[1] for r in rows], bias=False), lr=0.15, epochs=10)
@@ -303,21 +296,14 @@ def test_a_saved_page_opens_in_the_state_it_was_saved_in(watched: Watched, tmp_p
 
 
 def test_no_rule_of_accessibility_is_broken(watched: Watched, tmp_path: Path) -> None:
-    from axe_core_python.sync_playwright import Axe
-
+    rules = (files("axe_core_python") / "axe.min.js").read_text("utf-8")
     for name in ("lesson", "many"):
         for address in ("#v=1", "#v=1&th=dark&l=ko"):
             browsed = opened(watched, tmp_path, name, address)
             settle(browsed)
-            browsed.evaluate(Path(Axe().axe_script_path if False else _axe_path()).read_text("utf-8"))
+            browsed.evaluate(rules)
             found = browsed.evaluate("() => axe.run(document)")
             assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found["violations"]] == []
-
-
-def _axe_path() -> str:
-    import axe_core_python
-
-    return str(Path(axe_core_python.__file__).parent / "axe.min.js")
 
 
 def test_everything_that_can_be_moved_has_a_name(watched: Watched, tmp_path: Path) -> None:

@@ -313,7 +313,7 @@ class Lab {
     const part = (name) => this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node;
     const controls = html("section", { class: "controls", "aria-label": t("controls") }, this.rateC.node, html("div", { class: "groups" }, ...this.settingsC.parts.map((each) => each.node)), this.transportC.node);
     this.root.replaceChildren(
-      html("header", {}, html("div", { class: "row wrap" }, html("h1", { text: t("title") }), html("span", { class: "grow" }), this.shareC.node), this.headline, this.sourceC.node),
+      html("div", { class: "head" }, html("div", { class: "row wrap" }, html("h1", { text: t("title") }), html("span", { class: "grow" }), this.shareC.node), this.headline, this.sourceC.node),
       this.notice,
       controls,
       this.status,
@@ -329,7 +329,9 @@ class Lab {
     const theme = this.state.theme ?? (this.night.matches ? "dark" : "light");
     this.root.classList.toggle("dark", theme === "dark");
     const page = document.getElementById("descentlab");
-    if (page?.contains(this.root)) document.body.classList.toggle("descentlab-dark", theme === "dark");
+    if (!page?.contains(this.root)) return;
+    set(this.root, { role: "main" });
+    document.body.classList.toggle("descentlab-dark", theme === "dark");
   }
 
   /** The doctor's findings, on a page that was made of a diagnosis. */

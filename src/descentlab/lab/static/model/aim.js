@@ -55,7 +55,7 @@ export function estimate(aim, given, digits = 1e-11) {
   const matters = aim.heights.map((height) => height > 0);
   if (given.some((mode, i) => grows(mode) && matters[i])) return Infinity;
   const still = given.map((mode, i) => stands(mode) && matters[i]);
-  if (still.includes(true) && most(aim, given.map((mode, i) => (still[i] ? mode.amplitude : 0))) > 1) return Infinity;
+  if (still.includes(true) && most(aim, given.map((mode, i) => (still[i] ? mode.lasting : 0))) > 1) return Infinity;
   const modes = given.map((mode, i) => (still[i] ? { ...mode, log: 0 } : mode));
   if (most(aim, envelope(modes, 0)) <= 1) return 0;
   const alone = aim.heights.map((height, i) => (height > 1 ? Math.log(height) / -modes[i].log : 0));
@@ -100,9 +100,10 @@ export function counts(aim, responses, digits) {
   return found.map((count, i) => {
     if (!Number.isFinite(count) || count > promising || !aim.curvature.length) return count;
     const last = Math.ceil(count);
+    const stride = Math.floor(Math.floor(last / (2 * WINDOW)) / 2) * 2 + 1; // odd: what changes sides each time is seen
     let back = 0;
-    while (back < WINDOW && !outside(aim, valuesAt(responses[i], Math.max(last - back, 0)))) back++;
-    return Math.max(last - back + 1, 0);
+    while (back < WINDOW && !outside(aim, valuesAt(responses[i], Math.max(last - stride * back, 0)))) back++;
+    return Math.max(last - stride * back + 1, 0);
   });
 }
 

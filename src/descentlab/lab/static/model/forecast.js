@@ -1,5 +1,5 @@
 /** What a descent will do: the verdict (`doctor/forecast.py`), and when its numbers overflow (`doctor/overflow.py`). */
-import { dot, norm, transposed } from "./algebra.js";
+import { dot, norm, times, transposed } from "./algebra.js";
 import { aimOf, outside, responseAt, settledAt } from "./aim.js";
 import { ceilingAt, factorAt, swings } from "./recursion.js";
 import { toUnits } from "./problem.js";
@@ -19,7 +19,7 @@ export function verdict(theory, epochs, within = 0.01) {
   const last = modes.map((mode) => factorAt(mode, epochs));
   if (outside(aim, last) || settledAt(aim, theory.settings.lr, theory.recursion) === null) return "too slow";
   // Without swinging it changes sides once at most: where torch does not dampen the first update.
-  const swinging = modes.some((mode, i) => (swings(mode) ? mode.log > GONE : last[i] < 0));
+  const swinging = modes.some((mode) => (swings(mode) ? mode.log > GONE : factorAt(mode, epochs, epochs * mode.log) < 0));
   return swinging ? "converges-oscillating" : "converges-monotone";
 }
 
@@ -35,9 +35,12 @@ export function overflow(theory) {
   const weights = { parts: transposed(moving.map((i) => toUnits(problem, along(i, error[i])))), rest: theory.goal };
   const slopes = transposed(moving.map((i) => along(i, eigenvalues[i] * error[i])));
   const gradient = { parts: slopes, rest: slopes.map(() => 0) };
-  const roots = moving.map((i, k) => moving.map((_, l) => (k === l ? Math.sqrt(curvature[i] / 2) * error[i] : 0)));
-  const least = Math.sqrt(theory.scale * theory.leastCost);
-  const cost = { parts: [...roots, moving.map(() => 0)], rest: [...moving.map(() => 0), least] };
+  const root = Math.sqrt(theory.scale / problem.weight);
+  const predicted = (params) => times(problem.A, params).map((each) => root * each);
+  const cost = {
+    parts: transposed(moving.map((i) => predicted(along(i, error[i])))),
+    rest: predicted(theory.destination).map((each, i) => each - root * problem.t[i]),
+  };
   const found = {};
   for (const [kind, top] of Object.entries(TOPS)) {
     found[kind] = {

@@ -1,6 +1,6 @@
 /** The rates to use: the best for this start, found on the exact trajectory, and those of the textbook (`doctor/rates.py`). */
 import { aimOf, counts, estimate, responseAt, settledAt } from "./aim.js";
-import { limit } from "./recursion.js";
+import { dampedMost, limit } from "./recursion.js";
 
 const [GRID, ZOOM, ROUNDS] = [32, 9, 6]; // rates tried first, then around the best, and how often
 const FINER = 2; // times as many first where errors swing, and their counts with them
@@ -64,10 +64,13 @@ function bottom(epochsAt, grid, epochs, i, rounds) {
 }
 
 /** How far below the bound to look, as parts of it, ascending: every decade, and where a step ends a direction. */
-function gridOf(aim, largest, bound, { momentum }) {
+function gridOf(aim, largest, bound, recursion) {
+  const { momentum } = recursion;
   const condition = largest / Math.min(...aim.curvature);
   const near = Math.max(Math.min(0.05 / condition, 0.25), 1e-14);
-  const steps = aim.curvature.map((each) => 1 - largest / bound / each).filter((step) => step > near && step < 1);
+  // With momentum a little above where roots meet errors swing, by less than the aim, and are there sooner.
+  const most = (momentum ? spaced(0.5, 8, 9) : [1]).map((each) => each * dampedMost(recursion));
+  const steps = most.flatMap((times) => aim.curvature.map((each) => 1 - (times * (largest / bound)) / each)).filter((step) => step > near && step < 1);
   const far = momentum ? [...spaced(1e-6, 1e-3, GRID / 4), ...spaced(1e-3, 0.5, FINER * GRID)] : [];
   return distinct([...spaced(near, 0.5, GRID), ...steps, ...far.map((each) => 1 - each)]);
 }

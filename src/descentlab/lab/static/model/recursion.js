@@ -11,6 +11,7 @@
 
 const ROUNDING = 1e-13; // a factor no further beyond 1 is 1, as far as float64 can tell
 const ENDLESS = 1e6; // where roots of size 1 all but meet, errors grow this many times before they turn
+const LARGEST = 1e300; // of lr * curvature: what is beyond it overflows in one update all the same
 
 /** The recursion of a descent's settings: to forget `zero_grad` is momentum 1. @returns {Recursion} */
 export function recursionOf({ momentum = 0, dampening = 0, nesterov = false, zero_grad = true }) {
@@ -19,10 +20,16 @@ export function recursionOf({ momentum = 0, dampening = 0, nesterov = false, zer
 
 /** The bound on `lr * curvature` below which every error shrinks. @type {(recursion: Recursion) => number} */
 export function limit({ momentum, dampening, nesterov }) {
-  if (momentum > 1) return 0;
   if (momentum === 0) return 2;
   if (nesterov) return (2 * (1 + momentum)) / (1 + 2 * momentum);
+  if (momentum > 1) return 0;
   return dampening >= 1 ? Infinity : (2 * (1 + momentum)) / (1 - dampening);
+}
+
+/** The `lr * curvature` at which the roots meet at a positive one: no swing, and the fastest decay. */
+export function dampedMost({ momentum, dampening, nesterov }) {
+  if (nesterov) return ((1 - momentum) / (1 + momentum)) ** 2;
+  return dampening < 1 ? (1 - Math.sqrt(momentum)) ** 2 / (1 - dampening) : 1;
 }
 
 /** The recursion's trace T, and `T^2 - 4 D` multiplied out, so that nothing cancels at small x or at momentum 1. */
@@ -81,12 +88,13 @@ export function geometricSum(x, t, log = logLeft(x)) {
  * One direction's response: sign and log of the dominant root's size, `first = h(1) - r1` (or `- rho cos theta`),
  * `apart = 1 - r2 / r1`, and the angle where roots are complex.
  * @typedef {{sign: number, log: number, first: number, apart: number, angle: number, plain: boolean, slope: number,
- *   amplitude: number, peak: number}} Mode
+ *   amplitude: number, peak: number, lasting: number, fading: number, fade: number}} Mode
  * @type {(x: number, recursion: Recursion) => Mode}
  */
-function modeOf(x, recursion) {
+function modeOf(given, recursion) {
+  const x = Math.min(given, LARGEST);
   const r = growth(x, recursion);
-  const none = { plain: true, slope: 0, amplitude: 1, peak: 0 };
+  const none = { plain: true, slope: 0, amplitude: 1, peak: 0, lasting: 1, fading: 0, fade: 0 };
   if (recursion.momentum === 0) {
     return { sign: r < 0 ? -1 : 1, log: logLeft(x), first: 0, apart: 1, angle: 0, ...none };
   }
@@ -105,13 +113,20 @@ function modeOf(x, recursion) {
   return { sign: r < 0 ? -1 : 1, log, first: r > 0.5 ? short - (1 - h1) : h1 - r, apart, angle: 0, ...none };
 }
 
-/** Add what bounds `|h|`: `|r|^t min(1 + slope t, amplitude)`, the left form falling from `peak` on. */
+/**
+ * Add what bounds `|h|`: `|r|^t min(1 + slope t, amplitude, lasting + fading exp(fade t))`, the first form falling from
+ * `peak` on. Where roots are real, `h / r1^t` nears `1 + (h(1) / r1 - 1) / apart`; where complex, it swings for ever.
+ */
 function bounded(mode) {
   const slope = Math.abs(mode.first) * Math.exp(Math.min(-mode.log, 700));
   const times = mode.apart > 0 ? Math.max(1 / mode.apart, 1) : Infinity;
   const amplitude = mode.angle > 0 ? Math.hypot(1, slope / Math.sin(mode.angle)) : 1 + slope * times;
   const peak = slope > 0 ? Math.max(-1 / mode.log - 1 / slope, 0) : 0;
-  return { ...mode, plain: false, slope, amplitude, peak };
+  const turning = mode.angle > 0;
+  const added = turning ? 0 : (mode.sign * mode.first * Math.exp(Math.min(-mode.log, 700))) / mode.apart;
+  const fade = turning ? 0 : Math.max(Math.log(Math.abs(1 - mode.apart)), -700);
+  const lasting = turning ? amplitude : Math.abs(1 + added);
+  return { ...mode, plain: false, slope, amplitude, peak, lasting, fading: Math.abs(added), fade };
 }
 
 /** h after t updates, over `exp(shrink)` for what is beyond float64. @type {(mode: Mode, t: number, shrink?: number) => number} */
@@ -128,24 +143,25 @@ export function factorAt(mode, t, shrink = 0) {
 
 /** A bound on `|h|` from t updates on, and the slope of its logarithm; t need not be whole. @returns {[number, number]} */
 export function envelopeAt(mode, t) {
-  const { log, slope, amplitude, peak } = mode;
+  const { log, slope, amplitude, peak, lasting, fading, fade } = mode;
   const power = Math.exp(t === 0 ? 0 : t * log);
   if (mode.plain) return [power, log];
   const late = Math.max(t, peak);
   const bent = Math.exp(late * log) * (1 + slope * late);
-  const straight = power * amplitude;
+  const left = fading * Math.exp(t * fade);
+  const settling = lasting + left < amplitude;
+  const straight = power * (settling ? lasting + left : amplitude);
   if (bent <= straight && log < 0) return [bent, t > peak ? log + slope / (1 + slope * late) : 0];
-  return [straight, log];
+  return [straight, settling ? log + (left * fade) / (lasting + left) : log];
 }
 
 /** A bound on `|h|` from `since` to t updates that never falls with t, over `exp(shrink)`. */
 export function ceilingAt(mode, t, shrink, since) {
-  let times = mode.amplitude;
+  let times = 1;
   if (!mode.plain) {
-    times = Math.min(1 + mode.slope * t, times);
-    const added = (mode.sign * mode.first * Math.exp(-mode.log)) / mode.apart;
-    const settling = Math.abs(1 + added) + Math.abs(added) * Math.abs(1 - mode.apart) ** since;
-    if (mode.apart > 0 && settling < times) times = settling;
+    times = Math.min(1 + mode.slope * t, mode.amplitude);
+    const settling = mode.lasting + mode.fading * Math.exp(since * mode.fade);
+    if (settling < times) times = settling;
   }
   return Math.exp(Math.max(mode.log, 0) * t - shrink) * times;
 }
@@ -154,7 +170,11 @@ export function ceilingAt(mode, t, shrink, since) {
 export const swings = (mode) => mode.sign < 0 || mode.angle > 0;
 
 /** Whether the error grows without end. @type {(mode: Mode) => boolean} */
-export const grows = (mode) => mode.log > ROUNDING || (mode.log >= -ROUNDING && mode.amplitude > ENDLESS);
+export function grows(mode) {
+  if (mode.plain) return mode.log > ROUNDING;
+  const meeting = (mode.angle > 0 ? Math.sin(mode.angle) : mode.apart) < 1 / ENDLESS;
+  return mode.log > ROUNDING || (mode.log >= -ROUNDING && meeting && mode.amplitude > ENDLESS);
+}
 
 /** Whether the error neither grows nor shrinks, as far as float64 can tell. @type {(mode: Mode) => boolean} */
 export const stands = (mode) => (mode.log >= 0 || (swings(mode) && mode.log >= -ROUNDING)) && !grows(mode);

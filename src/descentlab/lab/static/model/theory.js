@@ -8,11 +8,12 @@
  * @typedef {{lr: number, reduction: string, epochs?: number, momentum?: number, dampening?: number, nesterov?: boolean,
  *   weight_decay?: number, zero_grad?: boolean, start?: number[] | null}} Settings
  */
-import { column, dot, filled, largestOf, norm, times, timesTransposed, transposed } from "./algebra.js";
+import { UNIT, column, dot, filled, largestOf, norm, times, timesTransposed, transposed } from "./algebra.js";
 import { factorAt, gap, geometricSum, growth, limit, logLeft, recursionOf, response } from "./recursion.js";
 import { costOf, fromUnits, gradientFactor, objectiveOf, toUnits } from "./problem.js";
 
 const EXACT_FIT = 1e-10; // the root mean square residual, relative to the target's spread, below which a fit is exact
+const NOTHING = 8; // units of rounding that a residual may be along a direction and still be none
 const HARDLY = 0.5; // the part of itself that an error has lost up to which what it lost is found by itself
 
 /**
@@ -32,7 +33,10 @@ export function makeTheory(problem, settings) {
   const x = curvature.map((each) => settings.lr * each);
   const factors = x.map((each) => (each > 0 ? growth(each, recursion) : 1));
   const gaps = x.map((each) => (each > 0 ? gap(each, recursion) : 0));
-  const [largest, smallest] = [(eigenvalues[0] ?? 0) + decay, (rank ? eigenvalues[rank - 1] : 0) + decay];
+  const largest = (eigenvalues[0] ?? 0) + decay;
+  // Of the directions that the data has, or the start an error in.
+  const open = decay > 0 && error.slice(rank).some((each) => each !== 0);
+  const smallest = open ? decay : (rank ? eigenvalues[rank - 1] : 0) + decay;
   const known = response(x, recursion);
   const foreseeable = settings.zero_grad !== false || !(settings.momentum || decay);
   const unstable = foreseeable && known.grows.some((grows, i) => grows && curvature[i] > 0);
@@ -50,8 +54,14 @@ export function makeTheory(problem, settings) {
 
 /** What pulls at a point along each direction, and how far it is from where that ends; 0 where nothing pulls. */
 function pullAt({ modes, stacked, stackedTarget }, c, decay, curvature, point) {
-  const residual = times(stacked, point).map((value, i) => value - stackedTarget[i]);
-  const slope = curvature.map((_, i) => (i < modes.sizes.length ? c * dot(modes.columns[i], residual) : 0));
+  const predicted = times(stacked, point);
+  const residual = predicted.map((value, i) => value - stackedTarget[i]);
+  const nothing = NOTHING * UNIT * (norm(predicted) + norm(stackedTarget)); // along unit vectors; columns are as long as sizes
+  const told = (i) => {
+    const along = dot(modes.columns[i], residual);
+    return Math.abs(along) <= nothing * modes.sizes[i] ? 0 : c * along;
+  };
+  const slope = curvature.map((_, i) => (i < modes.sizes.length ? told(i) : 0));
   const pull = slope.map((each, i) => each + decay * dot(modes.directions[i], point));
   return { slope, pull, error: pull.map((each, i) => (curvature[i] > 0 ? each / curvature[i] : 0)) };
 }
@@ -63,11 +73,26 @@ function boundFor({ problem, c, decay, curvature, error, start, scale, direction
   const fromStart = largestOf(error) <= largestOf(away);
   const moved = fromStart ? times(directions, error) : times(directions, along);
   const destination = fromStart ? start.map((each, j) => each - moved[j]) : moved;
-  const leastCost = costOf(problem, destination);
-  const leastObjective = objectiveOf(problem, destination) + (decay * dot(destination, destination)) / (2 * scale);
-  const fitsExactly = Math.sqrt(leastCost) <= Math.max(EXACT_FIT * problem.spread, 4 * problem.rounding);
+  const penalised = problem.ridge > 0 || decay > 0;
+  const leastCost = penalised ? costOf(problem, destination) : residualOf(problem);
+  const own = objectiveOf(problem, destination) + (decay * dot(destination, destination)) / (2 * scale);
+  const leastObjective = penalised ? own : leastCost;
+  const terms = norm(problem.A.map((row) => row.reduce((sum, each, j) => sum + Math.abs(each * destination[j]), 0))) + norm(problem.t);
+  const rounding = Math.max(problem.rounding, (UNIT * terms) / Math.sqrt(problem.weight));
+  const fitsExactly = Math.sqrt(leastCost) <= Math.max(EXACT_FIT * problem.spread, 4 * rounding);
   const goal = toUnits(problem, destination);
   return { destination, goal, leastCost, leastObjective, fitsExactly, sizes: sizesOf(goal, toUnits(problem, start)) };
+}
+
+/** The least mean squared error: of what the directions leave of the target. */
+function residualOf({ modes, t, weight }) {
+  let left = t;
+  for (const [i, size] of modes.sizes.entries()) {
+    const unit = modes.columns[i].map((each) => each / size);
+    const along = dot(unit, left);
+    left = left.map((each, k) => each - along * unit[k]);
+  }
+  return norm(left) ** 2 / weight;
 }
 
 /** What each coefficient's error is measured against: its size, or the largest's where it is about 0. */

@@ -31,7 +31,7 @@ export function rateControl(app) {
   const typedIn = () => {
     const value = Number(typed.value.replace(",", "."));
     if (value > 0 && Number.isFinite(value)) app.rate(value);
-    else typed.value = plain(app.state.lr);
+    typed.value = plain(app.state.lr);
   };
   typed.addEventListener("change", typedIn);
   typed.addEventListener("keydown", (event) => event.key === "Enter" && typedIn());
