@@ -29,6 +29,7 @@ LAYERS = [
     {"loop", "verdict"},
     {"run"},
     {"doctor"},
+    {"lab"},
     {"__init__"},
     {"cli"},
     {"__main__"},
