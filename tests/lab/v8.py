@@ -43,6 +43,10 @@ class Page:
         self._v8 = MiniRacer()
         self._v8.eval(joined(STATIC / "model.js") + "const model = _model, kept = {};")
 
+    def close(self) -> None:
+        """End V8's threads: an interpreter that still has them may not end."""
+        self._v8.close()
+
     def __call__(self, expression: str, **values: Any) -> Any:
         """The value of a JavaScript expression in which ``model``, ``kept`` and these values have their names."""
         names, texts = ", ".join(values), ", ".join(json.dumps(value, allow_nan=False) for value in values.values())
