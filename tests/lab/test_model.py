@@ -216,3 +216,21 @@ def test_a_settled_descent_past_its_bound_is_none(page: Page) -> None:
     make(page, Case.of("normal", "bias", {}, "mean", 1.05, seed=1))
     assert page("model.settled(kept.t)") is None
     assert page("model.verdict(kept.t, 10)") == "diverges"
+
+
+@pytest.mark.parametrize("step", STEPS[:6], ids=str)
+def test_what_has_hardly_begun_to_move_has_all_its_digits(page: Page, step: dict[str, Any]) -> None:
+    problem = dl.Problem([1.0, 2.0, 4.0], [2.0, 3.0, 9.0], bias=False)
+    case = Case(problem, dl.Descent(lr=1e-14, **step))
+    make(page, case)
+    params = case.numbers()["params"][:, 0]
+    found = [each["params"][0] for each in page("updates.map((t) => model.at(kept.t, t))", updates=list(UPDATES))]
+    np.testing.assert_allclose(found, params, rtol=EXACT)
+    np.testing.assert_allclose(page("model.path(kept.t, ts).params", ts=list(UPDATES)), params[:, None], rtol=EXACT)
+
+
+def test_slow_directions_beside_a_momentum_near_1_keep_their_digits(page: Page) -> None:
+    x, ts = [1e-19, 1e-18], [1, 10**6, 10**8, 10**9, 10**10]
+    recursion = Recursion(momentum=1 - 1e-9, dampening=0.0, nesterov=False)
+    found = page("ts.map((t) => model.response(x, r).at(t))", x=x, r=dict(recursion), ts=ts)
+    np.testing.assert_allclose(found, Response.of(np.array(x), **recursion).at(np.array(ts)[:, None]), rtol=1e-14)
