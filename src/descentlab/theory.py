@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 NEAR = 0.01  # "at the minimum": within 1 % of its cost, or of every coefficient where it fits exactly
-NOTHING = 8  # units of rounding that a residual may be along a direction and still be none
+NOTHING = 32  # units of rounding that a residual may be along a direction and still be none
 EXACT_FIT = 1e-10  # the root mean square residual, relative to the target's spread, below which a fit is exact
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from zlib import decompress
 
 import pytest
 from py_mini_racer import MiniRacer
 
 import descentlab as dl
 from descentlab.lab.modules import joined, script
-from descentlab.lab.page import inert, page, policy, program, words
+from descentlab.lab.page import bare, inert, page, policy, program, words
 from descentlab.text import LANGUAGES, catalogue
 from tests.lab.conftest import Watched
 
+STATIC = Path(__file__).parents[2] / "src" / "descentlab" / "lab" / "static"
 HOSTILE = [
     "</script><script>hacked = 1</script>",
     "<img src=x onerror='hacked = 1'>",
@@ -71,6 +73,12 @@ class Seen(HTMLParser):
 
     def handle_comment(self, data: str) -> None:
         self.comments.append(data)
+
+
+def unpacked(seen: Seen) -> list[str]:
+    """Style, sentences and script as the page holds them."""
+    found: list[str] = json.loads(decompress(b64decode(seen.texts["descentlab-packed"])))
+    return found
 
 
 def run(modules: dict[str, str], entry: str = "main.js") -> Any:
@@ -143,7 +151,7 @@ def test_nothing_that_data_says_is_markup(lang: str) -> None:
     seen = Seen(page(content, lang))
     tags = [tag for tag, _ in seen.tags]
     assert [tag for tag in tags if tag != "p"] == [
-        "html", "head", "meta", "meta", "meta", "meta", "title", "link", "style", "body", "div", "noscript",
+        "html", "head", "meta", "meta", "meta", "meta", "title", "link", "body", "div", "noscript",
         "script", "script", "script",
     ]  # fmt: skip
     assert tags.count("p") == 1 + len(content["report"]["findings"][lang])
@@ -153,6 +161,16 @@ def test_nothing_that_data_says_is_markup(lang: str) -> None:
     assert not set("<>&\u2028\u2029\u202e\x00") & set(seen.texts["descentlab-spec"])
     assert len(seen.texts["title"]) < 200
     page(content, lang).encode()
+
+
+def test_what_is_bare_is_the_same_program() -> None:
+    """Comments and indentation go, and nothing else: no string or template of ours has lines of its own."""
+    for path in STATIC.rglob("*.js"):
+        text = path.read_text("utf-8")
+        assert all(line.count("`") % 2 == 0 for line in text.splitlines()), path
+    assert bare("/** What\n * it is. */\n  const a = 1; // kept\n  // gone\n\nconst b = 'x  y';") == (
+        "const a = 1; // kept\nconst b = 'x  y';"
+    )
 
 
 def test_text_around_json_stays_json() -> None:
@@ -168,8 +186,10 @@ def test_the_policy_allows_this_script_and_this_style_alone(served: bool) -> Non
     [given] = [attrs["content"] for _, attrs in seen.tags if attrs.get("http-equiv")]
     assert given == policy(served)
     rules = dict(rule.split(" ", 1) for rule in policy(served).split("; "))
-    for rule, text in (("script-src", seen.texts["program"]), ("style-src", seen.texts["style"])):
-        assert rules[rule] == f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+    look, _, script = unpacked(seen)
+    for rule, texts in (("script-src", [seen.texts["program"], script]), ("style-src", [look])):
+        hashes = [b64encode(sha256(text.encode()).digest()).decode() for text in texts]
+        assert rules[rule] == " ".join(f"'sha256-{each}'" for each in hashes)
     assert rules["default-src"] == "'none'"
     assert rules["connect-src"] == ("'self'" if served else "'none'")
     assert "unsafe" not in policy(served)
@@ -181,7 +201,7 @@ def test_the_page_says_its_language_and_has_both(lang: str) -> None:
     seen = Seen(text)
     assert dict(seen.tags)["html"] == {"lang": lang, "data-served": "false"}
     assert seen.texts["title"] == f"my data - {catalogue(lang)['lab.title']}"
-    held = json.loads(seen.texts["descentlab-words"])
+    held = json.loads(unpacked(seen)[1])
     assert held == words()
     assert held["ko"].keys() == held["en"].keys()
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in [a for _, a in seen.tags]
@@ -197,7 +217,7 @@ def test_a_hostile_page_opens_from_a_file_without_the_network(watched: Watched, 
     assert watched.page.evaluate("document.getElementById('descentlab').innerText.length") > 0
     assert watched.page.evaluate("typeof hacked") == "undefined"
     assert watched.page.evaluate("document.querySelectorAll('img, b, iframe').length") == 0
-    assert watched.page.evaluate("document.scripts.length") == 3
+    assert watched.page.evaluate("document.scripts.length") == 5  # three, and two that were packed
     assert [each for each in watched.requests if not each.startswith(("data:", "blob:"))] == [path.as_uri()]
     assert watched.complaints == []
 

@@ -213,7 +213,7 @@ def test_values_that_lack_are_named_or_left_out_as_asked(lab: LabServer) -> None
     [
         (b"", "empty"),
         (b"x,y\n", "no rows"),
-        (b"x,y\n1,2\n3\n", "line 3 has 1 cells"),
+        (b"x,y\n1,2\n3\n", "line 3 has 1 cell and"),
         (b"x,y\n\x00\x01\x02,3\n", "zero bytes"),
         (b"x,y\na,b\nc,d\n", "No column holds numbers"),
         (b"x\n1\n2\n", "No numeric column is left"),

@@ -1,8 +1,8 @@
 """The page: style, script, sentences and data in one HTML file that asks for nothing else.
 
 Style, sentences and script are packed to a third of their size, and ``open.js`` unpacks them with the browser's own
-means. The policy names the hashes of both scripts and of the style, so nothing that data could smuggle in would run; and
-data stands in it as JSON in which no letter means anything to HTML.
+means. The policy names the hashes of both scripts and of the style, so nothing that data could smuggle in would run;
+and data stands in it as JSON in which no letter means anything to HTML.
 """
 
 from __future__ import annotations

@@ -54,6 +54,7 @@ def spec(problem: Problem, descent: Descent | None = None, name: str = "", repor
         "rows": problem.n,
         "weight": problem.weight,
         "means": factor.means,
+        "noise": factor.noise,
         "triangle": [spread[i, i:] for i in range(len(columns))],
         "points": [] if rows is None else _points(rows, whole),
         "whole": whole,

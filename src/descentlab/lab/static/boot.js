@@ -11,7 +11,12 @@ const model = {
   on: (event, listener) => ((listeners[event] ??= []).push(listener)),
   off: (event, listener) => (listeners[event] = (listeners[event] ?? []).filter((each) => each !== listener)),
   save_changes: () => {
-    if (values.hash !== location.hash) history.replaceState(null, "", values.hash);
+    if (values.hash === location.hash) return;
+    try {
+      history.replaceState(null, "", values.hash);
+    } catch {
+      location.hash = values.hash; // in a frame without an address of its own
+    }
   },
 };
 addEventListener("hashchange", () => {

@@ -1,6 +1,6 @@
 /** The page: one state, one update, one frame. `export default { render({ model, el }) }` is anywidget's contract. */
 import { html, set } from "./kit.js";
-import { factorOf, toUnits } from "./model.js";
+import { factorOf, selected, toUnits } from "./model.js";
 import { codePanel } from "./panels/code.js";
 import { rateControl, settingsControl, transportControl } from "./panels/controls.js";
 import { costPanel } from "./panels/cost.js";
@@ -208,8 +208,8 @@ class Lab {
     const others = all.columns.filter((name) => name !== target && (!features || features.includes(name)));
     const columns = [...(others.length ? others : all.columns.filter((name) => name !== target)), target];
     const places = columns.map((name) => all.columns.indexOf(name));
-    const from = all.whole ? { ...this.fromRows(columns, all.points.map((row) => places.map((j) => row[j])), all.name) } : selected(all, columns, places);
-    this.data = { ...from, key: this.data.key, all };
+    const points = all.points.map((row) => places.map((j) => row[j]));
+    this.data = { ...selected(all, places), points, key: this.data.key, all };
     this.problem = null;
     this.set({ start: null, points: null, repeat: this.state.repeat });
     this.rate(this.firstRate());
@@ -418,15 +418,6 @@ class Lab {
 }
 
 const sub = (count) => [...String(count)].map((digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]).join("");
-
-/** The factor of some of the columns, in another order: the triangle's columns, reflected to a triangle again. */
-function selected(all, columns, places) {
-  const k = all.columns.length;
-  const full = Array.from({ length: k }, (_, i) => Array.from({ length: k }, (_, j) => (j >= i ? all.triangle[i][j - i] : 0)));
-  const rows = full.map((row) => places.map((j) => row[j]));
-  const chosen = factorOf(rows, { centred: true });
-  return { ...all, columns, triangle: chosen.triangle, means: places.map((j) => all.means[j]), points: all.points.map((row) => places.map((j) => row[j])) };
-}
 
 export default {
   render({ model, el }) {

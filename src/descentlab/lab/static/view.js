@@ -1,15 +1,8 @@
 /** What the panels show: everything that follows from the state and the data, computed once for an update. */
-import { at, fastest, gradientOf, heavyBall, makeProblem, makeTheory, overflow, path, settled, textbook } from "./model.js";
+import { at, fastest, gradientOf, heavyBall, makeProblem, makeTheory, overflow, path, repeated, settled, textbook } from "./model.js";
 
 const MOST_SHOWN = 400; // updates along a path that are drawn
 export const NEAR = 0.01;
-
-/** The factor of the data repeated k times: k times the weight, and the triangle sqrt(k) times as large. */
-export function repeated(data, times) {
-  if (times === 1) return data;
-  const root = Math.sqrt(times);
-  return { ...data, rows: data.rows * times, weight: data.weight * times, triangle: data.triangle.map((row) => row.map((each) => each * root)) };
-}
 
 /** 0 .. epochs: all of them, or evenly spread by their logarithm after the first hundred. */
 export function sampled(epochs) {
@@ -37,7 +30,7 @@ export function settingsOf(state, extra = {}) {
 /** The problem that the state asks about; a start of another length than its parameters starts at zero. */
 export function problemOf(state, data) {
   const hypothesis = { bias: state.bias, center: state.center && !state.standardize, standardize: state.standardize, ridge: data.hypothesis?.ridge ?? 0 };
-  return makeProblem(repeated(data, state.repeat), hypothesis);
+  return makeProblem(state.repeat > 1 ? repeated(data, state.repeat) : data, hypothesis);
 }
 
 /** What the rate itself changes nothing of: the fastest rate, the textbook's. */

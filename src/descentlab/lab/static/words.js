@@ -30,7 +30,7 @@ export function factor(value, gap) {
 
 // Korean particles that depend on the sound before them: after a consonant, after a vowel (and l, for the last).
 const PARTICLES = { "은(는)": "은는", "이(가)": "이가", "을(를)": "을를", "과(와)": "과와", "와(과)": "과와", "(이)라": ["이라", "라"], "(으)로": ["으로", "로"] };
-const PARTICLE = /(\S)([`'")\]…]*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|와\(과\)|\(으\)로|\(이\)라)/g;
+const PARTICLE = /(\S)([\x60'")\]…]*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|와\(과\)|\(으\)로|\(이\)라)/g;
 
 /** Korean text with every particle decided by the sound before it, as it is read aloud. */
 export function particled(text) {

@@ -28,10 +28,29 @@ export function factorOf(rows) {
   const centred = rows.map((row) => row.map((x, j) => x - near[j]));
   const rest = filled(k).map((_, j) => column(centred, j).reduce((sum, x) => sum + x, 0) / n);
   for (const row of centred) for (let j = 0; j < k; j++) row[j] -= rest[j];
-  for (let j = 0; j < Math.min(n, k); j++) reflect(centred, j, j);
-  const triangle = filled(k).map((_, j) => upright(j < n ? centred[j].slice(j) : filled(k - j)));
-  const data = { rows: n, weight: n, means: near.map((x, j) => x + rest[j]), triangle };
+  const data = { rows: n, weight: n, means: near.map((x, j) => x + rest[j]), triangle: triangleOf(centred, k) };
   return { ...data, noise: noiseOf(data, 4 + n / 4 + k) };
+}
+
+/** The triangle of k columns, reflected in place. */
+function triangleOf(rows, k) {
+  for (let j = 0; j < Math.min(rows.length, k); j++) reflect(rows, j, j);
+  return filled(k).map((_, j) => upright(j < rows.length ? rows[j].slice(j) : filled(k - j)));
+}
+
+/** The factor of some of its columns, in another order. @type {(data: Data, places: number[]) => Data} */
+export function selected(data, places) {
+  const rows = square(data.triangle).map((row) => places.map((j) => row[j]));
+  const of = (values) => values && places.map((j) => values[j]);
+  const chosen = { columns: of(data.columns), means: of(data.means), noise: of(data.noise) };
+  return { ...data, ...chosen, triangle: triangleOf(rows, places.length) };
+}
+
+/** The factor of rows repeated so many times. @type {(data: Data, times: number) => Data} */
+export function repeated(data, times) {
+  const root = Math.sqrt(times);
+  const scaled = (values) => values?.map((each) => each * root);
+  return { ...data, rows: data.rows * times, weight: data.weight * times, triangle: data.triangle.map(scaled), noise: scaled(data.noise) };
 }
 
 const upright = (row) => row.map((x) => (row[0] < 0 ? -x : x) + 0);

@@ -13,7 +13,7 @@ import { factorAt, gap, geometricSum, growth, limit, logLeft, recursionOf, respo
 import { costOf, fromUnits, gradientFactor, objectiveOf, toUnits } from "./problem.js";
 
 const EXACT_FIT = 1e-10; // the root mean square residual, relative to the target's spread, below which a fit is exact
-const NOTHING = 8; // units of rounding that a residual may be along a direction and still be none
+const NOTHING = 32; // units of rounding that a residual may be along a direction and still be none
 const HARDLY = 0.5; // the part of itself that an error has lost up to which what it lost is found by itself
 
 /**
