@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo lab test lint bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 8
 
 demo: $(VENV)/demo  ## the lesson three ways, then real data
 	@$(BIN)/descentlab demo
+
+lab: $(VENV)/demo  ## a page on which the lesson's descent can be seen, predicted and broken
+	@$(BIN)/descentlab lab
 
 test: $(VENV)/dev  ## the whole test suite, with coverage
 	$(BIN)/python -m pytest --cov

@@ -13,7 +13,7 @@ from descentlab.text import LANGUAGES, SEVERAL, Sentence, catalogue, counted, la
 
 SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
 KEY = re.compile(
-    r"""["'](?:error|notice|left_out|flat|minimum|refuses|ending|cli|help|demo|plot|csv|purpose|problem|finding|advice|report|validation|folds|sweep|count)\.[a-z0-9_]+["']"""
+    r"""["'](?:error|notice|left_out|flat|minimum|refuses|ending|cli|help|demo|plot|csv|purpose|problem|finding|advice|report|validation|folds|sweep|count|lab)\.(?!(?:js|css)["'])[a-z0-9_]+["']"""
 )
 RAISED = re.compile(r"""(?:DataError|SettingError|EngineError)\(\s*["']([a-z0-9_]+)["']""")
 NAMES = {key: {field for _, field, _, _ in Formatter().parse(text) if field} for key, text in catalogue("en").items()}
@@ -38,7 +38,7 @@ def test_no_sentence_is_in_a_file_twice() -> None:
 
 
 def test_every_sentence_the_code_names_exists_and_every_sentence_is_named() -> None:
-    code = "\n".join(path.read_text("utf-8") for path in SOURCE.rglob("*.py"))
+    code = "\n".join(path.read_text("utf-8") for kind in ("*.py", "*.js") for path in SOURCE.rglob(kind))
     named = {match.strip("\"'") for match in KEY.findall(code)} | {f"error.{key}" for key in RAISED.findall(code)}
     assert named <= set(catalogue("en"))
     # Some keys are put together from a prefix and a word; the word then stands somewhere, or is an option's name.

@@ -24,6 +24,8 @@ from descentlab.quadratic import Quadratic, orthonormal
 from descentlab.text import Sentence, counted, number, sentence
 
 if TYPE_CHECKING:
+    from descentlab.descent import Descent
+    from descentlab.lab.sheet import Lab
     from descentlab.minimum import Minimum
     from descentlab.spectrum import Spectrum
 
@@ -159,6 +161,17 @@ class Problem:
         """
         return Rows(*self.selection.whole())
 
+    def sample(self, most: int) -> Rows:
+        """At most ``most`` of the rows, evenly spaced in their order: what a picture shows, however many there are.
+
+        Raises:
+            DataError: this problem was made from a factor, so the rows are gone.
+        """
+        if self._selection is None:
+            raise DataError("rows_gone")
+        values, weights = self._selection.sample(most)
+        return Rows(values[:, :-1], values[:, -1], weights)
+
     def descended_rows(self) -> Rows:
         """:meth:`rows` in the coordinates that descent takes place in."""
         rows = self.rows()
@@ -241,6 +254,21 @@ class Problem:
         if not np.isfinite(vector).all():
             raise SettingError("start_values", given=repr(params)[:60])
         return self.coordinates.from_units(vector)
+
+    def lab(self, descent: Descent | None = None, *, name: str = "", **settings: Any) -> Lab:
+        """A page on which descent on this problem can be seen and tried; it renders in a notebook, and saves itself.
+
+        Args:
+            descent: what the page shows first; or give its settings as keywords: ``problem.lab(lr=0.1)``. Without
+                either it begins at half the largest stable rate.
+            name: what to call the data.
+
+        Raises:
+            SettingError: a setting is outside what it may be, or one that the page cannot show.
+        """
+        from descentlab.lab.sheet import of_problem
+
+        return of_problem(self, descent, name, settings)
 
     @property
     def hypothesis(self) -> str:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from descentlab.problem import Problem
 from descentlab.settings import descent_asked, problem_asked
 from descentlab.text import Sentence, number, sentence
 from descentlab.verdict import judge
+
+if TYPE_CHECKING:
+    from descentlab.lab.sheet import Lab
 
 LONGEST = 86_400.0  # a run predicted to take more seconds than a day is refused
 NAMED, ROWS = 12, 20  # parameters named in a sentence, and rows of the table in a notebook
@@ -88,6 +91,10 @@ class Run:
         from descentlab.plot import plot
 
         return plot(self, path, lang)
+
+    def lab(self, name: str = "") -> Lab:
+        """A page on which this descent can be seen and changed; see :meth:`descentlab.Problem.lab`."""
+        return self.problem.lab(self.descent, name=name)
 
     def __repr__(self) -> str:
         return f"Run({self.engine}, {len(self.history)} epochs recorded, {self.ending.reason}, cost {self.cost:.6g})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +201,43 @@ def test_rows_with_missing_values_are_counted_by_column(tmp_path: Path) -> None:
     assert (refused.code, "`x`: 1" in refused.err) == (2, True)
     dropped = cli("diagnose", str(path), "--target", "y", "--lr", "0.01", "--missing", "drop")
     assert "1 of 4 rows had a missing value (`x`: 1) and were left out" in re.sub(r"\s+", " ", dropped.out)
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_a_page_of_the_findings_is_written_where_asked(houses: str, tmp_path: Path, lang: str) -> None:
+    page = tmp_path / "report.html"
+    arguments = ["diagnose", houses, "--target", "price", "--lr", "0.01", "--lang", lang]
+    said = cli(*arguments)
+    result = cli(*arguments, "--html", str(page))
+    assert result.code == said.code == 1
+    written = {"en": f"Written: {page}", "ko": f"저장했습니다: {page}"}[lang]
+    assert result.out == f"{said.out}{written}\n"
+    text = page.read_text("utf-8")
+    assert f'<html lang="{lang}"' in text
+    assert "<title>houses.csv - " in text
+    found = json.loads(cli(*arguments, "--json").out)
+    for finding in found["findings"]:
+        assert escape(finding["text"]) in text
+
+
+def test_beside_json_the_page_is_told_of_on_the_error_stream(houses: str, tmp_path: Path) -> None:
+    page = str(tmp_path / "report.html")
+    result = cli("diagnose", houses, "--target", "price", "--lr", "0.01", "--html", page, "--json")
+    assert json.loads(result.out)["verdict"] == "diverges"
+    assert result.err == f"Written: {page}\n"
+
+
+def test_a_page_never_replaces_what_is_read(houses: str, tmp_path: Path) -> None:
+    before = Path(houses).read_bytes()
+    common = ["diagnose", houses, "--target", "price", "--lr", "0.01"]
+    for arguments, words in (
+        ([*common, "--html", houses], "one of the files that are read"),
+        (["diagnose", "lesson", "--lr", "0.1", "--validation", houses, "--html", houses], "one of the files"),
+        ([*common, "--html", str(tmp_path / "report.pdf")], "written as .html"),
+        ([*common, "--html", str(tmp_path / "nowhere" / "report.html")], "cannot be written"),
+        (["diagnose", "--losses", "3,2,1.5", "--lr", "0.1", "--html", "report.html"], "A page needs data"),
+    ):
+        result = cli(*arguments)
+        assert (result.code, words in result.err, result.out) == (2, True, "")
+    assert Path(houses).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["houses.csv"]

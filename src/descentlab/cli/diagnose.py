@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json as jsonlib
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
 
 from descentlab.cli import FINDING
-from descentlab.cli.options import data_options, descent_settings, open_problem, option, step_options
+from descentlab.cli.options import (
+    data_options,
+    descent_settings,
+    file_name,
+    open_problem,
+    option,
+    spare_inputs,
+    step_options,
+    write,
+)
 from descentlab.cli.words import Localised, Number, language_option
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.doctor.examination import diagnose
@@ -39,20 +49,29 @@ def command() -> click.Command:
             option("--validation", metavar="FILE"),
             option("--folds", type=Number(), metavar="K"),
             option("--within", type=Number(), default=0.01, metavar="PART"),
+            option("--html", metavar="FILE"),
             option("--json", is_flag=True),
             language_option(),
         ],
     )
 
 
-def run(*, json: bool, losses: str | None, losses_every: Any, **given: Any) -> int:
+def run(*, json: bool, html: str | None, losses: str | None, losses_every: Any, **given: Any) -> int:
     """Open the data, diagnose, and say it."""
     if losses is not None:
+        if html is not None:
+            raise SettingError("html_without_data")
         found: Any = _of_losses(losses, losses_every, given)
         content, text = found.to_dict(), found.text()
     else:
-        found, content, text = _of_data(given, losses_every)
+        spare_inputs(html, given["data"])
+        spare_inputs(html, (given["validation"],) if given["validation"] else ())
+        found, content, text, name = _of_data(given, losses_every)
+        if html is not None:
+            write(html, partial(found.save, name=file_name(name)))
     click.echo(jsonlib.dumps(content, ensure_ascii=False, allow_nan=False) if json else text)
+    if html is not None:
+        click.echo(sentence("cli.written", path=html).text(), err=json)
     return FINDING if found.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW) else 0
 
 
@@ -63,8 +82,8 @@ def _of_losses(losses: str, every: Any, given: dict[str, Any]) -> Any:
     return diagnose(losses=_split(losses), lr=given["lr"], every=whole_number("losses-every", every, 1), **used)
 
 
-def _of_data(given: dict[str, Any], every: Any) -> tuple[Diagnosis, dict[str, Any], str]:
-    """The diagnosis, and it with the cross-validation if one was asked for: for machines, and in words."""
+def _of_data(given: dict[str, Any], every: Any) -> tuple[Diagnosis, dict[str, Any], str, str]:
+    """The diagnosis, it with the cross-validation if one was asked for: for machines and in words; the data's name."""
     if not given["data"]:
         raise SettingError("nothing_to_diagnose")
     asked = {name: given.pop(name) for name in ("observed", "validation", "within", "folds")}
@@ -86,7 +105,7 @@ def _of_data(given: dict[str, Any], every: Any) -> tuple[Diagnosis, dict[str, An
         content["cross_validation"] = None
     if isinstance(chosen, CrossValidation):
         content["cross_validation"], text = chosen.to_dict(), f"{text}\n\n{chosen.text()}"
-    return found, content, text
+    return found, content, text, name
 
 
 def _split(text: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,6 +11,7 @@ import click
 from descentlab.cli.words import Number
 from descentlab.conventions import CONVENTIONS
 from descentlab.data.builtin import BUILT_IN
+from descentlab.data.files import find
 from descentlab.errors import SettingError
 from descentlab.problem import Problem
 from descentlab.text import sentence
@@ -87,6 +90,28 @@ def open_problem(given: dict[str, Any]) -> tuple[Problem, str]:
     data: Any = names[0] if len(names) == 1 else names
     problem = Problem(data, target=target, features=wanted, weights=weights, bias=bias, **shape, **reading)
     return problem, names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
+
+
+def file_name(name: str) -> str:
+    """What to call the data on a page that others may read: its files' names, without their folders."""
+    return " .. ".join(Path(part).name for part in name.split(" .. "))
+
+
+def spare_inputs(output: str | None, data: tuple[str, ...]) -> None:
+    """Refuse to write over a file that is read."""
+    built_in = len(data) == 1 and data[0] in BUILT_IN
+    if output is None or built_in or not Path(output).exists():
+        return
+    if any(path.samefile(output) for path in find(data)):
+        raise SettingError("output_is_input", path=output)
+
+
+def write(output: str, written: Callable[[str], object]) -> None:
+    """Write an output file, or say in a sentence why it cannot be written."""
+    try:
+        written(output)
+    except OSError as cause:
+        raise SettingError("unwritable", path=output, cause=cause.strerror or str(cause)) from cause
 
 
 def _split(names: str) -> list[str]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from descentlab.cli import FINDING
-from descentlab.cli.options import data_options, descent_settings, open_problem, option, step_options
+from descentlab.cli.options import (
+    data_options,
+    descent_settings,
+    open_problem,
+    option,
+    spare_inputs,
+    step_options,
+    write,
+)
 from descentlab.cli.progress import Progress
 from descentlab.cli.words import Localised, Number, language_option
-from descentlab.data.builtin import BUILT_IN
-from descentlab.data.files import find
 from descentlab.ending import Reason
-from descentlab.errors import SettingError, whole_number
+from descentlab.errors import whole_number
 from descentlab.run import Run, descend
 from descentlab.text import jsonable, sentence
 
@@ -47,32 +51,16 @@ def run(*, engine: str, rows: Any, save: str | None, plot: str | None, json: boo
     rows = whole_number("rows", rows, 0)
     lesson = not given["data"] or given["data"] == ("lesson",)
     for output in (save, plot):
-        _spare_inputs(output, given["data"])
+        spare_inputs(output, given["data"])
     problem, name = open_problem(given)
     settings = descent_settings(given, lesson)
     with Progress() as progress:
         result = descend(problem, engine=engine, progress=progress, interruptible=True, **settings)
-    for output, write in ((save, result.history.save), (plot, result.plot)):
+    for output, written in ((save, result.history.save), (plot, result.plot)):
         if output is not None:
-            _write(output, write)
+            write(output, written)
     click.echo(as_json(result) if json else report(result, name, rows))
     return FINDING if result.ending.is_finding else 0
-
-
-def _spare_inputs(output: str | None, data: tuple[str, ...]) -> None:
-    """Refuse to write over a file that is read."""
-    built_in = len(data) == 1 and data[0] in BUILT_IN
-    if output is None or built_in or not Path(output).exists():
-        return
-    if any(path.samefile(output) for path in find(data)):
-        raise SettingError("output_is_input", path=output)
-
-
-def _write(output: str, write: Callable[[str], object]) -> None:
-    try:
-        write(output)
-    except OSError as cause:
-        raise SettingError("unwritable", path=output, cause=cause.strerror or str(cause)) from cause
 
 
 def report(run: Run, name: str, rows: int) -> str:

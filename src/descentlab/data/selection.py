@@ -123,6 +123,22 @@ class Selection:
             filled += len(values)
         return X, y, weights
 
+    def sample(self, most: int) -> tuple[Array, Array | None]:
+        """(m, d + 1) features and target of at most ``most`` rows kept, evenly spaced, and their (m,) weights or None.
+
+        One more pass over the blocks, of which only those rows stay in memory.
+        """
+        kept = self.rows - self.dropped
+        wanted = np.unique(np.linspace(0, kept - 1, min(kept, most)).round().astype(int))
+        picked, weights, seen = [np.empty((0, len(self.features) + 1))], [np.empty(0)], 0
+        for values, part in self.blocks():
+            first, last = np.searchsorted(wanted, (seen, seen + len(values)))
+            picked.append(values[wanted[first:last] - seen])
+            if part is not None:
+                weights.append(part[wanted[first:last] - seen])
+            seen += len(values)
+        return np.concatenate(picked), np.concatenate(weights) if self.weights else None
+
 
 class _Unfit:
     """Counts values that no descent can use, column by column: missing, infinite, too large to square."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from descentlab.theory import Theory
 
 if TYPE_CHECKING:
     from descentlab.doctor.folds.validation import Validation
+    from descentlab.lab.sheet import Lab
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +127,25 @@ class Diagnosis:
         from descentlab.doctor.page import of_diagnosis
 
         return of_diagnosis(self)
+
+    def lab(self, name: str = "") -> Lab:
+        """A page with these findings, on which the descent can be seen and changed; see :meth:`Problem.lab`."""
+        from descentlab.lab.sheet import of_diagnosis
+
+        return of_diagnosis(self, name)
+
+    def save(self, path: str | os.PathLike[str], *, lang: str | None = None, name: str = "") -> None:
+        """Write that page to an ``.html`` file that needs nothing else: the findings are in it in every language.
+
+        Args:
+            path: the file.
+            lang: the language that the page opens in.
+            name: what to call the data.
+
+        Raises:
+            SettingError: the file's name does not end in .html.
+        """
+        self.lab(name).save(path, lang=lang)
 
     def to_dict(self, lang: str | None = None) -> dict[str, Any]:
         """Everything for a machine, JSON-safe; docs/json.md describes it."""

@@ -1,0 +1,59 @@
+"""``descentlab lab``: a page on this machine, on which descent on the data can be seen, predicted and broken."""
+
+from __future__ import annotations
+
+import webbrowser
+from typing import Any
+
+import click
+
+from descentlab.cli.options import data_options, descent_settings, file_name, open_problem, option, step_options
+from descentlab.cli.words import Localised, Number, language_option
+from descentlab.errors import SettingError, whole_number
+from descentlab.lab.server import LabServer, serve
+from descentlab.lab.sheet import of_problem
+from descentlab.lab.spec import STEP
+from descentlab.text import sentence
+
+SHOWN = (*STEP, "start", "forget_zero_grad")  # the settings of a step that the page can show
+LAST_PORT = 65_535
+
+
+def command() -> click.Command:
+    """The command."""
+    steps = [each for each in step_options() if each.name in SHOWN]
+    return Localised(
+        "lab",
+        callback=run,
+        help=sentence("help.lab").text(),
+        params=[
+            *data_options(),
+            *steps,
+            option("--open/--no-open", default=True),
+            option("--port", type=Number(), default=0, metavar="N"),
+            language_option(),
+        ],
+    )
+
+
+def run(*, open: bool, port: Any, **given: Any) -> int:  # noqa: A002 (the option's own name)
+    """Open the data, serve the page, and end with Ctrl-C."""
+    port = whole_number("port", port, 0)
+    if port > LAST_PORT:
+        raise SettingError("not_in_range", setting="port", given=str(port), least=0, most=LAST_PORT)
+    lesson = not given["data"] or given["data"] == ("lesson",)
+    problem, name = open_problem(given)
+    settings = descent_settings(given | {"option": ()}, lesson)
+    lab = of_problem(problem, None, file_name(name), settings)
+    try:
+        server = LabServer(lab.spec, port)
+    except OSError as cause:
+        raise SettingError("lab_port", port=str(port), cause=cause.strerror or str(cause)) from cause
+    for notice in problem.notices:
+        click.echo(click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice))
+    click.echo(sentence("cli.lab_at", url=server.url).text())
+    if open:
+        webbrowser.open(server.url)
+    serve(server)
+    click.echo("\n" + sentence("cli.lab_ended").text())
+    return 0

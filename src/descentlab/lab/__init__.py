@@ -1,0 +1,1 @@
+"""The lab: a page on which gradient descent can be seen, predicted and broken."""

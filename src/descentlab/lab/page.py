@@ -1,0 +1,133 @@
+"""The page: style, script, sentences and data in one HTML file that asks for nothing else.
+
+Style, sentences and script are packed to a third of their size, and ``open.js`` unpacks them with the browser's own
+means. The policy names the hashes of both scripts and of the style, so nothing that data could smuggle in would run;
+and data stands in it as JSON in which no letter means anything to HTML.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from html import escape
+from typing import Any
+from zlib import compress
+
+from descentlab.lab.modules import script, static
+from descentlab.text import LANGUAGES, catalogue, language, sentence
+
+# What ends a script or a line of one, what turns text round, and halves of letters, which UTF-8 cannot write.
+TELLING = re.compile("[<>&\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+OWN_COMMENT = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*$", re.MULTILINE | re.DOTALL)
+LONGEST_TITLE = 80
+
+
+def page(spec: Mapping[str, Any], lang: str | None = None, served: bool = False) -> str:
+    """The whole page.
+
+    Args:
+        spec: what :func:`descentlab.lab.spec.spec` made.
+        lang: the language it opens in; the other is in it as well.
+        served: whether a server is behind it that takes files: the page may then talk to that server alone.
+    """
+    lang = lang or language()
+    return f"""<!doctype html>
+<html lang="{lang}" data-served="{str(served).lower()}">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy(served)}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{_title(spec, lang)}</title>
+<link rel="icon" href="data:,">
+</head>
+<body>
+<div id="descentlab"><noscript>{_without_script(spec, lang)}</noscript></div>
+<script type="application/json" id="descentlab-spec">{inert(spec)}</script>
+<script type="text/plain" id="descentlab-packed">{packed()}</script>
+<script>{opener()}</script>
+</body>
+</html>
+"""
+
+
+def policy(served: bool) -> str:
+    """The page's Content-Security-Policy."""
+    rules = {
+        "default-src": "'none'",
+        "script-src": f"{_hash(opener())} {_hash(program())}",
+        "style-src": _hash(style()),
+        "img-src": "data: blob:",
+        "connect-src": "'self'" if served else "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+def inert(content: Any) -> str:
+    r"""JSON that can stand in a page's script element whatever it says: its text is data to HTML as well.
+
+    >>> inert({"name": "</script>", "value": 0.5})
+    '{"name":"\\u003c/script\\u003e","value":0.5}'
+    """
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return TELLING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def words() -> dict[str, dict[str, str]]:
+    """The lab's sentences in each language, by key."""
+    return {lang: {key: text for key, text in catalogue(lang).items() if key.startswith("lab.")} for lang in LANGUAGES}
+
+
+@cache
+def program() -> str:
+    """The page's script, which :func:`opener` unpacks and starts."""
+    return bare(f"(() => {{\n{script('boot.js')}}})();")
+
+
+@cache
+def style() -> str:
+    """The page's style."""
+    return bare(static("lab.css"))
+
+
+@cache
+def opener() -> str:
+    """The script that stands in the page."""
+    return bare(static("open.js"))
+
+
+@cache
+def packed() -> str:
+    """Style, sentences and script, deflated, in letters."""
+    content = json.dumps([style(), inert(words()), program()], ensure_ascii=False)
+    return b64encode(compress(content.encode(), 9)).decode()
+
+
+def bare(text: str) -> str:
+    """A module or a style without comments that have lines of their own, and without indentation."""
+    return "\n".join(line.strip() for line in OWN_COMMENT.sub("", text).split("\n") if line.strip())
+
+
+@cache
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _title(spec: Mapping[str, Any], lang: str) -> str:
+    name = CONTROL.sub(" ", spec["name"]).strip()[:LONGEST_TITLE]
+    title = sentence("lab.title").text(lang)
+    return escape(f"{name} - {title}" if name else title)
+
+
+def _without_script(spec: Mapping[str, Any], lang: str) -> str:
+    """What a reader sees where scripts do not run: why there is nothing to see, and the findings, if there are any."""
+    told = (spec["report"] or {"findings": {lang: []}})["findings"][lang]
+    texts = [sentence("lab.without_script").text(lang), *(finding["text"] for finding in told)]
+    return "".join(f"<p>{escape(CONTROL.sub(' ', text))}</p>" for text in texts)

@@ -1,0 +1,26 @@
+/** A plain page's stand-in for a notebook's model: state lives in the page's address. */
+import lab from "./lab.js";
+
+const spec = JSON.parse(document.getElementById("descentlab-spec").textContent);
+const words = JSON.parse(document.getElementById("descentlab-words").textContent);
+const values = { spec, words, hash: location.hash || spec.opening || "", served: document.documentElement.dataset.served === "true" };
+const listeners = {};
+const model = {
+  get: (name) => values[name],
+  set: (name, value) => (values[name] = value),
+  on: (event, listener) => ((listeners[event] ??= []).push(listener)),
+  off: (event, listener) => (listeners[event] = (listeners[event] ?? []).filter((each) => each !== listener)),
+  save_changes: () => {
+    if (values.hash === location.hash) return;
+    try {
+      history.replaceState(null, "", values.hash);
+    } catch {
+      location.hash = values.hash; // in a frame without an address of its own
+    }
+  },
+};
+addEventListener("hashchange", () => {
+  values.hash = location.hash;
+  for (const listener of listeners["change:hash"] ?? []) listener();
+});
+lab.render({ model, el: document.getElementById("descentlab") });

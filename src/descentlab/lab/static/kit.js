@@ -1,0 +1,226 @@
+/** What every picture is drawn with: elements, scales, ticks, paths, axes, handles. */
+import { short } from "./words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An SVG element with attributes, in a parent. */
+export function svg(name, attributes = {}, parent = null) {
+  const node = document.createElementNS(SVG, name);
+  set(node, attributes);
+  parent?.append(node);
+  return node;
+}
+
+/** An HTML element with attributes and children (nodes or texts). */
+export function html(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  set(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+/** Attributes by name; `text` is the content, `on...` a listener, `--...` a property of style, null takes away. */
+export function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") {
+      if (node.textContent !== value) node.textContent = value;
+    } else if (name.startsWith("--")) node.style.setProperty(name, value);
+    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === null || value === false) node.removeAttribute(name);
+    else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? "" : value);
+  }
+  return node;
+}
+
+/** A linear scale from a domain to a range, with its inverse. */
+export function linear([d0, d1], [r0, r1]) {
+  const slope = (r1 - r0) / (d1 - d0 || 1);
+  const scale = (value) => r0 + (value - d0) * slope;
+  scale.invert = (at) => d0 + (at - r0) / slope;
+  scale.domain = [d0, d1];
+  scale.range = [r0, r1];
+  return scale;
+}
+
+/** The same for the logarithm of the value. */
+export function logarithmic([d0, d1], range) {
+  const inner = linear([Math.log10(d0), Math.log10(d1)], range);
+  const scale = (value) => inner(Math.log10(value));
+  scale.invert = (at) => 10 ** inner.invert(at);
+  scale.domain = [d0, d1];
+  scale.range = range;
+  scale.log = true;
+  return scale;
+}
+
+/** About `count` round numbers between two. */
+export function ticks(low, high, count = 5) {
+  const span = high - low;
+  if (!(span > 0)) return [low];
+  const rough = span / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((each) => each * power >= rough) * power;
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step).map((each) => Number(each.toPrecision(12)));
+}
+
+/** Powers of ten between two numbers, at most `count` of them. */
+export function logTicks(low, high, count = 6) {
+  const first = Math.ceil(Math.log10(low) - 1e-9);
+  const last = Math.floor(Math.log10(high) + 1e-9);
+  const step = Math.max(1, Math.ceil((last - first + 1) / count));
+  const found = [];
+  for (let power = first; power <= last; power += step) found.push(Number(`1e${power}`));
+  return found;
+}
+
+/** The `d` of a line through points; it breaks where a number is none. */
+export function line(points) {
+  let d = "";
+  let pen = "M";
+  for (const [x, y] of points) {
+    if (Number.isFinite(x) && Number.isFinite(y)) {
+      d += `${pen}${x.toFixed(2)} ${y.toFixed(2)}`;
+      pen = "L";
+    } else pen = "M";
+  }
+  return d;
+}
+
+/** The `d` of dots: zero-length segments that round caps make round. */
+export function dots(points) {
+  let d = "";
+  for (const [x, y] of points) if (Number.isFinite(x) && Number.isFinite(y)) d += `M${x.toFixed(2)} ${y.toFixed(2)}h0`;
+  return d;
+}
+
+/** The `d` of separate segments. */
+export function segments(pairs) {
+  return pairs.map(([a, b]) => line([a, b])).join("");
+}
+
+/** What is left of a point inside a frame, and on which side it left. */
+export function held([x, y], { left, right, top, bottom }) {
+  const at = [Math.min(Math.max(x, left), right), Math.min(Math.max(y, top), bottom)];
+  const away = Number.isFinite(x) && Number.isFinite(y) ? [Math.sign(x - at[0]), Math.sign(y - at[1])] : [0, 0];
+  return { at, away, out: away[0] !== 0 || away[1] !== 0 };
+}
+
+/** A tick's number: powers of ten as powers. */
+function tickText(value, log) {
+  const power = log ? Math.round(Math.log10(value)) : 0;
+  if (log && (power < -3 || power > 4)) return `10${[...String(power)].map((each) => (each === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[each])).join("")}`;
+  return short(value).replace("-", "−");
+}
+
+/** Axes along the left and the bottom, with their numbers; drawn anew only when the scales change. */
+export function axes(group, x, y, { xTicks, yTicks, xName = "", yName = "" }) {
+  group.replaceChildren();
+  const [left, right] = x.range;
+  const [bottom, top] = y.range;
+  svg("path", { class: "rule", d: `M${left} ${bottom}H${right}` }, group);
+  let last = -Infinity;
+  for (const tick of xTicks) {
+    const at = x(tick);
+    const label = short(tick).replace("-", "−");
+    const half = label.length * 3.4;
+    if (at - half < last + 6 || at < left - 1 || at > right + 1) continue;
+    last = at + half;
+    svg("path", { class: "rule", d: `M${at} ${bottom}v4` }, group);
+    svg("text", { class: "tick", x: at, y: bottom + 17, "text-anchor": "middle", text: label }, group);
+  }
+  let above = Infinity;
+  for (const tick of yTicks) {
+    const at = y(tick);
+    if (at > above - 14 || at > bottom + 1 || at < top - 1) continue;
+    above = at;
+    svg("path", { class: "grid", d: `M${left} ${at}H${right}` }, group);
+    svg("text", { class: "tick", x: left - 7, y: at + 4, "text-anchor": "end", text: tickText(tick, y.log) }, group);
+  }
+  if (xName) svg("text", { class: "axis", x: right, y: bottom + 32, "text-anchor": "end", text: xName }, group);
+  if (yName) svg("text", { class: "axis", x: left - 40, y: top - 9, text: yName }, group);
+}
+
+/** A figure with a title, a picture and a caption in prose. */
+export function figure(key, title) {
+  const caption = html("figcaption");
+  const heading = html("h2", { text: title });
+  const picture = svg("svg", { class: "picture", role: "group", "aria-label": title });
+  const node = html("figure", { class: `panel ${key}` }, heading, picture, caption);
+  const still = svg("g", { "aria-hidden": "true" }, picture);
+  const live = svg("g", {}, picture);
+  return { node, heading, picture, caption, still, live, width: 0, height: 0 };
+}
+
+/** The picture's size from the room it has; true if it changed. */
+export function fit(panel, ratio = 0.62, least = 210, most = 340) {
+  const width = Math.max(Math.floor(panel.node.clientWidth), 240);
+  const height = Math.round(Math.min(Math.max(width * ratio, least), most));
+  if (width === panel.width && height === panel.height) return false;
+  panel.width = width;
+  panel.height = height;
+  set(panel.picture, { width, height, viewBox: `0 0 ${width} ${height}` });
+  return true;
+}
+
+/** Where in a picture an event is. */
+export function where(picture, event) {
+  const box = picture.getBoundingClientRect();
+  const view = picture.viewBox.baseVal;
+  return [((event.clientX - box.left) * (view.width || box.width)) / box.width, ((event.clientY - box.top) * (view.height || box.height)) / box.height];
+}
+
+/**
+ * A handle: dragged by pointer, moved by arrow keys (Shift: ten times as far).
+ * @param {SVGElement} node
+ * @param {{picture: SVGElement, name: string, to: (at: number[]) => void, by: (dx: number, dy: number) => void}} what
+ */
+export function handle(node, { picture, name, to, by }) {
+  set(node, { tabindex: 0, role: "slider", "aria-label": name, class: "handle", "data-lm-suppress-shortcuts": "true" });
+  let offset = null;
+  node.addEventListener("pointerdown", (event) => {
+    const at = where(picture, event);
+    offset = [Number(node.dataset.x) - at[0], Number(node.dataset.y) - at[1]];
+    node.setPointerCapture(event.pointerId);
+    event.preventDefault();
+    node.focus({ preventScroll: true });
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (!offset) return;
+    const at = where(picture, event);
+    to([at[0] + offset[0], at[1] + offset[1]]);
+  });
+  for (const end of ["pointerup", "pointercancel"]) node.addEventListener(end, () => (offset = null));
+  node.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (!way) return;
+    event.preventDefault();
+    event.stopPropagation();
+    by(way[0] * (event.shiftKey ? 10 : 1), way[1] * (event.shiftKey ? 10 : 1));
+  });
+}
+
+/** Put a handle somewhere, and say where that is. */
+export function place(node, [x, y], value, text) {
+  if (!Number.isFinite(x) || !Number.isFinite(y)) return set(node, { display: "none" });
+  node.dataset.x = x;
+  node.dataset.y = y;
+  return set(node, { display: null, transform: `translate(${x.toFixed(2)} ${y.toFixed(2)})`, "aria-valuenow": value, "aria-valuetext": text });
+}
+
+/** An arrow at the frame's edge towards what has left it, with its number. */
+export function leaver(group) {
+  const node = svg("g", { class: "leaver", display: "none" }, group);
+  const head = svg("path", { d: "M-6 4L0 -5L6 4Z" }, node);
+  const label = svg("text", { class: "label" }, node);
+  return ({ at, away, out }, text, frame) => {
+    set(node, { display: out ? null : "none" });
+    if (!out) return;
+    const turn = (Math.atan2(away[1], away[0]) * 180) / Math.PI + 90;
+    set(node, { transform: `translate(${at[0].toFixed(1)} ${at[1].toFixed(1)})` });
+    set(head, { transform: `rotate(${turn})` });
+    const toLeft = at[0] > (frame.left + frame.right) / 2;
+    set(label, { x: toLeft ? -10 : 10, y: away[1] < 0 ? 14 : away[1] > 0 ? -6 : 4, "text-anchor": toLeft ? "end" : "start", text });
+  };
+}

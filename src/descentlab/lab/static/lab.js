@@ -1,0 +1,427 @@
+/** The page: one state, one update, one frame. `export default { render({ model, el }) }` is anywidget's contract. */
+import { html, set } from "./kit.js";
+import { factorOf, selected, toUnits } from "./model.js";
+import { codePanel } from "./panels/code.js";
+import { rateControl, settingsControl, transportControl } from "./panels/controls.js";
+import { costPanel } from "./panels/cost.js";
+import { dataPanel } from "./panels/data.js";
+import { historyPanel } from "./panels/history.js";
+import { mapPanel } from "./panels/map.js";
+import { microPanel } from "./panels/micro.js";
+import { shareControl } from "./panels/share.js";
+import { sourceControl } from "./panels/source.js";
+import { tablePanel } from "./panels/table.js";
+import { decode, defaults, encode } from "./state.js";
+import { problemOf, ratesOf, settingsOf, shownAt, viewOf } from "./view.js";
+import { factor, number, short, speaker } from "./words.js";
+
+const SHAPE = ["data", "points", "repeat", "bias", "center", "standardize"]; // what the problem itself rests on
+const STILL = [...SHAPE, "epochs", "log", "start", "nesterov", "reduction"]; // what scales and axes rest on
+
+class Lab {
+  constructor(model, el) {
+    this.model = model;
+    this.spec = model.get("spec");
+    this.catalogue = model.get("words");
+    this.root = html("div", { class: "descentlab" });
+    this.id = Math.floor(performance.now() * 1000).toString(36);
+    el.replaceChildren(this.root);
+    this.home = { key: "given", ...this.spec };
+    this.data = this.home;
+    this.playing = false;
+    this.hovered = null;
+    this.night = matchMedia("(prefers-color-scheme: dark)");
+    this.turned = () => this.dress();
+    this.night.addEventListener("change", this.turned);
+    this.base = this.ownDefaults();
+    const { state, trouble } = decode(model.get("hash") ?? "", this.base);
+    this.trouble = trouble;
+    this.state = state;
+    this.enter();
+    this.build();
+    this.observer = new ResizeObserver(() => this.redraw(true));
+    this.observer.observe(this.root);
+    this.changed = () => this.arrive();
+    model.on("change:hash", this.changed);
+  }
+
+  /** The state that the page's own settings ask for. */
+  ownDefaults() {
+    const { settings = {}, hypothesis = {} } = this.spec;
+    const own = { bias: hypothesis.bias ?? false, center: hypothesis.center ?? false, standardize: hypothesis.standardize ?? false };
+    for (const name of ["lr", "reduction", "epochs", "momentum", "nesterov", "start"]) if (settings[name] !== undefined && settings[name] !== null) own[name] = settings[name];
+    if (settings.zero_grad === false) own.forget = true;
+    return defaults(own);
+  }
+
+  /** The language and the data that the state names; data the page does not have falls back to its own, and says so. */
+  enter(keep = false) {
+    const wanted = this.state.lang ?? (document.documentElement.lang || navigator.language || "en").slice(0, 2);
+    this.lang = this.catalogue[wanted] ? wanted : "en";
+    this.t = speaker(this.catalogue, this.lang);
+    if (keep) return;
+    if (this.state.points) this.data = { ...this.fromRows(this.namesFor(this.state.points[0].length), this.state.points, this.t("source.pasted")), key: "own" };
+    else if (this.state.data && this.state.data !== "given") {
+      const found = this.named(this.state.data);
+      if (found) this.data = found;
+      else {
+        this.trouble = "damaged";
+        this.state = { ...this.base };
+      }
+    } else this.data = this.home;
+    this.problem = null;
+  }
+
+  namesFor(count) {
+    return count === 2 ? ["x", "y"] : [...Array.from({ length: count - 1 }, (_, j) => `x${j + 1}`), "y"];
+  }
+
+  /** Another address, from a link or the browser's history. */
+  arrive() {
+    const { state, trouble } = decode(this.model.get("hash"), this.base);
+    if (encode(state, this.base) === encode(this.state, this.base) && !trouble) return;
+    this.trouble = trouble;
+    this.state = state;
+    this.stop();
+    this.enter();
+    this.build();
+  }
+
+  fromRows(columns, rows, name) {
+    return { name, columns, points: rows, whole: true, hypothesis: {}, ...factorOf(rows) };
+  }
+
+  named(key) {
+    const found = (this.spec.sets ?? []).find((each) => each.name === key);
+    return found && { ...this.fromRows(found.columns, found.rows, found.name), key };
+  }
+
+  // What panels ask.
+
+  rows() {
+    return this.data.points;
+  }
+  whole() {
+    return this.data.whole && this.state.repeat === 1;
+  }
+  get editable() {
+    return this.data.whole && this.data.columns.length === 2 && !this.hidden("data");
+  }
+  sets() {
+    const listed = (this.spec.sets ?? []).filter((each) => each.name !== this.spec.name).map((each) => ({ key: each.name, name: each.name }));
+    const own = this.data.key === "own" ? [{ key: "own", name: this.data.name }] : [];
+    return [{ key: "given", name: this.spec.name }, ...listed, ...own];
+  }
+  key() {
+    return this.data.key;
+  }
+  all() {
+    return this.data.all ?? this.data;
+  }
+  columns() {
+    return this.data.columns;
+  }
+  weight(repeat) {
+    return this.data.weight * repeat;
+  }
+  hidden(control) {
+    return this.state.hide?.includes(control) ?? false;
+  }
+
+  // What panels do.
+
+  set(changes) {
+    this.state = { ...this.state, ...changes };
+    if (changes.epoch === undefined && !("epoch" in changes)) this.keepEpoch();
+    if (SHAPE.some((name) => name in changes)) this.problem = null;
+    this.trouble = null;
+    if (Object.keys(changes).some((name) => name !== "epoch")) this.reason = null;
+    this.redraw(STILL.some((name) => name in changes));
+  }
+
+  /** A change of settings shows the finished run, unless it is playing. */
+  keepEpoch() {
+    if (this.state.epoch !== null && this.state.epoch > this.state.epochs) this.state.epoch = null;
+  }
+
+  rate(lr) {
+    this.set({ lr });
+  }
+
+  /** Another hypothesis has other parameters: the start is zero again. */
+  reshape(changes) {
+    this.set({ ...changes, start: null });
+  }
+
+  moveStart(descended) {
+    const start = toUnits(this.view.problem, descended).map((each) => Number(each.toPrecision(4)));
+    this.set({ start });
+  }
+
+  movePoint(i, row) {
+    const rows = this.rows().map((each, at) => (at === i ? row.map((value) => Number(value.toPrecision(4))) : each));
+    this.edited(rows);
+  }
+
+  addPoint(row) {
+    this.edited([...this.rows(), row.map((value) => Number(value.toPrecision(3)))]);
+  }
+
+  edited(rows) {
+    const name = this.data.key === "own" ? this.data.name : this.t("source.edited", { name: this.data.name });
+    this.data = { ...this.fromRows(this.data.columns, rows, name), key: "own" };
+    this.set({ points: rows.length <= 60 ? rows : null, data: null });
+  }
+
+  own(columns, rows, name) {
+    this.data = { ...this.fromRows(columns, rows, name), key: "own" };
+    this.data.all = this.data;
+    this.set({ points: rows.length <= 60 ? rows : null, data: null, bias: true, start: null, epoch: null });
+    this.rate(this.firstRate());
+  }
+
+  /** The spec of a file that a server read. */
+  take(spec, name) {
+    this.data = { ...spec, key: "own", name };
+    this.set({ points: null, data: null, bias: true, start: null, epoch: null });
+    this.rate(this.firstRate());
+  }
+
+  /** For data that nobody chose a rate for: half the bound, to two digits. */
+  firstRate() {
+    const { bound } = this.compute().theory;
+    return Number.isFinite(bound) && bound > 0 ? Number((0.5 * bound).toPrecision(2)) : this.state.lr;
+  }
+
+  load(key) {
+    this.stop();
+    if (key === "own") return;
+    this.data = key === "given" ? this.home : this.named(key);
+    const other = key !== "given";
+    this.set({ ...(other ? { bias: true, data: key } : { bias: this.base.bias, data: null }), points: null, start: null, epoch: null, center: false, standardize: false });
+    this.rate(other ? this.firstRate() : this.base.lr);
+  }
+
+  /** Another target, other features, of rows that the page has. */
+  choose(target, features) {
+    const all = this.all();
+    const others = all.columns.filter((name) => name !== target && (!features || features.includes(name)));
+    const columns = [...(others.length ? others : all.columns.filter((name) => name !== target)), target];
+    const places = columns.map((name) => all.columns.indexOf(name));
+    const points = all.points.map((row) => places.map((j) => row[j]));
+    this.data = { ...selected(all, places), points, key: this.data.key, all };
+    this.problem = null;
+    this.set({ start: null, points: null, repeat: this.state.repeat });
+    this.rate(this.firstRate());
+  }
+
+  hover(epoch) {
+    if (epoch === this.hovered || this.playing) return;
+    this.hovered = epoch;
+    this.redraw();
+  }
+
+  go(epoch) {
+    this.stop();
+    this.set({ epoch: Math.min(Math.max(epoch, 0), this.state.epochs) });
+  }
+
+  play() {
+    if (this.playing) return this.stop();
+    if (this.view.epoch >= this.state.epochs) this.set({ epoch: 0 });
+    this.playing = true;
+    this.reason = null;
+    this.began = { at: performance.now(), epoch: this.view.epoch };
+    this.redraw();
+    const tick = (now) => {
+      if (!this.playing) return;
+      const rate = Math.max(this.speed, this.state.epochs / 12);
+      const epoch = Math.min(this.began.epoch + Math.floor(((now - this.began.at) / 1000) * rate), this.state.epochs);
+      if (epoch !== this.view.epoch) this.set({ epoch });
+      const why = this.ended();
+      if (why) {
+        this.stop();
+        this.reason = why;
+        this.redraw();
+      } else requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+  }
+
+  /** Why a run that plays should stop now, or null. */
+  ended() {
+    const { epoch, here, cost, needed, theory } = this.view;
+    if (theory.diverges && !(here.cost < 1e6 * cost[0])) return ["stopped.diverged", { epoch, growth: short(here.cost / cost[0]) }];
+    if (epoch >= this.state.epochs) return needed !== null && needed <= epoch ? ["stopped.there", { epoch, needed }] : ["stopped.out", { epoch }];
+    return null;
+  }
+
+  stop() {
+    if (!this.playing) return;
+    this.playing = false;
+    this.redraw();
+  }
+
+  async copy(text, button, key) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = html("textarea", {});
+      area.value = text;
+      this.root.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    set(button, { text: this.t("copied") });
+    setTimeout(() => set(button, { text: this.t(key) }), 1500);
+  }
+
+  address() {
+    const { hide, ...rest } = this.state;
+    const state = { ...rest, hide: hide?.length ? hide : null, theme: this.state.theme };
+    return `#${encode(state, this.base)}`;
+  }
+
+  get upload() {
+    if (!this.model.get("served")) return null;
+    return async (file) => {
+      try {
+        const answer = await fetch(`data?name=${encodeURIComponent(file.name)}&lang=${this.lang}`, { method: "POST", body: file });
+        return await answer.json();
+      } catch (cause) {
+        return { error: String(cause) };
+      }
+    };
+  }
+
+  // The page.
+
+  build() {
+    const { t } = this;
+    set(this.root, { lang: this.lang });
+    this.dress();
+    this.rateC = rateControl(this);
+    this.settingsC = settingsControl(this);
+    this.transportC = transportControl(this);
+    this.sourceC = sourceControl(this);
+    this.shareC = shareControl(this);
+    this.panels = [dataPanel, costPanel, historyPanel, tablePanel, mapPanel, microPanel, codePanel].map((make) => make(this));
+    this.status = html("p", { class: "status", role: "status" });
+    this.notice = html("p", { class: "notice", role: "alert" });
+    this.headline = html("p", { class: "headline" });
+    const part = (name) => this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node;
+    const controls = html("section", { class: "controls", "aria-label": t("controls") }, this.rateC.node, html("div", { class: "groups" }, ...this.settingsC.parts.map((each) => each.node)), this.transportC.node);
+    this.root.replaceChildren(
+      html("div", { class: "head" }, html("div", { class: "row wrap" }, html("h1", { text: t("title") }), html("span", { class: "grow" }), this.shareC.node), this.headline, this.sourceC.node),
+      this.notice,
+      controls,
+      this.status,
+      html("div", { class: "views" }, ...["data", "cost", "history", "table"].map(part)),
+      html("div", { class: "views more" }, ...["map", "micro", "code"].map(part)),
+      ...this.findings(),
+    );
+    this.redraw(true);
+  }
+
+  /** Dark where it was asked for, or where nothing was and the system is. */
+  dress() {
+    const theme = this.state.theme ?? (this.night.matches ? "dark" : "light");
+    this.root.classList.toggle("dark", theme === "dark");
+    const page = document.getElementById("descentlab");
+    if (!page?.contains(this.root)) return;
+    set(this.root, { role: "main" });
+    document.body.classList.toggle("descentlab-dark", theme === "dark");
+  }
+
+  /** The doctor's findings, on a page that was made of a diagnosis. */
+  findings() {
+    const { report } = this.spec;
+    if (!report) return [];
+    const list = (report.findings[this.lang] ?? report.findings.en).map((each) => html("li", { class: each.weight }, html("span", { class: "sign", "aria-label": this.t(`weight.${each.weight}`), role: "img", text: { problem: "✗", caution: "!", fact: "·" }[each.weight] }), html("span", { text: each.text })));
+    return [html("section", { class: "findings", "aria-label": this.t("findings") }, html("h2", { text: this.t("findings") }), html("ul", {}, ...list))];
+  }
+
+  compute() {
+    const settings = settingsOf(this.state, this.spec.settings);
+    if (!this.problem) this.problem = problemOf(this.state, this.data);
+    if (settings.start && settings.start.length !== this.problem.parameters.length) settings.start = this.state.start = null;
+    const key = JSON.stringify([settings.reduction, settings.momentum, settings.nesterov, settings.start]);
+    if (this.ratesFor !== this.problem || this.ratesKey !== key) {
+      this.rates = ratesOf(this.problem, settings);
+      this.ratesFor = this.problem;
+      this.ratesKey = key;
+    }
+    this.view = viewOf(this.state, this.problem, settings, this.rates);
+    return this.view;
+  }
+
+  /** The one update: a function of the state, at most once a frame. */
+  redraw(still = false) {
+    this.stale = still || this.stale;
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = null;
+      this.update();
+    });
+  }
+
+  update() {
+    const view = this.compute();
+    view.shown = shownAt(view, this.hovered ?? view.epoch);
+    const { stale } = this;
+    this.stale = false;
+    const widths = this.root.clientWidth;
+    const all = [this.rateC, ...this.panels];
+    if (stale || widths !== this.drawnAt) {
+      this.drawnAt = widths;
+      for (const each of all) each.still(view);
+    }
+    for (const each of [...all, this.settingsC, this.transportC, this.sourceC, this.shareC]) each.draw(view);
+    this.panels.forEach((each) => (each.panel.node.hidden ||= false));
+    for (const name of ["map", "code"]) this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node.hidden = this.hidden(name);
+    this.rateC.node.hidden = this.hidden("rate");
+    this.tell(view);
+    this.model.set("hash", this.address());
+    this.model.set("state", { ...this.state });
+    this.model.save_changes();
+  }
+
+  /** What the picture shows, in words. */
+  tell(view) {
+    const { t } = this;
+    const { problem } = view;
+    const form = problem.features.length === 1 ? `H(x) = Wx${problem.bias ? " + b" : ""}` : `H(x) = W₁x₁ + ${problem.features.length > 2 ? "… + " : ""}W${sub(problem.features.length)}x${sub(problem.features.length)}${problem.bias ? " + b" : ""}`;
+    this.headline.textContent = t("headline", { form, target: problem.target, rows: problem.rows, name: this.data.name });
+    const { factor: f, gap } = view.theory.growing;
+    const said = [t(`status.${view.regime}${view.problem.parameters.length === 1 && view.regime !== "stands" && view.regime !== "diverges" ? "_one" : ""}`, { factor: factor(f, gap), lr: String(this.state.lr), bound: short(view.theory.bound) })];
+    if (view.overflow?.float32.weights) said.push(t("status.overflow", { updates: number(view.overflow.float32.weights) }));
+    if (view.needed === 0) said.push(t("status.at_once"));
+    else if (view.needed !== null) said.push(t(view.reaches ? "status.near" : "status.late", { needed: view.needed, epochs: this.state.epochs }));
+    else if (!view.theory.diverges) said.push(t("status.never"));
+    if (view.penalised) said.push(t("status.penalised"));
+    const reason = this.reason;
+    if (reason && !this.playing && view.epoch === reason[1].epoch) said.push(t(...reason));
+    this.status.textContent = said.join(" ");
+    this.status.className = `status ${view.regime}`;
+    this.notice.textContent = this.trouble ? t(`trouble.${this.trouble}`) : "";
+    this.notice.hidden = !this.trouble;
+  }
+
+  destroy() {
+    this.playing = false;
+    this.observer.disconnect();
+    this.model.off("change:hash", this.changed);
+    this.night.removeEventListener("change", this.turned);
+    cancelAnimationFrame(this.frame);
+  }
+}
+
+const sub = (count) => [...String(count)].map((digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]).join("");
+
+export default {
+  render({ model, el }) {
+    const lab = new Lab(model, el);
+    return () => lab.destroy();
+  },
+};

@@ -1,0 +1,194 @@
+/** The cost over its parameters: a parabola over one, contours over two, one bar a direction over more. */
+import { costOf } from "../model.js";
+import { axes, dots, figure, fit, handle, held, leaver, line, linear, place, svg, ticks } from "../kit.js";
+import { factor, short } from "../words.js";
+
+const LEVELS = 9; // contours between the minimum and the farthest corner
+const AROUND = 96; // points of an ellipse
+const BARS = 12;
+
+export function costPanel(app) {
+  const panel = figure("cost", app.t("cost.title"));
+  const bands = svg("g", { "aria-hidden": "true" }, panel.still);
+  const casing = svg("path", { class: "casing" }, panel.live);
+  const trail = svg("path", { class: "trail" }, panel.live);
+  const steps = svg("path", { class: "steps" }, panel.live);
+  const goal = svg("path", { class: "goal" }, panel.live);
+  const here = svg("circle", { r: 6, class: "here" }, panel.live);
+  const bars = svg("g", {}, panel.live);
+  const away = leaver(panel.live);
+  const start = svg("g", {}, panel.live);
+  svg("circle", { r: 14, class: "grip" }, start);
+  svg("circle", { r: 5, class: "start" }, start);
+  const startLabel = svg("text", { class: "label", x: 10, y: -9 }, start);
+  let x, y, frame, kind;
+
+  handle(start, {
+    picture: panel.picture,
+    name: app.t("cost.start"),
+    to: ([px, py]) => moved(kind === 1 ? [x.invert(px)] : [x.invert(px), y.invert(py)]),
+    by: (dx, dy) => {
+      const now = app.view.descended[0];
+      const step = (scale) => (scale.domain[1] - scale.domain[0]) / 100;
+      moved(kind === 1 ? [now[0] + dx * step(x)] : [now[0] + dx * step(x), now[1] + dy * step(y)]);
+    },
+  });
+
+  function moved(descended) {
+    app.moveStart(descended);
+  }
+
+  /** How far the window reaches: the start, the minimum, and as much of the path as stays near them. */
+  function window_(view, j) {
+    const goalAt = view.theory.destination[j];
+    const first = view.descended[0][j];
+    const reach = Math.max(Math.abs(first - goalAt), 0.12 * halfWidth(view.theory, j), 1e-3 * Math.abs(goalAt), 1e-12);
+    const near = view.descended.map((each) => each[j]).filter((each) => Math.abs(each - goalAt) <= 2.2 * reach);
+    const low = Math.min(goalAt - 0.55 * reach, ...near);
+    const high = Math.max(goalAt + 0.55 * reach, ...near);
+    const room = 0.12 * (high - low);
+    return [low - room, high + room];
+  }
+
+  /** How far the contour through the start reaches along parameter j. */
+  function halfWidth({ curvature, directions, error }, j) {
+    const excess = curvature.reduce((sum, each, i) => sum + each * error[i] ** 2, 0);
+    return Math.sqrt(curvature.reduce((sum, each, i) => sum + (each > 0 ? (excess * directions[j][i] ** 2) / each : 0), 0));
+  }
+
+  function parabola(view) {
+    const { problem } = view;
+    const xs = window_(view, 0);
+    const costs = xs.map((w) => costOf(problem, [w]));
+    const top = Math.max(...costs) * 1.06 || 1;
+    x = linear(xs, [frame.left, frame.right]);
+    y = linear([-0.04 * top, top], [frame.bottom, frame.top]);
+    const many = Array.from({ length: 121 }, (_, i) => xs[0] + ((xs[1] - xs[0]) * i) / 120);
+    axes(panel.still, x, y, { xTicks: ticks(...xs, 6), yTicks: ticks(0, top, 4), xName: nameOf(view, 0), yName: app.t("cost.axis") });
+    svg("path", { class: "curve", d: line(many.map((w) => [x(w), y(costOf(problem, [w]))])) }, panel.still);
+  }
+
+  function contours(view) {
+    const { theory, problem } = view;
+    const [xs, ys] = [window_(view, 0), window_(view, 1)];
+    x = linear(xs, [frame.left, frame.right]);
+    y = linear(ys, [frame.bottom, frame.top]);
+    axes(panel.still, x, y, { xTicks: ticks(...xs, 5), yTicks: ticks(...ys, 5), xName: nameOf(view, 0), yName: nameOf(view, 1) });
+    panel.still.prepend(bands);
+    const clip = `clip-${app.id}-cost`;
+    bands.replaceChildren();
+    const clipping = svg("clipPath", { id: clip }, bands);
+    svg("rect", { x: frame.left, y: frame.top, width: frame.right - frame.left, height: frame.bottom - frame.top }, clipping);
+    const inside = svg("g", { "clip-path": `url(#${clip})` }, bands);
+    svg("rect", { class: "band", "--level": 0, x: frame.left, y: frame.top, width: frame.right - frame.left, height: frame.bottom - frame.top }, inside);
+    const [a, b] = theory.curvature;
+    const [u, v] = [0, 1].map((i) => [theory.directions[0][i], theory.directions[1][i]]);
+    const excess = (px, py) => {
+      const [dx, dy] = [px - theory.destination[0], py - theory.destination[1]];
+      return a * (dx * u[0] + dy * u[1]) ** 2 + b * (dx * v[0] + dy * v[1]) ** 2;
+    };
+    const corners = xs.flatMap((px) => ys.map((py) => excess(px, py)));
+    const most = Math.sqrt(Math.max(...corners));
+    for (let level = LEVELS; level > 0; level -= 1) {
+      const size = (most * level) / (LEVELS + 1);
+      const d = ellipse(theory.destination, size, [a, b], [u, v]).map(([px, py]) => [x(px), y(py)]);
+      svg("path", { class: "band", "--level": 1 - level / (LEVELS + 1), d: `${line(d)}Z` }, inside);
+    }
+  }
+
+  /** Where the excess is size^2: an ellipse along the eigendirections; two lines where the cost is flat in one. */
+  function ellipse(centre, size, [a, b], [u, v]) {
+    const far = 3 * Math.hypot(x.domain[1] - x.domain[0], y.domain[1] - y.domain[0]);
+    const [ra, rb] = [a, b].map((curvature) => Math.min(curvature > 0 ? size / Math.sqrt(curvature) : far, far));
+    return Array.from({ length: AROUND }, (_, i) => {
+      const angle = (2 * Math.PI * i) / AROUND;
+      const [p, q] = [ra * Math.cos(angle), rb * Math.sin(angle)];
+      return [centre[0] + p * u[0] + q * v[0], centre[1] + p * u[1] + q * v[1]];
+    });
+  }
+
+  function directions(view) {
+    bars.replaceChildren();
+    panel.still.replaceChildren();
+    const { theory } = view;
+    const shown = Math.min(theory.rank, BARS);
+    const gap = Math.min((frame.bottom - frame.top) / Math.max(shown, 1), 30);
+    for (let i = 0; i < shown; i += 1) {
+      const top = frame.top + i * gap;
+      const at = shown < theory.rank && i === shown - 1 ? theory.rank - 1 : i; // the flattest is always there
+      const row = svg("g", { "data-i": at }, bars);
+      svg("text", { class: "label", x: frame.left - 44, y: top + 0.62 * gap, text: cut(view.names[at], 14) }, row);
+      svg("rect", { class: "bar", x: frame.left + 70, y: top + 0.2 * gap, height: 0.6 * gap, width: 0 }, row);
+      svg("text", { class: "label", y: top + 0.62 * gap }, row);
+    }
+  }
+
+  return {
+    panel,
+    still(view) {
+      fit(panel);
+      frame = { left: 52, right: panel.width - 14, top: 24, bottom: panel.height - 40 };
+      kind = view.problem.parameters.length;
+      bars.replaceChildren();
+      bands.replaceChildren();
+      for (const node of [casing, trail, steps, goal]) node.setAttribute("d", "");
+      if (kind === 1) parabola(view);
+      else if (kind === 2) contours(view);
+      else directions(view);
+      for (const node of [start, here]) node.setAttribute("display", kind > 2 ? "none" : "inline");
+      panel.heading.textContent = app.t(kind === 1 ? "cost.title" : kind === 2 ? "cost.title_two" : "cost.title_more");
+    },
+    draw(view) {
+      panel.caption.textContent = app.t(kind === 1 ? "cost.caption" : kind === 2 ? "cost.caption_two" : "cost.caption_more", { directions: view.theory.rank });
+      if (kind > 2) return drawBars(view);
+      const { problem, theory } = view;
+      const point = (p) => (kind === 1 ? [x(p[0]), y(costOf(problem, [p[0]]))] : [x(p[0]), y(p[1])]);
+      const upTo = view.ts.findIndex((t) => t > view.shown.t);
+      const passed = view.descended.slice(0, upTo < 0 ? undefined : upTo).map(point);
+      if (view.ts[passed.length - 1] !== view.shown.t) passed.push(point(view.shown.descended));
+      const kept = passed.map((each) => held(each, frame));
+      const inside = kept.slice(0, kept.findIndex((each) => each.out) + 1 || undefined).map((each) => each.at);
+      const d = line(inside);
+      casing.setAttribute("d", d);
+      trail.setAttribute("d", d);
+      steps.setAttribute("d", inside.length <= 120 ? dots(kept.filter((each) => !each.out).map((each) => each.at)) : "");
+      const [gx, gy] = point(theory.destination);
+      goal.setAttribute("d", `M${gx - 6} ${gy}h12M${gx} ${gy - 6}v12`);
+      const now = held(point(view.shown.descended), frame);
+      here.setAttribute("cx", now.at[0]);
+      here.setAttribute("cy", now.at[1]);
+      here.setAttribute("visibility", now.out || Number.isNaN(now.at[0] + now.at[1]) ? "hidden" : "visible");
+      away(now, kind === 1 ? `${view.labels[0]} = ${short(view.shown.params[0])}` : view.shown.params.map((each, j) => `${view.labels[j]} = ${short(each)}`).join(", "), frame);
+      const first = point(view.descended[0]);
+      const told = fromFirst(view);
+      place(start, first, view.descended[0][0], told);
+      startLabel.textContent = app.t("cost.start_label");
+    },
+  };
+
+  function fromFirst(view) {
+    return view.params[0].map((each, j) => `${view.labels[j]} ${short(each)}`).join(", ");
+  }
+
+  /** Each direction's part of what is left to lose, by its logarithm, and what an epoch multiplies its error by. */
+  function drawBars(view) {
+    const { theory } = view;
+    const parts = theory.error.map((error, i) => (theory.curvature[i] * (error * view.shown.h[i]) ** 2) / (2 * theory.scale));
+    const whole = theory.error.reduce((sum, error, i) => sum + (theory.curvature[i] * error ** 2) / (2 * theory.scale), 0);
+    const span = frame.right - frame.left - 150;
+    for (const row of bars.children) {
+      const i = Number(row.dataset.i);
+      const share = parts[i] / whole;
+      const part = Math.min(Math.max(1 + Math.log10(share || 1e-300) / 8, 0), 1.15);
+      const width = Number.isFinite(share) ? part * span : span * 1.15;
+      row.children[1].setAttribute("width", Math.max(width, 1).toFixed(1));
+      row.children[1].setAttribute("class", Math.abs(theory.factors[i]) > 1 ? "bar grows" : "bar");
+      row.children[2].setAttribute("x", frame.left + 78 + Math.max(width, 1));
+      row.children[2].textContent = `×${factor(theory.factors[i], theory.gaps[i])}`;
+    }
+  }
+}
+
+/** A parameter's name, with a mark where its column was centred or scaled. */
+const nameOf = ({ problem, labels, scaled }, j) => labels[j] + (scaled && j < problem.features.length ? "′" : "");
+const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

@@ -1,0 +1,122 @@
+/** The data and the hypothesis: points, the line that descent has now, and the errors between them. */
+import { axes, dots, figure, fit, handle, line, linear, place, segments, svg, ticks, where } from "../kit.js";
+import { short } from "../words.js";
+
+const HANDLES = 24; // of points, at most: more are not dragged one by one
+
+export function dataPanel(app) {
+  const panel = figure("data", app.t("data.title"));
+  const errors = svg("path", { class: "errors" }, panel.live);
+  const points = svg("path", { class: "dots" }, panel.live);
+  const casing = svg("path", { class: "casing" }, panel.live);
+  const fitted = svg("path", { class: "descent" }, panel.live);
+  const formula = svg("text", { class: "label strong descent-ink" }, panel.live);
+  const handles = svg("g", {}, panel.live);
+  let x, y, frame, single;
+
+  panel.picture.addEventListener("dblclick", (event) => {
+    if (!single || !app.editable) return;
+    const [px, py] = where(panel.picture, event);
+    app.addPoint([x.invert(px), y.invert(py)]);
+  });
+
+  function ranges(problem, rows) {
+    single = problem.features.length === 1;
+    const d = problem.features.length;
+    const xs = single ? rows.map((row) => row[0]) : rows.map((row) => row[d]);
+    const ys = rows.map((row) => row[d]);
+    const around = (values) => {
+      const low = Math.min(...values);
+      const high = Math.max(...values);
+      const span = high - low || Math.abs(high) || 1;
+      return [low - 0.14 * span, high + 0.14 * span];
+    };
+    const zero = ([low, high]) => (low > 0 && low < 0.6 * high ? [0 - 0.04 * high, high] : [low, high]);
+    return { xs: zero(around(xs)), ys: zero(around(ys)) };
+  }
+
+  return {
+    panel,
+    /** Scales and axes: when the data, the size or the theme change. */
+    still(view) {
+      fit(panel);
+      frame = { left: 52, right: panel.width - 14, top: 24, bottom: panel.height - 40 };
+      const { problem } = view;
+      const rows = app.rows();
+      const found = rows.length ? ranges(problem, rows) : { xs: [0, 1], ys: [0, 1] };
+      x = linear(found.xs, [frame.left, frame.right]);
+      y = linear(found.ys, [frame.bottom, frame.top]);
+      const name = single ? problem.features[0] : app.t("data.true", { target: problem.target });
+      axes(panel.still, x, y, { xTicks: ticks(...found.xs, 5), yTicks: ticks(...found.ys, 4), xName: name, yName: single ? problem.target : app.t("data.predicted") });
+      handles.replaceChildren();
+      if (single && app.editable && rows.length <= HANDLES) {
+        rows.forEach((_, i) => {
+          const node = svg("g", {}, handles);
+          svg("circle", { r: 13, class: "grip" }, node);
+          svg("circle", { r: 5.5, class: "dot" }, node);
+          const move = (row) => app.movePoint(i, row);
+          handle(node, {
+            picture: panel.picture,
+            name: app.t("data.handle", { row: i + 1 }),
+            to: ([px, py]) => move([x.invert(px), y.invert(py)]),
+            by: (dx, dy) => {
+              const [a, b] = app.rows()[i];
+              move([a + (dx * (found.xs[1] - found.xs[0])) / 100, b + (dy * (found.ys[1] - found.ys[0])) / 100]);
+            },
+          });
+        });
+      }
+    },
+    draw(view) {
+      const rows = app.rows();
+      const { problem } = view;
+      const d = problem.features.length;
+      const params = view.shown.params;
+      const bias = problem.bias ? params[d] : 0;
+      const predict = (row) => row.slice(0, d).reduce((sum, value, j) => sum + value * params[j], bias);
+      if (single) {
+        const [low, high] = x.domain;
+        const ends = [low, high].map((at) => [x(at), y(params[0] * at + bias)]);
+        const d0 = clipped(ends, frame);
+        casing.setAttribute("d", d0);
+        fitted.setAttribute("d", d0);
+        errors.setAttribute("d", rows.length <= 200 ? segments(rows.map((row) => [[x(row[0]), y(row[1])], [x(row[0]), clampY(y(predict(row)), frame)]])) : "");
+        points.setAttribute("d", handles.childElementCount ? "" : dots(rows.map((row) => [x(row[0]), y(row[1])])));
+        [...handles.children].forEach((node, i) => place(node, [x(rows[i][0]), y(rows[i][1])], rows[i][1], `${short(rows[i][0])}, ${short(rows[i][1])}`));
+      } else {
+        const all = [...x.domain];
+        casing.setAttribute("d", "");
+        fitted.setAttribute("d", line([[x(all[0]), y(all[0])], [x(all[1]), y(all[1])]]));
+        errors.setAttribute("d", "");
+        points.setAttribute("d", dots(rows.map((row) => [x(row[d]), clampY(y(predict(row)), frame)])));
+      }
+      formula.textContent = single ? hypothesis(params, problem) : "";
+      formula.setAttribute("x", frame.left + 10);
+      formula.setAttribute("y", frame.top + 12);
+      panel.caption.textContent = rows.length
+        ? app.t(single ? (app.editable ? "data.caption_drag" : "data.caption") : "data.caption_many", { shown: rows.length, rows: problem.rows, epoch: view.shown.t })
+        : app.t("data.none", { rows: problem.rows });
+    },
+  };
+}
+
+/** H(x) = Wx + b with its numbers. */
+function hypothesis([W, b], problem) {
+  const sign = b < 0 ? "−" : "+";
+  return `H(x) = ${short(W).replace("-", "−")}·x${problem.bias ? ` ${sign} ${short(Math.abs(b))}` : ""}`;
+}
+
+const clampY = (value, frame) => (Number.isNaN(value) ? NaN : Math.min(Math.max(value, frame.top - 4), frame.bottom + 4));
+
+/** A straight line inside the frame, however steep. */
+function clipped([[x0, y0], [x1, y1]], { top, bottom }) {
+  if (![y0, y1].every(Number.isFinite)) return "";
+  const slope = (y1 - y0) / (x1 - x0);
+  const cut = (x, y) => {
+    if (y < top) return [x0 + (top - y0) / slope, top];
+    if (y > bottom) return [x0 + (bottom - y0) / slope, bottom];
+    return [x, y];
+  };
+  if ((y0 < top && y1 < top) || (y0 > bottom && y1 > bottom)) return "";
+  return line([cut(x0, y0), cut(x1, y1)]);
+}

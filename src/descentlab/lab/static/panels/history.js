@@ -1,0 +1,108 @@
+/** The cost by epoch: the whole prediction, how far the run has come, and from where on it stays near the minimum. */
+import { axes, dots, figure, fit, held, html, leaver, line, linear, logarithmic, logTicks, svg, ticks, where } from "../kit.js";
+import { short } from "../words.js";
+
+const DEEPEST = 1e-14; // of the start's cost: what rounding leaves is not shown
+
+export function historyPanel(app) {
+  const panel = figure("history", app.t("history.title"));
+  const zone = svg("rect", { class: "zone" }, panel.live);
+  const least = svg("path", { class: "least" }, panel.live);
+  const leastLabel = svg("text", { class: "label", "text-anchor": "end" }, panel.live);
+  const future = svg("path", { class: "future" }, panel.live);
+  const past = svg("path", { class: "cost-line" }, panel.live);
+  const marks = svg("path", { class: "cost-dots" }, panel.live);
+  const cursor = svg("path", { class: "cursor" }, panel.live);
+  const here = svg("circle", { r: 5.5, class: "here" }, panel.live);
+  const readout = svg("text", { class: "label strong" }, panel.live);
+  const zoneLabel = svg("text", { class: "label good-ink" }, panel.live);
+  const away = leaver(panel.live);
+  const log = html("input", { type: "checkbox", onchange: () => app.set({ log: log.checked }) });
+  panel.heading.after(html("label", { class: "check aside" }, log, html("span", { text: app.t("history.log") })));
+  let x, y, frame, drawn;
+
+  const over = (event) => {
+    if (!x) return;
+    const [px] = where(panel.picture, event);
+    app.hover(Math.round(Math.min(Math.max(x.invert(px), 0), app.state.epochs)));
+  };
+  panel.picture.addEventListener("pointermove", over);
+  panel.picture.addEventListener("pointerleave", () => app.hover(null));
+  panel.picture.addEventListener("click", () => app.hovered !== null && app.set({ epoch: app.hovered }));
+
+  /** The scale keeps to the first cost: a cost that grows leaves the frame. */
+  function scales(view) {
+    const first = view.cost[0];
+    const bottom = view.theory.leastCost;
+    const finite = view.cost.filter((each) => Number.isFinite(each) && each > 0);
+    const top = Math.max(Math.min(Math.max(...finite, first), 30 * first), 1e-300) || 1;
+    if (!app.state.log) return { scale: linear, range: [bottom > 0.8 * top ? 0.9 * bottom : 0, 1.06 * top] };
+    const low = Math.max(bottom > 0 ? 0.7 * bottom : 0, Math.min(...finite, top) * 0.6, DEEPEST * top);
+    return { scale: logarithmic, range: [Math.min(low, top / 10), 1.6 * top] };
+  }
+
+  return {
+    panel,
+    still(view) {
+      fit(panel);
+      frame = { left: 58, right: panel.width - 14, top: 24, bottom: panel.height - 40 };
+      const { scale, range } = scales(view);
+      drawn = `${app.state.epochs} ${range}`;
+      x = linear([0, app.state.epochs], [frame.left, frame.right]);
+      y = scale(range, [frame.bottom, frame.top]);
+      axes(panel.still, x, y, {
+        xTicks: ticks(0, app.state.epochs, 6).filter(Number.isInteger),
+        yTicks: y.log ? logTicks(...range, 6) : ticks(...range, 4),
+        xName: app.t("history.epochs"),
+        yName: app.t("cost.axis"),
+      });
+    },
+    draw(view) {
+      const { range } = scales(view);
+      log.checked = app.state.log;
+      if (drawn !== `${app.state.epochs} ${range}`) this.still(view);
+      const safe = (cost) => (cost > 0 || !y.log ? y(cost) : frame.bottom + 6);
+      const points = view.ts.map((t, i) => [x(t), safe(view.cost[i])]);
+      const inside = points.map((each) => held(each, frame));
+      const kept = inside.map((each) => (each.out && each.away[1] < 0 ? [each.at[0], NaN] : each.at));
+      const now = held([x(view.shown.t), safe(view.shown.cost)], frame);
+      const upTo = view.ts.findIndex((t) => t > view.shown.t);
+      const passed = upTo < 0 ? kept : kept.slice(0, upTo);
+      future.setAttribute("d", line(kept));
+      past.setAttribute("d", line(now.out ? passed : [...passed, now.at]));
+      marks.setAttribute("d", view.ts.length <= 41 ? dots(kept) : "");
+      const bottom = view.theory.leastCost;
+      const shows = bottom > 0 && y(bottom) < frame.bottom + 1 && y(bottom) > frame.top;
+      least.setAttribute("d", shows ? `M${frame.left} ${y(bottom).toFixed(1)}H${frame.right}` : "");
+      leastLabel.textContent = shows ? app.t("history.least", { cost: short(bottom) }) : "";
+      const level = shows ? y(bottom) : frame.bottom;
+      leastLabel.setAttribute("x", frame.right - 2);
+      leastLabel.setAttribute("y", level + 15 > frame.bottom ? level - 6 : level + 15);
+      const near = view.needed !== null && view.needed <= app.state.epochs;
+      zone.setAttribute("visibility", near ? "visible" : "hidden");
+      zoneLabel.textContent = near ? app.t("history.near", { epoch: view.needed }) : "";
+      if (near) {
+        const at = x(view.needed);
+        zone.setAttribute("x", at);
+        zone.setAttribute("y", frame.top);
+        zone.setAttribute("width", Math.max(frame.right - at, 2));
+        zone.setAttribute("height", frame.bottom - frame.top);
+        const room = frame.right - at > 120;
+        zoneLabel.setAttribute("x", room ? at + 7 : at - 7);
+        zoneLabel.setAttribute("text-anchor", room ? "start" : "end");
+        zoneLabel.setAttribute("y", frame.top + 13);
+      }
+      cursor.setAttribute("d", `M${x(view.shown.t).toFixed(1)} ${frame.top}V${frame.bottom}`);
+      here.setAttribute("cx", now.at[0]);
+      here.setAttribute("cy", now.at[1]);
+      here.setAttribute("visibility", now.out || Number.isNaN(now.at[0] + now.at[1]) ? "hidden" : "visible");
+      const right = x(view.shown.t) > (frame.left + frame.right) / 2;
+      readout.textContent = now.out ? "" : `${view.shown.t}: ${short(view.shown.cost)}`;
+      readout.setAttribute("text-anchor", right ? "end" : "start");
+      readout.setAttribute("x", now.at[0] + (right ? -10 : 10));
+      readout.setAttribute("y", Math.max(now.at[1] - 9, frame.top + 28));
+      away(now.out && now.away[1] > 0 ? { ...now, out: false } : now, short(view.shown.cost), frame);
+      panel.caption.textContent = app.t(view.theory.diverges ? "history.caption_diverges" : "history.caption", { epochs: app.state.epochs });
+    },
+  };
+}

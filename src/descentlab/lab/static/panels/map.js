@@ -1,0 +1,80 @@
+/** Learning rate against momentum: where errors shrink without a swing, where they swing, where they grow. */
+import { axes, figure, fit, handle, line, linear, place, svg, ticks } from "../kit.js";
+import { short } from "../words.js";
+
+const WIDEST = 4.4; // rates shown, in units of 1 / the greatest curvature
+
+export function mapPanel(app) {
+  const panel = figure("map", app.t("map.title"));
+  const smooth = svg("path", { class: "region smooth" }, panel.still);
+  const swings = svg("path", { class: "region swings" }, panel.still);
+  const grows = svg("path", { class: "region grows" }, panel.still);
+  const ticked = svg("g", {}, panel.still);
+  const labels = ["smooth", "swings", "grows"].map((name) => svg("text", { class: "label", text: app.t(`map.${name}`) }, panel.live));
+  const optimum = svg("path", { class: "goal" }, panel.live);
+  const optimumLabel = svg("text", { class: "label", text: app.t("map.optimum") }, panel.live);
+  const knob = svg("g", {}, panel.live);
+  svg("circle", { r: 14, class: "grip" }, knob);
+  svg("circle", { r: 6, class: "here" }, knob);
+  let x, y, frame, unit;
+
+  handle(knob, {
+    picture: panel.picture,
+    name: app.t("map.knob"),
+    to: ([px, py]) => moved(x.invert(px), y.invert(py)),
+    by: (dx, dy) => moved(app.state.lr / unit + dx / 50, app.state.momentum + dy / 50),
+  });
+
+  function moved(times, momentum) {
+    const lr = Math.min(Math.max(times, 0.004), WIDEST) * unit;
+    app.set({ lr: Number(lr.toPrecision(3)), momentum: Math.round(Math.min(Math.max(momentum, 0), 1) * 100) / 100, forget: false });
+  }
+
+  return {
+    panel,
+    still(view) {
+      fit(panel);
+      frame = { left: 52, right: panel.width - 14, top: 24, bottom: panel.height - 40 };
+      unit = 1 / view.theory.curvature[0];
+      const most = WIDEST * unit;
+      x = linear([0, WIDEST], [frame.left, frame.right]);
+      y = linear([0, 1], [frame.bottom, frame.top]);
+      const inRates = linear([0, most], x.range);
+      axes(ticked, inRates, y, { xTicks: ticks(0, most, 5), yTicks: [0, 0.25, 0.5, 0.75, 1], xName: app.t("map.lr"), yName: app.t("map.momentum") });
+      const nag = app.state.nesterov;
+      const steps = Array.from({ length: 61 }, (_, i) => i / 60);
+      // The steepest direction decides: its roots are real and positive below the first curve, beyond 1 above the second.
+      const quiet = (mu) => (nag ? (1 - mu) ** 2 / (1 + mu) ** 2 : (1 - Math.sqrt(mu)) ** 2);
+      const bound = (mu) => (nag ? (2 * (1 + mu)) / (1 + 2 * mu) : 2 * (1 + mu));
+      const first = steps.map((mu) => [x(quiet(mu)), y(mu)]);
+      const second = steps.map((mu) => [x(bound(mu)), y(mu)]);
+      const area = (a, b) => `${line([...a, ...[...b].reverse()])}Z`;
+      smooth.setAttribute("d", area(steps.map((mu) => [x(0), y(mu)]), first));
+      swings.setAttribute("d", area(first, second));
+      grows.setAttribute("d", area(second, steps.map((mu) => [x(WIDEST), y(mu)])));
+      const spots = [[0.1, 0.12], [1.35, 0.5], [3.55, 0.14]];
+      labels.forEach((label, i) => {
+        label.setAttribute("x", i === 0 ? frame.left + 7 : x(spots[i][0]));
+        label.setAttribute("y", y(spots[i][1]));
+        label.setAttribute("text-anchor", i === 0 ? "start" : "middle");
+      });
+      panel.caption.textContent = app.t("map.caption", { lr: short(unit) });
+    },
+    draw(view) {
+      const ball = view.rates.ball;
+      const known = ball && !app.state.nesterov && view.theory.condition < 1e6;
+      const [bx, by] = known ? [x(ball.lr / unit), y(ball.momentum)] : [NaN, NaN];
+      optimum.setAttribute("d", known ? `M${bx - 5} ${by}h10M${bx} ${by - 5}v10` : "");
+      optimumLabel.setAttribute("visibility", known ? "visible" : "hidden");
+      if (known) {
+        const right = bx + 150 > frame.right;
+        optimumLabel.setAttribute("x", bx + (right ? -9 : 9));
+        optimumLabel.setAttribute("text-anchor", right ? "end" : "start");
+        optimumLabel.setAttribute("y", by < frame.top + 14 ? by + 14 : by - 6);
+      }
+      const momentum = app.state.forget ? 1 : app.state.momentum;
+      const at = Math.min(app.state.lr / unit, WIDEST);
+      place(knob, [x(at), y(momentum)], app.state.lr, `lr ${short(app.state.lr)}, ${app.t("map.momentum")} ${short(momentum)}`);
+    },
+  };
+}

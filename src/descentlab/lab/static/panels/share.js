@@ -1,0 +1,77 @@
+/** The language, the theme, and what leaves the page: its address, itself as one file, a picture. */
+import { html, set } from "../kit.js";
+import { CONTROLS } from "../state.js";
+
+export function shareControl(app) {
+  const language = html("button", { type: "button", lang: app.lang === "ko" ? "en" : "ko", text: app.lang === "ko" ? "English" : "한국어", onclick: () => change({ lang: app.lang === "ko" ? "en" : "ko" }) });
+  const theme = html("button", { type: "button", text: app.t("share.theme"), onclick: () => change({ theme: dark() ? "light" : "dark" }) });
+  const link = html("button", { type: "button", text: app.t("share.link"), onclick: () => app.copy(location.href.split("#")[0] + app.address(), link, "share.link") });
+  const save = html("button", { type: "button", text: app.t("share.save"), onclick: () => download("descentlab.html", page(), "text/html") });
+  const picture = html("button", { type: "button", text: app.t("share.picture"), onclick: () => download("descentlab.svg", drawing(), "image/svg+xml") });
+  const boxes = CONTROLS.map((name) => {
+    const input = html("input", { type: "checkbox", onchange: () => app.set({ hide: CONTROLS.filter((_, i) => boxes[i].input.checked) }) });
+    return { name, input, node: html("label", { class: "check" }, input, html("span", { text: app.t(`control.${name}`) })) };
+  });
+  const teacher = html("fieldset", {}, html("legend", { text: app.t("share.hide") }), html("div", { class: "row wrap" }, ...boxes.map((each) => each.node)));
+  const menu = html("details", { class: "share" }, html("summary", { text: app.t("share.title") }), html("div", { class: "sheet" }, html("div", { class: "row wrap" }, link, save, picture), teacher));
+  const node = html("div", { class: "row" }, language, theme, menu);
+
+  const dark = () => (app.state.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+
+  function change(changes) {
+    app.state = { ...app.state, ...changes };
+    app.enter(true);
+    app.build();
+  }
+
+  function download(name, content, type) {
+    const address = URL.createObjectURL(new Blob([content], { type }));
+    const anchor = html("a", { href: address, download: name });
+    app.root.append(anchor);
+    anchor.click();
+    anchor.remove();
+    setTimeout(() => URL.revokeObjectURL(address), 1000);
+  }
+
+  /** This page as it was sent, opening in the state that it is in. */
+  function page() {
+    const whole = document.documentElement.cloneNode(true);
+    const place = whole.querySelector("#descentlab");
+    if (place) place.replaceChildren();
+    for (const made of whole.querySelectorAll(".made")) made.remove();
+    const spec = whole.querySelector("#descentlab-spec");
+    if (spec) spec.textContent = JSON.stringify({ ...app.spec, opening: app.address() }).replace(/</g, "\\u003c");
+    set(whole, { lang: app.lang });
+    return `<!doctype html>\n${whole.outerHTML}`;
+  }
+
+  /** The four views as one picture, with the colours that they have now. */
+  function drawing() {
+    const figures = [...app.root.querySelectorAll(".panel svg.picture")].filter((each) => each.clientWidth);
+    let top = 0;
+    let wide = 0;
+    const parts = figures.map((each) => {
+      const copy = each.cloneNode(true);
+      inline(each, copy);
+      set(copy, { y: top });
+      top += each.clientHeight + 16;
+      wide = Math.max(wide, each.clientWidth);
+      return new XMLSerializer().serializeToString(copy);
+    });
+    const paper = getComputedStyle(app.root).backgroundColor;
+    return `<svg xmlns="http://www.w3.org/2000/svg" width="${wide}" height="${top}"><rect width="100%" height="100%" fill="${paper}"/>${parts.join("")}</svg>`;
+  }
+
+  function inline(from, to) {
+    const style = getComputedStyle(from);
+    for (const name of ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "opacity", "font-family", "font-size", "font-weight", "paint-order", "visibility"]) to.style.setProperty(name, style.getPropertyValue(name));
+    [...from.children].forEach((child, i) => inline(child, to.children[i]));
+  }
+
+  return {
+    node,
+    draw() {
+      for (const each of boxes) each.input.checked = app.hidden(each.name);
+    },
+  };
+}

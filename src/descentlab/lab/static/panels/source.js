@@ -1,0 +1,93 @@
+/** Where the data comes from: the built-in sets, a pasted or opened CSV; which column is the target. */
+import { html } from "../kit.js";
+
+const LARGEST = 2_000_000; // letters of a CSV that a page without a server reads by itself
+
+/** Rows and names out of the text of a CSV; numbers only, the first line may hold names. */
+export function parseCsv(text) {
+  const lines = text.replace(/^\ufeff/, "").split(/\r\n|\r|\n/).filter((line) => line.trim() !== "");
+  if (lines.length < 2) return { trouble: "source.few" };
+  const separator = [";", "\t", ","].find((each) => lines[0].includes(each)) ?? ",";
+  const cells = (line) => line.split(separator).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1").replace(/""/g, '"'));
+  const read = (cell) => (cell === "" ? NaN : Number(separator === ";" ? cell.replace(",", ".") : cell));
+  const head = cells(lines[0]);
+  const named = head.some((cell) => Number.isNaN(read(cell)));
+  const body = (named ? lines.slice(1) : lines).map(cells);
+  const ragged = body.findIndex((row) => row.length !== head.length);
+  if (ragged >= 0) return { trouble: "source.ragged", values: { line: ragged + (named ? 2 : 1), cells: body[ragged].length, columns: head.length } };
+  const names = named ? head.map((name, j) => name || `column ${j + 1}`) : head.map((_, j) => (j === head.length - 1 ? "y" : head.length === 2 ? "x" : `x${j + 1}`));
+  const table = body.map((row) => row.map(read));
+  const numeric = names.map((_, j) => j).filter((j) => table.every((row) => Number.isFinite(row[j])));
+  if (numeric.length < 2) return { trouble: "source.no_numbers", values: { columns: names.join(", ") } };
+  const left = names.filter((_, j) => !numeric.includes(j));
+  return { columns: numeric.map((j) => names[j]), rows: table.map((row) => numeric.map((j) => row[j])), left };
+}
+
+export function sourceControl(app) {
+  const sets = html("select", { "aria-label": app.t("source.title"), onchange: () => app.load(sets.value) });
+  const paste = html("textarea", { rows: 5, "aria-label": app.t("source.paste"), placeholder: "x,y\n1,1\n2,2\n3,3", spellcheck: "false" });
+  const file = html("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", "aria-label": app.t("source.open") });
+  const target = html("select", { "aria-label": app.t("source.target") });
+  const features = html("div", { class: "row wrap", role: "group", "aria-label": app.t("source.features") });
+  const told = html("p", { class: "soft", role: "status" });
+  const use = html("button", { type: "button", text: app.t("source.use"), onclick: () => read(paste.value, app.t("source.pasted")) });
+  const box = html("details", { class: "source" }, html("summary", { text: app.t("source.own") }), html("p", { class: "soft", text: app.t("source.hint") }), paste, html("div", { class: "row wrap" }, use, html("label", { class: "row" }, html("span", { text: app.t("source.open") }), file)), told);
+  const columns = html("div", { class: "row wrap columns" }, html("label", { class: "row" }, html("span", { text: app.t("source.target") }), target), html("span", { text: app.t("source.features") }), features);
+  const node = html("div", { class: "control data" }, html("div", { class: "row wrap" }, html("label", { class: "row" }, html("span", { class: "name", text: app.t("source.title") }), sets), columns), box);
+
+  file.addEventListener("change", async () => {
+    const [chosen] = file.files;
+    if (!chosen) return;
+    if (app.upload && chosen.size > LARGEST) return sent(chosen);
+    if (chosen.size > LARGEST) return say("source.too_large", { most: LARGEST / 1e6 });
+    read(await chosen.text(), chosen.name);
+  });
+
+  const say = (key, values) => (told.textContent = app.t(key, values));
+
+  async function sent(chosen) {
+    say("source.sending", { name: chosen.name });
+    const answer = await app.upload(chosen);
+    if (answer.error) told.textContent = answer.error;
+    else {
+      app.take(answer, chosen.name);
+      say("source.taken", { rows: answer.rows, columns: answer.columns.length });
+    }
+  }
+
+  function read(text, name) {
+    if (text.length > LARGEST) return say("source.too_large", { most: LARGEST / 1e6 });
+    const found = parseCsv(text);
+    if (found.trouble) return say(found.trouble, found.values);
+    app.own(found.columns, found.rows, name);
+    if (found.left.length) say("source.left", { rows: found.rows.length, columns: found.columns.length, left: found.left.join(", ") });
+    else say("source.taken", { rows: found.rows.length, columns: found.columns.length });
+  }
+
+  let listed = "";
+  return {
+    node,
+    draw() {
+      node.hidden = app.hidden("data");
+      const key = `${app.sets().map((each) => each.name)}|${app.all().columns}`;
+      if (key !== listed) {
+        listed = key;
+        sets.replaceChildren(...app.sets().map((each) => html("option", { value: each.key, text: each.name })));
+        target.replaceChildren(...app.all().columns.map((name) => html("option", { value: name, text: name })));
+        target.onchange = () => app.choose(target.value, null);
+      }
+      sets.value = app.key();
+      const now = app.columns();
+      target.value = now.at(-1);
+      const names = app.all().columns.filter((name) => name !== now.at(-1));
+      columns.hidden = app.all().columns.length <= 2;
+      features.replaceChildren(
+        ...names.slice(0, 12).map((name) => {
+          const input = html("input", { type: "checkbox", onchange: () => app.choose(now.at(-1), names.filter((each) => (each === name ? input.checked : now.includes(each)))) });
+          input.checked = now.includes(name);
+          return html("label", { class: "check" }, input, html("span", { text: name }));
+        }),
+      );
+    },
+  };
+}

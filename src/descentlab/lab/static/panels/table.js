@@ -1,0 +1,92 @@
+/** The lesson's table: Epoch, the parameters, their gradient and the cost, each row before its update. */
+import { html } from "../kit.js";
+import { number } from "../words.js";
+
+const ROWS = 24; // that are shown: all, or the first ones and others evenly spread
+const COLUMNS = 4; // parameters, at most
+
+export function tablePanel(app) {
+  const heading = html("h2", { text: app.t("table.title") });
+  const head = html("thead");
+  const body = html("tbody");
+  const table = html("table", { "aria-label": app.t("table.title") }, head, body);
+  const scroller = html("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": app.t("table.title") }, table);
+  const caption = html("figcaption");
+  const node = html("figure", { class: "panel table" }, heading, scroller, caption);
+  let rows = [];
+  let marked = null;
+
+  body.addEventListener("pointerover", (event) => {
+    const row = event.target.closest("tr");
+    if (row) app.hover(Number(row.dataset.t));
+  });
+  body.addEventListener("pointerleave", () => app.hover(null));
+  body.addEventListener("click", (event) => {
+    const row = event.target.closest("tr");
+    if (row) app.set({ epoch: Number(row.dataset.t) });
+  });
+
+  /** Which of the path's places have a row: one for each of the lesson's epochs, thinned where there are more. */
+  function chosen(view) {
+    const count = view.ts.length - 1; // the last is what all epochs came to: it has a row of its own below
+    if (count <= ROWS) return [...Array(count).keys()];
+    const first = ROWS / 2;
+    const others = Array.from({ length: ROWS - first }, (_, i) => first + Math.round(((i + 1) * (count - 1 - first)) / (ROWS - first)));
+    return [...new Set([...Array(first).keys(), ...others])];
+  }
+
+  function fresh(view) {
+    const { problem } = view;
+    const named = view.labels.slice(0, COLUMNS);
+    const single = problem.parameters.length === 1;
+    const titles = [app.t("table.epoch"), ...named, ...(single ? [app.t("table.gradient")] : [app.t("table.gradient_size")]), app.t("table.cost")];
+    head.replaceChildren(html("tr", {}, ...titles.map((title) => html("th", { scope: "col", text: title }))));
+    rows = [...chosen(view), view.ts.length - 1];
+    body.replaceChildren(
+      ...rows.map((_, i) => {
+        const last = i === rows.length - 1;
+        return html("tr", { class: last ? "after" : "" }, html("th", { scope: "row" }), ...titles.slice(1).map(() => html("td")));
+      }),
+    );
+  }
+
+  return {
+    panel: { node },
+    still: fresh,
+    draw(view) {
+      if (rows.length !== Math.min(chosen(view).length + 1, ROWS + 1) || rows.at(-1) !== view.ts.length - 1) fresh(view);
+      const { problem } = view;
+      const shown = Math.min(problem.parameters.length, COLUMNS);
+      const single = problem.parameters.length === 1;
+      let at = null;
+      rows.forEach((place, i) => {
+        const cells = body.children[i].children;
+        const t = view.ts[place];
+        body.children[i].dataset.t = t;
+        cells[0].textContent = i === rows.length - 1 ? app.t("table.after", { epochs: t }) : number(t + 1);
+        for (let j = 0; j < shown; j += 1) cells[j + 1].textContent = fixed(view.params[place][j]);
+        const gradient = view.gradient(place);
+        cells[shown + 1].textContent = fixed(single ? gradient[0] : Math.hypot(...gradient));
+        cells[shown + 2].textContent = fixed(view.cost[place], 6);
+        if (t <= view.shown.t) at = i;
+      });
+      if (at !== marked) {
+        body.children[marked]?.removeAttribute("aria-current");
+        marked = at;
+      }
+      if (at !== null) {
+        body.children[at].setAttribute("aria-current", "true");
+        if (app.playing) scroller.scrollTop = Math.max(0, body.children[at].offsetTop - scroller.clientHeight / 2);
+      }
+      caption.textContent = app.t(rows.length - 1 < app.state.epochs ? "table.caption_thinned" : "table.caption", { rows: rows.length - 1, epochs: app.state.epochs });
+    },
+  };
+}
+
+/** As the lesson prints them: three decimals, six for a cost, and powers of ten where that would hide the number. */
+function fixed(value, places = 3) {
+  if (!Number.isFinite(value)) return number(value);
+  const size = Math.abs(value);
+  const text = size !== 0 && (size < 0.5 * 10 ** -places || size >= 1e7) ? number(value, places + 1) : value.toFixed(places);
+  return text.replace("-", "−");
+}

@@ -1,0 +1,54 @@
+/** Words: sentences of the catalogue in the reader's language, with numbers as the terminal prints them. */
+
+/** Six significant digits, whole numbers with thousands separated. */
+export function number(value, digits = 6) {
+  if (typeof value === "bigint" || (Number.isInteger(value) && Math.abs(value) < 1e15)) return grouped(String(value));
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
+  const [mantissa, power] = value.toExponential(digits - 1).split("e");
+  const exponent = Number(power);
+  if (exponent < -5 || exponent >= digits + 4) {
+    return `${trimmed(mantissa)}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+  }
+  const shown = exponent >= digits ? String(Number(`${mantissa}e${exponent}`)) : trimmed(value.toFixed(Math.max(digits - 1 - exponent, 0)));
+  const [whole, part] = shown.split(".");
+  return part === undefined ? grouped(whole) : `${whole}.${part}`;
+}
+
+/** Few digits, for labels. */
+export const short = (value) => number(value, 3);
+
+const trimmed = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
+const grouped = (text) => text.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+
+/** A factor with the digits that tell it from 1. */
+export function factor(value, gap) {
+  const beyond = -value - 1;
+  if (Math.abs(beyond) > 0 && Math.abs(beyond) < 1e-4) return `−(1 ${beyond > 0 ? "+" : "−"} ${number(Math.abs(beyond), 2)})`;
+  if (Math.abs(gap) > 1e-4 || gap === 0) return number(value, 4).replace("-", "−");
+  return `1 ${gap > 0 ? "−" : "+"} ${number(Math.abs(gap), 2)}`;
+}
+
+// Korean particles that depend on the sound before them: after a consonant, after a vowel (and l, for the last).
+const PARTICLES = { "은(는)": "은는", "이(가)": "이가", "을(를)": "을를", "과(와)": "과와", "와(과)": "과와", "(이)라": ["이라", "라"], "(으)로": ["으로", "로"] };
+const PARTICLE = /(\S)([\x60'")\]…]*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|와\(과\)|\(으\)로|\(이\)라)/g;
+
+/** Korean text with every particle decided by the sound before it, as it is read aloud. */
+export function particled(text) {
+  return text.replace(PARTICLE, (_, last, closing, form) => {
+    const code = last.charCodeAt(0) - 0xac00;
+    const final = code >= 0 && code <= 11171 ? code % 28 : /[178lLrR]/.test(last) ? 8 : /[036mMnN]/.test(last) ? 1 : 0;
+    const open = final === 0 || (final === 8 && form === "(으)로");
+    return last + closing + PARTICLES[form][open ? 1 : 0];
+  });
+}
+
+/** @returns {(key: string, values?: object) => string} a speaker of one language */
+export function speaker(catalogue, lang) {
+  const sentences = catalogue[lang];
+  return (key, values = {}) => {
+    const text = sentences[`lab.${key}`];
+    if (text === undefined) throw new Error(`no sentence lab.${key} in ${lang}`);
+    const filled = text.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === "number" ? number(values[name]) : values[name]));
+    return lang === "ko" ? particled(filled) : filled;
+  };
+}

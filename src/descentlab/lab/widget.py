@@ -1,0 +1,114 @@
+"""The lab as a notebook's widget, whose values Python reads and sets; the extra ``notebook`` brings anywidget.
+
+Loaded by :meth:`descentlab.lab.sheet.Lab.widget` alone: the base class has to be there before the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from descentlab.errors import require
+from descentlab.lab.modules import script
+from descentlab.lab.page import style, words
+from descentlab.text import language
+
+require("anywidget", "anywidget", "notebook", "widget")
+
+import anywidget  # noqa: E402 (what is missing is named first)
+import traitlets  # noqa: E402
+
+# What each attribute is called in the page's address (``STATE`` in static/state.js).
+ADDRESS = {
+    "lr": "lr",
+    "reduction": "r",
+    "epochs": "n",
+    "epoch": "e",
+    "momentum": "m",
+    "nesterov": "nag",
+    "forget": "f",
+    "start": "s",
+    "bias": "b",
+    "center": "c",
+    "standardize": "z",
+    "lang": "l",
+}
+VERSION = "1"  # of the address
+
+
+class LabWidget(anywidget.AnyWidget):
+    """The page in a cell. What is set on the page is set here, and the other way round.
+
+    Attributes:
+        lr, reduction, epochs, momentum, nesterov, start: as in :class:`descentlab.Descent`.
+        forget: whether gradients are never cleared, which is ``zero_grad=False`` there.
+        bias, center, standardize: as in :class:`descentlab.Problem`.
+        epoch: the epoch marked on the page; None is the last.
+        lang: the page's language.
+        state: the page's whole state, as the page has it.
+        hash: the same as the page's address, which opens a page in that state anywhere.
+    """
+
+    _esm = f"{script('lab.js')}export default $entry.default;\n"
+    _css = style()
+
+    spec = traitlets.Dict().tag(sync=True)
+    words = traitlets.Dict().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+    hash = traitlets.Unicode("").tag(sync=True)
+    lr = traitlets.Float(0.1)
+    reduction = traitlets.Unicode("mean")
+    epochs = traitlets.Int(100)
+    epoch = traitlets.Int(None, allow_none=True)
+    momentum = traitlets.Float(0.0)
+    nesterov = traitlets.Bool(False)
+    forget = traitlets.Bool(False)
+    start = traitlets.List(traitlets.Float(), None, allow_none=True)
+    bias = traitlets.Bool(True)
+    center = traitlets.Bool(False)
+    standardize = traitlets.Bool(False)
+    lang = traitlets.Unicode("en")
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        settings, hypothesis = spec["settings"], spec["hypothesis"]
+        plain = ("lr", "reduction", "epochs", "momentum", "nesterov", "start")
+        self._following = False
+        super().__init__(
+            spec=dict(spec),
+            words=words(),
+            hash=f"#v={VERSION}&l={language()}",
+            lang=language(),
+            forget=not settings["zero_grad"],
+            **{name: settings[name] for name in plain},
+            **{name: hypothesis[name] for name in ("bias", "center", "standardize")},
+        )
+        self.observe(self._follow, "state")
+        self.observe(self._lead, list(ADDRESS))
+
+    def _follow(self, change: Mapping[str, Any]) -> None:
+        """The page was changed: take over what it says."""
+        self._following = True
+        try:
+            for name in ADDRESS.keys() & change["new"].keys():
+                if name != "lang" or change["new"][name] is not None:
+                    setattr(self, name, change["new"][name])
+        finally:
+            self._following = False
+
+    def _lead(self, change: Mapping[str, Any]) -> None:
+        """A value was set in Python: send the page to the address that says so."""
+        if self._following:
+            return
+        pairs = dict(pair.split("=", 1) for pair in self.hash.removeprefix("#").split("&") if "=" in pair)
+        key, value = ADDRESS[change["name"]], change["new"]
+        pairs.pop(key, None)
+        if value is not None:
+            pairs[key] = _written(value)
+        self.hash = "#" + "&".join(f"{key}={value}" for key, value in ({"v": VERSION} | pairs).items())
+
+
+def _written(value: object) -> str:
+    """A value as it stands in an address."""
+    if isinstance(value, bool):
+        return str(int(value))
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,132 @@
+"""``descentlab lab``: a real process that serves the page, until Ctrl-C; and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.helpers import cli
+
+DATA = re.compile(r'<script type="application/json" id="descentlab-spec">(.*?)</script>', re.DOTALL)
+
+
+@pytest.fixture
+def started() -> Iterator[Any]:
+    """Start the command; gives the process, the address it printed, and what it printed before."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> tuple[subprocess.Popen[str], str, str]:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "descentlab", "lab", "--no-open", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "DESCENTLAB_LANG": "en"},
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        printed = ""
+        while "http://" not in printed:
+            line = process.stdout.readline()
+            assert line, process.stderr.read() if process.stderr else ""
+            printed += line
+        return process, re.findall(r"http://\S+", printed)[0], printed
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def served(url: str) -> tuple[str, dict[str, Any]]:
+    """The page at an address, and the spec in it."""
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        text = answer.read().decode()
+    return text, json.loads(DATA.findall(text)[0])
+
+
+@pytest.mark.parametrize(("lang", "ended"), [("en", "The lab has ended."), ("ko", "실험실을 끝냈습니다.")])
+def test_it_serves_the_lesson_until_it_is_interrupted(started: Any, lang: str, ended: str) -> None:
+    process, url, _ = started("--lang", lang)
+    text, spec = served(url)
+    assert f'<html lang="{lang}" data-served="true">' in text
+    assert (spec["name"], spec["columns"], spec["rows"]) == ("lesson", ["x", "y"], 3)
+    assert (spec["settings"]["lr"], spec["settings"]["reduction"], spec["settings"]["epochs"]) == (0.01, "sum", 10)
+    assert spec["hypothesis"]["bias"] is False
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert ended in out
+    assert err == ""
+
+
+def test_data_and_settings_reach_the_page(started: Any, tmp_path: Path) -> None:
+    path = tmp_path / "houses.csv"
+    path.write_text("size,rooms,city,price\n50,2,Seoul,155\n80,3,Busan,230\n120,4,Seoul,333\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["--target", "price", "--features", "rooms", "--standardize", "--lr", "0.3", "--momentum", "0.5"]
+    _, url, printed = started(str(path), *arguments, "--nesterov", "--start", "1,2", "--port", str(port))
+    assert url.startswith(f"http://127.0.0.1:{port}/")
+    _, spec = served(url)
+    assert (spec["name"], spec["columns"]) == ("houses.csv", ["rooms", "price"])  # its folder stays out
+    settings = spec["settings"]
+    assert (settings["lr"], settings["momentum"], settings["nesterov"], settings["start"]) == (0.3, 0.5, True, [1, 2])
+    assert spec["hypothesis"]["standardize"] is True
+    assert "note:" not in printed  # the columns were named
+
+
+def test_what_was_left_out_is_said(started: Any, tmp_path: Path) -> None:
+    path = tmp_path / "houses.csv"
+    path.write_text("size,city,price\n50,Seoul,155\n80,Busan,230\n")
+    _, _, printed = started(str(path), "--target", "price")
+    assert "`city` was left out" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing.csv"], "There is no file nothing.csv"),
+        (["--port", "70000"], "port = 70000 is out of range"),
+        (["--port", "-1"], "port = -1"),
+        (["--port", "http"], "port = 'http'"),
+        (["--optimizer", "Adam"], "There is no option --optimizer"),
+        (["--lr", "0"], "At 0 nothing moves"),
+        (["--start", "1,2"], "start has 2 entries"),
+        (["--lang", "fr"], "en, ko"),
+    ],
+)
+def test_bad_use_is_one_sentence_and_exit_code_two(arguments: list[str], words: str) -> None:
+    result = cli("lab", "--no-open", *arguments)
+    assert result.code == 2
+    assert words in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = cli("lab", "--no-open", "--port", str(taken.getsockname()[1]))
+    assert result.code == 2
+    assert "Give another --port" in result.err
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_help_in_both_languages(lang: str) -> None:
+    text = cli("lab", "--help", "--lang", lang).out
+    assert "--port" in text
+    assert "help." not in text
+    assert bool(re.search("[가-힣]", text)) is (lang == "ko")

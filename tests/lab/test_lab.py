@@ -1,0 +1,356 @@
+"""The page in a browser: its numbers are Python's, and everything on it can be seen, dragged, typed and heard."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import descentlab as dl
+from descentlab.lab.page import page
+from descentlab.lab.spec import spec
+from tests.lab.conftest import Watched
+
+rng = np.random.default_rng(5)
+X = rng.normal(size=(800, 5)) * [1, 2, 5, 0.5, 10]
+y = X @ [1, 2, 3, 4, 5] + rng.normal(size=800)
+x = rng.uniform(0, 5, 40)
+
+PROBLEMS: dict[str, Any] = {
+    "lesson": (dl.Problem([1, 2, 3], [1, 2, 3], bias=False), dl.Descent(lr=0.15, epochs=10)),
+    "line": (dl.Problem(x, 2 * x + 1 + rng.normal(size=40)), dl.Descent(lr=0.05)),
+    "many": (dl.Problem(X, y), dl.Descent(lr=0.005, epochs=300, momentum=0.5)),
+    "diverging": (dl.Problem(X, y), dl.Descent(lr=0.02, epochs=300)),
+}
+
+
+def opened(watched: Watched, folder: Path, name: str = "lesson", address: str = "", lang: str = "en") -> Any:
+    """The page of one of these problems, in the browser, from a file."""
+    problem, descent = PROBLEMS[name]
+    report = dl.diagnose(problem, descent) if name == "many" else None
+    path = folder / "lab.html"
+    path.write_text(page(spec(problem, descent, name, report), lang), "utf-8")
+    watched.context.set_offline(True)
+    watched.page.goto(path.as_uri() + address)
+    watched.page.wait_for_selector(".descentlab .status:not(:empty)")
+    return watched.page
+
+
+def settle(browsed: Any) -> None:
+    """Two frames: one to update, one to draw."""
+    browsed.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def table(browsed: Any) -> list[list[str]]:
+    rows: list[list[str]] = browsed.evaluate(
+        "() => [...document.querySelectorAll('.panel.table tbody tr')]"
+        ".map((row) => [...row.children].map((cell) => cell.textContent))"
+    )
+    return rows
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_it_opens_from_a_file_and_asks_for_nothing(watched: Watched, tmp_path: Path, name: str, lang: str) -> None:
+    browsed = opened(watched, tmp_path, name, lang=lang)
+    settle(browsed)
+    assert watched.complaints == []
+    assert [address for address in watched.requests if not address.startswith(("file:", "data:"))] == []
+    assert browsed.get_attribute(".descentlab", "lang") == lang
+    assert browsed.evaluate("() => document.querySelectorAll('.descentlab *').length") < 700
+
+
+def test_the_first_screen_is_the_lessons_finished_table(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path)
+    rows = table(browsed)
+    assert [row[0] for row in rows] == [str(epoch) for epoch in range(1, 11)] + ["after 10"]
+    W = ["0.000", "1.400", "0.840", "1.064", "0.974", "1.010", "0.996", "1.002", "0.999", "1.000"]
+    assert [row[1] for row in rows[:10]] == W
+    assert [row[3] for row in rows[:4]] == ["4.666667", "0.746667", "0.119467", "0.019115"]
+    box = browsed.locator(".panel.data").bounding_box()
+    assert box["y"] + box["height"] < 1000
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_numbers_shown_are_pythons(watched: Watched, tmp_path: Path, name: str) -> None:
+    problem, descent = PROBLEMS[name]
+    browsed = opened(watched, tmp_path, name)
+    run = dl.descend(problem, descent)
+    costs = dict(zip(run.history.epoch.tolist(), run.history.cost.tolist(), strict=True))
+    compared = 0
+    for row in table(browsed)[:-1]:
+        epoch = int(row[0].replace(",", ""))
+        if epoch in costs:
+            shown = float(row[-1].replace("−", "-").replace(",", ""))
+            assert shown == pytest.approx(costs[epoch], rel=1e-5, abs=6e-7)
+            compared += 1
+    assert compared >= 10
+    report = dl.diagnose(problem, descent)
+    assert isinstance(report, dl.Diagnosis)
+    said = browsed.inner_text(".status")
+    if report.verdict == "diverges":
+        assert "diverges" in said
+        assert report.lr_bound is not None
+        assert f"{report.lr_bound:.3g}" in said
+        assert report.overflow is not None
+        assert f"{report.overflow['float32']['weights']:,}" in said
+    else:
+        assert f"{report.epochs_to_tolerance:,}" in said
+
+
+def test_a_step_opens_into_its_own_numbers(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path, address="#v=1&r=sum&lr=0.01&e=0")
+    panel = browsed.locator(".panel.micro")
+    for _ in range(5):
+        panel.get_by_role("button", name="Back").click()
+    settle(browsed)
+    assert panel.locator("th").all_inner_texts() == ["x", "y", "H(x)"]
+    for _ in range(5):
+        panel.get_by_role("button", name="Next").click()
+    settle(browsed)
+    assert panel.locator("th").all_inner_texts() == ["x", "y", "H(x)", "H(x) − y", "error · x"]
+    told = " ".join(panel.locator("li").all_inner_texts())
+    for number in ("−14", "−28", "−0.28", "= 0.28"):
+        assert number in told
+
+
+def test_keys_move_the_rate_and_the_epoch(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path)
+    rate = browsed.get_by_role("slider", name="Learning rate", exact=True)
+    rate.focus()
+    browsed.keyboard.press("ArrowRight")
+    settle(browsed)
+    assert float(browsed.get_by_role("textbox", name="Learning rate, typed").input_value()) == pytest.approx(0.153)
+    browsed.keyboard.press("Shift+ArrowRight")
+    browsed.keyboard.press("Shift+ArrowRight")
+    settle(browsed)
+    assert "diverges" in browsed.inner_text(".status")
+    browsed.get_by_role("button", name="Largest safe").click()
+    settle(browsed)
+    assert "overshoots, and converges" in browsed.inner_text(".status")
+    browsed.get_by_role("slider", name="Epoch shown").focus()
+    browsed.keyboard.press("Home")
+    settle(browsed)
+    assert browsed.get_attribute(".panel.table tr[aria-current]", "data-t") == "0"
+
+
+def test_typed_rates_are_read_or_put_back(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path)
+    box = browsed.get_by_role("textbox", name="Learning rate, typed")
+    typed = [("0.2", "0.2"), ("0,1", "0.1"), ("-1", "0.1"), ("abc", "0.1"), ("1e-3", "0.001"), ("", "0.001")]
+    for given, kept in typed:
+        box.fill(given)
+        box.press("Enter")
+        settle(browsed)
+        assert box.input_value() == kept
+
+
+def test_points_and_the_start_are_dragged_and_moved_by_keys(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path)
+    point = browsed.get_by_role("slider", name="Point 3")
+    box = point.bounding_box()
+    browsed.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    browsed.mouse.down()
+    browsed.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + 60, steps=5)
+    browsed.mouse.up()
+    settle(browsed)
+    points = browsed.evaluate("location.hash").split("p=")[1].split("&")[0]
+    rows = [list(map(float, row.split(","))) for row in points.split(";")]
+    assert rows[2][1] < 2.9
+    assert rows[:2] == [[1, 1], [2, 2]]
+    goal = dl.Problem([row[0] for row in rows], [row[1] for row in rows], bias=False).solve().params[0]
+    run = dl.descend(dl.Problem([r[0] for r in rows], [r[1] for r in rows], bias=False), lr=0.15, epochs=10)
+    assert float(table(browsed)[-1][1]) == pytest.approx(float(run.params[0]), abs=6e-4)
+    assert abs(float(run.params[0]) - goal) < 0.01
+    start = browsed.get_by_role("slider", name="The start")
+    before = float(start.get_attribute("aria-valuenow"))
+    start.focus()
+    browsed.keyboard.press("Shift+ArrowLeft")
+    settle(browsed)
+    assert float(start.get_attribute("aria-valuenow")) < before - 0.05
+    assert watched.complaints == []
+
+
+def test_it_plays_and_says_why_it_stopped(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path, address="#v=1&e=0&n=4")
+    browsed.get_by_role("button", name="Play", exact=True).click()
+    browsed.wait_for_function("() => document.querySelector('.status').textContent.includes('Stopped')")
+    assert "Stopped after all 4 epochs, and not within 1 % for good." in browsed.inner_text(".status")
+    opened(watched, tmp_path, address="#v=1&e=0&n=400&lr=0.3")
+    browsed.get_by_role("button", name="Play", exact=True).click()
+    browsed.wait_for_function("() => document.querySelector('.status').textContent.includes('Stopped')")
+    assert "times what it was" in browsed.inner_text(".status")
+
+
+def test_the_same_trajectory_is_kept_across_reductions(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path, address="#v=1&lr=0.1")
+    before = table(browsed)
+    browsed.get_by_label("keep the trajectory").check()
+    browsed.get_by_role("button", name="sum", exact=True).click()
+    settle(browsed)
+    assert float(browsed.get_by_role("textbox", name="Learning rate, typed").input_value()) == pytest.approx(0.1 / 3)
+    assert [row[:2] for row in table(browsed)] == [row[:2] for row in before]
+
+
+def test_forgetting_zero_grad_is_momentum_one(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path)
+    browsed.get_by_label("forget zero_grad").check()
+    settle(browsed)
+    run = dl.descend(PROBLEMS["lesson"][0], lr=0.15, epochs=10, zero_grad=False)
+    shown = [float(row[1].replace("−", "-")) for row in table(browsed)]
+    np.testing.assert_allclose(shown[:-1], run.history.params[:10, 0], atol=6e-4)
+    assert "swing for ever" in browsed.inner_text(".status")
+
+
+def test_pasted_data_is_fitted_and_what_is_wrong_with_it_said(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path)
+    browsed.locator("summary", has_text="Your own").click()
+    paste = browsed.get_by_role("textbox", name="CSV text")
+    use = browsed.get_by_role("button", name="Use it")
+    for text, said in (
+        ("1", "fewer than two lines"),
+        ("a,b\n1,2\n3", "Line 3 has 1 cells where the first has 2"),
+        ("a,b\nx,y\nz,w", "At least two columns must hold numbers"),
+    ):
+        paste.fill(text)
+        use.click()
+        settle(browsed)
+        assert said in browsed.inner_text(".source [role=status]")
+    paste.fill("size,rooms,price\n50,2,110\n80,3,160\n65,2,130\n120,4,250\n95,4,200\n")
+    use.click()
+    settle(browsed)
+    assert "5 rows, 3 columns" in browsed.inner_text(".source [role=status]")
+    problem = dl.Problem([[50, 2], [80, 3], [65, 2], [120, 4], [95, 4]], [110, 160, 130, 250, 200])
+    lr = float(browsed.get_by_role("textbox", name="Learning rate, typed").input_value())
+    assert lr == pytest.approx(problem.spectrum().lr_bound() / 2, rel=0.05)
+    run = dl.descend(problem, lr=lr, epochs=10)
+    assert float(table(browsed)[9][-1]) == pytest.approx(run.history.cost[9], rel=1e-5)
+    browsed.get_by_role("combobox", name="Target").select_option("rooms")
+    settle(browsed)
+    other = dl.Problem([[50, 110], [80, 160], [65, 130], [120, 250], [95, 200]], [2, 3, 2, 4, 4])
+    lr = float(browsed.get_by_role("textbox", name="Learning rate, typed").input_value())
+    assert float(table(browsed)[9][-1]) == pytest.approx(dl.descend(other, lr=lr, epochs=10).history.cost[9], rel=1e-5)
+
+
+def test_another_language_keeps_everything_else(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path, address="#v=1&lr=0.05&n=20")
+    before = [row[1:] for row in table(browsed)]
+    browsed.get_by_role("button", name="한국어").click()
+    browsed.wait_for_selector(".descentlab[lang=ko]")
+    settle(browsed)
+    assert [row[1:] for row in table(browsed)] == before
+    assert "에포크부터" in browsed.inner_text(".status")
+    assert browsed.locator("h1").inner_text() == "경사하강법 실험실"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("#v=2&lr=0.1", "another version"),
+        ("#lr=0.1", "another version"),
+        ("#v=1&lr=abc", "damaged"),
+        ("#v=1&lr=-1", "damaged"),
+        ("#v=1&what=1", "damaged"),
+        ("#v=1&lr=%E0%A4%A", "damaged"),
+        ("#v=1&d=no-such-data", "damaged"),
+        ("#v=1&p=1,2;3", "damaged"),
+        ("#v=1&n=1e9", "damaged"),
+    ],
+)
+def test_an_address_that_cannot_be_read_opens_the_lesson_and_says_so(
+    watched: Watched, tmp_path: Path, address: str, said: str
+) -> None:
+    browsed = opened(watched, tmp_path, address=address)
+    settle(browsed)
+    assert said in browsed.inner_text(".notice")
+    assert table(browsed)[1][1] == "1.400"
+    assert watched.complaints == []
+
+
+def test_a_teachers_link_hides_controls(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path, address="#v=1&hide=momentum,code,data,rate")
+    settle(browsed)
+    for hidden in (".momentum", ".panel.code", ".control.data", ".control.rate"):
+        assert not browsed.locator(hidden).first.is_visible()
+    for shown in (".panel.cost", ".transport", ".reduction"):
+        assert browsed.locator(shown).first.is_visible()
+
+
+def test_a_saved_page_opens_in_the_state_it_was_saved_in(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path, address="#v=1&lr=0.07&n=25")
+    before = table(browsed)
+    browsed.locator("summary", has_text="Share").click()
+    with browsed.expect_download() as downloading:
+        browsed.get_by_role("button", name="Save as one file").click()
+    saved = tmp_path / "saved.html"
+    downloading.value.save_as(saved)
+    browsed.goto(saved.as_uri())
+    browsed.wait_for_selector(".descentlab .status:not(:empty)")
+    settle(browsed)
+    assert table(browsed) == before
+    assert watched.complaints == []
+
+
+def test_no_rule_of_accessibility_is_broken(watched: Watched, tmp_path: Path) -> None:
+    rules = (files("axe_core_python") / "axe.min.js").read_text("utf-8")
+    for name in ("lesson", "many"):
+        for address in ("#v=1", "#v=1&th=dark&l=ko"):
+            browsed = opened(watched, tmp_path, name, address)
+            settle(browsed)
+            browsed.evaluate(rules)
+            found = browsed.evaluate("() => axe.run(document)")
+            assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found["violations"]] == []
+
+
+def test_everything_that_can_be_moved_has_a_name(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path)
+    snapshot = browsed.locator(".descentlab").aria_snapshot()
+    for line in snapshot.splitlines():
+        if line.strip().startswith(("- slider", "- button", "- checkbox", "- combobox", "- textbox", "- spinbutton")):
+            assert '"' in line, line
+    for name in ("Learning rate", "Momentum", "Epoch shown", "The start", "Point 1", "Learning rate and momentum"):
+        assert f'slider "{name}"' in snapshot
+    assert 'heading "Gradient descent lab"' in snapshot
+    assert "status" in snapshot
+
+
+@pytest.mark.parametrize("width", [390, 820, 1280])
+@pytest.mark.parametrize("name", ["lesson", "many"])
+def test_no_width_overflows(watched: Watched, tmp_path: Path, name: str, width: int) -> None:
+    watched.page.set_viewport_size({"width": width, "height": 844})
+    browsed = opened(watched, tmp_path, name)
+    settle(browsed)
+    assert browsed.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_states_make_the_round_trip_through_the_address(watched: Watched, tmp_path: Path) -> None:
+    """Random states, written to the address and read again by a page of its own."""
+    browsed = opened(watched, tmp_path)
+    draw = np.random.default_rng(3)
+    for _ in range(25):
+        state = {
+            "lr": float(f"{10 ** draw.uniform(-4, 0.5):.3g}"),
+            "n": int(draw.integers(1, 500)),
+            "m": float(f"{draw.uniform(0, 1):.2f}"),
+            "r": str(draw.choice(["mean", "half_mean", "sum", "half_sum"])),
+            "b": int(draw.integers(0, 2)),
+            "k": int(draw.integers(1, 9)),
+        }
+        address = "#v=1&" + "&".join(f"{key}={value}" for key, value in state.items())
+        browsed.goto("about:blank")
+        browsed.goto((tmp_path / "lab.html").as_uri() + address)
+        browsed.wait_for_selector(".descentlab .status:not(:empty)")
+        settle(browsed)
+        written = dict(part.split("=") for part in browsed.evaluate("location.hash")[1:].split("&"))
+        base = {"lr": 0.15, "n": 10, "m": 0, "r": "mean", "b": 0, "k": 1}
+        assert {key: str(value) for key, value in written.items() if key != "v"} == {
+            key: json.dumps(value).strip('"') if not isinstance(value, str) else value
+            for key, value in state.items()
+            if value != base[key]
+        }
+        assert browsed.inner_text(".notice") == ""
+    assert watched.complaints == []
