@@ -1,0 +1,67 @@
+"""The page's words: numbers and sentences are those that Python prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from py_mini_racer import MiniRacer
+
+from descentlab.lab.modules import script
+from descentlab.lab.page import words
+from descentlab.text import LANGUAGES, number, particled, sentence
+
+Say = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def say() -> Iterator[Say]:
+    """A function of ``words.js`` by name, called with these values."""
+    with MiniRacer() as v8:
+        v8.eval(f"const words = (() => {{ {script('words.js')} return $entry; }})();")
+        v8.eval(f"const catalogue = {json.dumps(words())};")
+        yield lambda expression: v8.eval(expression)
+
+
+@given(value=st.floats(allow_nan=False, allow_infinity=False, width=64))
+def test_numbers_are_pythons(say: Say, value: float) -> None:
+    found = str(say(f"words.number({value!r})"))
+    if value == int(value) and abs(value) < 1e15:
+        assert found == f"{int(value):,}"
+    elif not (1e-5 < abs(value) < 1e10):
+        assert float(found) == pytest.approx(value, rel=1e-5)
+    else:
+        assert float(found.replace(",", "")) == float(number(value).replace(",", ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.01은(는) 0.5의 2%이고, `x`과(와) `total`이(가) 3(으)로",
+        "서울이(가) 바다을(를) 7(으)로",
+        "끝(으)로 물(으)로 a은(는)",
+    ],
+)
+def test_particles_are_pythons(say: Say, text: str) -> None:
+    assert say(f"words.particled({json.dumps(text)})") == particled(text)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_sentence_can_be_said(say: Say, lang: str) -> None:
+    for key in words()[lang]:
+        said = str(say(f"words.speaker(catalogue, '{lang}')('{key.removeprefix('lab.')}', {{}})"))
+        assert said
+    assert say(f"words.speaker(catalogue, '{lang}')('status.near', {{ needed: 1234 }})") == sentence(
+        "lab.status.near", needed=1234
+    ).text(lang)
+    with pytest.raises(Exception, match=r"no sentence lab\.nothing"):
+        say(f"words.speaker(catalogue, '{lang}')('nothing')")
+
+
+def test_one_of_anything_is_singular(say: Say) -> None:
+    assert "After 1 update." in str(say("words.speaker(catalogue, 'en')('data.caption', { epoch: 1 })"))
+    assert "After 11 updates." in str(say("words.speaker(catalogue, 'en')('data.caption', { epoch: 11 })"))
