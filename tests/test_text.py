@@ -97,9 +97,9 @@ def test_every_count_has_its_noun() -> None:
     assert {key for key in catalogue("en") if key.startswith("count.")} == known
     nouns = "|".join(SEVERAL.values())
     never_one = {
-        "error.lab_columns", "error.too_long", "error.too_long_schedule", "finding.beyond_counting", "finding.mini_batches", "folds.tried",
-        "losses.every", "notice.few_rows", "notice.rows_dropped", "observed.agrees_every",
-        "observed.per_sample_updates", "observed.too_long", "refuses.replay_batches",
+        "error.lab_columns", "error.too_long", "error.too_long_schedule", "finding.beyond_counting",
+        "finding.mini_batches", "folds.tried", "losses.every", "notice.few_rows", "notice.rows_dropped",
+        "observed.agrees_every", "observed.per_sample_updates", "observed.too_long", "refuses.replay_batches",
     }  # fmt: skip
     bare = {key for key, text in catalogue("en").items() if re.search(rf"\{{\w+\}} (more )?({nouns})\b", text)}
     # The lab's page has its own way: words.js, tested in tests/lab/test_words.py.

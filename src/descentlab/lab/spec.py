@@ -21,7 +21,7 @@ from descentlab.text import LANGUAGES, jsonable, sentence
 from descentlab.theory import Theory
 
 SCHEMA = "descentlab.lab/1"
-MOST_POINTS = 500
+MOST_POINTS, MOST_NUMBERS, FEWEST = 500, 2_500, 50  # rows shown, and of wide ones fewer: so many numbers, or rows
 MOST_COLUMNS = 100  # the page decomposes their triangle in a frame
 DIGITS = 5  # of a shown point that nobody can drag
 RATE = 0.1  # where every rate is stable, or none
@@ -44,8 +44,9 @@ def spec(problem: Problem, descent: Descent | None = None, name: str = "", repor
     factor, columns = problem.factor, (*problem.features, problem.target)
     if len(columns) > MOST_COLUMNS:
         raise SettingError("lab_columns", count=len(columns), most=MOST_COLUMNS)
-    rows = problem.sample(MOST_POINTS) if problem.has_rows else None
-    whole = rows is not None and problem.n <= MOST_POINTS and _unweighted(rows.weights)
+    most = min(MOST_POINTS, max(MOST_NUMBERS // len(columns), FEWEST))
+    rows = problem.sample(most) if problem.has_rows else None
+    whole = rows is not None and problem.n <= most and _unweighted(rows.weights)
     spread = factor.centred[1:, 1:]
     content = {
         "schema": SCHEMA,

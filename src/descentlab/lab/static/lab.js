@@ -18,6 +18,9 @@ import { factor, number, short, speaker } from "./words.js";
 const SHAPE = ["data", "points", "repeat", "bias", "center", "standardize"]; // what the problem itself rests on
 const STILL = [...SHAPE, "epochs", "log", "start", "nesterov", "reduction"]; // what scales and axes rest on
 
+const SEEN = 4; // panels of the first screen: the others wait
+const REST = 80; // milliseconds
+
 class Lab {
   constructor(model, el) {
     this.model = model;
@@ -41,6 +44,11 @@ class Lab {
     this.build();
     this.observer = new ResizeObserver(() => this.redraw(true));
     this.observer.observe(this.root);
+    this.insight = new Set();
+    this.sight = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) isIntersecting ? this.insight.add(target) : this.insight.delete(target);
+    });
+    for (const each of this.panels) this.sight.observe(each.panel.node);
     this.changed = () => this.arrive();
     model.on("change:hash", this.changed);
   }
@@ -307,6 +315,8 @@ class Lab {
     this.sourceC = sourceControl(this);
     this.shareC = shareControl(this);
     this.panels = [dataPanel, costPanel, historyPanel, tablePanel, mapPanel, microPanel, codePanel].map((make) => make(this));
+    this.sight?.disconnect();
+    for (const each of this.panels) this.sight?.observe(each.panel.node);
     this.status = html("p", { class: "status", role: "status" });
     this.notice = html("p", { class: "notice", role: "alert" });
     this.headline = html("p", { class: "headline" });
@@ -371,13 +381,9 @@ class Lab {
     view.shown = shownAt(view, this.hovered ?? view.epoch);
     const { stale } = this;
     this.stale = false;
-    const widths = this.root.clientWidth;
-    const all = [this.rateC, ...this.panels];
-    if (stale || widths !== this.drawnAt) {
-      this.drawnAt = widths;
-      for (const each of all) each.still(view);
-    }
-    for (const each of [...all, this.settingsC, this.transportC, this.sourceC, this.shareC]) each.draw(view);
+    if (stale) for (const each of [this.rateC, ...this.panels]) each.still(view);
+    for (const each of [this.rateC, ...this.panels.slice(0, SEEN), this.settingsC, this.transportC, this.sourceC, this.shareC]) each.draw(view);
+    this.later(view);
     this.panels.forEach((each) => (each.panel.node.hidden ||= false));
     for (const name of ["map", "code"]) this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node.hidden = this.hidden(name);
     this.rateC.node.hidden = this.hidden("rate");
@@ -385,6 +391,14 @@ class Lab {
     this.model.set("hash", this.address());
     this.model.set("state", { ...this.state });
     this.model.save_changes();
+  }
+
+  /** What lies further down is drawn at once where it is in sight, and otherwise when things have come to rest. */
+  later(view) {
+    const rest = this.panels.slice(SEEN);
+    for (const each of rest) if (this.insight.has(each.panel.node)) each.draw(view);
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => view === this.view && rest.forEach((each) => each.draw(view)), REST);
   }
 
   /** What the picture shows, in words. */
@@ -411,9 +425,11 @@ class Lab {
   destroy() {
     this.playing = false;
     this.observer.disconnect();
+    this.sight.disconnect();
     this.model.off("change:hash", this.changed);
     this.night.removeEventListener("change", this.turned);
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.resting);
   }
 }
 

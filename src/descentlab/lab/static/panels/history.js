@@ -30,15 +30,15 @@ export function historyPanel(app) {
   panel.picture.addEventListener("pointerleave", () => app.hover(null));
   panel.picture.addEventListener("click", () => app.hovered !== null && app.set({ epoch: app.hovered }));
 
-  /** The scale keeps to the first cost: a cost that grows leaves the frame. */
+  /** The scale keeps to the first cost, and moves by whole decades: a cost that grows leaves the frame. */
   function scales(view) {
-    const first = view.cost[0];
+    const first = view.cost[0] > 0 && Number.isFinite(view.cost[0]) ? view.cost[0] : 1;
     const bottom = view.theory.leastCost;
     const finite = view.cost.filter((each) => Number.isFinite(each) && each > 0);
-    const top = Math.max(Math.min(Math.max(...finite, first), 30 * first), 1e-300) || 1;
+    const top = finite.some((each) => each > 1.5 * first) ? 30 * first : first;
     if (!app.state.log) return { scale: linear, range: [bottom > 0.8 * top ? 0.9 * bottom : 0, 1.06 * top] };
-    const low = Math.max(bottom > 0 ? 0.7 * bottom : 0, Math.min(...finite, top) * 0.6, DEEPEST * top);
-    return { scale: logarithmic, range: [Math.min(low, top / 10), 1.6 * top] };
+    const low = Math.max(bottom > 0 ? 0.7 * bottom : 0, Math.min(...finite, first), DEEPEST * first);
+    return { scale: logarithmic, range: [Math.min(10 ** Math.floor(Math.log10(low)), first / 10), 1.6 * top] };
   }
 
   return {

@@ -65,6 +65,7 @@ export function sourceControl(app) {
   }
 
   let listed = "";
+  let shown = "";
   return {
     node,
     draw() {
@@ -76,8 +77,10 @@ export function sourceControl(app) {
         target.replaceChildren(...app.all().columns.map((name) => html("option", { value: name, text: name })));
         target.onchange = () => app.choose(target.value, null);
       }
-      sets.value = app.key();
+      if (sets.value !== app.key()) sets.value = app.key();
       const now = app.columns();
+      if (shown === `${key}|${now}`) return;
+      shown = `${key}|${now}`;
       target.value = now.at(-1);
       const names = app.all().columns.filter((name) => name !== now.at(-1));
       columns.hidden = app.all().columns.length <= 2;
