@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint bench clean
+.PHONY: help demo lab test lint bench pictures clean
 
 help:  ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 8
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 demo: $(VENV)/demo  ## the lesson three ways, then real data
 	@$(BIN)/descentlab demo
@@ -26,6 +26,9 @@ lint: $(VENV)/dev  ## format, lint and type checks
 
 bench: $(VENV)/dev  ## speed and memory as ratios; kept in benchmarks/results
 	$(BIN)/python -m benchmarks
+
+pictures: $(VENV)/dev  ## the lab's page as docs/pictures show it; needs Chromium
+	$(BIN)/python docs/pictures.py
 
 clean:  ## remove everything that make made
 	rm -rf $(VENV) build dist src/*.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

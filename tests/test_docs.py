@@ -63,6 +63,18 @@ def test_the_map_names_every_file_of_the_package() -> None:
         assert f"`{name}`" in text, name
 
 
+@pytest.mark.parametrize("name", ["lab.md", "lab.ko.md"])
+def test_the_lab_is_explained_with_every_key_of_its_address(name: str) -> None:
+    state = (ROOT / "src" / "descentlab" / "lab" / "static" / "state.js").read_text("utf-8")
+    keys = re.findall(r'key: "(\w+)"', state)
+    controls = re.findall(r'"(\w+)"', re.findall(r"CONTROLS = \[(.*?)\]", state)[0])
+    assert "lr" in keys
+    assert "rate" in controls
+    address = (ROOT / "docs" / name).read_text("utf-8").partition("| `v` |")[2].partition("\n\n")[0]
+    for key in [*keys, *controls]:
+        assert f"`{key}`" in address, key
+
+
 def test_no_page_names_a_registry() -> None:
     for page in [*PAGES, ROOT / "Makefile", ROOT / "pyproject.toml", ROOT / "constraints.txt"]:
         assert not FORBIDDEN.search(page.read_text("utf-8")), page.name
