@@ -65,7 +65,7 @@ def main() -> None:
         "lab",
         "The lab's page",
         rows,
-        f"A slider event is Chromium's TaskDuration over {EVENTS} moves of the learning rate, the drawn frame included, "
+        f"A slider event is Chromium's TaskDuration over {EVENTS} moves of the learning rate, drawn frames included, "
         "divided by their number; charts stand when the status sentence does, from the navigation's start on. Rendered "
         "in software.",
     )

@@ -354,3 +354,35 @@ def test_states_make_the_round_trip_through_the_address(watched: Watched, tmp_pa
         }
         assert browsed.inner_text(".notice") == ""
     assert watched.complaints == []
+
+
+def test_a_link_keeps_the_chosen_columns_and_their_names(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path)
+    browsed.locator("summary", has_text="Your own").click()
+    browsed.get_by_role("textbox", name="CSV text").fill("size,rooms,price\n50,2,110\n80,3,160\n65,2,130\n120,4,250\n")
+    browsed.get_by_role("button", name="Use it").click()
+    browsed.get_by_role("combobox", name="Target").select_option("rooms")
+    browsed.get_by_label("size", exact=True).uncheck()
+    settle(browsed)
+    before, address = table(browsed), browsed.evaluate("location.hash")
+    browsed.goto("about:blank")
+    browsed.goto((tmp_path / "lab.html").as_uri() + address)
+    browsed.wait_for_selector(".descentlab .status:not(:empty)")
+    settle(browsed)
+    assert table(browsed) == before
+    assert browsed.get_by_role("combobox", name="Target").input_value() == "rooms"
+    assert not browsed.get_by_label("size", exact=True).is_checked()
+    assert browsed.inner_text(".notice") == ""
+
+
+def test_the_page_has_keys_of_its_own(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path, address="#v=1&n=40")
+    browsed.keyboard.press("r")
+    settle(browsed)
+    assert browsed.get_attribute(".panel.table tr[aria-current]", "data-t") == "0"
+    browsed.keyboard.press("Shift+ArrowRight")
+    browsed.keyboard.press("ArrowRight")
+    settle(browsed)
+    assert "11 updates" in browsed.inner_text(".transport")
+    browsed.keyboard.press(" ")
+    browsed.wait_for_function("() => document.querySelector('.status').textContent.includes('Stopped')")

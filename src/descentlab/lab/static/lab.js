@@ -13,7 +13,7 @@ import { sourceControl } from "./panels/source.js";
 import { tablePanel } from "./panels/table.js";
 import { decode, defaults, encode } from "./state.js";
 import { problemOf, ratesOf, settingsOf, shownAt, viewOf } from "./view.js";
-import { factor, number, short, speaker } from "./words.js";
+import { factor, floor, number, short, speaker } from "./words.js";
 
 const SHAPE = ["data", "points", "repeat", "bias", "center", "standardize"]; // what the problem itself rests on
 const STILL = [...SHAPE, "epochs", "log", "start", "nesterov", "reduction"]; // what scales and axes rest on
@@ -50,6 +50,8 @@ class Lab {
     });
     for (const each of this.panels) this.sight.observe(each.panel.node);
     this.changed = () => this.arrive();
+    this.pressed = (event) => this.press(event);
+    (el.id === "descentlab" ? document : this.root).addEventListener("keydown", this.pressed);
     model.on("change:hash", this.changed);
   }
 
@@ -77,10 +79,13 @@ class Lab {
         this.state = { ...this.base };
       }
     } else this.data = this.home;
+    this.data.all ??= this.data;
+    if (this.state.target) this.narrow();
     this.problem = null;
   }
 
   namesFor(count) {
+    if (this.state.names?.length === count) return this.state.names;
     return count === 2 ? ["x", "y"] : [...Array.from({ length: count - 1 }, (_, j) => `x${j + 1}`), "y"];
   }
 
@@ -118,7 +123,7 @@ class Lab {
   sets() {
     const listed = (this.spec.sets ?? []).filter((each) => each.name !== this.spec.name).map((each) => ({ key: each.name, name: each.name }));
     const own = this.data.key === "own" ? [{ key: "own", name: this.data.name }] : [];
-    return [{ key: "given", name: this.spec.name }, ...listed, ...own];
+    return [{ key: "given", name: this.spec.name || this.t("source.unnamed") }, ...listed, ...own];
   }
   key() {
     return this.data.key;
@@ -178,27 +183,28 @@ class Lab {
   edited(rows) {
     const name = this.data.key === "own" ? this.data.name : this.t("source.edited", { name: this.data.name });
     this.data = { ...this.fromRows(this.data.columns, rows, name), key: "own" };
-    this.set({ points: rows.length <= 60 ? rows : null, data: null });
+    this.set({ points: rows.length <= 60 ? rows : null, names: this.data.columns, data: null, target: null, features: null });
   }
 
   own(columns, rows, name) {
     this.data = { ...this.fromRows(columns, rows, name), key: "own" };
     this.data.all = this.data;
-    this.set({ points: rows.length <= 60 ? rows : null, data: null, bias: true, start: null, epoch: null });
+    this.set({ points: rows.length <= 60 ? rows : null, names: columns, data: null, target: null, features: null, bias: true, start: null, epoch: null });
     this.rate(this.firstRate());
   }
 
   /** The spec of a file that a server read. */
   take(spec, name) {
     this.data = { ...spec, key: "own", name };
-    this.set({ points: null, data: null, bias: true, start: null, epoch: null });
+    this.data.all = this.data;
+    this.set({ points: null, names: null, data: null, target: null, features: null, bias: true, start: null, epoch: null });
     this.rate(this.firstRate());
   }
 
   /** For data that nobody chose a rate for: half the bound, to two digits. */
   firstRate() {
     const { bound } = this.compute().theory;
-    return Number.isFinite(bound) && bound > 0 ? Number((0.5 * bound).toPrecision(2)) : this.state.lr;
+    return Number.isFinite(bound) && bound > 0 ? floor(0.5 * bound, 2) : this.state.lr;
   }
 
   load(key) {
@@ -206,27 +212,39 @@ class Lab {
     if (key === "own") return;
     this.data = key === "given" ? this.home : this.named(key);
     const other = key !== "given";
-    this.set({ ...(other ? { bias: true, data: key } : { bias: this.base.bias, data: null }), points: null, start: null, epoch: null, center: false, standardize: false });
+    this.set({ ...(other ? { bias: true, data: key } : { bias: this.base.bias, data: null }), points: null, names: null, target: null, features: null, start: null, epoch: null, center: false, standardize: false });
     this.rate(other ? this.firstRate() : this.base.lr);
   }
 
   /** Another target, other features, of rows that the page has. */
   choose(target, features) {
+    this.set({ target, features, start: null });
+    this.narrow();
+    this.problem = null;
+    this.rate(this.firstRate());
+  }
+
+  /** The columns that the state names, of all that the data has; a name that it has not is as none. */
+  narrow() {
     const all = this.all();
+    const target = all.columns.includes(this.state.target) ? this.state.target : all.columns.at(-1);
+    const { features } = this.state;
     const others = all.columns.filter((name) => name !== target && (!features || features.includes(name)));
     const columns = [...(others.length ? others : all.columns.filter((name) => name !== target)), target];
     const places = columns.map((name) => all.columns.indexOf(name));
     const points = all.points.map((row) => places.map((j) => row[j]));
     this.data = { ...selected(all, places), points, key: this.data.key, all };
-    this.problem = null;
-    this.set({ start: null, points: null, repeat: this.state.repeat });
-    this.rate(this.firstRate());
   }
 
   hover(epoch) {
     if (epoch === this.hovered || this.playing) return;
     this.hovered = epoch;
     this.redraw();
+  }
+
+  /** How many updates are shown, as the state has it: the next frame may not have come. */
+  get epoch() {
+    return Math.min(this.state.epoch ?? this.state.epochs, this.state.epochs);
   }
 
   go(epoch) {
@@ -236,16 +254,16 @@ class Lab {
 
   play() {
     if (this.playing) return this.stop();
-    if (this.view.epoch >= this.state.epochs) this.set({ epoch: 0 });
+    if (this.epoch >= this.state.epochs) this.set({ epoch: 0 });
     this.playing = true;
     this.reason = null;
-    this.began = { at: performance.now(), epoch: this.view.epoch };
+    this.began = { at: performance.now(), epoch: this.epoch };
     this.redraw();
     const tick = (now) => {
       if (!this.playing) return;
       const rate = Math.max(this.speed, this.state.epochs / 12);
       const epoch = Math.min(this.began.epoch + Math.floor(((now - this.began.at) / 1000) * rate), this.state.epochs);
-      if (epoch !== this.view.epoch) this.set({ epoch });
+      if (epoch !== this.epoch) this.set({ epoch });
       const why = this.ended();
       if (why) {
         this.stop();
@@ -283,6 +301,14 @@ class Lab {
     }
     set(button, { text: this.t("copied") });
     setTimeout(() => set(button, { text: this.t(key) }), 1500);
+  }
+
+  /** What a saved page is made of: the data as it is here, whatever the address can carry. */
+  saved() {
+    if (this.data === this.home) return this.spec;
+    const { name, columns, rows, weight, means, noise, triangle, points, whole } = this.data;
+    const { bias, center, standardize } = this.state;
+    return { ...this.spec, name, columns, rows, weight, means, noise, triangle, points, whole, hypothesis: { bias, center, standardize, ridge: 0 }, report: null };
   }
 
   address() {
@@ -334,6 +360,17 @@ class Lab {
     this.redraw(true);
   }
 
+  /** Space plays, arrows step, R goes back to the start; not where a control has keys of its own. */
+  press(event) {
+    const control = event.composedPath()[0].closest?.("input, select, textarea, button, summary, .handle, .scroller, pre");
+    if (control || event.ctrlKey || event.metaKey || event.altKey || this.hidden("transport")) return;
+    const by = event.shiftKey ? 10 : 1;
+    const act = { " ": () => this.play(), ArrowRight: () => this.go(this.epoch + by), ArrowLeft: () => this.go(this.epoch - by), r: () => this.go(0), R: () => this.go(0) }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+
   /** Dark where it was asked for, or where nothing was and the system is. */
   dress() {
     const theme = this.state.theme ?? (this.night.matches ? "dark" : "light");
@@ -383,7 +420,7 @@ class Lab {
     this.stale = false;
     if (stale) for (const each of [this.rateC, ...this.panels]) each.still(view);
     for (const each of [this.rateC, ...this.panels.slice(0, SEEN), this.settingsC, this.transportC, this.sourceC, this.shareC]) each.draw(view);
-    this.later(view);
+    this.later(view, stale);
     this.panels.forEach((each) => (each.panel.node.hidden ||= false));
     for (const name of ["map", "code"]) this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node.hidden = this.hidden(name);
     this.rateC.node.hidden = this.hidden("rate");
@@ -394,9 +431,9 @@ class Lab {
   }
 
   /** What lies further down is drawn at once where it is in sight, and otherwise when things have come to rest. */
-  later(view) {
+  later(view, stale) {
     const rest = this.panels.slice(SEEN);
-    for (const each of rest) if (this.insight.has(each.panel.node)) each.draw(view);
+    for (const each of rest) if (stale || this.insight.has(each.panel.node)) each.draw(view);
     clearTimeout(this.resting);
     this.resting = setTimeout(() => view === this.view && rest.forEach((each) => each.draw(view)), REST);
   }
@@ -405,8 +442,9 @@ class Lab {
   tell(view) {
     const { t } = this;
     const { problem } = view;
+    const name = this.data.name || t("source.unnamed");
     const form = problem.features.length === 1 ? `H(x) = Wx${problem.bias ? " + b" : ""}` : `H(x) = W₁x₁ + ${problem.features.length > 2 ? "… + " : ""}W${sub(problem.features.length)}x${sub(problem.features.length)}${problem.bias ? " + b" : ""}`;
-    this.headline.textContent = t("headline", { form, target: problem.target, rows: problem.rows, name: this.data.name });
+    this.headline.textContent = t("headline", { form, target: problem.target, rows: problem.rows, name });
     const { factor: f, gap } = view.theory.growing;
     const said = [t(`status.${view.regime}${view.problem.parameters.length === 1 && view.regime !== "stands" && view.regime !== "diverges" ? "_one" : ""}`, { factor: factor(f, gap), lr: String(this.state.lr), bound: short(view.theory.bound) })];
     if (view.overflow?.float32.weights) said.push(t("status.overflow", { updates: number(view.overflow.float32.weights) }));
@@ -426,6 +464,7 @@ class Lab {
     this.playing = false;
     this.observer.disconnect();
     this.sight.disconnect();
+    document.removeEventListener("keydown", this.pressed);
     this.model.off("change:hash", this.changed);
     this.night.removeEventListener("change", this.turned);
     cancelAnimationFrame(this.frame);

@@ -32,12 +32,17 @@ const names = (text) => {
   const found = text.split(",");
   return found.every((name) => CONTROLS.includes(name)) ? found : undefined;
 };
+const texts = (text) => (text.length <= 2000 ? text.split(",") : undefined);
+const listed = (list) => list.map((name) => name.replaceAll(",", " ")).join(",");
 const plain = (value) => (value === true ? "1" : value === false ? "0" : String(value));
 
 /** @type {{name: string, key: string, value: any, read: (text: string) => any, write?: (value: any) => string}[]} */
 export const STATE = [
   { name: "data", key: "d", value: null, read: (text) => (/^[\w-]{1,40}$/.test(text) ? text : undefined) },
   { name: "points", key: "p", value: null, read: rowsOf, write: (rows) => rows.map((row) => row.join(",")).join(";") },
+  { name: "names", key: "h", value: null, read: texts, write: listed },
+  { name: "target", key: "y", value: null, read: (text) => text },
+  { name: "features", key: "x", value: null, read: texts, write: listed },
   { name: "lr", key: "lr", value: 0.15, read: within(1e-300, 1e300) },
   { name: "reduction", key: "r", value: "mean", read: oneOf(...REDUCTIONS) },
   { name: "momentum", key: "m", value: 0, read: within(0, 1) },

@@ -20,6 +20,12 @@ export const short = (value) => number(value, 3);
 const trimmed = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
 const grouped = (text) => text.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 
+/** So many digits, rounded down: a rate just below its bound stays below it. */
+export function floor(value, digits = 6) {
+  const power = 10 ** (digits - 1 - Math.floor(Math.log10(value)));
+  return Number((Math.floor(value * power) / power).toPrecision(digits));
+}
+
 /** A factor with the digits that tell it from 1. */
 export function factor(value, gap) {
   const beyond = -value - 1;

@@ -19,10 +19,19 @@ export function codePanel(app) {
     still() {},
     draw(view) {
       tabs.forEach((tab, i) => tab.setAttribute("aria-pressed", String(KINDS[i] === kind)));
-      const written = { numpy, torch, optim, descentlab }[kind](app, view);
+      const written = view.penalised || view.theory.settings.dampening ? told(app, view) : { numpy, torch, optim, descentlab }[kind](app, view);
       if (text.textContent !== written) text.textContent = written;
     },
   };
+}
+
+/** With a penalty or dampening, which the page takes over from a diagnosis, only descentlab's own words are short enough. */
+function told(app, view) {
+  const { weight_decay: decay, dampening } = view.theory.settings;
+  const ridge = view.problem.ridge;
+  return descentlab(app, view)
+    .replace(/(dl\.Problem\(X, y)/, ridge > 0 ? `$1, ridge=${ridge}` : "$1")
+    .replace(/(, epochs=)/g, `${decay > 0 ? `, weight_decay=${decay}` : ""}${dampening > 0 ? `, dampening=${dampening}` : ""}$1`);
 }
 
 /** The data's lines, in NumPy's or torch's words. */
@@ -87,7 +96,7 @@ function torch(app, view) {
   const lines = torchHead(app, view);
   if (mu && !state.forget) lines.push(...names.map((name) => `v${name} = torch.zeros_like(${name})`));
   lines.push("", `for epoch in range(1, ${state.epochs} + 1):`, `    r = X @ W${state.bias ? " + b" : ""} - y`, `    cost = ${COST[state.reduction]}`);
-  lines.push(`    print(epoch, W.tolist(), ${state.bias ? "b.item(), " : ""}cost.item())`, "    cost.backward()", "    with torch.no_grad():");
+  lines.push(`    print(epoch, W.tolist(), ${state.bias ? "b.item(), " : ""}(r ** 2).mean().item())`, "    cost.backward()", "    with torch.no_grad():");
   for (const name of names) {
     if (mu && !state.forget) {
       lines.push(`        v${name} = ${mu} * v${name} + ${name}.grad`);
@@ -106,7 +115,7 @@ function optim(app, view) {
   const extra = state.forget ? "" : `${state.momentum ? `, momentum=${state.momentum}` : ""}${nesterov ? ", nesterov=True" : ""}`;
   const lines = [...torchHead(app, view), `optimizer = torch.optim.SGD(${names}, lr=${state.lr}${extra})`];
   lines.push("", `for epoch in range(1, ${state.epochs} + 1):`, `    r = X @ W${state.bias ? " + b" : ""} - y`, `    cost = ${COST[state.reduction]}`);
-  lines.push(`    print(epoch, W.tolist(), ${state.bias ? "b.item(), " : ""}cost.item())`);
+  lines.push(`    print(epoch, W.tolist(), ${state.bias ? "b.item(), " : ""}(r ** 2).mean().item())`);
   lines.push(state.forget ? `    # optimizer.zero_grad()  ${app.t("code.forgotten")}` : "    optimizer.zero_grad()", "    cost.backward()", "    optimizer.step()");
   return lines.join("\n");
 }

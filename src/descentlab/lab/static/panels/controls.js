@@ -2,7 +2,7 @@
 import { gradientFactor } from "../model.js";
 import { fit, html, logarithmic, logTicks, set, svg } from "../kit.js";
 import { REDUCTIONS } from "../state.js";
-import { number, short } from "../words.js";
+import { floor, number, short } from "../words.js";
 
 const RANGE = 1000; // positions of a slider
 const SPEEDS = [2, 6, 20]; // epochs a second, at least
@@ -103,10 +103,15 @@ export function rateControl(app) {
   };
 }
 
-/** Six digits, rounded down: a rate just below its bound stays below it. */
-function floor(value) {
-  const power = 10 ** (5 - Math.floor(Math.log10(value)));
-  return Number((Math.floor(value * power) / power).toPrecision(6));
+/** A slider that Shift and an arrow move ten steps. */
+function tenfold(slider) {
+  slider.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: -10, ArrowDown: -10, ArrowRight: 10, ArrowUp: 10 }[event.key];
+    if (!way || !event.shiftKey) return;
+    event.preventDefault();
+    slider.value = String(Number(slider.value) + way * Number(slider.step));
+    slider.dispatchEvent(new Event("input"));
+  });
 }
 
 const plain = (value) => String(value);
@@ -115,6 +120,7 @@ const plain = (value) => String(value);
 export function settingsControl(app) {
   const momentum = html("input", { type: "range", min: 0, max: 1, step: 0.01, "aria-label": app.t("momentum.title"), "data-lm-suppress-shortcuts": "true", oninput: () => app.set({ momentum: Number(momentum.value), forget: false }) });
   const shown = html("output", { class: "value" });
+  tenfold(momentum);
   const box = (name, key, change) => {
     const input = html("input", { type: "checkbox", onchange: () => (change ?? ((on) => app.set({ [name]: on })))(input.checked) });
     return { input, node: html("label", { class: "check" }, input, html("span", { text: app.t(key) })) };
@@ -166,13 +172,14 @@ export function settingsControl(app) {
 export function transportControl(app) {
   const button = (key, act, sign) => html("button", { type: "button", class: "round", "aria-label": app.t(key), title: app.t(key), onclick: act }, sign);
   const reset = button("transport.reset", () => app.go(0), "|◀");
-  const back = button("transport.back", () => app.go(app.view.epoch - 1), "−1");
+  const back = button("transport.back", () => app.go(app.epoch - 1), "−1");
   const play = button("transport.play", () => app.play(), "▶");
-  const on = button("transport.step", () => app.go(app.view.epoch + 1), "+1");
+  const on = button("transport.step", () => app.go(app.epoch + 1), "+1");
   const speed = html("select", { "aria-label": app.t("transport.speed"), onchange: () => (app.speed = SPEEDS[speed.selectedIndex]) }, ...["slow", "normal", "fast"].map((each) => html("option", { text: app.t(`transport.${each}`) })));
   speed.selectedIndex = 1;
   app.speed = SPEEDS[1];
   const slider = html("input", { type: "range", min: 0, step: 1, "aria-label": app.t("transport.epoch"), class: "grow", "data-lm-suppress-shortcuts": "true", oninput: () => app.go(Number(slider.value)) });
+  tenfold(slider);
   const epochs = html("input", { type: "text", inputmode: "numeric", class: "number", "aria-label": app.t("transport.epochs") });
   epochs.addEventListener("change", () => {
     const value = Math.round(Number(epochs.value.replace(/[,\s]/g, "")));

@@ -158,7 +158,7 @@ export function costPanel(app) {
       here.setAttribute("cx", now.at[0]);
       here.setAttribute("cy", now.at[1]);
       here.setAttribute("visibility", now.out || Number.isNaN(now.at[0] + now.at[1]) ? "hidden" : "visible");
-      away(now, kind === 1 ? `${view.labels[0]} = ${short(view.shown.params[0])}` : view.shown.params.map((each, j) => `${view.labels[j]} = ${short(each)}`).join(", "), frame);
+      away(now, kind === 1 ? `${view.labels[0]} = ${signed(view.shown.params[0])}` : view.shown.params.map((each, j) => `${view.labels[j]} = ${signed(each)}`).join(", "), frame);
       const first = point(view.descended[0]);
       const told = fromFirst(view);
       place(start, first, view.descended[0][0], told);
@@ -175,7 +175,7 @@ export function costPanel(app) {
     const { theory } = view;
     const parts = theory.error.map((error, i) => (theory.curvature[i] * (error * view.shown.h[i]) ** 2) / (2 * theory.scale));
     const whole = theory.error.reduce((sum, error, i) => sum + (theory.curvature[i] * error ** 2) / (2 * theory.scale), 0);
-    const span = frame.right - frame.left - 150;
+    const span = (frame.right - frame.left - 160) / 1.15;
     for (const row of bars.children) {
       const i = Number(row.dataset.i);
       const share = parts[i] / whole;
@@ -191,4 +191,5 @@ export function costPanel(app) {
 
 /** A parameter's name, with a mark where its column was centred or scaled. */
 const nameOf = ({ problem, labels, scaled }, j) => labels[j] + (scaled && j < problem.features.length ? "′" : "");
+const signed = (value) => short(value).replace("-", "−");
 const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

@@ -28,7 +28,7 @@ export function microPanel(app) {
     draw(view) {
       const rows = app.rows();
       const { problem } = view;
-      const usable = app.whole() && rows.length <= 200 && problem.features.length === 1;
+      const usable = app.whole() && rows.length <= 200 && problem.features.length === 1 && !view.penalised;
       node.hidden = !usable;
       if (!usable) return;
       const found = microStep(rows, problem, view.shown.descended, view.theory.settings);
@@ -57,7 +57,7 @@ export function microPanel(app) {
       back.disabled = step === 0;
       on.disabled = step === STEPS.length - 1;
       const plain = view.theory.settings.momentum === 0;
-      caption.textContent = app.t(plain ? `micro.caption_${STEPS[step]}` : "micro.momentum", { epoch: view.shown.t + 1, W });
+      caption.textContent = app.t(plain ? `micro.caption_${STEPS[step]}` : app.state.forget ? "micro.kept" : "micro.momentum", { epoch: view.shown.t + 1, W });
     },
   };
 }

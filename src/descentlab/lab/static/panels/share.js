@@ -40,8 +40,8 @@ export function shareControl(app) {
     if (place) place.replaceChildren();
     for (const made of whole.querySelectorAll(".made")) made.remove();
     const spec = whole.querySelector("#descentlab-spec");
-    if (spec) spec.textContent = JSON.stringify({ ...app.spec, opening: app.address() }).replace(/</g, "\\u003c");
-    set(whole, { lang: app.lang });
+    if (spec) spec.textContent = JSON.stringify({ ...app.saved(), opening: app.address() }).replace(/</g, "\\u003c");
+    set(whole, { lang: app.lang, "data-served": "false" });
     return `<!doctype html>\n${whole.outerHTML}`;
   }
 
