@@ -153,6 +153,22 @@ export function figure(key, title) {
   return { node, heading, picture, caption, still, live, width: 0, height: 0 };
 }
 
+/** The same as a table, for who would rather read: made when it is opened, and while it is open. */
+export function tabled(panel, title, rows) {
+  const name = `${panel.heading.textContent}: ${title}`;
+  const table = html("table", { "aria-label": name });
+  const box = html("details", { class: "tabled" }, html("summary", { text: title }), html("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": name }, table));
+  panel.node.append(box);
+  const fill = () => {
+    if (!box.open) return;
+    const [head, ...body] = rows();
+    const line = (cell, texts) => html("tr", {}, ...texts.map((text) => html(cell, cell === "th" ? { scope: "col", text } : { text })));
+    table.replaceChildren(html("thead", {}, line("th", head)), html("tbody", {}, ...body.map((cells) => line("td", cells))));
+  };
+  box.addEventListener("toggle", fill);
+  return fill;
+}
+
 /** The picture's size from the room it has; true if it changed. */
 export function fit(panel, ratio = 0.62, least = 210, most = 340) {
   const width = Math.max(Math.floor(panel.node.clientWidth), 240);

@@ -1,11 +1,12 @@
 /** The cost over its parameters: a parabola over one, contours over two, one bar a direction over more. */
 import { costOf } from "../model.js";
-import { axes, dots, figure, fit, handle, held, leaver, line, linear, place, svg, ticks } from "../kit.js";
+import { axes, dots, figure, fit, handle, held, leaver, line, linear, place, svg, tabled, ticks, where } from "../kit.js";
 import { factor, short } from "../words.js";
 
 const LEVELS = 9; // contours between the minimum and the farthest corner
 const AROUND = 96; // points of an ellipse
 const BARS = 12;
+const REACH = 14; // pixels within which a point of the path is pointed at
 
 export function costPanel(app) {
   const panel = figure("cost", app.t("cost.title"));
@@ -21,7 +22,26 @@ export function costPanel(app) {
   svg("circle", { r: 14, class: "grip" }, start);
   svg("circle", { r: 5, class: "start" }, start);
   const startLabel = svg("text", { class: "label", x: 10, y: -9 }, start);
+  const fill = tabled(panel, app.t("as_table"), () => {
+    const { theory, names, shown } = app.view;
+    const rows = names.map((name, i) => [name, short(theory.curvature[i]), factor(theory.factors[i], theory.gaps[i]), short(shown.h[i] * theory.error[i])]);
+    return [[app.t("cost.direction"), app.t("cost.curvature"), app.t("cost.factor"), app.t("cost.error")], ...rows];
+  });
   let x, y, frame, kind;
+
+  // The path's nearest point is the epoch that all views mark.
+  panel.picture.addEventListener("pointermove", (event) => {
+    if (kind > 2 || !x) return;
+    const [px, py] = where(panel.picture, event);
+    let [best, nearest] = [REACH, null];
+    app.view.descended.forEach((each, i) => {
+      const [ax, ay] = kind === 1 ? [x(each[0]), y(app.view.cost[i])] : [x(each[0]), y(each[1])];
+      const away = Math.hypot(ax - px, ay - py);
+      if (away < best) [best, nearest] = [away, app.view.ts[i]];
+    });
+    app.hover(nearest);
+  });
+  panel.picture.addEventListener("pointerleave", () => app.hover(null));
 
   handle(start, {
     picture: panel.picture,
@@ -140,6 +160,7 @@ export function costPanel(app) {
     },
     draw(view) {
       panel.caption.textContent = app.t(kind === 1 ? "cost.caption" : kind === 2 ? "cost.caption_two" : "cost.caption_more", { directions: view.theory.rank });
+      fill();
       if (kind > 2) return drawBars(view);
       const { problem, theory } = view;
       const point = (p) => (kind === 1 ? [x(p[0]), y(costOf(problem, [p[0]]))] : [x(p[0]), y(p[1])]);

@@ -1,5 +1,5 @@
 /** The data and the hypothesis: points, the line that descent has now, and the errors between them. */
-import { axes, dots, figure, fit, handle, line, linear, place, segments, svg, ticks, where } from "../kit.js";
+import { axes, dots, figure, fit, handle, line, linear, place, segments, svg, tabled, ticks, where } from "../kit.js";
 import { short } from "../words.js";
 
 const HANDLES = 24; // of points, at most: more are not dragged one by one
@@ -12,6 +12,13 @@ export function dataPanel(app) {
   const fitted = svg("path", { class: "descent" }, panel.live);
   const formula = svg("text", { class: "label strong descent-ink" }, panel.live);
   const handles = svg("g", {}, panel.live);
+  const fill = tabled(panel, app.t("as_table"), () => {
+    const { problem, shown } = app.view;
+    const d = problem.features.length;
+    const predict = (row) => row.slice(0, d).reduce((sum, value, j) => sum + value * shown.params[j], problem.bias ? shown.params[d] : 0);
+    const rows = app.rows().slice(0, 50);
+    return [[...problem.features, problem.target, app.t("data.predicted")], ...rows.map((row) => [...row, predict(row)].map(short))];
+  });
   let x, y, frame, single;
 
   panel.picture.addEventListener("dblclick", (event) => {
@@ -93,6 +100,7 @@ export function dataPanel(app) {
       formula.textContent = single ? hypothesis(params, problem) : "";
       formula.setAttribute("x", frame.left + 10);
       formula.setAttribute("y", frame.top + 12);
+      fill();
       panel.caption.textContent = rows.length
         ? app.t(single ? (app.editable ? "data.caption_drag" : "data.caption") : "data.caption_many", { shown: rows.length, rows: problem.rows, epoch: view.shown.t })
         : app.t("data.none", { rows: problem.rows });

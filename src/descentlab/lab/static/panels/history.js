@@ -100,7 +100,9 @@ export function historyPanel(app) {
       readout.textContent = now.out ? "" : `${view.shown.t}: ${short(view.shown.cost)}`;
       readout.setAttribute("text-anchor", right ? "end" : "start");
       readout.setAttribute("x", now.at[0] + (right ? -10 : 10));
-      readout.setAttribute("y", Math.max(now.at[1] - 9, frame.top + 28));
+      // Below the point, where a falling line is not; above it at the bottom of the frame.
+      const below = now.at[1] + 26 < frame.bottom;
+      readout.setAttribute("y", below ? now.at[1] + 19 : Math.max(now.at[1] - (right ? 24 : 10), frame.top + 28));
       away(now.out && now.away[1] > 0 ? { ...now, out: false } : now, short(view.shown.cost), frame);
       panel.caption.textContent = app.t(view.theory.diverges ? "history.caption_diverges" : "history.caption", { epochs: app.state.epochs });
     },

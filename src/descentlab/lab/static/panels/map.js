@@ -52,7 +52,7 @@ export function mapPanel(app) {
       smooth.setAttribute("d", area(steps.map((mu) => [x(0), y(mu)]), first));
       swings.setAttribute("d", area(first, second));
       grows.setAttribute("d", area(second, steps.map((mu) => [x(WIDEST), y(mu)])));
-      const spots = [[0.1, 0.12], [1.35, 0.5], [3.55, 0.14]];
+      const spots = [[0.1, 0.12], [1.3, 0.72], [3.55, 0.14]];
       labels.forEach((label, i) => {
         label.setAttribute("x", i === 0 ? frame.left + 7 : x(spots[i][0]));
         label.setAttribute("y", y(spots[i][1]));

@@ -3,7 +3,7 @@ import { html } from "../kit.js";
 import { number } from "../words.js";
 
 const ROWS = 24; // that are shown: all, or the first ones and others evenly spread
-const COLUMNS = 4; // parameters, at most
+const COLUMNS = 3; // parameters, at most
 
 export function tablePanel(app) {
   const heading = html("h2", { text: app.t("table.title") });
