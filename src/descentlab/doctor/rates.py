@@ -26,7 +26,6 @@ from descentlab.theory import Theory
 PLAIN = Recursion(momentum=0.0, dampening=0.0, nesterov=False)
 GRID, ZOOM, ROUNDS = 32, 9, 6  # rates tried first, then around the best, and how often
 BESIDE = np.geomspace(0.5, 8, 9)  # times the rate that damps a direction most, looked at where errors swing
-FINER = 2  # times as many first where errors swing, and their counts with them
 SWINGING = 64  # of so many directions at most is the swing of errors looked at during the search
 KEPT = 2  # valleys followed to their bottom
 PAIRS = 14  # momentums, and rates for each, tried at once
@@ -166,11 +165,12 @@ def _grid(aim: Aim, largest: float, limit: float, recursion: Recursion) -> Array
     near = max(min(0.05 / condition, 0.25), 1e-14)
     # At lr = 1 / curvature a plain step leaves nothing of that error. With momentum roots meet where it is damped most,
     # and a little above that it swings, by less than the aim, and is there sooner.
-    most = stability.damped_most(**recursion) * (BESIDE if recursion["momentum"] else np.ones(1))
+    swinging = recursion["momentum"] > 0 and len(aim.curvature) <= SWINGING
+    most = stability.damped_most(**recursion) * (BESIDE if swinging else np.ones(1))
     steps = 1 - (most[:, None] * (largest / limit) / aim.curvature).ravel()
     grids = [np.geomspace(near, 0.5, GRID), steps[(steps > near) & (steps < 1)]]
     if recursion["momentum"]:
-        grids += [1 - np.geomspace(1e-6, 1e-3, GRID // 4), 1 - np.geomspace(1e-3, 0.5, FINER * GRID)]
+        grids += [1 - np.geomspace(1e-6, 1e-3, GRID // 4), 1 - np.geomspace(1e-3, 0.5, GRID)]
     return np.unique(np.concatenate(grids))
 
 
@@ -201,7 +201,8 @@ def fastest_pair(aim: Aim, largest: float, polyak: Rate) -> Rate:
         shorts = _around(1 - best[2], shorts, 1e-12, 1.0)
         below = _around(1 - best[1] * largest / (2 * (1 + best[2])), below, 1e-9, 1 - 1e-6)
     pair = Rate.of("fastest_pair", aim, best[1], with_momentum(best[2]))
-    finer = fastest(aim, largest, with_momentum(best[2])) if 0 < best[2] < 1 else None
+    swinging = 0 < best[2] < 1 and len(aim.curvature) <= SWINGING
+    finer = fastest(aim, largest, with_momentum(best[2])) if swinging else None
     done = [each for each in (polyak, pair, finer) if each is not None and each.epochs is not None] or [polyak]
     return replace(min(done, key=lambda each: each.epochs or 0), name="fastest_pair")
 

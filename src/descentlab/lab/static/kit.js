@@ -190,15 +190,17 @@ export function where(picture, event) {
 /**
  * A handle: dragged by pointer, moved by arrow keys (Shift: ten times as far).
  * @param {SVGElement} node
- * @param {{picture: SVGElement, name: string, to: (at: number[]) => void, by: (dx: number, dy: number) => void}} what
+ * @param {{picture: SVGElement, name: string, to: (at: number[]) => void, by: (dx: number, dy: number) => void,
+ *   held?: (whether: boolean) => void}} what `held` hears when a pointer takes it and lets it go
  */
-export function handle(node, { picture, name, to, by }) {
+export function handle(node, { picture, name, to, by, held: holding = () => {} }) {
   set(node, { tabindex: 0, role: "slider", "aria-label": name, class: "handle", "data-lm-suppress-shortcuts": "true" });
   let offset = null;
   node.addEventListener("pointerdown", (event) => {
     const at = where(picture, event);
     offset = [Number(node.dataset.x) - at[0], Number(node.dataset.y) - at[1]];
     node.setPointerCapture(event.pointerId);
+    holding(true);
     event.preventDefault();
     node.focus({ preventScroll: true });
   });
@@ -207,7 +209,12 @@ export function handle(node, { picture, name, to, by }) {
     const at = where(picture, event);
     to([at[0] + offset[0], at[1] + offset[1]]);
   });
-  for (const end of ["pointerup", "pointercancel"]) node.addEventListener(end, () => (offset = null));
+  for (const end of ["pointerup", "pointercancel"]) {
+    node.addEventListener(end, () => {
+      offset = null;
+      holding(false);
+    });
+  }
   node.addEventListener("keydown", (event) => {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (!way) return;

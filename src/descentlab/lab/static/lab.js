@@ -403,9 +403,18 @@ class Lab {
     return this.view;
   }
 
+  /** While a handle is held, scales and axes stay; they follow when it is let go. */
+  hold(whether) {
+    this.held = whether;
+    if (whether || !this.waiting) return;
+    this.waiting = false;
+    this.redraw(true);
+  }
+
   /** The one update: a function of the state, at most once a frame. */
   redraw(still = false) {
-    this.stale = still || this.stale;
+    if (still && this.held) this.waiting = true; // what is dragged would be drawn away under the pointer
+    else this.stale = still || this.stale;
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = null;
@@ -446,11 +455,11 @@ class Lab {
     const form = problem.features.length === 1 ? `H(x) = Wx${problem.bias ? " + b" : ""}` : `H(x) = W₁x₁ + ${problem.features.length > 2 ? "… + " : ""}W${sub(problem.features.length)}x${sub(problem.features.length)}${problem.bias ? " + b" : ""}`;
     this.headline.textContent = t("headline", { form, target: problem.target, rows: problem.rows, name });
     const { factor: f, gap } = view.theory.growing;
-    const said = [t(`status.${view.regime}${view.problem.parameters.length === 1 && view.regime !== "stands" && view.regime !== "diverges" ? "_one" : ""}`, { factor: factor(f, gap), lr: String(this.state.lr), bound: short(view.theory.bound) })];
+    const said = [t(`status.${view.regime}${view.problem.parameters.length === 1 && view.regime !== "stands" && view.regime !== "diverges" ? "_one" : ""}`, { factor: factor(f, gap), lr: String(this.state.lr), bound: view.theory.bound > 0 && Number.isFinite(view.theory.bound) ? number(floor(view.theory.bound)) : number(view.theory.bound) })];
     if (view.overflow?.float32.weights) said.push(t("status.overflow", { updates: number(view.overflow.float32.weights) }));
     if (view.needed === 0) said.push(t("status.at_once"));
     else if (view.needed !== null) said.push(t(view.reaches ? "status.near" : "status.late", { needed: view.needed, epochs: this.state.epochs }));
-    else if (!view.theory.diverges) said.push(t("status.never"));
+    else if (!view.theory.diverges) said.push(t(view.regime === "stands" ? "status.never" : "status.beyond"));
     if (view.penalised) said.push(t("status.penalised"));
     const reason = this.reason;
     if (reason && !this.playing && view.epoch === reason[1].epoch) said.push(t(...reason));

@@ -25,7 +25,7 @@ const numbers = (text) => {
 };
 const rowsOf = (text) => {
   const rows = text.split(";").map(numbers);
-  const fits = rows.length <= MOST_POINTS && rows.every((row) => row && row.length === rows[0].length && row.length > 1);
+  const fits = rows.length <= MOST_POINTS && rows.every((row) => row && row.length === rows[0].length && row.length > 1 && row.every((value) => Math.abs(value) <= 1e100));
   return fits ? rows : undefined;
 };
 const names = (text) => {

@@ -3,7 +3,6 @@ import { aimOf, counts, estimate, responseAt, settledAt } from "./aim.js";
 import { dampedMost, limit } from "./recursion.js";
 
 const [GRID, ZOOM, ROUNDS] = [32, 9, 6]; // rates tried first, then around the best, and how often
-const FINER = 2; // times as many first where errors swing, and their counts with them
 const SWINGING = 64; // of so many directions at most is the swing of errors looked at during the search
 const KEPT = 2; // valleys followed to their bottom
 const DIGITS = 1e-7; // relative precision of the epochs that rates are compared by
@@ -69,9 +68,9 @@ function gridOf(aim, largest, bound, recursion) {
   const condition = largest / Math.min(...aim.curvature);
   const near = Math.max(Math.min(0.05 / condition, 0.25), 1e-14);
   // With momentum a little above where roots meet errors swing, by less than the aim, and are there sooner.
-  const most = (momentum ? spaced(0.5, 8, 9) : [1]).map((each) => each * dampedMost(recursion));
+  const most = (momentum && aim.curvature.length <= SWINGING ? spaced(0.5, 8, 9) : [1]).map((each) => each * dampedMost(recursion));
   const steps = most.flatMap((times) => aim.curvature.map((each) => 1 - (times * (largest / bound)) / each)).filter((step) => step > near && step < 1);
-  const far = momentum ? [...spaced(1e-6, 1e-3, GRID / 4), ...spaced(1e-3, 0.5, FINER * GRID)] : [];
+  const far = momentum ? [...spaced(1e-6, 1e-3, GRID / 4), ...spaced(1e-3, 0.5, GRID)] : [];
   return distinct([...spaced(near, 0.5, GRID), ...steps, ...far.map((each) => 1 - each)]);
 }
 

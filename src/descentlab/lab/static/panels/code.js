@@ -8,16 +8,18 @@ export function codePanel(app) {
   const text = html("code");
   const pre = html("pre", { tabindex: 0, role: "region", "aria-label": app.t("code.title") }, text);
   const copy = html("button", { type: "button", text: app.t("code.copy"), onclick: () => app.copy(text.textContent, copy, "code.copy") });
+  const caption = html("figcaption");
   let kind = "optim";
   const tabs = KINDS.map((name) =>
     html("button", { type: "button", "aria-pressed": String(name === kind), text: app.t(`code.${name}`), onclick: () => ((kind = name), app.redraw()) }),
   );
-  const node = html("figure", { class: "panel code" }, heading, html("div", { class: "row", role: "group", "aria-label": app.t("code.title") }, ...tabs, copy), pre, html("figcaption", { text: app.t("code.caption") }));
+  const node = html("figure", { class: "panel code" }, heading, html("div", { class: "row", role: "group", "aria-label": app.t("code.title") }, ...tabs, copy), pre, caption);
 
   return {
     panel: { node },
     still() {},
     draw(view) {
+      caption.textContent = app.t(!app.data.whole || app.rows().length > 24 ? "code.rows" : view.scaled && kind !== "descentlab" ? "code.scaled" : "code.caption");
       tabs.forEach((tab, i) => tab.setAttribute("aria-pressed", String(KINDS[i] === kind)));
       const written = view.penalised || view.theory.settings.dampening ? told(app, view) : { numpy, torch, optim, descentlab }[kind](app, view);
       if (text.textContent !== written) text.textContent = written;
@@ -39,7 +41,7 @@ function dataLines(app, view, make) {
   const { problem } = view;
   const rows = app.rows();
   const d = problem.features.length;
-  if (!app.whole() || rows.length > 24) return [`X, y = ...  # ${problem.rows} rows: ${problem.features.join(", ")} -> ${problem.target}`];
+  if (!app.data.whole || rows.length > 24) return [`X, y = ...  # ${problem.rows} rows: ${JSON.stringify(problem.features.join(", "))} -> ${JSON.stringify(problem.target)}`];
   const X = rows.map((row) => `[${row.slice(0, d).join(", ")}]`).join(", ");
   const lines = [`X = ${make}([${X}])`, `y = ${make}([${rows.map((row) => row[d]).join(", ")}])`];
   if (app.state.repeat > 1) lines.push(make.startsWith("np") ? `X, y = np.tile(X, (${app.state.repeat}, 1)), np.tile(y, ${app.state.repeat})` : `X, y = X.repeat(${app.state.repeat}, 1), y.repeat(${app.state.repeat})`);

@@ -30,7 +30,7 @@ export function rateControl(app) {
   });
   const typedIn = () => {
     const value = Number(typed.value.replace(",", "."));
-    if (value > 0 && Number.isFinite(value)) app.rate(value);
+    if (value >= 1e-300 && value <= 1e300) app.rate(value);
     typed.value = plain(app.state.lr);
   };
   typed.addEventListener("change", typedIn);

@@ -46,6 +46,7 @@ export function costPanel(app) {
   handle(start, {
     picture: panel.picture,
     name: app.t("cost.start"),
+    held: (whether) => app.hold(whether),
     to: ([px, py]) => moved(kind === 1 ? [x.invert(px)] : [x.invert(px), y.invert(py)]),
     by: (dx, dy) => {
       const now = app.view.descended[0];

@@ -55,9 +55,10 @@ export function dataPanel(app) {
       y = linear(found.ys, [frame.bottom, frame.top]);
       const name = single ? problem.features[0] : app.t("data.true", { target: problem.target });
       axes(panel.still, x, y, { xTicks: ticks(...found.xs, 5), yTicks: ticks(...found.ys, 4), xName: name, yName: single ? problem.target : app.t("data.predicted") });
-      handles.replaceChildren();
-      if (single && app.editable && rows.length <= HANDLES) {
-        rows.forEach((_, i) => {
+      const wanted = single && app.editable && rows.length <= HANDLES ? rows.length : 0;
+      if (handles.childElementCount !== wanted) {
+        handles.replaceChildren();
+        Array.from({ length: wanted }, (_, i) => {
           const node = svg("g", {}, handles);
           svg("circle", { r: 13, class: "grip" }, node);
           svg("circle", { r: 5.5, class: "dot" }, node);
@@ -65,10 +66,11 @@ export function dataPanel(app) {
           handle(node, {
             picture: panel.picture,
             name: app.t("data.handle", { row: i + 1 }),
+            held: (whether) => app.hold(whether),
             to: ([px, py]) => move([x.invert(px), y.invert(py)]),
             by: (dx, dy) => {
               const [a, b] = app.rows()[i];
-              move([a + (dx * (found.xs[1] - found.xs[0])) / 100, b + (dy * (found.ys[1] - found.ys[0])) / 100]);
+              move([a + (dx * (x.domain[1] - x.domain[0])) / 100, b + (dy * (y.domain[1] - y.domain[0])) / 100]);
             },
           });
         });

@@ -1,14 +1,16 @@
 /** Where the data comes from: the built-in sets, a pasted or opened CSV; which column is the target. */
 import { html } from "../kit.js";
 
+const LARGEST_NUMBER = 1e100; // squares of larger ones soon leave float64
 const LARGEST = 2_000_000; // letters of a CSV that a page without a server reads by itself
 
 /** Rows and names out of the text of a CSV; numbers only, the first line may hold names. */
 export function parseCsv(text) {
   const lines = text.replace(/^\ufeff/, "").split(/\r\n|\r|\n/).filter((line) => line.trim() !== "");
   if (lines.length < 2) return { trouble: "source.few" };
-  const separator = [";", "\t", ","].find((each) => lines[0].includes(each)) ?? ",";
-  const cells = (line) => line.split(separator).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1").replace(/""/g, '"'));
+  const bare = lines[0].replace(/"[^"]*"/g, "");
+  const separator = ["\t", ";", ","].reduce((best, each) => (bare.split(each).length > bare.split(best).length ? each : best), ",");
+  const cells = (line) => split(line, separator);
   const read = (cell) => (cell === "" ? NaN : Number(separator === ";" ? cell.replace(",", ".") : cell));
   const head = cells(lines[0]);
   const named = head.some((cell) => Number.isNaN(read(cell)));
@@ -17,10 +19,23 @@ export function parseCsv(text) {
   if (ragged >= 0) return { trouble: "source.ragged", values: { line: ragged + (named ? 2 : 1), cells: body[ragged].length, columns: head.length } };
   const names = named ? head.map((name, j) => name || `column ${j + 1}`) : head.map((_, j) => (j === head.length - 1 ? "y" : head.length === 2 ? "x" : `x${j + 1}`));
   const table = body.map((row) => row.map(read));
+  if (table.some((row) => row.some((value) => Math.abs(value) > LARGEST_NUMBER))) return { trouble: "source.huge" };
   const numeric = names.map((_, j) => j).filter((j) => table.every((row) => Number.isFinite(row[j])));
   if (numeric.length < 2) return { trouble: "source.no_numbers", values: { columns: names.join(", ") } };
   const left = names.filter((_, j) => !numeric.includes(j));
   return { columns: numeric.map((j) => names[j]), rows: table.map((row) => numeric.map((j) => row[j])), left };
+}
+
+/** The cells of a line; a separator within quotes is part of its cell. */
+function split(line, separator) {
+  const found = [""];
+  let quoted = false;
+  for (const letter of line) {
+    if (letter === '"') quoted = !quoted;
+    if (letter === separator && !quoted) found.push("");
+    else found[found.length - 1] += letter;
+  }
+  return found.map((cell) => cell.trim().replace(/^"(.*)"$/, "$1").replace(/""/g, '"'));
 }
 
 export function sourceControl(app) {
