@@ -9,13 +9,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from inspect import signature
-from typing import Any
+from typing import Any, TypeVar
 
 from descentlab.descent import Descent
 from descentlab.errors import SettingError, near
 from descentlab.problem import Problem
 from descentlab.theory import Theory
 
+T = TypeVar("T")
 OF_A_DESCENT = tuple(each.name for each in fields(Descent))
 
 
@@ -42,9 +43,7 @@ def problem_asked(caller: Callable[..., object], given: object) -> Problem:
     Raises:
         SettingError: it is something else.
     """
-    if not isinstance(given, Problem):
-        raise SettingError("not_a_problem", caller=caller.__name__, given=type(given).__name__)
-    return given
+    return _of_kind(Problem, "not_a_problem", caller, given)
 
 
 def descent_given(caller: Callable[..., object], given: object) -> Descent:
@@ -53,8 +52,12 @@ def descent_given(caller: Callable[..., object], given: object) -> Descent:
     Raises:
         SettingError: it is something else.
     """
-    if not isinstance(given, Descent):
-        raise SettingError("not_a_descent", caller=caller.__name__, given=type(given).__name__)
+    return _of_kind(Descent, "not_a_descent", caller, given)
+
+
+def _of_kind(kind: type[T], refusal: str, caller: Callable[..., object], given: object) -> T:
+    if not isinstance(given, kind):
+        raise SettingError(refusal, caller=caller.__name__, given=type(given).__name__)
     return given
 
 

@@ -97,7 +97,7 @@ class Theory:
             return 1.0
         return self.largest / self.smallest if self.smallest > 0 else float("inf")
 
-    @property
+    @cached_property
     def accumulating(self) -> float:
         """The greatest factor of an epoch where gradients add up beside momentum or weight decay; 0 for others."""
         descent = self.descent
@@ -194,11 +194,8 @@ class Theory:
         quadratic, modes = self.problem.quadratic, self.problem.quadratic.modes
         c = gradient_factor(self.descent.reduction, self.problem.weight)
         with np.errstate(over="ignore", invalid="ignore"):
-            pull, predicted, target = (
-                self.decay * (modes.V.T @ start),
-                quadratic.stacked @ start,
-                quadratic.stacked_target,
-            )
+            pull = self.decay * (modes.V.T @ start)
+            predicted, target = quadratic.stacked @ start, quadratic.stacked_target
             residuals = modes.U.T @ (predicted - target)
             nothing = NOTHING * UNIT * (np.linalg.norm(predicted) + np.linalg.norm(target))
             pull[: modes.rank] += c * modes.s * np.where(np.abs(residuals) <= nothing, 0.0, residuals)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from py_mini_racer import MiniRacer
 
-from descentlab.lab.modules import script
+from tests.lab.v8 import module
 
 Ask = Callable[[str], Any]
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda value: float(f"{value:.6g}"))
@@ -50,7 +50,7 @@ STATES = st.fixed_dictionaries(
 def ask() -> Iterator[Ask]:
     """The value of an expression in which ``state`` is the module, out of JSON."""
     with MiniRacer() as v8:
-        v8.eval(f"const state = (() => {{ {script('state.js')} return $entry; }})();")
+        v8.eval(f"const state = {module('state.js')};")
         yield lambda expression: json.loads(str(v8.eval(f"JSON.stringify({expression})")))
 
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from py_mini_racer import MiniRacer
 
-from descentlab.lab.modules import script
 from descentlab.lab.page import words
 from descentlab.text import LANGUAGES, number, particled, sentence
+from tests.lab.v8 import module
 
 Say = Callable[..., Any]
 
@@ -22,7 +22,7 @@ Say = Callable[..., Any]
 def say() -> Iterator[Say]:
     """A function of ``words.js`` by name, called with these values."""
     with MiniRacer() as v8:
-        v8.eval(f"const words = (() => {{ {script('words.js')} return $entry; }})();")
+        v8.eval(f"const words = {module('words.js')};")
         v8.eval(f"const catalogue = {json.dumps(words())};")
         yield lambda expression: v8.eval(expression)
 

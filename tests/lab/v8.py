@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import Any
 
 from py_mini_racer import MiniRacer
 
-STATIC = Path(__file__).parents[2] / "src" / "descentlab" / "lab" / "static"
-TAKEN = re.compile(r'^(import|export) \{(.*)\} from "(.*)";$', re.MULTILINE)
-DECLARED = re.compile(r"^export (?=(?:function|const) ([\w]+))", re.MULTILINE)
+from descentlab.lab.modules import script
+
 OUT = "(key, value) => typeof value === 'number' && !Number.isFinite(value) ? { beyond: String(value) } : value"
 
 
-def joined(path: Path, done: list[Path] | None = None) -> str:
-    """This module and those it takes names from, as one script: each a function that returns what it exports."""
-    done = [] if done is None else done
-    text, before = path.read_text("utf-8"), ""
-    exported = DECLARED.findall(text)
-    for word, names, source in TAKEN.findall(text):
-        other = (path.parent / source).resolve()
-        if other not in done:
-            before += joined(other, done)
-        exported += [name.strip() for name in names.split(",")] if word == "export" else []
-    done.append(path.resolve())
-    body = TAKEN.sub(lambda found: f"const {{{found[2]}}} = {name_of(path.parent / found[3])};", text)
-    body = DECLARED.sub("", body)
-    return f"{before}const {name_of(path)} = (() => {{\n{body}\nreturn {{ {', '.join(exported)} }};\n}})();\n"
-
-
-def name_of(path: Path) -> str:
-    """A module's name in the script."""
-    return "_" + re.sub(r"\W", "_", path.resolve().relative_to(STATIC).with_suffix("").as_posix())
+def module(name: str) -> str:
+    """A module of the page, with all that it takes from others, as an expression: an object of what it exports."""
+    return f"(() => {{ {script(name)} return $entry; }})()"
 
 
 class Page:
@@ -41,7 +22,7 @@ class Page:
 
     def __init__(self) -> None:
         self._v8 = MiniRacer()
-        self._v8.eval(joined(STATIC / "model.js") + "const model = _model, kept = {};")
+        self._v8.eval(f"const model = {module('model.js')}, kept = {{}};")
 
     def close(self) -> None:
         """End V8's threads: an interpreter that still has them may not end."""

@@ -53,13 +53,13 @@ class Rate:
     shown_momentum: str
 
     @classmethod
-    def of(cls, name: str, aim: Aim, lr: float, recursion: Recursion) -> Rate:
-        """The rate with its epochs.
+    def of(cls, name: str, aim: Aim, lr: float, recursion: Recursion, epochs: int | None) -> Rate:
+        """The rate with its epochs, which are :meth:`Aim.settled`.
 
         Shown, it is rounded down, away from its bound; the momentum is rounded up, in the digits that tell it from 1:
         up is slower, and down might be beyond the bound.
         """
-        momentum, epochs = recursion["momentum"], aim.settled(lr, recursion)
+        momentum = recursion["momentum"]
         for digits in range(SHORT, LONGEST):
             short_lr = float(_cut(Decimal(repr(lr)), digits))
             short = float(1 - _cut(1 - Decimal(repr(momentum)), digits - 2))
@@ -85,14 +85,15 @@ def _cut(value: Decimal, digits: int) -> Decimal:
 
 def textbook(aim: Aim, largest: float, smallest: float) -> Rate:
     """Plain descent's best rate for the worst start."""
-    return Rate.of("textbook", aim, 2 / (largest + smallest), PLAIN)
+    lr = 2 / (largest + smallest)
+    return Rate.of("textbook", aim, lr, PLAIN, aim.settled(lr, PLAIN))
 
 
 def heavy_ball(aim: Aim, largest: float, smallest: float) -> Rate:
     """Polyak's pair: the heavy ball's best for the worst start."""
     high, low = math.sqrt(largest), math.sqrt(smallest)
-    lr, momentum = 4 / (high + low) ** 2, ((high - low) / (high + low)) ** 2
-    return Rate.of("heavy_ball", aim, lr, with_momentum(momentum))
+    lr, recursion = 4 / (high + low) ** 2, with_momentum(((high - low) / (high + low)) ** 2)
+    return Rate.of("heavy_ball", aim, lr, recursion, aim.settled(lr, recursion))
 
 
 def rates_to_use(theory: Theory, aim: Aim) -> dict[str, Rate]:
@@ -124,7 +125,7 @@ def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | No
         return None
     limit = limit if math.isfinite(limit) else 100.0
     if not aim.curvature.size:  # there is no error to lose
-        return Rate.of(_name(recursion), aim, limit / 2 / largest, recursion)
+        return Rate.of(_name(recursion), aim, limit / 2 / largest, recursion, 0)
 
     def estimate(below: Array) -> Array:
         response = aim.response(limit * (1 - below) / largest, recursion)
@@ -149,7 +150,8 @@ def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | No
     done = [(count, lr) for count, lr in exact if count is not None]
     if not done:
         return None
-    return Rate.of(_name(recursion), aim, min(done)[1], recursion)
+    least, lr = min(done)
+    return Rate.of(_name(recursion), aim, lr, recursion, least)
 
 
 def _name(recursion: Recursion) -> str:
@@ -200,9 +202,10 @@ def fastest_pair(aim: Aim, largest: float, polyak: Rate) -> Rate:
         best = min(best, (float(found[j]), float(lr[j]), float(momentum[j])))
         shorts = _around(1 - best[2], shorts, 1e-12, 1.0)
         below = _around(1 - best[1] * largest / (2 * (1 + best[2])), below, 1e-9, 1 - 1e-6)
-    pair = Rate.of("fastest_pair", aim, best[1], with_momentum(best[2]))
+    recursion = with_momentum(best[2])
+    pair = Rate.of("fastest_pair", aim, best[1], recursion, aim.settled(best[1], recursion))
     swinging = 0 < best[2] < 1 and len(aim.curvature) <= SWINGING
-    finer = fastest(aim, largest, with_momentum(best[2])) if swinging else None
+    finer = fastest(aim, largest, recursion) if swinging else None
     done = [each for each in (polyak, pair, finer) if each is not None and each.epochs is not None] or [polyak]
     return replace(min(done, key=lambda each: each.epochs or 0), name="fastest_pair")
 

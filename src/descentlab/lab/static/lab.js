@@ -11,12 +11,15 @@ import { microPanel } from "./panels/micro.js";
 import { shareControl } from "./panels/share.js";
 import { sourceControl } from "./panels/source.js";
 import { tablePanel } from "./panels/table.js";
-import { decode, defaults, encode } from "./state.js";
+import { MOST_POINTS, decode, defaults, encode } from "./state.js";
 import { problemOf, ratesOf, settingsOf, shownAt, viewOf } from "./view.js";
 import { factor, floor, number, short, speaker } from "./words.js";
 
 const SHAPE = ["data", "points", "repeat", "bias", "center", "standardize"]; // what the problem itself rests on
 const STILL = [...SHAPE, "epochs", "log", "start", "nesterov", "reduction"]; // what scales and axes rest on
+
+const OTHER = { data: null, points: null, names: null, target: null, features: null }; // where other data comes in
+const FRESH = { ...OTHER, start: null, epoch: null }; // and other parameters with it
 
 const SEEN = 4; // panels of the first screen: the others wait
 const REST = 80; // milliseconds
@@ -145,7 +148,7 @@ class Lab {
 
   set(changes) {
     this.state = { ...this.state, ...changes };
-    if (changes.epoch === undefined && !("epoch" in changes)) this.keepEpoch();
+    if (!("epoch" in changes)) this.keepEpoch();
     if (SHAPE.some((name) => name in changes)) this.problem = null;
     this.trouble = null;
     if (Object.keys(changes).some((name) => name !== "epoch")) this.reason = null;
@@ -183,13 +186,13 @@ class Lab {
   edited(rows) {
     const name = this.data.key === "own" ? this.data.name : this.t("source.edited", { name: this.data.name });
     this.data = { ...this.fromRows(this.data.columns, rows, name), key: "own" };
-    this.set({ points: rows.length <= 60 ? rows : null, names: this.data.columns, data: null, target: null, features: null });
+    this.set({ ...OTHER, points: rows.length <= MOST_POINTS ? rows : null, names: this.data.columns });
   }
 
   own(columns, rows, name) {
     this.data = { ...this.fromRows(columns, rows, name), key: "own" };
     this.data.all = this.data;
-    this.set({ points: rows.length <= 60 ? rows : null, names: columns, data: null, target: null, features: null, bias: true, start: null, epoch: null });
+    this.set({ ...FRESH, points: rows.length <= MOST_POINTS ? rows : null, names: columns, bias: true });
     this.rate(this.firstRate());
   }
 
@@ -197,7 +200,7 @@ class Lab {
   take(spec, name) {
     this.data = { ...spec, key: "own", name };
     this.data.all = this.data;
-    this.set({ points: null, names: null, data: null, target: null, features: null, bias: true, start: null, epoch: null });
+    this.set({ ...FRESH, bias: true });
     this.rate(this.firstRate());
   }
 
@@ -212,7 +215,7 @@ class Lab {
     if (key === "own") return;
     this.data = key === "given" ? this.home : this.named(key);
     const other = key !== "given";
-    this.set({ ...(other ? { bias: true, data: key } : { bias: this.base.bias, data: null }), points: null, names: null, target: null, features: null, start: null, epoch: null, center: false, standardize: false });
+    this.set({ ...FRESH, ...(other ? { bias: true, data: key } : { bias: this.base.bias }), center: false, standardize: false });
     this.rate(other ? this.firstRate() : this.base.lr);
   }
 
@@ -312,9 +315,8 @@ class Lab {
   }
 
   address() {
-    const { hide, ...rest } = this.state;
-    const state = { ...rest, hide: hide?.length ? hide : null, theme: this.state.theme };
-    return `#${encode(state, this.base)}`;
+    const { hide } = this.state;
+    return `#${encode({ ...this.state, hide: hide?.length ? hide : null }, this.base)}`;
   }
 
   get upload() {
@@ -430,7 +432,6 @@ class Lab {
     if (stale) for (const each of [this.rateC, ...this.panels]) each.still(view);
     for (const each of [this.rateC, ...this.panels.slice(0, SEEN), this.settingsC, this.transportC, this.sourceC, this.shareC]) each.draw(view);
     this.later(view, stale);
-    this.panels.forEach((each) => (each.panel.node.hidden ||= false));
     for (const name of ["map", "code"]) this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node.hidden = this.hidden(name);
     this.rateC.node.hidden = this.hidden("rate");
     this.tell(view);

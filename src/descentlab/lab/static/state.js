@@ -6,7 +6,7 @@
 export const VERSION = 1;
 export const REDUCTIONS = ["mean", "half_mean", "sum", "half_sum"];
 export const CONTROLS = ["data", "rate", "momentum", "reduction", "hypothesis", "forget", "repeat", "transport", "map", "code"];
-const MOST_POINTS = 60; // of one's own that an address carries
+export const MOST_POINTS = 60; // of one's own that an address carries
 
 const number = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : undefined);
 const within = (low, high) => (text) => {

@@ -152,7 +152,7 @@ export function settingsControl(app) {
   ];
   return {
     parts,
-    draw(view) {
+    draw() {
       const { state } = app;
       momentum.value = String(state.forget ? 1 : state.momentum);
       shown.textContent = number(state.forget ? 1 : state.momentum);
@@ -163,7 +163,6 @@ export function settingsControl(app) {
       choices.forEach((choice, i) => choice.setAttribute("aria-pressed", String(REDUCTIONS[i] === state.reduction)));
       if (document.activeElement !== times) times.value = String(state.repeat);
       for (const part of parts) part.node.hidden = app.hidden(part.name);
-      void view;
     },
   };
 }

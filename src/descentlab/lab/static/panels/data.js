@@ -14,8 +14,7 @@ export function dataPanel(app) {
   const handles = svg("g", {}, panel.live);
   const fill = tabled(panel, app.t("as_table"), () => {
     const { problem, shown } = app.view;
-    const d = problem.features.length;
-    const predict = (row) => row.slice(0, d).reduce((sum, value, j) => sum + value * shown.params[j], problem.bias ? shown.params[d] : 0);
+    const predict = predictor(problem, shown.params);
     const rows = app.rows().slice(0, 50);
     return [[...problem.features, problem.target, app.t("data.predicted")], ...rows.map((row) => [...row, predict(row)].map(short))];
   });
@@ -82,7 +81,7 @@ export function dataPanel(app) {
       const d = problem.features.length;
       const params = view.shown.params;
       const bias = problem.bias ? params[d] : 0;
-      const predict = (row) => row.slice(0, d).reduce((sum, value, j) => sum + value * params[j], bias);
+      const predict = predictor(problem, params);
       if (single) {
         const [low, high] = x.domain;
         const ends = [low, high].map((at) => [x(at), y(params[0] * at + bias)]);
@@ -93,9 +92,8 @@ export function dataPanel(app) {
         points.setAttribute("d", handles.childElementCount ? "" : dots(rows.map((row) => [x(row[0]), y(row[1])])));
         [...handles.children].forEach((node, i) => place(node, [x(rows[i][0]), y(rows[i][1])], rows[i][1], `${short(rows[i][0])}, ${short(rows[i][1])}`));
       } else {
-        const all = [...x.domain];
         casing.setAttribute("d", "");
-        fitted.setAttribute("d", line([[x(all[0]), y(all[0])], [x(all[1]), y(all[1])]]));
+        fitted.setAttribute("d", line(x.domain.map((at) => [x(at), y(at)])));
         errors.setAttribute("d", "");
         points.setAttribute("d", dots(rows.map((row) => [x(row[d]), clampY(y(predict(row)), frame)])));
       }
@@ -108,6 +106,12 @@ export function dataPanel(app) {
         : app.t("data.none", { rows: problem.rows });
     },
   };
+}
+
+/** What these parameters predict of a row. */
+function predictor({ features, bias }, params) {
+  const d = features.length;
+  return (row) => row.slice(0, d).reduce((sum, value, j) => sum + value * params[j], bias ? params[d] : 0);
 }
 
 /** H(x) = Wx + b with its numbers. */
