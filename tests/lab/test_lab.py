@@ -400,3 +400,131 @@ def test_the_page_has_keys_of_its_own(watched: Watched, tmp_path: Path) -> None:
     assert "11 updates" in browsed.inner_text(".transport")
     browsed.keyboard.press(" ")
     browsed.wait_for_function("() => document.querySelector('.status').textContent.includes('Stopped')")
+
+
+COLLIDING = """() => [...document.querySelectorAll('.panel .picture')].flatMap((picture) => {
+  const frame = picture.getBoundingClientRect();
+  const texts = [...picture.querySelectorAll('text')].filter((each) => each.textContent && getComputedStyle(each).visibility === 'visible');
+  const boxes = texts.map((each) => [each.textContent, each.getBoundingClientRect()]).filter(([, box]) => box.width > 0);
+  const apart = ([, a], [, b]) => a.right < b.left + 1 || b.right < a.left + 1 || a.bottom < b.top + 4 || b.bottom < a.top + 4;
+  const clipped = boxes.filter(([, box]) => box.left < frame.left - 2 || box.right > frame.right + 2).map(([text]) => `clipped: ${text}`);
+  const pairs = boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) => !apart(a, b)).map((b) => `${a[0]} | ${b[0]}`));
+  return [...clipped, ...pairs];
+})"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_no_label_lies_on_another(watched: Watched, tmp_path: Path, name: str, lang: str, width: int) -> None:
+    """In every picture, at the start, on the way and at the end; nor is one cut off."""
+    watched.page.set_viewport_size({"width": width, "height": 900})
+    times = {"m": (0.0, 0.5, 0.9, 0.2), "log": (1, 0, 1, 0), "e": (0, 3, 10, 1)}
+    for m, log, e in zip(*times.values(), strict=True):
+        watched.page.goto("about:blank")
+        browsed = opened(watched, tmp_path, name, f"#v=1&l={lang}&m={m}&log={log}&e={e}")
+        browsed.wait_for_timeout(120)  # milliseconds: the panels below are drawn when things have come to rest
+        assert browsed.evaluate(COLLIDING) == [], (m, log, e)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("#v=1&p=0,1;0,2&b=0", "Nothing moves: the cost is the same for all parameters."),
+        ("#v=1&s=1", "Nothing moves: the start is at the minimum."),
+        ("#v=1&lr=0.05", "Each epoch multiplies the error by 0.5333: it nears the minimum from one side."),
+        ("#v=1&m=0.5", "In the long run each epoch multiplies the error by 0.7071: it overshoots, and converges."),
+        (
+            "#v=1&p=1,1;2,2;3,4&b=1&lr=0.16",
+            "It overshoots along W, and converges. Each epoch multiplies the error there by",
+        ),
+    ],
+)
+def test_the_status_says_what_errors_do(watched: Watched, tmp_path: Path, address: str, said: str) -> None:
+    browsed = opened(watched, tmp_path, address=address)
+    settle(browsed)
+    assert browsed.inner_text(".status").startswith(said)
+    assert browsed.locator(".panel.map").is_visible() == ("same for all" not in said)
+
+
+def test_what_a_link_cannot_carry_is_said(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path)
+    share = browsed.locator("details.share")
+    said = share.locator("p")
+    browsed.locator("summary", has_text="Your own").click()
+    for rows, silent in ((60, True), (61, False)):
+        text = "x,y\n" + "\n".join(f"{i},{i % 7}" for i in range(rows))
+        browsed.get_by_role("textbox", name="CSV text").fill(text)
+        browsed.get_by_role("button", name="Use it").click()
+        settle(browsed)
+        share.locator("summary").click()
+        assert said.is_hidden() == silent
+        browsed.keyboard.press("Escape")
+        assert share.get_attribute("open") is None
+        assert browsed.evaluate("() => document.activeElement.textContent") == "Share"
+    share.locator("summary").click()
+    browsed.locator("h1").click()
+    assert share.get_attribute("open") is None
+
+
+def test_the_focus_stays_where_it_was_pressed(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path, address="#v=1&e=9")
+    on = browsed.get_by_role("button", name="One epoch on")
+    on.focus()
+    for _ in range(3):
+        browsed.keyboard.press("Enter")
+        settle(browsed)
+    assert on.get_attribute("aria-disabled") == "true"
+    assert browsed.evaluate("() => document.activeElement.ariaLabel") == "One epoch on"
+    browsed.get_by_role("button", name="한국어").focus()
+    browsed.keyboard.press("Enter")
+    browsed.wait_for_selector(".descentlab[lang=ko]")
+    assert browsed.evaluate("() => document.activeElement.textContent") == "English"
+
+
+def test_columns_as_people_name_them(watched: Watched, tmp_path: Path) -> None:
+    """The same name twice is refused; long names and many columns are all there, on a phone too."""
+    watched.page.set_viewport_size({"width": 390, "height": 844})
+    browsed = opened(watched, tmp_path)
+    browsed.locator("summary", has_text="Your own").click()
+    paste, use = browsed.get_by_role("textbox", name="CSV text"), browsed.get_by_role("button", name="Use it")
+    paste.fill("a,a,y\n1,2,3\n2,3,5\n4,1,2\n")
+    use.click()
+    settle(browsed)
+    assert "Two columns are called a." in browsed.inner_text(".source [role=status]")
+    names = [f"a very long name of column number {j} that nobody would like to read" for j in range(15)]
+    draw = np.random.default_rng(0)
+    rows = [",".join(f"{value:.3f}" for value in draw.normal(size=15)) for _ in range(30)]
+    paste.fill(",".join(names) + "\n" + "\n".join(rows))
+    use.click()
+    settle(browsed)
+    assert browsed.locator(".features input").count() == 14
+    assert browsed.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert browsed.evaluate(COLLIDING) == []
+    assert "The first 4 of 15 parameters" in browsed.inner_text(".panel.table figcaption")
+    browsed.locator(".panel.table summary").click()
+    assert browsed.locator(".panel.table details tbody tr").count() == 15
+
+
+def test_findings_stand_beside_their_own_data_only(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path, "many")
+    findings = browsed.locator(".findings")
+    assert findings.is_visible()
+    assert findings.locator("code").count() > 0
+    browsed.goto("about:blank")
+    browsed = opened(watched, tmp_path, "many", "#v=1&p=1,1;2,2;3,4")
+    assert browsed.locator(".findings").is_hidden()
+
+
+def test_another_speed_does_not_jump(watched: Watched, tmp_path: Path) -> None:
+    """Two seconds at 2 epochs a second, then 20: the epoch goes on from where it is."""
+    browsed = opened(watched, tmp_path, address="#v=1&n=24&e=0&lr=0.01")
+    browsed.get_by_role("combobox", name="Speed").select_option("slow")
+    browsed.get_by_role("button", name="Play", exact=True).click()
+    browsed.wait_for_function("() => Number(document.querySelector('.transport [type=range]').value) >= 3")
+    before = int(browsed.get_by_role("slider", name="Epoch shown").input_value())
+    browsed.evaluate(
+        "() => { const select = document.querySelector('.transport select'); select.selectedIndex = 2; select.onchange?.(); select.dispatchEvent(new Event('change')); }"
+    )
+    settle(browsed)
+    assert before <= int(browsed.get_by_role("slider", name="Epoch shown").input_value()) <= before + 4

@@ -1,6 +1,7 @@
 /** What every picture is drawn with: elements, scales, ticks, paths, axes, handles. */
-import { short } from "./words.js";
+import { number, signed } from "./words.js";
 
+const LETTER = 7; // pixels of a label, about
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An SVG element with attributes, in a parent. */
@@ -107,11 +108,27 @@ export function held([x, y], { left, right, top, bottom }) {
   return { at, away, out: away[0] !== 0 || away[1] !== 0 };
 }
 
-/** A tick's number: powers of ten as powers. */
-function tickText(value, log) {
-  const power = log ? Math.round(Math.log10(value)) : 0;
-  if (log && (power < -3 || power > 4)) return `10${[...String(power)].map((each) => (each === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[each])).join("")}`;
-  return short(value).replace("-", "−");
+/** Axes' numbers: powers of ten as powers on a log scale, and otherwise with the digits that tell one from the next. */
+function tickTexts(values, log = false) {
+  if (log) return values.map((value) => powerOfTen(Math.round(Math.log10(value))));
+  const most = Math.max(...values.map(Math.abs));
+  const step = values.length > 1 ? Math.abs(values[1] - values[0]) : most;
+  const digits = Math.max(1, Math.floor(Math.log10(most)) - Math.floor(Math.log10(step) + 1e-9) + 1);
+  if (most < 1e7 || digits > 3) return values.map((value) => signed(value, Math.max(digits, 3)));
+  const power = Math.floor(Math.log10(most));
+  return values.map((value) => (value === 0 ? "0" : `${signed(value / 10 ** power)}×${raised(power)}`));
+}
+
+const raised = (power) => `10${[...String(power)].map((each) => (each === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[each])).join("")}`;
+const powerOfTen = (power) => (power < -3 || power > 4 ? raised(power) : number(10 ** power, 3));
+
+/** A name that fits. */
+export const cut = (text, most) => (text.length > most ? `${text.slice(0, Math.max(most - 1, 1))}…` : text);
+
+/** Where a picture's frame lies: right of its numbers, under what stands above it. */
+export function framed(panel, yTicks, log) {
+  const widest = Math.max(...tickTexts(yTicks, log).map((text) => text.length));
+  return { left: Math.max(46, Math.round(14 + 6.6 * widest)), right: panel.width - 14, top: 24, bottom: panel.height - 40 };
 }
 
 /** Axes along the left and the bottom, with their numbers; drawn anew only when the scales change. */
@@ -121,9 +138,10 @@ export function axes(group, x, y, { xTicks, yTicks, xName = "", yName = "" }) {
   const [bottom, top] = y.range;
   svg("path", { class: "rule", d: `M${left} ${bottom}H${right}` }, group);
   let last = -Infinity;
-  for (const tick of xTicks) {
+  const [xTexts, yTexts] = [tickTexts(xTicks, x.log), tickTexts(yTicks, y.log)];
+  for (const [i, tick] of xTicks.entries()) {
     const at = x(tick);
-    const label = short(tick).replace("-", "−");
+    const label = xTexts[i];
     const half = label.length * 3.4;
     if (at - half < last + 6 || at < left - 1 || at > right + 1) continue;
     last = at + half;
@@ -131,15 +149,15 @@ export function axes(group, x, y, { xTicks, yTicks, xName = "", yName = "" }) {
     svg("text", { class: "tick", x: at, y: bottom + 17, "text-anchor": "middle", text: label }, group);
   }
   let above = Infinity;
-  for (const tick of yTicks) {
+  for (const [i, tick] of yTicks.entries()) {
     const at = y(tick);
     if (at > above - 14 || at > bottom + 1 || at < top - 1) continue;
     above = at;
     svg("path", { class: "grid", d: `M${left} ${at}H${right}` }, group);
-    svg("text", { class: "tick", x: left - 7, y: at + 4, "text-anchor": "end", text: tickText(tick, y.log) }, group);
+    svg("text", { class: "tick", x: left - 7, y: at + 4, "text-anchor": "end", text: yTexts[i] }, group);
   }
-  if (xName) svg("text", { class: "axis", x: right, y: bottom + 32, "text-anchor": "end", text: xName }, group);
-  if (yName) svg("text", { class: "axis", x: left - 40, y: top - 9, text: yName }, group);
+  if (xName) svg("text", { class: "axis", x: right, y: bottom + 32, "text-anchor": "end", text: cut(xName, (right - left) / LETTER) }, group);
+  if (yName) svg("text", { class: "axis", x: 6, y: top - 9, text: cut(yName, 18) }, group);
 }
 
 /** A figure with a title, a picture and a caption in prose. */
@@ -167,6 +185,15 @@ export function tabled(panel, title, rows) {
   };
   box.addEventListener("toggle", fill);
   return fill;
+}
+
+/** What a picture shows now, in numbers: above its frame on the right, where no line runs. */
+export function readout(panel) {
+  const node = svg("text", { class: "label strong", "text-anchor": "end", y: 13 }, panel.live);
+  return (text) => {
+    node.setAttribute("x", panel.width - 14);
+    node.textContent = text;
+  };
 }
 
 /** The picture's size from the room it has; true if it changed. */

@@ -1,5 +1,5 @@
 /** The page: one state, one update, one frame. `export default { render({ model, el }) }` is anywidget's contract. */
-import { html, set } from "./kit.js";
+import { cut, html, set } from "./kit.js";
 import { factorOf, selected, toUnits } from "./model.js";
 import { codePanel } from "./panels/code.js";
 import { rateControl, settingsControl, transportControl } from "./panels/controls.js";
@@ -23,6 +23,9 @@ const FRESH = { ...OTHER, start: null, epoch: null }; // and other parameters wi
 
 const SEEN = 4; // panels of the first screen: the others wait
 const REST = 80; // milliseconds
+const CALM = 150; // milliseconds: what follows a change later than that moves there, sooner it jumps
+const NAME = 40; // letters of a direction's name in a sentence
+const LONGEST = 12; // seconds that a run plays
 
 class Lab {
   constructor(model, el) {
@@ -151,6 +154,9 @@ class Lab {
     if (!("epoch" in changes)) this.keepEpoch();
     if (SHAPE.some((name) => name in changes)) this.problem = null;
     this.trouble = null;
+    const now = performance.now();
+    this.root.classList.toggle("calm", now - (this.last ?? 0) > CALM && !this.playing && !this.held);
+    this.last = now;
     if (Object.keys(changes).some((name) => name !== "epoch")) this.reason = null;
     this.redraw(STILL.some((name) => name in changes));
   }
@@ -260,12 +266,13 @@ class Lab {
     if (this.epoch >= this.state.epochs) this.set({ epoch: 0 });
     this.playing = true;
     this.reason = null;
-    this.began = { at: performance.now(), epoch: this.epoch };
+    let [last, passed] = [performance.now(), this.epoch];
     this.redraw();
     const tick = (now) => {
       if (!this.playing) return;
-      const rate = Math.max(this.speed, this.state.epochs / 12);
-      const epoch = Math.min(this.began.epoch + Math.floor(((now - this.began.at) / 1000) * rate), this.state.epochs);
+      passed += (Math.max(now - last, 0) / 1000) * Math.max(this.speed, this.state.epochs / LONGEST); // at the speed chosen meanwhile
+      last = now;
+      const epoch = Math.min(Math.floor(passed), this.state.epochs);
       if (epoch !== this.epoch) this.set({ epoch });
       const why = this.ended();
       if (why) {
@@ -314,6 +321,11 @@ class Lab {
     return { ...this.spec, name, columns, rows, weight, means, noise, triangle, points, whole, hypothesis: { bias, center, standardize, ridge: 0 }, report: null };
   }
 
+  /** Whether the address cannot carry the data that is shown. */
+  get homeless() {
+    return this.data.key === "own" && this.state.points === null;
+  }
+
   address() {
     const { hide } = this.state;
     return `#${encode({ ...this.state, hide: hide?.length ? hide : null }, this.base)}`;
@@ -357,7 +369,7 @@ class Lab {
       this.status,
       html("div", { class: "views" }, ...["data", "cost", "history", "table"].map(part)),
       html("div", { class: "views more" }, ...["map", "micro", "code"].map(part)),
-      ...this.findings(),
+      ...(this.doctor = this.findings()),
     );
     this.redraw(true);
   }
@@ -387,8 +399,8 @@ class Lab {
   findings() {
     const { report } = this.spec;
     if (!report) return [];
-    const list = (report.findings[this.lang] ?? report.findings.en).map((each) => html("li", { class: each.weight }, html("span", { class: "sign", "aria-label": this.t(`weight.${each.weight}`), role: "img", text: { problem: "✗", caution: "!", fact: "·" }[each.weight] }), html("span", { text: each.text })));
-    return [html("section", { class: "findings", "aria-label": this.t("findings") }, html("h2", { text: this.t("findings") }), html("ul", {}, ...list))];
+    const list = (report.findings[this.lang] ?? report.findings.en).map((each) => html("li", { class: each.weight }, html("span", { class: "sign", "aria-label": this.t(`weight.${each.weight}`), role: "img", text: { problem: "✗", caution: "!", fact: "·" }[each.weight] }), html("span", {}, ...marked(each.text))));
+    return [html("section", { class: "findings", "aria-label": this.t("findings") }, html("h2", { text: this.t("findings") }), html("p", { class: "soft", text: this.t("findings.of") }), html("ul", {}, ...list))];
   }
 
   compute() {
@@ -432,7 +444,8 @@ class Lab {
     if (stale) for (const each of [this.rateC, ...this.panels]) each.still(view);
     for (const each of [this.rateC, ...this.panels.slice(0, SEEN), this.settingsC, this.transportC, this.sourceC, this.shareC]) each.draw(view);
     this.later(view, stale);
-    for (const name of ["map", "code"]) this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node.hidden = this.hidden(name);
+    for (const name of ["map", "code"]) this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node.hidden = this.hidden(name) || (name === "map" && view.theory.largest === 0);
+    for (const each of this.doctor) each.hidden = this.data !== this.home;
     this.rateC.node.hidden = this.hidden("rate");
     this.tell(view);
     this.model.set("hash", this.address());
@@ -455,19 +468,38 @@ class Lab {
     const name = this.data.name || t("source.unnamed");
     const form = problem.features.length === 1 ? `H(x) = Wx${problem.bias ? " + b" : ""}` : `H(x) = W₁x₁ + ${problem.features.length > 2 ? "… + " : ""}W${sub(problem.features.length)}x${sub(problem.features.length)}${problem.bias ? " + b" : ""}`;
     this.headline.textContent = t("headline", { form, target: problem.target, rows: problem.rows, name });
-    const { factor: f, gap } = view.theory.growing;
-    const said = [t(`status.${view.regime}${view.problem.parameters.length === 1 && view.regime !== "stands" && view.regime !== "diverges" ? "_one" : ""}`, { factor: factor(f, gap), lr: String(this.state.lr), bound: view.theory.bound > 0 && Number.isFinite(view.theory.bound) ? number(floor(view.theory.bound)) : number(view.theory.bound) })];
+    const said = [this.motion(view)];
     if (view.overflow?.float32.weights) said.push(t("status.overflow", { updates: number(view.overflow.float32.weights) }));
-    if (view.needed === 0) said.push(t("status.at_once"));
-    else if (view.needed !== null) said.push(t(view.reaches ? "status.near" : "status.late", { needed: view.needed, epochs: this.state.epochs }));
-    else if (!view.theory.diverges) said.push(t(view.regime === "stands" ? "status.never" : "status.beyond"));
-    if (view.penalised) said.push(t("status.penalised"));
+    if (!["still", "flat"].includes(view.regime)) said.push(...this.nearness(view));
     const reason = this.reason;
     if (reason && !this.playing && view.epoch === reason[1].epoch) said.push(t(...reason));
     this.status.textContent = said.join(" ");
     this.status.className = `status ${view.regime}`;
     this.notice.textContent = this.trouble ? t(`trouble.${this.trouble}`) : "";
     this.notice.hidden = !this.trouble;
+  }
+
+  /** What an epoch makes of the errors: of the slowest, and of the one that swings most where that is another. */
+  motion({ theory, regime, names, problem }) {
+    const { t } = this;
+    const { index, factor: f, gap } = theory.growing;
+    const bound = theory.bound > 0 && Number.isFinite(theory.bound) ? number(floor(theory.bound)) : number(theory.bound);
+    const each = t(theory.recursion.momentum === 0 ? "status.each" : "status.each_long");
+    const swinging = regime === "overshoots" ? swinger(theory) : index;
+    const values = { each, bound, factor: factor(f, gap), slow: cut(names[index], NAME), swinging: cut(names[swinging], NAME), swing: factor(theory.factors[swinging], theory.gaps[swinging]) };
+    const kind = swinging !== index ? "_elsewhere" : problem.parameters.length === 1 && ["monotone", "overshoots", "diverges"].includes(regime) ? "_one" : "";
+    return t(`status.${regime}${kind}`, values);
+  }
+
+  /** From which epoch on it stays near the minimum. */
+  nearness({ needed, reaches, theory, regime, penalised }) {
+    const { t } = this;
+    const said = [];
+    if (needed === 0) said.push(t("status.at_once"));
+    else if (needed !== null) said.push(t(reaches ? "status.near" : "status.late", { needed, epochs: this.state.epochs }));
+    else if (!theory.diverges) said.push(t(regime === "stands" ? "status.never" : "status.beyond"));
+    if (penalised) said.push(t("status.penalised"));
+    return said;
   }
 
   destroy() {
@@ -480,6 +512,16 @@ class Lab {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.resting);
   }
+}
+
+/** What a sentence names, as code. */
+const marked = (text) => text.split(/\x60/).map((part, i) => (i % 2 ? html("code", { text: part }) : part));
+
+/** Of the directions whose error swings: the one that keeps most of it. */
+function swinger({ response, error, factors, growing }) {
+  if (response.swings[growing.index]) return growing.index;
+  const swinging = factors.map((_, i) => i).filter((i) => response.swings[i] && error[i] !== 0);
+  return swinging.reduce((most, i) => (Math.abs(factors[i]) > Math.abs(factors[most]) ? i : most));
 }
 
 const sub = (count) => [...String(count)].map((digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]).join("");

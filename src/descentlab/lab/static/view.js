@@ -2,6 +2,7 @@
 import { at, fastest, gradientOf, heavyBall, makeProblem, makeTheory, overflow, path, repeated, settled, textbook } from "./model.js";
 
 const MOST_SHOWN = 400; // updates along a path that are drawn
+const MIXED = 0.5; // of the greatest weight in a direction, from which on another parameter is named too
 export const NEAR = 0.01;
 
 /** 0 .. epochs: all of them, or evenly spread by their logarithm after the first hundred. */
@@ -72,18 +73,21 @@ export function viewOf(state, problem, settings, rates) {
 /** What parameters are called: W and b, as in the lesson, or by their columns where there are several. */
 const labelsOf = ({ features, parameters, bias }) => (features.length === 1 ? ["W", "b"].slice(0, parameters.length) : bias ? [...features, "bias"] : features);
 
-/** The parameter that weighs most in each direction. */
+/** The parameter that weighs most in each direction, and the next where it weighs nearly as much. */
 function namesOf({ problem, directions, rank }) {
   const labels = labelsOf(problem);
   return Array.from({ length: rank }, (_, i) => {
-    const sizes = directions.map((row) => Math.abs(row[i]));
-    return labels[sizes.indexOf(Math.max(...sizes))];
+    const weights = directions.map((row) => row[i]);
+    const [first, second] = [...weights.keys()].sort((a, b) => Math.abs(weights[b]) - Math.abs(weights[a]));
+    const ratio = weights[second] / weights[first];
+    return Math.abs(ratio) > MIXED ? `${labels[first]} ${ratio > 0 ? "+" : "−"} ${labels[second]}` : labels[first];
   });
 }
 
 /** What errors do at this rate: in a word that names a sentence and a colour. */
 export function regime(theory) {
   if (theory.diverges || theory.unstable) return "diverges";
+  if (theory.error.every((each) => each === 0)) return theory.largest === 0 ? "flat" : "still";
   const swings = theory.response.swings.some((each, i) => each && theory.error[i] !== 0);
   const stands = theory.response.stands.some((each, i) => each && theory.error[i] !== 0);
   return stands ? "stands" : swings ? "overshoots" : "monotone";

@@ -17,6 +17,9 @@ export function number(value, digits = 6) {
 /** Few digits, for labels. */
 export const short = (value) => number(value, 3);
 
+/** The same with a minus as long as a plus. */
+export const signed = (value, digits = 3) => number(value, digits).replace("-", "−");
+
 const trimmed = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
 const grouped = (text) => text.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 
@@ -30,7 +33,7 @@ export function floor(value, digits = 6) {
 export function factor(value, gap) {
   const beyond = -value - 1;
   if (Math.abs(beyond) > 0 && Math.abs(beyond) < 1e-4) return `−(1 ${beyond > 0 ? "+" : "−"} ${number(Math.abs(beyond), 2)})`;
-  if (Math.abs(gap) > 1e-4 || gap === 0) return number(value, 4).replace("-", "−");
+  if (Math.abs(gap) > 1e-4 || gap === 0) return signed(value, 4);
   return `1 ${gap > 0 ? "−" : "+"} ${number(Math.abs(gap), 2)}`;
 }
 

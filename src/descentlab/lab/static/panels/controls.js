@@ -5,6 +5,7 @@ import { REDUCTIONS } from "../state.js";
 import { floor, number, short } from "../words.js";
 
 const RANGE = 1000; // positions of a slider
+const SAFE = 0.99; // of the bound
 const SPEEDS = [2, 6, 20]; // epochs a second, at least
 
 /** The learning rate: a log slider over a track that is painted by what each rate does to this data. */
@@ -14,7 +15,7 @@ export function rateControl(app) {
   const slider = html("input", { type: "range", min: 0, max: RANGE, step: 1, "aria-label": app.t("rate.title"), "data-lm-suppress-shortcuts": "true" });
   const typed = html("input", { type: "text", inputmode: "decimal", class: "number", "aria-label": app.t("rate.typed"), spellcheck: "false", autocomplete: "off" });
   const quick = html("button", { type: "button", text: app.t("rate.fastest"), onclick: () => app.view.rates.fastest && app.rate(floor(app.view.rates.fastest.lr)) });
-  const safe = html("button", { type: "button", text: app.t("rate.safe"), onclick: () => app.rate(floor(0.99 * app.view.theory.bound)) });
+  const safe = html("button", { type: "button", text: app.t("rate.safe"), title: app.t("rate.safe_hint", { percent: 100 * SAFE }), onclick: () => app.rate(floor(SAFE * app.view.theory.bound)) });
   const word = html("span", { class: "regime" });
   const rail = html("div", { class: "rail" }, track, slider);
   const node = html("div", { class: "control rate" }, html("div", { class: "row" }, html("span", { class: "name", text: app.t("rate.title") }), typed, word, html("span", { class: "grow" }), quick, safe), rail);
@@ -196,9 +197,8 @@ export function transportControl(app) {
       if (document.activeElement !== epochs) epochs.value = String(app.state.epochs);
       const name = app.t(app.playing ? "transport.pause" : "transport.play");
       set(play, { text: app.playing ? "❚❚" : "▶", "aria-label": name, title: name });
-      back.disabled = view.epoch === 0;
-      reset.disabled = view.epoch === 0;
-      on.disabled = view.epoch >= app.state.epochs;
+      for (const each of [back, reset]) set(each, { "aria-disabled": String(view.epoch === 0) }); // disabled, it would lose the focus
+      set(on, { "aria-disabled": String(view.epoch >= app.state.epochs) });
       node.hidden = app.hidden("transport");
     },
   };

@@ -1,11 +1,12 @@
 /** The cost over its parameters: a parabola over one, contours over two, one bar a direction over more. */
 import { costOf } from "../model.js";
-import { axes, dots, figure, fit, handle, held, leaver, line, linear, place, svg, tabled, ticks, where } from "../kit.js";
-import { factor, short } from "../words.js";
+import { axes, cut, dots, figure, fit, framed, handle, held, leaver, line, linear, logarithmic, place, readout, svg, tabled, ticks, where } from "../kit.js";
+import { factor, short, signed } from "../words.js";
 
 const LEVELS = 9; // contours between the minimum and the farthest corner
 const AROUND = 96; // points of an ellipse
 const BARS = 12;
+const SHARES = [1e-8, 30]; // of what was to lose at the start: the bars' axis
 const REACH = 14; // pixels within which a point of the path is pointed at
 
 export function costPanel(app) {
@@ -21,7 +22,8 @@ export function costPanel(app) {
   const start = svg("g", {}, panel.live);
   svg("circle", { r: 14, class: "grip" }, start);
   svg("circle", { r: 5, class: "start" }, start);
-  const startLabel = svg("text", { class: "label", x: 10, y: -9 }, start);
+  const startLabel = svg("text", { class: "label" }, start);
+  const now = readout(panel);
   const fill = tabled(panel, app.t("as_table"), () => {
     const { theory, names, shown } = app.view;
     const rows = names.map((name, i) => [name, short(theory.curvature[i]), factor(theory.factors[i], theory.gaps[i]), short(shown.h[i] * theory.error[i])]);
@@ -82,19 +84,23 @@ export function costPanel(app) {
     const xs = window_(view, 0);
     const costs = xs.map((w) => costOf(problem, [w]));
     const top = Math.max(...costs) * 1.06 || 1;
+    const yTicks = ticks(0, top, 4);
+    frame = framed(panel, yTicks);
     x = linear(xs, [frame.left, frame.right]);
     y = linear([-0.04 * top, top], [frame.bottom, frame.top]);
     const many = Array.from({ length: 121 }, (_, i) => xs[0] + ((xs[1] - xs[0]) * i) / 120);
-    axes(panel.still, x, y, { xTicks: ticks(...xs, 6), yTicks: ticks(0, top, 4), xName: nameOf(view, 0), yName: app.t("cost.axis") });
+    axes(panel.still, x, y, { xTicks: ticks(...xs, 6), yTicks, xName: nameOf(view, 0), yName: app.t("cost.axis") });
     svg("path", { class: "curve", d: line(many.map((w) => [x(w), y(costOf(problem, [w]))])) }, panel.still);
   }
 
   function contours(view) {
     const { theory, problem } = view;
     const [xs, ys] = [window_(view, 0), window_(view, 1)];
+    const yTicks = ticks(...ys, 5);
+    frame = framed(panel, yTicks);
     x = linear(xs, [frame.left, frame.right]);
     y = linear(ys, [frame.bottom, frame.top]);
-    axes(panel.still, x, y, { xTicks: ticks(...xs, 5), yTicks: ticks(...ys, 5), xName: nameOf(view, 0), yName: nameOf(view, 1) });
+    axes(panel.still, x, y, { xTicks: ticks(...xs, 5), yTicks, xName: nameOf(view, 0), yName: nameOf(view, 1) });
     panel.still.prepend(bands);
     const clip = `clip-${app.id}-cost`;
     bands.replaceChildren();
@@ -133,13 +139,16 @@ export function costPanel(app) {
     panel.still.replaceChildren();
     const { theory } = view;
     const shown = Math.min(theory.rank, BARS);
+    frame = { ...framed(panel, []), left: 134, right: panel.width - 84 };
+    x = logarithmic(SHARES, [frame.left, frame.right]);
+    axes(panel.still, x, linear([0, 1], [frame.bottom, frame.top]), { xTicks: [1e-8, 1e-6, 1e-4, 1e-2, 1], yTicks: [], xName: app.t("cost.share") });
     const gap = Math.min((frame.bottom - frame.top) / Math.max(shown, 1), 30);
     for (let i = 0; i < shown; i += 1) {
       const top = frame.top + i * gap;
       const at = shown < theory.rank && i === shown - 1 ? theory.rank - 1 : i; // the flattest is always there
       const row = svg("g", { "data-i": at }, bars);
-      svg("text", { class: "label", x: frame.left - 44, y: top + 0.62 * gap, text: cut(view.names[at], 14) }, row);
-      svg("rect", { class: "bar", x: frame.left + 70, y: top + 0.2 * gap, height: 0.6 * gap, width: 0 }, row);
+      svg("text", { class: "label", x: 6, y: top + 0.62 * gap, text: cut(view.names[at], 18) }, row);
+      svg("rect", { class: "bar", x: frame.left, y: top + 0.2 * gap, height: 0.6 * gap, width: 0 }, row);
       svg("text", { class: "label", y: top + 0.62 * gap }, row);
     }
   }
@@ -148,7 +157,6 @@ export function costPanel(app) {
     panel,
     still(view) {
       fit(panel);
-      frame = { left: 52, right: panel.width - 14, top: 24, bottom: panel.height - 40 };
       kind = view.problem.parameters.length;
       bars.replaceChildren();
       bands.replaceChildren();
@@ -162,7 +170,10 @@ export function costPanel(app) {
     draw(view) {
       panel.caption.textContent = app.t(kind === 1 ? "cost.caption" : kind === 2 ? "cost.caption_two" : "cost.caption_more", { directions: view.theory.rank });
       fill();
-      if (kind > 2) return drawBars(view);
+      if (kind > 2) {
+        now(app.t("cost.now", { cost: short(view.shown.cost) }));
+        return drawBars(view);
+      }
       const { problem, theory } = view;
       const point = (p) => (kind === 1 ? [x(p[0]), y(costOf(problem, [p[0]]))] : [x(p[0]), y(p[1])]);
       const upTo = view.ts.findIndex((t) => t > view.shown.t);
@@ -176,36 +187,39 @@ export function costPanel(app) {
       steps.setAttribute("d", inside.length <= 120 ? dots(kept.filter((each) => !each.out).map((each) => each.at)) : "");
       const [gx, gy] = point(theory.destination);
       goal.setAttribute("d", `M${gx - 6} ${gy}h12M${gx} ${gy - 6}v12`);
-      const now = held(point(view.shown.descended), frame);
-      here.setAttribute("cx", now.at[0]);
-      here.setAttribute("cy", now.at[1]);
-      here.setAttribute("visibility", now.out || Number.isNaN(now.at[0] + now.at[1]) ? "hidden" : "visible");
-      away(now, kind === 1 ? `${view.labels[0]} = ${signed(view.shown.params[0])}` : view.shown.params.map((each, j) => `${view.labels[j]} = ${signed(each)}`).join(", "), frame);
+      const at = held(point(view.shown.descended), frame);
+      here.setAttribute("cx", at.at[0]);
+      here.setAttribute("cy", at.at[1]);
+      here.setAttribute("visibility", at.out || Number.isNaN(at.at[0] + at.at[1]) ? "hidden" : "visible");
+      const where = view.shown.params.map((each, j) => `${view.labels[j]} = ${signed(each)}`).join(", ");
+      now(where);
+      away(at, where, frame);
       const first = point(view.descended[0]);
-      const told = fromFirst(view);
-      place(start, first, view.descended[0][0], told);
+      place(start, first, view.descended[0][0], view.params[0].map((each, j) => `${view.labels[j]} ${short(each)}`).join(", "));
+      const second = passed.length > 1 ? passed[1] : first;
+      // Where the path does not go: on the other side of the start.
+      const toLeft = second[0] > first[0] && first[0] > frame.left + 40;
+      const above = kind === 2 && second[1] >= first[1]; // a parabola has nothing below it
+      startLabel.setAttribute("text-anchor", toLeft ? "end" : "start");
+      startLabel.setAttribute("x", toLeft ? -10 : 10);
+      startLabel.setAttribute("y", above ? -9 : 14);
       startLabel.textContent = app.t("cost.start_label");
     },
   };
 
-  function fromFirst(view) {
-    return view.params[0].map((each, j) => `${view.labels[j]} ${short(each)}`).join(", ");
-  }
-
-  /** Each direction's part of what is left to lose, by its logarithm, and what an epoch multiplies its error by. */
+  /** Each direction's part of what was to lose, and what an epoch multiplies its error by. */
   function drawBars(view) {
     const { theory } = view;
     const parts = theory.error.map((error, i) => (theory.curvature[i] * (error * view.shown.h[i]) ** 2) / (2 * theory.scale));
     const whole = theory.error.reduce((sum, error, i) => sum + (theory.curvature[i] * error ** 2) / (2 * theory.scale), 0);
-    const span = (frame.right - frame.left - 160) / 1.15;
     for (const row of bars.children) {
       const i = Number(row.dataset.i);
       const share = parts[i] / whole;
-      const part = Math.min(Math.max(1 + Math.log10(share || 1e-300) / 8, 0), 1.15);
-      const width = Number.isFinite(share) ? part * span : span * 1.15;
+      const [least, most] = SHARES;
+      const width = x(share > 0 ? Math.min(Math.max(share, least), most) : Number.isNaN(share) ? most : least) - frame.left;
       row.children[1].setAttribute("width", Math.max(width, 1).toFixed(1));
       row.children[1].setAttribute("class", Math.abs(theory.factors[i]) > 1 ? "bar grows" : "bar");
-      row.children[2].setAttribute("x", frame.left + 78 + Math.max(width, 1));
+      row.children[2].setAttribute("x", frame.left + 8 + Math.max(width, 1));
       row.children[2].textContent = `×${factor(theory.factors[i], theory.gaps[i])}`;
     }
   }
@@ -213,5 +227,3 @@ export function costPanel(app) {
 
 /** A parameter's name, with a mark where its column was centred or scaled. */
 const nameOf = ({ problem, labels, scaled }, j) => labels[j] + (scaled && j < problem.features.length ? "′" : "");
-const signed = (value) => short(value).replace("-", "−");
-const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

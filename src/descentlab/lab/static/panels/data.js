@@ -1,6 +1,6 @@
 /** The data and the hypothesis: points, the line that descent has now, and the errors between them. */
-import { axes, dots, figure, fit, handle, line, linear, place, segments, svg, tabled, ticks, where } from "../kit.js";
-import { short } from "../words.js";
+import { axes, dots, figure, fit, framed, handle, line, linear, place, readout, segments, svg, tabled, ticks, where } from "../kit.js";
+import { short, signed } from "../words.js";
 
 const HANDLES = 24; // of points, at most: more are not dragged one by one
 
@@ -10,7 +10,7 @@ export function dataPanel(app) {
   const points = svg("path", { class: "dots" }, panel.live);
   const casing = svg("path", { class: "casing" }, panel.live);
   const fitted = svg("path", { class: "descent" }, panel.live);
-  const formula = svg("text", { class: "label strong descent-ink" }, panel.live);
+  const now = readout(panel);
   const handles = svg("g", {}, panel.live);
   const fill = tabled(panel, app.t("as_table"), () => {
     const { problem, shown } = app.view;
@@ -46,14 +46,15 @@ export function dataPanel(app) {
     /** Scales and axes: when the data, the size or the theme change. */
     still(view) {
       fit(panel);
-      frame = { left: 52, right: panel.width - 14, top: 24, bottom: panel.height - 40 };
       const { problem } = view;
       const rows = app.rows();
       const found = rows.length ? ranges(problem, rows) : { xs: [0, 1], ys: [0, 1] };
+      const yTicks = ticks(...found.ys, 4);
+      frame = framed(panel, yTicks);
       x = linear(found.xs, [frame.left, frame.right]);
       y = linear(found.ys, [frame.bottom, frame.top]);
       const name = single ? problem.features[0] : app.t("data.true", { target: problem.target });
-      axes(panel.still, x, y, { xTicks: ticks(...found.xs, 5), yTicks: ticks(...found.ys, 4), xName: name, yName: single ? problem.target : app.t("data.predicted") });
+      axes(panel.still, x, y, { xTicks: ticks(...found.xs, 5), yTicks, xName: name, yName: single ? problem.target : app.t("data.predicted") });
       const wanted = single && app.editable && rows.length <= HANDLES ? rows.length : 0;
       if (handles.childElementCount !== wanted) {
         handles.replaceChildren();
@@ -97,9 +98,7 @@ export function dataPanel(app) {
         errors.setAttribute("d", "");
         points.setAttribute("d", dots(rows.map((row) => [x(row[d]), clampY(y(predict(row)), frame)])));
       }
-      formula.textContent = single ? hypothesis(params, problem) : "";
-      formula.setAttribute("x", frame.left + 10);
-      formula.setAttribute("y", frame.top + 12);
+      now(single ? hypothesis(params, problem) : "");
       fill();
       panel.caption.textContent = rows.length
         ? app.t(single ? (app.editable ? "data.caption_drag" : "data.caption") : "data.caption_many", { shown: rows.length, rows: problem.rows, epoch: view.shown.t })
@@ -117,7 +116,7 @@ function predictor({ features, bias }, params) {
 /** H(x) = Wx + b with its numbers. */
 function hypothesis([W, b], problem) {
   const sign = b < 0 ? "−" : "+";
-  return `H(x) = ${short(W).replace("-", "−")}·x${problem.bias ? ` ${sign} ${short(Math.abs(b))}` : ""}`;
+  return `H(x) = ${signed(W)}·x${problem.bias ? ` ${sign} ${short(Math.abs(b))}` : ""}`;
 }
 
 const clampY = (value, frame) => (Number.isNaN(value) ? NaN : Math.min(Math.max(value, frame.top - 4), frame.bottom + 4));

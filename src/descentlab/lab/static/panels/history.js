@@ -1,5 +1,5 @@
 /** The cost by epoch: the whole prediction, how far the run has come, and from where on it stays near the minimum. */
-import { axes, dots, figure, fit, held, html, leaver, line, linear, logarithmic, logTicks, svg, ticks, where } from "../kit.js";
+import { axes, dots, figure, fit, framed, held, html, leaver, line, linear, logarithmic, logTicks, readout, svg, ticks, where } from "../kit.js";
 import { short } from "../words.js";
 
 const DEEPEST = 1e-14; // of the start's cost: what rounding leaves is not shown
@@ -14,7 +14,7 @@ export function historyPanel(app) {
   const marks = svg("path", { class: "cost-dots" }, panel.live);
   const cursor = svg("path", { class: "cursor" }, panel.live);
   const here = svg("circle", { r: 5.5, class: "here" }, panel.live);
-  const readout = svg("text", { class: "label strong" }, panel.live);
+  const now = readout(panel);
   const zoneLabel = svg("text", { class: "label good-ink" }, panel.live);
   const away = leaver(panel.live);
   const log = html("input", { type: "checkbox", onchange: () => app.set({ log: log.checked }) });
@@ -45,14 +45,15 @@ export function historyPanel(app) {
     panel,
     still(view) {
       fit(panel);
-      frame = { left: 58, right: panel.width - 14, top: 24, bottom: panel.height - 40 };
       const { scale, range } = scales(view);
+      const yTicks = app.state.log ? logTicks(...range, 6) : ticks(...range, 4);
+      frame = framed(panel, yTicks, app.state.log);
       drawn = `${app.state.epochs} ${range}`;
       x = linear([0, app.state.epochs], [frame.left, frame.right]);
       y = scale(range, [frame.bottom, frame.top]);
       axes(panel.still, x, y, {
         xTicks: ticks(0, app.state.epochs, 6).filter(Number.isInteger),
-        yTicks: y.log ? logTicks(...range, 6) : ticks(...range, 4),
+        yTicks,
         xName: app.t("history.epochs"),
         yName: app.t("cost.axis"),
       });
@@ -65,11 +66,11 @@ export function historyPanel(app) {
       const points = view.ts.map((t, i) => [x(t), safe(view.cost[i])]);
       const inside = points.map((each) => held(each, frame));
       const kept = inside.map((each) => (each.out && each.away[1] < 0 ? [each.at[0], NaN] : each.at));
-      const now = held([x(view.shown.t), safe(view.shown.cost)], frame);
+      const at = held([x(view.shown.t), safe(view.shown.cost)], frame);
       const upTo = view.ts.findIndex((t) => t > view.shown.t);
       const passed = upTo < 0 ? kept : kept.slice(0, upTo);
       future.setAttribute("d", line(kept));
-      past.setAttribute("d", line(now.out ? passed : [...passed, now.at]));
+      past.setAttribute("d", line(at.out ? passed : [...passed, at.at]));
       marks.setAttribute("d", view.ts.length <= 41 ? dots(kept) : "");
       const bottom = view.theory.leastCost;
       const shows = bottom > 0 && y(bottom) < frame.bottom + 1 && y(bottom) > frame.top;
@@ -82,28 +83,22 @@ export function historyPanel(app) {
       zone.setAttribute("visibility", near ? "visible" : "hidden");
       zoneLabel.textContent = near ? app.t("history.near", { epoch: view.needed }) : "";
       if (near) {
-        const at = x(view.needed);
-        zone.setAttribute("x", at);
+        const left = x(view.needed);
+        zone.setAttribute("x", left);
         zone.setAttribute("y", frame.top);
-        zone.setAttribute("width", Math.max(frame.right - at, 2));
+        zone.setAttribute("width", Math.max(frame.right - left, 2));
         zone.setAttribute("height", frame.bottom - frame.top);
-        const room = frame.right - at > 120;
-        zoneLabel.setAttribute("x", room ? at + 7 : at - 7);
+        const room = frame.right - left > 120;
+        zoneLabel.setAttribute("x", room ? left + 7 : left - 7);
         zoneLabel.setAttribute("text-anchor", room ? "start" : "end");
         zoneLabel.setAttribute("y", frame.top + 13);
       }
       cursor.setAttribute("d", `M${x(view.shown.t).toFixed(1)} ${frame.top}V${frame.bottom}`);
-      here.setAttribute("cx", now.at[0]);
-      here.setAttribute("cy", now.at[1]);
-      here.setAttribute("visibility", now.out || Number.isNaN(now.at[0] + now.at[1]) ? "hidden" : "visible");
-      const right = x(view.shown.t) > (frame.left + frame.right) / 2;
-      readout.textContent = now.out ? "" : `${view.shown.t}: ${short(view.shown.cost)}`;
-      readout.setAttribute("text-anchor", right ? "end" : "start");
-      readout.setAttribute("x", now.at[0] + (right ? -10 : 10));
-      // Below the point, where a falling line is not; above it at the bottom of the frame.
-      const below = now.at[1] + 26 < frame.bottom;
-      readout.setAttribute("y", below ? now.at[1] + 19 : Math.max(now.at[1] - (right ? 24 : 10), frame.top + 28));
-      away(now.out && now.away[1] > 0 ? { ...now, out: false } : now, short(view.shown.cost), frame);
+      here.setAttribute("cx", at.at[0]);
+      here.setAttribute("cy", at.at[1]);
+      here.setAttribute("visibility", at.out || Number.isNaN(at.at[0] + at.at[1]) ? "hidden" : "visible");
+      now(app.t("history.now", { epoch: view.shown.t, cost: short(view.shown.cost) }));
+      away(at.out && at.away[1] > 0 ? { ...at, out: false } : at, short(view.shown.cost), frame);
       panel.caption.textContent = app.t(view.theory.diverges ? "history.caption_diverges" : "history.caption", { epochs: app.state.epochs });
     },
   };

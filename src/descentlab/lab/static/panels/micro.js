@@ -1,7 +1,8 @@
 /** One update taken apart, with the learner's own numbers: predict, errors, products, their sum or mean, lr, subtract. */
 import { html } from "../kit.js";
 import { microStep } from "../model.js";
-import { number } from "../words.js";
+import { shownAt } from "../view.js";
+import { signed } from "../words.js";
 
 const ROWS = 8;
 
@@ -20,7 +21,7 @@ export function microPanel(app) {
     app.redraw();
   }
 
-  const short = (value) => number(value, 4).replace("-", "−");
+  const short = (value) => signed(value, 4);
 
   return {
     panel: { node },
@@ -31,7 +32,9 @@ export function microPanel(app) {
       const usable = app.whole() && rows.length <= 200 && problem.features.length === 1 && !view.penalised;
       node.hidden = !usable;
       if (!usable) return;
-      const found = microStep(rows, problem, view.shown.descended, view.theory.settings);
+      // At the end of the run, the update that led there.
+      const { t, descended } = view.shown.t < app.state.epochs ? view.shown : shownAt(view, app.state.epochs - 1);
+      const found = microStep(rows, problem, descended, view.theory.settings);
       const x = rows.map((row) => (row[0] - problem.means[0]) / problem.scales[0]);
       const [W] = view.labels;
       const shown = Math.min(rows.length, ROWS);
@@ -50,14 +53,14 @@ export function microPanel(app) {
         for (const [name, sum, gradient] of named) said.push(app.t(summed ? "micro.sum" : "micro.mean", { name, sum: short(sum), times: short(times), rows: problem.rows, gradient: short(gradient) }));
       }
       if (step >= 4) for (const [name, , gradient, move] of named) said.push(app.t("micro.rate", { name, lr: app.state.lr, gradient: short(gradient), step: short(move) }));
-      if (step >= 5) named.forEach(([name, , , move], j) => said.push(app.t("micro.subtract", { name, now: short(view.shown.descended[j]), step: short(move), next: short(found.next[j]) })));
+      if (step >= 5) named.forEach(([name, , , move], j) => said.push(app.t("micro.subtract", { name, now: short(descended[j]), step: short(move), next: short(found.next[j]) })));
       const list = html("ol", {}, ...said.map((text) => html("li", { text })));
       if (shown < rows.length) list.prepend(html("li", { class: "soft", text: app.t("micro.more", { count: rows.length - shown }) }));
       body.replaceChildren(table, list);
       back.disabled = step === 0;
       on.disabled = step === STEPS.length - 1;
       const plain = view.theory.settings.momentum === 0;
-      caption.textContent = app.t(plain ? `micro.caption_${STEPS[step]}` : app.state.forget ? "micro.kept" : "micro.momentum", { epoch: view.shown.t + 1, W });
+      caption.textContent = app.t(plain ? `micro.caption_${STEPS[step]}` : app.state.forget ? "micro.kept" : "micro.momentum", { epoch: t + 1, W });
     },
   };
 }

@@ -1,11 +1,12 @@
 /** The language, the theme, and what leaves the page: its address, itself as one file, a picture. */
 import { html, set } from "../kit.js";
-import { CONTROLS } from "../state.js";
+import { CONTROLS, MOST_POINTS } from "../state.js";
 
 export function shareControl(app) {
-  const language = html("button", { type: "button", lang: app.lang === "ko" ? "en" : "ko", text: app.lang === "ko" ? "English" : "한국어", onclick: () => change({ lang: app.lang === "ko" ? "en" : "ko" }) });
-  const theme = html("button", { type: "button", text: app.t("share.theme"), onclick: () => change({ theme: dark() ? "light" : "dark" }) });
+  const language = html("button", { type: "button", lang: app.lang === "ko" ? "en" : "ko", text: app.lang === "ko" ? "English" : "한국어", onclick: () => change({ lang: app.lang === "ko" ? "en" : "ko" }, 0) });
+  const theme = html("button", { type: "button", text: app.t("share.theme"), onclick: () => change({ theme: dark() ? "light" : "dark" }, 1) });
   const link = html("button", { type: "button", text: app.t("share.link"), onclick: () => app.copy(location.href.split("#")[0] + app.address(), link, "share.link") });
+  const without = html("p", { class: "soft" });
   const save = html("button", { type: "button", text: app.t("share.save"), onclick: () => download("descentlab.html", page(), "text/html") });
   const picture = html("button", { type: "button", text: app.t("share.picture"), onclick: () => download("descentlab.svg", drawing(), "image/svg+xml") });
   const boxes = CONTROLS.map((name) => {
@@ -13,15 +14,25 @@ export function shareControl(app) {
     return { name, input, node: html("label", { class: "check" }, input, html("span", { text: app.t(`control.${name}`) })) };
   });
   const teacher = html("fieldset", {}, html("legend", { text: app.t("share.hide") }), html("div", { class: "row wrap" }, ...boxes.map((each) => each.node)));
-  const menu = html("details", { class: "share" }, html("summary", { text: app.t("share.title") }), html("div", { class: "sheet" }, html("div", { class: "row wrap" }, link, save, picture), teacher));
+  const menu = html("details", { class: "share" }, html("summary", { text: app.t("share.title") }), html("div", { class: "sheet" }, html("div", { class: "row wrap" }, link, save, picture), without, teacher));
   const node = html("div", { class: "row" }, language, theme, menu);
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    menu.open = false;
+    menu.firstElementChild.focus();
+  });
+  app.root.addEventListener("pointerdown", (event) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
 
   const dark = () => (app.state.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
-  function change(changes) {
+  /** The page is built anew, and the focus stays on the button that was pressed. */
+  function change(changes, button) {
     app.state = { ...app.state, ...changes };
     app.enter(true);
     app.build();
+    app.shareC.node.children[button].focus();
   }
 
   function download(name, content, type) {
@@ -71,6 +82,8 @@ export function shareControl(app) {
   return {
     node,
     draw() {
+      without.hidden = !app.homeless;
+      if (app.homeless) without.textContent = app.t("share.without", { most: MOST_POINTS });
       for (const each of boxes) each.input.checked = app.hidden(each.name);
     },
   };

@@ -18,6 +18,8 @@ export function parseCsv(text) {
   const ragged = body.findIndex((row) => row.length !== head.length);
   if (ragged >= 0) return { trouble: "source.ragged", values: { line: ragged + (named ? 2 : 1), cells: body[ragged].length, columns: head.length } };
   const names = named ? head.map((name, j) => name || `column ${j + 1}`) : head.map((_, j) => (j === head.length - 1 ? "y" : head.length === 2 ? "x" : `x${j + 1}`));
+  const twice = names.find((name, j) => names.indexOf(name) < j);
+  if (twice !== undefined) return { trouble: "source.twice", values: { name: twice } };
   const table = body.map((row) => row.map(read));
   if (table.some((row) => row.some((value) => Math.abs(value) > LARGEST_NUMBER))) return { trouble: "source.huge" };
   const numeric = names.map((_, j) => j).filter((j) => table.every((row) => Number.isFinite(row[j])));
@@ -43,7 +45,7 @@ export function sourceControl(app) {
   const paste = html("textarea", { rows: 5, "aria-label": app.t("source.paste"), placeholder: "x,y\n1,1\n2,2\n3,3", spellcheck: "false" });
   const file = html("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", "aria-label": app.t("source.open") });
   const target = html("select", { "aria-label": app.t("source.target") });
-  const features = html("div", { class: "row wrap", role: "group", "aria-label": app.t("source.features") });
+  const features = html("div", { class: "row wrap features", role: "group", "aria-label": app.t("source.features") });
   const told = html("p", { class: "soft", role: "status" });
   const use = html("button", { type: "button", text: app.t("source.use"), onclick: () => read(paste.value, app.t("source.pasted")) });
   const box = html("details", { class: "source" }, html("summary", { text: app.t("source.own") }), html("p", { class: "soft", text: app.t("source.hint") }), paste, html("div", { class: "row wrap" }, use, html("label", { class: "row" }, html("span", { text: app.t("source.open") }), file)), told);
@@ -100,7 +102,7 @@ export function sourceControl(app) {
       const names = app.all().columns.filter((name) => name !== now.at(-1));
       columns.hidden = app.all().columns.length <= 2;
       features.replaceChildren(
-        ...names.slice(0, 12).map((name) => {
+        ...names.map((name) => {
           const input = html("input", { type: "checkbox", onchange: () => app.choose(now.at(-1), names.filter((each) => (each === name ? input.checked : now.includes(each)))) });
           input.checked = now.includes(name);
           return html("label", { class: "check" }, input, html("span", { text: name }));

@@ -1,9 +1,9 @@
 /** The lesson's table: Epoch, the parameters, their gradient and the cost, each row before its update. */
-import { html } from "../kit.js";
+import { html, tabled } from "../kit.js";
 import { number } from "../words.js";
 
 const ROWS = 24; // that are shown: all, or the first ones and others evenly spread
-const COLUMNS = 3; // parameters, at most
+const COLUMNS = 4; // parameters, at most: all of them have a table of their own
 
 export function tablePanel(app) {
   const heading = html("h2", { text: app.t("table.title") });
@@ -13,6 +13,10 @@ export function tablePanel(app) {
   const scroller = html("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": app.t("table.title") }, table);
   const caption = html("figcaption");
   const node = html("figure", { class: "panel table" }, heading, scroller, caption);
+  const fill = tabled({ heading, node }, app.t("table.all"), () => {
+    const { labels, shown, theory } = app.view;
+    return [[app.t("table.parameter"), app.t("table.after", { epochs: shown.t }), app.t("table.least")], ...labels.map((label, j) => [label, number(shown.params[j]), number(theory.goal[j])])];
+  });
   let rows = [];
   let marked = null;
 
@@ -78,7 +82,10 @@ export function tablePanel(app) {
         body.children[at].setAttribute("aria-current", "true");
         if (app.playing) scroller.scrollTop = Math.max(0, body.children[at].offsetTop - scroller.clientHeight / 2);
       }
-      caption.textContent = app.t(rows.length - 1 < app.state.epochs ? "table.caption_thinned" : "table.caption", { rows: rows.length - 1, epochs: app.state.epochs });
+      fill();
+      const said = [app.t(rows.length - 1 < app.state.epochs ? "table.caption_thinned" : "table.caption", { rows: rows.length - 1, epochs: app.state.epochs })];
+      if (shown < problem.parameters.length) said.push(app.t("table.caption_more", { shown, parameters: problem.parameters.length }));
+      caption.textContent = said.join(" ");
     },
   };
 }
