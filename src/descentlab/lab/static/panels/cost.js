@@ -6,6 +6,7 @@ import { factor, short, signed } from "../words.js";
 const LEVELS = 9; // contours between the minimum and the farthest corner
 const AROUND = 96; // points of an ellipse
 const BARS = 12;
+const BAR = 19; // pixels, at least
 const SHARES = [1e-8, 30]; // of what was to lose at the start: the bars' axis
 const REACH = 14; // pixels within which a point of the path is pointed at
 
@@ -156,8 +157,9 @@ export function costPanel(app) {
   return {
     panel,
     still(view) {
-      fit(panel);
       kind = view.problem.parameters.length;
+      if (kind > 2) fit(panel, 0.62, Math.max(210, 64 + BAR * Math.min(view.theory.rank, BARS)));
+      else fit(panel);
       bars.replaceChildren();
       bands.replaceChildren();
       for (const node of [casing, trail, steps, goal]) node.setAttribute("d", "");
