@@ -45,6 +45,12 @@ def settle(browsed: Any) -> None:
     browsed.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def address_of(browsed: Any) -> str:
+    """The address once the state has got there."""
+    browsed.wait_for_timeout(200)  # milliseconds
+    return str(browsed.evaluate("location.hash"))
+
+
 def table(browsed: Any) -> list[list[str]]:
     rows: list[list[str]] = browsed.evaluate(
         "() => [...document.querySelectorAll('.panel.table tbody tr')]"
@@ -162,7 +168,7 @@ def test_points_and_the_start_are_dragged_and_moved_by_keys(watched: Watched, tm
     assert moved["y"] == pytest.approx(box["y"] + 60, abs=2)
     browsed.mouse.up()
     settle(browsed)
-    points = browsed.evaluate("location.hash").split("p=")[1].split("&")[0]
+    points = address_of(browsed).split("p=")[1].split("&")[0]
     rows = [list(map(float, row.split(","))) for row in points.split(";")]
     assert rows[2][1] < 2.3
     assert rows[:2] == [[1, 1], [2, 2]]
@@ -359,7 +365,7 @@ def test_states_make_the_round_trip_through_the_address(watched: Watched, tmp_pa
         browsed.goto((tmp_path / "lab.html").as_uri() + address)
         browsed.wait_for_selector(".descentlab .status:not(:empty)")
         settle(browsed)
-        written = dict(part.split("=") for part in browsed.evaluate("location.hash")[1:].split("&"))
+        written = dict(part.split("=") for part in address_of(browsed)[1:].split("&"))
         base = {"lr": 0.15, "n": 10, "m": 0, "r": "mean", "b": 0, "k": 1}
         assert {key: str(value) for key, value in written.items() if key != "v"} == {
             key: json.dumps(value).strip('"') if not isinstance(value, str) else value
@@ -378,7 +384,7 @@ def test_a_link_keeps_the_chosen_columns_and_their_names(watched: Watched, tmp_p
     browsed.get_by_role("combobox", name="Target").select_option("rooms")
     browsed.get_by_label("size", exact=True).uncheck()
     settle(browsed)
-    before, address = table(browsed), browsed.evaluate("location.hash")
+    before, address = table(browsed), address_of(browsed)
     browsed.goto("about:blank")
     browsed.goto((tmp_path / "lab.html").as_uri() + address)
     browsed.wait_for_selector(".descentlab .status:not(:empty)")

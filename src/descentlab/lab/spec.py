@@ -21,7 +21,7 @@ from descentlab.text import LANGUAGES, jsonable, sentence
 from descentlab.theory import Theory
 
 SCHEMA = "descentlab.lab/1"
-MOST_POINTS, MOST_NUMBERS, FEWEST = 500, 2_500, 50  # rows shown, and of wide ones fewer: so many numbers, or rows
+MOST_POINTS, MOST_NUMBERS, FEWEST = 500, 2_000, 50  # rows shown, and of wide ones fewer: so many numbers, or rows
 MOST_COLUMNS = 100  # the page decomposes their triangle in a frame
 DIGITS = 5  # of a shown point that nobody can drag
 RATE = 0.1  # where every rate is stable, or none

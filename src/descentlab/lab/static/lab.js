@@ -23,7 +23,7 @@ const FRESH = { ...OTHER, start: null, epoch: null }; // and other parameters wi
 
 const SEEN = 4; // panels of the first screen: the others wait
 const REST = 80; // milliseconds
-const CALM = 150; // milliseconds: what follows a change later than that moves there, sooner it jumps
+const CALM = 150; // milliseconds between changes: when they come faster, pictures jump and the address waits
 const NAME = 40; // letters of a direction's name in a sentence
 const LONGEST = 12; // seconds that a run plays
 
@@ -448,9 +448,20 @@ class Lab {
     for (const each of this.doctor) each.hidden = this.data !== this.home;
     this.rateC.node.hidden = this.hidden("rate");
     this.tell(view);
-    this.model.set("hash", this.address());
-    this.model.set("state", { ...this.state });
-    this.model.save_changes();
+    this.remember();
+  }
+
+  /** The state leaves the page at once, or, while it changes from frame to frame, a few times a second: an address is dear. */
+  remember() {
+    clearTimeout(this.remembering);
+    const since = performance.now() - (this.remembered ?? -Infinity);
+    if (since < CALM) this.remembering = setTimeout(() => this.remember(), CALM - since);
+    else {
+      this.remembered = performance.now();
+      this.model.set("hash", this.address());
+      this.model.set("state", { ...this.state });
+      this.model.save_changes();
+    }
   }
 
   /** What lies further down is drawn at once where it is in sight, and otherwise when things have come to rest. */
@@ -486,7 +497,7 @@ class Lab {
     const bound = theory.bound > 0 && Number.isFinite(theory.bound) ? number(floor(theory.bound)) : number(theory.bound);
     const each = t(theory.recursion.momentum === 0 ? "status.each" : "status.each_long");
     const swinging = regime === "overshoots" ? swinger(theory) : index;
-    const values = { each, bound, factor: factor(f, gap), slow: cut(names[index], NAME), swinging: cut(names[swinging], NAME), swing: factor(theory.factors[swinging], theory.gaps[swinging]) };
+    const values = { each, bound, factor: factor(f, gap), slow: cut(names[index] ?? "", NAME), swinging: cut(names[swinging] ?? "", NAME), swing: factor(theory.factors[swinging], theory.gaps[swinging]) };
     const kind = swinging !== index ? "_elsewhere" : problem.parameters.length === 1 && ["monotone", "overshoots", "diverges"].includes(regime) ? "_one" : "";
     return t(`status.${regime}${kind}`, values);
   }
@@ -511,6 +522,7 @@ class Lab {
     this.night.removeEventListener("change", this.turned);
     cancelAnimationFrame(this.frame);
     clearTimeout(this.resting);
+    clearTimeout(this.remembering);
   }
 }
 
