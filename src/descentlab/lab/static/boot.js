@@ -5,21 +5,24 @@ const spec = JSON.parse(document.getElementById("descentlab-spec").textContent);
 const words = JSON.parse(document.getElementById("descentlab-words").textContent);
 const values = { spec, words, hash: location.hash || spec.opening || "", served: document.documentElement.dataset.served === "true" };
 const listeners = {};
+let written = location.hash;
 const model = {
   get: (name) => values[name],
   set: (name, value) => (values[name] = value),
   on: (event, listener) => ((listeners[event] ??= []).push(listener)),
   off: (event, listener) => (listeners[event] = (listeners[event] ?? []).filter((each) => each !== listener)),
   save_changes: () => {
-    if (values.hash === location.hash) return;
+    if (values.hash === location.hash || location.hash !== written) return; // someone else wrote it: that comes first
     try {
       history.replaceState(null, "", values.hash);
     } catch {
       location.hash = values.hash; // in a frame without an address of its own
     }
+    written = location.hash;
   },
 };
 addEventListener("hashchange", () => {
+  written = location.hash;
   values.hash = location.hash;
   for (const listener of listeners["change:hash"] ?? []) listener();
 });

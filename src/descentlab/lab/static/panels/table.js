@@ -2,7 +2,8 @@
 import { html, tabled } from "../kit.js";
 import { number } from "../words.js";
 
-const ROWS = 24; // that are shown: all, or the first ones and others evenly spread
+const ALL = 24; // epochs up to which each has its row
+const ROWS = 11; // of more: the first ones and others evenly spread, as many as are seen without scrolling
 const COLUMNS = 4; // parameters, at most: all of them have a table of their own
 
 export function tablePanel(app) {
@@ -33,8 +34,8 @@ export function tablePanel(app) {
   /** Which of the path's places have a row: one for each of the lesson's epochs, thinned where there are more. */
   function chosen(view) {
     const count = view.ts.length - 1; // the last is what all epochs came to: it has a row of its own below
-    if (count <= ROWS) return [...Array(count).keys()];
-    const first = ROWS / 2;
+    if (count <= ALL) return [...Array(count).keys()];
+    const first = (ROWS + 1) / 2;
     const others = Array.from({ length: ROWS - first }, (_, i) => first + Math.round(((i + 1) * (count - 1 - first)) / (ROWS - first)));
     return [...new Set([...Array(first).keys(), ...others])];
   }
@@ -58,7 +59,7 @@ export function tablePanel(app) {
     panel: { node },
     still: fresh,
     draw(view) {
-      if (rows.length !== Math.min(chosen(view).length + 1, ROWS + 1) || rows.at(-1) !== view.ts.length - 1) fresh(view);
+      if (rows.length !== chosen(view).length + 1 || rows.at(-1) !== view.ts.length - 1) fresh(view);
       const { problem } = view;
       const shown = Math.min(problem.parameters.length, COLUMNS);
       const single = problem.parameters.length === 1;
