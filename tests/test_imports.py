@@ -31,6 +31,7 @@ LAYERS = [
     {"run"},
     {"doctor"},
     {"lab"},
+    {"lessons"},
     {"__init__"},
     {"cli"},
     {"__main__"},

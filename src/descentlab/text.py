@@ -37,6 +37,7 @@ SEVERAL = {
 }
 
 
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _spoken: ContextVar[str | None] = ContextVar("_spoken", default=None)
 
 
@@ -188,11 +189,12 @@ def counted(count: int, what: str = "epoch") -> Sentence:
 
 
 def width(text: str) -> int:
-    """How many columns of a terminal this takes: a Korean letter takes two.
+    r"""How many columns of a terminal this takes: a Korean letter takes two, what only styles takes none.
 
-    >>> width("epoch"), width("에포크")
-    (5, 6)
+    >>> width("epoch"), width("에포크"), width("\x1b[1mbold\x1b[0m")
+    (5, 6, 4)
     """
+    text = _STYLE.sub("", text)
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     bare = sum(unicodedata.combining(letter) > 0 for letter in text)
     return len(text) + wide - bare

@@ -1,0 +1,76 @@
+"""``descentlab lesson``: the course in a terminal, its questions asked, and how far one has come."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from descentlab.cli.words import Localised, Number, language_option
+from descentlab.errors import whole_number
+from descentlab.lessons import progress
+from descentlab.lessons.course import Lesson, QuestionBlock, lesson, lessons, title
+from descentlab.lessons.terminal import Styles, answered, asked, rendered
+from descentlab.text import language, sentence
+
+
+def command() -> click.Command:
+    """The command."""
+    return Localised(
+        "lesson",
+        callback=run,
+        help=sentence("help.lesson").text(),
+        params=[
+            click.Argument(["number"], type=Number(), required=False),
+            click.Option(["--ask/--no-ask"], default=None, help=sentence("help.lesson.ask").text()),
+            click.Option(["--forget"], is_flag=True, help=sentence("help.lesson.forget").text()),
+            language_option(),
+        ],
+    )
+
+
+def run(*, number: Any, ask: bool | None, forget: bool) -> None:
+    """The list, or one lesson from top to bottom."""
+    if forget:
+        progress.forget()
+        click.echo(sentence("lesson.forgotten").text())
+    elif number is None:
+        _list()
+    else:
+        opened = lesson(whole_number("number", number, 1), language())
+        _tell(opened, sys.stdin.isatty() if ask is None else ask)
+
+
+def _list() -> None:
+    known = progress.done()
+    for place, slug in lessons().items():
+        opened = lesson(place, language())
+        done = len(set(known.get(slug, ())) & set(opened.questions))
+        values = {"number": place, "title": title(place, language()), "done": done, "questions": len(opened.questions)}
+        click.echo(("✓ " if done == values["questions"] else "  ") + sentence("lesson.listed", **values).text())
+    click.echo("\n" + sentence("lesson.open").text())
+
+
+def _tell(opened: Lesson, ask: bool) -> None:
+    styles = Styles(bold=lambda text: click.style(text, bold=True), code=lambda text: click.style(text, fg="cyan"))
+    for part in rendered(opened, styles):
+        if isinstance(part, str):
+            click.echo(part + "\n")
+        else:
+            click.echo(asked(part, styles))
+            if ask:
+                _ask(opened, part, styles)
+            click.echo()
+    done = len(set(progress.done().get(opened.slug, ())) & set(opened.questions))
+    click.echo(sentence("lesson.kept", done=done, questions=len(opened.questions)).text())
+
+
+def _ask(opened: Lesson, question: QuestionBlock, styles: Styles) -> None:
+    """Until it is right, or left."""
+    while answer := click.prompt(sentence("lesson.answer").text(), default="", show_default=False).strip():
+        right, said = answered(opened, question, answer, styles)
+        click.echo(said)
+        if right:
+            return progress.keep(opened.slug, question.name)
+    return None

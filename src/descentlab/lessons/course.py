@@ -1,0 +1,173 @@
+"""The course: which lessons there are, and one lesson in one language, in pieces that any page can be made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+
+from descentlab.errors import SettingError
+from descentlab.lessons.facts.kinds import Cell, Facts
+from descentlab.lessons.order import ORDER
+from descentlab.text import number, particled
+
+_FENCE = re.compile(r"^```(table|figure|question|code) (\S+)\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
+_PLACE = re.compile(r"\{\{(\w+)(?::([^}]+))?\}\}")
+_NOTE = re.compile(r"^(\w+): (.*)$")
+_OPTION = re.compile(r"^- (\w+): (.*)$")
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Markdown, with its numbers in place and formulas as ``$name$``."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class TableBlock:
+    """A table of the facts, under these headings."""
+
+    name: str
+    headings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FigureBlock:
+    """A figure of the facts, with its caption."""
+
+    name: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class QuestionBlock:
+    """A question of the facts: its words, its options where it has some, and a reason for each answer by its key."""
+
+    name: str
+    prompt: str
+    options: Mapping[str, str]
+    notes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class CodeBlock:
+    """A program of ``code/``: by hand, with torch, or with descentlab."""
+
+    name: str
+    text: str
+
+
+Block = Prose | TableBlock | FigureBlock | QuestionBlock | CodeBlock
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One lesson in one language."""
+
+    number: int
+    slug: str
+    lang: str
+    title: str
+    blocks: tuple[Block, ...]
+    facts: Facts
+
+    @property
+    def questions(self) -> list[str]:
+        return [block.name for block in self.blocks if isinstance(block, QuestionBlock)]
+
+
+@cache
+def lessons() -> Mapping[int, str]:
+    """The lessons by number, in the course's order: those that have been written."""
+    written = {path.name for path in (files("descentlab.lessons") / "en").iterdir()}
+    return {place: slug for place, slug in enumerate(ORDER, 1) if f"{place:02}-{slug}.md" in written}
+
+
+def lesson(place: int, lang: str) -> Lesson:
+    """Lesson ``place``, counted from 1, with every number computed.
+
+    Raises:
+        SettingError: there is no such lesson.
+    """
+    if place not in lessons():
+        raise SettingError("no_such_lesson", given=place, most=max(lessons()))
+    slug = lessons()[place]
+    facts = facts_of(slug)
+    text = filled(source(place, lang), facts.numbers, lang)
+    heading, _, body = text.partition("\n")
+    return Lesson(place, slug, lang, heading.removeprefix("# "), tuple(_blocks(body, f"{place:02}-{slug}")), facts)
+
+
+def title(place: int, lang: str) -> str:
+    """The lesson's title, without computing anything."""
+    return source(place, lang).partition("\n")[0].removeprefix("# ")
+
+
+def source(place: int, lang: str) -> str:
+    """The lesson as it was written."""
+    return (files("descentlab.lessons") / lang / f"{place:02}-{lessons()[place]}.md").read_text("utf-8")
+
+
+@cache
+def facts_of(slug: str) -> Facts:
+    """The lesson's numbers, computed once."""
+    facts: Facts = import_module(f"descentlab.lessons.facts.{slug.replace('-', '_')}").facts()
+    return facts
+
+
+def filled(text: str, numbers: Mapping[str, Cell], lang: str) -> str:
+    """The text with ``{{name}}`` and ``{{name:.3f}}`` replaced by what the facts say.
+
+    >>> filled("W is {{W:.3f}} of {{goal}}.", {"W": 0.28, "goal": 1.0}, "en")
+    'W is 0.280 of 1.'
+    """
+    said = _PLACE.sub(lambda found: _shown(numbers[found[1]], found[2]), text)
+    return particled(said) if lang == "ko" else said
+
+
+def _shown(value: Cell, form: str | None) -> str:
+    if form:
+        return format(value, form)
+    return value if isinstance(value, str) else number(value)
+
+
+def _blocks(body: str, folder: str) -> Iterator[Block]:
+    end = 0
+    for found in _FENCE.finditer(body):
+        if before := body[end : found.start()].strip():
+            yield Prose(before)
+        yield _block(found[1], found[2], found[3].strip(), folder)
+        end = found.end()
+    if rest := body[end:].strip():
+        yield Prose(rest)
+
+
+def _block(kind: str, name: str, inside: str, folder: str) -> Block:
+    if kind == "table":
+        return TableBlock(name, tuple(part.strip() for part in inside.split("|")))
+    if kind == "figure":
+        return FigureBlock(name, inside)
+    if kind == "question":
+        return _question(name, inside)
+    return CodeBlock(name, (files("descentlab.lessons") / "code" / folder / f"{name}.py").read_text("utf-8"))
+
+
+def _question(name: str, inside: str) -> QuestionBlock:
+    prompt: list[str] = []
+    options: dict[str, str] = {}
+    notes: dict[str, str] = {}
+    for line in inside.splitlines():
+        if option := _OPTION.match(line):
+            options[option[1]] = option[2]
+        elif note := _NOTE.match(line):
+            notes[note[1]] = note[2]
+        elif notes and line.strip():
+            last = list(notes)[-1]
+            notes[last] += f" {line.strip()}"
+        else:
+            prompt.append(line)
+    return QuestionBlock(name, "\n".join(prompt).strip(), options, notes)

@@ -1,0 +1,60 @@
+"""What facts are made of: numbers, tables, figures and questions with their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Cell = float | int | str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; ``formats`` has one format specification a column. The headings stand in the prose."""
+
+    rows: Sequence[Sequence[Cell]]
+    formats: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One descent to look at: the lab's state as its address has it, the views of it, and a sketch for a terminal.
+
+    ``curves`` are points (x, y) to draw, the first with one sign, the second with another; ``axes`` names x and y.
+    """
+
+    state: str
+    views: tuple[str, ...]
+    curves: Sequence[Sequence[tuple[float, float]]]
+    axes: tuple[str, str]
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Number:
+    """A question that a number answers: right to within ``tolerance``. ``mistakes`` are what common slips give."""
+
+    answer: float
+    tolerance: float
+    mistakes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A question with options by key; which one is right was computed, not written down."""
+
+    answer: str
+    options: tuple[str, ...]
+
+
+Question = Number | Choice
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything in one lesson that is not words."""
+
+    numbers: Mapping[str, Cell]
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    questions: Mapping[str, Question] = field(default_factory=dict)

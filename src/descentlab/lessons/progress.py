@@ -1,0 +1,50 @@
+"""Progress: which questions were answered rightly, in one small file on this machine, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+FILE = "progress.json"
+
+
+def place() -> Path:
+    """Where the file lies: ``DESCENTLAB_STATE``, else where this system keeps the state of programs."""
+    if given := os.environ.get("DESCENTLAB_STATE"):
+        return Path(given) / FILE
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state"))
+    return base / "descentlab" / FILE
+
+
+def done() -> dict[str, list[str]]:
+    """The questions answered rightly, by lesson; nothing where the file is missing or is none of ours."""
+    try:
+        found = json.loads(place().read_text("utf-8"))["answered"]
+        return {str(slug): [str(name) for name in names] for slug, names in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def keep(slug: str, name: str) -> None:
+    """This question was answered rightly. The file is replaced whole, so that a kill leaves the old one."""
+    answered = done()
+    names = answered.setdefault(slug, [])
+    if name not in names:
+        names.append(name)
+    path = place()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps({"version": 1, "answered": answered}, indent=1), "utf-8")
+    fresh.replace(path)
+
+
+def forget() -> None:
+    """Begin anew."""
+    place().unlink(missing_ok=True)

@@ -1,0 +1,109 @@
+"""A lesson in a terminal of 80 columns: prose, tables, sketches, programs, and its questions, asked one by one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from descentlab.lessons.course import Block, CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock
+from descentlab.lessons.facts.kinds import Choice, Table
+from descentlab.lessons.formulas import FORMULAS
+from descentlab.lessons.grading import LETTERS, OTHER, RIGHT, graded
+from descentlab.lessons.sketch import sketch
+from descentlab.text import padded, sentence, width, wrapped
+
+WIDTH = 80
+
+_MARKS = re.compile(r"\*\*(.+?)\*\*|(?<!\*)\*([^*\s][^*]*?)\*(?!\*)|`([^`]+)`", re.DOTALL)
+_FORMULA = re.compile(r"\$(\w+)\$")
+
+
+@dataclass(frozen=True)
+class Styles:
+    """How a terminal shows what matters: functions from text to text."""
+
+    bold: Callable[[str], str]
+    code: Callable[[str], str]
+
+
+PLAIN = Styles(bold=str, code=str)
+
+
+def rendered(lesson: Lesson, styles: Styles = PLAIN) -> Iterator[QuestionBlock | str]:
+    """The lesson from top to bottom: text to print, and between it the questions, to be asked by the caller."""
+    yield styles.bold(sentence("lesson.heading", number=lesson.number, title=lesson.title).text(lesson.lang))
+    for block in lesson.blocks:
+        if isinstance(block, QuestionBlock):
+            yield block
+        else:
+            yield _text(block, lesson, styles)
+
+
+def _text(block: Block, lesson: Lesson, styles: Styles) -> str:
+    if isinstance(block, Prose):
+        return "\n\n".join(paragraph(each, styles) for each in re.split(r"\n\s*\n", block.text))
+    if isinstance(block, TableBlock):
+        return table(lesson.facts.tables[block.name], block.headings)
+    if isinstance(block, FigureBlock):
+        return f"{sketch(lesson.facts.figures[block.name])}\n{wrapped(inline(block.caption, styles), WIDTH)}"
+    if isinstance(block, CodeBlock):
+        return "\n".join(f"    {line}".rstrip() for line in block.text.splitlines())
+    return asked(block, styles)
+
+
+def paragraph(text: str, styles: Styles) -> str:
+    """One paragraph, heading, list or formula of the prose."""
+    if text.startswith("## "):
+        return styles.bold(text.removeprefix("## "))
+    if found := _FORMULA.fullmatch(text.strip()):
+        return f"    {FORMULAS[found[1]].text}"
+    if text.startswith("- "):
+        items = re.split(r"\n(?=- )", text)
+        return "\n".join(
+            wrapped(inline(" ".join(each.removeprefix("- ").split()), styles), WIDTH - 2, first="- ", rest="  ")
+            for each in items
+        )
+    return wrapped(inline(" ".join(text.split()), styles), WIDTH)
+
+
+def inline(text: str, styles: Styles) -> str:
+    """Emphasis as the terminal has it, code without its backticks, formulas as text."""
+    said = _FORMULA.sub(lambda found: FORMULAS[found[1]].text, text)
+    return _MARKS.sub(lambda found: styles.bold(found[1] or found[2]) if not found[3] else styles.code(found[3]), said)
+
+
+def table(facts: Table, headings: tuple[str, ...]) -> str:
+    """Cells under their headings, numbers to the right."""
+    rows = [[cells(value, form) for value, form in zip(row, facts.formats, strict=True)] for row in facts.rows]
+    widths = [max(map(width, column)) for column in zip(headings, *rows, strict=True)]
+    return "\n".join(
+        "  " + "  ".join(padded(cell, columns, right=True) for cell, columns in zip(row, widths, strict=True))
+        for row in (headings, *rows)
+    )
+
+
+def cells(value: object, form: str) -> str:
+    """One cell in its column's format; words as they are."""
+    return value if isinstance(value, str) else format(value, form)
+
+
+def asked(block: QuestionBlock, styles: Styles) -> str:
+    """A question in words, with its options."""
+    prompt = wrapped(inline(" ".join(block.prompt.split()), styles), WIDTH - 2, first="? ", rest="  ")
+    options = (
+        wrapped(inline(text, styles), WIDTH, first=f"  {letter})  ")
+        for letter, text in zip(LETTERS, block.options.values(), strict=False)
+    )
+    return "\n".join([prompt, *options])
+
+
+def answered(lesson: Lesson, block: QuestionBlock, answer: str, styles: Styles = PLAIN) -> tuple[bool, str]:
+    """Whether an answer is right, and what is said of it."""
+    question = lesson.facts.questions[block.name]
+    verdict = graded(question, answer)
+    if verdict is None:
+        unread = "lesson.unread_choice" if isinstance(question, Choice) else "lesson.unread"
+        return False, sentence(unread, options=list(LETTERS[: len(block.options)])).text(lesson.lang)
+    note = block.notes.get(verdict, block.notes[OTHER])
+    return verdict == RIGHT, wrapped(inline(note, styles), WIDTH - 2, first="  ", rest="  ")

@@ -1,0 +1,177 @@
+"""The lessons: the same in both languages, no number typed, every answer graded with its reason, every program run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import descentlab
+from descentlab.lessons import course, terminal
+from descentlab.lessons.course import CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock, lesson, lessons
+from descentlab.lessons.facts.kinds import Choice, Number
+from descentlab.lessons.formulas import FORMULAS
+from descentlab.lessons.grading import OTHER, RIGHT, graded
+from descentlab.text import LANGUAGES, width
+
+FOLDER = Path(descentlab.__file__).parent / "lessons"
+PLACES = list(lessons())
+HEADINGS = {
+    "en": ["Predict", "What happens", "Play", "The rule", "Check yourself", "In code"],
+    "ko": ["먼저 예측해 보기", "실제로는", "해 보기", "규칙", "확인하기", "코드로"],
+}
+
+
+@pytest.fixture(
+    params=[(place, lang) for place in PLACES for lang in LANGUAGES], ids=lambda param: f"{param[0]}-{param[1]}"
+)
+def opened(request: pytest.FixtureRequest) -> Lesson:
+    return lesson(*request.param)
+
+
+def prose(read: Lesson) -> str:
+    return "\n".join(block.text for block in read.blocks if isinstance(block, Prose))
+
+
+def shape(read: Lesson) -> list[tuple[str, str]]:
+    """What the lesson is made of, without its words."""
+    found = []
+    for block in read.blocks:
+        if isinstance(block, Prose):
+            paragraphs = [
+                re.sub(r"\w[\w\s:]*$", "", part.split("\n")[0][:3]) for part in re.split(r"\n\s*\n", block.text)
+            ]
+            formulas = re.findall(r"\$(\w+)\$", block.text)
+            found.append(("prose", f"{len(paragraphs)} {formulas} {block.text.count('## ')}"))
+        else:
+            found.append((type(block).__name__, block.name))
+    return found
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_both_languages_have_the_same_shape(place: int) -> None:
+    assert shape(lesson(place, "en")) == shape(lesson(place, "ko"))
+    places = [sorted(re.findall(r"\{\{(\w+)", course.source(place, lang))) for lang in LANGUAGES]
+    assert set(places[0]) == set(places[1])
+    english, korean = (
+        [block for block in lesson(place, lang).blocks if isinstance(block, QuestionBlock)] for lang in LANGUAGES
+    )
+    for one, other in zip(english, korean, strict=True):
+        assert (list(one.options), list(one.notes)) == (list(other.options), list(other.notes))
+
+
+def test_every_lesson_has_the_skeleton(opened: Lesson) -> None:
+    assert re.findall(r"^## (.*)$", prose(opened), re.MULTILINE) == HEADINGS[opened.lang]
+    kinds = {type(block) for block in opened.blocks}
+    assert {Prose, FigureBlock, QuestionBlock, CodeBlock} <= kinds
+    assert [block.name for block in opened.blocks if isinstance(block, CodeBlock)] == [
+        "by_hand",
+        "by_torch",
+        "by_descentlab",
+    ]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("place", PLACES)
+def test_no_number_is_typed(place: int, lang: str) -> None:
+    """Digits stand in places for the facts, in code and in formulas, and nowhere else."""
+    text = re.sub(r"\{\{[^}]*\}\}|`[^`\n]+`|\$\w+\$", "", course.source(place, lang))
+    assert re.findall(r".*\d.*", text) == []
+
+
+def test_facts_and_words_belong_together(opened: Lesson) -> None:
+    facts = opened.facts
+    assert {block.name for block in opened.blocks if isinstance(block, TableBlock)} == set(facts.tables)
+    assert {block.name for block in opened.blocks if isinstance(block, FigureBlock)} == set(facts.figures)
+    assert set(opened.questions) == set(facts.questions)
+    named = set(re.findall(r"\{\{(\w+)", course.source(opened.number, opened.lang)))
+    assert named <= set(facts.numbers)
+    for block in opened.blocks:
+        if isinstance(block, TableBlock):
+            table = facts.tables[block.name]
+            assert len(block.headings) == len(table.formats) == len(table.rows[0])
+
+
+def questions(read: Lesson) -> Iterator[tuple[QuestionBlock, Number | Choice]]:
+    for block in read.blocks:
+        if isinstance(block, QuestionBlock):
+            yield block, read.facts.questions[block.name]
+
+
+def test_every_answer_has_its_reason(opened: Lesson) -> None:
+    for block, question in questions(opened):
+        assert {RIGHT, OTHER} <= set(block.notes)
+        if isinstance(question, Choice):
+            assert tuple(block.options) == question.options
+            assert set(block.notes) == {RIGHT, OTHER, *question.options} - {question.answer}
+            assert [graded(question, key) for key in question.options].count(RIGHT) == 1
+            continue
+        assert set(block.notes) == {RIGHT, OTHER, *question.mistakes}
+        assert graded(question, repr(question.answer)) == RIGHT
+        for name, slip in question.mistakes.items():
+            assert graded(question, repr(slip)) == name, "two answers that cannot be told apart"
+        assert graded(question, repr(question.answer + 1e3)) == OTHER
+
+
+def test_answers_are_graded_aloud(opened: Lesson) -> None:
+    for block, question in questions(opened):
+        right = question.answer if isinstance(question, Choice) else repr(question.answer)
+        assert terminal.answered(opened, block, right)[0]
+        assert not terminal.answered(opened, block, "what?")[0]
+
+
+def test_a_terminal_shows_all_of_it(opened: Lesson) -> None:
+    parts = [
+        part if isinstance(part, str) else terminal.asked(part, terminal.PLAIN) for part in terminal.rendered(opened)
+    ]
+    text = "\n".join(parts)
+    assert max(map(width, text.splitlines())) <= 80
+    words = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
+    assert not re.search(r"\{\{|\}\}|\$\w+\$|\*\*|`|은\(는\)|\(으\)로|이\(가\)", words)
+
+
+def test_formulas_are_all_used() -> None:
+    used = set(re.findall(r"\$(\w+)\$", "".join(course.source(place, "en") for place in PLACES)))
+    assert used == set(FORMULAS)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_programs_print_the_same(place: int, tmp_path: Path) -> None:
+    """By hand, with torch and with descentlab: one output, in double and single precision to its last digit shown."""
+    codes = [block for block in lesson(place, "en").blocks if isinstance(block, CodeBlock)]
+    outputs = {}
+    for block in codes:
+        if block.name == "by_torch" and find_spec("torch") is None:
+            continue
+        program = tmp_path / f"{block.name}.py"
+        program.write_text(block.text, "utf-8")
+        done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=True, cwd=tmp_path)
+        outputs[block.name] = done.stdout
+    assert len(set(outputs.values())) == 1, outputs
+    assert outputs["by_hand"].strip()
+
+
+def test_the_glossary_is_kept() -> None:
+    rows = re.findall(
+        r"^\| (.+?) \| (.+?) \| (.*?) ?\|$", (FOLDER / "ko" / "GLOSSARY.md").read_text("utf-8"), re.MULTILINE
+    )
+    avoided = [word.strip() for _, _, words in rows[1:] for word in words.split(",") if word.strip()]
+    assert len(avoided) > 20
+    for place in PLACES:
+        text = course.source(place, "ko")
+        assert [word for word in avoided if re.search(rf"(?<![가-힣]){word}", text)] == []
+
+
+def test_there_is_no_other_lesson() -> None:
+    assert list(range(1, len(PLACES) + 1)) == PLACES
+    for place in (0, len(PLACES) + 1, -1):
+        with pytest.raises(descentlab.SettingError, match=f"no lesson {place}"):
+            lesson(place, "en")
+    for lang in LANGUAGES:
+        files = sorted(path.name for path in (FOLDER / lang).glob("[0-9]*.md"))
+        assert files == [f"{place:02}-{slug}.md" for place, slug in lessons().items()]
