@@ -1,6 +1,9 @@
 /** The language, the theme, and what leaves the page: its address, itself as one file, a picture. */
-import { html, set } from "../kit.js";
+import { html, set, svg } from "../kit.js";
 import { CONTROLS, MOST_POINTS } from "../state.js";
+
+const MARGIN = 24; // around saved pictures
+const TITLE = 26; // the room of a title above its picture
 
 export function shareControl(app) {
   const language = html("button", { type: "button", lang: app.lang === "ko" ? "en" : "ko", text: app.lang === "ko" ? "English" : "한국어", onclick: () => change({ lang: app.lang === "ko" ? "en" : "ko" }, 0) });
@@ -56,18 +59,22 @@ export function shareControl(app) {
     return `<!doctype html>\n${whole.outerHTML}`;
   }
 
-  /** The four views as one picture, with the colours that they have now. */
+  /** The views that are pictures as one, below one another under their titles, with the colours that they have now. */
   function drawing() {
     const figures = [...app.root.querySelectorAll(".panel svg.picture")].filter((each) => each.clientWidth);
-    let top = 0;
+    let top = MARGIN;
     let wide = 0;
     const parts = figures.map((each) => {
       const copy = each.cloneNode(true);
       inline(each, copy);
-      set(copy, { y: top });
-      top += each.clientHeight + 16;
-      wide = Math.max(wide, each.clientWidth);
-      return new XMLSerializer().serializeToString(copy);
+      set(copy, { x: MARGIN, y: top + TITLE, overflow: "visible" });
+      const heading = each.closest(".panel").querySelector("h2");
+      const title = svg("text", { x: MARGIN, y: top + 14, text: heading.textContent });
+      inline(heading, title);
+      title.style.fill = getComputedStyle(heading).color;
+      top += TITLE + each.clientHeight + MARGIN;
+      wide = Math.max(wide, each.clientWidth + 2 * MARGIN);
+      return [title, copy].map((part) => new XMLSerializer().serializeToString(part)).join("");
     });
     const paper = getComputedStyle(app.root).backgroundColor;
     return `<svg xmlns="http://www.w3.org/2000/svg" width="${wide}" height="${top}"><rect width="100%" height="100%" fill="${paper}"/>${parts.join("")}</svg>`;
