@@ -7,7 +7,7 @@ const TITLE = 26; // the room of a title above its picture
 
 export function shareControl(app) {
   const language = html("button", { type: "button", lang: app.lang === "ko" ? "en" : "ko", text: app.lang === "ko" ? "English" : "한국어", onclick: () => change({ lang: app.lang === "ko" ? "en" : "ko" }, 0) });
-  const theme = html("button", { type: "button", text: app.t("share.theme"), onclick: () => change({ theme: dark() ? "light" : "dark" }, 1) });
+  const theme = html("button", { type: "button", text: app.t("share.theme"), onclick: () => change({ theme: app.dark ? "light" : "dark" }, 1) });
   const link = html("button", { type: "button", text: app.t("share.link"), onclick: () => app.copy(location.href.split("#")[0] + app.address(), link, "share.link") });
   const without = html("p", { class: "soft" });
   const save = html("button", { type: "button", text: app.t("share.save"), onclick: () => download("descentlab.html", page(), "text/html") });
@@ -16,6 +16,9 @@ export function shareControl(app) {
     const input = html("input", { type: "checkbox", onchange: () => app.set({ hide: CONTROLS.filter((_, i) => boxes[i].input.checked) }) });
     return { name, input, node: html("label", { class: "check" }, input, html("span", { text: app.t(`control.${name}`) })) };
   });
+  // In a notebook the address is the notebook's, and so is the page around a widget.
+  link.hidden = !app.alone || location.protocol === "about:";
+  save.hidden = !app.alone;
   const teacher = html("fieldset", {}, html("legend", { text: app.t("share.hide") }), html("div", { class: "row wrap" }, ...boxes.map((each) => each.node)));
   const menu = html("details", { class: "share" }, html("summary", { text: app.t("share.title") }), html("div", { class: "sheet" }, html("div", { class: "row wrap" }, link, save, picture), without, teacher));
   const node = html("div", { class: "row" }, language, theme, menu);
@@ -27,8 +30,6 @@ export function shareControl(app) {
   app.root.addEventListener("pointerdown", (event) => {
     if (!menu.contains(event.target)) menu.open = false;
   });
-
-  const dark = () => (app.state.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
   /** The page is built anew, and the focus stays on the button that was pressed. */
   function change(changes, button) {
@@ -53,6 +54,7 @@ export function shareControl(app) {
     const place = whole.querySelector("#descentlab");
     if (place) place.replaceChildren();
     for (const made of whole.querySelectorAll(".made")) made.remove();
+    delete whole.querySelector("body").dataset.jpThemeLight; // of a notebook that the file has left
     const spec = whole.querySelector("#descentlab-spec");
     if (spec) spec.textContent = JSON.stringify({ ...app.saved(), opening: app.address() }).replace(/</g, "\\u003c");
     set(whole, { lang: app.lang, "data-served": "false" });
