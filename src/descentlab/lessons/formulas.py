@@ -29,4 +29,6 @@ FORMULAS = {
         r"W_k - W^{*} = \Bigl(1 - \mathrm{lr} \cdot 2 \sum_{i=1}^{m} x_i^2\Bigr)^{k} \bigl(W_0 - W^{*}\bigr)",
         "Wₖ - W* = (1 - lr · 2 · Σ xᵢ²)ᵏ · (W₀ - W*)",
     ),
+    "convention": Formula(r"g = c \sum_{i=1}^{m} \bigl(W x_i - y_i\bigr)\, x_i", "g = c · Σ (W·xᵢ - yᵢ)·xᵢ"),
+    "same_trajectory": Formula(r"\mathrm{lr} \cdot c = \mathrm{lr}' \cdot c'", "lr·c = lr'·c'"),
 }
