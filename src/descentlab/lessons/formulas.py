@@ -21,4 +21,14 @@ FORMULAS = {
     "cost": Formula(r"J(W) = \frac{1}{m} \sum_{i=1}^{m} \bigl(W x_i - y_i\bigr)^2", "J(W) = (1/m) · Σ (W·xᵢ - yᵢ)²"),
     "gradient_sum": Formula(r"g = 2 \sum_{i=1}^{m} \bigl(W x_i - y_i\bigr)\, x_i", "g = 2 · Σ (W·xᵢ - yᵢ)·xᵢ"),
     "update": Formula(r"W \leftarrow W - \mathrm{lr} \cdot g", "W ← W - lr·g"),
+    "epoch_factor": Formula(
+        r"W_{k+1} - W^{*} = \Bigl(1 - \mathrm{lr} \cdot 2 \sum_{i=1}^{m} x_i^2\Bigr) \bigl(W_k - W^{*}\bigr)",
+        "Wₖ₊₁ - W* = (1 - lr · 2 · Σ xᵢ²) · (Wₖ - W*)",
+    ),
+    "after_epochs": Formula(
+        r"W_k - W^{*} = \Bigl(1 - \mathrm{lr} \cdot 2 \sum_{i=1}^{m} x_i^2\Bigr)^{k} \bigl(W_0 - W^{*}\bigr)",
+        "Wₖ - W* = (1 - lr · 2 · Σ xᵢ²)ᵏ · (W₀ - W*)",
+    ),
+    "convention": Formula(r"g = c \sum_{i=1}^{m} \bigl(W x_i - y_i\bigr)\, x_i", "g = c · Σ (W·xᵢ - yᵢ)·xᵢ"),
+    "same_trajectory": Formula(r"\mathrm{lr} \cdot c = \mathrm{lr}' \cdot c'", "lr·c = lr'·c'"),
 }
