@@ -21,4 +21,11 @@ FORMULAS = {
     "cost": Formula(r"J(W) = \frac{1}{m} \sum_{i=1}^{m} \bigl(W x_i - y_i\bigr)^2", "J(W) = (1/m) · Σ (W·xᵢ - yᵢ)²"),
     "gradient_sum": Formula(r"g = 2 \sum_{i=1}^{m} \bigl(W x_i - y_i\bigr)\, x_i", "g = 2 · Σ (W·xᵢ - yᵢ)·xᵢ"),
     "update": Formula(r"W \leftarrow W - \mathrm{lr} \cdot g", "W ← W - lr·g"),
+    "hypothesis_bias": Formula(r"H(x) = W x + b", "H(x) = W·x + b"),
+    "gradients_bias": Formula(
+        r"g_W = \frac{2}{m} \sum_{i=1}^{m} \bigl(W x_i + b - y_i\bigr)\, x_i, \qquad "
+        r"g_b = \frac{2}{m} \sum_{i=1}^{m} \bigl(W x_i + b - y_i\bigr)",
+        "g_W = (2/m) · Σ (W·xᵢ + b - yᵢ)·xᵢ,   g_b = (2/m) · Σ (W·xᵢ + b - yᵢ)",
+    ),
+    "hypothesis_several": Formula(r"H(x) = w_1 x_1 + w_2 x_2 + w_3 x_3 + b", "H(x) = w₁·x₁ + w₂·x₂ + w₃·x₃ + b"),
 }
