@@ -31,4 +31,11 @@ FORMULAS = {
     ),
     "convention": Formula(r"g = c \sum_{i=1}^{m} \bigl(W x_i - y_i\bigr)\, x_i", "g = c · Σ (W·xᵢ - yᵢ)·xᵢ"),
     "same_trajectory": Formula(r"\mathrm{lr} \cdot c = \mathrm{lr}' \cdot c'", "lr·c = lr'·c'"),
+    "hypothesis_bias": Formula(r"H(x) = W x + b", "H(x) = W·x + b"),
+    "gradients_bias": Formula(
+        r"g_W = \frac{2}{m} \sum_{i=1}^{m} \bigl(W x_i + b - y_i\bigr)\, x_i, \qquad "
+        r"g_b = \frac{2}{m} \sum_{i=1}^{m} \bigl(W x_i + b - y_i\bigr)",
+        "g_W = (2/m) · Σ (W·xᵢ + b - yᵢ)·xᵢ,   g_b = (2/m) · Σ (W·xᵢ + b - yᵢ)",
+    ),
+    "hypothesis_several": Formula(r"H(x) = w_1 x_1 + w_2 x_2 + w_3 x_3 + b", "H(x) = w₁·x₁ + w₂·x₂ + w₃·x₃ + b"),
 }

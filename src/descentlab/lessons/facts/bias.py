@@ -1,0 +1,158 @@
+"""Lesson 7: H(x) = Wx + b, a valley instead of a parabola, and what centering x does to it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from descentlab.doctor.diagnosis import Diagnosis
+from descentlab.doctor.examination import diagnose
+from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import X, listed
+from descentlab.lessons.order import number_of
+from descentlab.problem import Problem
+from descentlab.run import Run, descend
+
+LIFT = 2  # how far the lesson's rows are lifted off the line y = x
+Y = tuple(x + LIFT for x in X)
+LR, LARGE = 0.1, 0.5  # the second is beyond the bound, until x is centered
+SHOWN = (0, 1, 2, 10, 50, 100)  # updates done, in the table, before those that it takes
+ASIDE = (0.5, 1.0)  # a move away from the minimum, in W and in b
+CONTOURS = (0.04, 0.45)  # costs to draw
+OTHER_X = (10.0, 20.0, 60.0)  # a column to center
+
+
+def facts() -> Facts:
+    """Everything in the lesson that is not words."""
+    return Facts(_numbers(), _tables(), _figures(), _questions())
+
+
+def line(center: bool = False) -> Problem:
+    """H(x) = Wx + b on rows with y = x + 2."""
+    return Problem(X, Y, center=center)
+
+
+def examined(center: bool = False, lr: float = LR) -> Diagnosis:
+    """What that rate does."""
+    found = diagnose(line(center), lr=lr)
+    assert isinstance(found, Diagnosis)
+    return found
+
+
+def run(epochs: int) -> Run:
+    """The lesson's descent."""
+    return descend(line(), lr=LR, epochs=epochs)
+
+
+def needed() -> int:
+    """The updates from which on both parameters stay where they belong."""
+    return examined().epochs_to_tolerance or 0
+
+
+def moved(problem: Problem, W: float, b: float) -> tuple[float, float, float]:
+    """W, b and the cost so far from the minimum, in the coordinates descended on."""
+    goal = problem.coordinates.from_units(problem.solve().params)
+    there = goal + np.array([W, b])
+    return float(there[0]), float(there[1]), problem.cost(problem.coordinates.to_units(there))
+
+
+def _numbers() -> dict[str, Cell]:
+    raw, centered = examined(), examined(center=True)
+    goal_W, goal_b = map(float, raw.goal)
+    slopes, first = line().gradient([0.0, 0.0]), run(1)
+    start = line().cost([0.0, 0.0])
+    against, along = moved(line(), *ASIDE)[2], moved(line(), -ASIDE[0], ASIDE[1])[2]
+    steep, flat = map(float, line().spectrum().eigenvalues)
+    centered_steep, centered_flat = map(float, line(center=True).spectrum().eigenvalues)
+    assert raw.slowest is not None
+    return {
+        "m": len(X),
+        "x": listed(X),
+        "y": listed(Y),
+        "zero": 0,
+        "two": 2,
+        "percent": round(100 * raw.within),
+        "lr": LR,
+        "large": LARGE,
+        "rate_lesson": number_of("learning-rate"),
+        "goal_W": goal_W,
+        "goal_b": goal_b,
+        "slope_W": float(slopes[0]),
+        "slope_b": float(slopes[1]),
+        "first_W": float(first.params[0]),
+        "first_b": float(first.params[1]),
+        "first_part": 100 * (1 - first.cost / start),
+        "aside_W": ASIDE[0],
+        "aside_b": ASIDE[1],
+        "along": along,
+        "against": against,
+        "times": against / along,
+        "epochs": needed(),
+        "best_lr": raw.rates["fastest"].lr,
+        "best_epochs": raw.rates["fastest"].epochs or 0,
+        "steep": steep,
+        "flat": flat,
+        "condition": raw.condition,
+        "bound": line().spectrum().lr_bound(),
+        "factor": raw.slowest.factor,
+        "mean": float(line().factor.means[0]),
+        "centered_x": listed(tuple(line(center=True).descended_rows().X[:, 0])),
+        "centered_steep": centered_steep,
+        "centered_flat": centered_flat,
+        "centered_condition": centered.condition,
+        "centered_bound": line(center=True).spectrum().lr_bound(),
+        "centered_epochs": centered.epochs_to_tolerance or 0,
+        "large_epochs": examined(center=True, lr=LARGE).epochs_to_tolerance or 0,
+        "centered_aside": moved(line(center=True), *ASIDE)[2],
+        "other_x": listed(OTHER_X),
+        "other_sum": sum(OTHER_X),
+        "other_count": len(OTHER_X),
+    }
+
+
+def _tables() -> dict[str, Table]:
+    history = run(needed() + 1).history
+    rows = [(done, *map(float, history.params[done]), float(history.cost[done])) for done in (*SHOWN, needed())]
+    W, b = ASIDE
+    moves = [moved(line(), *move) for move in ((0, 0), (W, b), (-W, -b), (-W, b), (W, -b))]
+    return {
+        "run": Table(rows, ("d", ".3f", ".3f", ".6f")),
+        "moves": Table(moves, (".1f", ".1f", ".3f")),
+    }
+
+
+def contour(cost: float, points: int = 240) -> list[tuple[float, float]]:
+    """(W, b) where the cost is so much: an ellipse along the two directions, as wide as their curvatures allow."""
+    spectrum, goal = line().spectrum(), line().solve().params
+    radii = np.sqrt(2 * cost / spectrum.eigenvalues)
+    turns = np.linspace(0, 2 * math.pi, points)
+    places = goal + (np.column_stack([np.cos(turns), np.sin(turns)]) * radii) @ spectrum.directions.T
+    return [(float(W), float(b)) for W, b in places]
+
+
+def _figures() -> dict[str, Figure]:
+    history = run(needed() + 1).history
+    rows = ";".join(f"{x:g},{y:g}" for x, y in zip(X, Y, strict=True))
+    path = [(float(W), float(b)) for W, b in history.params]
+    contours = [point for cost in CONTOURS for point in contour(cost)]
+    goal = [(float(W), float(b)) for W, b in [line().solve().params]]
+    hidden = "data,momentum,reduction,forget,repeat,map,code"
+    state = f"p={rows}&b=1&lr={LR}&n={needed()}&e={needed()}&hide={hidden}"
+    return {"valley": Figure(state, ("data", "cost", "history"), (contours, path, goal), ("W", "b"))}
+
+
+def _questions() -> dict[str, Question]:
+    slope_W, slope_b = map(float, line().gradient([0.0, 0.0]))
+    slips = {"sum": len(X) * slope_b, "half": slope_b / 2, "weight": slope_W, "sign": -slope_b}
+    W, b = ASIDE
+    apart, together = moved(line(center=True), -W, b)[2], moved(line(center=True), W, b)[2]
+    same = math.isclose(apart, together, rel_tol=1e-9)
+    compared = "same" if same else "apart" if apart < together else "together"
+    mean = float(Problem(OTHER_X, OTHER_X).factor.means[0])
+    centers = {"median": float(np.median(OTHER_X)), "middle": (min(OTHER_X) + max(OTHER_X)) / 2, "least": min(OTHER_X)}
+    return {
+        "gradient": Number(slope_b, 0.005, slips),
+        "centered": Choice(compared, ("apart", "together", "same")),
+        "center": Number(mean, 0.005, centers),
+    }
