@@ -78,7 +78,6 @@ def _numbers() -> dict[str, Cell]:
         "momentum_lesson": number_of("momentum"),
         "n": exams().n,
         "d": len(exams().features),
-        "p": len(exams().parameters),
         "zero": 0,
         "raw_lr": RAW_LR,
         "lr": LR,
