@@ -38,4 +38,20 @@ FORMULAS = {
         "g_W = (2/m) · Σ (W·xᵢ + b - yᵢ)·xᵢ,   g_b = (2/m) · Σ (W·xᵢ + b - yᵢ)",
     ),
     "hypothesis_several": Formula(r"H(x) = w_1 x_1 + w_2 x_2 + w_3 x_3 + b", "H(x) = w₁·x₁ + w₂·x₂ + w₃·x₃ + b"),
+    "standardized": Formula(r"z = \frac{x - \mu}{\sigma}", "z = (x - μ) / σ"),
+    "unscaled": Formula(
+        r"W_j = \frac{V_j}{\sigma_j}, \qquad b = c - \sum_j W_j \mu_j", "Wⱼ = Vⱼ / σⱼ,   b = c - Σ Wⱼ·μⱼ"
+    ),
+    "condition": Formula(r"\kappa = \frac{\lambda_{\max}}{\lambda_{\min}}", "κ = λmax / λmin"),
+    "heavy_ball": Formula(
+        r"v \leftarrow \beta\, v + g, \qquad W \leftarrow W - \mathrm{lr} \cdot v", "v ← β·v + g,   W ← W - lr·v"
+    ),
+    "heavy_ball_roots": Formula(
+        r"r^2 - (1 + \beta - \mathrm{lr} \cdot \lambda)\, r + \beta = 0", "r² - (1 + β - lr·λ)·r + β = 0"
+    ),
+    "heavy_ball_best": Formula(
+        r"\beta = \left(\frac{\sqrt{\kappa} - 1}{\sqrt{\kappa} + 1}\right)^2, \qquad "
+        r"\mathrm{lr} = \frac{4}{(\sqrt{\lambda_{\max}} + \sqrt{\lambda_{\min}})^2}",
+        "β = ((√κ - 1) / (√κ + 1))²,   lr = 4 / (√λmax + √λmin)²",
+    ),
 }
