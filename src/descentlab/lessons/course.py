@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
@@ -29,10 +29,11 @@ class Prose:
 
 @dataclass(frozen=True)
 class TableBlock:
-    """A table of the facts, under these headings."""
+    """A table of the facts, under these headings, and what its keys are called in this language."""
 
     name: str
     headings: tuple[str, ...]
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def lesson(place: int, lang: str) -> Lesson:
     facts = facts_of(slug)
     text = filled(source(place, lang), facts.numbers, lang)
     heading, _, body = text.partition("\n")
-    return Lesson(place, slug, lang, heading.removeprefix("# "), tuple(_blocks(body, f"{place:02}-{slug}")), facts)
+    blocks = tuple(_blocks(body, f"{place:02}-{slug}"))
+    return Lesson(place, slug, lang, heading.removeprefix("# "), blocks, _worded(facts, blocks))
 
 
 def title(place: int, lang: str) -> str:
@@ -129,6 +131,16 @@ def filled(text: str, numbers: Mapping[str, Cell], lang: str) -> str:
     return particled(said) if lang == "ko" else said
 
 
+def _worded(facts: Facts, blocks: tuple[Block, ...]) -> Facts:
+    """The facts, with the keys in their tables said in words: a verdict is computed once, for every language."""
+    tables = dict(facts.tables)
+    for block in blocks:
+        if isinstance(block, TableBlock) and block.words:
+            rows = [[block.words.get(str(cell), cell) for cell in row] for row in tables[block.name].rows]
+            tables[block.name] = replace(tables[block.name], rows=rows)
+    return replace(facts, tables=tables)
+
+
 def _shown(value: Cell, form: str | None) -> str:
     if form:
         return format(value, form)
@@ -148,7 +160,9 @@ def _blocks(body: str, folder: str) -> Iterator[Block]:
 
 def _block(kind: str, name: str, inside: str, folder: str) -> Block:
     if kind == "table":
-        return TableBlock(name, tuple(part.strip() for part in inside.split("|")))
+        headings, _, words = inside.partition("\n")
+        said = {found[1]: found[2] for found in map(_OPTION.match, words.splitlines()) if found}
+        return TableBlock(name, tuple(part.strip() for part in headings.split("|")), said)
     if kind == "figure":
         return FigureBlock(name, inside)
     if kind == "question":

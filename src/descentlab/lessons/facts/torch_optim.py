@@ -1,0 +1,108 @@
+"""Lesson 5: the three lines of a torch loop, the update that torch refuses, and the gradient that is never cleared."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from descentlab.arrays import Array
+from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import X, Y, lesson, listed
+from descentlab.lessons.order import number_of
+from descentlab.run import descend
+
+LR, STEP_LR = 0.15, 0.1  # this lesson's rate, on the mean; that of the second lesson, on the sum
+EPOCHS, LONG, DRAWN = 10, 1000, 24
+SETTLED, GROWN = 0.1, 10.0  # times the distance at the start
+LINES = {"zero_grad": "optimizer.zero_grad()", "backward": "cost.backward()", "step": "optimizer.step()"}
+
+
+def facts() -> Facts:
+    """Everything in the lesson that is not words."""
+    return Facts(_numbers(), _tables(), _figures(), _questions())
+
+
+def weights(epochs: int, *, lr: float = LR, zero_grad: bool = True, momentum: float = 0.0) -> Array:
+    """W before each epoch's update, and after the last one."""
+    run = descend(lesson(), lr=lr, epochs=epochs, zero_grad=zero_grad, momentum=momentum, engine="hand")
+    return np.append(run.history.params[:, 0], run.params[0])
+
+
+def gradient(W: float) -> float:
+    """The slope of the mean cost at W."""
+    return float(lesson().gradient([W])[0])
+
+
+def fate(W: Array) -> str:
+    """What becomes of the distance to the lowest point, in the last tenth of a run."""
+    goal = lesson().solve().params[0]
+    late = abs(W[-len(W) // 10 :] - goal).max() / abs(W[0] - goal)
+    return "settles" if late < SETTLED else "grows" if late > GROWN else "swings"
+
+
+def _numbers() -> dict[str, Cell]:
+    problem = lesson()
+    goal = float(problem.solve().params[0])
+    cleared, never = weights(EPOCHS), weights(LONG, zero_grad=False)
+    slower = weights(LONG, lr=LR / 2, zero_grad=False)
+    return {
+        "x": listed(X),
+        "y": listed(Y),
+        "m": len(X),
+        "zero": 0,
+        "one": 1,
+        "lr": LR,
+        "epochs": EPOCHS,
+        "step_lesson": number_of("one-step"),
+        "convention_lesson": number_of("conventions"),
+        "momentum_lesson": number_of("momentum"),
+        "step_lr": STEP_LR,
+        "as_sum": LR / len(X),
+        "goal": goal,
+        "gradient": gradient(0.0),
+        "W": cleared[1],
+        "overshoot": cleared[1] - goal,
+        "start_distance": goal - cleared[0],
+        "next_gradient": gradient(cleared[1]),
+        "W_next": cleared[2],
+        "factor": float((cleared[1] - goal) / (cleared[0] - goal)),
+        "long": LONG,
+        "lowest": float(never.min()),
+        "highest": float(never.max()),
+        "difference": float(abs(never - weights(LONG, momentum=1.0)).max()),
+        "added": gradient(cleared[0]) + gradient(cleared[1]),
+        "uncleared": float(never[2]),
+        "half_lr": LR / 2,
+        "half_lowest": float(slower.min()),
+        "half_highest": float(slower.max()),
+    }
+
+
+def _tables() -> dict[str, Table]:
+    W = weights(EPOCHS)
+    lines = []
+    for before, after in pairwise(W[:3]):
+        rows = (("None", before), (f"{gradient(before):.4f}", before), (f"{gradient(before):.4f}", after))
+        lines += [(line, grad, at) for line, (grad, at) in zip(LINES.values(), rows, strict=True)]
+    costs = [(epoch, at, lesson().cost([at])) for epoch, at in enumerate(W[:-1], 1)]
+    return {"lines": Table(lines, ("", "", ".3f")), "epochs": Table(costs, ("d", ".3f", ".6f"))}
+
+
+def _figures() -> dict[str, Figure]:
+    curves = [list(enumerate(weights(DRAWN, zero_grad=clear)[:-1].tolist(), 1)) for clear in (False, True)]
+    state = f"lr={LR}&n={DRAWN}&e={DRAWN}&hide=momentum,reduction,hypothesis,repeat,map,code"
+    return {"uncleared": Figure(state, ("cost", "history", "table"), curves, ("epoch", "W"))}
+
+
+def _questions() -> dict[str, Question]:
+    W, never = weights(2), weights(2, zero_grad=False)
+    moving = [name for name, (_, _, at) in zip(LINES, _tables()["lines"].rows[:3], strict=True) if at != W[0]]
+    added = never[2] - never[1]
+    slips = {"cleared": W[2], "repeated": 2 * W[1], "uphill": W[1] - added}
+    fates = ("settles", "swings", "grows")
+    return {
+        "moves": Choice(moving[0], tuple(LINES)),
+        "uncleared": Number(float(never[2]), 0.005, {name: float(slip) for name, slip in slips.items()}),
+        "lower": Choice(fate(weights(LONG, lr=LR / 2, zero_grad=False)), fates),
+    }
