@@ -1,0 +1,155 @@
+"""Lesson 12: a diagnosis read from top to bottom, on three problems that people posted in public."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+from descentlab.doctor.diagnosis import Diagnosis
+from descentlab.doctor.examination import diagnose
+from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
+from descentlab.problem import Problem
+from descentlab.run import descend
+
+# https://github.com/tensorflow/tensorflow/issues/18493
+BIG_X = tuple(float(x) for x in range(1, 25))
+BIG_Y = tuple(x + 2 for x in BIG_X)
+BIG_LR, BIG_EPOCHS, SMALL_ROWS = 0.01, 100, 4
+
+# https://discuss.pytorch.org/t/208572
+SLOW_X = ((-249.69, -4.1511), (-4.1511, -0.20755))
+SLOW_Y = (0.0, 10.0)
+SLOW_LR, SLOW_OVER, SLOW_EPOCHS = 1.603e-5, 1.604e-5, 1_000_000
+
+# https://github.com/kingrangE/DeepLearning, a notebook on regression with several features
+NAN_X = ((1.0, 10.0, 13.0), (2.0, 9.0, 14.0), (3.0, 8.0, 11.0), (4.0, 7.0, 15.0), (5.0, 6.0, 12.0))
+NAN_Y = (19.0, 14.0, 25.0, 32.0, 51.0)
+NAN_LR, NAN_EPOCHS = 1e-4, 1000
+
+LOWER_LR, CURED_LR, SHOWN = 0.004, 0.4, 10
+
+
+def facts() -> Facts:
+    """Everything in the lesson that is not words."""
+    return Facts(_numbers(), _tables(), _figures(), _questions())
+
+
+@cache
+def big() -> Diagnosis:
+    """The diagnosis of x from 1 to 24, where nan was seen."""
+    return _diagnosed(Problem(BIG_X, BIG_Y), lr=BIG_LR, epochs=BIG_EPOCHS)
+
+
+@cache
+def slow() -> Diagnosis:
+    """The diagnosis of two rows and no end of steps."""
+    return _diagnosed(Problem(SLOW_X, SLOW_Y, bias=False), lr=SLOW_LR, reduction="sum", epochs=SLOW_EPOCHS)
+
+
+@cache
+def innocent() -> Diagnosis:
+    """The same symptom where the rate is far below its bound."""
+    return _diagnosed(Problem(NAN_X, NAN_Y), lr=NAN_LR, epochs=NAN_EPOCHS, observed=[math.nan])
+
+
+def _diagnosed(problem: Problem, **settings: Any) -> Diagnosis:
+    found = diagnose(problem, **settings)
+    assert isinstance(found, Diagnosis)
+    return found
+
+
+def bound(found: Diagnosis) -> float:
+    """The largest stable rate."""
+    assert found.lr_bound is not None
+    return found.lr_bound
+
+
+def epochs(found: Diagnosis) -> dict[str, int]:
+    """How many epochs each remedy takes at its fastest rate."""
+    return {remedy.name: remedy.epochs for remedy in found.remedies if remedy.epochs is not None}
+
+
+def _numbers() -> dict[str, Cell]:
+    one, two, three = big(), slow(), innocent()
+    bounds = [bound(found) for found in (one, two, three)]
+    assert one.overflow is not None
+    assert three.cost is not None
+    few = Problem(BIG_X[:SMALL_ROWS], BIG_Y[:SMALL_ROWS]).spectrum().lr_bound()
+    return {
+        "first": 1,
+        "second": 2,
+        "zero": 0,
+        "small_rows": SMALL_ROWS,
+        "big_first": BIG_X[0],
+        "big_last": BIG_X[-1],
+        "big_plus": BIG_Y[0] - BIG_X[0],
+        "big_lr": BIG_LR,
+        "big_epochs": BIG_EPOCHS,
+        "big_bound": bounds[0],
+        "big_ratio": BIG_LR / bounds[0],
+        "big_factor": 1 - BIG_LR * one.problem.spectrum().largest,
+        "big_overflow": one.overflow["float32"]["gradient"] or 0,
+        "few_bound": few,
+        "big_other_rate": epochs(one)["fastest_rate"],
+        "lower": LOWER_LR,
+        "cured_lr": CURED_LR,
+        "shown": SHOWN,
+        "slow_rows": len(SLOW_Y),
+        "slow_lr": SLOW_LR,
+        "slow_over": SLOW_OVER,
+        "slow_steps": SLOW_EPOCHS,
+        "slow_bound": bounds[1],
+        "slow_percent": 100 * SLOW_LR / bounds[1],
+        "slow_needed": two.epochs_to_tolerance or 0,
+        "slow_condition": two.condition,
+        "slow_shrink": SLOW_LR * two.problem.spectrum("sum").smallest,
+        "slow_other_rate": epochs(two)["fastest_rate"],
+        "slow_mean": epochs(two)["mean_for_sum"],
+        "slow_momentum": epochs(two)["tuned_momentum"],
+        "slow_beta": two.rates["fastest_pair"].shown_momentum,
+        "slow_standardized": epochs(two)["standardize"],
+        "nan_rows": len(NAN_Y),
+        "nan_columns": len(NAN_X[0]),
+        "nan_lr": NAN_LR,
+        "nan_epochs": NAN_EPOCHS,
+        "nan_percent": 100 * NAN_LR / bounds[2],
+        "nan_times": int(bounds[2] / NAN_LR),
+        "nan_start": three.problem.cost([0.0] * len(three.problem.parameters)),
+        "nan_cost": three.cost,
+        "nan_needed": three.epochs_to_tolerance or 0,
+    }
+
+
+def _tables() -> dict[str, Table]:
+    cases = [
+        (place, found.problem.n, found.descent.lr, bound(found), found.descent.lr / bound(found))
+        for place, found in enumerate((big(), slow(), innocent()), 1)
+    ]
+    words = {"fastest_rate": "--lr", "momentum": "--momentum 0.9", "center": "--center", "standardize": "--standardize"}
+    cures = [(words[each.name], each.lr or 0.0, each.epochs or 0) for each in big().remedies if each.name in words]
+    return {"cases": Table(cases, ("d", "d", ".4g", ".6g", ".4f")), "cures": Table(cures, ("s", ".4g", ",d"))}
+
+
+def _figures() -> dict[str, Figure]:
+    points = ";".join(f"{x:g},{y:g}" for x, y in zip(BIG_X, BIG_Y, strict=True))
+    state = f"p={points}&b=1&lr={BIG_LR}&n={SHOWN}&e={SHOWN}&log=1&hide=momentum,reduction,forget,repeat,map,code"
+    tried = ((BIG_LR, False), (LOWER_LR, False), (CURED_LR, True))
+    curves = []
+    for lr, standardize in tried:
+        history = descend(Problem(BIG_X, BIG_Y, standardize=standardize), lr=lr, epochs=SHOWN).history
+        curves.append([(float(epoch), float(cost)) for epoch, cost in zip(history.epoch, history.cost, strict=True)])
+    return {"cure": Figure(state, ("cost", "history"), curves, ("epoch", "cost"), log=True)}
+
+
+def _questions() -> dict[str, Question]:
+    limit = bound(big())
+    ratio = BIG_LR / limit
+    took = epochs(slow())
+    cures = {"rate": took["fastest_rate"], "mean": took["mean_for_sum"], "momentum": took["tuned_momentum"]}
+    runs_well = bound(innocent()) > NAN_LR and innocent().cost is not None
+    return {
+        "bound": Number(limit, 0.00004, {"times": BIG_LR * ratio, "half": BIG_LR / 2, "difference": BIG_LR - limit}),
+        "cure": Choice(min(cures, key=lambda name: cures[name]), tuple(cures)),
+        "nan": Choice("elsewhere" if runs_well else "lower", ("lower", "standardize", "elsewhere")),
+    }
