@@ -35,6 +35,7 @@ class Lab {
     this.root = html("div", { class: "descentlab" });
     this.id = Math.floor(performance.now() * 1000).toString(36);
     this.alone = el.id === "descentlab";
+    this.only = model.get("views"); // null: all of them
     el.replaceChildren(this.root);
     this.home = { key: "given", ...this.spec };
     this.data = this.home;
@@ -366,6 +367,7 @@ class Lab {
     this.notice = html("p", { class: "notice", role: "alert" });
     this.headline = html("p", { class: "headline" });
     const part = (name) => this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node;
+    if (this.only) return this.buildFigure(part);
     const controls = html("section", { class: "controls", "aria-label": t("controls") }, this.rateC.node, html("div", { class: "groups" }, ...this.settingsC.parts.map((each) => each.node)), this.transportC.node);
     this.root.replaceChildren(
       html("div", { class: "head" }, html("div", { class: "row wrap" }, html("h1", { text: t("title") }), html("span", { class: "grow" }), this.shareC.node), this.headline, this.sourceC.node),
@@ -376,6 +378,14 @@ class Lab {
       html("div", { class: "views more" }, ...["map", "micro", "code"].map(part)),
       ...(this.doctor = this.findings()),
     );
+    this.redraw(true);
+  }
+
+  /** A figure of a lesson: a few views, and of the controls those that its state leaves. */
+  buildFigure(part) {
+    const settings = this.settingsC.parts.filter((each) => !this.hidden(each.name)).map((each) => each.node);
+    this.doctor = [];
+    this.root.replaceChildren(this.rateC.node, html("div", { class: "groups" }, ...settings), this.transportC.node, this.status, html("div", { class: "views" }, ...this.only.map(part)));
     this.redraw(true);
   }
 

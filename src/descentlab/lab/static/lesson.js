@@ -1,0 +1,53 @@
+/** A lesson's page: its figures come alive, its questions are graded, and what was answered stays in this browser. */
+import { graded } from "./grading.js";
+import { set } from "./kit.js";
+import lab from "./lab.js";
+
+const parsed = (id) => JSON.parse(document.getElementById(id).textContent);
+const spec = parsed("descentlab-spec");
+const words = parsed("descentlab-words");
+const lesson = parsed("descentlab-lesson");
+const KEPT = "descentlab.lessons";
+
+/** What a figure's lab asks of its surroundings: a state of its own that no address shows. */
+function modelOf({ state, views }) {
+  const values = { spec, words, views, hash: `#v=1&l=${lesson.lang}${state ? `&${state}` : ""}`, served: false };
+  return { get: (name) => values[name], set: (name, value) => (values[name] = value), on() {}, off() {}, save_changes() {} };
+}
+
+/** What was answered before; where a browser keeps nothing for a file, nothing. */
+function kept() {
+  try {
+    return JSON.parse(localStorage.getItem(KEPT)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function keep(name) {
+  const all = kept();
+  all[lesson.slug] = [...new Set([...(all[lesson.slug] ?? []), name])];
+  try {
+    localStorage.setItem(KEPT, JSON.stringify(all));
+  } catch {
+    // A browser may forbid it; the page works all the same.
+  }
+}
+
+for (const [name, figure] of Object.entries(lesson.figures)) lab.render({ model: modelOf(figure), el: document.getElementById(`figure-${name}`) });
+
+for (const [name, question] of Object.entries(lesson.questions)) {
+  const form = document.getElementById(`question-${name}`);
+  const said = form.querySelector("[role=status]");
+  const tell = (text, right) => {
+    set(said, { text, class: right ? "right" : "wrong" });
+    form.classList.toggle("answered", right);
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const verdict = graded(question, String(new FormData(form).get("answer") ?? ""));
+    if (verdict === "right") keep(name);
+    tell(verdict === null ? question.unread : question.notes[verdict] ?? question.notes.other, verdict === "right");
+  });
+  if (kept()[lesson.slug]?.includes(name)) form.classList.add("answered");
+}
