@@ -16,7 +16,7 @@ from py_mini_racer import MiniRacer
 
 import descentlab as dl
 from descentlab.lab.modules import joined, script
-from descentlab.lab.page import bare, inert, page, policy, program, words
+from descentlab.lab.page import LAB, bare, inert, page, words
 from descentlab.text import LANGUAGES, catalogue
 from tests.lab.conftest import Watched
 
@@ -163,7 +163,7 @@ def test_nothing_that_data_says_is_markup(lang: str) -> None:
     page(content, lang).encode()
 
 
-def test_what_is_bare_is_the_same_program() -> None:
+def test_what_is_bare_is_the_same_LAB.program -> None:
     """Comments and indentation go, and nothing else: no string or template of ours has lines of its own."""
     for path in STATIC.rglob("*.js"):
         text = path.read_text("utf-8")
@@ -184,15 +184,15 @@ def test_text_around_json_stays_json() -> None:
 def test_the_policy_allows_this_script_and_this_style_alone(served: bool) -> None:
     seen = Seen(page(hostile(), "en", served))
     [given] = [attrs["content"] for _, attrs in seen.tags if attrs.get("http-equiv")]
-    assert given == policy(served)
-    rules = dict(rule.split(" ", 1) for rule in policy(served).split("; "))
+    assert given == LAB.policy(served)
+    rules = dict(rule.split(" ", 1) for rule in LAB.policy(served).split("; "))
     look, _, script = unpacked(seen)
     for rule, texts in (("script-src", [seen.texts["program"], script]), ("style-src", [look])):
         hashes = [b64encode(sha256(text.encode()).digest()).decode() for text in texts]
         assert rules[rule] == " ".join(f"'sha256-{each}'" for each in hashes)
     assert rules["default-src"] == "'none'"
     assert rules["connect-src"] == ("'self'" if served else "'none'")
-    assert "unsafe" not in policy(served)
+    assert "unsafe" not in LAB.policy(served)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -239,5 +239,5 @@ def test_the_policy_holds_in_a_browser(watched: Watched, tmp_path: Path) -> None
 
 
 def test_the_program_is_strict_and_leaves_no_name_behind() -> None:
-    assert program().startswith("(() => {")
-    assert program().endswith("})();")
+    assert LAB.program.startswith("(() => {")
+    assert LAB.program.endswith("})();")

@@ -20,7 +20,7 @@ import pytest
 import descentlab as dl
 from descentlab.lab import connections, upload
 from descentlab.lab.connections import MOST_CONNECTIONS
-from descentlab.lab.page import page, policy
+from descentlab.lab.page import LAB, page
 from descentlab.lab.server import LabServer
 from descentlab.lab.spec import spec
 from descentlab.text import Sentence
@@ -80,7 +80,7 @@ def test_the_page_is_at_its_secret_address(lab: LabServer) -> None:
     assert answer.status == 200
     assert answer.text == page(SPEC, "en", served=True)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert answer.headers["Content-Security-Policy"] == f"{policy(served=True)}; frame-ancestors 'none'"
+    assert answer.headers["Content-Security-Policy"] == f"{LAB.policy(served=True)}; frame-ancestors 'none'"
     assert len(lab.token) >= 32
     assert lab.url == f"http://127.0.0.1:{lab.server_port}/{lab.token}/"
 

@@ -11,7 +11,8 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from hashlib import sha256
 from html import escape
 from typing import Any
@@ -27,47 +28,89 @@ OWN_COMMENT = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*$", re.MULTILINE |
 LONGEST_TITLE = 80
 
 
-def page(spec: Mapping[str, Any], lang: str | None = None, served: bool = False) -> str:
-    """The whole page.
+@dataclass(frozen=True)
+class Shell:
+    """What a page runs and wears: an entry module and style sheets of ``static/``, packed once."""
 
-    Args:
-        spec: what :func:`descentlab.lab.spec.spec` made.
-        lang: the language it opens in; the other is in it as well.
-        served: whether a server is behind it that takes files: the page may then talk to that server alone.
-    """
-    lang = lang or language()
-    return f"""<!doctype html>
+    entry: str = "boot.js"
+    sheets: tuple[str, ...] = ("lab.css",)
+
+    @cached_property
+    def program(self) -> str:
+        """The page's script, which :func:`opener` unpacks and starts."""
+        return bare(f"(() => {{\n{script(self.entry)}}})();")
+
+    @cached_property
+    def style(self) -> str:
+        """The page's style."""
+        return bare("\n".join(map(static, self.sheets)))
+
+    @cached_property
+    def packed(self) -> str:
+        """Style, sentences and script, deflated, in letters."""
+        content = json.dumps([self.style, inert(words()), self.program], ensure_ascii=False)
+        return b64encode(compress(content.encode(), 9)).decode()
+
+    def policy(self, served: bool) -> str:
+        """The page's Content-Security-Policy."""
+        rules = {
+            "default-src": "'none'",
+            "script-src": f"{_hash(opener())} {_hash(self.program)}",
+            "style-src": _hash(self.style),
+            "img-src": "data: blob:",
+            "connect-src": "'self'" if served else "'none'",
+            "base-uri": "'none'",
+            "form-action": "'none'",
+        }
+        return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+    def html(self, title: str, body: str, data: Mapping[str, Any], lang: str, served: bool = False) -> str:
+        """A whole page.
+
+        Args:
+            title: as text.
+            body: as HTML that is safe as it is.
+            data: what the script finds, by name: ``descentlab-<name>`` is the element that holds it.
+            lang: the language it opens in.
+            served: whether a server is behind it that takes files: the page may then talk to that server alone.
+        """
+        held = "".join(
+            f'<script type="application/json" id="descentlab-{name}">{inert(content)}</script>\n'
+            for name, content in data.items()
+        )
+        return f"""<!doctype html>
 <html lang="{lang}" data-served="{str(served).lower()}">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy(served)}">
+<meta http-equiv="Content-Security-Policy" content="{self.policy(served)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{_title(spec, lang)}</title>
+<title>{escape(title)}</title>
 <link rel="icon" href="data:,">
 </head>
 <body>
-<div id="descentlab"><noscript>{_without_script(spec, lang)}</noscript></div>
-<script type="application/json" id="descentlab-spec">{inert(spec)}</script>
-<script type="text/plain" id="descentlab-packed">{packed()}</script>
+{body}
+{held}<script type="text/plain" id="descentlab-packed">{self.packed}</script>
 <script>{opener()}</script>
 </body>
 </html>
 """
 
 
-def policy(served: bool) -> str:
-    """The page's Content-Security-Policy."""
-    rules = {
-        "default-src": "'none'",
-        "script-src": f"{_hash(opener())} {_hash(program())}",
-        "style-src": _hash(style()),
-        "img-src": "data: blob:",
-        "connect-src": "'self'" if served else "'none'",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-    }
-    return "; ".join(f"{name} {value}" for name, value in rules.items())
+LAB = Shell()
+
+
+def page(spec: Mapping[str, Any], lang: str | None = None, served: bool = False) -> str:
+    """The lab's page.
+
+    Args:
+        spec: what :func:`descentlab.lab.spec.spec` made.
+        lang: the language it opens in; the other is in it as well.
+        served: whether a server is behind it.
+    """
+    lang = lang or language()
+    body = f'<div id="descentlab"><noscript>{_without_script(spec, lang)}</noscript></div>'
+    return LAB.html(_title(spec, lang), body, {"spec": spec}, lang, served)
 
 
 def inert(content: Any) -> str:
@@ -86,28 +129,9 @@ def words() -> dict[str, dict[str, str]]:
 
 
 @cache
-def program() -> str:
-    """The page's script, which :func:`opener` unpacks and starts."""
-    return bare(f"(() => {{\n{script('boot.js')}}})();")
-
-
-@cache
-def style() -> str:
-    """The page's style."""
-    return bare(static("lab.css"))
-
-
-@cache
 def opener() -> str:
     """The script that stands in the page."""
     return bare(static("open.js"))
-
-
-@cache
-def packed() -> str:
-    """Style, sentences and script, deflated, in letters."""
-    content = json.dumps([style(), inert(words()), program()], ensure_ascii=False)
-    return b64encode(compress(content.encode(), 9)).decode()
 
 
 def bare(text: str) -> str:
@@ -123,7 +147,7 @@ def _hash(text: str) -> str:
 def _title(spec: Mapping[str, Any], lang: str) -> str:
     name = CONTROL.sub(" ", spec["name"]).strip()[:LONGEST_TITLE]
     title = sentence("lab.title").text(lang)
-    return escape(f"{name} - {title}" if name else title)
+    return f"{name} - {title}" if name else title
 
 
 def _without_script(spec: Mapping[str, Any], lang: str) -> str:

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 
 from descentlab.errors import DescentlabError
 from descentlab.lab.connections import EACH_READ, BoundedServer, Timed
-from descentlab.lab.page import page, policy
+from descentlab.lab.page import LAB, page
 from descentlab.lab.upload import LARGEST, MEGABYTE, PIECE, name_of, spec_of, spooled
 from descentlab.text import LANGUAGES, Sentence, language, sentence
 
@@ -94,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
         """The page."""
         if self._may_have(""):
             html = page(self.server.spec, self.server.lang, served=True)
-            self._answer(200, "text/html", html, policy(served=True))
+            self._answer(200, "text/html", html, LAB.policy(served=True))
 
     def do_POST(self) -> None:
         """The spec of a CSV file, which is the body; or an error in words, which the page shows."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from descentlab.errors import require
 from descentlab.lab.modules import script
-from descentlab.lab.page import style, words
+from descentlab.lab.page import LAB, words
 from descentlab.text import language
 
 require("anywidget", "anywidget", "notebook", "widget")
@@ -50,7 +50,7 @@ class LabWidget(anywidget.AnyWidget):
     """
 
     _esm = f"{script('lab.js')}export default $entry.default;\n"
-    _css = style()
+    _css = LAB.style
 
     spec = traitlets.Dict().tag(sync=True)
     words = traitlets.Dict().tag(sync=True)

@@ -1,0 +1,155 @@
+"""A lesson as a page: prose on the left, live figures on the right, formulas as MathML, questions that are graded.
+
+It is the lab's page with other contents: one file that asks for nothing, in one language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from html import escape
+from typing import Any
+
+from descentlab.errors import require
+from descentlab.lab.page import Shell
+from descentlab.lab.spec import spec
+from descentlab.lessons.course import Block, CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock
+from descentlab.lessons.facts.kinds import Choice, Table
+from descentlab.lessons.facts.shared import lesson as lesson_problem
+from descentlab.lessons.formulas import FORMULAS
+from descentlab.lessons.grading import LETTERS
+from descentlab.lessons.terminal import cells
+from descentlab.text import sentence
+
+SHELL = Shell("lesson.js", ("lab.css", "lesson.css"))
+
+_FORMULA = re.compile(r"\$(\w+)\$")
+
+
+def page(lesson: Lesson) -> str:
+    """The whole page.
+
+    Raises:
+        MissingDependencyError: what turns Markdown or formulas into HTML is not installed.
+    """
+    number = sentence("lesson.number", number=lesson.number).text(lesson.lang)
+    inside = "\n".join(_section(each, lesson) for each in _sections(lesson.blocks))
+    body = (
+        f'<main class="lesson"><p class="number">{escape(number)}</p><h1>{inline(lesson.title)}</h1>\n{inside}\n</main>'
+    )
+    data = {"spec": spec(lesson_problem(), None, "lesson"), "lesson": _for_script(lesson)}
+    return SHELL.html(f"{lesson.title} - descentlab", body, data, lesson.lang)
+
+
+def _for_script(lesson: Lesson) -> dict[str, Any]:
+    """What the page's script needs: each figure's state and views, each question with its answer and its reasons."""
+    figures = {name: {"state": each.state, "views": each.views} for name, each in lesson.facts.figures.items()}
+    questions = {}
+    for block in lesson.blocks:
+        if isinstance(block, QuestionBlock):
+            question = lesson.facts.questions[block.name]
+            choice = isinstance(question, Choice)
+            unread = sentence(
+                "lesson.unread_choice" if choice else "lesson.unread", options=list(LETTERS[: len(block.options)])
+            )
+            notes = {key: plain(text) for key, text in block.notes.items()}
+            questions[block.name] = vars(question) | {"notes": notes, "unread": unread.text(lesson.lang)}
+    return {"slug": lesson.slug, "lang": lesson.lang, "figures": figures, "questions": questions}
+
+
+def _sections(blocks: tuple[Block, ...]) -> Iterator[list[Block]]:
+    """The blocks from heading to heading."""
+    section: list[Block] = []
+    for block in blocks:
+        parts = re.split(r"\n(?=## )", block.text) if isinstance(block, Prose) else [""]
+        for part in parts:
+            if part.startswith("## ") and section:
+                yield section
+                section = []
+            section.append(Prose(part) if isinstance(block, Prose) else block)
+    yield section
+
+
+def _section(blocks: list[Block], lesson: Lesson) -> str:
+    """Figures beside what is told, where the section has any."""
+    told = "\n".join(_html(block, lesson) for block in blocks if not isinstance(block, FigureBlock))
+    shown = "\n".join(_html(block, lesson) for block in blocks if isinstance(block, FigureBlock))
+    kind = "section with-figure" if shown else "section"
+    return f'<section class="{kind}"><div class="told">{told}</div>{shown}</section>'
+
+
+def _html(block: Block, lesson: Lesson) -> str:
+    if isinstance(block, Prose):
+        return markdown(block.text)
+    if isinstance(block, TableBlock):
+        return _table(lesson.facts.tables[block.name], block.headings)
+    if isinstance(block, FigureBlock):
+        place = f'<div id="figure-{block.name}"></div>'
+        return f'<div class="figure">{place}<p class="caption">{inline(block.caption)}</p></div>'
+    if isinstance(block, CodeBlock):
+        return f'<pre tabindex="0"><code>{escape(block.text.rstrip())}</code></pre>'
+    return _question(block, lesson)
+
+
+def _table(facts: Table, headings: tuple[str, ...]) -> str:
+    head = "".join(f'<th scope="col">{inline(each)}</th>' for each in headings)
+    rows = "".join(
+        "<tr>"
+        + "".join(f"<td>{escape(cells(value, form))}</td>" for value, form in zip(row, facts.formats, strict=True))
+        + "</tr>"
+        for row in facts.rows
+    )
+    return (
+        f'<div class="scroll" tabindex="0"><table class="facts"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _question(block: QuestionBlock, lesson: Lesson) -> str:
+    check, write = (sentence(f"lesson.{key}").text(lesson.lang) for key in ("check", "your_answer"))
+    if block.options:
+        asked = "".join(
+            f'<label><input type="radio" name="answer" value="{key}"><span>{inline(text)}</span></label>'
+            for key, text in block.options.items()
+        )
+        asked += f'<div class="row"><button>{escape(check)}</button></div>'
+    else:
+        asked = (
+            f'<div class="row"><input type="text" name="answer" inputmode="text" autocomplete="off" '
+            f'aria-label="{escape(write)}"><button>{escape(check)}</button></div>'
+        )
+    legend = f"<legend>{inline(' '.join(block.prompt.split()))}</legend>"
+    return f'<form id="question-{block.name}"><fieldset>{legend}{asked}</fieldset><p role="status"></p></form>'
+
+
+@cache
+def _renderer() -> Any:
+    return require("markdown_it", "markdown-it-py", "lessons", "lessons").MarkdownIt("commonmark", {"html": False})
+
+
+@cache
+def mathml(name: str, apart: bool = False) -> str:
+    """A formula as MathML, which browsers draw and screen readers read."""
+    converter = require("latex2mathml.converter", "latex2mathml", "lessons", "lessons")
+    made: str = converter.convert(FORMULAS[name].latex, display="block" if apart else "inline")
+    return made
+
+
+def markdown(text: str) -> str:
+    """Prose as HTML, its formulas as MathML."""
+    rendered: str = _renderer().render(text)
+    apart = re.sub(r"<p>\$(\w+)\$</p>", lambda found: mathml(found[1], True), rendered)
+    return _FORMULA.sub(lambda found: mathml(found[1]), apart)
+
+
+def inline(text: str) -> str:
+    """A few words as HTML."""
+    rendered: str = _renderer().renderInline(text)
+    return _FORMULA.sub(lambda found: mathml(found[1]), rendered)
+
+
+def plain(text: str) -> str:
+    """Prose without its marks, for where there is text alone."""
+    said = _FORMULA.sub(lambda found: FORMULAS[found[1]].text, text)
+    return re.sub(r"\*\*(.+?)\*\*|(?<!\*)\*([^*]+)\*|`([^`]+)`", lambda found: found[1] or found[2] or found[3], said)
