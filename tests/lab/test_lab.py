@@ -6,6 +6,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -312,6 +313,37 @@ def test_a_saved_page_opens_in_the_state_it_was_saved_in(watched: Watched, tmp_p
     browsed.wait_for_selector(".descentlab .status:not(:empty)")
     settle(browsed)
     assert table(browsed) == before
+    assert watched.complaints == []
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("name", ["lesson", "many"])
+def test_saved_pictures_are_one_that_stands_alone(watched: Watched, tmp_path: Path, name: str, lang: str) -> None:
+    browsed = opened(watched, tmp_path, name, "#v=1&th=dark", lang=lang)
+    settle(browsed)
+    titles = [each.text_content() for each in browsed.locator(".panel:has(svg.picture) h2").all()]
+    browsed.locator(".share > summary").click()
+    with browsed.expect_download() as downloading:
+        browsed.locator(".sheet button").nth(2).click()
+    saved = tmp_path / "saved.svg"
+    downloading.value.save_as(saved)
+    texts = [each.text for each in ElementTree.parse(saved).iter("{http://www.w3.org/2000/svg}text")]  # valid XML
+    assert [text for text in texts if text in titles] == titles
+    browsed.goto(saved.as_uri())
+    paper, sizes, room = browsed.evaluate(
+        """() => {
+          const texts = [...document.querySelectorAll("text")];
+          const all = texts.filter((each) => each.checkVisibility() && each.textContent);
+          const boxes = all.map((each) => each.getBoundingClientRect());
+          const { width, height } = document.documentElement.getBoundingClientRect();
+          const out = boxes.filter((b) => b.left < 0 || b.top < 0 || b.right > width || b.bottom > height);
+          const sizes = [...new Set(all.map((each) => getComputedStyle(each).fontSize))];
+          return [document.querySelector("rect").getAttribute("fill"), sizes, out.length];
+        }"""
+    )
+    assert paper == "rgb(21, 24, 28)"
+    assert set(sizes) <= {"11.5px", "12px", "13px", "14px"}
+    assert room == 0
     assert watched.complaints == []
 
 

@@ -26,6 +26,10 @@ def test_a_notebook_gets_the_page_in_a_frame_of_its_own() -> None:
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             seen.append((tag, dict(attrs)))
 
+        def handle_data(self, data: str) -> None:
+            left.append(data)
+
+    left: list[str] = []
     Outer().feed(lab._repr_html_())
     [(tag, attributes)] = seen
     assert tag == "iframe"
@@ -33,6 +37,7 @@ def test_a_notebook_gets_the_page_in_a_frame_of_its_own() -> None:
     assert attributes["sandbox"] == "allow-scripts allow-downloads"
     assert attributes["width"] == "100%"
     assert attributes["title"] == "Gradient descent lab"
+    assert "Trust Notebook" in "".join(left)  # what JupyterLab leaves of it in a notebook that is not trusted
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
@@ -102,3 +107,38 @@ def test_the_frame_works_within_another_page(watched: Watched, tmp_path: Path) -
     assert frame.evaluate("document.getElementById('descentlab').innerText.length") > 0
     assert watched.complaints == []
     assert [each for each in watched.requests if not each.startswith(("data:", "blob:", "about:"))] == [path.as_uri()]
+
+
+def test_the_frame_is_as_high_as_its_page_and_has_the_notebooks_theme(watched: Watched, tmp_path: Path) -> None:
+    path = tmp_path / "notebook.html"
+    labs = "".join(LESSON.lab(lr=lr)._repr_html_() for lr in (0.1, 0.2))
+    path.write_text(f"<!doctype html><title>n</title><body data-jp-theme-light='false'>{labs}")
+    watched.page.goto(path.as_uri())
+    fits = """([width]) => {
+      const page = document.querySelector(".descentlab.dark")?.getBoundingClientRect();
+      return page?.height > 1000 && innerWidth < width && innerHeight === Math.ceil(page.height);
+    }"""
+    for width in (1200, 700):
+        watched.page.set_viewport_size({"width": width, "height": 8000})  # a frame out of sight is not drawn
+        for frame in watched.page.frames[1:]:
+            frame.wait_for_function(fits, arg=[width], polling=50)
+    assert watched.complaints == []
+
+
+def test_a_page_in_a_frame_has_no_link_to_copy_and_is_saved_without_the_notebook(
+    watched: Watched, tmp_path: Path
+) -> None:
+    path, saved = tmp_path / "notebook.html", tmp_path / "saved.html"
+    frame_html = LESSON.lab(lr=0.1)._repr_html_()
+    path.write_text(f"<!doctype html><title>n</title><body data-jp-theme-light='false'>{frame_html}")
+    watched.page.goto(path.as_uri())
+    frame = watched.page.frame_locator("iframe")
+    frame.locator("summary", has_text="Share").click()
+    assert frame.locator(".sheet button:visible").all_inner_texts() == ["Save as one file", "Save the pictures"]
+    frame.locator(".descentlab.dark").wait_for()
+    with watched.page.expect_download() as downloading:
+        frame.get_by_role("button", name="Save as one file").click()
+    downloading.value.save_as(saved)
+    watched.page.goto(saved.as_uri())
+    watched.page.wait_for_selector(".descentlab:not(.dark) .status:not(:empty)")
+    assert watched.complaints == []

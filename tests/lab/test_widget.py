@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from py_mini_racer import MiniRacer
 import descentlab as dl
 from descentlab.lab.modules import script
 from descentlab.lab.widget import ADDRESS, VERSION, LabWidget
+from tests.lab.conftest import Watched
 
 
 @pytest.fixture
@@ -86,3 +88,125 @@ def test_the_module_is_one_and_exports_render(widget: LabWidget) -> None:
         f"(() => {{ {head} return typeof ({tail.strip().rstrip(';')}).render; }})()"
     )
     assert kind == "function"
+
+
+# A notebook of two cells and a box to type in. It takes keys as JupyterLab does, before the page hears of them: letters
+# from what has the focus unless that has `data-lm-suppress-shortcuts`, with Ctrl unless it or anything above has it.
+NOTEBOOK = """<!doctype html><title>n</title><link rel=icon href="data:,"><style>{style}</style>
+<body data-jp-theme-light="false"><textarea></textarea>
+<div class=cell tabindex=0></div><div class=cell tabindex=0></div>
+<script>
+window.taken = [];
+document.addEventListener("keydown", ({{ key, target, ctrlKey }}) => {{
+  const barred = "[data-lm-suppress-shortcuts]";
+  if (key !== "Control" && !(ctrlKey ? target.closest(barred) : target.matches(barred))) taken.push(key);
+}}, true);
+</script>
+<script type=module>
+{esm}
+const lab = LAB;
+window.labs = [...document.querySelectorAll(".cell")].map((el) => {{
+  const values = {values};
+  const heard = [];
+  const model = {{
+    get: (name) => values[name],
+    set: (name, value) => (values[name] = value),
+    on: (_, listener) => heard.push(listener),
+    off: () => (heard.length = 0),
+    save_changes: () => {{}},
+  }};
+  const away = lab.render({{ model, el }});
+  return {{ values, away, lead: (hash) => ((values.hash = hash), heard.forEach((each) => each())) }};
+}});
+</script>"""
+
+
+@pytest.fixture
+def notebook(watched: Watched, widget: LabWidget, tmp_path: Path) -> Any:
+    """A page with the widget in two cells."""
+    esm = LabWidget._esm.replace("export default $entry.default;", "const LAB = $entry.default;")
+    values = json.dumps({"spec": widget.spec, "words": widget.words, "hash": widget.hash})
+    path = tmp_path / "notebook.html"
+    path.write_text(NOTEBOOK.format(style=LabWidget._css, esm=esm, values=values), "utf-8")
+    watched.page.goto(path.as_uri())
+    watched.page.wait_for_function("() => window.labs?.every((each) => each.values.state)")
+    yield watched.page
+    assert watched.complaints == []
+
+
+def epochs(notebook: Any) -> list[int | None]:
+    """The epoch that each widget shows, once the pages have come to rest."""
+    notebook.wait_for_timeout(400)
+    shown: list[int | None] = notebook.evaluate("() => labs.map((each) => each.values.state.epoch)")
+    return shown
+
+
+def test_keys_in_a_widget_are_its_own(notebook: Any) -> None:
+    first = notebook.locator(".descentlab").first
+    first.locator(".status").click()
+    for key in ("r", "ArrowRight", "ArrowRight", "d", "x"):
+        notebook.keyboard.press(key)
+    for name in ("Learning rate", "Momentum", "Epoch shown", "Point 3"):
+        first.get_by_role("slider", name=name, exact=True).focus()
+        notebook.keyboard.press("d")
+    for control in (
+        first.get_by_role("checkbox").nth(1),
+        first.locator("summary").first,
+        first.locator("select").first,
+    ):
+        control.focus()
+        notebook.keyboard.press("d")
+    assert notebook.evaluate("taken") == []
+    assert epochs(notebook) == [2, None]
+
+
+def test_keys_elsewhere_and_those_with_control_are_the_notebooks(notebook: Any) -> None:
+    first = notebook.locator(".descentlab").first
+    first.locator(".status").click()
+    notebook.keyboard.press("x")
+    first.get_by_role("slider", name="Learning rate", exact=True).press("Control+k")
+    assert notebook.evaluate("taken") == ["k"]
+    notebook.locator("body > textarea").press_sequentially("r r")
+    notebook.locator(".cell").last.press("ArrowLeft")
+    assert notebook.evaluate("taken") == ["k", "r", " ", "r", "ArrowLeft"]
+    assert epochs(notebook) == [None, None]
+
+
+def test_a_widget_follows_the_notebooks_theme_and_its_own_button(notebook: Any) -> None:
+    dark = "() => [...document.querySelectorAll('.descentlab')].map((each) => each.classList.contains('dark'))"
+    assert notebook.evaluate(dark) == [True, True]
+    notebook.evaluate("document.body.dataset.jpThemeLight = 'true'")
+    assert notebook.evaluate(dark) == [False, False]
+    notebook.get_by_role("button", name="Light / dark").last.click()
+    assert notebook.evaluate(dark) == [False, True]
+
+
+def test_python_moves_one_widget_and_leaves_the_other(notebook: Any) -> None:
+    notebook.evaluate("labs[1].lead('#v=1&l=en&e=3&lr=0.02')")
+    assert epochs(notebook) == [None, 3]
+    typed = notebook.get_by_role("textbox", name="Learning rate, typed")
+    assert [each.input_value() for each in typed.all()] == ["0.01", "0.02"]
+    found = notebook.evaluate("() => [...document.querySelectorAll('[id]')].map((each) => each.id)")
+    assert len(found) == len(set(found))
+
+
+def test_a_widget_shares_only_what_is_its_own(notebook: Any) -> None:
+    notebook.locator("summary", has_text="Share").first.click()
+    assert notebook.locator(".sheet button:visible").all_inner_texts() == ["Save the pictures"]
+
+
+@pytest.mark.parametrize("width", [330, 470, 900])
+def test_a_widget_is_no_wider_than_its_cell(notebook: Any, width: int) -> None:
+    notebook.evaluate(f"document.querySelectorAll('.cell').forEach((each) => (each.style.width = '{width}px'))")
+    notebook.wait_for_timeout(300)
+    assert (
+        notebook.evaluate("() => [...document.querySelectorAll('.cell')].map((each) => each.scrollWidth)")
+        == [width] * 2
+    )
+
+
+def test_a_widget_that_is_taken_away_hears_no_more(notebook: Any) -> None:
+    notebook.locator(".descentlab").first.locator(".status").click()
+    notebook.evaluate("labs[0].away()")
+    notebook.keyboard.press("r")
+    assert notebook.evaluate("taken") == ["r"]

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
     from descentlab.lab.widget import LabWidget
 
-HEIGHT = 1000  # pixels of a notebook's cell
+HEIGHT = 1000  # pixels of a notebook's cell, where the page cannot say its own
+# What the notebook does for the frame: as high as the page says, and the page told of JupyterLab's theme.
+ONLOAD = (
+    "window.addEventListener('message', ({ source, data }) => { if (source === this.contentWindow && data.height > 0) "
+    "{ this.height = data.height; source.postMessage({ light: document.body.dataset.jpThemeLight }, '*'); } })"
+)
 ENDINGS = (".html", ".htm")
 
 
@@ -73,9 +78,10 @@ class Lab:
         # In a frame of its own: neither the page's style nor its script meets the notebook's.
         inner = self.html.replace("&", "&amp;").replace('"', "&quot;")
         title = escape(sentence("lab.title").text())
+        untrusted = escape(sentence("lab.untrusted").text())  # what is left of it where frames are taken out
         return (
             f'<iframe title="{title}" sandbox="allow-scripts allow-downloads" width="100%" height="{HEIGHT}" '
-            f'style="border: 0" srcdoc="{inner}"></iframe>'
+            f'style="border: 0" onload="{escape(ONLOAD)}" srcdoc="{inner}">{untrusted}</iframe>'
         )
 
     def __repr__(self) -> str:

@@ -27,4 +27,14 @@ FORMULAS = {
     "curvature": Formula(r"\lambda = \frac{2}{m} \sum_{i=1}^{m} x_i^2", "λ = (2/m) · Σ xᵢ²"),
     "error_factor": Formula(r"e \leftarrow (1 - \mathrm{lr} \cdot \lambda)\, e", "e ← (1 - lr·λ)·e"),
     "rate_bound": Formula(r"0 < \mathrm{lr} < \frac{2}{\lambda}", "0 < lr < 2/λ"),
+    "epoch_factor": Formula(
+        r"W_{k+1} - W^{*} = \Bigl(1 - \mathrm{lr} \cdot 2 \sum_{i=1}^{m} x_i^2\Bigr) \bigl(W_k - W^{*}\bigr)",
+        "Wₖ₊₁ - W* = (1 - lr · 2 · Σ xᵢ²) · (Wₖ - W*)",
+    ),
+    "after_epochs": Formula(
+        r"W_k - W^{*} = \Bigl(1 - \mathrm{lr} \cdot 2 \sum_{i=1}^{m} x_i^2\Bigr)^{k} \bigl(W_0 - W^{*}\bigr)",
+        "Wₖ - W* = (1 - lr · 2 · Σ xᵢ²)ᵏ · (W₀ - W*)",
+    ),
+    "convention": Formula(r"g = c \sum_{i=1}^{m} \bigl(W x_i - y_i\bigr)\, x_i", "g = c · Σ (W·xᵢ - yᵢ)·xᵢ"),
+    "same_trajectory": Formula(r"\mathrm{lr} \cdot c = \mathrm{lr}' \cdot c'", "lr·c = lr'·c'"),
 }

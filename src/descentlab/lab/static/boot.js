@@ -26,4 +26,14 @@ addEventListener("hashchange", () => {
   values.hash = location.hash;
   for (const listener of listeners["change:hash"] ?? []) listener();
 });
-lab.render({ model, el: document.getElementById("descentlab") });
+const el = document.getElementById("descentlab");
+lab.render({ model, el });
+if (parent !== window) {
+  // In a notebook's frame: it is made as high as the page is, and says which of its themes JupyterLab has.
+  const tell = () => parent.postMessage({ height: Math.ceil(el.getBoundingClientRect().height) }, "*");
+  addEventListener("message", ({ source, data }) => {
+    if (source === parent && data?.light) document.body.dataset.jpThemeLight = data.light;
+  });
+  addEventListener("load", tell);
+  new ResizeObserver(tell).observe(el);
+}

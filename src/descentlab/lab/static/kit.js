@@ -221,7 +221,7 @@ export function where(picture, event) {
  *   held?: (whether: boolean) => void}} what `held` hears when a pointer takes it and lets it go
  */
 export function handle(node, { picture, name, to, by, held: holding = () => {} }) {
-  set(node, { tabindex: 0, role: "slider", "aria-label": name, class: "handle", "data-lm-suppress-shortcuts": "true" });
+  set(node, { tabindex: 0, role: "slider", "aria-label": name, class: "handle" });
   let offset = null;
   node.addEventListener("pointerdown", (event) => {
     const at = where(picture, event);

@@ -34,6 +34,7 @@ class Lab {
     this.catalogue = model.get("words");
     this.root = html("div", { class: "descentlab" });
     this.id = Math.floor(performance.now() * 1000).toString(36);
+    this.alone = el.id === "descentlab";
     el.replaceChildren(this.root);
     this.home = { key: "given", ...this.spec };
     this.data = this.home;
@@ -42,6 +43,8 @@ class Lab {
     this.night = matchMedia("(prefers-color-scheme: dark)");
     this.turned = () => this.dress();
     this.night.addEventListener("change", this.turned);
+    this.around = new MutationObserver(this.turned);
+    this.around.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
     this.base = this.ownDefaults();
     const { state, trouble } = decode(model.get("hash") ?? "", this.base);
     this.trouble = trouble;
@@ -57,7 +60,9 @@ class Lab {
     for (const each of this.panels) this.sight.observe(each.panel.node);
     this.changed = () => this.arrive();
     this.pressed = (event) => this.press(event);
-    (el.id === "descentlab" ? document : this.root).addEventListener("keydown", this.pressed);
+    this.guarded = (event) => this.guard(event);
+    if (this.alone) document.addEventListener("keydown", this.pressed);
+    else this.join();
     model.on("change:hash", this.changed);
   }
 
@@ -385,14 +390,31 @@ class Lab {
     act();
   }
 
-  /** Dark where it was asked for, or where nothing was and the system is. */
+  /** In a notebook: a click on the lab's ground gives it the keys that a page has at once. */
+  join() {
+    set(this.root, { tabindex: -1 });
+    this.root.addEventListener("keydown", this.pressed);
+    addEventListener("keydown", this.guarded, true);
+  }
+
+  /** Keys pressed in the lab are not JupyterLab's, to which `d d` deletes the cell; with Ctrl they are, so that S saves. */
+  guard({ target, ctrlKey, metaKey, altKey }) {
+    if (!this.root.contains(target)) return;
+    for (const node of [this.root, target]) set(node, { "data-lm-suppress-shortcuts": !(ctrlKey || metaKey || altKey) });
+  }
+
+  /** Dark where it was asked for; otherwise as JupyterLab is around it, or else the system. */
+  get dark() {
+    if (this.state.theme) return this.state.theme === "dark";
+    const light = document.body.dataset.jpThemeLight;
+    return light ? light === "false" : this.night.matches;
+  }
+
   dress() {
-    const theme = this.state.theme ?? (this.night.matches ? "dark" : "light");
-    this.root.classList.toggle("dark", theme === "dark");
-    const page = document.getElementById("descentlab");
-    if (!page?.contains(this.root)) return;
+    this.root.classList.toggle("dark", this.dark);
+    if (!this.alone) return;
     set(this.root, { role: "main" });
-    document.body.classList.toggle("descentlab-dark", theme === "dark");
+    document.body.classList.toggle("descentlab-dark", this.dark);
   }
 
   /** The doctor's findings, on a page that was made of a diagnosis. */
@@ -518,6 +540,8 @@ class Lab {
     this.observer.disconnect();
     this.sight.disconnect();
     document.removeEventListener("keydown", this.pressed);
+    removeEventListener("keydown", this.guarded, true);
+    this.around.disconnect();
     this.model.off("change:hash", this.changed);
     this.night.removeEventListener("change", this.turned);
     cancelAnimationFrame(this.frame);

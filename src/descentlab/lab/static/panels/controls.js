@@ -12,7 +12,7 @@ const SPEEDS = [2, 6, 20]; // epochs a second, at least
 export function rateControl(app) {
   const track = svg("svg", { class: "track", "aria-hidden": "true" });
   const painted = svg("g", {}, track);
-  const slider = html("input", { type: "range", min: 0, max: RANGE, step: 1, "aria-label": app.t("rate.title"), "data-lm-suppress-shortcuts": "true" });
+  const slider = html("input", { type: "range", min: 0, max: RANGE, step: 1, "aria-label": app.t("rate.title") });
   const typed = html("input", { type: "text", inputmode: "decimal", class: "number", "aria-label": app.t("rate.typed"), spellcheck: "false", autocomplete: "off" });
   const quick = html("button", { type: "button", text: app.t("rate.fastest"), onclick: () => app.view.rates.fastest && app.rate(floor(app.view.rates.fastest.lr)) });
   const safe = html("button", { type: "button", text: app.t("rate.safe"), title: app.t("rate.safe_hint", { percent: 100 * SAFE }), onclick: () => app.rate(floor(SAFE * app.view.theory.bound)) });
@@ -119,7 +119,7 @@ const plain = (value) => String(value);
 
 /** Momentum, the reduction, the hypothesis, how often the data is repeated. */
 export function settingsControl(app) {
-  const momentum = html("input", { type: "range", min: 0, max: 1, step: 0.01, "aria-label": app.t("momentum.title"), "data-lm-suppress-shortcuts": "true", oninput: () => app.set({ momentum: Number(momentum.value), forget: false }) });
+  const momentum = html("input", { type: "range", min: 0, max: 1, step: 0.01, "aria-label": app.t("momentum.title"), oninput: () => app.set({ momentum: Number(momentum.value), forget: false }) });
   const shown = html("output", { class: "value" });
   tenfold(momentum);
   const box = (name, key, change) => {
@@ -178,7 +178,7 @@ export function transportControl(app) {
   const speed = html("select", { "aria-label": app.t("transport.speed"), onchange: () => (app.speed = SPEEDS[speed.selectedIndex]) }, ...["slow", "normal", "fast"].map((each) => html("option", { text: app.t(`transport.${each}`) })));
   speed.selectedIndex = 1;
   app.speed = SPEEDS[1];
-  const slider = html("input", { type: "range", min: 0, step: 1, "aria-label": app.t("transport.epoch"), class: "grow", "data-lm-suppress-shortcuts": "true", oninput: () => app.go(Number(slider.value)) });
+  const slider = html("input", { type: "range", min: 0, step: 1, "aria-label": app.t("transport.epoch"), class: "grow", oninput: () => app.go(Number(slider.value)) });
   tenfold(slider);
   const epochs = html("input", { type: "text", inputmode: "numeric", class: "number", "aria-label": app.t("transport.epochs") });
   epochs.addEventListener("change", () => {
