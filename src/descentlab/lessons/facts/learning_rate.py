@@ -118,8 +118,7 @@ def _numbers() -> dict[str, Cell]:
         "two_needed": fastest.epochs or "",
         "sum_curvature": problem.spectrum("sum").largest,
         "stretched_curvature": _stretched().spectrum().largest,
-        "step_lesson": number_of("one-step"),
-        "convention_lesson": number_of("conventions"),
+        "epochs_lesson": number_of("epochs"),
         "bias_lesson": number_of("bias"),
         "scaling_lesson": number_of("scaling"),
     }
