@@ -163,7 +163,7 @@ def test_nothing_that_data_says_is_markup(lang: str) -> None:
     page(content, lang).encode()
 
 
-def test_what_is_bare_is_the_same_LAB.program -> None:
+def test_what_is_bare_is_the_same_program() -> None:
     """Comments and indentation go, and nothing else: no string or template of ours has lines of its own."""
     for path in STATIC.rglob("*.js"):
         text = path.read_text("utf-8")

@@ -187,3 +187,9 @@ def test_there_is_no_other_lesson() -> None:
     for lang in LANGUAGES:
         files = sorted(path.name for path in (FOLDER / lang).glob("[0-9]*.md"))
         assert files == [f"{place:02}-{slug}.md" for place, slug in lessons().items()]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_emphasis_ends_where_markdown_says_so(place: int) -> None:
+    """``**비용(cost)**이`` is not bold in CommonMark: a mark after a bracket and before a letter does not close."""
+    assert re.findall(r"[^\w\s]\*\*(?=\w)", course.source(place, "ko")) == []

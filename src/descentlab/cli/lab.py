@@ -13,7 +13,7 @@ from descentlab.errors import SettingError, whole_number
 from descentlab.lab.server import LabServer, serve
 from descentlab.lab.sheet import of_problem
 from descentlab.lab.spec import STEP
-from descentlab.text import sentence
+from descentlab.text import language, sentence
 
 SHOWN = (*STEP, "start", "forget_zero_grad")  # the settings of a step that the page can show
 LAST_PORT = 65_535
@@ -31,22 +31,24 @@ def command() -> click.Command:
             *steps,
             option("--open/--no-open", default=True),
             option("--port", type=Number(), default=0, metavar="N"),
+            click.Option(["--lesson"], type=Number(), metavar="N", help=sentence("help.lab.lesson").text()),
             language_option(),
         ],
     )
 
 
-def run(*, open: bool, port: Any, **given: Any) -> int:  # noqa: A002 (the option's own name)
+def run(*, open: bool, port: Any, lesson: Any, **given: Any) -> int:  # noqa: A002 (the option's own name)
     """Open the data, serve the page, and end with Ctrl-C."""
     port = whole_number("port", port, 0)
     if port > LAST_PORT:
         raise SettingError("not_in_range", setting="port", given=str(port), least=0, most=LAST_PORT)
-    lesson = not given["data"] or given["data"] == ("lesson",)
+    builtin = not given["data"] or given["data"] == ("lesson",)
     problem, name = open_problem(given)
-    settings = descent_settings(given | {"option": ()}, lesson)
+    settings = descent_settings(given | {"option": ()}, builtin)
     lab = of_problem(problem, None, file_name(name), settings)
+    shown = None if lesson is None else _lesson(whole_number("lesson", lesson, 1))
     try:
-        server = LabServer(lab.spec, port)
+        server = LabServer(lab.spec, port, shown=shown)
     except OSError as cause:
         raise SettingError("lab_port", port=str(port), cause=cause.strerror or str(cause)) from cause
     for notice in problem.notices:
@@ -57,3 +59,11 @@ def run(*, open: bool, port: Any, **given: Any) -> int:  # noqa: A002 (the optio
     serve(server)
     click.echo("\n" + sentence("cli.lab_ended").text())
     return 0
+
+
+def _lesson(number: int) -> tuple[str, str]:
+    """A lesson's page in the lab's place, and its policy."""
+    from descentlab.lessons.course import lesson
+    from descentlab.lessons.page import SHELL, page
+
+    return page(lesson(number, language())), SHELL.policy(served=False)

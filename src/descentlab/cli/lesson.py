@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from descentlab.cli.words import Localised, Number, language_option
-from descentlab.errors import whole_number
+from descentlab.errors import SettingError, whole_number
 from descentlab.lessons import progress
 from descentlab.lessons.course import Lesson, QuestionBlock, lesson, lessons, title
+from descentlab.lessons.notebook import notebook as notebook_of
 from descentlab.lessons.terminal import Styles, answered, asked, rendered
 from descentlab.text import language, sentence
 
@@ -24,13 +26,14 @@ def command() -> click.Command:
         params=[
             click.Argument(["number"], type=Number(), required=False),
             click.Option(["--ask/--no-ask"], default=None, help=sentence("help.lesson.ask").text()),
+            click.Option(["--notebook"], metavar="FILE", help=sentence("help.lesson.notebook").text()),
             click.Option(["--forget"], is_flag=True, help=sentence("help.lesson.forget").text()),
             language_option(),
         ],
     )
 
 
-def run(*, number: Any, ask: bool | None, forget: bool) -> None:
+def run(*, number: Any, ask: bool | None, notebook: str | None, forget: bool) -> None:
     """The list, or one lesson from top to bottom."""
     if forget:
         progress.forget()
@@ -39,7 +42,21 @@ def run(*, number: Any, ask: bool | None, forget: bool) -> None:
         _list()
     else:
         opened = lesson(whole_number("number", number, 1), language())
+        if notebook is not None:
+            _write(opened, notebook)
+            return
         _tell(opened, sys.stdin.isatty() if ask is None else ask)
+
+
+def _write(opened: Lesson, path: str) -> None:
+    """The lesson as a notebook."""
+    if Path(path).suffix != ".ipynb":
+        raise SettingError("notebook_format", path=path)
+    try:
+        Path(path).write_text(notebook_of(opened), "utf-8")
+    except OSError as cause:
+        raise SettingError("unwritable", path=path, cause=cause.strerror or str(cause)) from cause
+    click.echo(sentence("lesson.written", path=path).text())
 
 
 def _list() -> None:

@@ -46,15 +46,23 @@ class LabServer(BoundedServer):
         url: where the page is; without the token in it nothing is.
     """
 
-    def __init__(self, spec: Mapping[str, Any], port: int = 0, lang: str | None = None) -> None:
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        port: int = 0,
+        lang: str | None = None,
+        shown: tuple[str, str] | None = None,
+    ) -> None:
         """Listen.
 
         Args:
             spec: what :func:`descentlab.lab.spec.spec` made.
             port: 0 is any that is free.
             lang: the language that the page opens in.
+            shown: another page in its place, with its policy.
         """
-        self.spec, self.lang = spec, lang or language()
+        self.lang = lang or language()
+        self.shown = shown or (page(spec, self.lang, served=True), LAB.policy(served=True))
         self.token = secrets.token_urlsafe(24)
         self.taking = threading.BoundedSemaphore(MOST_UPLOADS)
         super().__init__((HOSTS[0], port), Handler)
@@ -93,8 +101,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """The page."""
         if self._may_have(""):
-            html = page(self.server.spec, self.server.lang, served=True)
-            self._answer(200, "text/html", html, LAB.policy(served=True))
+            html, allowed = self.server.shown
+            self._answer(200, "text/html", html, allowed)
 
     def do_POST(self) -> None:
         """The spec of a CSV file, which is the body; or an error in words, which the page shows."""

@@ -60,12 +60,6 @@ FORMULAS = {
         r"\mathrm{lr} = \frac{4}{(\sqrt{\lambda_{\max}} + \sqrt{\lambda_{\min}})^2}",
         "β = ((√κ - 1) / (√κ + 1))²,   lr = 4 / (√λmax + √λmin)²",
     ),
-    "uncleared": Formula(
-        r"W \leftarrow W - \mathrm{lr} \cdot (g_1 + g_2 + \dots + g_t)", "W ← W - lr·(g₁ + g₂ + … + gₜ)"
-    ),
-    "curvature": Formula(r"\lambda = \frac{2}{m} \sum_{i=1}^{m} x_i^2", "λ = (2/m) · Σ xᵢ²"),
-    "error_factor": Formula(r"e \leftarrow (1 - \mathrm{lr} \cdot \lambda)\, e", "e ← (1 - lr·λ)·e"),
-    "rate_bound": Formula(r"0 < \mathrm{lr} < \frac{2}{\lambda}", "0 < lr < 2/λ"),
     "batch_gradient": Formula(
         r"g_B = \frac{2}{|B|} \sum_{i \in B} \bigl(W x_i - y_i\bigr)\, x_i", "g_B = (2/|B|) · Σ_{i∈B} (W·xᵢ - yᵢ)·xᵢ"
     ),

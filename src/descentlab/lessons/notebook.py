@@ -7,13 +7,65 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from descentlab.lessons.course import Block, CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock
+from descentlab.errors import one_of
+from descentlab.lab.sheet import Lab
+from descentlab.lab.spec import spec
+from descentlab.lessons import progress
+from descentlab.lessons.course import Block, CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock, lesson
+from descentlab.lessons.facts.shared import lesson as lesson_problem
 from descentlab.lessons.markdown import prose, table
-from descentlab.text import sentence
+from descentlab.lessons.terminal import answered
+from descentlab.text import language, sentence
 
 Cell = tuple[str, str]  # its kind, its text
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A lesson in a notebook: its live figures, and answers to its questions."""
+
+    lesson: Lesson
+
+    def figure(self, name: str) -> Lab:
+        """A figure of the lesson as a lab.
+
+        Raises:
+            SettingError: the lesson has no such figure.
+        """
+        one_of("figure", name, self.lesson.facts.figures)
+        opening = f"#v=1&l={self.lesson.lang}&{self.lesson.facts.figures[name].state}"
+        return Lab({**spec(lesson_problem(), None, "lesson"), "opening": opening})
+
+    def check(self, name: str, answer: object) -> None:
+        """Say whether an answer is right, and why; None is no answer yet.
+
+        Raises:
+            SettingError: the lesson has no such question.
+        """
+        one_of("question", name, self.lesson.questions)
+        if answer is None:
+            print(sentence("lesson.no_answer").text(self.lesson.lang))
+            return
+        block = next(each for each in self.lesson.blocks if isinstance(each, QuestionBlock) and each.name == name)
+        right, said = answered(self.lesson, block, str(answer))
+        if right:
+            progress.keep(self.lesson.slug, name)
+        print(said)
+
+    def __repr__(self) -> str:
+        return sentence("lesson.heading", number=self.lesson.number, title=self.lesson.title).text(self.lesson.lang)
+
+
+def opened(number: int, lang: str | None = None) -> Opened:
+    """Lesson ``number``, counted from 1, for a notebook.
+
+    Raises:
+        SettingError: there is no such lesson.
+    """
+    return Opened(lesson(number, lang or language()))
 
 
 def notebook(lesson: Lesson) -> str:

@@ -35,7 +35,7 @@ class Lab {
     this.root = html("div", { class: "descentlab" });
     this.id = Math.floor(performance.now() * 1000).toString(36);
     this.alone = el.id === "descentlab";
-    this.only = model.get("views"); // null: all of them
+    this.only = model.get("views") ?? null; // of a lesson's figure; null: all
     el.replaceChildren(this.root);
     this.home = { key: "given", ...this.spec };
     this.data = this.home;
@@ -479,6 +479,7 @@ class Lab {
     for (const name of ["map", "code"]) this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node.hidden = this.hidden(name) || (name === "map" && view.theory.largest === 0);
     for (const each of this.doctor) each.hidden = this.data !== this.home;
     this.rateC.node.hidden = this.hidden("rate");
+    this.status.hidden = this.only !== null && this.hidden("rate"); // a figure of the data alone
     this.tell(view);
     this.remember();
   }
