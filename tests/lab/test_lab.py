@@ -36,6 +36,7 @@ def opened(watched: Watched, folder: Path, name: str = "lesson", address: str = 
     path = folder / "lab.html"
     path.write_text(page(spec(problem, descent, name, report), lang), "utf-8")
     watched.context.set_offline(True)
+    watched.page.goto("about:blank")  # else another address of the same file is the same page, and no other is opened
     watched.page.goto(path.as_uri() + address)
     watched.page.wait_for_selector(".descentlab .status:not(:empty)")
     return watched.page
