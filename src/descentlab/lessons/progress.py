@@ -25,24 +25,34 @@ def place() -> Path:
 
 def done() -> dict[str, list[str]]:
     """The questions answered rightly, by lesson; nothing where the file is missing or is none of ours."""
-    try:
-        found = json.loads(place().read_text("utf-8"))["answered"]
-        return {str(slug): [str(name) for name in names] for slug, names in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+    return _read() or {}
 
 
 def keep(slug: str, name: str) -> None:
-    """This question was answered rightly. The file is replaced whole, so that a kill leaves the old one."""
-    answered = done()
+    """This question was answered rightly. The file is replaced whole, so that a kill leaves the old one.
+
+    A file that cannot be read is set aside, with ``.damaged`` in its name.
+    """
+    path, answered = place(), _read()
+    if answered is None and path.exists():
+        path.replace(path.with_suffix(".damaged"))
+    answered = answered or {}
     names = answered.setdefault(slug, [])
     if name not in names:
         names.append(name)
-    path = place()
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps({"version": 1, "answered": answered}, indent=1), "utf-8")
     fresh.replace(path)
+
+
+def _read() -> dict[str, list[str]] | None:
+    """What the file says; None where it is missing or damaged."""
+    try:
+        found = json.loads(place().read_text("utf-8"))["answered"]
+        return {str(slug): [str(name) for name in names] for slug, names in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def forget() -> None:

@@ -1,0 +1,70 @@
+"""A lesson as a notebook: valid, in a kernel of its own from top to bottom, and it grades."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+import descentlab
+from descentlab.lessons import opened, progress
+from descentlab.lessons.course import lesson, lessons
+from descentlab.lessons.notebook import notebook
+from descentlab.text import LANGUAGES
+
+
+def printed(cell: Any) -> str:
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
+@pytest.mark.parametrize("place", lessons())
+def test_it_runs_from_top_to_bottom(place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Korean and English have the same code; one of them is run."""
+    monkeypatch.setenv("DESCENTLAB_STATE", str(tmp_path))
+    pytest.importorskip("torch")
+    read = {lang: nbformat.reads(notebook(lesson(place, lang)), as_version=4) for lang in LANGUAGES}
+    for each in read.values():
+        nbformat.validate(each)
+    lang = LANGUAGES[place % 2]
+    done = NotebookClient(read[lang], timeout=120, kernel_name="python3").execute(cwd=str(tmp_path))
+    codes = [cell for cell in done.cells if cell.cell_type == "code"]
+    programs = [printed(cell) for cell in codes[-3:]]
+    assert programs[0].strip()
+    assert len(set(programs)) == 1
+    figures = [cell for cell in codes if cell.source.startswith("lesson.figure")]
+    assert all("<iframe" in str(cell.outputs) for cell in figures)
+    assert figures
+
+
+def test_answers_are_checked_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DESCENTLAB_STATE", str(tmp_path))
+    first = opened(1, "en")
+    for answer, said in (
+        (None, "in place of None"),
+        ("x", "cannot be read"),
+        (14.0, "sum of the squares"),
+        (4.67, "Yes"),
+    ):
+        assert progress.done() == {}
+        first.check("cost", answer)
+        assert said in capsys.readouterr().out
+    assert progress.done() == {"hypothesis-and-cost": ["cost"]}
+    with pytest.raises(descentlab.SettingError, match="costs"):
+        first.check("costs", 1)
+    with pytest.raises(descentlab.SettingError, match="parabel"):
+        first.figure("parabel")
+    assert repr(first) == "Lesson 1: Hypothesis and cost"
+
+
+def test_its_file_is_json_without_outputs() -> None:
+    content = json.loads(notebook(lesson(2, "ko")))
+    assert (content["nbformat"], content["nbformat_minor"]) == (4, 5)
+    assert all(cell.get("outputs", []) == [] for cell in content["cells"])
+    assert len({cell["id"] for cell in content["cells"]}) == len(content["cells"])

@@ -1,0 +1,112 @@
+"""A lesson as a page: safe and silent, its figures alive, its questions graded as in Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from py_mini_racer import MiniRacer
+
+from descentlab.lessons.course import QuestionBlock, lesson, lessons
+from descentlab.lessons.facts.kinds import Choice, Number
+from descentlab.lessons.grading import graded
+from descentlab.lessons.page import page
+from descentlab.text import LANGUAGES
+from tests.lab.conftest import Watched, browser, watched  # noqa: F401 (fixtures)
+from tests.lab.v8 import module
+
+QUESTIONS: list[Number | Choice] = [
+    Number(1.4, 0.005, {"sign": -1.4, "half": 0.7}),
+    Number(31_770_862, 0.5, {"low": 6_991_770}),
+    Number(0.0, 1e-9),
+    Choice("double", ("same", "double", "four")),
+]
+
+
+@pytest.fixture(scope="module")
+def js() -> Iterator[MiniRacer]:
+    with MiniRacer() as v8:
+        v8.eval(f"const grading = {module('grading.js')};")
+        yield v8
+
+
+ANSWERS = st.one_of(
+    st.sampled_from(
+        ["1.4", "W = 1.4", "7/5", "−1.4", "1,4", "0.7", "31,770,862", "3.1770862e7", "b", "B)", "c.", "four", "", "x"]
+    ),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.text(alphabet="0123456789.,-+/eE= abcd−", max_size=9),
+)
+
+
+@given(answer=ANSWERS)
+def test_the_page_grades_as_python_does(js: MiniRacer, answer: str) -> None:
+    for question in QUESTIONS:
+        given_by_page = js.eval(f"grading.graded({json.dumps(vars(question))}, {json.dumps(answer)})")
+        assert given_by_page == graded(question, answer), (question, answer)
+
+
+def opened(watched: Watched, folder: Path, place: int, lang: str) -> Any:  # noqa: F811
+    path = folder / "lesson.html"
+    path.write_text(page(lesson(place, lang)), "utf-8")
+    watched.context.set_offline(True)
+    watched.page.goto("about:blank")
+    watched.page.goto(path.as_uri())
+    watched.page.wait_for_selector(".figure .panel")
+    watched.page.wait_for_timeout(150)  # milliseconds, in which what waits for rest is drawn
+    return watched.page
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("place", lessons())
+def test_every_lesson_opens(watched: Watched, tmp_path: Path, place: int, lang: str) -> None:  # noqa: F811
+    """Offline, without a complaint, without a rule of accessibility broken, at a phone's width too."""
+    browsed = opened(watched, tmp_path, place, lang)
+    read = lesson(place, lang)
+    assert browsed.locator("h1").inner_text() == read.title
+    assert browsed.locator("form").count() == len(read.questions)
+    assert browsed.locator(".figure .descentlab").count() == len(read.facts.figures)
+    for figure in read.facts.figures.values():
+        for view in figure.views:
+            assert browsed.locator(f".panel.{view}").first.is_visible(), view
+    assert "$" not in browsed.locator(".told").all_inner_texts()[0]
+    browsed.evaluate((files("axe_core_python") / "axe.min.js").read_text("utf-8"))
+    found = browsed.evaluate("() => axe.run(document)")
+    assert [(each["id"], [node["html"][:90] for node in each["nodes"]]) for each in found["violations"]] == []
+    browsed.set_viewport_size({"width": 390, "height": 844})
+    browsed.wait_for_timeout(100)
+    assert browsed.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert [each for each in watched.requests if not each.startswith(("file:", "data:", "about:"))] == []
+    assert watched.complaints == []
+
+
+def test_answers_are_graded_with_their_reason(watched: Watched, tmp_path: Path) -> None:  # noqa: F811
+    browsed = opened(watched, tmp_path, 1, "en")
+    read = lesson(1, "en")
+    for block in read.blocks:
+        if not isinstance(block, QuestionBlock):
+            continue
+        form = browsed.locator(f"#question-{block.name}")
+        question = read.facts.questions[block.name]
+        if isinstance(question, Choice):
+            for key in question.options:
+                form.locator(f"input[value={key}]").check()
+                form.get_by_role("button").click()
+                assert (
+                    form.get_by_role("status").inner_text() == block.notes["right" if key == question.answer else key]
+                )
+            continue
+        for name, answer in [("right", question.answer), *question.mistakes.items()]:
+            form.get_by_role("textbox").fill(repr(answer))
+            form.get_by_role("textbox").press("Enter")
+            assert form.get_by_role("status").inner_text() == block.notes[name].replace("`", "")
+        form.get_by_role("textbox").fill("what?")
+        form.get_by_role("button").click()
+        assert "cannot be read" in form.get_by_role("status").inner_text()
+    assert watched.complaints == []
