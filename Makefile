@@ -40,7 +40,7 @@ $(VENV)/bin/python:
 
 $(VENV)/demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up $(VENV) (PyTorch takes a minute or two) ..."
-	$(PIP) -e '.[torch]'
+	$(PIP) -e '.[torch,lessons]'
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt | $(VENV)/bin/python
