@@ -38,7 +38,7 @@ class TableBlock:
 
 @dataclass(frozen=True)
 class FigureBlock:
-    """A figure of the facts, with its caption."""
+    """A figure of the facts, with the caption of its sketch: on a page it is live, and its views have their own."""
 
     name: str
     caption: str

@@ -95,7 +95,6 @@ def _of(block: Block, lesson: Lesson) -> Iterator[Cell]:
     elif isinstance(block, TableBlock):
         yield "markdown", table(lesson.facts.tables[block.name], block.headings)
     elif isinstance(block, FigureBlock):
-        yield "markdown", prose(block.caption)
         yield "code", f'lesson.figure("{block.name}")'
     elif isinstance(block, QuestionBlock):
         options = "".join(f"\n- `{key}`: {text}" for key, text in block.options.items())

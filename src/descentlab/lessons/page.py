@@ -85,8 +85,7 @@ def _html(block: Block, lesson: Lesson) -> str:
     if isinstance(block, TableBlock):
         return _table(lesson.facts.tables[block.name], block.headings)
     if isinstance(block, FigureBlock):
-        place = f'<div id="figure-{block.name}"></div>'
-        return f'<div class="figure">{place}<p class="caption">{inline(block.caption)}</p></div>'
+        return f'<div class="figure" id="figure-{block.name}"></div>'
     if isinstance(block, CodeBlock):
         return f'<pre tabindex="0"><code>{escape(block.text.rstrip())}</code></pre>'
     return _question(block, lesson)

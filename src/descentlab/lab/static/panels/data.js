@@ -55,6 +55,7 @@ export function dataPanel(app) {
       y = linear(found.ys, [frame.bottom, frame.top]);
       const name = single ? problem.features[0] : app.t("data.true", { target: problem.target });
       axes(panel.still, x, y, { xTicks: ticks(...found.xs, 5), yTicks, xName: name, yName: single ? problem.target : app.t("data.predicted") });
+      (rows.length <= HANDLES ? fitted : errors).after(points); // a few lie on the line, a cloud under it
       const wanted = single && app.editable && rows.length <= HANDLES ? rows.length : 0;
       if (handles.childElementCount !== wanted) {
         handles.replaceChildren();
