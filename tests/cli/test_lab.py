@@ -130,3 +130,14 @@ def test_help_in_both_languages(lang: str) -> None:
     assert "--port" in text
     assert "help." not in text
     assert bool(re.search("[가-힣]", text)) is (lang == "ko")
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_it_serves_a_lesson(started: Any, lang: str) -> None:
+    _, url, _ = started("--lesson", "2", "--lang", lang)
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        text, allowed = answer.read().decode(), answer.headers["Content-Security-Policy"]
+    assert f'<html lang="{lang}"' in text
+    assert "<math" in text
+    assert allowed.startswith("default-src 'none'; script-src 'sha256-")
+    assert "connect-src 'none'" in allowed
