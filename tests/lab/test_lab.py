@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -574,3 +576,70 @@ def test_another_speed_does_not_jump(watched: Watched, tmp_path: Path) -> None:
     browsed.get_by_role("combobox", name="Speed").select_option("fast")
     settle(browsed)
     assert before <= int(browsed.get_by_role("slider", name="Epoch shown").input_value()) <= before + 4
+
+
+@pytest.mark.parametrize(
+    ("address", "row"),
+    [("#v=1&r=sum&lr=1&n=25", 25), ("#v=1&p=5,1;5,2;5,3&b=1&z=1&n=12", 12), ("#v=1&r=sum&lr=1&n=40&b=1&e=3", 4)],
+)
+def test_the_code_by_hand_does_what_the_page_shows(watched: Watched, tmp_path: Path, address: str, row: int) -> None:
+    """Also where whole numbers would overflow, and where a column is constant."""
+    browsed = opened(watched, tmp_path, address=address)
+    browsed.get_by_role("button", name="NumPy by hand").click()
+    browsed.wait_for_timeout(150)
+    code = browsed.locator(".panel.code code").inner_text()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    printed = float(done.stdout.splitlines()[row - 1].split()[-1])
+    shown = next(cells[-1] for cells in table(browsed) if cells[0] == str(row))
+    assert printed == pytest.approx(float(shown.replace("−", "-").replace(",", "")), rel=1e-5)
+
+
+def test_a_rate_that_would_diverge_from_elsewhere_is_told_apart(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path, address="#v=1&r=sum&lr=0.3&s=1")
+    said = browsed.inner_text(".status")
+    assert said.startswith("Nothing moves: the start is at the minimum. From almost any other start this rate diverges")
+    assert "multiplies" not in said
+
+
+def test_a_cost_that_is_no_number_is_not_drawn(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path, address="#v=1&r=sum&lr=1e9&n=30")
+    drawn = browsed.evaluate("() => document.querySelector('.history .future').getAttribute('d')")
+    assert drawn.count("L") == 0  # the first update leaves the frame, and nothing comes back
+
+
+def test_a_link_without_its_data_says_so(watched: Watched, tmp_path: Path) -> None:
+    browsed = opened(watched, tmp_path)
+    browsed.locator("summary", has_text="Your own").click()
+    browsed.get_by_role("textbox", name="CSV text").fill("x,y\n" + "\n".join(f"{i},{i % 7}" for i in range(61)))
+    browsed.get_by_role("button", name="Use it").click()
+    settle(browsed)
+    before, address = table(browsed), address_of(browsed)
+    browsed.locator("summary", has_text="Share").click()
+    with browsed.expect_download() as downloading:
+        browsed.get_by_role("button", name="Save as one file").click()
+    saved = tmp_path / "saved.html"
+    downloading.value.save_as(saved)
+    browsed.goto(saved.as_uri())
+    browsed.wait_for_selector(".descentlab .status:not(:empty)")
+    settle(browsed)
+    assert (table(browsed), browsed.inner_text(".notice")) == (before, "")
+    browsed = opened(watched, tmp_path, address=address)
+    settle(browsed)
+    assert "data that it could not carry" in browsed.inner_text(".notice")
+    assert table(browsed)[1][1] == "1.400"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
+def test_a_file_is_read_in_the_encoding_it_has(watched: Watched, tmp_path: Path, encoding: str) -> None:
+    browsed = opened(watched, tmp_path)
+    path = tmp_path / "집.csv"
+    path.write_bytes("면적,가격\n50,110\n80,160\n65,130\n".encode(encoding))
+    browsed.locator("summary", has_text="Your own").click()
+    browsed.locator("input[type=file]").set_input_files(path)
+    browsed.wait_for_function("() => document.querySelector('.source [role=status]').textContent.includes('3 rows')")
+    settle(browsed)
+    assert "가격" in browsed.inner_text(".headline")
+    other = tmp_path / "other.csv"
+    other.write_bytes(b"a,b\n\xff\xff\xff,1\n")
+    browsed.locator("input[type=file]").set_input_files(other)
+    browsed.wait_for_function("() => document.querySelector('.source [role=status]').textContent.includes('CP949')")

@@ -18,6 +18,7 @@ import { factor, floor, number, short, speaker } from "./words.js";
 const SHAPE = ["data", "points", "repeat", "bias", "center", "standardize"]; // what the problem itself rests on
 const STILL = [...SHAPE, "epochs", "log", "start", "nesterov", "reduction"]; // what scales and axes rest on
 
+const OWN = "own";
 const OTHER = { data: null, points: null, names: null, target: null, features: null }; // where other data comes in
 const FRESH = { ...OTHER, start: null, epoch: null }; // and other parameters with it
 
@@ -84,10 +85,10 @@ class Lab {
     if (keep) return;
     if (this.state.points) this.data = { ...this.fromRows(this.namesFor(this.state.points[0].length), this.state.points, this.t("source.pasted")), key: "own" };
     else if (this.state.data && this.state.data !== "given") {
-      const found = this.named(this.state.data);
+      const found = this.state.data === OWN ? this.kept() : this.named(this.state.data);
       if (found) this.data = found;
       else {
-        this.trouble = "damaged";
+        this.trouble = this.state.data === OWN ? "left" : "damaged";
         this.state = { ...this.base };
       }
     } else this.data = this.home;
@@ -114,6 +115,12 @@ class Lab {
 
   fromRows(columns, rows, name) {
     return { name, columns, points: rows, whole: true, hypothesis: {}, ...factorOf(rows) };
+  }
+
+  /** The data that an address cannot carry, where it is here all the same: on its own page, or saved with it. */
+  kept() {
+    if (this.data?.key === OWN) return this.data;
+    return this.spec.own ? this.home : null;
   }
 
   named(key) {
@@ -198,13 +205,13 @@ class Lab {
   edited(rows) {
     const name = this.data.key === "own" ? this.data.name : this.t("source.edited", { name: this.data.name });
     this.data = { ...this.fromRows(this.data.columns, rows, name), key: "own" };
-    this.set({ ...OTHER, points: rows.length <= MOST_POINTS ? rows : null, names: this.data.columns });
+    this.set({ ...OTHER, ...carried(rows), names: this.data.columns });
   }
 
   own(columns, rows, name) {
     this.data = { ...this.fromRows(columns, rows, name), key: "own" };
     this.data.all = this.data;
-    this.set({ ...FRESH, points: rows.length <= MOST_POINTS ? rows : null, names: columns, bias: true });
+    this.set({ ...FRESH, ...carried(rows), names: columns, bias: true });
     this.rate(this.firstRate());
   }
 
@@ -212,7 +219,7 @@ class Lab {
   take(spec, name) {
     this.data = { ...spec, key: "own", name };
     this.data.all = this.data;
-    this.set({ ...FRESH, bias: true });
+    this.set({ ...FRESH, data: OWN, bias: true });
     this.rate(this.firstRate());
   }
 
@@ -324,7 +331,7 @@ class Lab {
     if (this.data === this.home) return this.spec;
     const { name, columns, rows, weight, means, noise, triangle, points, whole } = this.data;
     const { bias, center, standardize } = this.state;
-    return { ...this.spec, name, columns, rows, weight, means, noise, triangle, points, whole, hypothesis: { bias, center, standardize, ridge: 0 }, report: null };
+    return { ...this.spec, own: true, name, columns, rows, weight, means, noise, triangle, points, whole, hypothesis: { bias, center, standardize, ridge: 0 }, report: null };
   }
 
   /** Whether the address cannot carry the data that is shown. */
@@ -513,6 +520,7 @@ class Lab {
     const form = problem.features.length === 1 ? `H(x) = Wx${problem.bias ? " + b" : ""}` : `H(x) = W₁x₁ + ${problem.features.length > 2 ? "… + " : ""}W${sub(problem.features.length)}x${sub(problem.features.length)}${problem.bias ? " + b" : ""}`;
     this.headline.textContent = t("headline", { form, target: problem.target, rows: problem.rows, name });
     const said = [this.motion(view)];
+    if (view.theory.unstable && !view.theory.diverges) said.push(t("status.unstable", { bound: number(floor(view.theory.bound)) }));
     if (view.overflow?.float32.weights) said.push(t("status.overflow", { updates: number(view.overflow.float32.weights) }));
     if (!["still", "flat"].includes(view.regime)) said.push(...this.nearness(view));
     const reason = this.reason;
@@ -543,6 +551,7 @@ class Lab {
     else if (needed !== null) said.push(t(reaches ? "status.near" : "status.late", { needed, epochs: this.state.epochs }));
     else if (!theory.diverges) said.push(t(regime === "stands" ? "status.never" : "status.beyond"));
     if (penalised) said.push(t("status.penalised"));
+    else if (theory.fitsExactly && needed) said.push(t("status.exact"));
     return said;
   }
 
@@ -560,6 +569,9 @@ class Lab {
     clearTimeout(this.remembering);
   }
 }
+
+/** As an address has rows of one's own: themselves, or the word for what it cannot carry. */
+const carried = (rows) => (rows.length <= MOST_POINTS ? { points: rows } : { data: OWN });
 
 /** What a sentence names, as code. */
 const marked = (text) => text.split(/\x60/).map((part, i) => (i % 2 ? html("code", { text: part }) : part));

@@ -73,6 +73,9 @@ export function viewOf(state, problem, settings, rates) {
 /** What parameters are called: W and b, as in the lesson, or by their columns where there are several. */
 const labelsOf = ({ features, parameters, bias }) => (features.length === 1 ? ["W", "b"].slice(0, parameters.length) : bias ? [...features, "bias"] : features);
 
+/** What a parameter is called where descent acts on it: with a mark where columns are centered or scaled. */
+export const nameOf = ({ labels, scaled }, j) => labels[j] + (scaled ? "′" : "");
+
 /** The parameter that weighs most in each direction, and the next where it weighs nearly as much. */
 function namesOf({ problem, directions, rank }) {
   const labels = labelsOf(problem);
@@ -86,7 +89,7 @@ function namesOf({ problem, directions, rank }) {
 
 /** What errors do at this rate: in a word that names a sentence and a colour. */
 export function regime(theory) {
-  if (theory.diverges || theory.unstable) return "diverges";
+  if (theory.diverges) return "diverges";
   if (theory.error.every((each) => each === 0)) return theory.largest === 0 ? "flat" : "still";
   const swings = theory.response.swings.some((each, i) => each && theory.error[i] !== 0);
   const stands = theory.response.stands.some((each, i) => each && theory.error[i] !== 0);

@@ -48,11 +48,15 @@ function dataLines(app, view, make) {
   return lines;
 }
 
-function scaling(app, torch) {
+function scaling(app, view, torch) {
   const deviation = torch ? "X.std(0, correction=0)" : "X.std(axis=0)";
   const mean = torch ? "X.mean(0)" : "X.mean(axis=0)";
-  if (app.state.standardize && app.state.bias) return [`X = (X - ${mean}) / ${deviation}`];
-  if (app.state.standardize) return [torch ? "X = X / (X ** 2).mean(0).sqrt()" : "X = X / np.sqrt((X ** 2).mean(axis=0))"];
+  if (app.state.standardize) {
+    const size = torch ? "(X ** 2).mean(0).sqrt()" : "np.sqrt((X ** 2).mean(axis=0))";
+    const constant = view.theory.rank < view.problem.parameters.length; // perhaps: a column that has no size keeps its own
+    const lines = [`size = ${app.state.bias ? deviation : size}`, ...(constant ? ["size[size == 0] = 1"] : [])];
+    return [...lines, app.state.bias ? `X = (X - ${mean}) / size` : "X = X / size"];
+  }
   return app.state.center && app.state.bias ? [`X = X - ${mean}`] : [];
 }
 
@@ -64,8 +68,8 @@ function numpy(app, view) {
   const start = view.descended[0];
   const d = view.problem.features.length;
   const mu = state.forget ? 1 : state.momentum;
-  const lines = ["import numpy as np", "", ...dataLines(app, view, "np.array"), ...scaling(app, false), `W = np.array([${start.slice(0, d).join(", ")}])`];
-  if (state.bias) lines.push(`b = ${start[d]}`);
+  const lines = ["import numpy as np", "", ...dataLines(app, view, "np.array").map((text) => text.replace(/\]\)$/, "], dtype=float)")), ...scaling(app, view, false), `W = np.array([${start.slice(0, d).join(", ")}], dtype=float)`];
+  if (state.bias) lines.push(`b = ${float(start[d])}`);
   if (mu) lines.push(`vW = np.zeros_like(W)${state.bias ? "; vb = 0.0" : ""}`);
   lines.push("", `for epoch in range(1, ${state.epochs} + 1):`);
   lines.push(`    r = X @ W${state.bias ? " + b" : ""} - y`, `    print(epoch, W, ${state.bias ? "b, " : ""}(r ** 2).mean())`);
@@ -83,7 +87,7 @@ function torchHead(app, view) {
   const { state } = app;
   const start = view.descended[0];
   const d = view.problem.features.length;
-  const lines = ["import torch", "", ...dataLines(app, view, "torch.tensor").map((text) => text.replace(/\]\)$/, "], dtype=torch.float64)")), ...scaling(app, true)];
+  const lines = ["import torch", "", ...dataLines(app, view, "torch.tensor").map((text) => text.replace(/\]\)$/, "], dtype=torch.float64)")), ...scaling(app, view, true)];
   lines.push(`W = torch.tensor([${start.slice(0, d).join(", ")}], dtype=torch.float64, requires_grad=True)`);
   if (state.bias) lines.push(`b = torch.tensor(${float(start[d])}, dtype=torch.float64, requires_grad=True)`);
   return lines;

@@ -133,7 +133,11 @@ export function settingsControl(app) {
   const standardize = box("standardize", "hypothesis.standardize", (on) => app.reshape({ standardize: on }));
   const keep = box("keep", "reduction.keep");
   const choices = REDUCTIONS.map((each) => html("button", { type: "button", class: "segment", text: app.t(`reduction.${each}`), onclick: () => change({ reduction: each }) }));
-  const times = html("input", { type: "number", min: 1, max: 1000, step: 1, class: "number small", "aria-label": app.t("repeat.title"), onchange: () => change({ repeat: Math.min(Math.max(Math.round(Number(times.value)) || 1, 1), 1000) }) });
+  const times = html("input", { type: "number", min: 1, max: 1000, step: 1, class: "number small", "aria-label": app.t("repeat.title"), onchange: () => repeated(Math.min(Math.max(Math.round(Number(times.value)) || 1, 1), 1000)) });
+  const repeated = (repeat) => {
+    change({ repeat });
+    times.value = String(repeat);
+  };
 
   /** Another cost for the same data: with "keep", the rate moves so that lr times the gradient stays what it was. */
   function change(changes) {
@@ -184,7 +188,7 @@ export function transportControl(app) {
   epochs.addEventListener("change", () => {
     const value = Math.round(Number(epochs.value.replace(/[,\s]/g, "")));
     if (value >= 1 && value <= 1e6) app.set({ epochs: value, epoch: null });
-    else epochs.value = String(app.state.epochs);
+    epochs.value = String(app.state.epochs);
   });
   const told = html("span", { class: "value wide" });
   const node = html("div", { class: "control transport" }, html("div", { class: "row" }, reset, back, play, on, slider, told, html("label", { class: "row" }, html("span", { text: app.t("transport.of") }), epochs), speed));

@@ -1,6 +1,7 @@
 /** The cost over its parameters: a parabola over one, contours over two, one bar a direction over more. */
 import { costOf } from "../model.js";
 import { axes, cut, dots, figure, fit, framed, handle, held, leaver, line, linear, logarithmic, place, readout, svg, tabled, ticks, where } from "../kit.js";
+import { nameOf } from "../view.js";
 import { factor, short, signed } from "../words.js";
 
 const LEVELS = 9; // contours between the minimum and the farthest corner
@@ -170,7 +171,7 @@ export function costPanel(app) {
       panel.heading.textContent = app.t(kind === 1 ? "cost.title" : kind === 2 ? "cost.title_two" : "cost.title_more");
     },
     draw(view) {
-      panel.caption.textContent = app.t(kind === 1 ? "cost.caption" : kind === 2 ? "cost.caption_two" : "cost.caption_more", { directions: view.theory.rank });
+      panel.caption.textContent = app.t(kind === 1 ? "cost.caption" : kind === 2 ? (view.theory.smallest > 0 ? "cost.caption_two" : "cost.caption_valley") : "cost.caption_more", { directions: view.theory.rank });
       fill();
       if (kind > 2) {
         now(app.t("cost.now", { cost: short(view.shown.cost) }));
@@ -193,7 +194,7 @@ export function costPanel(app) {
       here.setAttribute("cx", at.at[0]);
       here.setAttribute("cy", at.at[1]);
       here.setAttribute("visibility", at.out || Number.isNaN(at.at[0] + at.at[1]) ? "hidden" : "visible");
-      const where = view.shown.params.map((each, j) => `${view.labels[j]} = ${signed(each)}`).join(", ");
+      const where = view.shown.descended.map((each, j) => `${nameOf(view, j)} = ${signed(each)}`).join(", ");
       now(where);
       away(at, where, frame);
       const first = point(view.descended[0]);
@@ -227,5 +228,3 @@ export function costPanel(app) {
   }
 }
 
-/** A parameter's name, with a mark where its column was centred or scaled. */
-const nameOf = ({ problem, labels, scaled }, j) => labels[j] + (scaled && j < problem.features.length ? "′" : "");

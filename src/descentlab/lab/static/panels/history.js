@@ -65,13 +65,13 @@ export function historyPanel(app) {
       const safe = (cost) => (cost > 0 || !y.log ? y(cost) : frame.bottom + 6);
       const points = view.ts.map((t, i) => [x(t), safe(view.cost[i])]);
       const inside = points.map((each) => held(each, frame));
-      const kept = inside.map((each) => (each.out && each.away[1] < 0 ? [each.at[0], NaN] : each.at));
+      const kept = inside.map((each, i) => (each.out || !Number.isFinite(view.cost[i]) ? [each.at[0], NaN] : each.at));
       const at = held([x(view.shown.t), safe(view.shown.cost)], frame);
       const upTo = view.ts.findIndex((t) => t > view.shown.t);
       const passed = upTo < 0 ? kept : kept.slice(0, upTo);
       future.setAttribute("d", line(kept));
       past.setAttribute("d", line(at.out ? passed : [...passed, at.at]));
-      marks.setAttribute("d", view.ts.length <= 41 ? dots(kept) : "");
+      marks.setAttribute("d", kept.filter((each) => Number.isFinite(each[1])).length <= 41 ? dots(kept) : "");
       const bottom = view.theory.leastCost;
       const shows = bottom > 0 && y(bottom) < frame.bottom + 1 && y(bottom) > frame.top;
       least.setAttribute("d", shows ? `M${frame.left} ${y(bottom).toFixed(1)}H${frame.right}` : "");
@@ -98,7 +98,7 @@ export function historyPanel(app) {
       here.setAttribute("cy", at.at[1]);
       here.setAttribute("visibility", at.out || Number.isNaN(at.at[0] + at.at[1]) ? "hidden" : "visible");
       now(app.t("history.now", { epoch: view.shown.t, cost: short(view.shown.cost) }));
-      away(at.out && at.away[1] > 0 ? { ...at, out: false } : at, short(view.shown.cost), frame);
+      away(at, short(view.shown.cost), frame);
       panel.caption.textContent = app.t(view.theory.diverges ? "history.caption_diverges" : "history.caption", { epochs: app.state.epochs });
     },
   };

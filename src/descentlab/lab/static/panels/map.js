@@ -1,5 +1,5 @@
 /** Learning rate against momentum: where errors shrink without a swing, where they swing, where they grow. */
-import { axes, figure, fit, framed, handle, line, linear, place, svg, tabled, ticks } from "../kit.js";
+import { axes, figure, fit, framed, handle, leaver, line, linear, place, svg, tabled, ticks } from "../kit.js";
 import { floor, short } from "../words.js";
 
 const WIDEST = 4.4; // rates shown, in units of 1 / the greatest curvature
@@ -23,6 +23,7 @@ export function mapPanel(app) {
     const rows = MOMENTUMS.map((mu) => [short(mu), short(floor(quiet(mu) * unit, 3)), short(floor(bound(mu) * unit, 3))]);
     return [[app.t("map.momentum"), app.t("map.smooth_below"), app.t("map.grows_from")], ...rows];
   });
+  const away = leaver(panel.live);
   let x, y, frame, unit;
 
   // The steepest direction decides: its roots are real and positive below the first, beyond 1 above the second.
@@ -83,6 +84,7 @@ export function mapPanel(app) {
       fill();
       const momentum = app.state.forget ? 1 : app.state.momentum;
       const at = Math.min(app.state.lr / unit, WIDEST);
+      away({ at: [x(at), y(momentum)], away: [1, 0], out: app.state.lr > WIDEST * unit }, short(app.state.lr), frame);
       place(knob, [x(at), y(momentum)], app.state.lr, `lr ${short(app.state.lr)}, ${app.t("map.momentum")} ${short(momentum)}`);
     },
   };

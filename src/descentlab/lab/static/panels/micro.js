@@ -1,7 +1,7 @@
 /** One update taken apart, with the learner's own numbers: predict, errors, products, their sum or mean, lr, subtract. */
 import { html } from "../kit.js";
 import { microStep } from "../model.js";
-import { shownAt } from "../view.js";
+import { nameOf, shownAt } from "../view.js";
 import { signed } from "../words.js";
 
 const ROWS = 8;
@@ -36,9 +36,10 @@ export function microPanel(app) {
       const { t, descended } = view.shown.t < app.state.epochs ? view.shown : shownAt(view, app.state.epochs - 1);
       const found = microStep(rows, problem, descended, view.theory.settings);
       const x = rows.map((row) => (row[0] - problem.means[0]) / problem.scales[0]);
-      const [W] = view.labels;
+      const W = nameOf(view, 0);
+      const mark = view.scaled ? "′" : "";
       const shown = Math.min(rows.length, ROWS);
-      const columns = [["x", x], ["y", rows.map((row) => row[1])]];
+      const columns = [[`x${mark}`, x], ["y", rows.map((row) => row[1])]];
       if (step >= 0) columns.push(["H(x)", found.predictions]);
       if (step >= 1) columns.push(["H(x) − y", found.residuals]);
       if (step >= 2) columns.push([app.t("micro.times_x"), found.products.map((each) => each[0])]);
@@ -48,7 +49,7 @@ export function microPanel(app) {
       const said = [];
       const summed = ["sum", "half_sum"].includes(app.state.reduction);
       const times = { mean: 2 / problem.weight, half_mean: 1 / problem.weight, sum: 2, half_sum: 1 }[app.state.reduction];
-      const named = view.labels.map((label, j) => [label, found.sums[j], found.gradient[j], found.step[j]]);
+      const named = view.labels.map((_, j) => [nameOf(view, j), found.sums[j], found.gradient[j], found.step[j]]);
       if (step >= 3) {
         for (const [name, sum, gradient] of named) said.push(app.t(summed ? "micro.sum" : "micro.mean", { name, sum: short(sum), times: short(times), rows: problem.rows, gradient: short(gradient) }));
       }

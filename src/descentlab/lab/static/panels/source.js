@@ -40,6 +40,20 @@ function split(line, separator) {
   return found.map((cell) => cell.trim().replace(/^"(.*)"$/, "$1").replace(/""/g, '"'));
 }
 
+/** A file's text: UTF-8, UTF-16 by its mark, or the Korean encoding of Windows; null where it is none of them. */
+export function decoded(buffer) {
+  const [a, b] = new Uint8Array(buffer);
+  const marked = a === 0xff && b === 0xfe ? ["utf-16le"] : a === 0xfe && b === 0xff ? ["utf-16be"] : [];
+  for (const encoding of [...marked, "utf-8", "euc-kr"]) {
+    try {
+      return new TextDecoder(encoding, { fatal: true }).decode(buffer);
+    } catch {
+      // The next one may fit.
+    }
+  }
+  return null;
+}
+
 export function sourceControl(app) {
   const sets = html("select", { "aria-label": app.t("source.title"), onchange: () => app.load(sets.value) });
   const paste = html("textarea", { rows: 5, "aria-label": app.t("source.paste"), placeholder: "x,y\n1,1\n2,2\n3,3", spellcheck: "false" });
@@ -57,7 +71,9 @@ export function sourceControl(app) {
     if (!chosen) return;
     if (app.upload && chosen.size > LARGEST) return sent(chosen);
     if (chosen.size > LARGEST) return say("source.too_large", { most: LARGEST / 1e6 });
-    read(await chosen.text(), chosen.name);
+    const text = decoded(await chosen.arrayBuffer());
+    if (text === null) return say("source.encoding");
+    read(text, chosen.name);
   });
 
   const say = (key, values) => (told.textContent = app.t(key, values));
