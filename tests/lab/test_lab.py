@@ -16,7 +16,7 @@ import pytest
 import descentlab as dl
 from descentlab.lab.page import page
 from descentlab.lab.spec import spec
-from tests.lab.conftest import Watched
+from tests.browsing import Watched
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(800, 5)) * [1, 2, 5, 0.5, 10]

@@ -18,7 +18,7 @@ import descentlab as dl
 from descentlab.lab.modules import joined, script
 from descentlab.lab.page import LAB, bare, inert, page, words
 from descentlab.text import LANGUAGES, catalogue
-from tests.lab.conftest import Watched
+from tests.browsing import Watched
 
 STATIC = Path(__file__).parents[2] / "src" / "descentlab" / "lab" / "static"
 HOSTILE = [

@@ -24,7 +24,7 @@ from descentlab.lab.page import LAB, page
 from descentlab.lab.server import LabServer
 from descentlab.lab.spec import spec
 from descentlab.text import Sentence
-from tests.lab.conftest import Watched
+from tests.browsing import Watched
 
 SPEC = dl.Problem([1, 2, 3], [1, 2, 3], bias=False).lab(lr=0.01, name="lesson").spec
 CSV = b"size,rooms,city,price\n50,2,Seoul,155\n80,3,Busan,230\n120,4,Seoul,333\n65,2,Jeju,190\n"

@@ -12,7 +12,7 @@ import pytest
 import descentlab as dl
 from descentlab.errors import SettingError
 from descentlab.lab.page import page
-from tests.lab.conftest import Watched
+from tests.browsing import Watched
 from tests.lab.test_page import HOSTILE, Seen
 
 LESSON = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)

@@ -12,7 +12,7 @@ from py_mini_racer import MiniRacer
 import descentlab as dl
 from descentlab.lab.modules import script
 from descentlab.lab.widget import ADDRESS, VERSION, LabWidget
-from tests.lab.conftest import Watched
+from tests.browsing import Watched
 
 
 @pytest.fixture

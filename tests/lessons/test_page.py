@@ -18,7 +18,7 @@ from descentlab.lessons.facts.kinds import Choice, Number
 from descentlab.lessons.grading import graded
 from descentlab.lessons.page import page
 from descentlab.text import LANGUAGES
-from tests.lab.conftest import Watched, browser, watched  # noqa: F401 (fixtures)
+from tests.browsing import Watched
 from tests.lab.v8 import module
 
 QUESTIONS: list[Number | Choice] = [
@@ -52,7 +52,7 @@ def test_the_page_grades_as_python_does(js: MiniRacer, answer: str) -> None:
         assert given_by_page == graded(question, answer), (question, answer)
 
 
-def opened(watched: Watched, folder: Path, place: int, lang: str) -> Any:  # noqa: F811
+def opened(watched: Watched, folder: Path, place: int, lang: str) -> Any:
     path = folder / "lesson.html"
     path.write_text(page(lesson(place, lang)), "utf-8")
     watched.context.set_offline(True)
@@ -65,7 +65,7 @@ def opened(watched: Watched, folder: Path, place: int, lang: str) -> Any:  # noq
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("place", lessons())
-def test_every_lesson_opens(watched: Watched, tmp_path: Path, place: int, lang: str) -> None:  # noqa: F811
+def test_every_lesson_opens(watched: Watched, tmp_path: Path, place: int, lang: str) -> None:
     """Offline, without a complaint, without a rule of accessibility broken, at a phone's width too."""
     browsed = opened(watched, tmp_path, place, lang)
     read = lesson(place, lang)
@@ -86,7 +86,7 @@ def test_every_lesson_opens(watched: Watched, tmp_path: Path, place: int, lang: 
     assert watched.complaints == []
 
 
-def test_answers_are_graded_with_their_reason(watched: Watched, tmp_path: Path) -> None:  # noqa: F811
+def test_answers_are_graded_with_their_reason(watched: Watched, tmp_path: Path) -> None:
     browsed = opened(watched, tmp_path, 1, "en")
     read = lesson(1, "en")
     for block in read.blocks:

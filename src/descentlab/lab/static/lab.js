@@ -290,6 +290,7 @@ class Lab {
       const why = this.ended();
       if (why) {
         this.stop();
+        this.set({ epoch: why[1].epoch }); // the frame that was judged, not one that was asked for meanwhile
         this.reason = why;
         this.redraw();
       } else requestAnimationFrame(tick);
