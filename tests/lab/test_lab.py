@@ -49,6 +49,18 @@ def settle(browsed: Any) -> None:
     browsed.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def open_saved(browsed: Any, folder: Path) -> None:
+    """Save the page as one file, and open that."""
+    browsed.locator("summary", has_text="Share").click()
+    with browsed.expect_download() as downloading:
+        browsed.get_by_role("button", name="Save as one file").click()
+    saved = folder / "saved.html"
+    downloading.value.save_as(saved)
+    browsed.goto(saved.as_uri())
+    browsed.wait_for_selector(".descentlab .status:not(:empty)")
+    settle(browsed)
+
+
 def address_of(browsed: Any) -> str:
     """The address once the state has got there."""
     browsed.wait_for_timeout(200)  # milliseconds
@@ -307,14 +319,7 @@ def test_a_teachers_link_hides_controls(watched: Watched, tmp_path: Path) -> Non
 def test_a_saved_page_opens_in_the_state_it_was_saved_in(watched: Watched, tmp_path: Path) -> None:
     browsed = opened(watched, tmp_path, address="#v=1&lr=0.07&n=25")
     before = table(browsed)
-    browsed.locator("summary", has_text="Share").click()
-    with browsed.expect_download() as downloading:
-        browsed.get_by_role("button", name="Save as one file").click()
-    saved = tmp_path / "saved.html"
-    downloading.value.save_as(saved)
-    browsed.goto(saved.as_uri())
-    browsed.wait_for_selector(".descentlab .status:not(:empty)")
-    settle(browsed)
+    open_saved(browsed, tmp_path)
     assert table(browsed) == before
     assert watched.complaints == []
 
@@ -470,7 +475,6 @@ def test_no_label_lies_on_another(watched: Watched, tmp_path: Path, name: str, l
     watched.page.set_viewport_size({"width": width, "height": 900})
     times = {"m": (0.0, 0.5, 0.9, 0.2), "log": (1, 0, 1, 0), "e": (0, 3, 10, 1)}
     for m, log, e in zip(*times.values(), strict=True):
-        watched.page.goto("about:blank")
         browsed = opened(watched, tmp_path, name, f"#v=1&l={lang}&m={m}&log={log}&e={e}")
         browsed.wait_for_timeout(120)  # milliseconds: the panels below are drawn when things have come to rest
         assert browsed.evaluate(COLLIDING) == [], (m, log, e)
@@ -561,7 +565,6 @@ def test_findings_stand_beside_their_own_data_only(watched: Watched, tmp_path: P
     findings = browsed.locator(".findings")
     assert findings.is_visible()
     assert findings.locator("code").count() > 0
-    browsed.goto("about:blank")
     browsed = opened(watched, tmp_path, "many", "#v=1&p=1,1;2,2;3,4")
     assert browsed.locator(".findings").is_hidden()
 
@@ -614,14 +617,7 @@ def test_a_link_without_its_data_says_so(watched: Watched, tmp_path: Path) -> No
     browsed.get_by_role("button", name="Use it").click()
     settle(browsed)
     before, address = table(browsed), address_of(browsed)
-    browsed.locator("summary", has_text="Share").click()
-    with browsed.expect_download() as downloading:
-        browsed.get_by_role("button", name="Save as one file").click()
-    saved = tmp_path / "saved.html"
-    downloading.value.save_as(saved)
-    browsed.goto(saved.as_uri())
-    browsed.wait_for_selector(".descentlab .status:not(:empty)")
-    settle(browsed)
+    open_saved(browsed, tmp_path)
     assert (table(browsed), browsed.inner_text(".notice")) == (before, "")
     browsed = opened(watched, tmp_path, address=address)
     settle(browsed)

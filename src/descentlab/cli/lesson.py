@@ -11,7 +11,7 @@ import click
 from descentlab.cli.words import Localised, Number, language_option
 from descentlab.errors import SettingError, whole_number
 from descentlab.lessons import progress
-from descentlab.lessons.course import Lesson, QuestionBlock, lesson, lessons, title
+from descentlab.lessons.course import Lesson, QuestionBlock, lesson, lessons, outline
 from descentlab.lessons.notebook import notebook as notebook_of
 from descentlab.lessons.terminal import Styles, answered, asked, rendered
 from descentlab.text import language, sentence
@@ -60,12 +60,11 @@ def _write(opened: Lesson, path: str) -> None:
 
 
 def _list() -> None:
-    known = progress.done()
     for place, slug in lessons().items():
-        opened = lesson(place, language())
-        done = len(set(known.get(slug, ())) & set(opened.questions))
-        values = {"number": place, "title": title(place, language()), "done": done, "questions": len(opened.questions)}
-        click.echo(("✓ " if done == values["questions"] else "  ") + sentence("lesson.listed", **values).text())
+        title, questions = outline(place, language())
+        done = _done(slug, questions)
+        values = {"number": place, "title": title, "done": done, "questions": len(questions)}
+        click.echo(("✓ " if done == len(questions) else "  ") + sentence("lesson.listed", **values).text())
     click.echo("\n" + sentence("lesson.open").text())
 
 
@@ -79,8 +78,13 @@ def _tell(opened: Lesson, ask: bool) -> None:
             if ask:
                 _ask(opened, part, styles)
             click.echo()
-    done = len(set(progress.done().get(opened.slug, ())) & set(opened.questions))
+    done = _done(opened.slug, opened.questions)
     click.echo(sentence("lesson.kept", done=done, questions=len(opened.questions)).text())
+
+
+def _done(slug: str, questions: list[str]) -> int:
+    """How many of a lesson's questions are answered."""
+    return len(set(progress.done().get(slug, ())) & set(questions))
 
 
 def _ask(opened: Lesson, question: QuestionBlock, styles: Styles) -> None:

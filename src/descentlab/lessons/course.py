@@ -104,9 +104,10 @@ def lesson(place: int, lang: str) -> Lesson:
     return Lesson(place, slug, lang, heading.removeprefix("# "), blocks, _worded(facts, blocks))
 
 
-def title(place: int, lang: str) -> str:
-    """The lesson's title, without computing anything."""
-    return source(place, lang).partition("\n")[0].removeprefix("# ")
+def outline(place: int, lang: str) -> tuple[str, list[str]]:
+    """The lesson's title and its questions' names, without computing anything."""
+    heading, _, body = source(place, lang).partition("\n")
+    return heading.removeprefix("# "), [found[2] for found in _FENCE.finditer(body) if found[1] == "question"]
 
 
 def source(place: int, lang: str) -> str:
@@ -117,8 +118,8 @@ def source(place: int, lang: str) -> str:
 @cache
 def facts_of(slug: str) -> Facts:
     """The lesson's numbers, computed once."""
-    facts: Facts = import_module(f"descentlab.lessons.facts.{slug.replace('-', '_')}").facts()
-    return facts
+    found = import_module(f"descentlab.lessons.facts.{slug.replace('-', '_')}")
+    return Facts(found.numbers(), found.tables(), found.figures(), found.questions())
 
 
 def filled(text: str, numbers: Mapping[str, Cell], lang: str) -> str:

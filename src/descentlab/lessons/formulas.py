@@ -5,6 +5,8 @@ In a lesson, ``$cost$`` is the formula of that name; both languages use the same
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -15,6 +17,18 @@ class Formula:
     latex: str
     text: str
 
+
+def placed(text: str, how: Callable[[str], str]) -> str:
+    """The text with each ``$name$`` replaced by what ``how`` makes of the name."""
+    return _NAMED.sub(lambda found: how(found[1]), text)
+
+
+def as_text(name: str) -> str:
+    """A formula in one line of text."""
+    return FORMULAS[name].text
+
+
+_NAMED = re.compile(r"\$(\w+)\$")
 
 FORMULAS = {
     "hypothesis": Formula(r"H(x) = W x", "H(x) = W·x"),

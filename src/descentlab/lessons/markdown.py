@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 
 from descentlab.lessons.facts.kinds import Table
-from descentlab.lessons.formulas import FORMULAS
-from descentlab.lessons.terminal import cells
-
-_FORMULA = re.compile(r"\$(\w+)\$")
+from descentlab.lessons.formulas import FORMULAS, placed
 
 
 def prose(text: str) -> str:
     """The prose with each ``$name$`` as the formula it names; on a line of its own, as one that stands apart."""
     apart = re.sub(r"^\$(\w+)\$$", lambda found: f"$$\n{FORMULAS[found[1]].latex}\n$$", text, flags=re.MULTILINE)
-    return _FORMULA.sub(lambda found: f"${FORMULAS[found[1]].latex}$", apart)
+    return placed(apart, lambda name: f"${FORMULAS[name].latex}$")
 
 
 def table(facts: Table, headings: tuple[str, ...]) -> str:
     """A table of the facts, numbers to the right."""
-    rows = [[cells(value, form) for value, form in zip(row, facts.formats, strict=True)] for row in facts.rows]
-    lines = [list(headings), ["---:"] * len(headings), *rows]
+    lines = [list(headings), ["---:"] * len(headings), *facts.texts()]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

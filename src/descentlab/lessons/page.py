@@ -14,17 +14,14 @@ from typing import Any
 from descentlab.errors import require
 from descentlab.lab.page import Shell
 from descentlab.lab.spec import spec
+from descentlab.lessons import terminal
 from descentlab.lessons.course import Block, CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock
-from descentlab.lessons.facts.kinds import Choice, Table
+from descentlab.lessons.facts.kinds import Table
 from descentlab.lessons.facts.shared import lesson as lesson_problem
-from descentlab.lessons.formulas import FORMULAS
-from descentlab.lessons.grading import LETTERS
-from descentlab.lessons.terminal import cells
+from descentlab.lessons.formulas import FORMULAS, placed
 from descentlab.text import sentence
 
 SHELL = Shell("lesson.js", ("lab.css", "lesson.css"))
-
-_FORMULA = re.compile(r"\$(\w+)\$")
 
 
 def page(lesson: Lesson) -> str:
@@ -48,13 +45,9 @@ def _for_script(lesson: Lesson) -> dict[str, Any]:
     questions = {}
     for block in lesson.blocks:
         if isinstance(block, QuestionBlock):
-            question = lesson.facts.questions[block.name]
-            choice = isinstance(question, Choice)
-            unread = sentence(
-                "lesson.unread_choice" if choice else "lesson.unread", options=list(LETTERS[: len(block.options)])
-            )
-            notes = {key: plain(text) for key, text in block.notes.items()}
-            questions[block.name] = vars(question) | {"notes": notes, "unread": unread.text(lesson.lang)}
+            notes = {key: terminal.inline(text, terminal.PLAIN) for key, text in block.notes.items()}
+            told = {"notes": notes, "unread": terminal.unread(block, lesson.lang)}
+            questions[block.name] = vars(lesson.facts.questions[block.name]) | told
     return {"slug": lesson.slug, "lang": lesson.lang, "figures": figures, "questions": questions}
 
 
@@ -93,12 +86,7 @@ def _html(block: Block, lesson: Lesson) -> str:
 
 def _table(facts: Table, headings: tuple[str, ...]) -> str:
     head = "".join(f'<th scope="col">{inline(each)}</th>' for each in headings)
-    rows = "".join(
-        "<tr>"
-        + "".join(f"<td>{escape(cells(value, form))}</td>" for value, form in zip(row, facts.formats, strict=True))
-        + "</tr>"
-        for row in facts.rows
-    )
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in facts.texts())
     return (
         f'<div class="scroll" tabindex="0"><table class="facts"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
@@ -139,16 +127,10 @@ def markdown(text: str) -> str:
     """Prose as HTML, its formulas as MathML."""
     rendered: str = _renderer().render(text)
     apart = re.sub(r"<p>\$(\w+)\$</p>", lambda found: mathml(found[1], True), rendered)
-    return _FORMULA.sub(lambda found: mathml(found[1]), apart)
+    return placed(apart, mathml)
 
 
 def inline(text: str) -> str:
     """A few words as HTML."""
     rendered: str = _renderer().renderInline(text)
-    return _FORMULA.sub(lambda found: mathml(found[1]), rendered)
-
-
-def plain(text: str) -> str:
-    """Prose without its marks, for where there is text alone."""
-    said = _FORMULA.sub(lambda found: FORMULAS[found[1]].text, text)
-    return re.sub(r"\*\*(.+?)\*\*|(?<!\*)\*([^*]+)\*|`([^`]+)`", lambda found: found[1] or found[2] or found[3], said)
+    return placed(rendered, mathml)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from descentlab.lessons.course import Block, CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock
-from descentlab.lessons.facts.kinds import Choice, Table
-from descentlab.lessons.formulas import FORMULAS
+from descentlab.lessons.facts.kinds import Table
+from descentlab.lessons.formulas import as_text, placed
 from descentlab.lessons.grading import LETTERS, OTHER, RIGHT, graded
 from descentlab.lessons.sketch import sketch
 from descentlab.text import padded, sentence, width, wrapped
@@ -16,7 +16,6 @@ from descentlab.text import padded, sentence, width, wrapped
 WIDTH = 80
 
 _MARKS = re.compile(r"\*\*(.+?)\*\*|(?<!\*)\*([^*\s][^*]*?)\*(?!\*)|`([^`]+)`", re.DOTALL)
-_FORMULA = re.compile(r"\$(\w+)\$")
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ def paragraph(text: str, styles: Styles) -> str:
     """One paragraph, heading, list or formula of the prose."""
     if text.startswith("## "):
         return styles.bold(text.removeprefix("## "))
-    if found := _FORMULA.fullmatch(text.strip()):
-        return f"    {FORMULAS[found[1]].text}"
+    if re.fullmatch(r"\$\w+\$", text.strip()):
+        return f"    {placed(text.strip(), as_text)}"
     if text.startswith("- "):
         items = re.split(r"\n(?=- )", text)
         return "\n".join(
@@ -69,23 +68,18 @@ def paragraph(text: str, styles: Styles) -> str:
 
 def inline(text: str, styles: Styles) -> str:
     """Emphasis as the terminal has it, code without its backticks, formulas as text."""
-    said = _FORMULA.sub(lambda found: FORMULAS[found[1]].text, text)
+    said = placed(text, as_text)
     return _MARKS.sub(lambda found: styles.bold(found[1] or found[2]) if not found[3] else styles.code(found[3]), said)
 
 
 def table(facts: Table, headings: tuple[str, ...]) -> str:
     """Cells under their headings, numbers to the right."""
-    rows = [[cells(value, form) for value, form in zip(row, facts.formats, strict=True)] for row in facts.rows]
-    widths = [max(map(width, column)) for column in zip(headings, *rows, strict=True)]
+    rows = [headings, *facts.texts()]
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  " + "  ".join(padded(cell, columns, right=True) for cell, columns in zip(row, widths, strict=True))
-        for row in (headings, *rows)
+        for row in rows
     )
-
-
-def cells(value: object, form: str) -> str:
-    """One cell in its column's format; words as they are."""
-    return value if isinstance(value, str) else format(value, form)
 
 
 def asked(block: QuestionBlock, styles: Styles) -> str:
@@ -98,12 +92,17 @@ def asked(block: QuestionBlock, styles: Styles) -> str:
     return "\n".join([prompt, *options])
 
 
+def unread(block: QuestionBlock, lang: str) -> str:
+    """What is said of an answer that cannot be read."""
+    key = "lesson.unread_choice" if block.options else "lesson.unread"
+    return sentence(key, options=list(LETTERS[: len(block.options)])).text(lang)
+
+
 def answered(lesson: Lesson, block: QuestionBlock, answer: str, styles: Styles = PLAIN) -> tuple[bool, str]:
     """Whether an answer is right, and what is said of it."""
     question = lesson.facts.questions[block.name]
     verdict = graded(question, answer)
     if verdict is None:
-        unread = "lesson.unread_choice" if isinstance(question, Choice) else "lesson.unread"
-        return False, sentence(unread, options=list(LETTERS[: len(block.options)])).text(lesson.lang)
+        return False, unread(block, lesson.lang)
     note = block.notes.get(verdict, block.notes[OTHER])
     return verdict == RIGHT, wrapped(inline(note, styles), WIDTH - 2, first="  ", rest="  ")

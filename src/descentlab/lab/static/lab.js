@@ -51,15 +51,14 @@ class Lab {
     const { state, trouble } = decode(model.get("hash") ?? "", this.base);
     this.trouble = trouble;
     this.state = state;
-    this.enter();
-    this.build();
-    this.observer = new ResizeObserver(() => this.redraw(true));
-    this.observer.observe(this.root);
     this.insight = new Set();
     this.sight = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) isIntersecting ? this.insight.add(target) : this.insight.delete(target);
     });
-    for (const each of this.panels) this.sight.observe(each.panel.node);
+    this.enter();
+    this.build();
+    this.observer = new ResizeObserver(() => this.redraw(true));
+    this.observer.observe(this.root);
     this.changed = () => this.arrive();
     this.pressed = (event) => this.press(event);
     this.guarded = (event) => this.guard(event);
@@ -83,7 +82,7 @@ class Lab {
     this.lang = this.catalogue[wanted] ? wanted : "en";
     this.t = speaker(this.catalogue, this.lang);
     if (keep) return;
-    if (this.state.points) this.data = { ...this.fromRows(this.namesFor(this.state.points[0].length), this.state.points, this.t("source.pasted")), key: "own" };
+    if (this.state.points) this.data = { ...this.fromRows(this.namesFor(this.state.points[0].length), this.state.points, this.t("source.pasted")), key: OWN };
     else if (this.state.data && this.state.data !== "given") {
       const found = this.state.data === OWN ? this.kept() : this.named(this.state.data);
       if (found) this.data = found;
@@ -141,7 +140,7 @@ class Lab {
   }
   sets() {
     const listed = (this.spec.sets ?? []).filter((each) => each.name !== this.spec.name).map((each) => ({ key: each.name, name: each.name }));
-    const own = this.data.key === "own" ? [{ key: "own", name: this.data.name }] : [];
+    const own = this.data.key === OWN ? [{ key: OWN, name: this.data.name }] : [];
     return [{ key: "given", name: this.spec.name || this.t("source.unnamed") }, ...listed, ...own];
   }
   key() {
@@ -203,13 +202,13 @@ class Lab {
   }
 
   edited(rows) {
-    const name = this.data.key === "own" ? this.data.name : this.t("source.edited", { name: this.data.name });
-    this.data = { ...this.fromRows(this.data.columns, rows, name), key: "own" };
+    const name = this.data.key === OWN ? this.data.name : this.t("source.edited", { name: this.data.name });
+    this.data = { ...this.fromRows(this.data.columns, rows, name), key: OWN };
     this.set({ ...OTHER, ...carried(rows), names: this.data.columns });
   }
 
   own(columns, rows, name) {
-    this.data = { ...this.fromRows(columns, rows, name), key: "own" };
+    this.data = { ...this.fromRows(columns, rows, name), key: OWN };
     this.data.all = this.data;
     this.set({ ...FRESH, ...carried(rows), names: columns, bias: true });
     this.rate(this.firstRate());
@@ -217,7 +216,7 @@ class Lab {
 
   /** The spec of a file that a server read. */
   take(spec, name) {
-    this.data = { ...spec, key: "own", name };
+    this.data = { ...spec, key: OWN, name };
     this.data.all = this.data;
     this.set({ ...FRESH, data: OWN, bias: true });
     this.rate(this.firstRate());
@@ -231,7 +230,7 @@ class Lab {
 
   load(key) {
     this.stop();
-    if (key === "own") return;
+    if (key === OWN) return;
     this.data = key === "given" ? this.home : this.named(key);
     const other = key !== "given";
     this.set({ ...FRESH, ...(other ? { bias: true, data: key } : { bias: this.base.bias }), center: false, standardize: false });
@@ -337,7 +336,7 @@ class Lab {
 
   /** Whether the address cannot carry the data that is shown. */
   get homeless() {
-    return this.data.key === "own" && this.state.points === null;
+    return this.data.key === OWN && this.state.points === null;
   }
 
   address() {
@@ -369,31 +368,36 @@ class Lab {
     this.sourceC = sourceControl(this);
     this.shareC = shareControl(this);
     this.panels = [dataPanel, costPanel, historyPanel, tablePanel, mapPanel, microPanel, codePanel].map((make) => make(this));
-    this.sight?.disconnect();
-    for (const each of this.panels) this.sight?.observe(each.panel.node);
+    this.sight.disconnect();
+    this.insight.clear();
+    for (const each of this.panels) this.sight.observe(each.panel.node);
     this.status = html("p", { class: "status", role: "status" });
     this.notice = html("p", { class: "notice", role: "alert" });
     this.headline = html("p", { class: "headline" });
-    const part = (name) => this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node;
-    if (this.only) return this.buildFigure(part);
+    if (this.only) return this.buildFigure();
     const controls = html("section", { class: "controls", "aria-label": t("controls") }, this.rateC.node, html("div", { class: "groups" }, ...this.settingsC.parts.map((each) => each.node)), this.transportC.node);
     this.root.replaceChildren(
       html("div", { class: "head" }, html("div", { class: "row wrap" }, html("h1", { text: t("title") }), html("span", { class: "grow" }), this.shareC.node), this.headline, this.sourceC.node),
       this.notice,
       controls,
       this.status,
-      html("div", { class: "views" }, ...["data", "cost", "history", "table"].map(part)),
-      html("div", { class: "views more" }, ...["map", "micro", "code"].map(part)),
+      html("div", { class: "views" }, ...["data", "cost", "history", "table"].map((name) => this.part(name))),
+      html("div", { class: "views more" }, ...["map", "micro", "code"].map((name) => this.part(name))),
       ...(this.doctor = this.findings()),
     );
     this.redraw(true);
   }
 
+  /** A view's node. */
+  part(name) {
+    return this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node;
+  }
+
   /** A figure of a lesson: a few views, and of the controls those that its state leaves. */
-  buildFigure(part) {
+  buildFigure() {
     const settings = this.settingsC.parts.filter((each) => !this.hidden(each.name)).map((each) => each.node);
     this.doctor = [];
-    this.root.replaceChildren(this.rateC.node, html("div", { class: "groups" }, ...settings), this.transportC.node, this.status, html("div", { class: "views" }, ...this.only.map(part)));
+    this.root.replaceChildren(this.rateC.node, html("div", { class: "groups" }, ...settings), this.transportC.node, this.status, html("div", { class: "views" }, ...this.only.map((name) => this.part(name))));
     this.redraw(true);
   }
 
@@ -484,7 +488,7 @@ class Lab {
     if (stale) for (const each of [this.rateC, ...this.panels]) each.still(view);
     for (const each of [this.rateC, ...this.panels.slice(0, SEEN), this.settingsC, this.transportC, this.sourceC, this.shareC]) each.draw(view);
     this.later(view, stale);
-    for (const name of ["map", "code"]) this.panels.find((each) => each.panel.node.classList.contains(name)).panel.node.hidden = this.hidden(name) || (name === "map" && view.theory.largest === 0);
+    for (const name of ["map", "code"]) this.part(name).hidden = this.hidden(name) || (name === "map" && view.theory.largest === 0);
     for (const each of this.doctor) each.hidden = this.data !== this.home;
     this.rateC.node.hidden = this.hidden("rate");
     this.status.hidden = this.only !== null && this.hidden("rate"); // a figure of the data alone

@@ -7,9 +7,8 @@ import math
 import numpy as np
 
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.examination import diagnose
-from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
-from descentlab.lessons.facts.shared import X, listed
+from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import X, diagnosed, listed, named
 from descentlab.lessons.order import number_of
 from descentlab.problem import Problem
 from descentlab.run import Run, descend
@@ -23,11 +22,6 @@ CONTOURS = (0.04, 0.45)  # costs to draw
 OTHER_X = (10.0, 20.0, 60.0)  # a column to center
 
 
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
-
-
 def line(center: bool = False) -> Problem:
     """H(x) = Wx + b on rows with y = x + 2."""
     return Problem(X, Y, center=center)
@@ -35,9 +29,7 @@ def line(center: bool = False) -> Problem:
 
 def examined(center: bool = False, lr: float = LR) -> Diagnosis:
     """What that rate does."""
-    found = diagnose(line(center), lr=lr)
-    assert isinstance(found, Diagnosis)
-    return found
+    return diagnosed(line(center), lr=lr)
 
 
 def run(epochs: int) -> Run:
@@ -57,7 +49,8 @@ def moved(problem: Problem, W: float, b: float) -> tuple[float, float, float]:
     return float(there[0]), float(there[1]), problem.cost(problem.coordinates.to_units(there))
 
 
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     raw, centered = examined(), examined(center=True)
     goal_W, goal_b = map(float, raw.goal)
     slopes, first = line().gradient([0.0, 0.0]), run(1)
@@ -67,10 +60,7 @@ def _numbers() -> dict[str, Cell]:
     centered_steep, centered_flat = map(float, line(center=True).spectrum().eigenvalues)
     assert raw.slowest is not None
     return {
-        "m": len(X),
-        "x": listed(X),
-        "y": listed(Y),
-        "zero": 0,
+        **named(X, Y),
         "two": 2,
         "percent": round(100 * raw.within),
         "lr": LR,
@@ -111,7 +101,8 @@ def _numbers() -> dict[str, Cell]:
     }
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     history = run(needed() + 1).history
     rows = [(done, *map(float, history.params[done]), float(history.cost[done])) for done in (*SHOWN, needed())]
     W, b = ASIDE
@@ -131,7 +122,8 @@ def contour(cost: float, points: int = 240) -> list[tuple[float, float]]:
     return [(float(W), float(b)) for W, b in places]
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     history = run(needed() + 1).history
     rows = ";".join(f"{x:g},{y:g}" for x, y in zip(X, Y, strict=True))
     path = [(float(W), float(b)) for W, b in history.params]
@@ -142,7 +134,8 @@ def _figures() -> dict[str, Figure]:
     return {"valley": Figure(state, ("data", "cost", "history"), (contours, path, goal), ("W", "b"))}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     slope_W, slope_b = map(float, line().gradient([0.0, 0.0]))
     slips = {"sum": len(X) * slope_b, "half": slope_b / 2, "weight": slope_W, "sign": -slope_b}
     W, b = ASIDE

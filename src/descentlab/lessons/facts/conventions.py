@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from descentlab.conventions import CONVENTIONS, gradient_factor
-from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
-from descentlab.lessons.facts.shared import X, Y, lesson, listed
+from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import X, Y, lesson, named
 from descentlab.problem import Problem
 from descentlab.run import Run, descend
 
@@ -14,11 +14,6 @@ LR, EPOCHS = 0.01, 10
 HAND, OPTIM = 0.1, 0.15  # the rates of a well-known pair of programs: the sum without its 2, and the mean
 COPIES = 8
 TRIED = 0.06  # a rate to carry over, from the mean
-
-
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
 
 
 @cache
@@ -63,12 +58,10 @@ def same(lr: float, of: str, to: str) -> float:
     return lr * c(of) / c(to)
 
 
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     return {
-        "x": listed(X),
-        "y": listed(Y),
-        "m": len(X),
-        "zero": 0,
+        **named(X, Y),
         "unit": 1,
         "two": 2,
         "lr": LR,
@@ -101,7 +94,8 @@ def _numbers() -> dict[str, Cell]:
     }
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     pairs = zip(run("sum").history.params[:, 0].tolist(), run("mean").history.params[:, 0].tolist(), strict=True)
     rows = [
         (name, as_written(name), c(name), same(LR, "sum", name), end(name, same(LR, "sum", name)))
@@ -113,13 +107,15 @@ def _tables() -> dict[str, Table]:
     }
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     curves = [list(enumerate(run(name).history.cost.tolist(), 1)) for name in ("mean", "sum")]
     state = f"r=sum&lr={LR}&n={EPOCHS}&e={EPOCHS}&hide=data,momentum,hypothesis,forget,map,code"
     return {"race": Figure(state, ("history", "table"), curves, ("epoch", "cost"))}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     right = same(TRIED, "mean", "sum")
     carried = {"same": TRIED, "wrong_way": TRIED * len(X), "half": same(TRIED, "mean", "half_sum")}
     bounds = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
-from descentlab.lessons.facts.shared import X, Y, lesson, listed
+from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import X, Y, lesson, named
 from descentlab.lessons.order import number_of
 from descentlab.problem import Problem
 from descentlab.run import Run, descend
@@ -14,11 +14,6 @@ LR, EPOCHS, NEAR = 0.01, 10, 0.01
 FASTER = 2 * LR
 LONG = 40  # epochs in which both rates get nearer than NEAR
 FIRST = 5  # rows of the table of distances
-
-
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
 
 
 @cache
@@ -49,16 +44,14 @@ def factor(lr: float = LR) -> float:
     return 1 - lr * lesson().spectrum("sum").largest
 
 
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     W, cost = weights(EPOCHS), run().history.cost
     equal = W[1] * 4  # four steps as long as the first
     return {
-        "x": listed(X),
-        "y": listed(Y),
-        "m": len(X),
+        **named(X, Y),
         "lr": LR,
         "epochs": EPOCHS,
-        "zero": 0,
         "unit": 1,
         "near": NEAR,
         "batches_lesson": number_of("mini-batches"),
@@ -86,7 +79,8 @@ def _numbers() -> dict[str, Cell]:
     }
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     history, far = run().history, distances(FIRST)
     loop = zip(history.epoch.tolist(), history.params[:, 0].tolist(), history.cost.tolist(), strict=True)
     shrinking = [(k + 1, far[k], far[k + 1], far[k + 1] / far[k]) for k in range(FIRST)]
@@ -96,14 +90,16 @@ def _tables() -> dict[str, Table]:
     }
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     history = run().history
     curve = list(zip(history.epoch.tolist(), history.cost.tolist(), strict=True))
     state = f"r=sum&lr={LR}&n={EPOCHS}&e={EPOCHS}&log=1&hide=data,momentum,reduction,hypothesis,forget,repeat,map,code"
     return {"loop": Figure(state, ("cost", "history", "table"), (curve,), ("epoch", "cost"), log=True)}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     W, problem = weights(EPOCHS), lesson()
     shown, goal = W[EPOCHS - 1], float(problem.solve().params[0])
     ends = {"row": shown, "same_step": shown + (shown - W[EPOCHS - 2]), "scaled": factor() * shown}

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
-from descentlab.lessons.facts.shared import X, Y, lesson, listed, parabola
+from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import X, Y, lesson, named, parabola
 
 GUESS, TWICE, FAR = 0.5, 2.0, 3.0  # weights to be wrong with
 TRIED = (0.0, GUESS, 1.0, 1.5, TWICE)
 
 
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
-
-
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     problem = lesson()
     goal = float(problem.solve().params[0])
     return {
-        "x": listed(X),
-        "y": listed(Y),
-        "m": len(X),
-        "zero": 0,
+        **named(X, Y),
         "unit": 1,
         "two": TWICE,
         "guess": GUESS,
@@ -40,21 +33,24 @@ def _numbers() -> dict[str, Cell]:
     }
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     problem = lesson()
     errors = [(x, y, GUESS * x, GUESS * x - y, (GUESS * x - y) ** 2) for x, y in zip(X, Y, strict=True)]
     costs = [(W, problem.cost([W])) for W in TRIED]
     return {"errors": Table(errors, ("g", "g", ".1f", ".1f", ".2f")), "costs": Table(costs, (".1f", ".6f"))}
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     problem = lesson()
     curves = (parabola(problem, -0.5, 2.5), [(GUESS, problem.cost([GUESS]))])
     state = f"s={GUESS}&e=0&hide=rate,momentum,reduction,hypothesis,forget,repeat,transport,map,code"
     return {"parabola": Figure(state, ("data", "cost"), curves, ("W", "cost"))}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     problem = lesson()
     cost = problem.cost([TWICE])
     errors = [TWICE * x - y for x, y in zip(X, Y, strict=True)]

@@ -15,6 +15,16 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     formats: Sequence[str]
 
+    def texts(self) -> list[list[str]]:
+        """Every cell in its column's format; words as they are."""
+        return [
+            [
+                cell if isinstance(cell, str) else format(cell, form)
+                for cell, form in zip(row, self.formats, strict=True)
+            ]
+            for row in self.rows
+        ]
+
 
 @dataclass(frozen=True)
 class Figure:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.examination import diagnose
-from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
-from descentlab.lessons.facts.shared import X, Y, lesson, listed
+from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import X, Y, diagnosed, lesson, named
 from descentlab.lessons.order import number_of
 from descentlab.problem import Problem
 from descentlab.run import descend
@@ -24,11 +23,6 @@ EPOCHS, DRAWN, LONG = 10, 12, 1000
 CAUTIOUS = BEYOND / 100
 WITHIN = 0.01
 STRETCH = 2  # times every x, in a question
-
-
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
 
 
 def curvature() -> float:
@@ -48,9 +42,7 @@ def after(lr: float, epochs: int = EPOCHS) -> float:
 
 def examined(problem: Problem, lr: float) -> Diagnosis:
     """What the doctor says of a rate."""
-    report = diagnose(problem, lr=lr, within=WITHIN)
-    assert isinstance(report, Diagnosis)
-    return report
+    return diagnosed(problem, lr=lr, within=WITHIN)
 
 
 def needed(lr: float) -> int | None:
@@ -68,7 +60,8 @@ def verdict(lr: float) -> str:
     return "diverges" if size > 1 else "overshoots" if factor(lr) < 0 else "steady"
 
 
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     problem = lesson()
     spectrum, best, two = problem.spectrum(), 1 / curvature(), Problem(X, Y)
     overflow = examined(problem, BEYOND).overflow
@@ -77,10 +70,7 @@ def _numbers() -> dict[str, Cell]:
     loop = descend(problem, lr=BEYOND, epochs=LONG, engine="hand", dtype="float32", growth_limit=math.inf)
     fastest = examined(two, BEYOND).rates["fastest"]
     return {
-        "x": listed(X),
-        "y": listed(Y),
-        "m": len(X),
-        "zero": 0,
+        **named(X, Y),
         "one": 1,
         "goal": float(problem.solve().params[0]),
         "slow": SLOW,
@@ -128,7 +118,8 @@ def _stretched() -> Problem:
     return Problem([STRETCH * x for x in X], Y, bias=False)
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     rates = sorted((*TRIED, 1 / curvature(), lesson().spectrum().lr_bound()))
     rows = [
         (lr, _tidy(factor(lr)), _tidy(after(lr)), "never" if needed(lr) is None else str(needed(lr)), verdict(lr))
@@ -142,7 +133,8 @@ def _tidy(value: float) -> float:
     return round(value, 9) + 0.0
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     curves = []
     for lr in (SLOW, FAR, BEYOND):
         costs = descend(lesson(), lr=lr, epochs=DRAWN).history.cost
@@ -151,7 +143,8 @@ def _figures() -> dict[str, Figure]:
     return {"rates": Figure(state, ("cost", "history"), curves, ("epoch", "cost"), log=True)}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     steep, stretched = factor(STEEP), _stretched().spectrum()
     by_sum = 1 - STEEP * lesson().spectrum("sum").largest
     slips = {"size": -steep, "product": 1 - steep, "added": 2 - steep, "sum": by_sum}

@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from descentlab.engines import batches
-from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
-from descentlab.lessons.facts.shared import listed
+from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import listed, named
 from descentlab.problem import Problem
 from descentlab.run import Run, descend
 
@@ -23,11 +23,6 @@ LONG, SHOWN, AT = 900, 40, 1.0
 FROM = 5  # the first epoch that is drawn: the ones before it lie far above
 OTHER_SIZE, SOME = 3, 5  # of the question about updates
 PAIR = [0, 7]  # the rows of the question about a gradient
-
-
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
 
 
 @cache
@@ -74,17 +69,15 @@ def first_batches() -> list[list[int]]:
     return [rows.tolist() for rows in batches(len(X), SIZE, np.random.default_rng(SEED))]
 
 
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     problem = noisy()
     goal, least = float(problem.solve().params[0]), problem.solve().cost
     grads = [gradient(rows, goal) for rows in first_batches()]
     return {
-        "x": listed(X),
-        "y": listed(Y),
-        "m": len(X),
+        **named(X, Y),
         "size": SIZE,
         "updates": len(grads),
-        "zero": 0,
         "lr": LR,
         "goal": goal,
         "least": least,
@@ -123,14 +116,16 @@ def _numbers() -> dict[str, Cell]:
     }
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     goal = float(noisy().solve().params[0])
     pushes = [(listed(tuple(X[row] for row in rows)), gradient(rows, goal)) for rows in first_batches()]
     floors = [(lr, floor(lr), descend(exact(), lr=lr, batch_size=SIZE, epochs=EPOCHS).cost) for lr in RATES]
     return {"pushes": Table(pushes, ("s", "+.3f")), "floors": Table(floors, (".4f", ".4f", ".6f"))}
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     points = ";".join(f"{x:g},{y:g}" for x, y in zip(X, Y, strict=True))
     state = f"p={points}&lr={LR}&n={SHOWN}&e={SHOWN}&hide=momentum,reduction,hypothesis,forget,repeat,map,code"
     curves = []
@@ -140,7 +135,8 @@ def _figures() -> dict[str, Figure]:
     return {"floor": Figure(state, ("data", "history"), curves, ("epoch", "cost"))}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     updates = SOME * sum(1 for _ in batches(len(X), OTHER_SIZE, None))
     counted = {"epochs": float(SOME), "rows": float(SOME * len(X)), "dropped": float(SOME * (len(X) // OTHER_SIZE))}
     errors = float(np.mean([2 * (AT * X[row] - Y[row]) for row in PAIR]))

@@ -12,11 +12,10 @@ from descentlab.arrays import Array
 from descentlab.descent import Descent
 from descentlab.doctor.aim import Aim
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.examination import diagnose
-from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
+from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.facts.scaling import LR as SCALED_LR
 from descentlab.lessons.facts.scaling import exams
-from descentlab.lessons.facts.shared import lesson
+from descentlab.lessons.facts.shared import diagnosed, lesson
 from descentlab.lessons.order import number_of
 from descentlab.problem import Problem
 from descentlab.run import descend
@@ -29,11 +28,6 @@ SHOWN = range(1, 13)  # epochs in the table
 TRIED = (0.0, LITTLE, 0.8, USUAL, MUCH, 1.0)
 CONDITIONS = (10, 100, 1_000, 10_000)
 ASKED = 0.64
-
-
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
 
 
 def path(momentum: float, epochs: int = 60, lr: float = LR) -> Array:
@@ -74,9 +68,7 @@ def fewest() -> float:
 def valley(condition: int) -> Diagnosis:
     """Two weights that belong at 1, in directions of the curvatures ``condition`` and 1."""
     steep = math.sqrt(condition)
-    found = diagnose(Problem([[steep, 0], [0, 1]], [steep, 1], bias=False), lr=1 / condition)
-    assert isinstance(found, Diagnosis)
-    return found
+    return diagnosed(Problem([[steep, 0], [0, 1]], [steep, 1], bias=False), lr=1 / condition)
 
 
 def epochs(condition: int, name: str) -> int:
@@ -84,7 +76,8 @@ def epochs(condition: int, name: str) -> int:
     return valley(condition).rates[name].epochs or 0
 
 
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     problem = lesson()
     forgotten = descend(problem, lr=FORGOTTEN_LR, zero_grad=False, epochs=400).history.params
     usual = path(USUAL)
@@ -127,7 +120,8 @@ def _numbers() -> dict[str, Cell]:
     }
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     plain, little, usual = path(0.0), path(LITTLE), path(USUAL)
     walks = [(epoch, *(float(W[epoch - 1]) for W in (plain, little, usual))) for epoch in SHOWN]
     tried = [(momentum, shrinks(momentum), settled(lesson(), LR, momentum) or "–") for momentum in TRIED]
@@ -145,13 +139,15 @@ def _tables() -> dict[str, Table]:
     }
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     curves = [[(epoch, float(W)) for epoch, W in enumerate(path(momentum), 1)] for momentum in (0.0, USUAL, LITTLE)]
     state = f"lr={LR}&m={USUAL}&n=60&e=60&hide=data,reduction,hypothesis,repeat,code"
     return {"swing": Figure(state, ("cost", "history", "map"), curves, ("epoch", "W"))}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     first, second = (float(lesson().gradient([W])[0]) for W in path(USUAL)[:2])
     W = float(path(USUAL)[1])
     slips = {

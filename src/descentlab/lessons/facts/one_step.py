@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from descentlab.lessons.facts.kinds import Cell, Facts, Figure, Number, Question, Table
-from descentlab.lessons.facts.shared import X, Y, lesson, listed, parabola
+from descentlab.lessons.facts.kinds import Cell, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import X, Y, lesson, named, parabola
 from descentlab.lessons.order import number_of
 from descentlab.run import descend
 
 LR, SMALL, START = 0.1, 0.01, 0.5
-
-
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
 
 
 def after(lr: float, start: float = 0.0, epochs: int = 1) -> float:
@@ -25,14 +20,12 @@ def gradient(W: float, reduction: str = "sum") -> float:
     return float(lesson().gradient([W], reduction)[0])
 
 
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     problem = lesson()
     goal = float(problem.solve().params[0])
     return {
-        "x": listed(X),
-        "y": listed(Y),
-        "m": len(X),
-        "zero": 0,
+        **named(X, Y),
         "two": 2,
         "rate_lesson": number_of("learning-rate"),
         "lr": LR,
@@ -57,19 +50,22 @@ def _numbers() -> dict[str, Cell]:
     }
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     rows = [(x, y, 0.0 * x, 0.0 * x - y, (0.0 * x - y) * x) for x, y in zip(X, Y, strict=True)]
     return {"products": Table(rows, ("g", "g", "g", "g", "g"))}
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     problem = lesson()
     path = [(W, problem.cost([W])) for W in (0.0, after(LR))]
     state = f"r=sum&lr={LR}&n=1&e=1&hide=momentum,reduction,hypothesis,forget,repeat,map,code"
     return {"step": Figure(state, ("cost", "micro"), (parabola(problem, -0.5, 3.2), path), ("W", "cost"))}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     errors = [0.0 * x - y for x, y in zip(X, Y, strict=True)]
     at_zero, at_start, small = gradient(0.0), gradient(START), after(SMALL)
     slips = {"sign": -at_zero, "mean": gradient(0.0, "mean"), "half": at_zero / 2, "errors": 2 * sum(errors)}

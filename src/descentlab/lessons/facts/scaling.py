@@ -9,8 +9,8 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.data.builtin import EXAM_SCORES
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.examination import diagnose
-from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
+from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import diagnosed
 from descentlab.lessons.order import number_of
 from descentlab.problem import Problem
 from descentlab.run import descend
@@ -22,11 +22,6 @@ NEW = (80, 85, 80)  # a sixth student
 KINDS = {"raw": "x", "centered": "x - μ", "standardized": "(x - μ) / σ"}
 
 
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
-
-
 @cache
 def exams(kind: str = "raw") -> Problem:
     """The five students' exams and their final score, in one of three units."""
@@ -35,11 +30,9 @@ def exams(kind: str = "raw") -> Problem:
 
 
 @cache
-def diagnosed(kind: str) -> Diagnosis:
+def examined(kind: str) -> Diagnosis:
     """What the doctor says at the courses' rates."""
-    found = diagnose(exams(kind), lr=RAW_LR if kind == "raw" else LR)
-    assert isinstance(found, Diagnosis)
-    return found
+    return diagnosed(exams(kind), lr=RAW_LR if kind == "raw" else LR)
 
 
 @cache
@@ -70,7 +63,8 @@ def predictions() -> dict[str, float]:
     return {name: float(row @ scaled[:-1] + scaled[-1]) for name, row in rows.items()}
 
 
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     raw, centered, scaled = (exams(kind).spectrum() for kind in KINDS)
     told = predictions()
     return {
@@ -102,10 +96,10 @@ def _numbers() -> dict[str, Cell]:
         "centered_steepest": centered.largest,
         "steepest": scaled.largest,
         "bias_curvature": next(float(scaled.eigenvalues[i]) for i in range(scaled.rank) if scaled.column(i) == "bias"),
-        "centered_epochs": diagnosed("centered").rates["fastest"].epochs or 0,
-        "epochs": diagnosed("standardized").rates["fastest"].epochs or 0,
-        "raw_own_epochs": diagnosed("raw").epochs_to_tolerance or 0,
-        "own_epochs": diagnosed("standardized").epochs_to_tolerance or 0,
+        "centered_epochs": examined("centered").rates["fastest"].epochs or 0,
+        "epochs": examined("standardized").rates["fastest"].epochs or 0,
+        "raw_own_epochs": examined("raw").epochs_to_tolerance or 0,
+        "own_epochs": examined("standardized").epochs_to_tolerance or 0,
         "new": ", ".join(map(str, NEW)),
         "new_first": NEW[0],
         "mean": float(exams().factor.means[0]),
@@ -116,12 +110,13 @@ def _numbers() -> dict[str, Cell]:
     }
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     shown = sorted({*SHOWN, ahead() - 1, ahead()})
     runs = [(epoch, float(costs("raw")[epoch - 1]), float(costs("standardized")[epoch - 1])) for epoch in shown]
     kinds = []
     for kind, formula in KINDS.items():
-        found, spectrum = diagnosed(kind), exams(kind).spectrum()
+        found, spectrum = examined(kind), exams(kind).spectrum()
         rate = found.rates["fastest"]
         kinds.append((formula, spectrum.condition, spectrum.lr_bound(), rate.lr, rate.epochs or 0))
     return {
@@ -143,13 +138,15 @@ def _weights() -> list[tuple[Cell, ...]]:
     return [*rows, ("b", "", "", float(scaled[-1]), float(params[-1]))]
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     curves = [[(epoch, float(costs(kind)[epoch - 1])) for epoch in range(1, 61)] for kind in ("raw", "standardized")]
     state = f"d=exam-scores&b=1&z=1&lr={LR}&n=60&e=60&log=1&hide=data,momentum,reduction,forget,repeat,map,code"
     return {"scaled": Figure(state, ("cost", "history", "table"), curves, ("epoch", "cost"), log=True)}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     mean, deviation, n = float(exams().factor.means[0]), float(exams().factor.deviations[0]), exams().n
     away = NEW[0] - mean
     slips = {
@@ -160,7 +157,7 @@ def _questions() -> dict[str, Question]:
     }
     told = predictions()
     right = float(np.append(NEW, 1.0) @ exams().solve().params)
-    epochs = {kind: diagnosed(kind).epochs_to_tolerance or 0 for kind in ("raw", "standardized")}
+    epochs = {kind: examined(kind).epochs_to_tolerance or 0 for kind in ("raw", "standardized")}
     later = "later" if epochs["raw"] > epochs["standardized"] else "worse"
     return {
         "z": Number(away / deviation, 0.006, slips),

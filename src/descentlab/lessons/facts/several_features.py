@@ -9,9 +9,9 @@ import numpy as np
 
 from descentlab.data.builtin import EXAM_SCORES
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.examination import diagnose
 from descentlab.lessons.facts.bias import line
-from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
+from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import diagnosed
 from descentlab.lessons.order import number_of
 from descentlab.problem import Problem
 from descentlab.run import Run, descend
@@ -23,11 +23,6 @@ SKETCHED = 60
 SIZES = {"thousands": 3, "hundred_thousands": 5, "millions": 6}  # powers of ten
 
 
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
-
-
 def exams() -> Problem:
     """Three exams and a bias predict the final."""
     return Problem(EXAM_SCORES.X, EXAM_SCORES.y)
@@ -36,9 +31,7 @@ def exams() -> Problem:
 @cache
 def examined(epochs: int = FEW) -> Diagnosis:
     """What the course's rate does."""
-    found = diagnose(exams(), lr=LR, epochs=epochs)
-    assert isinstance(found, Diagnosis)
-    return found
+    return diagnosed(exams(), lr=LR, epochs=epochs)
 
 
 def run(epochs: int) -> Run:
@@ -57,7 +50,8 @@ def flattest() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     return np.asarray(v / v[-1])
 
 
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     found, problem = examined(), exams()
     spectrum, best = problem.spectrum(), problem.solve()
     few, start = run(FEW), problem.cost([0.0] * 4)
@@ -125,7 +119,8 @@ def _left(lr: float) -> float:
     return math.exp(2 * LATE * math.log1p(-lr * exams().spectrum().smallest))
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     problem = exams()
     spectrum = problem.spectrum()
     done = [(0, problem.cost([0.0] * 4), *[0.0] * 4)]
@@ -143,7 +138,8 @@ def _tables() -> dict[str, Table]:
     }
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     problem = exams()
     history = descend(problem, lr=LR, epochs=SKETCHED + 1).history
     costs = [(float(done), float(cost)) for done, cost in enumerate(history.cost)]
@@ -154,7 +150,8 @@ def _figures() -> dict[str, Figure]:
     return {"creeping": Figure(state, ("history", "cost", "table"), curves, ("epoch", "cost"), log=True)}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     spectrum, found = exams().spectrum(), examined()
     bound = spectrum.lr_bound()
     slips = {"one": bound / 2, "sum": exams().spectrum("sum").lr_bound(), "upside": round(spectrum.largest) / 2}

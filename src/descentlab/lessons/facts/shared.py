@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from descentlab.data.builtin import LESSON
+from descentlab.doctor.diagnosis import Diagnosis
+from descentlab.doctor.examination import diagnose
+from descentlab.lessons.facts.kinds import Cell
 from descentlab.problem import Problem
 
 X = tuple(row[0] for row in LESSON.X)
@@ -16,7 +22,19 @@ def lesson() -> Problem:
     return Problem(X, Y, bias=False)
 
 
-def listed(values: tuple[float, ...]) -> str:
+def named(x: Sequence[float], y: Sequence[float]) -> dict[str, Cell]:
+    """The rows of one feature as the prose names them: ``x``, ``y``, how many they are, and where weights start."""
+    return {"x": listed(x), "y": listed(y), "m": len(x), "zero": 0}
+
+
+def diagnosed(problem: Problem, **settings: Any) -> Diagnosis:
+    """What the doctor says of one descent."""
+    found = diagnose(problem, **settings)
+    assert isinstance(found, Diagnosis)
+    return found
+
+
+def listed(values: Sequence[float]) -> str:
     """Values as a list is written: ``[1, 2, 3]``."""
     return f"[{', '.join(f'{value:g}' for value in values)}]"
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from descentlab.arrays import Array
-from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
-from descentlab.lessons.facts.shared import X, Y, lesson, listed
+from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import X, Y, lesson, named
 from descentlab.lessons.order import number_of
 from descentlab.run import descend
 
@@ -16,11 +16,6 @@ LR, STEP_LR = 0.15, 0.1  # this lesson's rate, on the mean; that of the second l
 EPOCHS, LONG, DRAWN = 10, 1000, 24
 SETTLED, GROWN = 0.1, 10.0  # times the distance at the start
 LINES = {"zero_grad": "optimizer.zero_grad()", "backward": "cost.backward()", "step": "optimizer.step()"}
-
-
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
 
 
 def weights(epochs: int, *, lr: float = LR, zero_grad: bool = True, momentum: float = 0.0) -> Array:
@@ -41,16 +36,14 @@ def fate(W: Array) -> str:
     return "settles" if late < SETTLED else "grows" if late > GROWN else "swings"
 
 
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     problem = lesson()
     goal = float(problem.solve().params[0])
     cleared, never = weights(EPOCHS), weights(LONG, zero_grad=False)
     slower = weights(LONG, lr=LR / 2, zero_grad=False)
     return {
-        "x": listed(X),
-        "y": listed(Y),
-        "m": len(X),
-        "zero": 0,
+        **named(X, Y),
         "one": 1,
         "lr": LR,
         "epochs": EPOCHS,
@@ -79,7 +72,8 @@ def _numbers() -> dict[str, Cell]:
     }
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     W = weights(EPOCHS)
     lines = []
     for before, after in pairwise(W[:3]):
@@ -89,15 +83,17 @@ def _tables() -> dict[str, Table]:
     return {"lines": Table(lines, ("", "", ".3f")), "epochs": Table(costs, ("d", ".3f", ".6f"))}
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     curves = [list(enumerate(weights(DRAWN, zero_grad=clear)[:-1].tolist(), 1)) for clear in (False, True)]
     state = f"lr={LR}&n={DRAWN}&e={DRAWN}&hide=momentum,reduction,hypothesis,repeat,map,code"
     return {"uncleared": Figure(state, ("cost", "history", "table"), curves, ("epoch", "W"))}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     W, never = weights(2), weights(2, zero_grad=False)
-    moving = [name for name, (_, _, at) in zip(LINES, _tables()["lines"].rows[:3], strict=True) if at != W[0]]
+    moving = [name for name, (_, _, at) in zip(LINES, tables()["lines"].rows[:3], strict=True) if at != W[0]]
     added = never[2] - never[1]
     slips = {"cleared": W[2], "repeated": 2 * W[1], "uphill": W[1] - added}
     fates = ("settles", "swings", "grows")

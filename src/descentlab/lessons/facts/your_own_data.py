@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
 
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.examination import diagnose
-from descentlab.lessons.facts.kinds import Cell, Choice, Facts, Figure, Number, Question, Table
+from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import diagnosed
 from descentlab.problem import Problem
 from descentlab.run import descend
 
@@ -30,33 +29,22 @@ NAN_LR, NAN_EPOCHS = 1e-4, 1000
 LOWER_LR, CURED_LR, SHOWN = 0.004, 0.4, 10
 
 
-def facts() -> Facts:
-    """Everything in the lesson that is not words."""
-    return Facts(_numbers(), _tables(), _figures(), _questions())
-
-
 @cache
 def big() -> Diagnosis:
     """The diagnosis of x from 1 to 24, where nan was seen."""
-    return _diagnosed(Problem(BIG_X, BIG_Y), lr=BIG_LR, epochs=BIG_EPOCHS)
+    return diagnosed(Problem(BIG_X, BIG_Y), lr=BIG_LR, epochs=BIG_EPOCHS)
 
 
 @cache
 def slow() -> Diagnosis:
     """The diagnosis of two rows and no end of steps."""
-    return _diagnosed(Problem(SLOW_X, SLOW_Y, bias=False), lr=SLOW_LR, reduction="sum", epochs=SLOW_EPOCHS)
+    return diagnosed(Problem(SLOW_X, SLOW_Y, bias=False), lr=SLOW_LR, reduction="sum", epochs=SLOW_EPOCHS)
 
 
 @cache
 def innocent() -> Diagnosis:
     """The same symptom where the rate is far below its bound."""
-    return _diagnosed(Problem(NAN_X, NAN_Y), lr=NAN_LR, epochs=NAN_EPOCHS, observed=[math.nan])
-
-
-def _diagnosed(problem: Problem, **settings: Any) -> Diagnosis:
-    found = diagnose(problem, **settings)
-    assert isinstance(found, Diagnosis)
-    return found
+    return diagnosed(Problem(NAN_X, NAN_Y), lr=NAN_LR, epochs=NAN_EPOCHS, observed=[math.nan])
 
 
 def bound(found: Diagnosis) -> float:
@@ -70,7 +58,8 @@ def epochs(found: Diagnosis) -> dict[str, int]:
     return {remedy.name: remedy.epochs for remedy in found.remedies if remedy.epochs is not None}
 
 
-def _numbers() -> dict[str, Cell]:
+def numbers() -> dict[str, Cell]:
+    """The numbers that the prose names."""
     one, two, three = big(), slow(), innocent()
     bounds = [bound(found) for found in (one, two, three)]
     assert one.overflow is not None
@@ -121,7 +110,8 @@ def _numbers() -> dict[str, Cell]:
     }
 
 
-def _tables() -> dict[str, Table]:
+def tables() -> dict[str, Table]:
+    """The rows of its tables."""
     cases = [
         (place, found.problem.n, found.descent.lr, bound(found), found.descent.lr / bound(found))
         for place, found in enumerate((big(), slow(), innocent()), 1)
@@ -131,7 +121,8 @@ def _tables() -> dict[str, Table]:
     return {"cases": Table(cases, ("d", "d", ".4g", ".6g", ".4f")), "cures": Table(cures, ("s", ".4g", ",d"))}
 
 
-def _figures() -> dict[str, Figure]:
+def figures() -> dict[str, Figure]:
+    """What its figures show."""
     points = ";".join(f"{x:g},{y:g}" for x, y in zip(BIG_X, BIG_Y, strict=True))
     state = f"p={points}&b=1&lr={BIG_LR}&n={SHOWN}&e={SHOWN}&log=1&hide=momentum,reduction,forget,repeat,map,code"
     tried = ((BIG_LR, False), (LOWER_LR, False), (CURED_LR, True))
@@ -142,7 +133,8 @@ def _figures() -> dict[str, Figure]:
     return {"cure": Figure(state, ("cost", "history"), curves, ("epoch", "cost"), log=True)}
 
 
-def _questions() -> dict[str, Question]:
+def questions() -> dict[str, Question]:
+    """The answers, and what common slips give."""
     limit = bound(big())
     ratio = BIG_LR / limit
     took = epochs(slow())
