@@ -480,6 +480,15 @@ def test_no_label_lies_on_another(watched: Watched, tmp_path: Path, name: str, l
         assert browsed.evaluate(COLLIDING) == [], (m, log, e)
 
 
+def test_long_numbers_lie_apart_on_a_phone(watched: Watched, tmp_path: Path) -> None:
+    """Epoch timestamps below, and millions at the left."""
+    watched.page.set_viewport_size({"width": 390, "height": 900})
+    rows = "1700000000,25000000;1700000400,25000010;1700000900,25000040"
+    browsed = opened(watched, tmp_path, address=f"#v=1&p={rows}&b=1&lr=1e-20")
+    browsed.wait_for_timeout(120)  # milliseconds
+    assert browsed.evaluate(COLLIDING) == []
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [
