@@ -143,10 +143,11 @@ export function axes(group, x, y, { xTicks, yTicks, xName = "", yName = "" }) {
     const at = x(tick);
     const label = xTexts[i];
     const half = label.length * 3.4;
-    if (at - half < last + 6 || at < left - 1 || at > right + 1) continue;
-    last = at + half;
+    const middle = Math.min(at, right + 12 - half); // a long one stays within the picture
+    if (middle - half < last + 6 || at < left - 1 || at > right + 1) continue;
+    last = middle + half;
     svg("path", { class: "rule", d: `M${at} ${bottom}v4` }, group);
-    svg("text", { class: "tick", x: at, y: bottom + 17, "text-anchor": "middle", text: label }, group);
+    svg("text", { class: "tick", x: middle, y: bottom + 17, "text-anchor": "middle", text: label }, group);
   }
   let above = Infinity;
   for (const [i, tick] of yTicks.entries()) {
