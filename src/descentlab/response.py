@@ -29,6 +29,7 @@ from descentlab.arrays import Array, Flags, Integers
 ROUNDING = 1e-13  # a factor no further beyond 1 is 1, as far as float64 can tell
 LARGEST = 1e300  # of lr * curvature: what is beyond it overflows in one update all the same
 ENDLESS = 1e6  # where roots of size 1 all but meet, errors grow this many times before they turn: like t where they do
+VANISHED = -700.0  # the logarithm of a root that is as good as 0: its reciprocal still fits into float64
 
 
 def geometric_sum(x: Array, t: Array) -> Array:
@@ -148,14 +149,15 @@ class Response:
             if self._bound is None:
                 return np.exp(np.where(t == 0, 0.0, t * self.log)), self.log
             slope, amplitude, peak, lasting, fading, fade = self._bound
+            log = np.maximum(self.log, VANISHED)  # as the bound has it: roots of 0 still leave h(1)
             late = np.maximum(t, peak)
-            bent = np.exp(late * self.log) * (1 + slope * late)
+            bent = np.exp(late * log) * (1 + slope * late)
             left = fading * np.exp(t * fade)
             settling = lasting + left < amplitude
-            straight = np.exp(np.where(t == 0, 0.0, t * self.log)) * np.where(settling, lasting + left, amplitude)
-            falling = self.log + np.where(settling, left * fade / np.where(settling, lasting + left, 1.0), 0.0)
-            bending = np.where(t > peak, self.log + slope / (1 + slope * late), 0.0)
-            lower = (bent <= straight) & (self.log < 0)
+            straight = np.exp(t * log) * np.where(settling, lasting + left, amplitude)
+            falling = log + np.where(settling, left * fade / np.where(settling, lasting + left, 1.0), 0.0)
+            bending = np.where(t > peak, log + slope / (1 + slope * late), 0.0)
+            lower = (bent <= straight) & (log < 0)
         return np.where(lower, bent, straight), np.where(lower, bending, falling)
 
     @cached_property
@@ -163,15 +165,19 @@ class Response:
         if not self.first.any():
             return None
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            slope = np.abs(self.first) * np.exp(np.minimum(-self.log, 700.0))
+            slope = np.abs(self.first) * np.exp(-np.maximum(self.log, VANISHED))
             turning = self.angle > 0
             round_ = np.hypot(1.0, slope / np.where(turning, np.sin(self.angle), 1.0))
             straight = 1 + slope * np.where(self.apart > 0, np.maximum(1 / self.apart, 1.0), np.inf)
             peak = np.where(slope > 0, np.maximum(-1 / self.log - 1 / slope, 0.0), 0.0)
-            added = np.where(turning, 0.0, self.sign * self.first * np.exp(np.minimum(-self.log, 700.0)) / self.apart)
+            added = np.where(
+                turning, 0.0, self.sign * self.first * np.exp(-np.maximum(self.log, VANISHED)) / self.apart
+            )
             fade = np.where(turning, 0.0, np.log(np.abs(1 - self.apart)))
         lasting = np.where(turning, round_, np.abs(1 + added))
-        return Bound(slope, np.where(turning, round_, straight), peak, lasting, np.abs(added), np.maximum(fade, -700.0))
+        return Bound(
+            slope, np.where(turning, round_, straight), peak, lasting, np.abs(added), np.maximum(fade, VANISHED)
+        )
 
     def only(self, which: Flags) -> Response:
         """These rows of an (m, q) response, as (k, 1, q)."""

@@ -11,6 +11,7 @@
 
 const ROUNDING = 1e-13; // a factor no further beyond 1 is 1, as far as float64 can tell
 const ENDLESS = 1e6; // where roots of size 1 all but meet, errors grow this many times before they turn
+const VANISHED = -700; // the logarithm of a root that is as good as 0: its reciprocal still fits into float64
 const LARGEST = 1e300; // of lr * curvature: what is beyond it overflows in one update all the same
 
 /** The recursion of a descent's settings: to forget `zero_grad` is momentum 1. @returns {Recursion} */
@@ -118,13 +119,13 @@ function modeOf(given, recursion) {
  * `peak` on. Where roots are real, `h / r1^t` nears `1 + (h(1) / r1 - 1) / apart`; where complex, it swings for ever.
  */
 function bounded(mode) {
-  const slope = Math.abs(mode.first) * Math.exp(Math.min(-mode.log, 700));
+  const slope = Math.abs(mode.first) * Math.exp(-Math.max(mode.log, VANISHED));
   const times = mode.apart > 0 ? Math.max(1 / mode.apart, 1) : Infinity;
   const amplitude = mode.angle > 0 ? Math.hypot(1, slope / Math.sin(mode.angle)) : 1 + slope * times;
   const peak = slope > 0 ? Math.max(-1 / mode.log - 1 / slope, 0) : 0;
   const turning = mode.angle > 0;
-  const added = turning ? 0 : (mode.sign * mode.first * Math.exp(Math.min(-mode.log, 700))) / mode.apart;
-  const fade = turning ? 0 : Math.max(Math.log(Math.abs(1 - mode.apart)), -700);
+  const added = turning ? 0 : (mode.sign * mode.first * Math.exp(-Math.max(mode.log, VANISHED))) / mode.apart;
+  const fade = turning ? 0 : Math.max(Math.log(Math.abs(1 - mode.apart)), VANISHED);
   const lasting = turning ? amplitude : Math.abs(1 + added);
   return { ...mode, plain: false, slope, amplitude, peak, lasting, fading: Math.abs(added), fade };
 }
@@ -143,14 +144,14 @@ export function factorAt(mode, t, shrink = 0) {
 
 /** A bound on `|h|` from t updates on, and the slope of its logarithm; t need not be whole. @returns {[number, number]} */
 export function envelopeAt(mode, t) {
-  const { log, slope, amplitude, peak, lasting, fading, fade } = mode;
-  const power = Math.exp(t === 0 ? 0 : t * log);
-  if (mode.plain) return [power, log];
+  if (mode.plain) return [Math.exp(t === 0 ? 0 : t * mode.log), mode.log];
+  const { slope, amplitude, peak, lasting, fading, fade } = mode;
+  const log = Math.max(mode.log, VANISHED); // as the bound has it: roots of 0 still leave h(1)
   const late = Math.max(t, peak);
   const bent = Math.exp(late * log) * (1 + slope * late);
   const left = fading * Math.exp(t * fade);
   const settling = lasting + left < amplitude;
-  const straight = power * (settling ? lasting + left : amplitude);
+  const straight = Math.exp(t * log) * (settling ? lasting + left : amplitude);
   if (bent <= straight && log < 0) return [bent, t > peak ? log + slope / (1 + slope * late) : 0];
   return [straight, settling ? log + (left * fade) / (lasting + left) : log];
 }
