@@ -16,7 +16,8 @@ from descentlab.lab.page import Shell
 from descentlab.lab.spec import spec
 from descentlab.lessons import terminal
 from descentlab.lessons.course import Block, CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock
-from descentlab.lessons.facts.kinds import Table
+from descentlab.lessons.drawing import drawing
+from descentlab.lessons.facts.kinds import Figure, Table
 from descentlab.lessons.facts.shared import lesson as lesson_problem
 from descentlab.lessons.formulas import FORMULAS, placed
 from descentlab.text import sentence
@@ -65,11 +66,12 @@ def _sections(blocks: tuple[Block, ...]) -> Iterator[list[Block]]:
 
 
 def _section(blocks: list[Block], lesson: Lesson) -> str:
-    """Figures beside what is told, where the section has any."""
-    told = "\n".join(_html(block, lesson) for block in blocks if not isinstance(block, FigureBlock))
-    shown = "\n".join(_html(block, lesson) for block in blocks if isinstance(block, FigureBlock))
-    kind = "section with-figure" if shown else "section"
-    return f'<section class="{kind}"><div class="told">{told}</div>{shown}</section>'
+    """What is told, with live figures beside it; programs and questions below, next to one another where there is room."""
+    told = "\n".join(_html(block, lesson) for block in blocks if not isinstance(block, CodeBlock | QuestionBlock))
+    live = "".join(f'<div class="figure" id="figure-{each.name}"></div>' for each in blocks if isinstance(each, FigureBlock))
+    apart = "\n".join(_html(block, lesson) for block in blocks if isinstance(block, CodeBlock | QuestionBlock))
+    kind = "section with-figure" if live else "section"
+    return f'<section class="{kind}"><div class="told">{told}</div>{live}<div class="apart">{apart}</div></section>'
 
 
 def _html(block: Block, lesson: Lesson) -> str:
@@ -78,10 +80,18 @@ def _html(block: Block, lesson: Lesson) -> str:
     if isinstance(block, TableBlock):
         return _table(lesson.facts.tables[block.name], block.headings)
     if isinstance(block, FigureBlock):
-        return f'<div class="figure" id="figure-{block.name}"></div>'
+        return _drawing(lesson.facts.figures[block.name], block.caption)
     if isinstance(block, CodeBlock):
         return f'<pre tabindex="0"><code>{escape(block.text.rstrip())}</code></pre>'
     return _question(block, lesson)
+
+
+def _drawing(facts: Figure, caption: str) -> str:
+    """Runs side by side, which the live figure beside it does not have."""
+    if not facts.compares:
+        return ""
+    drawn = drawing(facts, terminal.inline(caption, terminal.PLAIN))
+    return f'<figure class="drawing">{drawn}<figcaption>{inline(caption)}</figcaption></figure>'
 
 
 def _table(facts: Table, headings: tuple[str, ...]) -> str:

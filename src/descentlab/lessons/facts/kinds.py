@@ -39,6 +39,11 @@ class Figure:
     axes: tuple[str, str]
     log: bool = False
 
+    @property
+    def compares(self) -> bool:
+        """Whether it draws one run beside another: a live figure shows a single one."""
+        return self.axes[0] == "epoch" and len(self.curves) > 1
+
 
 @dataclass(frozen=True)
 class Number:
