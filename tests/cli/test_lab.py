@@ -140,4 +140,16 @@ def test_it_serves_a_lesson(started: Any, lang: str) -> None:
     assert f'<html lang="{lang}"' in text
     assert "<math" in text
     assert allowed.startswith("default-src 'none'; script-src 'sha256-")
-    assert "connect-src 'none'" in allowed
+    assert "connect-src 'self'" in allowed
+    other = "ko" if lang == "en" else "en"
+    with urllib.request.urlopen(f"{url}12-{other}", timeout=30) as answer:
+        assert f'<html lang="{other}"' in answer.read().decode()
+    for nowhere in ("13-en", "1-de", "0-ko", "1-en/"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{url}{nowhere}", timeout=30)
+
+
+def test_no_such_lesson() -> None:
+    result = cli("lab", "--no-open", "--lesson", "13")
+    assert result.code == 2
+    assert "The lessons are 1 to 12" in result.err

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
+import threading
+import urllib.error
+import urllib.request
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from py_mini_racer import MiniRacer
 
-from descentlab.lessons.course import QuestionBlock, lesson, lessons
+from descentlab.lab.server import LabServer
+from descentlab.lessons import opened as lesson_in_notebook
+from descentlab.lessons import progress
+from descentlab.lessons.course import QuestionBlock, lesson, lessons, outline
 from descentlab.lessons.facts.kinds import Choice, Number
 from descentlab.lessons.grading import graded
 from descentlab.lessons.page import page
+from descentlab.lessons.site import Course
 from descentlab.text import LANGUAGES
 from tests.browsing import Watched
 from tests.lab.v8 import module
@@ -110,3 +120,92 @@ def test_answers_are_graded_with_their_reason(watched: Watched, tmp_path: Path) 
         form.get_by_role("button").click()
         assert "cannot be read" in form.get_by_role("status").inner_text()
     assert watched.complaints == []
+
+
+@pytest.fixture
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabServer]:
+    monkeypatch.setenv("DESCENTLAB_STATE", str(tmp_path / "state"))
+    server = LabServer({}, lang="en", site=Course(1, "en"))
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_served_lesson_leads_to_the_others_and_back(watched: Watched, course: LabServer) -> None:
+    browsed = watched.page
+    browsed.goto(course.url)
+    browsed.get_by_text("All lessons").click()
+    assert browsed.locator("nav ol a").all_inner_texts() == [outline(place, "en")[0] for place in lessons()]
+    browsed.get_by_role("link", name="Mini-batches").click()
+    assert browsed.locator("h1").inner_text() == lesson(11, "en").title
+    browsed.get_by_role("link", name="한국어").click()
+    assert browsed.locator("h1").inner_text() == lesson(11, "ko").title
+    browsed.locator("a[rel=next]").click()
+    assert browsed.locator("h1").inner_text() == lesson(12, "ko").title
+    assert browsed.locator("a[rel=next]").count() == 0
+    browsed.locator("a[rel=prev]").click()
+    assert browsed.locator("h1").inner_text() == lesson(11, "ko").title
+    assert watched.complaints == []
+
+
+def test_a_served_answer_is_kept_where_the_terminal_keeps_it(watched: Watched, course: LabServer) -> None:
+    browsed = watched.page
+    browsed.goto(course.url)
+    form = browsed.locator("#question-cost")
+    form.get_by_role("textbox").fill("14")
+    form.get_by_role("button").click()
+    form.get_by_role("textbox").fill("14/3")
+    with browsed.expect_response("**/answered?**") as answer:
+        form.get_by_role("button").click()
+    assert answer.value.status == 200
+    assert progress.done() == {"hypothesis-and-cost": ["cost"]}
+    progress.keep("hypothesis-and-cost", next(name for name in outline(1, "en")[1] if name != "cost"))
+    browsed.reload()
+    assert browsed.locator("form.answered").count() == 2
+    for right in outline(1, "en")[1]:
+        progress.keep("hypothesis-and-cost", right)
+    browsed.goto(f"{course.url}2-en")
+    assert [each[-1] for each in browsed.locator("nav ol li").all_text_contents() if each.endswith("✓")] == ["✓"]
+    assert watched.complaints == []
+
+
+def test_a_served_answer_that_cannot_be_kept_says_so(watched: Watched, course: LabServer, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the folder should be")
+    browsed = watched.page
+    browsed.goto(course.url)
+    form = browsed.locator("#question-cost")
+    form.get_by_role("textbox").fill("14/3")
+    form.get_by_role("button").click()
+    browsed.wait_for_function(
+        "() => document.querySelector('#question-cost [role=status]').textContent.includes('written')"
+    )
+    said = form.get_by_role("status").inner_text()
+    assert said.startswith("Yes")
+    assert "progress.json" in said
+
+
+@pytest.mark.parametrize("told", ["answered", "answered?lesson=epochs", "answered?lesson=x&question=cost", "other"])
+def test_only_answers_to_its_questions_are_taken(course: LabServer, told: str) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(urllib.request.Request(f"{course.url}{told}", method="POST"), timeout=30)
+    assert progress.done() == {}
+
+
+def test_compared_runs_are_drawn_point_by_point(watched: Watched, tmp_path: Path) -> None:
+    """Every point where its numbers put it, on a page and in a notebook, dots, discs and rings as the caption says."""
+    figure = lesson(6, "en").facts.figures["rates"]
+    browsed = opened(watched, tmp_path, 6, "en")
+    assert browsed.locator(".drawing circle").count() == sum(map(len, figure.curves))
+    svg = lesson_in_notebook(6, "en").drawing("rates")._repr_svg_()
+    circles = [each for each in ElementTree.fromstring(svg) if each.tag.endswith("circle")]
+    x, y = ([float(each.attrib[key]) for each in circles] for key in ("cx", "cy"))
+    epochs = [x for curve in figure.curves for x, _ in curve]
+    powers = [math.log10(y) for curve in figure.curves for _, y in curve]
+    for drawn, meant in ((x, epochs), (y, powers)):
+        slope, start = np.polyfit(meant, drawn, 1)
+        np.testing.assert_allclose(drawn, np.multiply(meant, slope) + start, atol=0.06)
+    kinds = [(each.attrib["r"], each.attrib["fill"] == "none") for each in circles[:: len(figure.curves[0])]]
+    assert kinds == [("2", False), ("4", False), ("4", True)]
+    assert not lesson(1, "en").facts.figures["parabola"].compares
+    assert opened(watched, tmp_path, 1, "en").locator(".drawing").count() == 0

@@ -10,7 +10,7 @@ import click
 from descentlab.cli.options import data_options, descent_settings, file_name, open_problem, option, step_options
 from descentlab.cli.words import Localised, Number, language_option
 from descentlab.errors import SettingError, whole_number
-from descentlab.lab.server import LabServer, serve
+from descentlab.lab.server import LabServer, Site, serve
 from descentlab.lab.sheet import of_problem
 from descentlab.lab.spec import STEP
 from descentlab.text import language, sentence
@@ -46,9 +46,9 @@ def run(*, open: bool, port: Any, lesson: Any, **given: Any) -> int:  # noqa: A0
     problem, name = open_problem(given)
     settings = descent_settings(given | {"option": ()}, builtin)
     lab = of_problem(problem, None, file_name(name), settings)
-    shown = None if lesson is None else _lesson(whole_number("lesson", lesson, 1))
+    site = None if lesson is None else _course(whole_number("lesson", lesson, 1))
     try:
-        server = LabServer(lab.spec, port, shown=shown)
+        server = LabServer(lab.spec, port, site=site)
     except OSError as cause:
         raise SettingError("lab_port", port=str(port), cause=cause.strerror or str(cause)) from cause
     for notice in problem.notices:
@@ -61,9 +61,8 @@ def run(*, open: bool, port: Any, lesson: Any, **given: Any) -> int:  # noqa: A0
     return 0
 
 
-def _lesson(number: int) -> tuple[str, str]:
-    """A lesson's page in the lab's place, and its policy."""
-    from descentlab.lessons.course import lesson
-    from descentlab.lessons.page import SHELL, page
+def _course(number: int) -> Site:
+    """The lessons' pages in the lab's place, this one first."""
+    from descentlab.lessons.site import Course
 
-    return page(lesson(number, language())), SHELL.policy(served=False)
+    return Course(number, language())

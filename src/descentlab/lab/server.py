@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from descentlab.errors import DescentlabError
@@ -39,6 +39,29 @@ HEADERS = {
 }
 
 
+class Site(Protocol):
+    """What a server shows and takes, by what follows the secret in a path."""
+
+    def page(self, path: str) -> tuple[str, str] | None:
+        """A page as HTML, and its policy; None where there is none."""
+
+    def take(self, path: str, query: Mapping[str, list[str]]) -> Sentence | bool:
+        """What a page tells; a sentence says why it could not be taken, False that nothing is taken there."""
+
+
+class LabSite:
+    """The lab's page alone."""
+
+    def __init__(self, spec: Mapping[str, Any], lang: str) -> None:
+        self.html = page(spec, lang, served=True)
+
+    def page(self, path: str) -> tuple[str, str] | None:
+        return None if path else (self.html, LAB.policy(served=True))
+
+    def take(self, path: str, query: Mapping[str, list[str]]) -> Sentence | bool:
+        return False
+
+
 class LabServer(BoundedServer):
     """The page of one spec, and the specs of the files it is given.
 
@@ -51,7 +74,7 @@ class LabServer(BoundedServer):
         spec: Mapping[str, Any],
         port: int = 0,
         lang: str | None = None,
-        shown: tuple[str, str] | None = None,
+        site: Site | None = None,
     ) -> None:
         """Listen.
 
@@ -59,10 +82,10 @@ class LabServer(BoundedServer):
             spec: what :func:`descentlab.lab.spec.spec` made.
             port: 0 is any that is free.
             lang: the language that the page opens in.
-            shown: another page in its place, with its policy.
+            site: other pages in its place.
         """
         self.lang = lang or language()
-        self.shown = shown or (page(spec, self.lang, served=True), LAB.policy(served=True))
+        self.site = site or LabSite(spec, self.lang)
         self.token = secrets.token_urlsafe(24)
         self.taking = threading.BoundedSemaphore(MOST_UPLOADS)
         super().__init__((HOSTS[0], port), Handler)
@@ -99,35 +122,56 @@ class Handler(BaseHTTPRequestHandler):
         return whole
 
     def do_GET(self) -> None:
-        """The page."""
-        if self._may_have(""):
-            html, allowed = self.server.shown
-            self._answer(200, "text/html", html, allowed)
+        """A page."""
+        path = self._asked()
+        if path is None:
+            return
+        found = self.server.site.page(path)
+        if found is None:
+            self._refuse(404, "lab_nowhere")
+        else:
+            self._answer(200, "text/html", *found)
 
     def do_POST(self) -> None:
-        """The spec of a CSV file, which is the body; or an error in words, which the page shows."""
-        if not self._may_have("data"):
+        """A CSV file, which is the body, or what else the site takes; an error is in words, which the page shows."""
+        path = self._asked()
+        if path is None:
             return
+        query = self._query()
+        if query is None:
+            self._refuse(400, "lab_request")
+        elif path == "data":
+            self._take_file(query)
+        elif isinstance(taken := self.server.site.take(path, query), Sentence):
+            self._tell(422, taken.text(self._language()))
+        elif taken:
+            self._answer(200, "application/json", "{}")
+        else:
+            self._refuse(404, "lab_nowhere")
+
+    def _query(self) -> dict[str, list[str]] | None:
+        try:
+            return parse_qs(self.path.partition("?")[2], keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        except ValueError:  # more fields than any page asks with
+            return None
+
+    def _take_file(self, query: Mapping[str, list[str]]) -> None:
         length = self.headers.get("Content-Length", "")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
             self._refuse(411, "lab_length")
         elif len(length) > DIGITS or int(length) > LARGEST:
             self._refuse(413, "lab_upload_large", most=LARGEST // MEGABYTE)
         else:
-            self._take(int(length))
+            self._read(int(length), query)
 
-    def _take(self, length: int) -> None:
-        try:
-            query = parse_qs(self.path.partition("?")[2], keep_blank_values=True, max_num_fields=MOST_FIELDS)
-        except ValueError:  # more fields than any page asks with
-            self._refuse(400, "lab_request")
-            return
+    def _read(self, length: int, query: Mapping[str, list[str]]) -> None:
+        """The spec of the file that comes."""
         if not self.server.taking.acquire(timeout=SENDING):
             self._refuse(503, "lab_busy")
             return
         self.incoming.within(SENDING)
         try:
-            found = _read(self.rfile, length, query)
+            found = _spec(self.rfile, length, query)
         finally:
             self.server.taking.release()
         if isinstance(found, Sentence):
@@ -135,18 +179,18 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(200, "application/json", json.dumps(found, allow_nan=False))
 
-    def _may_have(self, wanted: str) -> bool:
-        """Whether this host, from this page or none, is asked for the one thing there; else it is refused."""
+    def _asked(self) -> str | None:
+        """What is asked for, of this host and from this page or none; else it is refused, and None."""
         hosts, origins = self.headers.get_all("Host", []), self.headers.get_all("Origin", [])
         own = [f"{name}:{self.server.server_port}" for name in HOSTS]
         if len(hosts) != 1 or hosts[0] not in own or any(origin != f"http://{hosts[0]}" for origin in origins):
             self._refuse(403, "lab_elsewhere")
-        else:
-            path = self.path.partition("?")[0]
-            if secrets.compare_digest(path.encode(), f"/{self.server.token}/{wanted}".encode()):
-                return True
+            return None
+        path, inside = self.path.partition("?")[0], f"/{self.server.token}/"
+        if not secrets.compare_digest(path[: len(inside)].encode(), inside.encode()):
             self._refuse(404, "lab_nowhere")
-        return False
+            return None
+        return path[len(inside) :]
 
     def _language(self) -> str:
         """The language that the page asks in, else the browser's, else the server's."""
@@ -186,7 +230,7 @@ class Handler(BaseHTTPRequestHandler):
                 pass
 
 
-def _read(stream: io.BufferedIOBase, length: int, query: Mapping[str, list[str]]) -> dict[str, Any] | Sentence:
+def _spec(stream: io.BufferedIOBase, length: int, query: Mapping[str, list[str]]) -> dict[str, Any] | Sentence:
     """The spec of what comes, or why there is none, in words that name the file as the reader knows it."""
     try:
         with spooled(stream, length) as path:

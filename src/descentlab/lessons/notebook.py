@@ -15,12 +15,27 @@ from descentlab.lab.sheet import Lab
 from descentlab.lab.spec import spec
 from descentlab.lessons import progress
 from descentlab.lessons.course import Block, CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock, lesson
+from descentlab.lessons.drawing import drawing
 from descentlab.lessons.facts.shared import lesson as lesson_problem
 from descentlab.lessons.markdown import prose, table
-from descentlab.lessons.terminal import answered
+from descentlab.lessons.terminal import PLAIN, answered, inline
 from descentlab.text import language, sentence
 
 Cell = tuple[str, str]  # its kind, its text
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture that a notebook shows, and what it shows in words."""
+
+    svg: str
+    caption: str
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return self.caption
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,17 @@ class Opened:
         one_of("figure", name, self.lesson.facts.figures)
         opening = f"#v=1&l={self.lesson.lang}&{self.lesson.facts.figures[name].state}"
         return Lab({**spec(lesson_problem(), None, "lesson"), "opening": opening})
+
+    def drawing(self, name: str) -> Drawn:
+        """A figure's runs side by side.
+
+        Raises:
+            SettingError: the lesson has no such figure.
+        """
+        one_of("figure", name, self.lesson.facts.figures)
+        block = next(each for each in self.lesson.blocks if isinstance(each, FigureBlock) and each.name == name)
+        caption = inline(block.caption, PLAIN)
+        return Drawn(drawing(self.lesson.facts.figures[name], caption), caption)
 
     def check(self, name: str, answer: object) -> None:
         """Say whether an answer is right, and why; None is no answer yet.
@@ -95,6 +121,9 @@ def _of(block: Block, lesson: Lesson) -> Iterator[Cell]:
     elif isinstance(block, TableBlock):
         yield "markdown", table(lesson.facts.tables[block.name], block.headings)
     elif isinstance(block, FigureBlock):
+        if lesson.facts.figures[block.name].compares:
+            yield "code", f'lesson.drawing("{block.name}")'
+            yield "markdown", prose(block.caption)
         yield "code", f'lesson.figure("{block.name}")'
     elif isinstance(block, QuestionBlock):
         options = "".join(f"\n- `{key}`: {text}" for key, text in block.options.items())

@@ -6,7 +6,7 @@ It is the lab's page with other contents: one file that asks for nothing, in one
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from html import escape
 from typing import Any
@@ -15,29 +15,82 @@ from descentlab.errors import require
 from descentlab.lab.page import Shell
 from descentlab.lab.spec import spec
 from descentlab.lessons import terminal
-from descentlab.lessons.course import Block, CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock
+from descentlab.lessons.course import (
+    Block,
+    CodeBlock,
+    FigureBlock,
+    Lesson,
+    Prose,
+    QuestionBlock,
+    TableBlock,
+    lessons,
+    outline,
+)
 from descentlab.lessons.drawing import drawing
 from descentlab.lessons.facts.kinds import Figure, Table
 from descentlab.lessons.facts.shared import lesson as lesson_problem
 from descentlab.lessons.formulas import FORMULAS, placed
-from descentlab.text import sentence
+from descentlab.text import LANGUAGES, sentence
 
+LANGUAGE_NAMES = {"en": "English", "ko": "한국어"}
 SHELL = Shell("lesson.js", ("lab.css", "lesson.css"))
 
 
-def page(lesson: Lesson) -> str:
+def address(number: int, lang: str) -> str:
+    """Where a served lesson is, beside the others."""
+    return f"{number}-{lang}"
+
+
+def page(lesson: Lesson, done: Mapping[str, Collection[str]] | None = None) -> str:
     """The whole page.
+
+    Args:
+        lesson: what it tells.
+        done: the questions answered before, by lesson, where a server is behind the page that keeps them and has the
+            other lessons; None: the page is alone, and keeps them itself.
 
     Raises:
         MissingDependencyError: what turns Markdown or formulas into HTML is not installed.
     """
     number = sentence("lesson.number", number=lesson.number).text(lesson.lang)
     inside = "\n".join(_section(each, lesson) for each in _sections(lesson.blocks))
+    above, below = ("", "") if done is None else (_contents(lesson, done), _neighbours(lesson))
     body = (
-        f'<main class="lesson"><p class="number">{escape(number)}</p><h1>{inline(lesson.title)}</h1>\n{inside}\n</main>'
+        f'<main class="lesson">{above}<p class="number">{escape(number)}</p><h1>{inline(lesson.title)}</h1>\n'
+        f"{inside}\n{below}</main>"
     )
-    data = {"spec": spec(lesson_problem(), None, "lesson"), "lesson": _for_script(lesson)}
-    return SHELL.html(f"{lesson.title} - descentlab", body, data, lesson.lang)
+    known = None if done is None else list(done.get(lesson.slug, ()))
+    data = {"spec": spec(lesson_problem(), None, "lesson"), "lesson": _for_script(lesson) | {"done": known}}
+    return SHELL.html(f"{lesson.title} - descentlab", body, data, lesson.lang, served=done is not None)
+
+
+def _contents(lesson: Lesson, done: Mapping[str, Collection[str]]) -> str:
+    """All lessons, folded, with what is done; and this one in the other language."""
+    entries = ""
+    for number in lessons():
+        title, questions = outline(number, lesson.lang)
+        mark = " \u2713" if set(questions) <= set(done.get(lessons()[number], ())) else ""
+        here = ' aria-current="page"' if number == lesson.number else ""
+        entries += f'<li><a href="{address(number, lesson.lang)}"{here}>{inline(title)}</a>{mark}</li>'
+    others = "".join(
+        f'<a href="{address(lesson.number, lang)}" lang="{lang}" hreflang="{lang}">{LANGUAGE_NAMES[lang]}</a>'
+        for lang in LANGUAGES
+        if lang != lesson.lang
+    )
+    listed = escape(sentence("lesson.all").text(lesson.lang))
+    return f'<nav aria-label="{listed}"><details><summary>{listed}</summary><ol>{entries}</ol></details>{others}</nav>'
+
+
+def _neighbours(lesson: Lesson) -> str:
+    """The lesson before and the one after."""
+    links = ""
+    for number, rel, arrow in ((lesson.number - 1, "prev", "\u2190 {}"), (lesson.number + 1, "next", "{} \u2192")):
+        if number in lessons():
+            title, _ = outline(number, lesson.lang)
+            heading = sentence("lesson.heading", number=number, title=title).text(lesson.lang)
+            links += f'<a rel="{rel}" href="{address(number, lesson.lang)}">{arrow.format(inline(heading))}</a>'
+    label = escape(sentence("lesson.others").text(lesson.lang))
+    return f'<nav aria-label="{label}">{links}</nav>'
 
 
 def _for_script(lesson: Lesson) -> dict[str, Any]:
@@ -49,7 +102,8 @@ def _for_script(lesson: Lesson) -> dict[str, Any]:
             notes = {key: terminal.inline(text, terminal.PLAIN) for key, text in block.notes.items()}
             told = {"notes": notes, "unread": terminal.unread(block, lesson.lang)}
             questions[block.name] = vars(lesson.facts.questions[block.name]) | told
-    return {"slug": lesson.slug, "lang": lesson.lang, "figures": figures, "questions": questions}
+    unkept = sentence("lesson.unkept").text(lesson.lang)
+    return {"slug": lesson.slug, "lang": lesson.lang, "figures": figures, "questions": questions, "unkept": unkept}
 
 
 def _sections(blocks: tuple[Block, ...]) -> Iterator[list[Block]]:
@@ -66,9 +120,11 @@ def _sections(blocks: tuple[Block, ...]) -> Iterator[list[Block]]:
 
 
 def _section(blocks: list[Block], lesson: Lesson) -> str:
-    """What is told, with live figures beside it; programs and questions below, next to one another where there is room."""
+    """What is told, with live figures beside it; below, programs and questions, next to one another."""
     told = "\n".join(_html(block, lesson) for block in blocks if not isinstance(block, CodeBlock | QuestionBlock))
-    live = "".join(f'<div class="figure" id="figure-{each.name}"></div>' for each in blocks if isinstance(each, FigureBlock))
+    live = "".join(
+        f'<div class="figure" id="figure-{each.name}"></div>' for each in blocks if isinstance(each, FigureBlock)
+    )
     apart = "\n".join(_html(block, lesson) for block in blocks if isinstance(block, CodeBlock | QuestionBlock))
     kind = "section with-figure" if live else "section"
     return f'<section class="{kind}"><div class="told">{told}</div>{live}<div class="apart">{apart}</div></section>'

@@ -1,4 +1,4 @@
-/** A lesson's page: its figures come alive, its questions are graded, and what was answered stays in this browser. */
+/** A lesson's page: its figures come alive, its questions are graded, and what was answered is kept: by the server, else here. */
 import { graded } from "./grading.js";
 import { set } from "./kit.js";
 import lab from "./lab.js";
@@ -24,13 +24,23 @@ function kept() {
   }
 }
 
-function keep(name) {
+function keepHere(name) {
   const all = kept();
   all[lesson.slug] = [...new Set([...(all[lesson.slug] ?? []), name])];
   try {
     localStorage.setItem(KEPT, JSON.stringify(all));
   } catch {
     // A browser may forbid it; the page works all the same.
+  }
+}
+
+/** Why the server could not keep it; null where it did. */
+async function keepThere(name) {
+  try {
+    const answer = await fetch(`answered?lesson=${lesson.slug}&question=${name}&lang=${lesson.lang}`, { method: "POST" });
+    return (await answer.json()).error ?? null;
+  } catch {
+    return lesson.unkept;
   }
 }
 
@@ -43,11 +53,15 @@ for (const [name, question] of Object.entries(lesson.questions)) {
     set(said, { text, class: right ? "right" : "wrong" });
     form.classList.toggle("answered", right);
   };
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const verdict = graded(question, String(new FormData(form).get("answer") ?? ""));
-    if (verdict === "right") keep(name);
-    tell(verdict === null ? question.unread : question.notes[verdict] ?? question.notes.other, verdict === "right");
+    const reason = verdict === null ? question.unread : question.notes[verdict] ?? question.notes.other;
+    tell(reason, verdict === "right");
+    if (verdict !== "right") return;
+    if (lesson.done === null) return keepHere(name);
+    const trouble = await keepThere(name);
+    if (trouble) tell(`${reason} ${trouble}`, true);
   });
-  if (kept()[lesson.slug]?.includes(name)) form.classList.add("answered");
+  if ((lesson.done ?? kept()[lesson.slug])?.includes(name)) form.classList.add("answered");
 }
