@@ -28,6 +28,7 @@ SHOWN = range(1, 13)  # epochs in the table
 TRIED = (0.0, LITTLE, 0.8, USUAL, MUCH, 1.0)
 CONDITIONS = (10, 100, 1_000, 10_000)
 ASKED = 0.64
+POLYAK = "1964"  # USSR Comput. Math. Math. Phys. 4(5), doi:10.1016/0041-5553(64)90137-5
 
 
 def path(momentum: float, epochs: int = 60, lr: float = LR) -> Array:
@@ -82,6 +83,7 @@ def numbers() -> dict[str, Cell]:
     forgotten = descend(problem, lr=FORGOTTEN_LR, zero_grad=False, epochs=400).history.params
     usual = path(USUAL)
     return {
+        "polyak": POLYAK,
         "scaling_lesson": number_of("scaling"),
         "torch_lesson": number_of("torch-optim"),
         "zero": 0,
