@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from descentlab.lessons.course import lesson, lessons
+from descentlab.lessons.course import QuestionBlock, lesson, lessons
+from descentlab.lessons.facts.kinds import Number
+from descentlab.lessons.grading import graded
+from descentlab.lessons.terminal import answered
 from descentlab.text import LANGUAGES
 from tests.cli.helpers import cli
 
@@ -91,3 +95,22 @@ def test_what_is_no_lesson_is_refused(arguments: tuple[str, ...], said: str) -> 
         assert result.code == 2
         assert said in result.err
         assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_the_answers_are_graded_as_they_say(lang: str) -> None:
+    """Every answer that is printed, given to its question, is told what stands beside it."""
+    for number in lessons():
+        opened = lesson(number, lang)
+        blocks = [block for block in opened.blocks if isinstance(block, QuestionBlock)]
+        told = cli("lesson", str(number), "--answers", "--lang", lang).out.split("\n? ")
+        for block, text in zip(blocks, told, strict=True):
+            question = opened.facts.questions[block.name]
+            reasons = re.findall(r"^  ([^\s:]+): (.*(?:\n    .*)*)", text.partition("\n\n")[2], re.MULTILINE)
+            assert len(reasons) == 1 + (
+                len(question.mistakes) if isinstance(question, Number) else len(block.options) - 1
+            )
+            assert graded(question, reasons[0][0]) == "right"
+            for answer, reason in reasons:
+                said = " ".join(answered(opened, block, answer)[1].split())
+                assert " ".join(reason.split()) == said

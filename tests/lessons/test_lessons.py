@@ -193,3 +193,11 @@ def test_there_is_no_other_lesson() -> None:
 def test_emphasis_ends_where_markdown_says_so(place: int) -> None:
     """``**비용(cost)**이`` is not bold in CommonMark: a mark after a bracket and before a letter does not close."""
     assert re.findall(r"[^\w\s]\*\*(?=\w)", course.source(place, "ko")) == []
+
+
+@pytest.mark.parametrize("name", ["teaching.md", "teaching.ko.md"])
+def test_the_teachers_page_lists_every_figures_address(name: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / name).read_text("utf-8")
+    for place in lessons():
+        for figure in lesson(place, "en").facts.figures.values():
+            assert f"{place}. `#v=1&{figure.state}`\n" in text

@@ -13,8 +13,10 @@ from descentlab.errors import SettingError, whole_number
 from descentlab.lessons import progress
 from descentlab.lessons.course import Lesson, QuestionBlock, lesson, lessons, outline
 from descentlab.lessons.notebook import notebook as notebook_of
-from descentlab.lessons.terminal import Styles, answered, asked, rendered
+from descentlab.lessons.terminal import Styles, answered, asked, rendered, solved
 from descentlab.text import language, sentence
+
+STYLES = Styles(bold=lambda text: click.style(text, bold=True), code=lambda text: click.style(text, fg="cyan"))
 
 
 def command() -> click.Command:
@@ -26,6 +28,7 @@ def command() -> click.Command:
         params=[
             click.Argument(["number"], type=Number(), required=False),
             click.Option(["--ask/--no-ask"], default=None, help=sentence("help.lesson.ask").text()),
+            click.Option(["--answers"], is_flag=True, help=sentence("help.lesson.answers").text()),
             click.Option(["--notebook"], metavar="FILE", help=sentence("help.lesson.notebook").text()),
             click.Option(["--forget"], is_flag=True, help=sentence("help.lesson.forget").text()),
             language_option(),
@@ -33,7 +36,7 @@ def command() -> click.Command:
     )
 
 
-def run(*, number: Any, ask: bool | None, notebook: str | None, forget: bool) -> None:
+def run(*, number: Any, ask: bool | None, answers: bool, notebook: str | None, forget: bool) -> None:
     """The list, or one lesson from top to bottom."""
     if forget:
         progress.forget()
@@ -44,8 +47,10 @@ def run(*, number: Any, ask: bool | None, notebook: str | None, forget: bool) ->
         opened = lesson(whole_number("number", number, 1), language())
         if notebook is not None:
             _write(opened, notebook)
-            return
-        _tell(opened, sys.stdin.isatty() if ask is None else ask)
+        elif answers:
+            click.echo("\n\n".join(solved(opened, STYLES)))
+        else:
+            _tell(opened, sys.stdin.isatty() if ask is None else ask)
 
 
 def _write(opened: Lesson, path: str) -> None:
@@ -69,14 +74,13 @@ def _list() -> None:
 
 
 def _tell(opened: Lesson, ask: bool) -> None:
-    styles = Styles(bold=lambda text: click.style(text, bold=True), code=lambda text: click.style(text, fg="cyan"))
-    for part in rendered(opened, styles):
+    for part in rendered(opened, STYLES):
         if isinstance(part, str):
             click.echo(part + "\n")
         else:
-            click.echo(asked(part, styles))
+            click.echo(asked(part, STYLES))
             if ask:
-                _ask(opened, part, styles)
+                _ask(opened, part)
             click.echo()
     done = _done(opened.slug, opened.questions)
     click.echo(sentence("lesson.kept", done=done, questions=len(opened.questions)).text())
@@ -87,10 +91,10 @@ def _done(slug: str, questions: list[str]) -> int:
     return len(set(progress.done().get(slug, ())) & set(questions))
 
 
-def _ask(opened: Lesson, question: QuestionBlock, styles: Styles) -> None:
+def _ask(opened: Lesson, question: QuestionBlock) -> None:
     """Until it is right, or left."""
     while answer := click.prompt(sentence("lesson.answer").text(), default="", show_default=False).strip():
-        right, said = answered(opened, question, answer, styles)
+        right, said = answered(opened, question, answer, STYLES)
         click.echo(said)
         if right:
             return progress.keep(opened.slug, question.name)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from descentlab.lessons.course import Block, CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock
-from descentlab.lessons.facts.kinds import Table
+from descentlab.lessons.facts.kinds import Choice, Table
 from descentlab.lessons.formulas import as_text, placed
 from descentlab.lessons.grading import LETTERS, OTHER, RIGHT, graded
 from descentlab.lessons.sketch import sketch
@@ -106,3 +106,24 @@ def answered(lesson: Lesson, block: QuestionBlock, answer: str, styles: Styles =
         return False, unread(block, lesson.lang)
     note = block.notes.get(verdict, block.notes[OTHER])
     return verdict == RIGHT, wrapped(inline(note, styles), WIDTH - 2, first="  ", rest="  ")
+
+
+def solved(lesson: Lesson, styles: Styles = PLAIN) -> Iterator[str]:
+    """For who teaches: every question with the right answer, and what is said of each common slip."""
+    for block in lesson.blocks:
+        if isinstance(block, QuestionBlock):
+            question = lesson.facts.questions[block.name]
+            if isinstance(question, Choice):
+                letters = dict(zip(question.options, LETTERS, strict=False))
+                answers = {RIGHT: letters[question.answer]} | {
+                    key: letters[key] for key in letters if key in block.notes
+                }
+            else:
+                answers = {
+                    name: f"{value:.10g}" for name, value in [(RIGHT, question.answer), *question.mistakes.items()]
+                }
+            told = (
+                wrapped(inline(block.notes[name], styles), WIDTH, first=f"  {answer}: ", rest="    ")
+                for name, answer in answers.items()
+            )
+            yield "\n".join([asked(block, styles), "", *told])
