@@ -68,16 +68,45 @@ def test_no_answers_are_waited_for_where_nobody_can_give_one(monkeypatch: pytest
     assert (asked.code, "Traceback" in asked.err) == (130, False)
 
 
+def test_what_was_right_stays_when_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, "1")  # and then the end of the input, as Ctrl-D gives it
+    interrupted = cli("lesson", "1", "--ask", "--lang", "en")
+    assert (interrupted.code, interrupted.err) == (130, "Interrupted. Questions that you answered stay answered.\n")
+    answering(monkeypatch, "-28")
+    cli("lesson", "2", "--ask")
+    assert cli("lesson", "--lang", "en").out.count("(1 of 3 questions)") == 2
+    assert cli("lesson", "1", "--forget").code == 0
+    assert "(0 of 3 questions)\n  2  One step  (1 of 3 questions)" in cli("lesson", "--lang", "en").out
+    assert cli("lesson", "13", "--forget", "--lang", "en").code == 2
+
+
+def test_a_place_that_cannot_be_written_does_not_end_the_lesson(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (state / "state").write_text("a file where a folder would be")
+    answering(monkeypatch, "1", "4.67", "c")
+    result = cli("lesson", "1", "--ask", "--lang", "en")
+    assert result.code == 0
+    assert "cannot be written" in result.err
+    assert "0 of 3 questions of this lesson are answered." in result.out
+
+
 def test_a_notebook_is_written_for_a_name_that_says_so(state: Path) -> None:
     path = state / "one.ipynb"
     result = cli("lesson", "1", "--notebook", str(path), "--lang", "ko")
     assert result.code == 0
     assert str(path) in result.out
     assert json.loads(path.read_text("utf-8"))["nbformat"] == 4
-    for name, said in (("one.txt", ".ipynb"), ("none/one.ipynb", "one.ipynb")):
+    path.write_text("answers", "utf-8")
+    for name, said in (
+        ("one.txt", ".ipynb"),
+        ("none/one.ipynb", "one.ipynb"),
+        ("one.ipynb", "is there already"),
+    ):
         refused = cli("lesson", "1", "--notebook", str(state / name), "--lang", "en")
         assert refused.code == 2
         assert said in refused.err
+    assert path.read_text("utf-8") == "answers"
+    nothing = cli("lesson", "--notebook", str(state / "two.ipynb"), "--lang", "en")
+    assert (nothing.code, "number is missing" in nothing.err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -126,6 +127,30 @@ def test_every_answer_has_its_reason(opened: Lesson) -> None:
         assert graded(question, repr(question.answer + 1e3)) == OTHER
 
 
+DECIMALS = [
+    (1, "cost", 2),
+    (2, "second", 3),
+    (3, "end", 3),
+    (5, "uncleared", 2),
+    (6, "factor", 2),
+    (6, "stretched", 3),
+    (9, "z", 2),
+    (10, "second", 3),
+]
+
+
+@pytest.mark.parametrize(("place", "name", "decimals"), DECIMALS)
+def test_rounded_and_cut_off_are_both_right(place: int, name: str, decimals: int) -> None:
+    """Where the question says how many decimals are enough, either way of leaving the others out is."""
+    question = lesson(place, "en").facts.questions[name]
+    assert isinstance(question, Number)
+    units = question.answer * 10**decimals
+    for whole in (math.floor(round(units, 6)), math.ceil(round(units, 6))):
+        assert graded(question, f"{whole / 10**decimals:.{decimals}f}") == RIGHT
+    asked = [block.prompt for block, _ in questions(lesson(place, "en")) if block.name == name]
+    assert "decimals are" in " ".join(asked[0].split())
+
+
 def test_answers_are_graded_aloud(opened: Lesson) -> None:
     for block, question in questions(opened):
         right = question.answer if isinstance(question, Choice) else repr(question.answer)
@@ -138,6 +163,7 @@ def test_a_terminal_shows_all_of_it(opened: Lesson) -> None:
         part if isinstance(part, str) else terminal.asked(part, terminal.PLAIN) for part in terminal.rendered(opened)
     ]
     text = "\n".join(parts)
+    assert text.count(f"descentlab lab --lesson {opened.number}\n") == len(opened.facts.figures)
     assert max(map(width, text.splitlines())) <= 80
     words = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
     assert not re.search(r"\{\{|\}\}|\$\w+\$|\*\*|`|은\(는\)|\(으\)로|이\(가\)", words)

@@ -48,10 +48,13 @@ def js() -> Iterator[MiniRacer]:
 
 ANSWERS = st.one_of(
     st.sampled_from(
-        ["1.4", "W = 1.4", "7/5", "−1.4", "1,4", "0.7", "31,770,862", "3.1770862e7", "b", "B)", "c.", "four", "", "x"]
+        ["1.4", "W = 1.4", "7/5", "−1.4", "1,4", "0.7", "31,770,862", "3.1770862e7", "b", "(B)", "c.", "four", "", "x"]
+    ),
+    st.sampled_from(
+        ["≈ 1.4", "14·10^-1", "0.7*10**0", "2.8/2,0", "１.４", "1 - 0.4", "1 or 2", "1/0", "1e999", "9" * 5000 + "/1"]
     ),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
-    st.text(alphabet="0123456789.,-+/eE= abcd−", max_size=9),
+    st.text(alphabet="0123456789.,-+/eE= abcd−≈·^()", max_size=9),
 )
 
 
@@ -60,6 +63,29 @@ def test_the_page_grades_as_python_does(js: MiniRacer, answer: str) -> None:
     for question in QUESTIONS:
         given_by_page = js.eval(f"grading.graded({json.dumps(vars(question))}, {json.dumps(answer)})")
         assert given_by_page == graded(question, answer), (question, answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        ("1,4", "right"),  # a decimal comma
+        ("- 1.4", "sign"),
+        ("≈1.4", "right"),
+        ("14·10^-1", "right"),
+        ("14 x 10^-1", "right"),
+        ("2.8/2", "right"),
+        ("14,000/10,000", "right"),
+        ("１.４", "right"),
+        ("1.4 - 0", None),  # left to be computed, or more than one number
+        ("1.4 or 0.7", None),
+        ("1/0", None),
+        ("1e999", None),
+        ("9" * 5000 + "/1", None),  # more digits than Python turns into an int
+        ("1" + "0" * 400 + "/1", None),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(answer: str, verdict: str | None) -> None:
+    assert graded(QUESTIONS[0], answer) == verdict
 
 
 def opened(watched: Watched, folder: Path, place: int, lang: str) -> Any:

@@ -22,12 +22,18 @@ def test_it_is_kept_once_and_forgotten(place: Path) -> None:
     progress.keep("two", "c")
     assert progress.done() == {"one": ["a", "b"], "two": ["c"]}
     assert [path.name for path in place.parent.iterdir()] == ["progress.json"]
+    progress.forget("one")
+    progress.forget("three")
+    assert progress.done() == {"two": ["c"]}
     progress.forget()
     progress.forget()
+    progress.forget("two")
     assert progress.done() == {}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"answered": 3}', '{"answered": {"a": 3}}', "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"answered": 3}', '{"answered": {"a": 3}}', "\x00", "[" * 9999]
+)
 def test_a_damaged_file_is_set_aside(place: Path, text: str) -> None:
     place.parent.mkdir(parents=True)
     place.write_text(text)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from descentlab.cli import INTERRUPTED
 from descentlab.cli.words import Localised, Number, language_option
 from descentlab.errors import SettingError, whole_number
 from descentlab.lessons import progress
@@ -36,12 +37,14 @@ def command() -> click.Command:
     )
 
 
-def run(*, number: Any, ask: bool | None, answers: bool, notebook: str | None, forget: bool) -> None:
+def run(*, number: Any, ask: bool | None, answers: bool, notebook: str | None, forget: bool) -> int | None:
     """The list, or one lesson from top to bottom."""
     if forget:
-        progress.forget()
+        progress.forget(None if number is None else lesson(whole_number("number", number, 1), language()).slug)
         click.echo(sentence("lesson.forgotten").text())
     elif number is None:
+        if notebook is not None:
+            raise click.MissingParameter(param=click.Argument(["number"]))
         _list()
     else:
         opened = lesson(whole_number("number", number, 1), language())
@@ -50,15 +53,20 @@ def run(*, number: Any, ask: bool | None, answers: bool, notebook: str | None, f
         elif answers:
             click.echo("\n\n".join(solved(opened, STYLES)))
         else:
-            _tell(opened, sys.stdin.isatty() if ask is None else ask)
+            return _told(opened, sys.stdin.isatty() if ask is None else ask)
+    return None
 
 
 def _write(opened: Lesson, path: str) -> None:
-    """The lesson as a notebook."""
+    """The lesson as a notebook, which is not written over one that may hold answers."""
     if Path(path).suffix != ".ipynb":
         raise SettingError("notebook_format", path=path)
+    text = notebook_of(opened)
     try:
-        Path(path).write_text(notebook_of(opened), "utf-8")
+        with Path(path).open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as cause:
+        raise SettingError("notebook_exists", path=path) from cause
     except OSError as cause:
         raise SettingError("unwritable", path=path, cause=cause.strerror or str(cause)) from cause
     click.echo(sentence("lesson.written", path=path).text())
@@ -71,6 +79,17 @@ def _list() -> None:
         values = {"number": place, "title": title, "done": done, "questions": len(questions)}
         click.echo(("✓ " if done == len(questions) else "  ") + sentence("lesson.listed", **values).text())
     click.echo("\n" + sentence("lesson.open").text())
+
+
+def _told(opened: Lesson, ask: bool) -> int | None:
+    """The exit code of a lesson that may be left half-way: an answer is kept as soon as it is right."""
+    try:
+        _tell(opened, ask)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo()
+        click.echo(sentence("lesson.interrupted").text(), err=True)
+        return INTERRUPTED
+    return None
 
 
 def _tell(opened: Lesson, ask: bool) -> None:
@@ -97,5 +116,14 @@ def _ask(opened: Lesson, question: QuestionBlock) -> None:
         right, said = answered(opened, question, answer, STYLES)
         click.echo(said)
         if right:
-            return progress.keep(opened.slug, question.name)
+            return _keep(opened, question)
     return None
+
+
+def _keep(opened: Lesson, question: QuestionBlock) -> None:
+    """Where nothing can be written, the lesson goes on all the same."""
+    try:
+        progress.keep(opened.slug, question.name)
+    except OSError as cause:
+        path, why = cause.filename or progress.place(), cause.strerror or str(cause)
+        click.echo(sentence("error.unwritable", path=path, cause=why).text(), err=True)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from fractions import Fraction
+import unicodedata
 
 from descentlab.lessons.facts.kinds import Choice, Number, Question
 
 RIGHT, OTHER = "right", "other"
 LETTERS = "abcdefgh"  # of options, in order
-_NUMBER = re.compile(r"[-+−]?\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?|[-+−]?\.\d+")
+_THOUSANDS = r"[1-9]\d{0,2}(?:,\d{3})+(?!\d)"  # 1,234; but 1,5 and 0,962 have a decimal comma
+_DIGITS = rf"{_THOUSANDS}(?:\.\d*)?|\d+(?:[.,]\d*)?|[.,]\d+"
+_NUMBER = rf"[-+]?\s*(?:{_DIGITS})(?:\s*(?:e|[x×*·]\s*10\s*(?:\^|\*\*))\s*[-+]?\d+)?"
+_READ = re.compile(rf"({_NUMBER})(?:\s*/\s*({_NUMBER}))?(\D*)", re.IGNORECASE | re.ASCII)
+_DASHES = str.maketrans("−–", "--")
 
 
 def graded(question: Question, answer: str) -> str | None:
@@ -23,7 +27,7 @@ def graded(question: Question, answer: str) -> str | None:
     ['right', 'right', 'right', 'sign', 'other', None]
     """
     if isinstance(question, Choice):
-        given = answer.strip().lower().rstrip(").")
+        given = answer.strip().lower().strip("().")
         given = dict(zip(LETTERS, question.options, strict=False)).get(given, given)
         if given not in question.options:
             return None
@@ -45,13 +49,22 @@ def _nearest(question: Number, value: float) -> str:
 
 
 def read(answer: str) -> float | None:
-    """A number as people write it: ``1.4``, ``-0.4``, ``1,234``, ``3e-5``, ``7/5``, ``W = 2.8``.
+    """A number as people write it: ``1.4``, ``-0,4``, ``1,234``, ``3e-5``, ``3·10^-5``, ``7/5``, ``W ≈ 2.8``.
 
-    >>> read("1,234"), read("−0.5"), read("W = 14/3"), read("2 %"), read("")
-    (1234.0, -0.5, 4.666666666666667, 2.0, None)
+    What holds several numbers says none, and what is left to be computed is none, but for a fraction.
+
+    >>> read("1,234"), read("−0,5"), read("W = 14/3"), read("2 %"), read("≈ 4.5·10^-5")
+    (1234.0, -0.5, 4.666666666666667, 2.0, 4.5e-05)
+    >>> read(""), read("1 - 0.4"), read("1 or 2"), read("3/0")
+    (None, None, None, None)
     """
-    text = answer.rpartition("=")[2].strip().replace("−", "-")
-    if fraction := re.fullmatch(r"(-?\d+)\s*/\s*(\d+)", text):
-        return float(Fraction(int(fraction[1]), int(fraction[2]))) if int(fraction[2]) else None
-    found = _NUMBER.match(text)
-    return float(found[0].replace(",", "")) if found else None
+    text = re.split("[=≈~]", unicodedata.normalize("NFKC", answer))[-1]  # digits of full width too
+    found = _READ.fullmatch(text.strip().translate(_DASHES))
+    below = _float(found[2] or "1") if found else 0.0
+    value = _float(found[1]) / below if found and below else math.nan
+    return value if math.isfinite(value) else None
+
+
+def _float(written: str) -> float:
+    power = re.sub(r"[x×*·]10(\^|\*\*)", "e", re.sub(r"\s", "", written.lower()))
+    return float(power.replace(",", "" if re.match(rf"[-+]?{_THOUSANDS}", power) else "."))

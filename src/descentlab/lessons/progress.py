@@ -41,9 +41,13 @@ def keep(slug: str, name: str) -> None:
     if name not in names:
         names.append(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
+    _write(answered)
+
+
+def _write(answered: dict[str, list[str]]) -> None:
+    fresh = place().with_suffix(".new")
     fresh.write_text(json.dumps({"version": 1, "answered": answered}, indent=1), "utf-8")
-    fresh.replace(path)
+    fresh.replace(place())
 
 
 def _read() -> dict[str, list[str]] | None:
@@ -51,10 +55,14 @@ def _read() -> dict[str, list[str]] | None:
     try:
         found = json.loads(place().read_text("utf-8"))["answered"]
         return {str(slug): [str(name) for name in names] for slug, names in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def forget() -> None:
-    """Begin anew."""
-    place().unlink(missing_ok=True)
+def forget(slug: str | None = None) -> None:
+    """Begin anew: with this lesson, or with all of them."""
+    if slug is None:
+        place().unlink(missing_ok=True)
+    elif slug in (answered := done()):
+        del answered[slug]
+        _write(answered)

@@ -45,7 +45,9 @@ def _text(block: Block, lesson: Lesson, styles: Styles) -> str:
     if isinstance(block, TableBlock):
         return table(lesson.facts.tables[block.name], block.headings)
     if isinstance(block, FigureBlock):
-        return f"{sketch(lesson.facts.figures[block.name])}\n{wrapped(inline(block.caption, styles), WIDTH)}"
+        live = sentence("lesson.live", number=lesson.number).text(lesson.lang)
+        captions = [wrapped(inline(text, styles), WIDTH) for text in (block.caption, live)]
+        return "\n".join([sketch(lesson.facts.figures[block.name]), *captions])
     if isinstance(block, CodeBlock):
         return "\n".join(f"    {line}".rstrip() for line in block.text.splitlines())
     return asked(block, styles)

@@ -59,6 +59,6 @@ def questions() -> dict[str, Question]:
     grown = problem.cost([FAR]) / problem.cost([0.0])  # at twice the distance
     return {
         "lowest": Number(min(TRIED, key=lambda W: problem.cost([W])), 1e-6, {"largest": max(TRIED), "start": 0.0}),
-        "cost": Number(cost, 0.005, slips),
+        "cost": Number(cost, 0.01, slips),
         "farther": Choice(min(times, key=lambda name: abs(times[name] - grown)), tuple(times)),
     }

@@ -153,7 +153,7 @@ def questions() -> dict[str, Question]:
     cautious = needed(CAUTIOUS)
     outcome = "nan" if cautious is None else "slow" if cautious > 10 * (needed(1 / curvature()) or 1) else "quick"
     return {
-        "factor": Number(steep, 0.005, slips),
+        "factor": Number(steep, 0.01, slips),
         "stretched": Number(stretched.lr_bound(), 0.001, bounds),
         "cautious": Choice(outcome, ("nan", "quick", "slow")),
     }

@@ -161,7 +161,7 @@ def questions() -> dict[str, Question]:
     times = {"same": 1.0, "ten": 10.0, "hundred": 100.0}
     grown = epochs(CONDITIONS[3], "heavy_ball") / epochs(CONDITIONS[1], "heavy_ball")
     return {
-        "second": Number(float(path(USUAL)[2]), 0.0006, slips),
+        "second": Number(float(path(USUAL)[2]), 0.001, slips),
         "root": Number(shrinks(ASKED), 0.005, roots),
         "longer": Choice(min(times, key=lambda name: abs(math.log(times[name] / grown))), tuple(times)),
     }

@@ -74,5 +74,5 @@ def questions() -> dict[str, Question]:
     return {
         "gradient": Number(at_zero, 0.005, slips),
         "assign": Number(after(SMALL, START), 0.0005, assigned),
-        "second": Number(after(SMALL, epochs=2), 0.0005, second),
+        "second": Number(after(SMALL, epochs=2), 0.001, second),
     }

@@ -160,7 +160,7 @@ def questions() -> dict[str, Question]:
     epochs = {kind: examined(kind).epochs_to_tolerance or 0 for kind in ("raw", "standardized")}
     later = "later" if epochs["raw"] > epochs["standardized"] else "worse"
     return {
-        "z": Number(away / deviation, 0.006, slips),
+        "z": Number(away / deviation, 0.01, slips),
         "early": Choice(later, ("worse", "units", "later")),
         "new": Choice(min(told, key=lambda name: abs(told[name] - right)), ("own", "training", "none")),
     }
