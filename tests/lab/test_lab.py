@@ -617,7 +617,9 @@ def test_a_rate_that_would_diverge_from_elsewhere_is_told_apart(watched: Watched
 def test_a_cost_that_is_no_number_is_not_drawn(watched: Watched, tmp_path: Path) -> None:
     browsed = opened(watched, tmp_path, address="#v=1&r=sum&lr=1e9&n=30")
     drawn = browsed.evaluate("() => document.querySelector('.history .future').getAttribute('d')")
-    assert drawn.count("L") == 0  # the first update leaves the frame, and nothing comes back
+    first, *others = drawn.split("L")  # the first update leaves the frame, and nothing comes back
+    assert [each.split()[1] for each in others] == ["24.00"], drawn  # drawn to the frame's upper edge
+    assert float(first.split()[1]) > 24
 
 
 def test_a_link_without_its_data_says_so(watched: Watched, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ STATES = st.fixed_dictionaries(
         "log": st.booleans(),
         "lang": st.sampled_from(["en", "ko"]),
         "theme": st.sampled_from(["light", "dark"]),
+        "window": st.tuples(NUMBERS, st.floats(0.001, 1e6)).map(lambda pair: [pair[0], pair[0] + pair[1]]),
         "hide": st.lists(st.sampled_from(["data", "rate", "code", "map"]), min_size=1, max_size=4, unique=True),
     },
 )

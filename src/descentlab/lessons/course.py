@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
@@ -169,6 +169,18 @@ def _block(kind: str, name: str, inside: str, folder: str) -> Block:
     if kind == "question":
         return _question(name, inside)
     return CodeBlock(name, (files("descentlab.lessons") / "code" / folder / f"{name}.py").read_text("utf-8"))
+
+
+def sections(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+    """The blocks from heading to heading."""
+    section: list[Block] = []
+    for block in blocks:
+        for part in re.split(r"\n(?=## )", block.text) if isinstance(block, Prose) else [""]:
+            if part.startswith("## ") and section:
+                yield section
+                section = []
+            section.append(Prose(part) if isinstance(block, Prose) else block)
+    yield section
 
 
 def _question(name: str, inside: str) -> QuestionBlock:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from descentlab.lessons.facts.kinds import Figure
-from descentlab.lessons.sketch import extent, heights
+from descentlab.lessons.sketch import axes, extent, heights
+from descentlab.text import number
 
 WIDTH, HEIGHT = 560, 300
 LEFT, RIGHT, TOP, BOTTOM = 58, 552, 26, 262  # of the frame
@@ -20,12 +21,13 @@ MARKS = (  # dots, discs, rings
     '<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{ink}"/>',
     '<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="none" stroke="{ink}" stroke-width="1.6"/>',
 )
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 TICKS = 6  # at most, on an axis
 
 
-def drawing(figure: Figure, title: str) -> str:
+def drawing(figure: Figure, title: str, lang: str) -> str:
     """The figure's curves as an SVG element; ``title`` says in words what they show."""
-    curves = heights(figure)
+    curves, (across, upwards) = heights(figure), axes(figure, lang)
     (low_x, high_x), (low_y, high_y) = extent(curves)
 
     def x_at(value: float) -> float:
@@ -36,13 +38,13 @@ def drawing(figure: Figure, title: str) -> str:
 
     def parts() -> Iterator[str]:
         for value in ticks(low_y, high_y, whole=figure.log):
-            at, label = y_at(value), f"{10**value:g}" if figure.log else f"{value:g}"
+            at, label = y_at(value), power_of_ten(value) if figure.log else number(value)
             yield f'<path d="M{LEFT} {at:.1f}H{RIGHT}" stroke="currentColor" opacity="0.15"/>'
             yield f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{label}</text>'
         for value in ticks(low_x, high_x, whole=True):
-            yield f'<text x="{x_at(value):.1f}" y="{BOTTOM + 18}" text-anchor="middle">{value:g}</text>'
-        yield f'<text x="{LEFT - 8}" y="{TOP - 12}" text-anchor="end">{escape(figure.axes[1])}</text>'
-        yield f'<text x="{RIGHT}" y="{BOTTOM + 34}" text-anchor="end">{escape(figure.axes[0])}</text>'
+            yield f'<text x="{x_at(value):.1f}" y="{BOTTOM + 18}" text-anchor="middle">{number(value)}</text>'
+        yield f'<text x="{LEFT - 8}" y="{TOP - 12}" text-anchor="end">{escape(upwards)}</text>'
+        yield f'<text x="{RIGHT}" y="{BOTTOM + 34}" text-anchor="end">{escape(across)}</text>'
         for curve, mark, ink in zip(curves, MARKS, INKS, strict=False):
             path = "L".join(f"{x_at(x):.1f} {y_at(y):.1f}" for x, y in curve)
             yield f'<path d="M{path}" fill="none" stroke="{ink}" opacity="0.45"/>'
@@ -52,6 +54,19 @@ def drawing(figure: Figure, title: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{escape(title)}" font-size="12.5" fill="currentColor">\n{inside}\n</svg>'
+    )
+
+
+def power_of_ten(power: float) -> str:
+    """A power as an axis has it.
+
+    >>> power_of_ten(2), power_of_ten(-10)
+    ('100', '10⁻¹⁰')
+    """
+    return (
+        number(10 ** int(power) if power >= 0 else 10.0**power)
+        if -4 < power < 5
+        else "10" + f"{power:g}".translate(RAISED)
     )
 
 

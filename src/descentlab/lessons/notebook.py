@@ -14,9 +14,20 @@ from descentlab.errors import one_of
 from descentlab.lab.sheet import Lab
 from descentlab.lab.spec import spec
 from descentlab.lessons import progress
-from descentlab.lessons.course import Block, CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock, lesson
+from descentlab.lessons.course import (
+    Block,
+    CodeBlock,
+    FigureBlock,
+    Lesson,
+    Prose,
+    QuestionBlock,
+    TableBlock,
+    lesson,
+    sections,
+)
 from descentlab.lessons.drawing import drawing
 from descentlab.lessons.facts.shared import lesson as lesson_problem
+from descentlab.lessons.grading import LETTERS
 from descentlab.lessons.markdown import prose, table
 from descentlab.lessons.terminal import PLAIN, answered, inline
 from descentlab.text import language, sentence
@@ -51,8 +62,9 @@ class Opened:
             SettingError: the lesson has no such figure.
         """
         one_of("figure", name, self.lesson.facts.figures)
-        opening = f"#v=1&l={self.lesson.lang}&{self.lesson.facts.figures[name].state}"
-        return Lab({**spec(lesson_problem(), None, "lesson"), "opening": opening})
+        figure = self.lesson.facts.figures[name]
+        opening = f"#v=1&l={self.lesson.lang}&{figure.state}"
+        return Lab({**spec(lesson_problem(), None, "lesson"), "opening": opening, "views": figure.views})
 
     def drawing(self, name: str) -> Drawn:
         """A figure's runs side by side.
@@ -63,7 +75,7 @@ class Opened:
         one_of("figure", name, self.lesson.facts.figures)
         block = next(each for each in self.lesson.blocks if isinstance(each, FigureBlock) and each.name == name)
         caption = inline(block.caption, PLAIN)
-        return Drawn(drawing(self.lesson.facts.figures[name], caption), caption)
+        return Drawn(drawing(self.lesson.facts.figures[name], caption, self.lesson.lang), caption)
 
     def check(self, name: str, answer: object) -> None:
         """Say whether an answer is right, and why; None is no answer yet.
@@ -111,8 +123,12 @@ def _cells(lesson: Lesson) -> Iterator[Cell]:
     heading = sentence("lesson.heading", number=lesson.number, title=lesson.title).text(lesson.lang)
     yield "markdown", f"# {heading}"
     yield "code", f'from descentlab.lessons import opened\n\nlesson = opened({lesson.number}, lang="{lesson.lang}")'
-    for block in lesson.blocks:
-        yield from _of(block, lesson)
+    for section in sections(lesson.blocks):
+        for block in section:
+            yield from _of(block, lesson)
+        for block in section:  # what to do in a live figure stands above it
+            if isinstance(block, FigureBlock):
+                yield "code", f'lesson.figure("{block.name}")'
 
 
 def _of(block: Block, lesson: Lesson) -> Iterator[Cell]:
@@ -124,11 +140,12 @@ def _of(block: Block, lesson: Lesson) -> Iterator[Cell]:
         if lesson.facts.figures[block.name].compares:
             yield "code", f'lesson.drawing("{block.name}")'
             yield "markdown", prose(block.caption)
-        yield "code", f'lesson.figure("{block.name}")'
     elif isinstance(block, QuestionBlock):
-        options = "".join(f"\n- `{key}`: {text}" for key, text in block.options.items())
+        options = "".join(
+            f"\n- {letter}) {text}" for letter, text in zip(LETTERS, block.options.values(), strict=False)
+        )
         yield "markdown", prose(f"**{block.prompt}**\n{options}")
-        hint = sentence("lesson.write_here").text(lesson.lang)
+        hint = sentence("lesson.write_letter" if options else "lesson.write_here").text(lesson.lang)
         yield "code", f'answer = None  # {hint}\nlesson.check("{block.name}", answer)'
     elif isinstance(block, CodeBlock):
         yield "code", block.text.rstrip()

@@ -6,7 +6,7 @@ It is the lab's page with other contents: one file that asks for nothing, in one
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from html import escape
 from typing import Any
@@ -25,6 +25,7 @@ from descentlab.lessons.course import (
     TableBlock,
     lessons,
     outline,
+    sections,
 )
 from descentlab.lessons.drawing import drawing
 from descentlab.lessons.facts.kinds import Figure, Table
@@ -53,11 +54,11 @@ def page(lesson: Lesson, done: Mapping[str, Collection[str]] | None = None) -> s
         MissingDependencyError: what turns Markdown or formulas into HTML is not installed.
     """
     number = sentence("lesson.number", number=lesson.number).text(lesson.lang)
-    inside = "\n".join(_section(each, lesson) for each in _sections(lesson.blocks))
+    inside = "\n".join(_section(each, lesson) for each in sections(lesson.blocks))
     above, below = ("", "") if done is None else (_contents(lesson, done), _neighbours(lesson))
     body = (
         f'<main class="lesson">{above}<p class="number">{escape(number)}</p><h1>{inline(lesson.title)}</h1>\n'
-        f"{inside}\n{below}</main>"
+        f"<noscript><p>{escape(sentence('lesson.without_script').text(lesson.lang))}</p></noscript>{inside}\n{below}</main>"
     )
     known = None if done is None else list(done.get(lesson.slug, ()))
     data = {"spec": spec(lesson_problem(), None, "lesson"), "lesson": _for_script(lesson) | {"done": known}}
@@ -100,23 +101,13 @@ def _for_script(lesson: Lesson) -> dict[str, Any]:
     for block in lesson.blocks:
         if isinstance(block, QuestionBlock):
             notes = {key: terminal.inline(text, terminal.PLAIN) for key, text in block.notes.items()}
-            told = {"notes": notes, "unread": terminal.unread(block, lesson.lang)}
+            unread = (
+                sentence("lesson.unchosen").text(lesson.lang) if block.options else terminal.unread(block, lesson.lang)
+            )
+            told = {"notes": notes, "unread": unread}
             questions[block.name] = vars(lesson.facts.questions[block.name]) | told
     unkept = sentence("lesson.unkept").text(lesson.lang)
     return {"slug": lesson.slug, "lang": lesson.lang, "figures": figures, "questions": questions, "unkept": unkept}
-
-
-def _sections(blocks: tuple[Block, ...]) -> Iterator[list[Block]]:
-    """The blocks from heading to heading."""
-    section: list[Block] = []
-    for block in blocks:
-        parts = re.split(r"\n(?=## )", block.text) if isinstance(block, Prose) else [""]
-        for part in parts:
-            if part.startswith("## ") and section:
-                yield section
-                section = []
-            section.append(Prose(part) if isinstance(block, Prose) else block)
-    yield section
 
 
 def _section(blocks: list[Block], lesson: Lesson) -> str:
@@ -136,17 +127,17 @@ def _html(block: Block, lesson: Lesson) -> str:
     if isinstance(block, TableBlock):
         return _table(lesson.facts.tables[block.name], block.headings)
     if isinstance(block, FigureBlock):
-        return _drawing(lesson.facts.figures[block.name], block.caption)
+        return _drawing(lesson.facts.figures[block.name], block.caption, lesson.lang)
     if isinstance(block, CodeBlock):
         return f'<pre tabindex="0"><code>{escape(block.text.rstrip())}</code></pre>'
     return _question(block, lesson)
 
 
-def _drawing(facts: Figure, caption: str) -> str:
+def _drawing(facts: Figure, caption: str, lang: str) -> str:
     """Runs side by side, which the live figure beside it does not have."""
     if not facts.compares:
         return ""
-    drawn = drawing(facts, terminal.inline(caption, terminal.PLAIN))
+    drawn = drawing(facts, terminal.inline(caption, terminal.PLAIN), lang)
     return f'<figure class="drawing">{drawn}<figcaption>{inline(caption)}</figcaption></figure>'
 
 
@@ -176,6 +167,16 @@ def _question(block: QuestionBlock, lesson: Lesson) -> str:
     return f'<form id="question-{block.name}"><fieldset>{legend}{asked}</fieldset><p role="status"></p></form>'
 
 
+def _unbroken(text: str) -> str:
+    """The text with no line break between a name and its number, or a number and its per cent; programs as they are."""
+    pieces = re.split(r"(`[^`]*`)", text)
+    pieces[::2] = [
+        re.sub(r"(?<=\w) = (?=[-\w])|(?<=\d) (?=%)", lambda found: found[0].replace(" ", "\u00a0"), piece)
+        for piece in pieces[::2]
+    ]
+    return "".join(pieces)
+
+
 @cache
 def _renderer() -> Any:
     return require("markdown_it", "markdown-it-py", "lessons", "lessons").MarkdownIt("commonmark", {"html": False})
@@ -191,12 +192,12 @@ def mathml(name: str, apart: bool = False) -> str:
 
 def markdown(text: str) -> str:
     """Prose as HTML, its formulas as MathML."""
-    rendered: str = _renderer().render(text)
+    rendered: str = _renderer().render(_unbroken(text))
     apart = re.sub(r"<p>\$(\w+)\$</p>", lambda found: mathml(found[1], True), rendered)
     return placed(apart, mathml)
 
 
 def inline(text: str) -> str:
     """A few words as HTML."""
-    rendered: str = _renderer().renderInline(text)
+    rendered: str = _renderer().renderInline(_unbroken(text))
     return placed(rendered, mathml)

@@ -6,17 +6,18 @@ import math
 from collections.abc import Sequence
 
 from descentlab.lessons.facts.kinds import Figure
+from descentlab.text import padded, sentence, width
 
 WIDTH, HEIGHT = 60, 14  # letters
 NEARLY = 0.02  # of the height: what begins so near 0 begins there
 SIGNS = "·●○"  # of the first curve, the second, the third
 
 
-def sketch(figure: Figure) -> str:
+def sketch(figure: Figure, lang: str) -> str:
     """The figure's curves in a frame of letters; later curves lie above earlier ones.
 
     >>> line = Figure("", (), [[(0, 0), (1, 1)]], ("x", "y"))
-    >>> print(sketch(line).splitlines()[1].rstrip())
+    >>> print(sketch(line, "en").splitlines()[1].rstrip())
            1 │                                                           ·
     """
     curves = heights(figure)
@@ -24,15 +25,24 @@ def sketch(figure: Figure) -> str:
     grid = [[" "] * WIDTH for _ in range(HEIGHT)]
     for sign, curve in zip(SIGNS, curves, strict=False):
         for x, y in curve:
-            across = round((x - low_x) / (high_x - low_x) * (WIDTH - 1))
-            up = round((y - low_y) / (high_y - low_y) * (HEIGHT - 1))
-            grid[HEIGHT - 1 - up][across] = sign
+            column = round((x - low_x) / (high_x - low_x) * (WIDTH - 1))
+            line = round((y - low_y) / (high_y - low_y) * (HEIGHT - 1))
+            grid[HEIGHT - 1 - line][column] = sign
     ends = [10**value if figure.log else value for value in (high_y, low_y)]
     labels = [f"{ends[0]:.3g}", *[""] * (HEIGHT - 2), f"{ends[1]:.3g}"]
-    rows = [f"{label:>8} │{''.join(line)}" for label, line in zip(labels, grid, strict=True)]
+    rows = [f"{label:>8} │{''.join(row)}" for label, row in zip(labels, grid, strict=True)]
     left, right = f"{low_x:.3g}", f"{high_x:.3g}"
-    below = f"{'':>9}{left}{figure.axes[0]:^{WIDTH - len(left) - len(right)}}{right}"
-    return "\n".join([f"{figure.axes[1]:>8}", *rows, f"{'':>8} └{'─' * WIDTH}", below])
+    across, up = axes(figure, lang)
+    room = WIDTH - len(left) - len(right) - width(across)
+    below = f"{'':>9}{left}{' ' * (room // 2)}{across}{' ' * (room - room // 2)}{right}"
+    return "\n".join([padded(up, 8, right=True), *rows, f"{'':>8} └{'─' * WIDTH}", below])
+
+
+def axes(figure: Figure, lang: str) -> tuple[str, str]:
+    """What the axes are called: a parameter by its name, everything else in words."""
+    words = {key: sentence(f"lesson.axis.{key}").text(lang) for key in ("epoch", "cost")}
+    across, up = (words.get(name, name) for name in figure.axes)
+    return across, up
 
 
 def heights(figure: Figure) -> list[list[tuple[float, float]]]:

@@ -47,7 +47,7 @@ def _text(block: Block, lesson: Lesson, styles: Styles) -> str:
     if isinstance(block, FigureBlock):
         live = sentence("lesson.live", number=lesson.number).text(lesson.lang)
         captions = [wrapped(inline(text, styles), WIDTH) for text in (block.caption, live)]
-        return "\n".join([sketch(lesson.facts.figures[block.name]), *captions])
+        return "\n".join([sketch(lesson.facts.figures[block.name], lesson.lang), *captions])
     if isinstance(block, CodeBlock):
         return "\n".join(f"    {line}".rstrip() for line in block.text.splitlines())
     return asked(block, styles)

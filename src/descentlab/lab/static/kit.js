@@ -54,13 +54,32 @@ export function logarithmic([d0, d1], range) {
   return scale;
 }
 
+/** The next of 1, 2, 5, 10, 20 and so on. */
+function roundUp(rough) {
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return [1, 2, 5, 10].find((each) => each * power >= rough * (1 - 1e-9)) * power;
+}
+
+const rounded = (value, step) => Number((Math.round(value / step) * step).toPrecision(12));
+
+/** What a picture's place stands for, to the roundest number within a pixel: what is dragged lands on whole ones. */
+export function dragged(scale, at) {
+  const pixel = Math.abs((scale.domain[1] - scale.domain[0]) / (scale.range[1] - scale.range[0]));
+  return rounded(scale.invert(at), roundUp(pixel));
+}
+
+/** A value some hundredths of the scale further, on a round number. */
+export function nudged(scale, value, steps) {
+  if (steps === 0) return value;
+  const step = roundUp((scale.domain[1] - scale.domain[0]) / 100);
+  return rounded(value + steps * step, step);
+}
+
 /** About `count` round numbers between two. */
 export function ticks(low, high, count = 5) {
   const span = high - low;
   if (!(span > 0)) return [low];
-  const rough = span / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((each) => each * power >= rough) * power;
+  const step = roundUp(span / count);
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step).map((each) => Number(each.toPrecision(12)));
@@ -73,7 +92,9 @@ export function logTicks(low, high, count = 6) {
   const step = Math.max(1, Math.ceil((last - first + 1) / count));
   const found = [];
   for (let power = first; power <= last; power += step) found.push(Number(`1e${power}`));
-  return found;
+  if (found.length > 1) return found;
+  const within = [first - 1, first, last].flatMap((power) => [1, 2, 5].map((each) => Number(`${each}e${power}`)));
+  return [...new Set(within)].filter((each) => each >= low && each <= high);
 }
 
 /** The `d` of a line through points; it breaks where a number is none. */
@@ -87,6 +108,26 @@ export function line(points) {
     } else pen = "M";
   }
   return d;
+}
+
+/** The same inside a frame: what leaves it is drawn to its edge. */
+export function lineWithin(points, frame) {
+  const outside = points.map((each) => held(each, frame).out || !each.every(Number.isFinite));
+  return line(
+    points.flatMap((point, i) => {
+      if (!outside[i]) return [point];
+      const back = i > 0 && !outside[i - 1] ? [crossing(points[i - 1], point, frame)] : [];
+      const on = i + 1 < points.length && !outside[i + 1] ? [crossing(points[i + 1], point, frame)] : [];
+      return [...back, [NaN, NaN], ...on];
+    }),
+  );
+}
+
+/** Where the way from a point inside to one above or below leaves the frame. */
+function crossing([x0, y0], [x1, y1], { top, bottom }) {
+  const edge = y1 < top ? top : bottom;
+  if (![x1, y1].every(Number.isFinite) || y1 === y0) return [NaN, NaN];
+  return [x0 + ((x1 - x0) * (edge - y0)) / (y1 - y0), edge];
 }
 
 /** The `d` of dots: zero-length segments that round caps make round. */
@@ -104,13 +145,14 @@ export function segments(pairs) {
 /** What is left of a point inside a frame, and on which side it left. */
 export function held([x, y], { left, right, top, bottom }) {
   const at = [Math.min(Math.max(x, left), right), Math.min(Math.max(y, top), bottom)];
-  const away = Number.isFinite(x) && Number.isFinite(y) ? [Math.sign(x - at[0]), Math.sign(y - at[1])] : [0, 0];
+  const beyond = (value) => (Math.abs(value) > 0.5 ? Math.sign(value) : 0); // half a pixel is rounding
+  const away = Number.isFinite(x) && Number.isFinite(y) ? [beyond(x - at[0]), beyond(y - at[1])] : [0, 0];
   return { at, away, out: away[0] !== 0 || away[1] !== 0 };
 }
 
 /** Axes' numbers: powers of ten as powers on a log scale, and otherwise with the digits that tell one from the next. */
 function tickTexts(values, log = false) {
-  if (log) return values.map((value) => powerOfTen(Math.round(Math.log10(value))));
+  if (log) return values.map((value) => (String(value.toExponential()).startsWith("1e") ? powerOfTen(Math.round(Math.log10(value))) : number(value, 3)));
   const most = Math.max(...values.map(Math.abs));
   const step = values.length > 1 ? Math.abs(values[1] - values[0]) : most;
   const digits = Math.max(1, Math.floor(Math.log10(most)) - Math.floor(Math.log10(step) + 1e-9) + 1);

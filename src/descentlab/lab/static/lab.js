@@ -36,7 +36,7 @@ class Lab {
     this.root = html("div", { class: "descentlab" });
     this.id = Math.floor(performance.now() * 1000).toString(36);
     this.alone = el.id === "descentlab";
-    this.only = model.get("views") ?? null; // of a lesson's figure; null: all
+    this.only = model.get("views") ?? this.spec.views ?? null; // of a lesson's figure; null: all
     el.replaceChildren(this.root);
     this.home = { key: "given", ...this.spec };
     this.data = this.home;

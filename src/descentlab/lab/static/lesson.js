@@ -51,7 +51,7 @@ for (const [name, question] of Object.entries(lesson.questions)) {
   const said = form.querySelector("[role=status]");
   const tell = (text, right) => {
     set(said, { text, class: right ? "right" : "wrong" });
-    form.classList.toggle("answered", right);
+    if (right) form.classList.add("answered"); // and it stays so, whatever is tried afterwards
   };
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -23,6 +23,10 @@ const numbers = (text) => {
   const found = text.split(",").map(number);
   return found.length && !found.includes(undefined) ? found : undefined;
 };
+const span = (text) => {
+  const found = numbers(text);
+  return found?.length === 2 && found[0] < found[1] ? found : undefined;
+};
 const rowsOf = (text) => {
   const rows = text.split(";").map(numbers);
   const fits = rows.length <= MOST_POINTS && rows.every((row) => row && row.length === rows[0].length && row.length > 1 && row.every((value) => Math.abs(value) <= 1e100));
@@ -59,6 +63,7 @@ export const STATE = [
   { name: "log", key: "log", value: true, read: flag },
   { name: "lang", key: "l", value: null, read: oneOf("en", "ko") },
   { name: "theme", key: "th", value: null, read: oneOf("light", "dark") },
+  { name: "window", key: "w", value: null, read: span, write: (values) => values.join(",") },
   { name: "hide", key: "hide", value: null, read: names, write: (list) => list.join(",") },
 ];
 

@@ -7,6 +7,7 @@ from descentlab.lessons.facts.shared import X, Y, lesson, named, parabola
 
 GUESS, TWICE, FAR = 0.5, 2.0, 3.0  # weights to be wrong with
 TRIED = (0.0, GUESS, 1.0, 1.5, TWICE)
+WINDOW = (-0.5, 2.5)  # of W, in its picture
 
 
 def numbers() -> dict[str, Cell]:
@@ -44,8 +45,11 @@ def tables() -> dict[str, Table]:
 def figures() -> dict[str, Figure]:
     """What its figures show."""
     problem = lesson()
-    curves = (parabola(problem, -0.5, 2.5), [(GUESS, problem.cost([GUESS]))])
-    state = f"s={GUESS}&e=0&hide=rate,momentum,reduction,hypothesis,forget,repeat,transport,map,code"
+    curves = (parabola(problem, *WINDOW), [(GUESS, problem.cost([GUESS]))])
+    low, high = WINDOW
+    state = (
+        f"s={GUESS}&e=0&w={low},{high}&hide=data,rate,momentum,reduction,hypothesis,forget,repeat,transport,map,code"
+    )
     return {"parabola": Figure(state, ("data", "cost"), curves, ("W", "cost"))}
 
 

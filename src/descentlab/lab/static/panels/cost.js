@@ -1,15 +1,18 @@
 /** The cost over its parameters: a parabola over one, contours over two, one bar a direction over more. */
 import { costOf } from "../model.js";
-import { axes, cut, dots, figure, fit, framed, handle, held, leaver, line, linear, logarithmic, place, readout, svg, tabled, ticks, where } from "../kit.js";
+import { axes, cut, dots, dragged, figure, fit, framed, handle, held, leaver, line, linear, logarithmic, nudged, place, readout, svg, tabled, ticks, where } from "../kit.js";
 import { nameOf } from "../view.js";
 import { factor, short, signed } from "../words.js";
 
 const LEVELS = 9; // contours between the minimum and the farthest corner
 const AROUND = 96; // points of an ellipse
 const BARS = 12;
-const BAR = 19; // pixels, at least
+const WIDEST_BAR = 30; // pixels, with the gap
 const SHARES = [1e-8, 30]; // of what was to lose at the start: the bars' axis
 const REACH = 14; // pixels within which a point of the path is pointed at
+
+/** What is left of an error, and how much of it that is. */
+const left = (h, error) => (error === 0 ? "0" : `${short(h * error)} (${short(100 * h)} %)`);
 
 export function costPanel(app) {
   const panel = figure("cost", app.t("cost.title"));
@@ -28,7 +31,7 @@ export function costPanel(app) {
   const now = readout(panel);
   const fill = tabled(panel, app.t("as_table"), () => {
     const { theory, names, shown } = app.view;
-    const rows = names.map((name, i) => [name, short(theory.curvature[i]), factor(theory.factors[i], theory.gaps[i]), short(shown.h[i] * theory.error[i])]);
+    const rows = names.map((name, i) => [name, short(theory.curvature[i]), factor(theory.factors[i], theory.gaps[i]), left(shown.h[i], theory.error[i])]);
     return [[app.t("cost.direction"), app.t("cost.curvature"), app.t("cost.factor"), app.t("cost.error")], ...rows];
   });
   let x, y, frame, kind;
@@ -51,11 +54,10 @@ export function costPanel(app) {
     picture: panel.picture,
     name: app.t("cost.start"),
     held: (whether) => app.hold(whether),
-    to: ([px, py]) => moved(kind === 1 ? [x.invert(px)] : [x.invert(px), y.invert(py)]),
+    to: ([px, py]) => moved(kind === 1 ? [dragged(x, px)] : [dragged(x, px), dragged(y, py)]),
     by: (dx, dy) => {
       const now = app.view.descended[0];
-      const step = (scale) => (scale.domain[1] - scale.domain[0]) / 100;
-      moved(kind === 1 ? [now[0] + dx * step(x)] : [now[0] + dx * step(x), now[1] + dy * step(y)]);
+      moved(kind === 1 ? [nudged(x, now[0], dx)] : [nudged(x, now[0], dx), nudged(y, now[1], dy)]);
     },
   });
 
@@ -65,6 +67,10 @@ export function costPanel(app) {
 
   /** How far the window reaches: the start, the minimum, and as much of the path as stays near them. */
   function window_(view, j) {
+    if (app.state.window && kind === 1) {
+      const [low, high] = app.state.window;
+      return [Math.min(low, view.descended[0][0]), Math.max(high, view.descended[0][0])];
+    }
     const goalAt = view.theory.destination[j];
     const first = view.descended[0][j];
     const reach = Math.max(Math.abs(first - goalAt), 0.12 * halfWidth(view.theory, j), 1e-3 * Math.abs(goalAt), 1e-12);
@@ -144,7 +150,7 @@ export function costPanel(app) {
     frame = { ...framed(panel, []), left: 134, right: panel.width - 84 };
     x = logarithmic(SHARES, [frame.left, frame.right]);
     axes(panel.still, x, linear([0, 1], [frame.bottom, frame.top]), { xTicks: [1e-8, 1e-6, 1e-4, 1e-2, 1], yTicks: [], xName: app.t("cost.share") });
-    const gap = Math.min((frame.bottom - frame.top) / Math.max(shown, 1), 30);
+    const gap = Math.min((frame.bottom - frame.top) / Math.max(shown, 1), WIDEST_BAR);
     for (let i = 0; i < shown; i += 1) {
       const top = frame.top + i * gap;
       const at = shown < theory.rank && i === shown - 1 ? theory.rank - 1 : i; // the flattest is always there
@@ -159,7 +165,7 @@ export function costPanel(app) {
     panel,
     still(view) {
       kind = view.problem.parameters.length;
-      if (kind > 2) fit(panel, 0.62, Math.max(210, 64 + BAR * Math.min(view.theory.rank, BARS)));
+      if (kind > 2) fit(panel, 0, 70 + WIDEST_BAR * Math.min(view.theory.rank, BARS)); // no higher than its bars need
       else fit(panel);
       bars.replaceChildren();
       bands.replaceChildren();
@@ -171,7 +177,7 @@ export function costPanel(app) {
       panel.heading.textContent = app.t(kind === 1 ? "cost.title" : kind === 2 ? "cost.title_two" : "cost.title_more");
     },
     draw(view) {
-      panel.caption.textContent = app.t(kind === 1 ? "cost.caption" : kind === 2 ? (view.theory.smallest > 0 ? "cost.caption_two" : "cost.caption_valley") : "cost.caption_more", { directions: view.theory.rank });
+      panel.caption.textContent = app.t(kind === 1 ? (app.hidden("rate") ? "cost.caption_still" : "cost.caption") : kind === 2 ? (view.theory.smallest > 0 ? "cost.caption_two" : "cost.caption_valley") : "cost.caption_more", { directions: view.theory.rank });
       fill();
       if (kind > 2) {
         now(app.t("cost.now", { cost: short(view.shown.cost) }));
@@ -195,7 +201,7 @@ export function costPanel(app) {
       here.setAttribute("cy", at.at[1]);
       here.setAttribute("visibility", at.out || Number.isNaN(at.at[0] + at.at[1]) ? "hidden" : "visible");
       const where = view.shown.descended.map((each, j) => `${nameOf(view, j)} = ${signed(each)}`).join(", ");
-      now(where);
+      now(kind === 1 ? `${where}, ${app.t("cost.now", { cost: short(view.shown.cost) })}` : where);
       away(at, where, frame);
       const first = point(view.descended[0]);
       place(start, first, view.descended[0][0], view.params[0].map((each, j) => `${view.labels[j]} ${short(each)}`).join(", "));
@@ -206,7 +212,7 @@ export function costPanel(app) {
       startLabel.setAttribute("text-anchor", toLeft ? "end" : "start");
       startLabel.setAttribute("x", toLeft ? -10 : 10);
       startLabel.setAttribute("y", above ? -9 : 14);
-      startLabel.textContent = app.t("cost.start_label");
+      startLabel.textContent = app.hidden("rate") ? view.labels.join(", ") : app.t("cost.start_label"); // where nothing descends
     },
   };
 

@@ -1,5 +1,5 @@
 /** The data and the hypothesis: points, the line that descent has now, and the errors between them. */
-import { axes, dots, figure, fit, framed, handle, line, linear, place, readout, segments, svg, tabled, ticks, where } from "../kit.js";
+import { axes, dots, dragged, figure, fit, framed, handle, line, linear, nudged, place, readout, segments, svg, tabled, ticks, where } from "../kit.js";
 import { short, signed } from "../words.js";
 
 const HANDLES = 24; // of points, at most: more are not dragged one by one
@@ -23,7 +23,7 @@ export function dataPanel(app) {
   panel.picture.addEventListener("dblclick", (event) => {
     if (!single || !app.editable) return;
     const [px, py] = where(panel.picture, event);
-    app.addPoint([x.invert(px), y.invert(py)]);
+    app.addPoint([dragged(x, px), dragged(y, py)]);
   });
 
   function ranges(problem, rows) {
@@ -68,10 +68,10 @@ export function dataPanel(app) {
             picture: panel.picture,
             name: app.t("data.handle", { row: i + 1 }),
             held: (whether) => app.hold(whether),
-            to: ([px, py]) => move([x.invert(px), y.invert(py)]),
+            to: ([px, py]) => move([dragged(x, px), dragged(y, py)]),
             by: (dx, dy) => {
               const [a, b] = app.rows()[i];
-              move([a + (dx * (x.domain[1] - x.domain[0])) / 100, b + (dy * (y.domain[1] - y.domain[0])) / 100]);
+              move([nudged(x, a, dx), nudged(y, b, dy)]);
             },
           });
         });
@@ -102,7 +102,7 @@ export function dataPanel(app) {
       now(single ? hypothesis(params, problem) : "");
       fill();
       panel.caption.textContent = rows.length
-        ? app.t(single ? (app.editable ? "data.caption_drag" : "data.caption") : "data.caption_many", { shown: rows.length, rows: problem.rows, epoch: view.shown.t })
+        ? app.t(single ? (app.hidden("rate") ? "data.caption_still" : app.editable ? "data.caption_drag" : "data.caption") : "data.caption_many", { shown: rows.length, rows: problem.rows, epoch: view.shown.t })
         : app.t("data.none", { rows: problem.rows });
     },
   };

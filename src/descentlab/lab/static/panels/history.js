@@ -1,5 +1,5 @@
 /** The cost by epoch: the whole prediction, how far the run has come, and from where on it stays near the minimum. */
-import { axes, dots, figure, fit, framed, held, html, leaver, line, linear, logarithmic, logTicks, readout, svg, ticks, where } from "../kit.js";
+import { axes, dots, figure, fit, framed, held, html, leaver, lineWithin, linear, logarithmic, logTicks, readout, svg, ticks, where } from "../kit.js";
 import { short } from "../words.js";
 
 const DEEPEST = 1e-14; // of the start's cost: what rounding leaves is not shown
@@ -8,7 +8,7 @@ export function historyPanel(app) {
   const panel = figure("history", app.t("history.title"));
   const zone = svg("rect", { class: "zone" }, panel.live);
   const least = svg("path", { class: "least" }, panel.live);
-  const leastLabel = svg("text", { class: "label", "text-anchor": "end" }, panel.live);
+  const leastLabel = svg("text", { class: "label" }, panel.live);
   const future = svg("path", { class: "future" }, panel.live);
   const past = svg("path", { class: "cost-line" }, panel.live);
   const marks = svg("path", { class: "cost-dots" }, panel.live);
@@ -68,16 +68,16 @@ export function historyPanel(app) {
       const kept = inside.map((each, i) => (each.out || !Number.isFinite(view.cost[i]) ? [each.at[0], NaN] : each.at));
       const at = held([x(view.shown.t), safe(view.shown.cost)], frame);
       const upTo = view.ts.findIndex((t) => t > view.shown.t);
-      const passed = upTo < 0 ? kept : kept.slice(0, upTo);
-      future.setAttribute("d", line(kept));
-      past.setAttribute("d", line(at.out ? passed : [...passed, at.at]));
+      const passed = upTo < 0 ? points : points.slice(0, upTo);
+      future.setAttribute("d", lineWithin(points, frame));
+      past.setAttribute("d", lineWithin([...passed, [x(view.shown.t), safe(view.shown.cost)]], frame));
       marks.setAttribute("d", kept.filter((each) => Number.isFinite(each[1])).length <= 41 ? dots(kept) : "");
       const bottom = view.theory.leastCost;
       const shows = bottom > 0 && y(bottom) < frame.bottom + 1 && y(bottom) > frame.top;
       least.setAttribute("d", shows ? `M${frame.left} ${y(bottom).toFixed(1)}H${frame.right}` : "");
       leastLabel.textContent = shows ? app.t("history.least", { cost: short(bottom) }) : "";
       const level = shows ? y(bottom) : frame.bottom;
-      leastLabel.setAttribute("x", frame.right - 2);
+      leastLabel.setAttribute("x", frame.left + 6); // where a cost begins, it is high
       leastLabel.setAttribute("y", level + 15 > frame.bottom ? level - 6 : level + 15);
       const near = view.needed !== null && view.needed <= app.state.epochs;
       zone.setAttribute("visibility", near ? "visible" : "hidden");
