@@ -7,6 +7,7 @@ import pytest
 
 from descentlab.data.builtin import EXAM_SCORES
 from descentlab.lessons.course import facts_of
+from descentlab.lessons.facts.momentum import valley
 
 X = np.array([1.0, 2.0, 3.0])
 SCORES, FINALS = np.array(EXAM_SCORES.X), np.array(EXAM_SCORES.y)
@@ -77,3 +78,38 @@ def test_exam_scores_as_they_are_and_standardized() -> None:
     worse = np.flatnonzero(descended(scaled, 0.1, 100) > descended(SCORES, 1e-5, 100))
     assert int(worse[-1]) + 1 == facts["behind"] == 23
     assert facts_of("several-features").numbers["epochs"] == 31_770_862
+
+
+def test_the_float32_loop_that_adds_up_first() -> None:
+    x, W, updates = X.astype(np.float32), np.float32(0), 0
+    with np.errstate(over="ignore"):
+        while np.isfinite(doubled := np.float32(2) * np.sum((W * x - x) * x)):
+            W, updates = np.float32(W - np.float32(0.25) * doubled / np.float32(3)), updates + 1
+    numbers = facts_of("learning-rate").numbers
+    assert updates == numbers["loop_gradient_inf"] == 297
+    sooner = [float(numbers[name]) for name in ("loop_inf", "cost_overflow", "gradient_overflow")]
+    assert sooner[0] < sooner[1] < updates < sooner[2]
+
+
+def last_outside(condition: float, lr: float, momentum: float) -> int:
+    """From how many epochs on two weights, both 1 off at first, stay within a hundredth."""
+    curvatures, error, v, outside = np.array([condition, 1.0]), np.ones(2), np.zeros(2), 0
+    for epoch in range(1, 2000):
+        v = momentum * v + curvatures * error
+        error = error - lr * v
+        outside = epoch if np.abs(error).max() > 0.01 else outside
+    return outside + 1
+
+
+def test_the_pair_of_the_rule_and_a_quicker_one() -> None:
+    numbers, root = facts_of("momentum").numbers, 10.0
+    assert last_outside(100, 4 / (root + 1) ** 2, ((root - 1) / (root + 1)) ** 2) == numbers["low_epochs"]
+    quickest = valley(100).rates["fastest_pair"]
+    assert last_outside(100, quickest.lr, quickest.momentum or 0.0) == numbers["tuned_epochs"] == 30
+
+
+def test_an_error_left_in_the_flattest_direction() -> None:
+    Z = np.column_stack([SCORES, np.ones(5)])
+    flattest = 2 * float(np.linalg.svd(Z, compute_uv=False)[-1]) ** 2 / 5
+    numbers = facts_of("several-features").numbers
+    assert numbers["left"] == pytest.approx(100 * (1 - 1e-5 * flattest) ** 1_000_000, rel=1e-6)

@@ -138,6 +138,7 @@ def questions() -> dict[str, Question]:
     """The answers, and what common slips give."""
     slope_W, slope_b = map(float, line().gradient([0.0, 0.0]))
     slips = {"sum": len(X) * slope_b, "half": slope_b / 2, "weight": slope_W, "sign": -slope_b}
+    slips |= {"sum_sign": -slips["sum"], "half_sign": -slips["half"]}
     W, b = ASIDE
     apart, together = moved(line(center=True), -W, b)[2], moved(line(center=True), W, b)[2]
     same = math.isclose(apart, together, rel_tol=1e-9)

@@ -102,7 +102,12 @@ def questions() -> dict[str, Question]:
     """The answers, and what common slips give."""
     W, problem = weights(EPOCHS), lesson()
     shown, goal = W[EPOCHS - 1], float(problem.solve().params[0])
-    ends = {"row": shown, "same_step": shown + (shown - W[EPOCHS - 2]), "scaled": factor() * shown}
+    ends = {
+        "row": shown,
+        "same_step": shown + (shown - W[EPOCHS - 2]),
+        "scaled": factor() * shown,
+        "distance": goal - W[EPOCHS],
+    }
     cheap = next(k for k, W in enumerate(weights(LONG)) if problem.cost([W]) < NEAR)
     straight = next(k for k in range(LONG) if goal - k * W[1] < NEAR)
     slips = {"almost": needed() - 1, "row": needed() + 1, "cost": cheap, "equal": straight}

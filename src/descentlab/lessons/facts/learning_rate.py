@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.facts.shared import X, Y, diagnosed, lesson, named
@@ -95,6 +97,7 @@ def numbers() -> dict[str, Cell]:
         "best_needed": needed(best) or "",
         "swing": after(spectrum.lr_bound(), 1),
         "loop_inf": loop.ending.epoch,
+        "loop_gradient_inf": _overflowing(BEYOND),
         "cost_overflow": range32["cost"] or "",
         "gradient_overflow": range32["gradient"] or "",
         "double_overflow": range64["cost"] or "",
@@ -112,6 +115,16 @@ def numbers() -> dict[str, Cell]:
         "bias_lesson": number_of("bias"),
         "scaling_lesson": number_of("scaling"),
     }
+
+
+def _overflowing(lr: float) -> int:
+    """The updates after which the gradient is inf, in a float32 loop that adds up before it divides by m."""
+    x, y, rate = np.array(X, np.float32), np.array(Y, np.float32), np.float32(lr)
+    W, updates = np.float32(0), 0
+    with np.errstate(over="ignore"):
+        while np.isfinite(gradient := 2 * np.sum((W * x - y) * x) / np.float32(len(x))):
+            W, updates = W - rate * gradient, updates + 1
+    return updates
 
 
 def _stretched() -> Problem:

@@ -145,6 +145,7 @@ def questions() -> dict[str, Question]:
         "half": gradient(PAIR, AT, "half_mean"),
         "full": float(noisy().gradient([AT])[0]),
         "errors": errors,
+        "sign": -gradient(PAIR, AT),
     }
     ways = {"longer": floor(LR, LONG), "smaller": floor(LR / 2), "larger": floor(2 * LR)}
     return {

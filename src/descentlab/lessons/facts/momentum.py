@@ -73,7 +73,7 @@ def valley(condition: int) -> Diagnosis:
 
 
 def epochs(condition: int, name: str) -> int:
-    """With the textbook's rate (``textbook``), or its pair (``heavy_ball``)."""
+    """With the textbook's rate (``textbook``) or its pair (``heavy_ball``), or the pair for this start."""
     return valley(condition).rates[name].epochs or 0
 
 
@@ -108,6 +108,7 @@ def numbers() -> dict[str, Cell]:
         "plain_times": epochs(CONDITIONS[3], "textbook") / epochs(CONDITIONS[1], "textbook"),
         "momentum_times": epochs(CONDITIONS[3], "heavy_ball") / epochs(CONDITIONS[1], "heavy_ball"),
         "low_epochs": epochs(CONDITIONS[1], "heavy_ball"),
+        "tuned_epochs": epochs(CONDITIONS[1], "fastest_pair"),
         "high_epochs": epochs(CONDITIONS[3], "heavy_ball"),
         "scaled_lr": SCALED_LR,
         "exam_epochs": settled(exams("standardized"), SCALED_LR, 0.0) or 0,

@@ -69,6 +69,7 @@ def questions() -> dict[str, Question]:
     errors = [0.0 * x - y for x, y in zip(X, Y, strict=True)]
     at_zero, at_start, small = gradient(0.0), gradient(START), after(SMALL)
     slips = {"sign": -at_zero, "mean": gradient(0.0, "mean"), "half": at_zero / 2, "errors": 2 * sum(errors)}
+    slips["plain"] = sum(errors)
     assigned = {"assigned": -SMALL * at_start, "added": START + SMALL * at_start, "from_zero": small}
     second = {"doubled": 2 * small, "assigned": -SMALL * gradient(small), "same": small}
     return {

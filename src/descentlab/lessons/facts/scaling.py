@@ -10,7 +10,7 @@ from descentlab.arrays import Array
 from descentlab.data.builtin import EXAM_SCORES
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
-from descentlab.lessons.facts.shared import diagnosed
+from descentlab.lessons.facts.shared import diagnosed, epochs_at
 from descentlab.lessons.order import number_of
 from descentlab.problem import Problem
 from descentlab.run import descend
@@ -33,6 +33,13 @@ def exams(kind: str = "raw") -> Problem:
 def examined(kind: str) -> Diagnosis:
     """What the doctor says at the courses' rates."""
     return diagnosed(exams(kind), lr=RAW_LR if kind == "raw" else LR)
+
+
+@cache
+def fastest(kind: str) -> tuple[str, int]:
+    """The fastest rate from this start, as it is printed, and the epochs that it takes."""
+    shown = examined(kind).rates["fastest"].shown
+    return shown, epochs_at(exams(kind), shown)
 
 
 @cache
@@ -77,6 +84,7 @@ def numbers() -> dict[str, Cell]:
         "lr": LR,
         "few": FEW,
         "many": MANY,
+        "done": FEW - 1,
         "behind": ahead() - 1,
         "ahead": ahead(),
         "raw_few": float(costs("raw")[FEW - 1]),
@@ -96,8 +104,8 @@ def numbers() -> dict[str, Cell]:
         "centered_steepest": centered.largest,
         "steepest": scaled.largest,
         "bias_curvature": next(float(scaled.eigenvalues[i]) for i in range(scaled.rank) if scaled.column(i) == "bias"),
-        "centered_epochs": examined("centered").rates["fastest"].epochs or 0,
-        "epochs": examined("standardized").rates["fastest"].epochs or 0,
+        "centered_epochs": fastest("centered")[1],
+        "epochs": fastest("standardized")[1],
         "raw_own_epochs": examined("raw").epochs_to_tolerance or 0,
         "own_epochs": examined("standardized").epochs_to_tolerance or 0,
         "new": ", ".join(map(str, NEW)),
@@ -116,12 +124,11 @@ def tables() -> dict[str, Table]:
     runs = [(epoch, float(costs("raw")[epoch - 1]), float(costs("standardized")[epoch - 1])) for epoch in shown]
     kinds = []
     for kind, formula in KINDS.items():
-        found, spectrum = examined(kind), exams(kind).spectrum()
-        rate = found.rates["fastest"]
-        kinds.append((formula, spectrum.condition, spectrum.lr_bound(), rate.lr, rate.epochs or 0))
+        spectrum = exams(kind).spectrum()
+        kinds.append((formula, spectrum.condition, spectrum.lr_bound(), *fastest(kind)))
     return {
         "runs": Table(runs, ("d", ".3f", ".3f")),
-        "kinds": Table(kinds, ("", ",.0f", ".4g", ".4g", ",d")),
+        "kinds": Table(kinds, ("", ",.0f", ".4g", "", ",d")),
         "weights": Table(_weights(), ("", ".2f", ".4f", ".3f", ".3f")),
     }
 

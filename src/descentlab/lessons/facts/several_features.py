@@ -11,7 +11,7 @@ from descentlab.data.builtin import EXAM_SCORES
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.lessons.facts.bias import line
 from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
-from descentlab.lessons.facts.shared import diagnosed
+from descentlab.lessons.facts.shared import diagnosed, epochs_at
 from descentlab.lessons.order import number_of
 from descentlab.problem import Problem
 from descentlab.run import Run, descend
@@ -104,7 +104,7 @@ def numbers() -> dict[str, Cell]:
         "v3": float(v[2]),
         "change": math.ceil(10 * float(np.abs(scores @ v[:3] + v[3]).max())) / 10,
         "fastest_lr": found.rates["fastest"].shown,
-        "fastest_epochs": found.rates["fastest"].epochs or 0,
+        "fastest_epochs": epochs_at(problem, found.rates["fastest"].shown),
         "centered_epochs": centered.epochs or 0,
     }
 
@@ -115,8 +115,8 @@ def _halving(gap: float) -> float:
 
 
 def _left(lr: float) -> float:
-    """The part of the cost along the flattest direction that is left after so many epochs."""
-    return math.exp(2 * LATE * math.log1p(-lr * exams().spectrum().smallest))
+    """The part of the error along the flattest direction that is left after so many epochs."""
+    return math.exp(LATE * math.log1p(-lr * exams().spectrum().smallest))
 
 
 def tables() -> dict[str, Table]:
@@ -156,7 +156,7 @@ def questions() -> dict[str, Question]:
     bound = spectrum.lr_bound()
     slips = {"one": bound / 2, "sum": exams().spectrum("sum").lr_bound(), "upside": round(spectrum.largest) / 2}
     said = {"too slow": "creeps", "diverges": "diverges"}.get(found.verdict, "finished")
-    size = math.log10(found.rates["fastest"].epochs or 1)
+    size = math.log10(epochs_at(exams(), found.rates["fastest"].shown))
     return {
         "bound": Number(bound, 5e-7, slips),
         "flat": Choice(said, ("finished", "diverges", "creeps")),

@@ -34,6 +34,11 @@ def diagnosed(problem: Problem, **settings: Any) -> Diagnosis:
     return found
 
 
+def epochs_at(problem: Problem, shown: str) -> int:
+    """The epochs that a rate takes as it is printed: a reader who types it gets this number."""
+    return diagnosed(problem, lr=float(shown)).epochs_to_tolerance or 0
+
+
 def listed(values: Sequence[float]) -> str:
     """Values as a list is written: ``[1, 2, 3]``."""
     return f"[{', '.join(f'{value:g}' for value in values)}]"

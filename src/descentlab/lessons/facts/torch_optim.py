@@ -61,6 +61,7 @@ def numbers() -> dict[str, Cell]:
         "W_next": cleared[2],
         "factor": float((cleared[1] - goal) / (cleared[0] - goal)),
         "long": LONG,
+        "drawn": DRAWN,
         "lowest": float(never.min()),
         "highest": float(never.max()),
         "difference": float(abs(never - weights(LONG, momentum=1.0)).max()),

@@ -68,6 +68,7 @@ def numbers() -> dict[str, Cell]:
     return {
         "first": 1,
         "second": 2,
+        "third": 3,
         "zero": 0,
         "small_rows": SMALL_ROWS,
         "big_first": BIG_X[0],
