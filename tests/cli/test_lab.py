@@ -149,6 +149,13 @@ def test_it_serves_a_lesson(started: Any, lang: str) -> None:
             urllib.request.urlopen(f"{url}{nowhere}", timeout=30)
 
 
+def test_a_lesson_takes_no_other_data_and_no_rate() -> None:
+    result = cli("lab", "longley", "--no-open", "--lesson", "1", "--lr", "0.1")
+    assert result.code == 2
+    assert "--lr" in result.err
+    assert "DATA" in result.err
+
+
 def test_no_such_lesson() -> None:
     result = cli("lab", "--no-open", "--lesson", "13")
     assert result.code == 2

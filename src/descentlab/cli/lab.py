@@ -6,6 +6,7 @@ import webbrowser
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from descentlab.cli.options import data_options, descent_settings, file_name, open_problem, option, step_options
 from descentlab.cli.words import Localised, Number, language_option
@@ -42,6 +43,8 @@ def run(*, open: bool, port: Any, lesson: Any, **given: Any) -> int:  # noqa: A0
     port = whole_number("port", port, 0)
     if port > LAST_PORT:
         raise SettingError("not_in_range", setting="port", given=str(port), least=0, most=LAST_PORT)
+    if lesson is not None:
+        _refuse_others()
     builtin = not given["data"] or given["data"] == ("lesson",)
     problem, name = open_problem(given)
     settings = descent_settings(given | {"option": ()}, builtin)
@@ -59,6 +62,19 @@ def run(*, open: bool, port: Any, lesson: Any, **given: Any) -> int:  # noqa: A0
     serve(server)
     click.echo("\n" + sentence("cli.lab_ended").text())
     return 0
+
+
+def _refuse_others() -> None:
+    """Raise SettingError where a lesson, which brings its own data and settings, is given others."""
+    context = click.get_current_context()
+    names = [
+        parameter.opts[0] if isinstance(parameter, click.Option) else "DATA"
+        for parameter in context.command.params
+        if parameter.name not in ("lesson", "open", "port", "lang")
+        and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    ]
+    if names:
+        raise SettingError("lesson_alone", names=names)
 
 
 def _course(number: int) -> Site:

@@ -49,7 +49,7 @@ def _text(block: Block, lesson: Lesson, styles: Styles) -> str:
         captions = [wrapped(inline(text, styles), WIDTH) for text in (block.caption, live)]
         return "\n".join([sketch(lesson.facts.figures[block.name], lesson.lang), *captions])
     if isinstance(block, CodeBlock):
-        return "\n".join(f"    {line}".rstrip() for line in block.text.splitlines())
+        return "\n".join(styles.code(line) if line else "" for line in block.text.splitlines())  # to be copied as it is
     return asked(block, styles)
 
 
