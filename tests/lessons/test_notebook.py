@@ -39,6 +39,8 @@ def test_it_runs_from_top_to_bottom(place: int, tmp_path: Path, monkeypatch: pyt
     figures = [cell for cell in codes if cell.source.startswith("lesson.figure")]
     assert all("<iframe" in str(cell.outputs) for cell in figures)
     assert figures
+    for name, figure in lesson(place, lang).facts.figures.items():
+        assert opened(place, lang).figure(name).spec["views"] == figure.views
 
 
 def test_answers_are_checked_and_kept(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -145,6 +146,7 @@ def test_answers_are_graded_with_their_reason(watched: Watched, tmp_path: Path) 
         form.get_by_role("textbox").fill("what?")
         form.get_by_role("button").click()
         assert "cannot be read" in form.get_by_role("status").inner_text()
+        assert "answered" in (form.get_attribute("class") or "")  # as it was, rightly, before
     assert watched.complaints == []
 
 
@@ -230,8 +232,45 @@ def test_compared_runs_are_drawn_point_by_point(watched: Watched, tmp_path: Path
     powers = [math.log10(y) for curve in figure.curves for _, y in curve]
     for drawn, meant in ((x, epochs), (y, powers)):
         slope, start = np.polyfit(meant, drawn, 1)
+        assert (slope > 0) == (drawn is x)  # a picture's y grows downwards
         np.testing.assert_allclose(drawn, np.multiply(meant, slope) + start, atol=0.06)
     kinds = [(each.attrib["r"], each.attrib["fill"] == "none") for each in circles[:: len(figure.curves[0])]]
     assert kinds == [("2", False), ("4", False), ("4", True)]
     assert not lesson(1, "en").facts.figures["parabola"].compares
     assert opened(watched, tmp_path, 1, "en").locator(".drawing").count() == 0
+
+
+def readout(browsed: Any) -> str:
+    return str(browsed.locator(".panel.cost .strong").first.text_content())
+
+
+def test_the_first_lessons_picture_stays_where_it_is_and_says_the_cost(watched: Watched, tmp_path: Path) -> None:
+    """As its text has it: W can be moved by keys to each value of its table, and the cost is read off."""
+    browsed = opened(watched, tmp_path, 1, "en")
+    low, high = (browsed.locator(".panel.cost .tick").nth(at).text_content() for at in (0, 6))
+    assert (low, high) == ("−0.5", "2.5")
+    assert readout(browsed) == "W = 0.5, cost 1.17"
+    handle = browsed.locator(".panel.cost .handle")
+    handle.focus()
+    for _ in range(10):
+        browsed.keyboard.press("ArrowRight")
+        browsed.wait_for_timeout(40)
+    assert readout(browsed) == "W = 1, cost 0"
+    assert browsed.locator(".panel.cost .tick").first.text_content() == "−0.5"
+    for _ in range(20):
+        browsed.keyboard.press("ArrowRight")
+        browsed.wait_for_timeout(40)
+    assert readout(browsed) == "W = 2, cost 4.67"
+
+
+def test_the_eighth_lessons_table_has_what_is_left(watched: Watched, tmp_path: Path) -> None:
+    """As its text has it: after a million epochs so many per cent of the error are left in the flattest direction."""
+    browsed = opened(watched, tmp_path, 8, "en")
+    epochs = browsed.locator(".transport input").last
+    epochs.fill("1000000")
+    epochs.press("Enter")
+    browsed.locator(".panel.cost summary").click()
+    browsed.wait_for_timeout(200)
+    shown = browsed.locator(".panel.cost table tr").last.locator("td").last.inner_text()
+    per_cent = float(re.findall(r"\(([\d.]+) %\)", shown)[0])
+    assert per_cent == pytest.approx(lesson(8, "en").facts.numbers["left"], abs=0.05)
