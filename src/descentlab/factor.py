@@ -67,25 +67,38 @@ class Factor:
         return cls.of_blocks([(values, weights)], columns)
 
     @classmethod
-    def of_blocks(cls, blocks: Iterable[tuple[Any, Any]], columns: Sequence[str]) -> Factor:
-        """The factor of many blocks, as :meth:`of_block` takes them, merged two by two in a fixed tree."""
-        return _merged(cls.empty(columns)._parts(blocks))
+    def of_blocks(
+        cls, blocks: Iterable[tuple[Any, Any]], columns: Sequence[str], origin: Array | None = None
+    ) -> Factor:
+        """The factor of many blocks, as :meth:`of_block` takes them, merged two by two in a fixed tree.
+
+        Args:
+            blocks: values and their weights or None.
+            columns: the columns' names.
+            origin: what rows are taken relative to; default: the median of the first block. Parts of one table made
+                apart, with one origin, merge without moving.
+        """
+        return cls.empty(columns)._with(blocks, origin)
 
     def update(self, values: Any, weights: Any = None) -> Factor:
         """This factor with the rows of one more block in it. For a long stream, see :meth:`of_blocks`."""
-        return self.merge(_merged(self._parts([(values, weights)])))
+        return self.merge(self._with([(values, weights)], self.origin if self.rows else None))
 
-    def _parts(self, blocks: Iterable[tuple[Any, Any]]) -> Iterator[Factor]:
+    def _with(self, blocks: Iterable[tuple[Any, Any]], origin: Array | None) -> Factor:
+        tree = Tree(self.columns)
+        for part in self._parts(blocks, origin):
+            tree.add(part)
+        return tree.whole()
+
+    def _parts(self, blocks: Iterable[tuple[Any, Any]], origin: Array | None) -> Iterator[Factor]:
         """Factors of at most BLOCK_ROWS rows each, all relative to one origin; a bad block yields nothing."""
         empty = self.empty(self.columns)
-        yield empty
-        origin = self.origin if self.rows else None
         for given, weights in blocks:
             values = checked(given, weights, len(self.columns))
             if not len(values):
                 continue
             if origin is None:
-                origin = np.median(values[:BLOCK_ROWS].astype(np.float64), axis=0)
+                origin = median(values)
             for start in range(0, len(values), BLOCK_ROWS):
                 stop = start + BLOCK_ROWS
                 yield empty._of_part(values[start:stop], origin, None if weights is None else weights[start:stop])
@@ -237,19 +250,36 @@ def _rows(values: Array, origin: Array, weights: Any, kind: type[np.floating[Any
     return rows
 
 
-def _merged(factors: Iterable[Factor]) -> Factor:
-    """All of them merged two by two, like a binary counter: a tree whose shape only their number decides."""
-    waiting: list[tuple[int, Factor]] = []
-    for factor in factors:
+class Tree:
+    """Factors merged two by two as they come, like a binary counter: only their number and order decide the shape.
+
+    Attributes:
+        waiting: the merged ones so far, each with the power of two of how many it stands for.
+    """
+
+    def __init__(self, columns: Sequence[str], waiting: Iterable[tuple[int, Factor]] = ()) -> None:
+        self.columns, self.waiting = tuple(columns), list(waiting)
+
+    def add(self, factor: Factor) -> None:
+        """The next one."""
         level = 0
-        while waiting and waiting[-1][0] == level:
-            factor = waiting.pop()[1].merge(factor)
+        while self.waiting and self.waiting[-1][0] == level:
+            factor = self.waiting.pop()[1].merge(factor)
             level += 1
-        waiting.append((level, factor))
-    _, whole = waiting.pop()
-    while waiting:
-        whole = waiting.pop()[1].merge(whole)
-    return whole
+        self.waiting.append((level, factor))
+
+    def whole(self) -> Factor:
+        """All of them as one."""
+        whole = Factor.empty(self.columns)
+        for _, factor in reversed(self.waiting):
+            whole = factor.merge(whole)
+        return whole
+
+
+def median(values: Any) -> Array:
+    """(k,) origin of a table that begins with these rows: one wild row does not move it."""
+    middle: Array = np.median(np.asarray(values)[:BLOCK_ROWS].astype(np.float64), axis=0)
+    return middle
 
 
 def _lengths(columns: Array) -> Array:

@@ -1,25 +1,42 @@
-"""A factor on disk: a NumPy archive of plain arrays, with a format number and a checksum."""
+"""A factor on disk; the format is described in docs/factor-file.md."""
 
 from __future__ import annotations
 
 import os
-from hashlib import sha256
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from descentlab.errors import DataError
+from descentlab import archive
 from descentlab.factor import Factor
 
-FORMAT = 1
+FORMAT = 2
 
 
-def save(factor: Factor, path: str | os.PathLike[str]) -> None:
-    """Write the factor, bit for bit; nothing in the file is pickled."""
-    fields = _fields(factor)
-    with Path(path).open("wb") as file:  # an open file keeps NumPy from adding a suffix to the name
-        np.savez(file, format=FORMAT, digest=_digest(fields), **fields)
+@dataclass(frozen=True)
+class Made:
+    """Where a factor file's rows come from.
+
+    Attributes:
+        inputs: a mark of each file that was read, so that none is counted twice.
+        job: what made it, so that doing the same again finds it done.
+    """
+
+    inputs: frozenset[str] = frozenset()
+    job: str = ""
+
+
+def save(factor: Factor, path: str | os.PathLike[str], made: Made | None = None) -> None:
+    """Write the factor, bit for bit, in one step.
+
+    Raises:
+        OSError: it cannot be written; what was there before still is.
+    """
+    made = made or Made()
+    about = {"inputs": np.array(sorted(made.inputs), dtype=np.str_), "job": np.array(made.job, dtype=np.str_)}
+    archive.write(path, "factor", FORMAT, arrays_of(factor) | about)
 
 
 def load(path: str | os.PathLike[str]) -> Factor:
@@ -28,26 +45,29 @@ def load(path: str | os.PathLike[str]) -> Factor:
     Raises:
         DataError: the file cannot be read, is not a factor, is damaged, or comes from a newer version.
     """
+    return opened(path)[0]
+
+
+def opened(path: str | os.PathLike[str]) -> tuple[Factor, Made]:
+    """The factor and where it comes from; see :func:`load`."""
+    number, fields = archive.read(path, "factor", FORMAT)
+    if number < 2:
+        return factor_of(fields), Made()
+    inputs, job = fields.pop("inputs"), fields.pop("job")
+    return factor_of(fields), Made(frozenset(map(str, inputs)), str(job))
+
+
+def is_factor(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as a factor does; whether it is one, :func:`load` says."""
     try:
-        # Opened here: given a path, np.load leaves a damaged file open.
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            fields = {name: archive[name] for name in archive.files}
-        written = int(fields.pop("format"))
-        intact = str(fields.pop("digest")) == _digest(fields)
-    except OSError as cause:
-        raise DataError("unreadable", path=str(path), cause=str(cause)) from cause
-    except Exception as cause:  # zipfile, zlib and NumPy each have their own ways to fail on damage
-        raise DataError("factor_damaged", path=str(path)) from cause
-    if written > FORMAT:
-        raise DataError("factor_newer", path=str(path), format=written, known=FORMAT)
-    if not intact:
-        raise DataError("factor_damaged", path=str(path))
-    columns = tuple(str(name) for name in fields.pop("columns"))
-    rows, weight = int(fields.pop("rows")), float(fields.pop("weight"))
-    return Factor(columns, rows=rows, weight=weight, **fields)
+        with Path(path).open("rb") as file:
+            return file.read(len(archive.MAGIC)) == archive.MAGIC
+    except (OSError, ValueError):
+        return False
 
 
-def _fields(factor: Factor) -> dict[str, Any]:
+def arrays_of(factor: Factor) -> dict[str, Any]:
+    """Everything in a factor as arrays."""
     return {
         "columns": np.array(factor.columns, dtype=np.str_),
         "centred": np.ascontiguousarray(factor.centred),
@@ -58,8 +78,8 @@ def _fields(factor: Factor) -> dict[str, Any]:
     }
 
 
-def _digest(fields: dict[str, Any]) -> str:
-    digest = sha256()
-    for name, value in sorted(fields.items()):
-        digest.update(name.encode() + value.tobytes())
-    return digest.hexdigest()
+def factor_of(fields: dict[str, Any]) -> Factor:
+    """The factor of :func:`arrays_of`'s arrays."""
+    columns = tuple(str(name) for name in fields["columns"])
+    shape = {name: np.asarray(fields[name], dtype=np.float64) for name in ("centred", "origin", "rounding")}
+    return Factor(columns, rows=int(fields["rows"]), weight=float(fields["weight"]), **shape)

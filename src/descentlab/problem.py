@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from descentlab.arrays import Array
+from descentlab.compression import Engine, Progress, compress
 from descentlab.conventions import gradient_factor
 from descentlab.data.selection import Selection, choose, known
 from descentlab.errors import DataError, SettingError, finite_number, one_of
@@ -84,6 +85,9 @@ class Problem:
         standardize: descend on features also divided by their standard deviations (without a bias: only
             divided, by their root mean square). With ``ridge``, the penalty is on the weights so scaled.
         missing: ``"error"`` refuses missing values; ``"drop"`` leaves their rows out and says how many.
+        engine: where rows are compressed: :class:`descentlab.Threads` (default: every core) or
+            :class:`descentlab.Dask`. The bits are the same.
+        progress: called as the rows are read: done, of how much (None where that is unknown), rows so far.
         **reading: ``delimiter``, ``decimal``, ``encoding``, ``header`` of CSV files.
 
     Attributes:
@@ -110,6 +114,8 @@ class Problem:
         center: bool = False,
         standardize: bool = False,
         missing: str = "error",
+        engine: Engine | None = None,
+        progress: Progress | None = None,
         **reading: Any,
     ) -> None:
         self.bias = bool(bias)
@@ -128,7 +134,7 @@ class Problem:
         else:
             self._selection = Selection(X, y, target, features, weights, self.missing, reading)
             self.target, self.features = self._selection.target, self._selection.features
-            self.factor = Factor.of_blocks(self._selection.blocks(), (*self.features, self.target))
+            self.factor = compress(self._selection, engine, progress=progress)
         self.n, self.weight = self.factor.rows, self.factor.weight
         _refuse_vanishing(self.factor)
         self.parameters = (

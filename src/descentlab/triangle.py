@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descentlab import lapack
 from descentlab.arrays import Array
 
 UNIT = float(np.finfo(np.float64).eps) / 2  # a float64 is within this of the number it stands for, relatively
@@ -67,12 +68,8 @@ def _reflected(triangle: Array, rows: Array, triangular: int) -> Array:
 
     Both are overwritten; what lies below the triangle's diagonal is neither read nor written.
     """
-    from scipy.linalg.lapack import dtpqrt
-
     p = len(triangle)
-    width = min(4 if p < 64 else 8, p)  # tpqrt's inner block: measured fastest for narrow and for wide data
-    R: Array = dtpqrt(triangular, width, triangle, rows, overwrite_a=1, overwrite_b=1)[0]
-    return R
+    return lapack.reflected(triangle, rows, triangular, min(4 if p < 64 else 8, p))  # fastest for narrow and for wide
 
 
 def _extended(rows: Any) -> Array:

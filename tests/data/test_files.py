@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from descentlab import Problem
-from descentlab.data.files import find
+from descentlab.data.places import Place, find
 from descentlab.errors import DataError
 
 pa = pytest.importorskip("pyarrow")
@@ -101,7 +101,7 @@ def test_several_files_are_read_in_order_and_patterns_are_sorted(tmp_path: Path)
 
 def test_a_name_with_brackets_is_a_name_where_such_a_file_exists(tmp_path: Path) -> None:
     path = part(tmp_path / "data[1].csv", x=[1], y=[2])
-    assert find(str(path)) == [path]
+    assert find(str(path)) == [Place(str(path))]
 
 
 def test_notices_of_several_files_are_each_said_once(tmp_path: Path) -> None:
@@ -135,8 +135,9 @@ def test_what_is_not_there_is_said_with_what_is(tmp_path: Path) -> None:
         Problem(tmp_path / "housng.csv", target="y")
     with pytest.raises(DataError, match=r"No file matches .*\*\.parquet"):
         Problem(str(tmp_path / "*.parquet"), target="y")
-    with pytest.raises(DataError, match=r"is a folder.*/\*\.parquet"):
-        Problem(tmp_path, target="y")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"no data file in the folder .*empty or below"):
+        Problem(tmp_path / "empty", target="y")
     with pytest.raises(DataError, match=r"no file .*nowhere"):
         Problem(tmp_path / "nowhere" / "a.csv", target="y")
 

@@ -11,7 +11,7 @@ import click
 from descentlab.cli.words import Number
 from descentlab.conventions import CONVENTIONS
 from descentlab.data.builtin import BUILT_IN
-from descentlab.data.files import find
+from descentlab.data.places import find
 from descentlab.errors import SettingError
 from descentlab.problem import Problem
 from descentlab.text import sentence
@@ -102,7 +102,7 @@ def spare_inputs(output: str | None, data: tuple[str, ...]) -> None:
     built_in = len(data) == 1 and data[0] in BUILT_IN
     if output is None or built_in or not Path(output).exists():
         return
-    if any(path.samefile(output) for path in find(data)):
+    if any(place.root is None and Path(place.path).samefile(output) for place in find(data)):
         raise SettingError("output_is_input", path=output)
 
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from descentlab.arrays import Array
-from descentlab.data.source import BLOCK_ROWS, is_from
+from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, Piece, Pieced, Whole, is_from
 from descentlab.errors import DataError
-from descentlab.text import Sentence, counted, sentence
+from descentlab.text import counted
 
 EXACT_INTEGER = 2**53  # the largest magnitude below which float64 holds every whole number
 
 
-class ArraySource:
+class ArraySource(Pieced):
     """Columns of one (n, k) array. The array is not copied; blocks are."""
 
-    left_out: Mapping[str, Sentence] = {}
-
     def __init__(self, matrix: np.ndarray[Any, Any], names: Sequence[str]) -> None:
+        super().__init__()
         self.matrix = matrix
         self.names = tuple(names)
+        self.size = len(matrix)
         repeated = sorted({name for name in self.names if self.names.count(name) > 1})
         if repeated:
             raise DataError("duplicate_columns", names=repeated)
@@ -35,24 +35,26 @@ class ArraySource:
             raise DataError("names_count", given=counted(len(names), "name"), count=counted(k, "column"))
         return cls(matrix, names or (["x"] if k == 1 else [f"x{j + 1}" for j in range(k)]))
 
-    @property
-    def notices(self) -> tuple[Sentence, ...]:
-        if self.matrix.dtype.kind not in "iu" or not self.matrix.size:
-            return ()
-        rounded = [
-            name
-            for name, low, high in zip(self.names, self.matrix.min(axis=0), self.matrix.max(axis=0), strict=True)
-            if max(-int(low), int(high)) > EXACT_INTEGER
-        ]
-        return (sentence("notice.large_integers", names=rounded),) if rounded else ()
+    def part(self, start: int, stop: int) -> ArraySource:
+        return ArraySource(self.matrix[start:stop], self.names)
+
+    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
+        for start in range(after or 0, len(self.matrix), PIECE_ROWS):
+            part = self.part(start, start + PIECE_ROWS)
+            yield Whole(part, len(part.matrix), start + len(part.matrix))
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
         index = [self.names.index(name) for name in columns]
         in_order = index == list(range(self.matrix.shape[1]))
         for start in range(0, len(self.matrix), BLOCK_ROWS):
             block = self.matrix[start : start + BLOCK_ROWS]
+            if not in_order:
+                block = block[:, index]
+            if self.matrix.dtype.kind in "iu":
+                ends = zip(columns, block.min(axis=0).tolist(), block.max(axis=0).tolist(), strict=True)
+                self.rounded |= {name for name, low, high in ends if max(-low, high) > EXACT_INTEGER}
             with np.errstate(over="ignore"):  # beyond float64's range is infinite, and refused as such
-                yield np.asarray(block if in_order else block[:, index], dtype=np.float64)
+                yield np.asarray(block, dtype=np.float64)
 
     def in_memory(self, columns: Sequence[str]) -> Array | None:
         return self.matrix if self.matrix.dtype == np.float64 and tuple(columns) == self.names else None

@@ -21,20 +21,31 @@ def is_number(cell: str, decimal: str = ".") -> bool:
     return re.fullmatch(NUMBER.replace(r"\.", re.escape(decimal)), cell.strip()) is not None
 
 
-def as_numbers(column: Any, decimal: str) -> Any:
+def as_numbers(column: Any, decimal: str, *, begun: bool = False) -> Any:
     """A column of text as float64 where every cell is a number or missing; None where one is not.
+
+    ``begun``: whether it is known to begin with numbers.
 
     pyarrow reads cells to the letter: a blank cell, `` NA`` or ``+2`` turns its whole column to text.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not _begins_with_a_number(column, decimal):
+    if not begun and not _begins_with_a_number(column, decimal):
         return None
     plain = _plain(column, decimal)
     if not pc.all(_numbers(plain), min_count=0).as_py():
         return None
     return pc.replace_substring_regex(plain, r"^\+", "").cast(pa.float64())
+
+
+def first_other(column: Any, decimal: str) -> int | None:
+    """Where a column of text first holds what is neither a number nor missing; None where it never does."""
+    import pyarrow.compute as pc
+
+    other = pc.fill_null(pc.invert(_numbers(_plain(column, decimal))), False)
+    at: int = pc.index(other, True).as_py()
+    return at if at >= 0 else None
 
 
 def why_text(pieces: Iterable[Any], *, guessed: bool) -> Sentence:

@@ -1,29 +1,235 @@
-"""Rows from a CSV file: what is damaged is refused by line, never read as something else."""
+"""Rows from a CSV file, streamed: what is damaged is refused by line, never read as something else.
+
+Columns and types are decided by the first piece (8 MB) and hold for the whole file; a later row that breaks them is an
+error that names file and line.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from descentlab.data.cells import as_numbers
-from descentlab.data.dialect import Dialect, dialect_of, undecodable, unpacked
-from descentlab.data.source import Source
-from descentlab.data.tables import table_source
+import numpy as np
+
+from descentlab.arrays import Array
+from descentlab.data import lines
+from descentlab.data.arrays import EXACT_INTEGER
+from descentlab.data.cells import as_numbers, first_other, why_text
+from descentlab.data.dialect import Dialect, dialect_of, undecodable
+from descentlab.data.places import Place
+from descentlab.data.source import BLOCK_ROWS, Piece, Pieced
+from descentlab.data.tables import why_not_numeric
 from descentlab.errors import DataError
 from descentlab.text import Sentence, counted, sentence
 
-BLOCK = 1 << 20  # bytes that pyarrow parses at a time; a row must fit into one
+UTF8, BOM = "utf-8", b"\xef\xbb\xbf"
+NUMBER, WHOLE, FLAG, SPACED, EMPTY = "number", "whole", "flag", "spaced", "empty"  # what a column holds
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is read: decided by its first piece.
+
+    Attributes:
+        kinds: what each numeric column holds, and which others hold nothing so far; text is in none of them.
+        judged: the rows that decided it.
+        whole: whether they are the whole file.
+    """
+
+    place: Place
+    dialect: Dialect
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    judged: int = 0
+    whole: bool = False
+
+    @property
+    def seekable(self) -> bool:
+        """Whether a place in the file is a place in the stream of its rows."""
+        return not self.place.packed and self.dialect.encoding == UTF8
+
+    def stream(self, start: int = 0) -> Any:
+        """The file's text as UTF-8, from a place in it on."""
+        import pyarrow as pa
+
+        if self.seekable:
+            file = self.place.open()
+            file.seek(start)
+            return file
+        stream = self.place.unpacked()
+        if self.dialect.encoding != UTF8:
+            stream = pa.transcoding_input_stream(stream, self.dialect.encoding, UTF8)
+        while start:
+            start -= len(stream.read(min(start, lines.PIECE_BYTES)))
+        return stream
+
+
+class CsvSource(Pieced):
+    """The numeric columns of one CSV file."""
+
+    def __init__(self, layout: Layout, left_out: Mapping[str, Sentence], notices: Sequence[Sentence]) -> None:
+        super().__init__(notices)
+        self.layout, self.left_out = layout, left_out
+        self.names = tuple(name for name, kind in layout.kinds.items() if kind != EMPTY)
+        self.size = layout.place.mark()[0] if layout.seekable else None
+
+    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
+        for start, data in _cut(self.layout, after or 0):
+            yield CsvPiece(self.layout, start, start + len(data), data)
+
+
+class CsvPiece:
+    """Rows of a CSV file between two places; pickled, it takes its text along only where no seeking could find it."""
+
+    def __init__(self, layout: Layout, start: int, stop: int, data: bytes | None) -> None:
+        self.layout, self.start, self.stop, self.data = layout, start, stop, data
+        self.size, self.after = stop - start, stop
+        self.rounded: set[str] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | ({"data": None} if self.layout.seekable else {})
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+        if self.data is None:
+            with self.layout.stream(self.start) as stream:
+                self.data = stream.read(self.stop - self.start)
+        kinds = self.layout.kinds
+        read = [name for name, kind in kinds.items() if name in columns or kind == EMPTY]
+        import pyarrow as pa
+
+        try:
+            table = _read(self.layout, self.data, self.start, {name: _type(kinds[name]) for name in read})
+        except (pa.ArrowInvalid, UnicodeError):
+            table = self._carefully(read)
+        values = np.empty((table.num_rows, len(columns)), order="F")
+        for j, name in enumerate(columns):
+            values[:, j] = self._numbers(table, name)
+        for start in range(0, len(values), BLOCK_ROWS):
+            yield values[start : start + BLOCK_ROWS]
+
+    def _numbers(self, table: Any, name: str) -> Any:
+        import pyarrow as pa
+
+        kind = self.layout.kinds.get(name, EMPTY)
+        if kind == EMPTY:
+            return np.nan
+        column = table.column(name)
+        if kind == SPACED and pa.types.is_string(column.type):
+            found = None if column.null_count == len(column) else self._spaced(column, name)
+            column = pa.nulls(len(column), pa.float64()) if found is None else found
+        if pa.types.is_boolean(column.type):
+            column = column.cast(pa.uint8())
+        values = column.cast(pa.float64()).to_numpy()
+        if kind == WHOLE and len(values) and np.nanmax(np.abs(values), initial=0) >= EXACT_INTEGER:
+            self._look_closely(name)
+        return values
+
+    def _look_closely(self, name: str) -> None:
+        """Whether whole numbers about as large as float64 has all of lost digits."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        assert self.data is not None
+        try:
+            whole = _read(self.layout, self.data, self.start, {name: pa.int64()}).column(name)
+            ends = pc.min_max(whole).as_py()
+            lost = max(-ends["min"], ends["max"]) > EXACT_INTEGER
+        except pa.ArrowInvalid:  # larger still, or no whole numbers any more
+            lost = True
+        if lost:
+            self.rounded.add(name)
+
+    def _spaced(self, column: Any, name: str) -> Any:
+        """A column of text whose cells are numbers, with spaces or signs that pyarrow does not read."""
+        at = first_other(column, self.layout.dialect.decimal)
+        if at is not None:
+            raise self._broken(name, at, column[at].as_py())
+        return as_numbers(column, self.layout.dialect.decimal, begun=True)
+
+    def _carefully(self, read: Sequence[str]) -> Any:
+        """The piece again, each column for itself: what can be read is, and the first cell that cannot is named."""
+        import pyarrow as pa
+
+        assert self.data is not None
+        found = {}
+        for name in read:
+            kind = self.layout.kinds[name]
+            try:
+                found[name] = _read(self.layout, self.data, self.start, {name: _type(kind)}).column(name)
+            except (pa.ArrowInvalid, UnicodeError) as cause:
+                try:
+                    text = _read(self.layout, self.data, self.start, {name: pa.string()}).column(name)
+                except (pa.ArrowInvalid, UnicodeError):
+                    raise self._damaged(cause) from cause
+                if kind in (NUMBER, WHOLE):
+                    found[name] = self._spaced(text, name)
+                else:
+                    raise self._other(name, text) from cause
+        return pa.table(found)
+
+    def _other(self, name: str, text: Any) -> DataError:
+        """A column without values, or of true and false, that holds something else."""
+        import pyarrow.compute as pc
+
+        if self.layout.kinds[name] == EMPTY:
+            present = pc.is_valid(text)
+        else:
+            known = pc.is_in(pc.utf8_lower(text), value_set=_flags())
+            present = pc.fill_null(pc.invert(known), False)
+        at = max(pc.index(present, True).as_py(), 0)
+        return self._broken(name, at, text[at].as_py())
+
+    def _broken(self, name: str, row: int, cell: object) -> DataError:
+        kind = self.layout.kinds[name]
+        held = sentence(f"csv.held_{FLAG if kind == FLAG else EMPTY if kind == EMPTY else NUMBER}")
+        rows = counted(self.layout.judged, "row")
+        line = self._line(row)
+        return DataError(
+            "csv_breaks", path=str(self.layout.place), line=line, name=name, held=held, rows=rows, cell=repr(cell)[:60]
+        )
+
+    def _damaged(self, cause: BaseException) -> DataError:
+        assert self.data is not None
+        layout = self.layout
+        first = (str(cause).splitlines() or [""])[0][:200]
+        blamed = undecodable(layout.place, layout.dialect.encoding) or damage(
+            layout.place, layout.dialect, self.data, self._line_before(), 0 if self.start else layout.dialect.skip
+        )
+        return blamed or DataError("csv_damaged", path=str(layout.place), cause=first)
+
+    def _line(self, row: int) -> int:
+        """The line of the file on which a row of this piece begins."""
+        assert self.data is not None
+        skip, line = (0 if self.start else self.layout.dialect.skip), 1
+        reader = csv.reader(_text(self.data), delimiter=self.layout.dialect.delimiter)
+        for cells in reader:
+            if cells and line > skip:
+                if row == 0:
+                    break
+                row -= 1
+            line = reader.line_num + 1
+        return self._line_before() + line
+
+    def _line_before(self) -> int:
+        """How many lines of the file stand before this piece."""
+        count, left = 0, self.start
+        with self.layout.stream() as stream:
+            while left and (part := stream.read(min(left, lines.PIECE_BYTES))):
+                left -= len(part)
+                count += part.count(b"\n") or part.count(b"\r")
+        return count
 
 
 def open_csv(
-    path: Path,
+    path: Place | Path,
     delimiter: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
     header: bool = True,
-) -> Source:
+) -> CsvSource:
     """The source of one CSV file, plain or compressed (``.gz``, ``.bz2``, ``.zst``).
 
     Args:
@@ -36,75 +242,137 @@ def open_csv(
     Raises:
         DataError: empty, no rows, binary, another encoding, repeated names, or a row of another length.
     """
-    dialect = dialect_of(path, delimiter, decimal, encoding, header)
-    table = _read(path, dialect)
-    if not table.num_rows:
-        raise DataError("header_only", path=str(path), columns=dialect.names)
-    for j, kind in enumerate(table.schema.types):
-        if str(kind) == "string" and (numbers := as_numbers(table.column(j), dialect.decimal)) is not None:
-            table = table.set_column(j, table.schema.names[j], numbers)
+    place = path if isinstance(path, Place) else Place(str(path))
+    dialect = dialect_of(place, delimiter, decimal, encoding, header)
+    layout, reasons = _judged(Layout(place, dialect))
     found = (delimiter is None and dialect.delimiter != ",") or (decimal is None and dialect.decimal != ".")
-    notices = [_as_read(path, dialect)] if found else []
+    notices = [_as_read(place, dialect)] if found else []
     if dialect.unnamed:
-        table = table.drop_columns(dialect.unnamed)
-        notices.append(sentence("notice.unnamed_column", path=path.name))
-    return table_source(table, notices, guessed=True)
+        notices.append(sentence("notice.unnamed_column", path=place.name))
+    if not layout.whole:
+        notices.append(sentence("notice.csv_judged", path=place.name, rows=counted(layout.judged, "row")))
+    return CsvSource(layout, reasons, notices)
 
 
-def _read(path: Path, dialect: Dialect) -> Any:
+def _judged(layout: Layout) -> tuple[Layout, dict[str, Sentence]]:
+    """The layout with what the first piece says of each column, and why the others are no numbers."""
+    import pyarrow as pa
+
+    pieces = _cut(layout, 0)
+    start, data = next(pieces, (0, b""))
+    whole = next(pieces, None) is None
+    pieces.close()
+    first = CsvPiece(layout, start, start + len(data), data)
+    try:
+        table = _read(layout, data, 0, None)
+    except (pa.ArrowInvalid, UnicodeError) as cause:
+        raise first._damaged(cause) from cause
+    _check(layout, table, data)
+    if not table.num_rows:
+        raise DataError("header_only", path=str(layout.place), columns=layout.dialect.names)
+    kinds, reasons = {}, {}
+    for name, column in zip(table.schema.names, table.columns, strict=True):
+        if name in layout.dialect.unnamed:
+            continue
+        reason = why_not_numeric(pa, column.type)
+        if reason is None:
+            kinds[name] = (
+                WHOLE if pa.types.is_integer(column.type) else FLAG if pa.types.is_boolean(column.type) else NUMBER
+            )
+        elif reason.key == "left_out.text" and as_numbers(column, layout.dialect.decimal) is not None:
+            kinds[name] = SPACED
+        elif reason.key == "left_out.text":
+            reasons[name] = why_text([column.combine_chunks()], guessed=True)
+        else:
+            reasons[name] = reason
+            if reason.key == "left_out.empty":
+                kinds[name] = EMPTY
+    return replace(layout, kinds=kinds, judged=table.num_rows, whole=whole), reasons
+
+
+def _check(layout: Layout, table: Any, data: bytes) -> None:
+    """Raise where what was read hides damage: bytes that are no text, or a quote that was never closed."""
+    damaged = None
+    if any(str(kind) == "binary" for kind in table.schema.types):  # pyarrow's word for text that does not decode
+        damaged = undecodable(layout.place, layout.dialect.encoding)
+    elif table.num_rows and "\n" in str(table.column(table.num_columns - 1)[-1]):
+        damaged = damage(layout.place, layout.dialect, data, 0, layout.dialect.skip)
+    if damaged:
+        raise damaged
+
+
+def _cut(layout: Layout, start: int) -> Generator[tuple[int, bytes], None, None]:
+    """The file in pieces, from one of their beginnings on."""
+    try:
+        with layout.stream(start) as stream:
+            yield from lines.pieces(stream, layout.dialect.delimiter, start, str(layout.place))
+    except lines.UnclosedError as cause:
+        piece = CsvPiece(layout, cause.start, cause.start + len(cause.data), cause.data)
+        raise piece._damaged(cause) from cause
+    except UnicodeError as cause:
+        raise undecodable(layout.place, layout.dialect.encoding) or DataError(
+            "csv_damaged", path=str(layout.place), cause=str(cause)[:200]
+        ) from cause
+
+
+def _read(layout: Layout, data: bytes, start: int, types: Mapping[str, Any] | None) -> Any:
+    """The piece as a table: the columns named in ``types`` as these, or all of them as pyarrow guesses."""
     import pyarrow as pa
     import pyarrow.csv as pc
 
-    try:
-        with unpacked(path) as stream:
-            table = pc.read_csv(
-                stream,
-                read_options=pc.ReadOptions(
-                    column_names=dialect.names,
-                    skip_rows=dialect.skip,
-                    encoding=dialect.encoding,
-                    block_size=max(BLOCK, 4 * dialect.head),
-                ),
-                parse_options=pc.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
-                convert_options=pc.ConvertOptions(decimal_point=dialect.decimal, strings_can_be_null=True),
-            )
-    except (pa.ArrowInvalid, UnicodeError) as cause:
-        cause_line = (str(cause).splitlines() or [""])[0][:200]
-        blamed = undecodable(path, dialect.encoding) or damage(path, dialect)
-        raise blamed or DataError("csv_damaged", path=str(path), cause=cause_line) from cause
-    damaged = None
-    if any(str(kind) == "binary" for kind in table.schema.types):  # pyarrow's word for text that does not decode
-        damaged = undecodable(path, dialect.encoding)
-    elif table.num_rows and "\n" in str(table.column(table.num_columns - 1)[-1]):
-        damaged = damage(path, dialect)  # a last cell of several lines: a quote that was never closed?
-    if damaged:
-        raise damaged
-    return table
+    dialect = layout.dialect
+    if not start:
+        data = data.removeprefix(BOM)
+    chosen = {} if types is None else {"column_types": dict(types), "include_columns": list(types)}
+    return pc.read_csv(
+        pa.BufferReader(data),
+        read_options=pc.ReadOptions(
+            use_threads=False,
+            column_names=dialect.names,
+            skip_rows=0 if start else dialect.skip,
+            block_size=len(data) + 1,
+        ),
+        parse_options=pc.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
+        convert_options=pc.ConvertOptions(decimal_point=dialect.decimal, strings_can_be_null=True, **chosen),
+    )
 
 
-def damage(path: Path, dialect: Dialect) -> DataError | None:
-    """An error that names the first line which is not a row of the table; None where all are.
+def _type(kind: str) -> Any:
+    import pyarrow as pa
 
-    Slow, since pyarrow only says that something is wrong, not where; so it is for files known to be damaged.
+    return {FLAG: pa.bool_(), SPACED: pa.string(), EMPTY: pa.null()}.get(kind, pa.float64())
+
+
+def _flags() -> Any:
+    import pyarrow as pa
+
+    return pa.array(["true", "false", "0", "1"])
+
+
+def damage(place: Place, dialect: Dialect, data: bytes, before: int, skip: int) -> DataError | None:
+    """An error that names the first line of a piece which is not a row of the table; None where all are.
+
+    Slow, since pyarrow only says that something is wrong, not where; so it is for text known to be damaged.
     """
-    encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
-    with unpacked(path) as stream:
-        text = io.TextIOWrapper(stream, encoding, newline="")
-        reader = csv.reader(text, delimiter=dialect.delimiter, strict=True)
-        line = 1
-        try:
-            for row in reader:
-                if row and line > dialect.skip and len(row) != len(dialect.names):
-                    counts = {"cells": counted(len(row), "cell"), "expected": len(dialect.names)}
-                    return DataError("csv_ragged", path=str(path), line=line, **counts)
-                line = reader.line_num + 1
-        except csv.Error as cause:
-            return DataError("csv_quote", path=str(path), line=line, cause=str(cause))
+    reader = csv.reader(_text(data), delimiter=dialect.delimiter, strict=True)
+    line = 1
+    try:
+        for row in reader:
+            if row and line > skip and len(row) != len(dialect.names):
+                counts = {"cells": counted(len(row), "cell"), "expected": len(dialect.names)}
+                return DataError("csv_ragged", path=str(place), line=before + line, **counts)
+            line = reader.line_num + 1
+    except csv.Error as cause:
+        return DataError("csv_quote", path=str(place), line=before + line, cause=str(cause))
     return None
 
 
-def _as_read(path: Path, dialect: Dialect) -> Sentence:
+def _text(data: bytes) -> Any:
+    return io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", errors="replace", newline="")
+
+
+def _as_read(place: Place, dialect: Dialect) -> Sentence:
     named = {";": "semicolon", "\t": "tab", "|": "bar", ",": "comma"}.get(dialect.delimiter)
     separator = sentence(f"csv.{named}") if named else repr(dialect.delimiter)
     mark = sentence("csv.comma" if dialect.decimal == "," else "csv.point")
-    return sentence("notice.csv_dialect", path=path.name, separator=separator, decimal=mark)
+    return sentence("notice.csv_dialect", path=place.name, separator=separator, decimal=mark)

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
 from descentlab.data.cells import is_number
+from descentlab.data.places import Place
 from descentlab.errors import DataError, SettingError, one_of
 
 HEAD = 1 << 16
@@ -42,7 +41,7 @@ class Dialect:
         return [name for name in self.names if name.startswith("(unnamed")]
 
 
-def dialect_of(path: Path, delimiter: str | None, decimal: str | None, encoding: str | None, header: bool) -> Dialect:
+def dialect_of(path: Place, delimiter: str | None, decimal: str | None, encoding: str | None, header: bool) -> Dialect:
     """The dialect of a file; what is None is found out.
 
     Raises:
@@ -75,18 +74,11 @@ def dialect_of(path: Path, delimiter: str | None, decimal: str | None, encoding:
     return Dialect(delimiter, decimal, encoding, names, skip, len(head))
 
 
-def unpacked(path: Path) -> Any:
-    """The file's bytes as a stream, unpacked where its name says that it is compressed."""
-    import pyarrow as pa
-
-    return pa.input_stream(str(path), compression="detect")
-
-
-def undecodable(path: Path, encoding: str) -> DataError | None:
+def undecodable(path: Place, encoding: str) -> DataError | None:
     """An error that says where the file stops being text in this encoding; None where it never does."""
     decoder = getincrementaldecoder(encoding)()
     seen, line = 0, 1
-    with unpacked(path) as stream:
+    with path.unpacked() as stream:
         while True:
             chunk = stream.read(HEAD)
             pending = len(decoder.getstate()[0])
@@ -101,9 +93,9 @@ def undecodable(path: Path, encoding: str) -> DataError | None:
             seen, line = seen + len(chunk), line + text.count("\n")
 
 
-def _head(path: Path) -> tuple[bytes, bool]:
+def _head(path: Place) -> tuple[bytes, bool]:
     """The first bytes of the file, at least one line of them, and whether they are all of it."""
-    with unpacked(path) as stream:
+    with path.unpacked() as stream:
         head: bytes = stream.read(HEAD)
         while len(head) >= HEAD and b"\n" not in head and b"\r" not in head and len(head) < LONGEST_HEAD:
             more = stream.read(len(head))
@@ -113,7 +105,7 @@ def _head(path: Path) -> tuple[bytes, bool]:
         return head, not stream.read(1)
 
 
-def _decoded(path: Path, head: bytes, whole: bool, encoding: str | None) -> tuple[str, str]:
+def _decoded(path: Place, head: bytes, whole: bool, encoding: str | None) -> tuple[str, str]:
     """The first bytes as text, and the encoding that made them so."""
     if encoding is None:
         encoding = "utf-16" if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
@@ -160,7 +152,7 @@ def _delimiter(text: str, whole: bool, decimal: str | None) -> str:
     return max(several, key=lambda candidate: even_and_wide[candidate], default="," if decimal != "," else ";")
 
 
-def _decimal(path: Path, rows: list[list[str]], delimiter: str) -> str:
+def _decimal(path: Place, rows: list[list[str]], delimiter: str) -> str:
     """The decimal mark: a comma only where cells are written so, and none could mean anything else."""
     if delimiter == ",":
         return "."

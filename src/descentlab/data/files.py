@@ -1,132 +1,232 @@
-"""Rows from CSV, Parquet and Arrow files, one or many.
-
-The content decides what a file is; the name only breaks ties. Parquet is read block by block, the others
-through pyarrow into memory.
-"""
+"""Rows from CSV, Parquet and Arrow files, one or many, streamed: the content decides what a file is."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from glob import glob, has_magic
-from pathlib import Path
 from typing import Any
 
-from descentlab.data.source import BLOCK_ROWS, Chained, Source
-from descentlab.data.tables import BatchSource, index_columns, table_source
-from descentlab.errors import DataError, DescentlabError, near, require
-from descentlab.text import counted, sentence
+import numpy as np
+
+from descentlab.arrays import Array
+from descentlab.data.cells import is_number
+from descentlab.data.places import Place, find, unreadable
+from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, Chained, Piece, Pieced, Source
+from descentlab.data.tables import ArrowSource, BatchPiece, index_columns
+from descentlab.errors import DataError, DescentlabError, require
+from descentlab.text import Sentence, counted, sentence
 
 ARROW_FILE = b"ARROW1"
 ARROW_STREAM = b"\xff\xff\xff\xff"
 END_OF_STREAM = ARROW_STREAM + bytes(4)
+AT_A_TIME = 8 * BLOCK_ROWS  # rows that Parquet is decoded by
 
 
 def open_files(where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], reading: Mapping[str, Any]) -> Source:
-    """The source of every file that ``where`` names: paths, or patterns such as ``data/*.parquet``.
+    """The source of every file that ``where`` names: paths, patterns such as ``data/*.parquet``, folders, URIs.
 
     Raises:
         DataError: no such file, nothing in it, or not a table.
     """
     require("pyarrow", "pyarrow", None, "tables")
-    paths = find(where)
-    parts = [(str(path), open_file(path, reading)) for path in paths]
+    places = find(where)
+    parts: list[tuple[str, Source]] = [(str(place), _keyed(open_file(place, reading), place)) for place in places]
     if len(parts) == 1:
         return parts[0][1]
-    twice = sorted({str(path) for path in paths if paths.count(path) > 1})
+    twice = sorted({str(place) for place in places if places.count(place) > 1})
     return Chained(parts, [sentence("notice.file_twice", paths=twice)] if twice else [])
 
 
-def find(where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """The files meant, sorted within each pattern."""
-    found: list[Path] = []
-    for item in [where] if isinstance(where, str | os.PathLike) else where:
-        try:
-            found += _files(Path(item).expanduser(), os.fspath(item))
-        except (OSError, RuntimeError, ValueError) as cause:  # a name too long, a home unknown, a zero byte
-            if isinstance(cause, DescentlabError):
-                raise
-            raise _unreadable(os.fspath(item)[:200], cause) from cause
-    return found
-
-
-def _files(path: Path, given: str) -> list[Path]:
-    if path.is_dir():
-        raise DataError("is_folder", path=given)
-    if path.exists():
-        return [path]
-    if has_magic(str(path)):
-        matches = sorted(Path(match) for match in glob(str(path), recursive=True) if Path(match).is_file())  # noqa: PTH207 (an absolute pattern is one too)
-        if not matches:
-            raise DataError("no_match", pattern=given)
-        return matches
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    raise DataError("no_file", path=given, near=near(path.name, siblings))
-
-
-def open_file(path: Path, reading: Mapping[str, Any]) -> Source:
+def open_file(place: Place, reading: Mapping[str, Any]) -> Source:
     """The source of one file."""
     import pyarrow as pa
 
     try:
-        with path.open("rb") as file:
+        with place.open() as file:
             start = file.read(8)
         if start.startswith(b"PAR1"):
-            return _open_parquet(path)
-        if start.startswith((ARROW_FILE, ARROW_STREAM)) or path.suffix in {".arrow", ".arrows", ".feather", ".ipc"}:
-            return _open_arrow(path, start)
-        if path.suffix in {".parquet", ".pq"}:
-            raise DataError("not_parquet", path=str(path))
+            return ParquetSource(place)
+        if start.startswith((ARROW_FILE, ARROW_STREAM)) or place.suffix in {".arrow", ".arrows", ".feather", ".ipc"}:
+            return ArrowFile(place) if start.startswith(ARROW_FILE) else ArrowStream(place)
+        if place.suffix in {".parquet", ".pq"}:
+            raise DataError("not_parquet", path=str(place))
         from descentlab.data.csv import open_csv
 
-        return open_csv(path, **reading)
+        return open_csv(place, **reading)
     except DescentlabError:
         raise
     except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as cause:
-        raise _unreadable(path, cause) from cause
+        raise unreadable(place, cause) from cause
 
 
-def _open_parquet(path: Path) -> Source:
-    import pyarrow.parquet as pq
+class ParquetSource(ArrowSource):
+    """A Parquet file; its row groups, small ones together, are its pieces."""
 
-    schema = pq.read_schema(path)
-    return BatchSource(schema, partial(_parquet_batches, path), index=index_columns(schema))
+    def __init__(self, place: Place) -> None:
+        import pyarrow.parquet as pq
+
+        self.place = place
+        with pq.ParquetFile(place.arrow()) as file:
+            schema, about = file.schema_arrow, file.metadata
+            self.rows = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
+        super().__init__(schema, index=index_columns(schema))
+        self.size = sum(self.rows)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        return _parquet_batches(self.place, range(len(self.rows)), list(columns))
+
+    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
+        first = after or 0
+        while first < len(self.rows):
+            last, rows = first + 1, self.rows[first]
+            while last < len(self.rows) and rows + self.rows[last] <= PIECE_ROWS:
+                rows += self.rows[last]
+                last += 1
+            read = partial(_parquet_batches, self.place, range(first, last))
+            yield BatchPiece(read, self.numbers, rows, last)
+            first = last
 
 
-def _parquet_batches(path: Path, columns: list[str]) -> Iterator[Any]:
+def _parquet_batches(place: Place, groups: range, columns: list[str]) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for batch in file.iter_batches(batch_size=BLOCK_ROWS, columns=columns):
+        with pq.ParquetFile(place.arrow(), page_checksum_verification=True) as file:
+            found = file.iter_batches(AT_A_TIME, row_groups=list(groups), columns=columns, use_threads=False)
+            for batch in found:
                 yield batch.select(columns)  # iter_batches keeps the file's order, not ours
     except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as cause:
-        raise _unreadable(path, cause) from cause
+        raise unreadable(place, cause) from cause
 
 
-def _open_arrow(path: Path, start: bytes) -> Source:
+class ArrowFile(ArrowSource):
+    """An Arrow IPC file; its record batches, small ones together, are its pieces."""
+
+    def __init__(self, place: Place) -> None:
+        import pyarrow as pa
+
+        self.place = place
+        with place.arrow() as file, pa.ipc.open_file(file) as reader:
+            schema, self.count = reader.schema, reader.num_record_batches
+        super().__init__(schema, index=index_columns(schema))
+        self.size = self.count
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        return _ipc_batches(self.place, range(self.count), list(columns))
+
+    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
+        for i in range(after or 0, self.count):
+            read = partial(_ipc_batches, self.place, range(i, i + 1))
+            yield BatchPiece(read, self.numbers, 1, i + 1)
+
+
+def _ipc_batches(place: Place, which: range, columns: list[str]) -> Iterator[Any]:
     import pyarrow as pa
 
-    with pa.memory_map(str(path)) as file:
-        if start.startswith(ARROW_FILE):
-            return table_source(_validated(pa.ipc.open_file(file).read_all()))
-        table = _validated(pa.ipc.open_stream(file).read_all())
-        end = file.tell()
-        file.seek(max(end - len(END_OF_STREAM), 0))
-        marked = file.read(len(END_OF_STREAM)) == END_OF_STREAM
-    # A stream may end without its mark; one that was cut between two batches looks just the same.
-    return table_source(
-        table, [] if marked else [sentence("notice.no_end_mark", path=path.name, rows=counted(table.num_rows, "row"))]
-    )
+    try:
+        with place.arrow() as file, pa.ipc.open_file(file) as reader:
+            for i in which:
+                yield _validated(reader.get_batch(i)).select(columns)
+    except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as cause:
+        raise unreadable(place, cause) from cause
 
 
-def _validated(table: Any) -> Any:
-    table.validate(full=True)  # damaged offsets would otherwise be followed out of the file's memory
-    return table
+class ArrowStream(ArrowSource):
+    """An Arrow IPC stream: its batches can only be reached one after the other, and a piece is one of them."""
+
+    def __init__(self, place: Place) -> None:
+        import pyarrow as pa
+
+        self.place = place
+        with place.arrow() as file, pa.ipc.open_stream(file) as reader:
+            schema = reader.schema
+        super().__init__(schema, index=index_columns(schema))
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        for batch in self._all():
+            yield batch.select(columns)
+
+    def _all(self) -> Iterator[Any]:
+        import pyarrow as pa
+
+        rows = 0
+        try:
+            with self.place.arrow() as file:
+                for batch in pa.ipc.open_stream(file):
+                    rows += batch.num_rows
+                    yield _validated(batch)
+                end = file.tell()
+                file.seek(max(end - len(END_OF_STREAM), 0))
+                marked = file.read(len(END_OF_STREAM)) == END_OF_STREAM
+        except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as cause:
+            raise unreadable(self.place, cause) from cause
+        # A stream may end without its mark; one that was cut between two batches looks just the same.
+        said = sentence("notice.no_end_mark", path=self.place.name, rows=counted(rows, "row"))
+        if not marked and said not in self.said:
+            self.said.append(said)
+
+    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
+        for i, batch in enumerate(self._all()):
+            if i >= (after or 0):
+                yield BatchPiece(partial(_selected, batch.select(list(columns))), self.numbers, 1, i + 1)
 
 
-def _unreadable(path: object, cause: BaseException) -> DataError:
-    first = (str(cause).splitlines() or [type(cause).__name__])[0]
-    return DataError("unreadable", path=str(path), cause=first[:200])
+def _selected(batch: Any, columns: list[str]) -> list[Any]:
+    return [batch.select(columns)]
+
+
+def _validated(batch: Any) -> Any:
+    batch.validate(full=True)  # damaged offsets would otherwise be followed out of the file's memory
+    return batch
+
+
+class Keyed(Pieced):
+    """A file with what the names of its folders say of every row in it."""
+
+    def __init__(self, source: Source, keys: Mapping[str, str]) -> None:
+        super().__init__()
+        self.source, self.size = source, source.size
+        self.keys = {name: float(value) for name, value in keys.items() if is_number(value)}
+        self.names = (*source.names, *self.keys)
+        text = {
+            name: sentence("left_out.text", example=repr(keys[name])[:40]) for name in keys if name not in self.keys
+        }
+        self.left_out = {**source.left_out, **text}
+
+    @property
+    def notices(self) -> tuple[Sentence, ...]:
+        return self.source.notices
+
+    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
+        own = [name for name in columns if name not in self.keys]
+        for piece in self.source.pieces(own, after):
+            yield KeyedPiece(piece, self.keys)
+
+
+class KeyedPiece:
+    """A piece with columns that are the same in every row."""
+
+    def __init__(self, piece: Piece, keys: Mapping[str, float]) -> None:
+        self.piece, self.keys, self.size, self.after = piece, keys, piece.size, piece.after
+
+    @property
+    def rounded(self) -> set[str]:
+        return self.piece.rounded
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+        own = [name for name in columns if name not in self.keys]
+        for block in self.piece.blocks(own):
+            values = np.empty((len(block), len(columns)), order="F")
+            values[:, [columns.index(name) for name in own]] = block
+            for name in columns:
+                if name in self.keys:
+                    values[:, columns.index(name)] = self.keys[name]
+            yield values
+
+
+def _keyed(source: Source, place: Place) -> Source:
+    """With the columns that its folders name, but for those that the file has itself."""
+    keys = {name: value for name, value in place.keys if name not in (*source.names, *source.left_out)}
+    return Keyed(source, keys) if keys else source

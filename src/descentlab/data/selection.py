@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,91 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.data import open_column, open_source
 from descentlab.data.arrays import ArraySource
-from descentlab.data.source import LARGEST, Beside, Source, is_from, tame
+from descentlab.data.source import LARGEST, Beside, Piece, Source, is_from, tame
 from descentlab.errors import DataError, near
 from descentlab.text import Sentence, counted, sentence
 
 WEIGHTS = "(weights)"  # the column name of weights that came as an array
+
+
+Counts = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass
+class Seen:
+    """What a pass over rows found: it adds up, however the rows were divided.
+
+    Attributes:
+        rows, incomplete: how many rows, and how many of them with a missing value.
+        missing, infinite, large: (k,) how many such values in each column.
+        negative: how many negative weights.
+        rounded: the columns in which a whole number lost digits.
+    """
+
+    rows: int
+    incomplete: int
+    missing: Counts
+    infinite: Counts
+    large: Counts
+    negative: int
+    rounded: set[str]
+
+    @classmethod
+    def none(cls, k: int) -> Seen:
+        """Of no rows and k columns."""
+        zeros = np.zeros(k, dtype=np.int64)
+        return cls(0, 0, zeros, zeros.copy(), zeros.copy(), 0, set())
+
+    def __iadd__(self, other: Seen) -> Seen:
+        self.rows += other.rows
+        self.incomplete += other.incomplete
+        self.missing = self.missing + other.missing
+        self.infinite = self.infinite + other.infinite
+        self.large = self.large + other.large
+        self.negative += other.negative
+        self.rounded = self.rounded | other.rounded
+        return self
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is taken of every piece: small enough to travel with it.
+
+    Attributes:
+        columns: the features, the target, and the weights if there are any.
+        weighted: whether the last of them holds weights.
+        drop: whether rows with missing values are left out.
+    """
+
+    columns: tuple[str, ...]
+    weighted: bool
+    drop: bool
+
+    def taken(self, piece: Piece, seen: Seen) -> Iterator[tuple[Array, Array | None]]:
+        """A piece's rows to keep, as :meth:`Selection.blocks` gives them, for as long as nothing is amiss."""
+        amiss = False
+        for block in piece.blocks(self.columns):
+            seen.rows += len(block)
+            if not tame(block):
+                block, refused = self._sifted(block, seen)
+                amiss |= refused
+            if self.weighted:
+                negative = int((block[:, -1] < 0).sum())
+                seen.negative += negative
+                amiss |= negative > 0
+            if not amiss:
+                yield (block[:, :-1], block[:, -1]) if self.weighted else (block, None)
+        seen.rounded |= piece.rounded
+
+    def _sifted(self, block: Array, seen: Seen) -> tuple[Array, bool]:
+        """The rows to keep of a block that holds values no descent can use, and whether it has to be refused."""
+        missing, infinite, beyond = np.isnan(block), np.isinf(block), np.abs(block) > LARGEST
+        seen.missing += missing.sum(axis=0)
+        seen.infinite += infinite.sum(axis=0)
+        seen.large += beyond.sum(axis=0)
+        incomplete = missing.any(axis=1)
+        seen.incomplete += int(incomplete.sum())
+        return block[~incomplete], bool(beyond.any()) or (bool(incomplete.any()) and not self.drop)
 
 
 class Selection:
@@ -23,7 +104,8 @@ class Selection:
     Attributes:
         features, target: the columns' names.
         notices: what was left out, and how the data was read; complete once the blocks were read.
-        dropped: rows left out for a missing value in the last pass.
+        plan: what is taken of each piece of ``source``.
+        seen: what the last pass found.
     """
 
     def __init__(
@@ -63,21 +145,36 @@ class Selection:
             source = _beside(source, open_column(weights, "weights", WEIGHTS), "weights")
         self.features = choose(wanted, source.names, source.left_out, self.target, self.weights)
         self.missing = missing
-        self.dropped = 0
-        self._lacking: tuple[str, ...] = ()
-        self._source: Source = source
+        self.source: Source = source
+        self.plan = Plan(
+            (*self.features, self.target, *((self.weights,) if self.weights else ())),
+            weighted=self.weights is not None,
+            drop=missing == "drop",
+        )
+        self.seen = Seen.none(len(self.plan.columns))
         self._all = wanted is None
 
     @property
     def notices(self) -> list[Sentence]:
-        left_out = self._source.left_out.items() if self._all else ()
+        left_out = self.source.left_out.items() if self._all else ()
         notices = [sentence("notice.left_out", name=name, reason=why) for name, why in left_out]
-        notices += self._source.notices
+        notices += self.source.notices
         if self._by_position:
             notices.append(sentence("notice.by_position", names=self._by_position))
         if self.dropped:
-            notices.append(sentence("notice.rows_dropped", count=self.dropped, total=self.rows, counts=self._lacking))
+            counts = self._counts(self.seen.missing)
+            notices.append(sentence("notice.rows_dropped", count=self.dropped, total=self.rows, counts=counts))
         return notices
+
+    @property
+    def rows(self) -> int:
+        """How many rows the last pass saw."""
+        return self.seen.rows
+
+    @property
+    def dropped(self) -> int:
+        """How many of them it left out for a missing value."""
+        return self.seen.incomplete
 
     def blocks(self) -> Iterator[tuple[Array, Array | None]]:
         """The rows to keep: (m, d + 1) features and target in order, and (m,) weights or None.
@@ -86,21 +183,33 @@ class Selection:
             DataError: a value is missing or infinite, or a weight negative. The data is read to its end first, so
                 that the error can name every column.
         """
-        columns = (*self.features, self.target, *((self.weights,) if self.weights else ()))
-        unfit = _Unfit(columns)
-        negative = 0
-        self.rows = 0
-        for block in self._source.blocks(columns):
-            self.rows += len(block)
-            if not tame(block):
-                block = unfit.sift(block, drop=self.missing == "drop")
-            negative += int((block[:, -1] < 0).sum()) if self.weights else 0
-            if not unfit.refused and not negative:
-                yield (block[:, :-1], block[:, -1]) if self.weights else (block, None)
-        unfit.report(self.rows)
-        if negative:
-            raise DataError("weights_negative", count=negative)
-        self.dropped, self._lacking = unfit.rows, unfit.counts(unfit.missing)
+        seen = Seen.none(len(self.plan.columns))
+        for piece in self.source.pieces(self.plan.columns):
+            yield from self.plan.taken(piece, seen)
+        self.accept(seen)
+
+    def accept(self, seen: Seen) -> None:
+        """Take what a whole pass found, or refuse it.
+
+        Raises:
+            DataError: a value that the settings do not allow was found.
+        """
+        if seen.infinite.any():
+            raise DataError("infinite_values", counts=self._counts(seen.infinite))
+        if seen.large.any():
+            raise DataError("too_large", counts=self._counts(seen.large), limit=LARGEST)
+        if seen.incomplete and not self.plan.drop:
+            raise DataError("missing_values", counts=self._counts(seen.missing), rows=counted(seen.incomplete, "row"))
+        if seen.incomplete and seen.incomplete == seen.rows:
+            raise DataError("all_dropped", counts=self._counts(seen.missing), rows=seen.rows)
+        if seen.negative:
+            raise DataError("weights_negative", count=seen.negative)
+        self.seen = seen
+        self.source.rounded |= seen.rounded
+
+    def _counts(self, counts: Counts) -> tuple[str, ...]:
+        """How many of each column that has any."""
+        return tuple(f"`{name}`: {count:,}" for name, count in zip(self.plan.columns, counts, strict=True) if count)
 
     def whole(self) -> tuple[Array, Array, Array | None]:
         """(n, d) features, (n,) target and (n,) weights of the rows kept, after a pass over the blocks.
@@ -109,7 +218,7 @@ class Selection:
         """
         single = [(self.target,), *([(self.weights,)] if self.weights else [])]
         if not self.dropped:
-            at_hand = [self._source.in_memory(names) for names in (self.features, *single)]
+            at_hand = [self.source.in_memory(names) for names in (self.features, *single)]
             if all(array is not None for array in at_hand):
                 X, y, *w = (array for array in at_hand if array is not None)
                 return X, y[:, 0], w[0][:, 0] if w else None
@@ -138,44 +247,6 @@ class Selection:
                 weights.append(part[wanted[first:last] - seen])
             seen += len(values)
         return np.concatenate(picked), np.concatenate(weights) if self.weights else None
-
-
-class _Unfit:
-    """Counts values that no descent can use, column by column: missing, infinite, too large to square."""
-
-    def __init__(self, columns: tuple[str, ...]) -> None:
-        self.columns = columns
-        self.missing = np.zeros(len(columns), dtype=int)
-        self.infinite = np.zeros(len(columns), dtype=int)
-        self.large = np.zeros(len(columns), dtype=int)
-        self.rows = 0
-        self.refused = False
-
-    def sift(self, block: Array, *, drop: bool) -> Array:
-        """The rows to keep of a block that holds such values."""
-        missing, infinite, beyond = np.isnan(block), np.isinf(block), np.abs(block) > LARGEST
-        self.missing += missing.sum(axis=0)
-        self.infinite += infinite.sum(axis=0)
-        self.large += beyond.sum(axis=0)
-        incomplete = missing.any(axis=1)
-        self.rows += int(incomplete.sum())
-        self.refused |= bool(beyond.any()) or (bool(incomplete.any()) and not drop)
-        return block[~incomplete]
-
-    def report(self, total: int) -> None:
-        """Raise if anything was found in the ``total`` rows that the settings do not allow."""
-        if self.infinite.any():
-            raise DataError("infinite_values", counts=self.counts(self.infinite))
-        if self.large.any():
-            raise DataError("too_large", counts=self.counts(self.large), limit=LARGEST)
-        if self.refused:
-            raise DataError("missing_values", counts=self.counts(self.missing), rows=counted(self.rows, "row"))
-        if self.rows and self.rows == total:
-            raise DataError("all_dropped", counts=self.counts(self.missing), rows=total)
-
-    def counts(self, counts: np.ndarray[Any, Any]) -> tuple[str, ...]:
-        """How many of each column that has any."""
-        return tuple(f"`{name}`: {count:,}" for name, count in zip(self.columns, counts, strict=True) if count)
 
 
 def known(name: str, names: Sequence[str], left_out: Mapping[str, Sentence]) -> str:

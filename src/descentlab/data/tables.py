@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -12,49 +13,99 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.data.arrays import EXACT_INTEGER
 from descentlab.data.cells import why_text
-from descentlab.data.source import BLOCK_ROWS, is_from
+from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, Piece, Pieced, is_from
 from descentlab.errors import DataError, require
 from descentlab.text import Sentence, sentence
 
 
-class BatchSource:
-    """Columns of Arrow record batches that can be read again and again."""
+@dataclass(frozen=True)
+class Numbers:
+    """How Arrow columns become float64.
+
+    Attributes:
+        empty: columns without any value, which are numeric in another file.
+        large: columns of whole numbers that can be too large for float64 to hold every digit.
+    """
+
+    empty: frozenset[str]
+    large: frozenset[str]
+
+    def block(self, batch: Any, columns: Sequence[str], rounded: set[str]) -> Array:
+        """(m, k) values of a batch; a missing one is NaN. ``rounded`` takes the names of columns that lost digits."""
+        values = np.empty((batch.num_rows, len(columns)), order="F")
+        for j, name in enumerate(columns):
+            values[:, j] = self._column(batch.column(j), name, rounded)
+        return values
+
+    def _column(self, column: Any, name: str, rounded: set[str]) -> Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if name in self.empty:
+            return np.full(len(column), np.nan)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if name in self.large and len(column):
+            extremes = pc.min_max(column).as_py()
+            if max(abs(extremes["min"] or 0), abs(extremes["max"] or 0)) > EXACT_INTEGER:
+                rounded.add(name)
+        if pa.types.is_boolean(column.type):
+            column = column.cast(pa.uint8())
+        values: Array = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return values
+
+
+class BatchPiece:
+    """Record batches that are made when they are asked for."""
+
+    def __init__(self, read: Any, numbers: Numbers, size: int, after: Any) -> None:
+        """Args:
+        read: a function of column names that yields record batches of those columns, in that order.
+        """
+        self.read, self.numbers, self.size, self.after = read, numbers, size, after
+        self.rounded: set[str] = set()
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+        for batch in self.read(list(columns)):
+            for start in range(0, batch.num_rows, BLOCK_ROWS):
+                yield self.numbers.block(batch.slice(start, BLOCK_ROWS), columns, self.rounded)
+
+
+class ArrowSource(Pieced):
+    """Columns of an Arrow schema that can be read again and again. How they are cut, each kind of data says."""
 
     def __init__(
-        self,
-        schema: Any,
-        batches: Any,
-        *,
-        index: Sequence[str] = (),
-        notices: Sequence[Sentence] = (),
-        guessed: bool = False,
+        self, schema: Any, *, index: Sequence[str] = (), notices: Sequence[Sentence] = (), guessed: bool = False
     ) -> None:
         """Args:
         schema: the pyarrow schema.
-        batches: a function of column names that yields record batches of those columns, in that order.
         index: columns that hold a row label, left out with a reason.
         notices: what to tell about how the data was read.
-        guessed: whether the types were guessed from the cells, as for CSV.
+        guessed: whether the types were guessed from the cells, as for a frame of objects.
         """
+        super().__init__(notices)
         pa = require("pyarrow", "pyarrow", None, "tables")
-        self._batches, self._guessed = batches, guessed
+        self._guessed = guessed
         names = [str(name) for name in schema.names]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise DataError("duplicate_columns", names=repeated)
         kinds = {name: _value_type(pa, kind) for name, kind in zip(names, schema.types, strict=True)}
         reasons = {
-            name: sentence("left_out.index") if name in index else _why_not_numeric(pa, kind)
+            name: sentence("left_out.index") if name in index else why_not_numeric(pa, kind)
             for name, kind in kinds.items()
         }
         self.names = tuple(name for name, reason in reasons.items() if reason is None)
         self._reasons = {name: reason for name, reason in reasons.items() if reason is not None}
-        self._large = {name for name in self.names if _can_exceed_float64(pa, kinds[name])}
-        self._notices = tuple(notices)
-        self._rounded: dict[str, None] = {}
+        large = frozenset(name for name in self.names if _can_exceed_float64(pa, kinds[name]))
+        self.numbers = Numbers(frozenset(self._reasons), large)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """The record batches of these columns, in that order, whatever the columns hold."""
+        raise NotImplementedError
 
     @cached_property
-    def left_out(self) -> Mapping[str, Sentence]:
+    def left_out(self) -> Mapping[str, Sentence]:  # type: ignore[override]
         """Why each other column is not a number, with a value of it where that helps."""
         return {
             name: self._why_text(name) if reason.key == "left_out.text" else reason
@@ -65,47 +116,39 @@ class BatchSource:
         import pyarrow as pa
 
         try:
-            return why_text((batch.column(0) for batch in self._batches([name])), guessed=self._guessed)
+            return why_text((batch.column(0) for batch in self.batches([name])), guessed=self._guessed)
         except pa.ArrowInvalid:  # a damaged file may call bytes text that are none
             return sentence("left_out.binary")
 
-    @property
-    def notices(self) -> tuple[Sentence, ...]:
-        """How the data was read, and which whole numbers lost digits in the blocks read so far."""
-        rounded = (sentence("notice.large_integers", names=list(self._rounded)),) if self._rounded else ()
-        return self._notices + rounded
 
-    def in_memory(self, columns: Sequence[str]) -> Array | None:
-        return None
+class TableSource(ArrowSource):
+    """The columns of a pyarrow table in memory."""
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
-        for batch in self._batches(list(columns)):
-            for start in range(0, batch.num_rows, BLOCK_ROWS):
-                part = batch.slice(start, BLOCK_ROWS)
-                block = np.empty((part.num_rows, len(columns)), order="F")
-                for j, name in enumerate(columns):
-                    block[:, j] = self._as_float64(part.column(j), name)
-                yield block
+    def __init__(self, table: Any, notices: Sequence[Sentence] = (), *, guessed: bool = False) -> None:
+        super().__init__(table.schema, index=index_columns(table.schema), notices=notices, guessed=guessed)
+        self.table, self.size = table, table.num_rows
 
-    def _as_float64(self, column: Any, name: str) -> Array:
-        import pyarrow as pa
-        import pyarrow.compute as pc
+    def part(self, start: int, stop: int) -> TableSource:
+        part = object.__new__(TableSource)
+        part.__dict__ |= self.__dict__ | {"table": self.table.slice(start, stop - start), "rounded": set(), "said": []}
+        part.size = stop - start
+        return part
 
-        if name in self._reasons:  # a column without any value, numeric in another file
-            return np.full(len(column), np.nan)
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if name in self._large and len(column):
-            extremes = pc.min_max(column).as_py()
-            if max(abs(extremes["min"] or 0), abs(extremes["max"] or 0)) > EXACT_INTEGER:
-                self._rounded[name] = None
-        if pa.types.is_boolean(column.type):
-            column = column.cast(pa.uint8())
-        values: Array = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        return values
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        # The table is cut by its own chunks: joining them would copy it.
+        yield from self.table.select(columns).to_batches(max_chunksize=BLOCK_ROWS)
+
+    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
+        for start in range(after or 0, self.table.num_rows, PIECE_ROWS):
+            part = self.table.slice(start, PIECE_ROWS)
+            yield BatchPiece(partial(_table_batches, part), self.numbers, part.num_rows, start + part.num_rows)
 
 
-def open_table(data: Any, name: str | None = None) -> BatchSource:
+def _table_batches(table: Any, columns: list[str]) -> list[Any]:
+    return list(table.select(columns).to_batches(max_chunksize=BLOCK_ROWS))
+
+
+def open_table(data: Any, name: str | None = None) -> TableSource:
     """The source of a data frame or Arrow table; a stream that can be read only once is kept in memory.
 
     Args:
@@ -132,7 +175,7 @@ def open_table(data: Any, name: str | None = None) -> BatchSource:
     except Exception as cause:  # duckdb runs its query here; each exporter fails with a type of its own
         first = (str(cause).splitlines() or [type(cause).__name__])[0]
         raise DataError("table_unreadable", type=type(data).__name__, cause=first[:200]) from cause
-    return table_source(table, guessed=is_from(data, "pandas"))
+    return TableSource(table, guessed=is_from(data, "pandas"))
 
 
 def is_column(data: Any) -> bool:
@@ -146,17 +189,6 @@ def column_name(data: Any) -> str | None:
     """The name of a series, where it has one."""
     name = getattr(data, "name", None)
     return str(name) if name is not None and is_from(data, "pandas", "polars") and str(name) else None
-
-
-def table_source(table: Any, notices: Sequence[Sentence] = (), *, guessed: bool = False) -> BatchSource:
-    """The source of a pyarrow table in memory."""
-    index = index_columns(table.schema)
-    return BatchSource(table.schema, partial(_table_batches, table), index=index, notices=notices, guessed=guessed)
-
-
-def _table_batches(table: Any, columns: list[str]) -> Iterable[Any]:
-    # The table is cut by its own chunks: joining them would copy it.
-    return table.select(columns).to_batches(max_chunksize=BLOCK_ROWS)  # type: ignore[no-any-return]
 
 
 def index_columns(schema: Any) -> list[str]:
@@ -195,7 +227,7 @@ def _can_exceed_float64(pa: Any, kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) and kind.bit_width == 64)
 
 
-def _why_not_numeric(pa: Any, kind: Any) -> Sentence | None:
+def why_not_numeric(pa: Any, kind: Any) -> Sentence | None:
     """Why a column of this Arrow type is not a number; None where it is one."""
     if (
         pa.types.is_integer(kind)

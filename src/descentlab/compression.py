@@ -1,0 +1,151 @@
+"""Rows into a factor: piece by piece, on every core, always in the same tree.
+
+A piece's factor depends on the piece and on the common origin alone, and pieces are merged in their order. So one
+worker or seven, threads here or processes elsewhere, a run in one go or one that was killed and continued: the bits
+are the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from typing import Any, Protocol
+
+from descentlab.arrays import Array
+from descentlab.checkpoint import Checkpoint, State
+from descentlab.data.selection import Plan, Seen, Selection
+from descentlab.data.source import Piece
+from descentlab.errors import whole_number
+from descentlab.factor import Factor, Tree, median
+
+Progress = Callable[[int, int | None, int], None]  # done, of how much in all where it is known, rows so far
+
+
+@dataclass
+class Part:
+    """A piece, swallowed."""
+
+    factor: Factor
+    seen: Seen
+    size: int
+    after: Any
+
+
+class Engine(Protocol):
+    """Where pieces are swallowed."""
+
+    def ordered(self, task: Callable[[Piece], Part], pieces: Iterable[Piece]) -> Iterator[Part]:
+        """The task's results in the order of the pieces, a few of them under way at a time."""
+
+
+class Threads:
+    """The cores of this machine: reading, decoding and LAPACK let Python's lock go, so threads do."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        """Args:
+        workers: how many at a time; None: as many as there are cores.
+
+        Raises:
+            SettingError: fewer than one.
+        """
+        self.workers = cores() if workers is None else whole_number("workers", workers, 1)
+
+    def ordered(self, task: Callable[[Piece], Part], pieces: Iterable[Piece]) -> Iterator[Part]:
+        if self.workers == 1:
+            yield from map(task, pieces)
+            return
+        waiting: deque[Future[Part]] = deque()
+        with ThreadPoolExecutor(self.workers) as pool:
+            try:
+                for piece in pieces:
+                    waiting.append(pool.submit(task, piece))
+                    if len(waiting) > self.workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for each in waiting:
+                    each.cancel()
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def part_of(piece: Piece, plan: Plan, columns: tuple[str, ...], origin: Array | None) -> Part:
+    """One piece, swallowed: what travels to a worker and back."""
+    seen = Seen.none(len(plan.columns))
+    factor = Factor.of_blocks(plan.taken(piece, seen), columns, origin)
+    return Part(factor, seen, piece.size, piece.after)
+
+
+def compress(
+    selection: Selection,
+    engine: Engine | None = None,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Factor:
+    """The factor of a selection's features and target, in one pass.
+
+    Args:
+        selection: which rows, which columns.
+        engine: where the work is done; default: every core of this machine.
+        checkpoint: where the state is kept as it goes. What it holds already is not read again.
+        progress: called after each piece.
+
+    Raises:
+        DataError: the rows cannot be used.
+    """
+    columns = (*selection.features, selection.target)
+    state = checkpoint.load() if checkpoint else None
+    pieces = selection.source.pieces(selection.plan.columns, state.after if state else None)
+    if state is None:
+        first = list(islice(pieces, 2))
+        several, origin = len(first) > 1, None
+        if several:
+            origin = _origin(first, selection.plan)
+            if origin is None:  # none of their rows is kept
+                origin = _origin(selection.source.pieces(selection.plan.columns), selection.plan)
+        pieces = chain(first, pieces)
+    else:
+        origin, several = state.origin, True
+    seen = state.seen if state else Seen.none(len(selection.plan.columns))
+    tree, done = Tree(columns, state.waiting if state else ()), state.done if state else 0
+    task = partial(part_of, plan=selection.plan, columns=columns, origin=origin)
+    parts = (engine or Threads()).ordered(task, pieces) if several else map(task, pieces)
+    try:
+        for part in parts:
+            if part.factor.rows:
+                tree.add(part.factor)
+            seen += part.seen
+            done += part.size
+            if checkpoint and origin is not None:
+                state = State(origin, tree.waiting, seen, part.after, done)
+                if checkpoint.due():
+                    checkpoint.keep(state)
+            if progress:
+                progress(done, selection.source.size, seen.rows)
+    except BaseException:
+        if checkpoint and state:
+            checkpoint.keep(state)
+        raise
+    selection.accept(seen)
+    return tree.whole()
+
+
+def _origin(pieces: Iterable[Piece], plan: Plan) -> Array | None:
+    """The median of the first block that has rows; None where none has."""
+    k = len(plan.columns)
+    for piece in pieces:
+        for values, _ in plan.taken(piece, Seen.none(k)):
+            if len(values):
+                return median(values)
+    return None
