@@ -8,6 +8,8 @@ Epoch:    2/3 W: 0.280, Cost: 2.419200
 Epoch:    3/3 W: 0.482, Cost: 1.254113
 """
 
+from descentlab.cluster import Dask
+from descentlab.compression import Threads
 from descentlab.descent import Descent
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.doctor.examination import diagnose
@@ -20,6 +22,7 @@ from descentlab.ending import Ending, Reason
 from descentlab.errors import DataError, DescentlabError, EngineError, MissingDependencyError, SettingError
 from descentlab.factor import Factor
 from descentlab.history import History
+from descentlab.keeping import compress
 from descentlab.minimum import Minimum
 from descentlab.problem import Problem
 from descentlab.run import Run, descend
@@ -29,6 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CrossValidation",
+    "Dask",
     "DataError",
     "Descent",
     "DescentlabError",
@@ -46,7 +50,9 @@ __all__ = [
     "SettingError",
     "Spectrum",
     "Sweep",
+    "Threads",
     "Validation",
+    "compress",
     "cross_validate",
     "descend",
     "diagnose",

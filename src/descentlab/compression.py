@@ -28,19 +28,30 @@ Progress = Callable[[int, int | None, int], None]  # done, of how much in all wh
 
 @dataclass
 class Part:
-    """A piece, swallowed."""
+    """A piece, swallowed; or ``2 ** level`` of them."""
 
     factor: Factor
     seen: Seen
     size: int
     after: Any
+    level: int = 0
+
+    def joined(self, other: Part) -> Part:
+        """Two of one level as one of the next."""
+        seen = Seen.none(len(self.seen.missing))
+        seen += self.seen
+        seen += other.seen
+        return Part(self.factor.merge(other.factor), seen, self.size + other.size, other.after, self.level + 1)
 
 
 class Engine(Protocol):
     """Where pieces are swallowed."""
 
-    def ordered(self, task: Callable[[Piece], Part], pieces: Iterable[Piece]) -> Iterator[Part]:
-        """The task's results in the order of the pieces, a few of them under way at a time."""
+    def ordered(self, task: Callable[[Piece], Part], pieces: Iterable[Piece], begun: int) -> Iterator[Part]:
+        """The task's results in the order of the pieces, a few of them under way at a time.
+
+        ``begun`` pieces came before these; results may be joined where the tree would join them.
+        """
 
 
 class Threads:
@@ -55,7 +66,7 @@ class Threads:
         """
         self.workers = cores() if workers is None else whole_number("workers", workers, 1)
 
-    def ordered(self, task: Callable[[Piece], Part], pieces: Iterable[Piece]) -> Iterator[Part]:
+    def ordered(self, task: Callable[[Piece], Part], pieces: Iterable[Piece], begun: int) -> Iterator[Part]:
         if self.workers == 1:
             yield from map(task, pieces)
             return
@@ -87,7 +98,7 @@ def part_of(piece: Piece, plan: Plan, columns: tuple[str, ...], origin: Array | 
     return Part(factor, seen, piece.size, piece.after)
 
 
-def compress(
+def factor_of(
     selection: Selection,
     engine: Engine | None = None,
     checkpoint: Checkpoint | None = None,
@@ -120,11 +131,10 @@ def compress(
     seen = state.seen if state else Seen.none(len(selection.plan.columns))
     tree, done = Tree(columns, state.waiting if state else ()), state.done if state else 0
     task = partial(part_of, plan=selection.plan, columns=columns, origin=origin)
-    parts = (engine or Threads()).ordered(task, pieces) if several else map(task, pieces)
+    parts = (engine or Threads()).ordered(task, pieces, tree.count) if several else map(task, pieces)
     try:
         for part in parts:
-            if part.factor.rows:
-                tree.add(part.factor)
+            tree.add(part.factor, part.level)
             seen += part.seen
             done += part.size
             if checkpoint and origin is not None:

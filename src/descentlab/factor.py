@@ -260,9 +260,13 @@ class Tree:
     def __init__(self, columns: Sequence[str], waiting: Iterable[tuple[int, Factor]] = ()) -> None:
         self.columns, self.waiting = tuple(columns), list(waiting)
 
-    def add(self, factor: Factor) -> None:
-        """The next one."""
-        level = 0
+    @property
+    def count(self) -> int:
+        """How many have been added."""
+        return sum(1 << level for level, _ in self.waiting)
+
+    def add(self, factor: Factor, level: int = 0) -> None:
+        """The next one, or the next ``2 ** level``, merged already; their number before must be a multiple of that."""
         while self.waiting and self.waiting[-1][0] == level:
             factor = self.waiting.pop()[1].merge(factor)
             level += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,30 @@ def is_factor(path: str | os.PathLike[str]) -> bool:
             return file.read(len(archive.MAGIC)) == archive.MAGIC
     except (OSError, ValueError):
         return False
+
+
+def kept(data: object) -> object:
+    """The factor that a path, or several paths, hold; anything else as it is.
+
+    Raises:
+        DataError: a factor that cannot be read, or several of other columns.
+    """
+    paths = [data] if isinstance(data, str | os.PathLike) else data if isinstance(data, list | tuple) else []
+    if not paths or not all(isinstance(each, str | os.PathLike) and is_factor(each) for each in paths):
+        return data
+    return merged([load(path) for path in paths])
+
+
+def merged(factors: Sequence[Factor]) -> Factor:
+    """Factors of the same columns, whatever their order, as one.
+
+    Raises:
+        DataError: one has other columns; the message names them.
+    """
+    whole, *others = factors
+    for other in others:
+        whole = whole.merge(other.select(whole.columns) if set(other.columns) == set(whole.columns) else other)
+    return whole
 
 
 def arrays_of(factor: Factor) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from descentlab.arrays import Array
-from descentlab.compression import Engine, Progress, compress
+from descentlab.compression import Engine, Progress, factor_of
 from descentlab.conventions import gradient_factor
 from descentlab.data.selection import Selection, choose, known
 from descentlab.errors import DataError, SettingError, finite_number, one_of
 from descentlab.factor import Factor
+from descentlab.factor_file import kept
 from descentlab.leastsquares import Fit, fit
 from descentlab.quadratic import Quadratic, orthonormal
 from descentlab.text import Sentence, counted, number, sentence
@@ -71,8 +72,8 @@ class Problem:
 
     Args:
         X: an (n, d) or (n,) array, list or tensor; anything that exports an Arrow C stream (pandas, polars,
-            pyarrow, duckdb); the path of a CSV, Parquet or Arrow file, a pattern, a list of paths; or a
-            :class:`Factor`.
+            pyarrow, duckdb); the path of a CSV, Parquet or Arrow file, a pattern, a folder, a list of paths; or a
+            :class:`Factor`, or the path of one.
         y: (n,) targets. None where the target is a column: name it with ``target``.
         target: the target's column; beside an array ``y``, a name for it (default: a series' own, else ``y``).
         features: the columns to use, in order (default: every numeric column but the target and the weights).
@@ -124,6 +125,7 @@ class Problem:
         self.missing = one_of("missing", missing, ("error", "drop"))
         if center and not bias:
             raise SettingError("center_without_bias")
+        X = kept(X)
         if isinstance(X, Factor):
             if y is not None or weights is not None:
                 raise SettingError("factor_with_rows")
@@ -134,7 +136,7 @@ class Problem:
         else:
             self._selection = Selection(X, y, target, features, weights, self.missing, reading)
             self.target, self.features = self._selection.target, self._selection.features
-            self.factor = compress(self._selection, engine, progress=progress)
+            self.factor = factor_of(self._selection, engine, progress=progress)
         self.n, self.weight = self.factor.rows, self.factor.weight
         _refuse_vanishing(self.factor)
         self.parameters = (

@@ -10,9 +10,17 @@ from descentlab.text import sentence
 
 def build() -> click.Group:
     """The command line, with its help in the language spoken."""
-    from descentlab.cli import demo, diagnose, lab, lesson, run, solve
+    from descentlab.cli import compress, demo, diagnose, lab, lesson, run, solve
 
-    commands = [run.command(), diagnose.command(), solve.command(), lab.command(), lesson.command(), demo.command()]
+    commands = [
+        run.command(),
+        diagnose.command(),
+        solve.command(),
+        lab.command(),
+        lesson.command(),
+        compress.command(),
+        demo.command(),
+    ]
     return LocalisedGroup(
         name="descentlab",
         help=sentence("help.descentlab").text(),

@@ -8,38 +8,70 @@ from typing import Any
 
 import click
 
+from descentlab.cli.reading import Reading
 from descentlab.cli.words import Number
+from descentlab.cluster import Dask
+from descentlab.compression import Engine, Threads
 from descentlab.conventions import CONVENTIONS
 from descentlab.data.builtin import BUILT_IN
 from descentlab.data.places import find
-from descentlab.errors import SettingError
+from descentlab.errors import SettingError, whole_number
 from descentlab.problem import Problem
 from descentlab.text import sentence
 
 
-def option(name: str, **settings: Any) -> click.Option:
+def option(name: str, short: str | None = None, **settings: Any) -> click.Option:
     """An option whose help is the catalogue's ``help.NAME``."""
     key = name.split("/")[0].removeprefix("--").replace("-", "_")
-    return click.Option([name], help=sentence(f"help.{key}").text(), **settings)
+    return click.Option([name, *([short] if short else [])], help=sentence(f"help.{key}").text(), **settings)
 
 
-def data_options() -> list[click.Parameter]:
-    """What says which rows and which hypothesis."""
+def rows_options() -> list[click.Parameter]:
+    """What says which rows and columns, how to read them, and where."""
     return [
         click.Argument(["data"], nargs=-1, required=False, metavar="[DATA]..."),
         option("--target", metavar="COLUMN"),
         option("--features", metavar="COLUMN,..."),
         option("--weights", metavar="COLUMN"),
-        option("--bias/--no-bias", default=None),
-        option("--ridge", type=Number(), default=0.0, metavar="R"),
-        option("--center", is_flag=True),
-        option("--standardize", is_flag=True),
         option("--missing", default="error", metavar="[error|drop]"),
         option("--delimiter", metavar="CHAR"),
         option("--decimal", metavar="CHAR"),
         option("--encoding", metavar="NAME"),
         option("--header/--no-header", default=True),
+        option("--workers", type=Number(), metavar="N"),
+        option("--on", metavar="dask://ADDRESS"),
     ]
+
+
+def data_options() -> list[click.Parameter]:
+    """What says which rows and which hypothesis."""
+    return [
+        *rows_options(),
+        option("--bias/--no-bias", default=None),
+        option("--ridge", type=Number(), default=0.0, metavar="R"),
+        option("--center", is_flag=True),
+        option("--standardize", is_flag=True),
+    ]
+
+
+def engine_of(given: dict[str, Any]) -> Engine:
+    """Where rows are compressed. Takes its options out of ``given``."""
+    workers, on = given.pop("workers"), given.pop("on")
+    workers = None if workers is None else whole_number("workers", workers, 1)
+    if on is None:
+        return Threads(workers)
+    if not on.startswith("dask"):
+        raise SettingError("unknown_engine_address", given=on)
+    return Dask(on, workers)
+
+
+def reading_of(given: dict[str, Any]) -> dict[str, Any]:
+    """How CSV files are read. Takes its options out of ``given``."""
+    reading = {name: given.pop(name) for name in ("delimiter", "decimal", "encoding")}
+    reading = {name: value for name, value in reading.items() if value is not None}
+    if not given.pop("header"):
+        reading["header"] = False
+    return reading
 
 
 def step_options() -> list[click.Parameter]:
@@ -76,11 +108,8 @@ def open_problem(given: dict[str, Any]) -> tuple[Problem, str]:
     shape = {name: given.pop(name) for name in ("ridge", "center", "standardize", "missing")}
     target, weights = given.pop("target"), given.pop("weights")
     features, bias = given.pop("features"), given.pop("bias")
-    wanted = _split(features) if features else None
-    reading = {name: given.pop(name) for name in ("delimiter", "decimal", "encoding")}
-    reading = {name: value for name, value in reading.items() if value is not None}
-    if not given.pop("header"):
-        reading["header"] = False
+    wanted = split(features) if features else None
+    reading, engine = reading_of(given), engine_of(given)
     if not names or (len(names) == 1 and names[0] in BUILT_IN):
         dataset = BUILT_IN[names[0] if names else "lesson"]
         bias = (dataset.name != "lesson") if bias is None else bias
@@ -88,7 +117,18 @@ def open_problem(given: dict[str, Any]) -> tuple[Problem, str]:
         return Problem(dataset, target=target, features=wanted, weights=weights, bias=bias, **shape), dataset.name
     bias = True if bias is None else bias
     data: Any = names[0] if len(names) == 1 else names
-    problem = Problem(data, target=target, features=wanted, weights=weights, bias=bias, **shape, **reading)
+    with Reading() as progress:
+        problem = Problem(
+            data,
+            target=target,
+            features=wanted,
+            weights=weights,
+            bias=bias,
+            engine=engine,
+            progress=progress,
+            **shape,
+            **reading,
+        )
     return problem, names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
 
 
@@ -114,7 +154,8 @@ def write(output: str, written: Callable[[str], object]) -> None:
         raise SettingError("unwritable", path=output, cause=cause.strerror or str(cause)) from cause
 
 
-def _split(names: str) -> list[str]:
+def split(names: str) -> list[str]:
+    """Names with commas between them."""
     return [name.strip() for name in names.split(",") if name.strip()]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.arrays import Array, Integers
-from descentlab.compression import compress
+from descentlab.compression import factor_of
 from descentlab.data import READING
 from descentlab.data.selection import Selection
 from descentlab.descent import Descent
@@ -182,7 +182,7 @@ def _held_out(
                 values = error.sentence.values
                 raise DataError("held_out_count", count=values["count"], names=problem.features) from error
             raise
-        factor = compress(selection)
+        factor = factor_of(selection)
         notices = tuple(selection.notices)
     if not factor.weight > 0:
         raise DataError("held_out_empty", rows=counted(factor.rows, "row"))

@@ -1,0 +1,89 @@
+"""``descentlab compress``: files of any size into a few kilobytes that stand for them."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from descentlab.cli.options import engine_of, option, reading_of, rows_options, split
+from descentlab.cli.reading import Reading
+from descentlab.cli.words import Localised, Number, language_option
+from descentlab.errors import SettingError
+from descentlab.keeping import Kept, Settings, compressed
+from descentlab.text import counted, number, sentence
+
+SCHEMA = "descentlab.compress/1"
+
+
+def command() -> click.Command:
+    """The command."""
+    return Localised(
+        "compress",
+        callback=run,
+        help=sentence("help.compress").text(),
+        params=[
+            *rows_options(),
+            option("--output", metavar="FILE", short="-o"),
+            option("--merge", metavar="FACTOR", multiple=True),
+            option("--restart", is_flag=True),
+            option("--checkpoint-every", type=Number(), default=5.0, metavar="SECONDS"),
+            option("--json", is_flag=True),
+            language_option(),
+        ],
+    )
+
+
+def run(
+    *, data: tuple[str, ...], output: str | None, merge: tuple[str, ...], restart: bool, checkpoint_every: Any,
+    json: bool, **given: Any,
+) -> None:  # fmt: skip
+    """Read the files, and keep what they weigh."""
+    if not data:
+        raise click.MissingParameter(param=click.Argument(["data"]))
+    if output is None:
+        raise SettingError("no_output")
+    engine = engine_of(given)
+    reading = reading_of(given)
+    features = given.pop("features")
+    chosen = {**given, "features": split(features) if features else None}
+    started = time.monotonic()
+    with Reading() as progress:
+        settings = Settings(engine, restart, checkpoint_every, progress)
+        kept = compressed(list(data), chosen, merge, output, reading, settings)
+    click.echo(as_json(kept, output) if json else report(kept, output, time.monotonic() - started))
+
+
+def report(kept: Kept, output: str, seconds: float) -> str:
+    """What was made of it, in words."""
+    factor = kept.factor
+    lines = [click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice) for notice in kept.notices]
+    values = {
+        "path": output,
+        "rows": counted(factor.rows, "row"),
+        "columns": counted(len(factor.columns), "column"),
+        "target": factor.columns[-1],
+        "bytes": Path(output).stat().st_size,
+    }
+    if kept.already:
+        return sentence("cli.compressed_already", **values).text()
+    lines.append(sentence("cli.compressed", seconds=number(float(f"{seconds:.2g}")), **values).text())
+    return "\n".join(lines)
+
+
+def as_json(kept: Kept, output: str) -> str:
+    """The same for a machine; see docs/json.md."""
+    factor = kept.factor
+    content = {
+        "schema": SCHEMA,
+        "output": output,
+        "rows": factor.rows,
+        "weight": factor.weight,
+        "columns": list(factor.columns),
+        "already": kept.already,
+        "notices": [str(notice) for notice in kept.notices],
+    }
+    return jsonlib.dumps(content, ensure_ascii=False, allow_nan=False)
