@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from descentlab import DataError, Factor
+from descentlab import DataError, Factor, factor_file
 from tests.rational import fractions
 
 NAMES = ("a", "b", "y")
@@ -288,7 +289,7 @@ def test_other_archives_and_newer_formats_are_refused(tmp_path: Path, monkeypatc
     np.savez(path, columns=np.array([{}], dtype=object))
     with pytest.raises(DataError, match="not a whole factor"):
         Factor.load(path)
-    monkeypatch.setattr("descentlab.factor_file.FORMAT", 7)
+    monkeypatch.setattr("descentlab.factor_file.KIND", replace(factor_file.KIND, format=7))
     Factor.of_block(np.eye(3), NAMES).save(path)
     monkeypatch.undo()
     with pytest.raises(DataError, match="format 7"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,22 @@ import numpy as np
 
 from descentlab.errors import DataError
 
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of archive: its name, the newest format known, and the errors that say what is wrong with one."""
+
+    name: str
+    format: int
+    damaged: str
+    newer: str
+
+
 MAGIC = b"PK\x03\x04"  # of any zip archive
 
 
-def write(path: str | os.PathLike[str], kind: str, number: int, fields: Mapping[str, Any]) -> None:
-    """Write the arrays, in format ``number`` of their kind.
+def write(path: str | os.PathLike[str], kind: Kind, fields: Mapping[str, Any]) -> None:
+    """Write the arrays, in the newest format of their kind.
 
     Raises:
         OSError: the file cannot be written; what was at ``path`` before is still there.
@@ -30,7 +42,7 @@ def write(path: str | os.PathLike[str], kind: str, number: int, fields: Mapping[
     fresh = to.with_name(f".{to.name}.{os.getpid()}.new")
     try:
         with fresh.open("wb") as file:
-            np.savez(file, kind=kind, format=number, digest=digest(arrays), **arrays)
+            np.savez(file, kind=kind.name, format=kind.format, digest=digest(arrays), **arrays)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(to)
@@ -38,27 +50,27 @@ def write(path: str | os.PathLike[str], kind: str, number: int, fields: Mapping[
         fresh.unlink(missing_ok=True)
 
 
-def read(path: str | os.PathLike[str], kind: str, known: int) -> tuple[int, dict[str, Any]]:
+def read(path: str | os.PathLike[str], kind: Kind) -> tuple[int, dict[str, Any]]:
     """The format and the arrays that :func:`write` wrote.
 
     Raises:
-        DataError: the file cannot be read, is of another kind, is damaged, or of a newer format than ``known``.
+        DataError: the file cannot be read, is of another kind, is damaged, or of a newer format.
     """
     try:
         # Opened here: given a path, np.load leaves a damaged file open.
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             fields = {name: archive[name] for name in archive.files}
         number = int(fields.pop("format"))
-        found = str(fields.pop("kind", np.asarray(kind)))
+        found = str(fields.pop("kind", np.asarray(kind.name)))
         intact = str(fields.pop("digest")) == digest(fields)
     except OSError as cause:
         raise DataError("unreadable", path=str(path), cause=cause.strerror or str(cause)) from cause
     except Exception as cause:  # zipfile, zlib and NumPy each have their own ways to fail on damage
-        raise DataError(f"{kind}_damaged", path=str(path)) from cause
-    if found == kind and number > known:
-        raise DataError(f"{kind}_newer", path=str(path), format=number, known=known)
-    if found != kind or not intact:
-        raise DataError(f"{kind}_damaged", path=str(path))
+        raise DataError(kind.damaged, path=str(path)) from cause
+    if found == kind.name and number > kind.format:
+        raise DataError(kind.newer, path=str(path), format=number, known=kind.format)
+    if found != kind.name or not intact:
+        raise DataError(kind.damaged, path=str(path))
     return number, fields
 
 

@@ -19,7 +19,7 @@ from descentlab.errors import DataError
 from descentlab.factor import Factor
 from descentlab.factor_file import arrays_of, factor_of
 
-FORMAT = 1
+KIND = archive.Kind("checkpoint", 1, damaged="checkpoint_damaged", newer="checkpoint_newer")
 SECONDS = 5.0  # between two writings
 COUNTS = ("missing", "infinite", "large")
 
@@ -80,7 +80,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        _, fields = archive.read(self.path, "checkpoint", FORMAT)
+        _, fields = archive.read(self.path, KIND)
         before, now = json.loads(str(fields["job"])), json.loads(self.job.text)
         if before["marks"] != now["marks"]:
             both = [tuple(mark) for marks in (before["marks"], now["marks"]) for mark in marks]
@@ -132,7 +132,7 @@ class Checkpoint:
             fields |= {f"{name}{i}": arrays[name] for name in ("centred", "origin", "rounding")}
         fields["columns"] = np.array(columns, dtype=np.str_)
         try:
-            archive.write(self.path, "checkpoint", FORMAT, fields)
+            archive.write(self.path, KIND, fields)
         except OSError as cause:
             why = cause.strerror or str(cause)
             raise DataError("checkpoint_unwritable", path=str(self.path), cause=why) from cause

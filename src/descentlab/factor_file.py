@@ -13,7 +13,7 @@ import numpy as np
 from descentlab import archive
 from descentlab.factor import Factor
 
-FORMAT = 2
+KIND = archive.Kind("factor", 2, damaged="factor_damaged", newer="factor_newer")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def save(factor: Factor, path: str | os.PathLike[str], made: Made | None = None)
     """
     made = made or Made()
     about = {"inputs": np.array(sorted(made.inputs), dtype=np.str_), "job": np.array(made.job, dtype=np.str_)}
-    archive.write(path, "factor", FORMAT, arrays_of(factor) | about)
+    archive.write(path, KIND, arrays_of(factor) | about)
 
 
 def load(path: str | os.PathLike[str]) -> Factor:
@@ -51,7 +51,7 @@ def load(path: str | os.PathLike[str]) -> Factor:
 
 def opened(path: str | os.PathLike[str]) -> tuple[Factor, Made]:
     """The factor and where it comes from; see :func:`load`."""
-    number, fields = archive.read(path, "factor", FORMAT)
+    number, fields = archive.read(path, KIND)
     if number < 2:
         return factor_of(fields), Made()
     inputs, job = fields.pop("inputs"), fields.pop("job")

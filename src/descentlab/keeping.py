@@ -201,8 +201,10 @@ def _others(factors: Sequence[str | os.PathLike[str]], places: Sequence[Place]) 
     for path in factors:
         factor, made = factor_file.opened(path)
         if twice := sorted(inputs & made.inputs):
-            names = [marked.get(mark, "") for mark in twice]
-            raise DataError("already_merged", path=os.fspath(path), names=[name for name in names if name] or ["?"])
+            names = [marked[mark] for mark in twice if mark in marked]
+            if names:
+                raise DataError("already_merged", path=os.fspath(path), names=names[:5])
+            raise DataError("factors_overlap", path=os.fspath(path))
         inputs |= made.inputs
         others.append(factor)
     return others, frozenset(inputs)

@@ -6,7 +6,7 @@ import sys
 import time
 from types import TracebackType
 
-from descentlab.text import number, sentence
+from descentlab.text import counted, number, sentence
 
 PATIENCE, OFTEN = 1.0, 0.2  # seconds before a line is worth its noise, and between two
 
@@ -28,7 +28,7 @@ class Reading:
             return
         self.told = now
         speed = number(float(f"{rows / passed:.3g}"))
-        text = sentence("cli.reading", rows=rows, speed=speed).text()
+        text = sentence("cli.reading", rows=counted(rows, "row"), speed=speed).text()
         if total:
             left = int(passed * (total - done) / done) if done else 0
             share = f"{100 * done / total:.0f}"

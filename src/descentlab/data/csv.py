@@ -184,7 +184,7 @@ class CsvPiece:
 
     def _broken(self, name: str, row: int, cell: object) -> DataError:
         kind = self.layout.kinds[name]
-        held = sentence(f"csv.held_{FLAG if kind == FLAG else EMPTY if kind == EMPTY else NUMBER}")
+        held = sentence({FLAG: "csv.held_flags", EMPTY: "csv.held_nothing"}.get(kind, "csv.held_numbers"))
         rows = counted(self.layout.judged, "row")
         line = self._line(row)
         return DataError(
