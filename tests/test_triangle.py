@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from descentlab import triangle
+from descentlab import lapack, triangle
 
 rng = np.random.default_rng(5)
 SHAPES = ((1, 1), (1, 4), (3, 4), (20, 3), (512, 12), (700, 45), (5000, 12), (8192, 3))
@@ -86,3 +86,15 @@ def test_zero_rows_and_columns_stay_zero() -> None:
     R, _ = triangle.of_rows(fresh(rows))
     np.testing.assert_allclose(np.linalg.norm(R, axis=0), [0.0, 2 * np.sqrt(7), 0.0])
     assert not triangle.of_rows(fresh(np.zeros((5, 3)))).R.any()
+
+
+def test_scipys_wrapper_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where SciPy's LAPACK cannot be called directly."""
+    rows = rng.normal(size=(5000, 9))
+    direct = triangle.of_rows(fresh(rows))
+    joint = triangle.joined(direct.R, direct.R, 10**6)
+    assert lapack._pointer() is not None
+    monkeypatch.setattr(lapack, "_pointer", lambda: None)
+    wrapped = triangle.of_rows(fresh(rows))
+    assert (wrapped.R == direct.R).all()
+    assert (triangle.joined(wrapped.R, wrapped.R, 10**6).R == joint.R).all()

@@ -105,12 +105,7 @@ class Factor:
 
     def _of_part(self, values: Array, origin: Array, weights: Any) -> Factor:
         n, p = len(values), len(self.centred)
-        if triangle.precision(n, p) is np.longdouble:
-            R, error = triangle.of_rows(_rows(values, origin, weights, np.longdouble))
-        else:
-            cuts = (slice(i, i + triangle.PIECE) for i in range(0, n, triangle.PIECE))
-            pieces = (_rows(values[cut], origin, None if weights is None else weights[cut], np.float64) for cut in cuts)
-            R, error = triangle.of_pieces(pieces, n, p)
+        R, error = triangle.of_rows(_rows(values, origin, weights, triangle.precision(n, p)))
         total = float(n if weights is None else np.sum(weights, dtype=np.float64))
         R[0, 0] = np.sqrt(total)  # which sums know better than reflections
         return Factor(self.columns, R, origin, n, total, error * _lengths(R))

@@ -21,29 +21,58 @@ INTEGER, VALUES = "int *", "__pyx_t_5scipy_6linalg_13cython_lapack_d *"
 ARGUMENTS = [INTEGER] * 4 + [VALUES, INTEGER, VALUES, INTEGER, VALUES, INTEGER, VALUES, INTEGER]
 
 
-def reflected(triangle: Array, rows: Array, triangular: int, width: int) -> Array:
-    """``rows`` (m, p) reflected into ``triangle`` (p, p), blocks of ``width`` columns at a time.
+class Reflector:
+    """Rows reflected into triangles, and triangles into one another; what is below a diagonal is left alone.
 
-    Both are float64, column by column in memory, and overwritten. ``triangular`` of the rows are upper triangular.
-    Returns ``triangle``; what lies below its diagonal is neither read nor written.
+    Attributes:
+        triangles: (k, p, p) of them, each upper triangular and column by column in memory: ``triangles[i].T``.
     """
-    call = _pointer()
-    if call is None:
-        from scipy.linalg.lapack import dtpqrt
 
-        R: Array = dtpqrt(triangular, width, triangle, rows, overwrite_a=1, overwrite_b=1)[0]
-        return R
-    (m, p), info = rows.shape, ctypes.c_int()
-    T, work = np.empty((width, p), order="F"), np.empty(width * p)
-    sizes = [ctypes.c_int(size) for size in (m, p, triangular, width, p, max(m, 1), width)]
-    of_m, of_p, of_l, of_width, lead, lead_rows, lead_t = map(ctypes.byref, sizes)
-    call(
-        *(of_m, of_p, of_l, of_width, triangle.ctypes.data, lead, rows.ctypes.data, lead_rows),
-        *(T.ctypes.data, lead_t, work.ctypes.data, ctypes.byref(info)),
-    )
-    if info.value:
-        raise ValueError(f"tpqrt: argument {-info.value}")
-    return triangle
+    def __init__(self, triangles: Array, width: int) -> None:
+        """``width``: how many columns LAPACK takes at a time."""
+        self.triangles, (_, p, _) = triangles, triangles.shape
+        self.width, self.p = min(width, p), p
+        self._T, self._work = np.empty((self.width, p), order="F"), np.empty(self.width * p)
+        self._info = ctypes.c_int()
+        self._call = _pointer()
+
+    def take(self, i: int, rows: Array, start: int, stop: int) -> None:
+        """``rows[start:stop]``, (m, p) and column by column in memory, into triangle ``i``. They are overwritten."""
+        if self._call is None:
+            self.triangles[i] = _wrapped(self.triangles[i].T, rows[start:stop], 0, self.width).T
+        else:
+            self._reflect(i, rows.ctypes.data + 8 * start, stop - start, len(rows), 0)
+
+    def join(self, i: int, j: int) -> None:
+        """Triangle ``j`` into triangle ``i``. It is overwritten."""
+        if self._call is None:
+            self.triangles[i] = _wrapped(self.triangles[i].T, self.triangles[j].T, self.p, self.width).T
+        else:
+            self._reflect(i, self._address(j), self.p, self.p, self.p)
+
+    def _address(self, i: int) -> int:
+        start: int = self.triangles.ctypes.data
+        return start + 8 * i * self.p * self.p
+
+    def _reflect(self, i: int, rows: int, m: int, lead: int, triangular: int) -> None:
+        sizes = [ctypes.c_int(size) for size in (m, self.p, triangular, self.width, lead)]
+        of_m, of_p, of_l, of_width, of_lead = map(ctypes.byref, sizes)
+        info = ctypes.byref(self._info)
+        assert self._call is not None
+        self._call(
+            *(of_m, of_p, of_l, of_width, self._address(i), of_p, rows, of_lead),
+            *(self._T.ctypes.data, of_width, self._work.ctypes.data, info),
+        )
+        if self._info.value:
+            raise ValueError(f"tpqrt: argument {-self._info.value}")
+
+
+def _wrapped(triangle: Array, rows: Array, triangular: int, width: int) -> Array:
+    """The same by SciPy's wrapper."""
+    from scipy.linalg.lapack import dtpqrt
+
+    R: Array = dtpqrt(triangular, width, triangle, rows)[0]
+    return R
 
 
 @cache

@@ -9,7 +9,6 @@ measured on repetitive data; ``tests/test_triangle.py`` holds them to it).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from descentlab.arrays import Array
 
 UNIT = float(np.finfo(np.float64).eps) / 2  # a float64 is within this of the number it stands for, relatively
 EXTENDED_UNIT = float(np.finfo(np.longdouble).eps) / 2  # 64 bits on x86, 113 on some ARM; elsewhere a float64's 53
+WIDTH = 8  # columns that LAPACK takes at a time: measured fastest for 11 to 101 of them
 PIECE = 512  # longer pieces are faster and drift further: see `make bench` and the tests
 FEW, LITTLE = 4096, 1 << 19  # rows, and multiplications, up to which extended precision costs some 10 ms at most
 
@@ -40,19 +40,18 @@ def of_rows(rows: Any) -> Triangle:
     m, p = rows.shape
     if rows.dtype == np.longdouble:
         return Triangle(_extended(rows), UNIT + (m + p) * EXTENDED_UNIT)
-    return of_pieces((np.asfortranarray(rows[i : i + PIECE]) for i in range(0, m, PIECE)), m, p)
-
-
-def of_pieces(pieces: Iterable[Array], m: int, p: int) -> Triangle:
-    """The same of m float64 rows that come in pieces of at most PIECE, column by column in memory."""
-    triangles = [_reflected(np.zeros((p, p), order="F"), piece, 0) for piece in pieces]
-    joints = 0
-    while len(triangles) > 1:
-        odd = triangles[len(triangles) & ~1 :]
-        triangles = [_reflected(a, b, p) for a, b in zip(triangles[::2], triangles[1::2], strict=False)] + odd
-        joints += 1
+    rows = np.asfortranarray(rows)
+    starts = range(0, m, PIECE)
+    reflector = lapack.Reflector(np.zeros((max(len(starts), 1), p, p)), WIDTH)
+    for i, start in enumerate(starts):
+        reflector.take(i, rows, start, min(start + PIECE, m))
+    left, joints = list(range(len(starts))), 0
+    while len(left) > 1:
+        for i, j in zip(left[::2], left[1::2], strict=False):
+            reflector.join(i, j)
+        left, joints = left[::2], joints + 1
     drift = min(m, PIECE) / 4 + p
-    return Triangle(_upright(triangles[0]), (4 + drift + joints * (4 + p)) * UNIT)
+    return Triangle(_upright(reflector.triangles[0].T), (4 + drift + joints * (4 + p)) * UNIT)
 
 
 def joined(first: Array, second: Array, rows: int) -> Triangle:
@@ -60,16 +59,9 @@ def joined(first: Array, second: Array, rows: int) -> Triangle:
     p = len(first)
     if precision(max(rows, 2 * p), p) is np.longdouble:
         return of_rows(np.vstack([first, second]).astype(np.longdouble))
-    return Triangle(_upright(_reflected(first.copy(order="F"), second.copy(order="F"), p)), (4 + p) * UNIT)
-
-
-def _reflected(triangle: Array, rows: Array, triangular: int) -> Array:
-    """``rows`` reflected into ``triangle`` by LAPACK's ``tpqrt``; ``triangular``: how many of them are a triangle.
-
-    Both are overwritten; what lies below the triangle's diagonal is neither read nor written.
-    """
-    p = len(triangle)
-    return lapack.reflected(triangle, rows, triangular, min(4 if p < 64 else 8, p))  # fastest for narrow and for wide
+    reflector = lapack.Reflector(np.array([first.T, second.T], order="C"), WIDTH)
+    reflector.join(0, 1)
+    return Triangle(_upright(reflector.triangles[0].T), (4 + p) * UNIT)
 
 
 def _extended(rows: Any) -> Array:

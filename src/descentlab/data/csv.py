@@ -1,6 +1,6 @@
 """Rows from a CSV file, streamed: what is damaged is refused by line, never read as something else.
 
-Columns and types are decided by the first piece (8 MB) and hold for the whole file; a later row that breaks them is an
+Columns and types are decided by the first piece (4 MB) and hold for the whole file; a later row that breaks them is an
 error that names file and line.
 """
 

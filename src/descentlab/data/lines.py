@@ -13,7 +13,7 @@ import numpy as np
 
 from descentlab.errors import DataError
 
-PIECE_BYTES = 1 << 23
+PIECE_BYTES = 1 << 22
 LONGEST_ROW = 1 << 26  # bytes
 QUOTE, NEWLINE, RETURN = b'"\n\r'
 
