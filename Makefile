@@ -24,7 +24,7 @@ lint: $(VENV)/dev  ## format, lint and type checks
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-bench: $(VENV)/dev  ## speed and memory as ratios; kept in benchmarks/results
+bench: $(VENV)/bench  ## speed and memory as ratios; kept in benchmarks/results
 	$(BIN)/python -m benchmarks
 
 pictures: $(VENV)/dev  ## the lab's page as docs/pictures show it; needs Chromium
@@ -41,6 +41,10 @@ $(VENV)/bin/python:
 $(VENV)/demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up $(VENV) (PyTorch takes a minute or two) ..."
 	$(PIP) -e '.[torch,lessons]'
+	@touch $@
+
+$(VENV)/bench: pyproject.toml constraints.txt | $(VENV)/dev
+	$(PIP) -e '.[bench]'
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -105,7 +105,10 @@ class Factor:
 
     def _of_part(self, values: Array, origin: Array, weights: Any) -> Factor:
         n, p = len(values), len(self.centred)
-        R, error = triangle.of_rows(_rows(values, origin, weights, triangle.precision(n, p)))
+        if triangle.precision(n, p) is np.longdouble:
+            R, error = triangle.of_rows(_rows(values, origin, weights, np.empty((n, p), np.longdouble, order="F")))
+        else:
+            R, error = triangle.of_pieces(_pieces(values, origin, weights), n, p)
         total = float(n if weights is None else np.sum(weights, dtype=np.float64))
         R[0, 0] = np.sqrt(total)  # which sums know better than reflections
         return Factor(self.columns, R, origin, n, total, error * _lengths(R))
@@ -235,14 +238,22 @@ class Factor:
         return f"Factor({self.rows:,} rows of {', '.join(self.columns)})"
 
 
-def _rows(values: Array, origin: Array, weights: Any, kind: type[np.floating[Any]]) -> np.ndarray[Any, Any]:
-    """(m, p) rows of ``[1, values - origin]``, each times the root of its weight, column by column in memory."""
-    rows = np.empty((len(values), len(origin) + 1), dtype=kind, order="F")
-    rows[:, 0] = 1
-    np.subtract(values, origin, out=rows[:, 1:], dtype=kind)
+def _rows(values: Array, origin: Array, weights: Any, into: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """``into`` (m, p), filled with rows of ``[1, values - origin]``, each times the root of its weight."""
+    into[:, 0] = 1
+    np.subtract(values, origin, out=into[:, 1:], dtype=into.dtype)
     if weights is not None:
-        rows *= np.sqrt(np.asarray(weights, dtype=kind))[:, None]
-    return rows
+        into *= np.sqrt(np.asarray(weights, dtype=into.dtype))[:, None]
+    return into
+
+
+def _pieces(values: Array, origin: Array, weights: Any) -> Iterator[Array]:
+    """:func:`_rows`, PIECE of them at a time and always in the same memory, which stays in a core's cache."""
+    size = triangle.PIECE
+    buffer = np.empty((min(size, len(values)), len(origin) + 1), order="F")
+    for start in range(0, len(values), size):
+        part = values[start : start + size]
+        yield _rows(part, origin, None if weights is None else weights[start : start + size], buffer[: len(part)])
 
 
 class Tree:

@@ -31,17 +31,18 @@ class Reflector:
     def __init__(self, triangles: Array, width: int) -> None:
         """``width``: how many columns LAPACK takes at a time."""
         self.triangles, (_, p, _) = triangles, triangles.shape
-        self.width, self.p = min(width, p), p
+        self.p: int = p
+        self.width = min(width, p)
         self._T, self._work = np.empty((self.width, p), order="F"), np.empty(self.width * p)
         self._info = ctypes.c_int()
         self._call = _pointer()
 
-    def take(self, i: int, rows: Array, start: int, stop: int) -> None:
-        """``rows[start:stop]``, (m, p) and column by column in memory, into triangle ``i``. They are overwritten."""
+    def take(self, i: int, rows: Array) -> None:
+        """(m, p) rows, column by column in memory, into triangle ``i``. They are overwritten."""
         if self._call is None:
-            self.triangles[i] = _wrapped(self.triangles[i].T, rows[start:stop], 0, self.width).T
+            self.triangles[i] = _wrapped(self.triangles[i].T, rows, 0, self.width).T
         else:
-            self._reflect(i, rows.ctypes.data + 8 * start, stop - start, len(rows), 0)
+            self._reflect(i, rows.ctypes.data, len(rows), rows.strides[1] // 8, 0)
 
     def join(self, i: int, j: int) -> None:
         """Triangle ``j`` into triangle ``i``. It is overwritten."""

@@ -9,6 +9,7 @@ measured on repetitive data; ``tests/test_triangle.py`` holds them to it).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,11 +41,15 @@ def of_rows(rows: Any) -> Triangle:
     m, p = rows.shape
     if rows.dtype == np.longdouble:
         return Triangle(_extended(rows), UNIT + (m + p) * EXTENDED_UNIT)
-    rows = np.asfortranarray(rows)
+    return of_pieces((np.asfortranarray(rows[i : i + PIECE]) for i in range(0, m, PIECE)), m, p)
+
+
+def of_pieces(pieces: Iterable[Array], m: int, p: int) -> Triangle:
+    """The same of m float64 rows that come in pieces of PIECE, column by column in memory; the last may be shorter."""
     starts = range(0, m, PIECE)
     reflector = lapack.Reflector(np.zeros((max(len(starts), 1), p, p)), WIDTH)
-    for i, start in enumerate(starts):
-        reflector.take(i, rows, start, min(start + PIECE, m))
+    for i, piece in enumerate(pieces):
+        reflector.take(i, piece)
     left, joints = list(range(len(starts))), 0
     while len(left) > 1:
         for i, j in zip(left[::2], left[1::2], strict=False):

@@ -51,7 +51,9 @@ class Numbers:
                 rounded.add(name)
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.uint8())
-        values: Array = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        if not pa.types.is_float64(column.type):
+            column = column.cast(pa.float64(), safe=False)
+        values: Array = column.to_numpy(zero_copy_only=False)
         return values
 
 
