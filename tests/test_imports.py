@@ -24,7 +24,7 @@ LAYERS = [
     {"factor", "factor_file"},
     {"checkpoint"},
     {"compression"},
-    {"keeping", "cluster"},
+    {"keeping", "cluster", "gpu"},
     {"quadratic", "leastsquares"},
     {"spectrum", "minimum", "problem", "schedule"},
     {"descent", "history", "ending", "optimizers"},

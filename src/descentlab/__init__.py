@@ -21,6 +21,7 @@ from descentlab.doctor.sweep import Sweep, sweep
 from descentlab.ending import Ending, Reason
 from descentlab.errors import DataError, DescentlabError, EngineError, MissingDependencyError, SettingError
 from descentlab.factor import Factor
+from descentlab.gpu import Gpu
 from descentlab.history import History
 from descentlab.keeping import compress
 from descentlab.minimum import Minimum
@@ -41,6 +42,7 @@ __all__ = [
     "EngineError",
     "Factor",
     "Finding",
+    "Gpu",
     "History",
     "Minimum",
     "MissingDependencyError",

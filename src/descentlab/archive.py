@@ -28,7 +28,12 @@ class Kind:
     newer: str
 
 
-MAGIC = b"PK\x03\x04"  # of any zip archive
+HEAD = 40  # bytes that tell an archive of ours from other zip files
+
+
+def begins(head: bytes) -> bool:
+    """Whether a file begins as :func:`write` begins one: a zip archive whose first member is its kind or format."""
+    return head.startswith(b"PK\x03\x04") and head[30:].startswith((b"kind.npy", b"format.npy"))
 
 
 def write(path: str | os.PathLike[str], kind: Kind, fields: Mapping[str, Any]) -> None:

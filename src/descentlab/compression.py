@@ -45,7 +45,7 @@ class Part:
 
 
 class Engine(Protocol):
-    """Where pieces are swallowed."""
+    """Where pieces are swallowed; one that does it its own way has a ``swallow`` in place of :func:`part_of`."""
 
     def ordered(self, task: Callable[[Piece], Part], pieces: Iterable[Piece], begun: int) -> Iterator[Part]:
         """The task's results in the order of the pieces, a few of them under way at a time.
@@ -130,7 +130,7 @@ def factor_of(
         origin, several = state.origin, True
     seen = state.seen if state else Seen.none(len(selection.plan.columns))
     tree, done = Tree(columns, state.waiting if state else ()), state.done if state else 0
-    task = partial(part_of, plan=selection.plan, columns=columns, origin=origin)
+    task = partial(getattr(engine, "swallow", part_of), plan=selection.plan, columns=columns, origin=origin)
     parts = (engine or Threads()).ordered(task, pieces, tree.count) if several else map(task, pieces)
     try:
         for part in parts:

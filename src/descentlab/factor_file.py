@@ -62,7 +62,7 @@ def is_factor(path: str | os.PathLike[str]) -> bool:
     """Whether a file begins as a factor does; whether it is one, :func:`load` says."""
     try:
         with Path(path).open("rb") as file:
-            return file.read(len(archive.MAGIC)) == archive.MAGIC
+            return archive.begins(file.read(archive.HEAD))
     except (OSError, ValueError):
         return False
 

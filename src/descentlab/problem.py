@@ -21,6 +21,7 @@ from descentlab.data.selection import Selection, choose, known
 from descentlab.errors import DataError, SettingError, finite_number, one_of
 from descentlab.factor import Factor
 from descentlab.factor_file import kept
+from descentlab.gpu import engine_for
 from descentlab.leastsquares import Fit, fit
 from descentlab.quadratic import Quadratic, orthonormal
 from descentlab.text import Sentence, counted, number, sentence
@@ -136,6 +137,7 @@ class Problem:
         else:
             self._selection = Selection(X, y, target, features, weights, self.missing, reading)
             self.target, self.features = self._selection.target, self._selection.features
+            engine = engine or engine_for(self._selection.source)
             self.factor = factor_of(self._selection, engine, progress=progress)
         self.n, self.weight = self.factor.rows, self.factor.weight
         _refuse_vanishing(self.factor)

@@ -56,7 +56,7 @@ def of_pieces(pieces: Iterable[Array], m: int, p: int) -> Triangle:
             reflector.join(i, j)
         left, joints = left[::2], joints + 1
     drift = min(m, PIECE) / 4 + p
-    return Triangle(_upright(reflector.triangles[0].T), (4 + drift + joints * (4 + p)) * UNIT)
+    return Triangle(upright(reflector.triangles[0].T), (4 + drift + joints * (4 + p)) * UNIT)
 
 
 def joined(first: Array, second: Array, rows: int) -> Triangle:
@@ -66,7 +66,7 @@ def joined(first: Array, second: Array, rows: int) -> Triangle:
         return of_rows(np.vstack([first, second]).astype(np.longdouble))
     reflector = lapack.Reflector(np.array([first.T, second.T], order="C"), WIDTH)
     reflector.join(0, 1)
-    return Triangle(_upright(reflector.triangles[0].T), (4 + p) * UNIT)
+    return Triangle(upright(reflector.triangles[0].T), (4 + p) * UNIT)
 
 
 def _extended(rows: Any) -> Array:
@@ -80,10 +80,10 @@ def _extended(rows: Any) -> Array:
             rows[j:, j:] -= np.outer(v * (2 / (v @ v)), v @ rows[j:, j:])
     R = np.zeros((p, p))
     R[:m] = np.triu(rows[:p])
-    return _upright(R)
+    return upright(R)
 
 
-def _upright(R: Array) -> Array:
+def upright(R: Array) -> Array:
     """The same triangle with a non-negative diagonal: a row may change sign as a whole."""
     upright: Array = R * np.where(np.diagonal(R) < 0, -1.0, 1.0)[:, None] + 0.0  # no minus zero
     return upright

@@ -45,8 +45,12 @@ def open_source(
         from descentlab.data.tables import open_table
 
         return open_table(data)
-    from descentlab.data.arrays import ArraySource, as_columns
+    from descentlab.data.arrays import ArraySource, as_columns, elsewhere
 
+    if elsewhere(data):
+        from descentlab.data.tensors import TensorSource
+
+        return TensorSource(data, names)
     return ArraySource.of_matrix(as_columns(data, "X"), names)
 
 

@@ -114,7 +114,19 @@ def _as_array(data: object, what: str) -> np.ndarray[Any, Any]:
         raise DataError("ragged", what=what) from cause
 
 
-def _of_tensor(tensor: Any, what: str) -> np.ndarray[Any, Any]:
+def elsewhere(data: Any) -> bool:
+    """Whether this is a tensor of numbers on a device that has float64, such as a CUDA GPU: it is left there.
+
+    Raises:
+        DataError: it cannot be used.
+    """
+    if not is_from(data, "torch") or data.device.type in ("cpu", "mps", "meta"):
+        return False
+    _refuse_tensor(data, "X")
+    return True
+
+
+def _refuse_tensor(tensor: Any, what: str) -> None:
     if tensor.requires_grad:
         raise DataError("requires_grad", what=what)
     if tensor.is_complex():
@@ -123,6 +135,10 @@ def _of_tensor(tensor: Any, what: str) -> np.ndarray[Any, Any]:
         raise DataError("sparse", what=what, dense="to_dense")
     if tensor.is_quantized or tensor.is_meta:
         raise DataError("dtype_unusable", what=what, dtype=f"{tensor.dtype} on {tensor.device}")
+
+
+def _of_tensor(tensor: Any, what: str) -> np.ndarray[Any, Any]:
+    _refuse_tensor(tensor, what)
     if tensor.is_floating_point() and tensor.element_size() < 4:
         tensor = tensor.float()  # NumPy has no bfloat16; float32 holds it exactly
     array: np.ndarray[Any, Any] = tensor.cpu().resolve_neg().numpy()
