@@ -77,7 +77,7 @@ def test_what_is_wrong_with_a_value_there_is_said_as_elsewhere(monkeypatch: pyte
     X[3, 1] = torch.inf
     with pytest.raises(dl.DataError, match="infinite"):
         dl.Problem(X, y)
-    with pytest.raises(dl.DataError, match="negative"):
+    with pytest.raises(dl.DataError, match="Negative weights"):
         dl.Problem(torch.ones(3, 1), torch.ones(3), weights=torch.tensor([1.0, -1, 1]))
     with pytest.raises(dl.DataError, match=r"\(2, 2, 2\)"):
         dl.Problem(torch.ones(2, 2, 2), torch.ones(2))

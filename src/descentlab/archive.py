@@ -6,6 +6,7 @@ that a kill or a full disk leaves what was there before.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,18 +37,46 @@ def begins(head: bytes) -> bool:
     return head.startswith(b"PK\x03\x04") and head[30:].startswith((b"kind.npy", b"format.npy"))
 
 
-def write(path: str | os.PathLike[str], kind: Kind, fields: Mapping[str, Any]) -> None:
-    """Write the arrays, in the newest format of their kind.
+def packed(kind: Kind, fields: Mapping[str, Any]) -> bytes:
+    """The arrays as an archive, in the newest format of their kind: the same arrays give the same bytes."""
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in fields.items()}
+    made = io.BytesIO()
+    np.savez(made, kind=kind.name, format=kind.format, digest=digest(arrays), **arrays)
+    return made.getvalue()
+
+
+def unpacked(data: bytes, kind: Kind, label: str) -> tuple[int, dict[str, Any]]:
+    """The format and the arrays of an archive; ``label`` names it in errors.
 
     Raises:
-        OSError: the file cannot be written; what was at ``path`` before is still there.
+        DataError: it is of another kind, is damaged, or of a newer format.
     """
-    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in fields.items()}
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            fields = {name: archive[name] for name in archive.files}
+        number = int(fields.pop("format"))
+        found = str(fields.pop("kind", np.asarray(kind.name)))
+        intact = str(fields.pop("digest")) == digest(fields)
+    except Exception as cause:  # zipfile, zlib and NumPy each have their own ways to fail on damage
+        raise DataError(kind.damaged, path=label) from cause
+    if found == kind.name and number > kind.format:
+        raise DataError(kind.newer, path=label, format=number, known=kind.format)
+    if found != kind.name or not intact:
+        raise DataError(kind.damaged, path=label)
+    return number, fields
+
+
+def write(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write the file in one step.
+
+    Raises:
+        OSError: it cannot be written; what was at ``path`` before is still there.
+    """
     to = Path(path)
     fresh = to.with_name(f".{to.name}.{os.getpid()}.new")
     try:
         with fresh.open("wb") as file:
-            np.savez(file, kind=kind.name, format=kind.format, digest=digest(arrays), **arrays)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(to)
@@ -56,27 +85,16 @@ def write(path: str | os.PathLike[str], kind: Kind, fields: Mapping[str, Any]) -
 
 
 def read(path: str | os.PathLike[str], kind: Kind) -> tuple[int, dict[str, Any]]:
-    """The format and the arrays that :func:`write` wrote.
+    """:func:`unpacked`, of a file.
 
     Raises:
         DataError: the file cannot be read, is of another kind, is damaged, or of a newer format.
     """
     try:
-        # Opened here: given a path, np.load leaves a damaged file open.
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            fields = {name: archive[name] for name in archive.files}
-        number = int(fields.pop("format"))
-        found = str(fields.pop("kind", np.asarray(kind.name)))
-        intact = str(fields.pop("digest")) == digest(fields)
+        data = Path(path).read_bytes()
     except OSError as cause:
         raise DataError("unreadable", path=str(path), cause=cause.strerror or str(cause)) from cause
-    except Exception as cause:  # zipfile, zlib and NumPy each have their own ways to fail on damage
-        raise DataError(kind.damaged, path=str(path)) from cause
-    if found == kind.name and number > kind.format:
-        raise DataError(kind.newer, path=str(path), format=number, known=kind.format)
-    if found != kind.name or not intact:
-        raise DataError(kind.damaged, path=str(path))
-    return number, fields
+    return unpacked(data, kind, str(path))
 
 
 def digest(fields: Mapping[str, Any]) -> str:

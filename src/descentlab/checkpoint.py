@@ -132,7 +132,7 @@ class Checkpoint:
             fields |= {f"{name}{i}": arrays[name] for name in ("centred", "origin", "rounding")}
         fields["columns"] = np.array(columns, dtype=np.str_)
         try:
-            archive.write(self.path, KIND, fields)
+            archive.write(self.path, archive.packed(KIND, fields))
         except OSError as cause:
             why = cause.strerror or str(cause)
             raise DataError("checkpoint_unwritable", path=str(self.path), cause=why) from cause

@@ -234,6 +234,23 @@ class Factor:
 
         return factor_file.load(path)
 
+    def to_bytes(self) -> bytes:
+        """What :meth:`save` writes, for other ways to travel: a message, a column of a table."""
+        from descentlab import factor_file
+
+        return factor_file.packed(self, factor_file.Made())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Factor:
+        """The inverse of :meth:`to_bytes`.
+
+        Raises:
+            DataError: the bytes are no factor, are damaged, or come from a newer version.
+        """
+        from descentlab import factor_file
+
+        return factor_file.of_bytes(data)
+
     def __repr__(self) -> str:
         return f"Factor({self.rows:,} rows of {', '.join(self.columns)})"
 

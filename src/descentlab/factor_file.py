@@ -35,9 +35,22 @@ def save(factor: Factor, path: str | os.PathLike[str], made: Made | None = None)
     Raises:
         OSError: it cannot be written; what was there before still is.
     """
-    made = made or Made()
+    archive.write(path, packed(factor, made or Made()))
+
+
+def packed(factor: Factor, made: Made) -> bytes:
+    """The file's bytes."""
     about = {"inputs": np.array(sorted(made.inputs), dtype=np.str_), "job": np.array(made.job, dtype=np.str_)}
-    archive.write(path, KIND, arrays_of(factor) | about)
+    return archive.packed(KIND, arrays_of(factor) | about)
+
+
+def of_bytes(data: bytes) -> Factor:
+    """The factor of :func:`packed`'s bytes.
+
+    Raises:
+        DataError: they are none, or damaged, or of a newer version.
+    """
+    return _made(*archive.unpacked(data, KIND, "bytes"))[0]
 
 
 def load(path: str | os.PathLike[str]) -> Factor:
@@ -51,7 +64,10 @@ def load(path: str | os.PathLike[str]) -> Factor:
 
 def opened(path: str | os.PathLike[str]) -> tuple[Factor, Made]:
     """The factor and where it comes from; see :func:`load`."""
-    number, fields = archive.read(path, KIND)
+    return _made(*archive.read(path, KIND))
+
+
+def _made(number: int, fields: dict[str, Any]) -> tuple[Factor, Made]:
     if number < 2:
         return factor_of(fields), Made()
     inputs, job = fields.pop("inputs"), fields.pop("job")

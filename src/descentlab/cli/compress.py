@@ -70,7 +70,10 @@ def report(kept: Kept, output: str, seconds: float) -> str:
     }
     if kept.already:
         return sentence("cli.compressed_already", **values).text()
-    lines.append(sentence("cli.compressed", seconds=number(float(f"{seconds:.2g}")), **values).text())
+    lines.append(sentence("cli.compressed", **values).text())
+    if seconds >= 1:
+        speed = number(float(f"{factor.rows / seconds:.2g}"))
+        lines.append(sentence("cli.compressed_in", seconds=number(float(f"{seconds:.2g}")), speed=speed).text())
     return "\n".join(lines)
 
 
