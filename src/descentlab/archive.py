@@ -6,6 +6,7 @@ that a kill or a full disk leaves what was there before.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from hashlib import sha256
@@ -26,7 +27,8 @@ def write(path: str | os.PathLike[str], kind: str, number: int, fields: Mapping[
         OSError: the file cannot be written; what was at ``path`` before is still there.
     """
     arrays: dict[str, Any] = {name: np.asarray(value) for name, value in fields.items()}
-    to = Path(path)
+    to = Path(path).resolve()  # what a link leads to is written, not the link
+    check(to)
     fresh = to.with_name(f".{to.name}.{os.getpid()}.new")
     try:
         with fresh.open("wb") as file:
@@ -36,6 +38,24 @@ def write(path: str | os.PathLike[str], kind: str, number: int, fields: Mapping[
         fresh.replace(to)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def check(path: str | os.PathLike[str]) -> None:
+    """Raise the OSError that :func:`write` would, as far as looking tells."""
+    to = Path(path).resolve()
+    number = 0
+    if to.is_dir():
+        number = errno.EISDIR
+    elif not to.parent.exists():
+        number = errno.ENOENT
+    elif not to.parent.is_dir():
+        number = errno.ENOTDIR
+    elif to.exists() and not to.is_file():  # a device, a pipe: moving a file there would put an end to it
+        number = errno.EINVAL
+    elif not os.access(to.parent, os.W_OK):
+        number = errno.EACCES
+    if number:
+        raise OSError(number, os.strerror(number), str(path))
 
 
 def read(path: str | os.PathLike[str], kind: str, known: int) -> tuple[int, dict[str, Any]]:
