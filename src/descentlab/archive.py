@@ -6,6 +6,7 @@ that a kill or a full disk leaves what was there before.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Mapping
@@ -72,7 +73,8 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         OSError: it cannot be written; what was at ``path`` before is still there.
     """
-    to = Path(path)
+    to = Path(path).resolve()  # what a link leads to is written, not the link
+    check(to)
     fresh = to.with_name(f".{to.name}.{os.getpid()}.new")
     try:
         with fresh.open("wb") as file:
@@ -82,6 +84,24 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
         fresh.replace(to)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def check(path: str | os.PathLike[str]) -> None:
+    """Raise the OSError that :func:`write` would, as far as looking tells."""
+    to = Path(path).resolve()
+    number = 0
+    if to.is_dir():
+        number = errno.EISDIR
+    elif not to.parent.exists():
+        number = errno.ENOENT
+    elif not to.parent.is_dir():
+        number = errno.ENOTDIR
+    elif to.exists() and not to.is_file():  # a device, a pipe: moving a file there would put an end to it
+        number = errno.EINVAL
+    elif not os.access(to.parent, os.W_OK):
+        number = errno.EACCES
+    if number:
+        raise OSError(number, os.strerror(number), str(path))
 
 
 def read(path: str | os.PathLike[str], kind: Kind) -> tuple[int, dict[str, Any]]:

@@ -81,23 +81,18 @@ class Checkpoint:
         if not self.path.exists():
             return None
         _, fields = archive.read(self.path, KIND)
-        before, now = json.loads(str(fields["job"])), json.loads(self.job.text)
+        try:
+            before, state = json.loads(str(fields["job"])), _state_of(fields)
+        except (KeyError, TypeError, ValueError) as cause:
+            raise DataError("checkpoint_damaged", path=str(self.path)) from cause
+        now = json.loads(self.job.text)
         if before["marks"] != now["marks"]:
             both = [tuple(mark) for marks in (before["marks"], now["marks"]) for mark in marks]
             changed = sorted({mark[0] for mark in both if both.count(mark) == 1})
             raise DataError("checkpoint_inputs", path=str(self.path), names=changed[:5])
         if before["plan"] != now["plan"]:
             raise DataError("checkpoint_other", path=str(self.path))
-        state = json.loads(str(fields["state"]))
-        columns = [str(name) for name in fields["columns"]]
-        waiting = []
-        for i, (level, rows, weight) in enumerate(state["waiting"]):
-            arrays = {name: fields[f"{name}{i}"] for name in ("centred", "origin", "rounding")}
-            waiting.append((level, factor_of({"columns": columns, "rows": rows, "weight": weight, **arrays})))
-        missing, infinite, large = (fields[name] for name in COUNTS)
-        rounded = set(state["rounded"])
-        seen = Seen(state["rows"], state["incomplete"], missing, infinite, large, state["negative"], rounded)
-        return State(fields["origin"], waiting, seen, state["after"], state["done"])
+        return state
 
     def due(self) -> bool:
         """Whether the last writing lies long enough back."""
@@ -142,3 +137,17 @@ class Checkpoint:
         """The job is done."""
         with suppress(FileNotFoundError):
             self.path.unlink()
+
+
+def _state_of(fields: dict[str, Any]) -> State:
+    """The state of what :meth:`Checkpoint.keep` wrote."""
+    state = json.loads(str(fields["state"]))
+    columns = [str(name) for name in fields["columns"]]
+    waiting = []
+    for i, (level, rows, weight) in enumerate(state["waiting"]):
+        arrays = {name: fields[f"{name}{i}"] for name in ("centred", "origin", "rounding")}
+        waiting.append((level, factor_of({"columns": columns, "rows": rows, "weight": weight, **arrays})))
+    missing, infinite, large = (fields[name] for name in COUNTS)
+    rounded = set(state["rounded"])
+    seen = Seen(state["rows"], state["incomplete"], missing, infinite, large, state["negative"], rounded)
+    return State(fields["origin"], waiting, seen, state["after"], state["done"])

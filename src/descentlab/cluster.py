@@ -29,7 +29,7 @@ class Dask:
 
     Raises:
         MissingDependencyError: Dask's ``distributed`` is not installed.
-        SettingError: no scheduler answers there.
+        SettingError: workers are counted for a cluster that has its own.
     """
 
     def __init__(self, where: Any = None, workers: int | None = None) -> None:
@@ -40,7 +40,7 @@ class Dask:
             where = None if address in ("", "dask") else address
             if where is not None and "://" not in where:
                 where = f"tcp://{where}"
-        elif where is not None and workers is not None:
+        if where is not None and workers is not None:
             raise SettingError("workers_of_scheduler")
         self.where = where
 

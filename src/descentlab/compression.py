@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from typing import Any, Protocol
@@ -128,7 +128,7 @@ def factor_of(
         pieces = chain(first, pieces)
     else:
         origin, several = state.origin, True
-    seen = state.seen if state else Seen.none(len(selection.plan.columns))
+    seen = replace(state.seen) if state else Seen.none(len(selection.plan.columns))
     tree, done = Tree(columns, state.waiting if state else ()), state.done if state else 0
     task = partial(getattr(engine, "swallow", part_of), plan=selection.plan, columns=columns, origin=origin)
     parts = (engine or Threads()).ordered(task, pieces, tree.count) if several else map(task, pieces)
@@ -138,7 +138,8 @@ def factor_of(
             seen += part.seen
             done += part.size
             if checkpoint and origin is not None:
-                state = State(origin, tree.waiting, seen, part.after, done)
+                # Copies: an interrupt while the next part is being added must leave no half of it in what is kept.
+                state = State(origin, list(tree.waiting), replace(seen), part.after, done)
                 if checkpoint.due():
                     checkpoint.keep(state)
             if progress:
@@ -147,6 +148,9 @@ def factor_of(
         if checkpoint and state:
             checkpoint.keep(state)
         raise
+    finally:
+        if isinstance(parts, Generator):
+            parts.close()  # lets the workers go now, and not when the error that is passing through is forgotten
     selection.accept(seen)
     return tree.whole()
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from descentlab import archive
+from descentlab.errors import DataError
 from descentlab.factor import Factor
 
 KIND = archive.Kind("factor", 2, damaged="factor_damaged", newer="factor_newer")
@@ -50,7 +51,7 @@ def of_bytes(data: bytes) -> Factor:
     Raises:
         DataError: they are none, or damaged, or of a newer version.
     """
-    return _made(*archive.unpacked(data, KIND, "bytes"))[0]
+    return _made(archive.unpacked(data, KIND, "bytes")[1], "bytes")[0]
 
 
 def load(path: str | os.PathLike[str]) -> Factor:
@@ -64,14 +65,17 @@ def load(path: str | os.PathLike[str]) -> Factor:
 
 def opened(path: str | os.PathLike[str]) -> tuple[Factor, Made]:
     """The factor and where it comes from; see :func:`load`."""
-    return _made(*archive.read(path, KIND))
+    return _made(archive.read(path, KIND)[1], str(path))
 
 
-def _made(number: int, fields: dict[str, Any]) -> tuple[Factor, Made]:
-    if number < 2:
-        return factor_of(fields), Made()
-    inputs, job = fields.pop("inputs"), fields.pop("job")
-    return factor_of(fields), Made(frozenset(map(str, inputs)), str(job))
+def _made(fields: dict[str, Any], label: str) -> tuple[Factor, Made]:
+    try:
+        inputs, job = fields.pop("inputs", ()), fields.pop("job", "")
+        # A factor that knows no files is a mark of its own: its rows are not counted twice either.
+        marks = frozenset(map(str, inputs)) or frozenset({archive.digest(fields)[:16]})
+        return factor_of(fields), Made(marks, str(job))
+    except (KeyError, TypeError, ValueError) as cause:
+        raise DataError("factor_damaged", path=label) from cause
 
 
 def is_factor(path: str | os.PathLike[str]) -> bool:
@@ -92,7 +96,23 @@ def kept(data: object) -> object:
     paths = [data] if isinstance(data, str | os.PathLike) else data if isinstance(data, list | tuple) else []
     if not paths or not all(isinstance(each, str | os.PathLike) and is_factor(each) for each in paths):
         return data
-    return merged([load(path) for path in paths])
+    return merged([factor for factor, _ in apart(paths)])
+
+
+def apart(paths: Sequence[str | os.PathLike[str]]) -> list[tuple[Factor, Made]]:
+    """Factors that are to be merged.
+
+    Raises:
+        DataError: two of them hold the same rows.
+    """
+    found, inputs = [], frozenset[str]()
+    for path in paths:
+        factor, made = opened(path)
+        if inputs & made.inputs:
+            raise DataError("factors_overlap", path=os.fspath(path))
+        inputs |= made.inputs
+        found.append((factor, made))
+    return found
 
 
 def merged(factors: Sequence[Factor]) -> Factor:
@@ -120,7 +140,10 @@ def arrays_of(factor: Factor) -> dict[str, Any]:
 
 
 def factor_of(fields: dict[str, Any]) -> Factor:
-    """The factor of :func:`arrays_of`'s arrays."""
+    """The factor of :func:`arrays_of`'s arrays; raises KeyError, TypeError or ValueError where they are none."""
     columns = tuple(str(name) for name in fields["columns"])
     shape = {name: np.asarray(fields[name], dtype=np.float64) for name in ("centred", "origin", "rounding")}
+    k = len(columns)
+    if [array.shape for array in shape.values()] != [(k + 1, k + 1), (k,), (k,)]:
+        raise ValueError("shapes")
     return Factor(columns, rows=int(fields["rows"]), weight=float(fields["weight"]), **shape)

@@ -9,13 +9,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from descentlab import factor_file
+from descentlab import archive, factor_file
 from descentlab.checkpoint import SECONDS, Checkpoint, Job
 from descentlab.compression import Engine, Progress, factor_of
 from descentlab.data import open_source
 from descentlab.data.places import Place, find
-from descentlab.data.selection import Selection
-from descentlab.errors import DataError, SettingError, finite_number
+from descentlab.data.selection import Selection, known
+from descentlab.errors import DataError, SettingError, finite_number, one_of
 from descentlab.factor import Factor
 from descentlab.factor_file import Made, is_factor
 from descentlab.text import Sentence
@@ -99,32 +99,39 @@ def compressed(
 ) -> Kept:
     """:func:`compress`, with what is to be said of it; ``chosen`` has target, features, weights, missing."""
     every = finite_number("every", how.every, least=0.0)
+    one_of("missing", chosen["missing"], ("error", "drop"))
+    if output is not None:
+        _check(output)
     files = _listed(data)
     factors = [*merge, *(path for path in files or () if is_factor(path))]
     rows: Any = data if files is None else [path for path in files if not is_factor(path)]
     if files is not None and not rows:
         return _merged_only(factors, chosen, output)
     places = find(rows) if files is not None else []
+    if output is not None and places:
+        _spare(output, rows, places)
     marks = _marks(places)
     job = Job(_plan(chosen, reading, factors, output), marks)
     checkpoint = None
     if output is not None:
         if places and factor_file.is_factor(output) and not how.restart:
-            before, made = factor_file.opened(output)
+            there, made = factor_file.opened(output)
             if made.job == job.name:
-                Checkpoint(_part(output), job).clear()
-                return Kept(before, (), already=True)
-        checkpoint = Checkpoint(_part(output), job, every) if places else None
+                Checkpoint(state_of(output), job).clear()
+                return Kept(there, (), already=True)
+        checkpoint = Checkpoint(state_of(output), job, every) if places else None
         if checkpoint and how.restart:
             checkpoint.clear()
     others, inputs = _others(factors, places)
     selection = _selection(rows, chosen, reading)
+    columns = (*selection.features, selection.target)
+    before = factor_file.merged([*others, Factor.empty(columns)])  # refuses other columns now, and not after hours
     factor = factor_of(selection, how.engine, checkpoint, how.progress)
-    if changed := [before[0] for before, now in zip(marks, _marks(places), strict=True) if before != now]:
+    if changed := [mark[0] for mark, now in zip(marks, _marks(places), strict=True) if mark != now]:
         if checkpoint:
             checkpoint.clear()
         raise DataError("changed_meanwhile", names=changed[:5])
-    factor = factor_file.merged([*others, factor])
+    factor = _ending_in(chosen["target"], factor_file.merged([before, factor]))
     if output is not None:
         _save(factor, output, Made(inputs, job.name))
         if checkpoint:
@@ -151,11 +158,18 @@ def _merged_only(
     others, inputs = _others(factors, [])
     factor = factor_file.merged(others)
     target = chosen["target"]
-    if target is not None and target in factor.columns and target != factor.columns[-1]:
-        factor = factor.select([*(name for name in factor.columns if name != target), target])
+    if target is not None:
+        factor = _ending_in(known(target, factor.columns, {}), factor)
     if output is not None:
         _save(factor, output, Made(inputs))
     return Kept(factor, ())
+
+
+def _ending_in(target: str | None, factor: Factor) -> Factor:
+    """The factor with this column last; as it is, where none is named."""
+    if target is None:
+        return factor
+    return factor.select([*(name for name in factor.columns if name != target), target])
 
 
 def _selection(rows: Any, chosen: dict[str, Any], reading: dict[str, Any]) -> Selection:
@@ -197,27 +211,43 @@ def _others(factors: Sequence[str | os.PathLike[str]], places: Sequence[Place]) 
         DataError: an input is in one of the factors, or in two of them.
     """
     marked = {_digest(place): str(place) for place in places}
-    inputs, others = set(marked), []
-    for path in factors:
-        factor, made = factor_file.opened(path)
-        if twice := sorted(inputs & made.inputs):
-            names = [marked[mark] for mark in twice if mark in marked]
-            if names:
-                raise DataError("already_merged", path=os.fspath(path), names=names[:5])
-            raise DataError("factors_overlap", path=os.fspath(path))
+    inputs, others = frozenset(marked), []
+    for path, (factor, made) in zip(factors, factor_file.apart(factors), strict=True):
+        if twice := sorted(marked[mark] for mark in made.inputs if mark in marked):
+            raise DataError("already_merged", path=os.fspath(path), names=twice[:5])
         inputs |= made.inputs
         others.append(factor)
-    return others, frozenset(inputs)
+    return others, inputs
 
 
 def _digest(place: Place) -> str:
     """A file by its name, size and time: wherever it lies, it is the same one."""
-    return sha256(f"{place.name} {place.mark()}".encode()).hexdigest()[:16]
+    return sha256(f"{place.name} {place.mark()}".encode(errors="surrogateescape")).hexdigest()[:16]
 
 
-def _part(output: str | os.PathLike[str]) -> Path:
+def state_of(output: str | os.PathLike[str]) -> Path:
+    """Where the state of a compression lies while it goes on."""
     path = Path(output)
     return path.with_name(f"{path.name}.part")
+
+
+def _check(output: str | os.PathLike[str]) -> None:
+    """Raise SettingError where the output cannot be written: before the work, and not after it."""
+    try:
+        archive.check(output)
+    except (OSError, ValueError) as cause:
+        raise SettingError("unwritable", path=os.fspath(output), cause=getattr(cause, "strerror", cause)) from cause
+
+
+def _spare(output: str | os.PathLike[str], rows: Sequence[str], places: Sequence[Place]) -> None:
+    """Refuse to write over an input, or into a folder that is read, where the same command would find the output."""
+    for path in (Path(output), state_of(output)):
+        if path.exists() and any(place.root is None and path.samefile(place.path) for place in places):
+            raise SettingError("output_is_input", path=str(path))
+    to = Path(output).resolve()
+    for folder in map(Path, rows):
+        if folder.expanduser().is_dir() and to.is_relative_to(folder.expanduser().resolve()):
+            raise SettingError("output_in_folder", path=os.fspath(output), folder=str(folder))
 
 
 def _save(factor: Factor, output: str | os.PathLike[str], made: Made) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
+from descentlab.cli import INTERRUPTED
 from descentlab.cli.options import engine_of, option, reading_of, rows_options, split
 from descentlab.cli.reading import Reading
 from descentlab.cli.words import Localised, Number, language_option
 from descentlab.errors import SettingError
-from descentlab.keeping import Kept, Settings, compressed
+from descentlab.keeping import Kept, Settings, compressed, state_of
 from descentlab.text import counted, number, sentence
 
 SCHEMA = "descentlab.compress/1"
@@ -40,7 +41,7 @@ def command() -> click.Command:
 def run(
     *, data: tuple[str, ...], output: str | None, merge: tuple[str, ...], restart: bool, checkpoint_every: Any,
     json: bool, **given: Any,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Read the files, and keep what they weigh."""
     if not data:
         raise click.MissingParameter(param=click.Argument(["data"]))
@@ -51,10 +52,18 @@ def run(
     features = given.pop("features")
     chosen = {**given, "features": split(features) if features else None}
     started = time.monotonic()
-    with Reading() as progress:
-        settings = Settings(engine, restart, checkpoint_every, progress)
-        kept = compressed(list(data), chosen, merge, output, reading, settings)
+    try:
+        with Reading() as progress:
+            settings = Settings(engine, restart, checkpoint_every, progress)
+            kept = compressed(list(data), chosen, merge, output, reading, settings)
+    except KeyboardInterrupt:
+        state = state_of(output)
+        if not state.exists():
+            raise
+        click.echo(sentence("cli.compress_interrupted", path=str(state)).text(), err=True)
+        return INTERRUPTED
     click.echo(as_json(kept, output) if json else report(kept, output, time.monotonic() - started))
+    return 0
 
 
 def report(kept: Kept, output: str, seconds: float) -> str:

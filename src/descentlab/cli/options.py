@@ -10,7 +10,7 @@ import click
 
 from descentlab.cli.reading import Reading
 from descentlab.cli.words import Number
-from descentlab.cluster import Dask
+from descentlab.cluster import SCHEME, Dask
 from descentlab.compression import Engine, Threads
 from descentlab.conventions import CONVENTIONS
 from descentlab.data.builtin import BUILT_IN
@@ -60,7 +60,7 @@ def engine_of(given: dict[str, Any]) -> Engine:
     workers = None if workers is None else whole_number("workers", workers, 1)
     if on is None:
         return Threads(workers)
-    if not on.startswith("dask"):
+    if on != "dask" and not on.startswith(SCHEME):
         raise SettingError("unknown_engine_address", given=on)
     return Dask(on, workers)
 

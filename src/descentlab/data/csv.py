@@ -20,7 +20,7 @@ from descentlab.data import lines
 from descentlab.data.arrays import EXACT_INTEGER
 from descentlab.data.cells import as_numbers, first_other, why_text
 from descentlab.data.dialect import Dialect, dialect_of, undecodable
-from descentlab.data.places import Place
+from descentlab.data.places import Place, unreadable
 from descentlab.data.source import BLOCK_ROWS, Piece, Pieced
 from descentlab.data.tables import why_not_numeric
 from descentlab.errors import DataError
@@ -94,8 +94,7 @@ class CsvPiece:
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
         if self.data is None:
-            with self.layout.stream(self.start) as stream:
-                self.data = stream.read(self.stop - self.start)
+            self.data = self._text()
         kinds = self.layout.kinds
         read = [name for name, kind in kinds.items() if name in columns or kind == EMPTY]
         import pyarrow as pa
@@ -109,6 +108,14 @@ class CsvPiece:
             values[:, j] = self._numbers(table, name)
         for start in range(0, len(values), BLOCK_ROWS):
             yield values[start : start + BLOCK_ROWS]
+
+    def _text(self) -> bytes:
+        try:
+            with self.layout.stream(self.start) as stream:
+                data: bytes = stream.read(self.stop - self.start)
+        except OSError as cause:
+            raise unreadable(self.layout.place, cause) from cause
+        return data
 
     def _numbers(self, table: Any, name: str) -> Any:
         import pyarrow as pa
@@ -303,6 +310,8 @@ def _check(layout: Layout, table: Any, data: bytes) -> None:
 
 def _cut(layout: Layout, start: int) -> Generator[tuple[int, bytes], None, None]:
     """The file in pieces, from one of their beginnings on."""
+    import pyarrow as pa
+
     try:
         with layout.stream(start) as stream:
             yield from lines.pieces(stream, layout.dialect.delimiter, start, str(layout.place))
@@ -313,6 +322,8 @@ def _cut(layout: Layout, start: int) -> Generator[tuple[int, bytes], None, None]
         raise undecodable(layout.place, layout.dialect.encoding) or DataError(
             "csv_damaged", path=str(layout.place), cause=str(cause)[:200]
         ) from cause
+    except (OSError, pa.ArrowException) as cause:  # gone, a disk's error, a compressed file that was cut short
+        raise unreadable(layout.place, cause) from cause
 
 
 def _read(layout: Layout, data: bytes, start: int, types: Mapping[str, Any] | None) -> Any:

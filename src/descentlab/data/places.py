@@ -74,11 +74,18 @@ class Place:
         return self.suffix in PACKED
 
     def mark(self) -> tuple[int, int]:
-        """Its size in bytes, and when it was last changed, in nanoseconds: another mark is another file."""
-        if self.root is None:
-            found = Path(self.path).stat()
-            return found.st_size, found.st_mtime_ns
-        info = _filesystem(self.root).get_file_info(self.path)
+        """Its size in bytes, and when it was last changed, in nanoseconds: another mark is another file.
+
+        Raises:
+            DataError: it is gone, or cannot be looked at.
+        """
+        try:
+            if self.root is None:
+                found = Path(self.path).stat()
+                return found.st_size, found.st_mtime_ns
+            info = _filesystem(self.root).get_file_info(self.path)
+        except OSError as cause:
+            raise unreadable(self, cause) from cause
         return info.size or 0, info.mtime_ns or 0
 
 
