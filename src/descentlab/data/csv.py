@@ -101,7 +101,9 @@ class CsvPiece:
 
         try:
             table = _read(self.layout, self.data, self.start, {name: _type(kinds[name]) for name in read})
-        except (pa.ArrowInvalid, UnicodeError):
+        except (pa.ArrowInvalid, UnicodeError) as cause:
+            if not read:
+                raise self._damaged(cause) from cause
             table = self._carefully(read)
         values = np.empty((table.num_rows, len(columns)), order="F")
         for j, name in enumerate(columns):

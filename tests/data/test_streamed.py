@@ -1,0 +1,198 @@
+"""Files read in pieces: the same rows, the same errors, whatever the pieces."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import descentlab as dl
+from descentlab.data import lines, open_source, source
+from descentlab.data.places import Place, find
+from tests.data import fuzz_csv
+
+rng = np.random.default_rng(3)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of a few rows."""
+    monkeypatch.setattr(lines, "PIECE_BYTES", 64)
+    for module in ("source", "files", "arrays", "tables"):
+        monkeypatch.setattr(f"descentlab.data.{module}.PIECE_ROWS", 7)
+
+
+def whole(found: Any) -> list[list[float]]:
+    rows: list[list[float]] = np.concatenate(list(found.blocks(found.names))).tolist()
+    return rows
+
+
+@pytest.mark.parametrize("size", [1 << 22, 90])
+@pytest.mark.parametrize("seed", [11, 12])
+def test_spoilt_files_are_read_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, seed: int
+) -> None:
+    monkeypatch.setattr(lines, "PIECE_BYTES", size)
+    found = fuzz_csv.run(150, seed, tmp_path)
+    assert min(found.values()) > 20
+
+
+CSV = "a,b,t,e\n" + "".join(f"{i},{i / 8},word,\n" for i in range(40))
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("kind", ["plain", "gz", "utf-16", "CRLF", "CR"])
+def test_a_csv_is_read_in_pieces(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / ("a.csv.gz" if kind == "gz" else "a.csv")
+    text = CSV.replace("\n", {"CRLF": "\r\n", "CR": "\r"}.get(kind, "\n"))
+    data = text.encode("utf-16" if kind == "utf-16" else "utf-8")
+    path.write_bytes(gzip.compress(data) if kind == "gz" else data)
+    found = open_source(path)
+    assert found.names == ("a", "b")
+    pieces = list(found.pieces(found.names))
+    assert len(pieces) > 5
+    assert whole(found) == [[i, i / 8] for i in range(40)]
+    for i, piece in enumerate(pieces):  # from where any of them ended
+        rest = [block for each in found.pieces(found.names, piece.after) for block in each.blocks(found.names)]
+        count = sum(len(block) for each in pieces[i + 1 :] for block in each.blocks(found.names))
+        assert sum(map(len, rest)) == count
+    said = " ".join(str(notice) for notice in found.notices)
+    assert "columns and types are those of the first" in said
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("abc,1,word,", r"line 42: column `a` held numbers in the \d+ rows .* 'abc'"),
+        ("1,2,word,9", r"line 42: column `e` held no value in the \d+ rows .* '9'"),
+        ("1,2,word", r"line 42.*3 cells"),
+        ('1,2,"word,', r"line 42"),
+    ],
+)
+def test_a_later_row_that_breaks_the_types_is_named_by_its_line(tmp_path: Path, row: str, says: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(CSV + row + "\n" + "1,2,word,\n" * 5)
+    with pytest.raises(dl.DataError, match=says):
+        dl.Problem(path, target="b")
+
+
+def test_a_zero_byte_far_down_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n" + "1,2\n" * 40_000 + "1,2\x00\n" + "1,2\n" * 9)
+    with pytest.raises(dl.DataError, match=r"40002|40,002|`b`"):
+        dl.Problem(path, target="b")
+
+
+@pytest.mark.usefixtures("small")
+def test_lines_are_counted_across_quoted_cells_and_blank_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    head = 'x,"two\nlines",y\n' + "".join(f'{i},"w\n",{i}\n\n' for i in range(20))
+    path.write_text(head + "1,w,?\n")
+    line = head.count("\n") + 1
+    with pytest.raises(dl.DataError, match=rf"line {line}: column `y`"):
+        dl.Problem(path, target="y", features=["x"])
+
+
+@pytest.mark.usefixtures("small")
+def test_flags_spaces_and_large_numbers_in_later_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("f,n,id\n" + "true,1,1\n" * 30 + "false, +2 ,9007199254740993\n" + "true,NA,3\n")
+    found = open_source(path)
+    rows = whole(found)
+    assert rows[30] == [0, 2, 9007199254740992]
+    assert np.isnan(rows[31][1])
+    assert any("2^53" in str(notice) and "id" in str(notice) for notice in found.notices)
+    path.write_text("f,n\n" + "true,1\n" * 30 + "maybe,2\n")
+    with pytest.raises(dl.DataError, match="line 32: column `f` held true and false"):
+        whole(open_source(path))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "ipc", "stream", "csv"])
+def test_counts_and_sums_are_duckdbs(tmp_path: Path, kind: str, small: None) -> None:
+    table = pa.table(
+        {"x": rng.normal(size=100), "k": np.arange(100), "y": rng.normal(size=100), "f": np.arange(100) > 50}
+    )
+    parquet = tmp_path / "a.parquet"
+    pq.write_table(table, parquet, row_group_size=9)
+    path = tmp_path / f"a.{kind}"
+    if kind == "ipc":
+        with pa.ipc.new_file(path, table.schema) as file:
+            file.write_table(table, max_chunksize=13)
+    elif kind == "stream":
+        path = tmp_path / "a.arrows"
+        with pa.ipc.new_stream(path, table.schema) as file:
+            file.write_table(table, max_chunksize=13)
+    elif kind == "csv":
+        duckdb.sql(f"COPY (FROM '{parquet}') TO '{path}' (HEADER)")
+    found = open_source(path)
+    assert len(list(found.pieces(found.names))) > 5
+    values = np.concatenate(list(found.blocks(["x", "k", "y", "f"])))
+    counted = duckdb.sql(f"SELECT count(*), sum(x), sum(k), sum(y), sum(f::int) FROM '{parquet}'").fetchall()[0]
+    np.testing.assert_allclose([len(values), *values.sum(axis=0)], counted, rtol=1e-13)
+    after = list(found.pieces(found.names))[2].after
+    rest = np.concatenate([b for piece in found.pieces(found.names, after) for b in piece.blocks(["k"])])
+    assert rest.ravel().tolist() == list(range(100 - len(rest), 100))
+    assert 0 < len(rest) < 100
+
+
+def test_a_folder_is_its_files_and_what_their_folders_say(tmp_path: Path) -> None:
+    for year in (2025, 2026):
+        for region in ("north", "south"):
+            inside = tmp_path / f"year={year}" / f"region={region}"
+            inside.mkdir(parents=True)
+            pq.write_table(pa.table({"x": [1.0, 2.0], "y": [float(year), 1.0]}), inside / "part-0.parquet")
+            (inside / "_SUCCESS").write_text("")
+            (inside / ".part-0.crc").write_bytes(b"no data")
+    found = open_source(tmp_path)
+    assert found.names == ("x", "y", "year")
+    assert "it holds text, such as 'north'" in str(found.left_out["region"])
+    values = np.concatenate(list(found.blocks(["year", "x"])))
+    assert values.tolist() == [[2025, 1], [2025, 2]] * 2 + [[2026, 1], [2026, 2]] * 2
+    pattern = open_source(str(tmp_path / "year=*" / "**" / "*.parquet"))
+    assert pattern.names == found.names
+    problem = dl.Problem(tmp_path, target="y")
+    assert (problem.n, problem.features) == (8, ("x", "year"))
+
+
+def test_other_filesystems(tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    pq.write_table(pa.table({"x": [1.0, 2.0, 4.0], "y": [2.0, 3.0, 1.0]}), tmp_path / "a.parquet")
+    for name in ("a", "b"):
+        memory.pipe(f"/rows/day={ord(name)}/{name}.parquet", (tmp_path / "a.parquet").read_bytes())
+    memory.pipe("/rows/text.csv", b"x,y\n1,2\n3,4\n")
+    assert dl.Problem("memory://rows/text.csv", target="y").n == 2
+    assert dl.Problem("memory://rows/*/*.parquet", target="y").features == ("x", "day")
+    assert dl.Problem("memory://rows/day=97", target="y").n == 3
+    assert dl.Problem((tmp_path / "a.parquet").as_uri(), target="y").n == 3
+    (place,) = find("memory://rows/text.csv")
+    assert str(place) == "memory:///rows/text.csv"
+    assert place.mark()[0] == 12
+    with pytest.raises(dl.DataError, match=r"no file.*memory://rows/none"):
+        dl.Problem("memory://rows/none.csv", target="y")
+    with pytest.raises(dl.DataError, match=r"No file matches"):
+        dl.Problem("memory://rows/*.none", target="y")
+    with pytest.raises(dl.DataError, match="No filesystem is known for nowhere"):
+        dl.Problem("nowhere://rows.csv", target="y")
+
+
+def test_a_place_is_marked_by_size_and_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x\n1\n")
+    before = Place(str(path)).mark()
+    path.write_text("x\n1\n2\n")
+    assert Place(str(path)).mark() != before
+
+
+def test_memory_does_not_grow_with_the_pieces_of_an_array() -> None:
+    X = rng.normal(size=(3 * source.PIECE_ROWS + 5, 2))
+    pieces = list(open_source(X).pieces(["x1", "x2"]))
+    assert [piece.size for piece in pieces] == [source.PIECE_ROWS] * 3 + [5]
+    assert all(np.shares_memory(piece.source.matrix, X) for piece in pieces)  # type: ignore[attr-defined]
