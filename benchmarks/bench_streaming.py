@@ -27,10 +27,12 @@ TIMES = (1, 10, 100)  # a file of a million rows is read
 LIMIT = 600  # MB
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "growth.svg"
 PEAK = """
-import resource, sys
+import re, sys
+from pathlib import Path
 import descentlab as dl
 factor = dl.compress([sys.argv[1]] * int(sys.argv[2]), target="y")
-print(factor.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+print(factor.rows, int(peak[1]) // 1024)
 """
 
 

@@ -67,11 +67,11 @@ class Threads:
         self.workers = cores() if workers is None else whole_number("workers", workers, 1)
 
     def ordered(self, task: Callable[[Piece], Part], pieces: Iterable[Piece], begun: int) -> Iterator[Part]:
-        if self.workers == 1:
-            yield from map(task, pieces)
-            return
+        from threadpoolctl import threadpool_limits
+
         waiting: deque[Future[Part]] = deque()
-        with ThreadPoolExecutor(self.workers) as pool:
+        # A BLAS with threads of its own would have more of them than cores, on products too small for any.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(self.workers) as pool:
             try:
                 for piece in pieces:
                     waiting.append(pool.submit(task, piece))

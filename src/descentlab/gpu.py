@@ -1,4 +1,4 @@
-"""Compression where a tensor lies: Householder QR in batches on the device, in the same tree of 512-row pieces.
+"""Compression where a tensor lies: Householder QR in batches on the device, in the same tree of pieces.
 
 What travels back is one small triangle for each piece. A piece with a value that is missing, infinite, too large or a
 negative weight is counted on the CPU, which knows how to say so.

@@ -20,7 +20,7 @@ from descentlab.arrays import Array
 UNIT = float(np.finfo(np.float64).eps) / 2  # a float64 is within this of the number it stands for, relatively
 EXTENDED_UNIT = float(np.finfo(np.longdouble).eps) / 2  # 64 bits on x86, 113 on some ARM; elsewhere a float64's 53
 WIDTH = 8  # columns that LAPACK takes at a time: measured fastest for 11 to 101 of them
-PIECE = 512  # longer pieces are faster and drift further: see `make bench` and the tests
+PIECE = 1024  # longer pieces are faster, also on several threads, and drift further: see `make bench` and the tests
 FEW, LITTLE = 4096, 1 << 19  # rows, and multiplications, up to which extended precision costs some 10 ms at most
 
 

@@ -29,7 +29,11 @@ class Dripping(io.BytesIO):
 def cut(data: bytes, size: int, start: int = 0, kind: Any = io.BytesIO) -> list[tuple[int, bytes]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "PIECE_BYTES", size)
-        return list(lines.pieces(kind(data[start:]), ",", start))
+        found = [(at, bytes(piece)) for at, piece in lines.pieces(kind(data[start:]), ",", start)]
+        stream = io.BytesIO(data)
+        stream.seek(start)
+        assert [(at, bytes(piece)) for at, piece in lines.pieces(stream, ",", start, seekable=True)] == found
+        return found
 
 
 def read(data: bytes) -> list[list[str]]:

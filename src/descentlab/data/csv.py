@@ -26,6 +26,7 @@ from descentlab.data.tables import why_not_numeric
 from descentlab.errors import DataError
 from descentlab.text import Sentence, counted, sentence
 
+Text = bytes | memoryview
 UTF8, BOM = "utf-8", b"\xef\xbb\xbf"
 NUMBER, WHOLE, FLAG, SPACED, EMPTY = "number", "whole", "flag", "spaced", "empty"  # what a column holds
 
@@ -84,13 +85,14 @@ class CsvSource(Pieced):
 class CsvPiece:
     """Rows of a CSV file between two places; pickled, it takes its text along only where no seeking could find it."""
 
-    def __init__(self, layout: Layout, start: int, stop: int, data: bytes | None) -> None:
+    def __init__(self, layout: Layout, start: int, stop: int, data: Text | None) -> None:
         self.layout, self.start, self.stop, self.data = layout, start, stop, data
         self.size, self.after = stop - start, stop
         self.rounded: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | ({"data": None} if self.layout.seekable else {})
+        data = None if self.layout.seekable or self.data is None else bytes(self.data)
+        return self.__dict__ | {"data": data}
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
         if self.data is None:
@@ -299,7 +301,7 @@ def _judged(layout: Layout) -> tuple[Layout, dict[str, Sentence]]:
     return replace(layout, kinds=kinds, judged=table.num_rows, whole=whole), reasons
 
 
-def _check(layout: Layout, table: Any, data: bytes) -> None:
+def _check(layout: Layout, table: Any, data: Text) -> None:
     """Raise where what was read hides damage: bytes that are no text, or a quote that was never closed."""
     damaged = None
     if any(str(kind) == "binary" for kind in table.schema.types):  # pyarrow's word for text that does not decode
@@ -310,13 +312,13 @@ def _check(layout: Layout, table: Any, data: bytes) -> None:
         raise damaged
 
 
-def _cut(layout: Layout, start: int) -> Generator[tuple[int, bytes], None, None]:
+def _cut(layout: Layout, start: int) -> Generator[tuple[int, Text], None, None]:
     """The file in pieces, from one of their beginnings on."""
     import pyarrow as pa
 
     try:
         with layout.stream(start) as stream:
-            yield from lines.pieces(stream, layout.dialect.delimiter, start, str(layout.place))
+            yield from lines.pieces(stream, layout.dialect.delimiter, start, str(layout.place), layout.seekable)
     except lines.UnclosedError as cause:
         piece = CsvPiece(layout, cause.start, cause.start + len(cause.data), cause.data)
         raise piece._damaged(cause) from cause
@@ -328,17 +330,17 @@ def _cut(layout: Layout, start: int) -> Generator[tuple[int, bytes], None, None]
         raise unreadable(layout.place, cause) from cause
 
 
-def _read(layout: Layout, data: bytes, start: int, types: Mapping[str, Any] | None) -> Any:
+def _read(layout: Layout, data: Text, start: int, types: Mapping[str, Any] | None) -> Any:
     """The piece as a table: the columns named in ``types`` as these, or all of them as pyarrow guesses."""
     import pyarrow as pa
     import pyarrow.csv as pc
 
     dialect = layout.dialect
     if not start:
-        data = data.removeprefix(BOM)
+        data = data[len(BOM) :] if data[: len(BOM)] == BOM else data
     chosen = {} if types is None else {"column_types": dict(types), "include_columns": list(types)}
     return pc.read_csv(
-        pa.BufferReader(data),
+        pa.BufferReader(pa.py_buffer(data)),
         read_options=pc.ReadOptions(
             use_threads=False,
             column_names=dialect.names,
@@ -362,7 +364,7 @@ def _flags() -> Any:
     return pa.array(["true", "false", "0", "1"])
 
 
-def damage(place: Place, dialect: Dialect, data: bytes, before: int, skip: int) -> DataError | None:
+def damage(place: Place, dialect: Dialect, data: Text, before: int, skip: int) -> DataError | None:
     """An error that names the first line of a piece which is not a row of the table; None where all are.
 
     Slow, since pyarrow only says that something is wrong, not where; so it is for text known to be damaged.
@@ -380,7 +382,7 @@ def damage(place: Place, dialect: Dialect, data: bytes, before: int, skip: int) 
     return None
 
 
-def _text(data: bytes) -> Any:
+def _text(data: Text) -> Any:
     return io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", errors="replace", newline="")
 
 

@@ -26,8 +26,12 @@ class UnclosedError(ValueError):
         self.start, self.data = start, data
 
 
-def pieces(stream: Any, delimiter: str, start: int = 0, label: str = "") -> Iterator[tuple[int, bytes]]:
+def pieces(
+    stream: Any, delimiter: str, start: int = 0, label: str = "", seekable: bool = False
+) -> Iterator[tuple[int, memoryview]]:
     """Each piece with the byte that it begins at, from ``start`` on, where ``stream`` stands.
+
+    Where the stream is ``seekable`` to bytes counted so, what lies behind a piece is read again rather than copied.
 
     Raises:
         UnclosedError: the last row has no end.
@@ -40,8 +44,11 @@ def pieces(stream: Any, delimiter: str, start: int = 0, label: str = "") -> Iter
             raise UnclosedError(start, data)
         end = len(data) if ended else cut(data, delimiter)
         if end:
-            yield start, data[:end]
-            start, rest, size = start + end, data[end:], PIECE_BYTES
+            yield start, memoryview(data)[:end]
+            start, size = start + end, PIECE_BYTES
+            rest = b"" if seekable else data[end:]
+            if seekable and end < len(data):
+                stream.seek(start)
         elif not ended:
             if len(data) > LONGEST_ROW:
                 raise DataError("csv_row_too_long", path=label, most=LONGEST_ROW >> 20)
@@ -52,14 +59,12 @@ def pieces(stream: Any, delimiter: str, start: int = 0, label: str = "") -> Iter
 
 def _filled(stream: Any, data: bytes, size: int) -> tuple[bytes, bool]:
     """``data`` with as much after it as makes ``size`` bytes, and whether the stream ended before that."""
-    parts, length = [data], len(data)
-    while length < size:
-        more = stream.read(size - length)
+    while len(data) < size:
+        more = stream.read(size - len(data))
         if not more:
-            return b"".join(parts), True
-        parts.append(more)
-        length += len(more)
-    return b"".join(parts), False
+            return data, True
+        data = data + more if data else more
+    return data, False
 
 
 def cut(data: bytes, delimiter: str) -> int:
