@@ -147,7 +147,10 @@ def _state_of(fields: dict[str, Any]) -> State:
     for i, (level, rows, weight) in enumerate(state["waiting"]):
         arrays = {name: fields[f"{name}{i}"] for name in ("centred", "origin", "rounding")}
         waiting.append((level, factor_of({"columns": columns, "rows": rows, "weight": weight, **arrays})))
-    missing, infinite, large = (fields[name] for name in COUNTS)
+    missing, infinite, large = counts = [np.asarray(fields[name], dtype=np.int64) for name in COUNTS]
+    origin, k = np.asarray(fields["origin"], dtype=np.float64), len(columns)
+    if origin.shape != (k,) or {count.shape for count in counts} not in ({(k,)}, {(k + 1,)}):  # with weights
+        raise ValueError("shapes")
     rounded = set(state["rounded"])
     seen = Seen(state["rows"], state["incomplete"], missing, infinite, large, state["negative"], rounded)
-    return State(fields["origin"], waiting, seen, state["after"], state["done"])
+    return State(origin, waiting, seen, state["after"], state["done"])

@@ -83,6 +83,16 @@ def test_a_later_row_that_breaks_the_types_is_named_by_its_line(tmp_path: Path, 
         dl.Problem(path, target="b")
 
 
+@pytest.mark.usefixtures("small")
+def test_cells_of_spaces_are_missing_in_later_pieces_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,e,f\n" + "1,,true\n" * 30 + "2,  ,  \n" + "3,,false\n")
+    rows = whole(open_source(path))
+    assert rows[29] == [1, 1]
+    assert rows[30][0] == 2
+    assert np.isnan(rows[30][1])
+
+
 def test_a_zero_byte_far_down_is_named_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,b\n" + "1,2\n" * 40_000 + "1,2\x00\n" + "1,2\n" * 9)
@@ -155,6 +165,11 @@ def test_a_folder_is_its_files_and_what_their_folders_say(tmp_path: Path) -> Non
     assert "it holds text, such as 'north'" in str(found.left_out["region"])
     values = np.concatenate(list(found.blocks(["year", "x"])))
     assert values.tolist() == [[2025, 1], [2025, 2]] * 2 + [[2026, 1], [2026, 2]] * 2
+    nowhere = tmp_path / "year=__HIVE_DEFAULT_PARTITION__" / "region=x"
+    nowhere.mkdir(parents=True)
+    pq.write_table(pa.table({"x": [5.0], "y": [1.0]}), nowhere / "part-0.parquet")
+    assert np.isnan(np.concatenate(list(open_source(tmp_path).blocks(["year"])))[-1, 0])
+    (nowhere / "part-0.parquet").unlink()
     pattern = open_source(str(tmp_path / "year=*" / "**" / "*.parquet"))
     assert pattern.names == found.names
     problem = dl.Problem(tmp_path, target="y")

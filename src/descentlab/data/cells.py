@@ -48,6 +48,27 @@ def first_other(column: Any, decimal: str) -> int | None:
     return at if at >= 0 else None
 
 
+def first_present(column: Any) -> int | None:
+    """Where a column of text first holds what is not missing; None where it never does."""
+    import pyarrow.compute as pc
+
+    at: int = pc.index(pc.is_valid(_plain(column, ".")), True).as_py()
+    return at if at >= 0 else None
+
+
+def as_flags(column: Any) -> tuple[Any, int | None]:
+    """A column of text as true and false, missing where a cell is blank; and where it first holds anything else."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.csv as reading
+
+    known = reading.ConvertOptions()
+    true, false = (pc.is_in(column, pa.array(each, pa.string())) for each in (known.true_values, known.false_values))
+    present = pc.is_valid(_plain(column, "."))
+    at: int = pc.index(pc.and_(present, pc.invert(pc.or_(true, false))), True).as_py()
+    return pc.if_else(present, true, None), at if at >= 0 else None
+
+
 def why_text(pieces: Iterable[Any], *, guessed: bool) -> Sentence:
     """Why a column of text is not numeric, with a cell that shows it.
 

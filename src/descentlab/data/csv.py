@@ -18,7 +18,7 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.data import lines
 from descentlab.data.arrays import EXACT_INTEGER
-from descentlab.data.cells import as_numbers, first_other, why_text
+from descentlab.data.cells import as_flags, as_numbers, first_other, first_present, why_text
 from descentlab.data.dialect import Dialect, dialect_of, undecodable
 from descentlab.data.places import Place, unreadable
 from descentlab.data.source import BLOCK_ROWS, Piece, Pieced
@@ -63,8 +63,8 @@ class Layout:
         stream = self.place.unpacked()
         if self.dialect.encoding != UTF8:
             stream = pa.transcoding_input_stream(stream, self.dialect.encoding, UTF8)
-        while start:
-            start -= len(stream.read(min(start, lines.PIECE_BYTES)))
+        while start and (passed := stream.read(min(start, lines.PIECE_BYTES))):
+            start -= len(passed)
         return stream
 
 
@@ -177,21 +177,12 @@ class CsvPiece:
                     raise self._damaged(cause) from cause
                 if kind in (NUMBER, WHOLE):
                     found[name] = self._spaced(text, name)
-                else:
-                    raise self._other(name, text) from cause
+                    continue
+                flags, at = (pa.nulls(len(text)), first_present(text)) if kind == EMPTY else as_flags(text)
+                if at is not None:
+                    raise self._broken(name, at, text[at].as_py()) from cause
+                found[name] = flags
         return pa.table(found)
-
-    def _other(self, name: str, text: Any) -> DataError:
-        """A column without values, or of true and false, that holds something else."""
-        import pyarrow.compute as pc
-
-        if self.layout.kinds[name] == EMPTY:
-            present = pc.is_valid(text)
-        else:
-            known = pc.is_in(pc.utf8_lower(text), value_set=_flags())
-            present = pc.fill_null(pc.invert(known), False)
-        at = max(pc.index(present, True).as_py(), 0)
-        return self._broken(name, at, text[at].as_py())
 
     def _broken(self, name: str, row: int, cell: object) -> DataError:
         kind = self.layout.kinds[name]
@@ -356,12 +347,6 @@ def _type(kind: str) -> Any:
     import pyarrow as pa
 
     return {FLAG: pa.bool_(), SPACED: pa.string(), EMPTY: pa.null()}.get(kind, pa.float64())
-
-
-def _flags() -> Any:
-    import pyarrow as pa
-
-    return pa.array(["true", "false", "0", "1"])
 
 
 def damage(place: Place, dialect: Dialect, data: Text, before: int, skip: int) -> DataError | None:

@@ -20,6 +20,7 @@ from descentlab.text import Sentence, counted, sentence
 ARROW_FILE = b"ARROW1"
 ARROW_STREAM = b"\xff\xff\xff\xff"
 END_OF_STREAM = ARROW_STREAM + bytes(4)
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # how Hive, Spark and pyarrow name the folder of rows without a value
 AT_A_TIME = 8 * BLOCK_ROWS  # rows that Parquet is decoded by
 
 
@@ -188,12 +189,17 @@ class Keyed(Pieced):
     def __init__(self, source: Source, keys: Mapping[str, str]) -> None:
         super().__init__()
         self.source, self.size = source, source.size
-        self.keys = {name: float(value) for name, value in keys.items() if is_number(value)}
-        self.names = (*source.names, *self.keys)
-        text = {
-            name: sentence("left_out.text", example=repr(keys[name])[:40]) for name in keys if name not in self.keys
+        numbers = {name: float(value) for name, value in keys.items() if is_number(value)}
+        self.names = (*source.names, *numbers)
+        self.keys = numbers | {name: float("nan") for name, value in keys.items() if value == NO_VALUE}
+        reasons = {
+            name: sentence("left_out.empty")
+            if value == NO_VALUE
+            else sentence("left_out.text", example=repr(value)[:40])
+            for name, value in keys.items()
+            if name not in numbers
         }
-        self.left_out = {**source.left_out, **text}
+        self.left_out = {**source.left_out, **reasons}
 
     @property
     def notices(self) -> tuple[Sentence, ...]:
