@@ -131,7 +131,8 @@ def factor_of(
     seen = replace(state.seen) if state else Seen.none(len(selection.plan.columns))
     tree, done = Tree(columns, state.waiting if state else ()), state.done if state else 0
     task = partial(getattr(engine, "swallow", part_of), plan=selection.plan, columns=columns, origin=origin)
-    parts = (engine or Threads()).ordered(task, pieces, tree.count) if several else map(task, pieces)
+    elsewhere = several or engine is not None  # one piece alone is swallowed here, unless it was said where
+    parts = (engine or Threads()).ordered(task, pieces, tree.count) if elsewhere else map(task, pieces)
     try:
         for part in parts:
             tree.add(part.factor, part.level)

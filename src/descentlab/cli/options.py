@@ -54,12 +54,12 @@ def data_options() -> list[click.Parameter]:
     ]
 
 
-def engine_of(given: dict[str, Any]) -> Engine:
-    """Where rows are compressed. Takes its options out of ``given``."""
+def engine_of(given: dict[str, Any]) -> Engine | None:
+    """Where rows are compressed; None: wherever is best. Takes its options out of ``given``."""
     workers, on = given.pop("workers"), given.pop("on")
     workers = None if workers is None else whole_number("workers", workers, 1)
     if on is None:
-        return Threads(workers)
+        return None if workers is None else Threads(workers)
     if on != "dask" and not on.startswith(SCHEME):
         raise SettingError("unknown_engine_address", given=on)
     return Dask(on, workers)
