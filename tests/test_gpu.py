@@ -96,3 +96,11 @@ def test_without_a_gpu_it_is_refused_plainly() -> None:
         dl.Gpu()
     with pytest.raises(dl.SettingError, match="on toaster"):
         dl.Gpu("toaster")
+
+
+def test_more_joints_are_counted_as_more_rounding() -> None:
+    values = rng.normal(size=(300_000, 3))
+    origin = np.zeros(3)
+    few, many = (gpu.of_tensor(torch.tensor(values[:n]), ("a", "b", "c"), origin) for n in (1024, 300_000))
+    relative = [made.rounding / np.linalg.norm(made.centred[:, 1:], axis=0) for made in (few, many)]
+    assert (relative[1] > 1.3 * relative[0]).all()
