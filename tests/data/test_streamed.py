@@ -93,6 +93,16 @@ def test_cells_of_spaces_are_missing_in_later_pieces_too(tmp_path: Path) -> None
     assert np.isnan(rows[30][1])
 
 
+def test_names_longer_than_a_piece_and_a_mark_in_the_middle(tmp_path: Path, small: None) -> None:
+    path = tmp_path / "a.csv"
+    names = [f"column_{j:04}" for j in range(30)]
+    path.write_text(",".join(names) + "\n" + ",".join(["1"] * 30) + "\n")
+    assert whole(open_source(path)) == [[1.0] * 30]
+    path.write_text("x,y\n" + "1,2\n" * 15 + "\ufeff1,2\n" * 20)
+    with pytest.raises(dl.DataError, match="line 17: column `x`"):
+        whole(open_source(path))
+
+
 def test_a_zero_byte_far_down_is_named_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,b\n" + "1,2\n" * 40_000 + "1,2\x00\n" + "1,2\n" * 9)

@@ -260,18 +260,19 @@ def _judged(layout: Layout) -> tuple[Layout, dict[str, Sentence]]:
     """The layout with what the first piece says of each column, and why the others are no numbers."""
     import pyarrow as pa
 
-    pieces = _cut(layout, 0)
-    start, data = next(pieces, (0, b""))
+    pieces, table = _cut(layout, 0), None
+    for start, data in pieces:  # the names alone may fill the first
+        try:
+            table = _read(layout, data, start, None)
+        except (pa.ArrowInvalid, UnicodeError) as cause:
+            raise CsvPiece(layout, start, start + len(data), data)._damaged(cause) from cause
+        _check(layout, table, data)
+        if table.num_rows:
+            break
+    if table is None or not table.num_rows:
+        raise DataError("header_only", path=str(layout.place), columns=layout.dialect.names)
     whole = next(pieces, None) is None
     pieces.close()
-    first = CsvPiece(layout, start, start + len(data), data)
-    try:
-        table = _read(layout, data, 0, None)
-    except (pa.ArrowInvalid, UnicodeError) as cause:
-        raise first._damaged(cause) from cause
-    _check(layout, table, data)
-    if not table.num_rows:
-        raise DataError("header_only", path=str(layout.place), columns=layout.dialect.names)
     kinds, reasons = {}, {}
     for name, column in zip(table.schema.names, table.columns, strict=True):
         if name in layout.dialect.unnamed:
@@ -327,8 +328,8 @@ def _read(layout: Layout, data: Text, start: int, types: Mapping[str, Any] | Non
     import pyarrow.csv as pc
 
     dialect = layout.dialect
-    if not start:
-        data = data[len(BOM) :] if data[: len(BOM)] == BOM else data
+    if data[: len(BOM)] == BOM:  # pyarrow takes one away, whatever it begins
+        data = BOM + bytes(data) if start else data[len(BOM) :]
     chosen = {} if types is None else {"column_types": dict(types), "include_columns": list(types)}
     return pc.read_csv(
         pa.BufferReader(pa.py_buffer(data)),
