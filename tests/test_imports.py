@@ -24,7 +24,7 @@ LAYERS = [
     {"factor", "factor_file"},
     {"checkpoint"},
     {"compression"},
-    {"keeping", "cluster", "gpu"},
+    {"keeping", "cluster", "gpu", "gathering"},
     {"quadratic", "leastsquares"},
     {"spectrum", "minimum", "problem", "schedule"},
     {"descent", "history", "ending", "optimizers"},

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from descentlab.arrays import Array
 from descentlab.checkpoint import Checkpoint, State
@@ -23,6 +23,7 @@ from descentlab.data.source import Piece
 from descentlab.errors import whole_number
 from descentlab.factor import Factor, Tree, median
 
+Task, Result = TypeVar("Task"), TypeVar("Result")
 Progress = Callable[[int, int | None, int], None]  # done, of how much in all where it is known, rows so far
 
 
@@ -66,10 +67,10 @@ class Threads:
         """
         self.workers = cores() if workers is None else whole_number("workers", workers, 1)
 
-    def ordered(self, task: Callable[[Piece], Part], pieces: Iterable[Piece], begun: int) -> Iterator[Part]:
+    def ordered(self, task: Callable[[Task], Result], pieces: Iterable[Task], begun: int) -> Iterator[Result]:
         from threadpoolctl import threadpool_limits
 
-        waiting: deque[Future[Part]] = deque()
+        waiting: deque[Future[Result]] = deque()
         # A BLAS with threads of its own would have more of them than cores, on products too small for any.
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(self.workers) as pool:
             try:

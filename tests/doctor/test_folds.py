@@ -17,7 +17,7 @@ from descentlab import DataError, Descent, Factor, Problem, SettingError
 from descentlab.data.arrays import ArraySource
 from descentlab.doctor.folds.cross_validate import cross_validate, others, split
 from descentlab.doctor.folds.crossvalidation import CrossValidation
-from descentlab.doctor.folds.dealing import Fold, fold_of
+from descentlab.doctor.folds.dealing import fold_of
 from descentlab.text import width
 from tests.doctor.test_validation import descended, rows
 
@@ -92,7 +92,7 @@ def test_the_order_is_drawn_anew_for_each_run_and_each_seed() -> None:
 
 @pytest.mark.parametrize("block", [1, 7, 1000, 8192])
 def test_any_block_cutting_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr("descentlab.doctor.folds.dealing.BLOCK_ROWS", 200)
+    monkeypatch.setattr("descentlab.gathering.BLOCK_ROWS", 200)
     X, y = rows(3000)
     whole = split(X, y, weights=np.arange(3000) % 4, folds=3, seed=1)
     monkeypatch.setattr("descentlab.data.arrays.BLOCK_ROWS", block)
@@ -103,16 +103,6 @@ def test_any_block_cutting_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch, 
     chosen = fold_of(0, 3000, 3, 1) == 0
     table = np.column_stack([X, y])[chosen]
     same(whole[0], Factor.of_block(table, ("x1", "x2", "x3", "y"), (np.arange(3000) % 4)[chosen]))
-
-
-def test_of_a_long_stream_few_triangles_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("descentlab.doctor.folds.dealing.BLOCK_ROWS", 10)
-    X, y = rows(1270)
-    fold = Fold(("a", "b", "c", "y"))
-    for values in np.split(np.column_stack([X, y]), 127):
-        fold.add(values, None)
-    assert len(fold.waiting) == 7
-    assert fold.whole().rows == 1270
 
 
 def test_files_arrays_and_problems_are_divided_alike(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 
 from descentlab.arrays import Array, Integers
 from descentlab.data.selection import Selection, choose, known
-from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError, SettingError, one_of, whole_number
 from descentlab.factor import Factor
+from descentlab.gathering import Gathered
 from descentlab.problem import Problem
 from descentlab.text import counted
 
@@ -40,42 +40,6 @@ def _mixed(z: Any) -> Any:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(FIRST)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(SECOND)
     return z ^ (z >> np.uint64(31))
-
-
-class Fold:
-    """The factor of a fold as its rows come: full blocks of them, merged two by two like a binary counter."""
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self.columns = columns
-        self.parts: list[tuple[Array, Array | None]] = []
-        self.waiting: list[tuple[int, Factor]] = []
-        self.rows = 0
-
-    def add(self, values: Array, weights: Array | None) -> None:
-        while len(values):
-            room = BLOCK_ROWS - self.rows % BLOCK_ROWS
-            self.parts.append((values[:room], None if weights is None else weights[:room]))
-            self.rows += len(self.parts[-1][0])
-            values, weights = values[room:], None if weights is None else weights[room:]
-            if self.rows % BLOCK_ROWS == 0:
-                self._take()
-
-    def _take(self) -> None:
-        values = np.concatenate([part for part, _ in self.parts])
-        repeats = [weights for _, weights in self.parts if weights is not None]
-        factor, level = Factor.of_block(values, self.columns, np.concatenate(repeats) if repeats else None), 0
-        while self.waiting and self.waiting[-1][0] == level:
-            factor, level = self.waiting.pop()[1].merge(factor), level + 1
-        self.waiting.append((level, factor))
-        self.parts = []
-
-    def whole(self) -> Factor:
-        if self.parts:
-            self._take()
-        factor = Factor.empty(self.columns)
-        while self.waiting:
-            factor = self.waiting.pop()[1].merge(factor)
-        return factor
 
 
 def selected(
@@ -107,7 +71,7 @@ def dealt(selection: Selection, folds: int, seed: int, shuffle: bool) -> tuple[F
         SettingError: fewer than 2 folds, or more than rows.
     """
     k, seed = whole_number("folds", folds, 2), whole_number("seed", seed, 0)
-    parts = [Fold((*selection.features, selection.target)) for _ in range(k)]
+    parts = [Gathered((*selection.features, selection.target)) for _ in range(k)]
     rows = 0
     for values, weights in selection.blocks():
         goes = fold_of(rows, len(values), k, seed, shuffle)
@@ -116,7 +80,7 @@ def dealt(selection: Selection, folds: int, seed: int, shuffle: bool) -> tuple[F
             parts[j].add(values[goes == j], None if weights is None else weights[goes == j])
     if rows < k:
         raise SettingError("folds_rows", folds=k, rows=counted(rows, "row"))
-    return tuple(part.whole() for part in parts)
+    return tuple(part.factor() for part in parts)
 
 
 def alike(factors: Sequence[Factor], target: str | None, features: Any) -> tuple[Factor, ...]:
