@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 
 import numpy as np
@@ -38,7 +39,7 @@ def test_any_cuts_give_the_bits_of_one_array(cuts: list[int], weighted: bool, n:
     given_weights = weights + 0.5 if weighted else None
     gathered = Gathered(("a", "b", "y"))
     ends = [0, *sorted(min(cut, n) for cut in cuts), n]
-    for start, stop in zip(ends, ends[1:], strict=False):
+    for start, stop in itertools.pairwise(ends):
         gathered.add(values[start:stop], None if given_weights is None else given_weights[start:stop])
         gathered.factor()  # looking changes nothing
     same(gathered.factor(), Problem(values[:, :2], values[:, 2], features=["a", "b"], weights=given_weights).factor)

@@ -19,7 +19,14 @@ from descentlab.doctor.folds.crossvalidation import CrossValidation
 from descentlab.doctor.folds.validation import Validation, validate
 from descentlab.doctor.sweep import Sweep, sweep
 from descentlab.ending import Ending, Reason
-from descentlab.errors import DataError, DescentlabError, EngineError, MissingDependencyError, SettingError
+from descentlab.errors import (
+    DataError,
+    DescentlabError,
+    DivergenceError,
+    EngineError,
+    MissingDependencyError,
+    SettingError,
+)
 from descentlab.factor import Factor
 from descentlab.gpu import Gpu
 from descentlab.history import History
@@ -38,6 +45,7 @@ __all__ = [
     "Descent",
     "DescentlabError",
     "Diagnosis",
+    "DivergenceError",
     "Ending",
     "EngineError",
     "Factor",

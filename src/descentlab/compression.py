@@ -23,7 +23,8 @@ from descentlab.data.source import Piece
 from descentlab.errors import whole_number
 from descentlab.factor import Factor, Tree, median
 
-Task, Result = TypeVar("Task"), TypeVar("Result")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 Progress = Callable[[int, int | None, int], None]  # done, of how much in all where it is known, rows so far
 
 

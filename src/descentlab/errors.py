@@ -31,6 +31,10 @@ class SettingError(DescentlabError):
     """A setting is outside what it may be."""
 
 
+class DivergenceError(SettingError):
+    """A fit was asked for with settings that diverge; nothing was fitted."""
+
+
 class EngineError(DescentlabError):
     """The chosen engine cannot do what was asked of it."""
 

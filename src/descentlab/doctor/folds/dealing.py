@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.arrays import Array, Integers
+from descentlab.arrays import Integers
 from descentlab.data.selection import Selection, choose, known
 from descentlab.errors import DataError, SettingError, one_of, whole_number
 from descentlab.factor import Factor

@@ -1,0 +1,11 @@
+"""Linear regression by descent as scikit-learn's estimators: exact, in one pass, and never silent when it fails."""
+
+from descentlab.errors import require
+
+require("sklearn", "scikit-learn", "sklearn", "estimators")
+
+from descentlab.sklearn.crossvalidated import DescentRegressorCV  # noqa: E402 (its absence is said first)
+from descentlab.sklearn.record import FitHistory  # noqa: E402
+from descentlab.sklearn.regressor import DescentRegressor  # noqa: E402
+
+__all__ = ["DescentRegressor", "DescentRegressorCV", "FitHistory"]

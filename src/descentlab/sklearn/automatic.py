@@ -1,0 +1,94 @@
+"""What ``"auto"`` and ``None`` stand for: a rate, a momentum and a number of epochs that the data itself decides.
+
+Full batch, with curvatures between l and L: the heavy ball's best pair for the worst start,
+
+    lr = 4 / (sqrt(L) + sqrt(l))^2,    momentum = ((sqrt(L) - sqrt(l)) / (sqrt(L) + sqrt(l)))^2
+
+(B. Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964); or, for a momentum that was
+given, the rate at which the slowest direction is fastest. Mini-batches of b rows, of n:
+
+    lr = 1 / (S / b + (1 - 1 / b) L),    S = 2 max |x|^2
+
+with which squared errors shrink in the mean (D. Needell, N. Srebro and R. Ward, *Stochastic gradient descent, weighted
+sampling, and the randomized Kaczmarz algorithm*, 2014), and the iterates of the second half are averaged (F. Bach and
+E. Moulines, *Non-strongly-convex smooth stochastic approximation with convergence rate O(1/n)*, 2013).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from descentlab import stability
+from descentlab.arrays import Array
+from descentlab.conventions import gradient_factor
+from descentlab.errors import MOST
+from descentlab.problem import Problem
+from descentlab.stability import Recursion
+from descentlab.theory import Theory
+
+LOST = 45.0  # exp(-45) of an error, 3e-20, is less than rounding leaves of any coefficient
+FLATTEST = 1e-24  # of the largest curvature: a momentum for flatter ones could not be told from 1
+BELOW = 1 - 1e-6  # of the pair's rate, which at high conditions is its bound to every digit
+GRID, ROUNDS = 129, 6
+
+
+def pair(curvature: Array) -> tuple[float, float]:
+    """Polyak's learning rate and momentum for (p,) curvatures; flat directions do not count."""
+    steep = curvature[curvature > 0]
+    if not steep.size:
+        return 1.0, 0.0
+    high = math.sqrt(float(steep.max()))
+    low = max(math.sqrt(float(steep.min())), high * math.sqrt(FLATTEST))
+    return BELOW * 4 / (high + low) ** 2, ((high - low) / (high + low)) ** 2
+
+
+def rate(curvature: Array, recursion: Recursion) -> float:
+    """The learning rate at which the slowest of (p,) curvatures' errors shrinks fastest, for this momentum."""
+    steep = curvature[curvature > 0]
+    if not steep.size:
+        return 1.0
+    largest = float(steep.max())
+    if stability.plain(recursion["momentum"]):
+        return 2 / (largest + float(steep.min()))
+    limit = stability.limit(**recursion)
+    ends = np.array([float(steep.min()), largest])
+    low, high = 1e-6, 1.0
+    for _ in range(ROUNDS):
+        parts = np.geomspace(low, high, GRID)[:-1] if high == 1.0 else np.geomspace(low, high, GRID)
+        x = parts[:, None] * limit * ends / largest
+        factor = stability.growth(x, **recursion)
+        left = np.where(factor < 0, 1 + factor, stability.gap(x, **recursion)).min(axis=1)
+        i = int(np.argmax(left))
+        low, high = float(parts[max(i - 1, 0)]), float(parts[min(i + 1, len(parts) - 1)])
+    return float(parts[i]) * limit / largest
+
+
+def epochs(theory: Theory) -> int | None:
+    """Epochs after which no direction has an error that float64 could hold; None where one never loses it.
+
+    The most that can be counted, 10^18, where it takes longer.
+    """
+    moving = (theory.curvature > 0) & (theory.error != 0)
+    if not moving.any():
+        return 1
+    slowest = float(theory.response.log[moving].max())
+    if slowest >= 0:
+        return None
+    alone = LOST / -slowest
+    return min(math.ceil((LOST + math.log1p(alone)) / -slowest) + 1, MOST)  # where roots meet, t r^t is what falls
+
+
+def batch_rate(problem: Problem, blocks: Iterable[Array], batch_size: int, reduction: str) -> float:
+    """The learning rate for mini-batches of ``batch_size`` rows, from (m, d) ``blocks`` of all features."""
+    means, scales, bias = problem.coordinates
+    longest = 0.0
+    for X in blocks:
+        moved = (X - means) / scales
+        longest = max(longest, float(np.einsum("ij,ij->i", moved, moved).max(initial=0.0)))
+    size = min(batch_size, problem.n)
+    steepest = 2 * (longest + bias) / size + (1 - 1 / size) * problem.spectrum().largest + 2 * problem.ridge
+    each = gradient_factor("mean", size) / gradient_factor(reduction, size)
+    return each / steepest if steepest > 0 else 1.0

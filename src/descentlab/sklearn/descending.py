@@ -1,0 +1,227 @@
+"""One target's descent, from an estimator's settings to what was fitted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from descentlab.arrays import Array
+from descentlab.conventions import gradient_factor
+from descentlab.descent import Descent
+from descentlab.doctor.folds.course import cost_on, spaced
+from descentlab.doctor.folds.validation import Validation, validate
+from descentlab.ending import Ending, Reason
+from descentlab.engines import Look, engine_for, length
+from descentlab.errors import DivergenceError, SettingError, one_of
+from descentlab.factor import Factor
+from descentlab.loop import Loop
+from descentlab.problem import Problem
+from descentlab.sklearn import automatic
+from descentlab.text import Sentence, number, sentence
+from descentlab.theory import Theory
+from descentlab.verdict import judge
+
+BATCH_EPOCHS = 100  # of mini-batches, or with a schedule, where none are given: there is no closed form to count by
+LOOKS = 64  # at most so many epochs are looked at to judge the ending
+DENSE, DOUBLING = 32, 8  # epochs of the history: each up to here, then so many as they double
+
+Blocks = Callable[[], Iterator[Array]]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """One target, fitted.
+
+    Attributes:
+        problem, descent: what was descended, and how.
+        params: (p,) in the data's units: features in order, then the intercept if there is one.
+        updates: epochs of updates made to get there.
+        ending: why it ended.
+        looks: (epochs, params, costs, gradient norms) of the history, in the data's units; the end last.
+        validation: what early stopping saw.
+        engine: that made the steps.
+    """
+
+    problem: Problem
+    descent: Descent
+    params: Array
+    updates: int
+    ending: Ending
+    looks: Look
+    validation_cost: Array | None
+    validation: Validation | None
+    engine: str
+
+    @property
+    def arrived(self) -> bool:
+        """Whether it is within 1 % of the minimum's cost, or, where that is 0, of every coefficient."""
+        theory = Theory(self.problem, self.descent)
+        return bool(theory.near(self.problem.coordinates.from_units(self.params)))
+
+
+def scaled(settings: Any) -> bool:
+    """Whether columns are standardized inside: unless said, just where the rate is automatic and no ridge minds it."""
+    if isinstance(settings.standardize, str) and settings.standardize == "auto":
+        return isinstance(settings.lr, str) and not settings.ridge
+    if not isinstance(settings.standardize, bool | np.bool_):
+        raise SettingError("estimator_standardize", given=repr(settings.standardize))
+    return bool(settings.standardize)
+
+
+def descent_of(settings: Any, problem: Problem, blocks: Blocks, start: Array | None, seed: int) -> Descent:
+    """The descent that an estimator's settings ask for on this problem, with every ``auto`` decided.
+
+    Raises:
+        SettingError: a setting is outside what it may be.
+    """
+    batches = settings.batch_size is not None
+    momentum, averaged = settings.momentum, settings.average
+    if isinstance(momentum, str):
+        one_of("momentum", momentum, ("auto",))
+    if isinstance(settings.lr, str):
+        one_of("lr", settings.lr, ("auto",))
+    draft = Descent(
+        lr=1.0 if isinstance(settings.lr, str) else settings.lr,
+        reduction=settings.reduction,
+        epochs=BATCH_EPOCHS if settings.epochs is None else settings.epochs,
+        momentum=0.0 if isinstance(momentum, str) else momentum,
+        dampening=settings.dampening,
+        nesterov=settings.nesterov,
+        weight_decay=settings.weight_decay,
+        schedule=settings.schedule,
+        batch_size=settings.batch_size,
+        shuffle=settings.shuffle,
+        seed=seed,
+        start=start,
+    )
+    if isinstance(settings.lr, str):
+        curvature = problem.spectrum(draft.reduction).eigenvalues + draft.weight_decay
+        if batches:
+            draft = replace(
+                draft, lr=automatic.batch_rate(problem, blocks(), draft.batch_size or problem.n, draft.reduction)
+            )
+        elif isinstance(momentum, str) and not draft.nesterov:
+            lr, beta = automatic.pair(curvature)
+            draft = replace(draft, lr=lr, momentum=beta)
+        else:
+            draft = replace(draft, lr=automatic.rate(curvature, draft.recursion))
+    if settings.epochs is None and draft.schedule is None and not batches:
+        draft = replace(draft, epochs=automatic.epochs(Theory(problem, draft)) or BATCH_EPOCHS)
+    first = _average_from(averaged, batches and isinstance(settings.lr, str), draft.epochs)
+    return draft if first is None else replace(draft, average=first)
+
+
+def _average_from(average: object, automatic_batches: bool, epochs: int) -> int | None:
+    """The epoch after which iterates are averaged, if they are; half of the epochs where none is named."""
+    if isinstance(average, str):
+        one_of("average", average, ("auto",))
+        return epochs // 2 if automatic_batches else None
+    if average is None or average is False or (isinstance(average, np.bool_) and not average):
+        return None
+    return epochs // 2 if isinstance(average, bool | np.bool_) else int(average)  # type: ignore[call-overload]
+
+
+def fitted(
+    settings: Any, problem: Problem, blocks: Blocks, held: Factor | None, start: Array | None, seed: int
+) -> Fitted:
+    """Descend to the end, or to the epoch at which the held-out cost is least.
+
+    Raises:
+        DivergenceError: the rate is beyond its bound, or the run diverged.
+        SettingError, EngineError: what cannot be run, and what could be.
+    """
+    descent = descent_of(settings, problem, blocks, start, seed)
+    theory = Theory(problem, descent)
+    if theory.unstable:
+        raise _beyond(theory)
+    validation = None if held is None else validate(problem, descent, held)
+    updates = descent.epochs if validation is None else validation.best_updates
+    loop = _walked(problem, replace(descent, epochs=max(updates, 1), every=-(-max(updates, 1) // LOOKS)))
+    params = None if validation is None else validation.best_params
+    if validation is None and settings.epochs is None and _at_the_limit(theory):
+        params = problem.solve(start).params
+    if params is not None and updates:
+        loop.last = _look_at(problem, descent, problem.start(params), updates)
+    ending = judge(loop)
+    if ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED):
+        raise DivergenceError("estimator_diverged", ending=ending.text(), cures=_cures(theory))
+    looks = _looks(loop, descent, updates)
+    costs = None if held is None else np.asarray(cost_on(problem, held).cost(looks.params))
+    looks = looks._replace(params=problem.coordinates.to_units(looks.params))
+    if params is not None:
+        looks.params[-1] = params  # with the digits that the way there and back would cost
+    return Fitted(problem, descent, looks.params[-1], updates, ending, looks, costs, validation, loop.mover.name)
+
+
+def _walked(problem: Problem, descent: Descent) -> Loop:
+    """The descent, at its end."""
+    mover = engine_for("auto", problem, descent)
+    mover.start(problem, descent)
+    loop = Loop(problem, descent, mover)
+    loop.run()
+    return loop
+
+
+def _look_at(problem: Problem, descent: Descent, here: Array, updates: int) -> Look:
+    """What is seen at descended parameters (p,) after so many updates."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        gradient = gradient_factor(descent.reduction, problem.weight) * problem.quadratic.gradient(here)
+        cost = problem.quadratic.cost(here)
+    return Look(np.array([updates + 1]), here[None], np.array([float(cost)]), np.array([length(gradient)]))
+
+
+def _at_the_limit(theory: Theory) -> bool:
+    """Whether as many epochs as were counted leave only rounding: then the minimum itself is what is reported."""
+    if theory.decay or theory.descent.schedule is not None:
+        return False
+    needed = automatic.epochs(theory)
+    return needed is not None and theory.descent.epochs >= needed
+
+
+def _looks(loop: Loop, descent: Descent, updates: int) -> Look:
+    """The epochs of the history, then the end: those that were walked, or any that a closed form can be asked for."""
+    assert loop.last is not None
+    end = loop.last if updates else loop.kept[0].at(slice(1))
+    if not updates:
+        return end
+    if not loop.mover.jumps:
+        seen = [look.at(look.epochs <= updates) for look in loop.kept]
+    else:
+        mover = engine_for(loop.mover.name, loop.problem, descent)
+        mover.start(loop.problem, descent)
+        ranges = spaced(updates - 1, DENSE, DOUBLING)
+        seen = [look for each in ranges for look in mover.visit(range(each.start + 1, each.stop + 1, each.step))]
+    return Look(*(np.concatenate(part) for part in zip(*seen, end, strict=True)))
+
+
+def _beyond(theory: Theory) -> DivergenceError:
+    """The rate, its bound, the column along which errors grow, and what to do."""
+    growing, bound = theory.growing, theory.lr_bound
+    if theory.descent.effective_momentum >= 1 or bound == 0:
+        return DivergenceError("estimator_momentum", momentum=theory.descent.momentum, cures=_cures(theory))
+    return DivergenceError(
+        "estimator_diverges",
+        lr=theory.descent.lr,
+        ratio=theory.descent.lr / bound,
+        bound=bound,
+        column=growing.column,
+        factor=growing.in_words,
+        cures=_cures(theory),
+    )
+
+
+def _cures(theory: Theory) -> Sentence:
+    """What else to give: the automatic rate, half the bound, standardized columns and their bound."""
+    problem, descent = theory.problem, theory.descent
+    bound = theory.lr_bound
+    half = bound / 2 if 0 < bound < math.inf else None
+    if problem.standardize or half is None:
+        return sentence("estimator.cures_auto", half="-" if half is None else number(half))
+    other = Problem(
+        problem.factor, target=problem.target, features=problem.features, bias=problem.bias, standardize=True
+    )
+    return sentence("estimator.cures", half=half, bound=Theory(other, descent).lr_bound)

@@ -1,0 +1,66 @@
+"""What a fit went through, as one tidy table: a row for each epoch looked at and each target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from descentlab.errors import require
+from descentlab.text import Sentence, number, sentence
+
+
+@dataclass(frozen=True, eq=False)
+class FitHistory:
+    """The history of a fit: ``history_["cost"]`` is a column, ``to_pandas()`` all of them.
+
+    Row k holds the state **before** the update of ``epoch[k]``; the last row of each target is the end, after the last
+    update. Coefficients are in the units of the data, whatever was done inside.
+
+    Attributes:
+        columns: by name, each of the same length: ``target`` (its number, from 0), ``epoch``, ``lr``, ``cost`` (mean
+            squared error), ``gradient_norm`` (of the gradient descended, in the descended coordinates),
+            ``validation_cost`` with early stopping, then a coefficient for each feature and ``intercept``.
+        inside: what was done inside, by the name of its setting: whether columns were standardized, the learning rate
+            and momentum used, the epochs, the engine.
+    """
+
+    columns: Mapping[str, np.ndarray[Any, Any]]
+    inside: Mapping[str, object]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
+        return self.columns[name]
+
+    def keys(self) -> Iterator[str]:
+        """The names of the columns, in order."""
+        yield from self.columns
+
+    @property
+    def said(self) -> Sentence:
+        """What was done inside, in words."""
+        given = {name: value for name, value in self.inside.items() if value not in (None, False)}
+        scaled = given.pop("standardize", False)
+        parts = [
+            f"{name} {number(value) if isinstance(value, int | float) else value}" for name, value in given.items()
+        ]
+        if scaled:
+            return sentence("estimator.inside_scaled", settings=parts)
+        return sentence("estimator.inside", settings=parts)
+
+    def to_arrow(self) -> Any:
+        """A pyarrow table of the columns."""
+        pa = require("pyarrow", "pyarrow", None, "tables")
+        return pa.table(dict(self.columns))
+
+    def to_pandas(self) -> Any:
+        """A pandas data frame of the columns."""
+        pandas = require("pandas", "pandas", "pandas", "frames")
+        return pandas.DataFrame(dict(self.columns))
+
+    def __repr__(self) -> str:
+        return f"FitHistory({len(self):,} rows of {', '.join(self.keys())}; {self.said.text('en')})"

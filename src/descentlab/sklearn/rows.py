@@ -1,0 +1,110 @@
+"""The rows that an estimator was given: checked as scikit-learn does, named, and handed on block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from descentlab.arrays import Array, Integers
+from descentlab.data.source import BLOCK_ROWS
+from descentlab.errors import DataError
+from descentlab.gathering import Gathered
+from descentlab.text import counted
+
+MOST_COLUMNS = 2048  # curvatures of so many columns take about half a minute, and eight times that for twice as many
+WIDEST = 1 << 27  # numbers: the sparse rows that mini-batches may have in memory at once, as 1 GB
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """X (n, d), dense or CSR; Y (n, m); (n,) weights or None; and what their columns are called.
+
+    Attributes:
+        single: whether y came with one dimension.
+    """
+
+    X: Any
+    Y: Array
+    weights: Array | None
+    features: tuple[str, ...]
+    targets: tuple[str, ...]
+    single: bool
+
+    @classmethod
+    def given(cls, estimator: Any, X: object, y: object, sample_weight: object, reset: bool) -> Rows:
+        """What ``fit`` or ``partial_fit`` was given.
+
+        Raises:
+            ValueError: scikit-learn refuses it.
+            DataError: more columns than a factor is for.
+        """
+        accepted = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "multi_output": True, "y_numeric": True}
+        X, y = validate_data(estimator, X, y, reset=reset, **accepted)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        n, d = X.shape  # type: ignore[attr-defined]
+        if d > MOST_COLUMNS:
+            raise DataError("estimator_columns", columns=d, most=MOST_COLUMNS)
+        Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
+        features = _features(estimator, d)
+        return cls(X, Y, weights, features, _targets(features, Y.shape[1]), np.asarray(y).ndim == 1)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Features, then targets: those of the factor."""
+        return (*self.features, *self.targets)
+
+    def block(self, start: int, stop: int) -> tuple[Array, Array | None]:
+        """The values of these rows, features then targets, and their weights."""
+        X = self.X[start:stop]
+        dense = X.toarray() if hasattr(X, "toarray") else X
+        weights = None if self.weights is None else self.weights[start:stop]
+        return np.column_stack([dense, self.Y[start:stop]]), weights
+
+    def into(self, gathered: Gathered) -> None:
+        """Add all rows to what was gathered before."""
+        gathered.take(len(self.Y), self.block)
+
+    def only(self, which: Integers) -> Rows:
+        """Some of the rows, in the order given."""
+        weights = None if self.weights is None else self.weights[which]
+        return replace(self, X=self.X[which], Y=self.Y[which], weights=weights)
+
+    def dense(self) -> Array:
+        """X as an array: what mini-batches are drawn from.
+
+        Raises:
+            DataError: a sparse X would take more than 1 GB.
+        """
+        if not hasattr(self.X, "toarray"):
+            return np.asarray(self.X)
+        n, d = self.X.shape
+        if n * d > WIDEST:
+            raise DataError("estimator_sparse_batches", rows=counted(n, "row"), columns=d, gigabytes=8 * n * d / 1e9)
+        return np.asarray(self.X.toarray())
+
+    def feature_blocks(self) -> Iterator[Array]:
+        """(m, d) features, a block at a time."""
+        for start in range(0, len(self.Y), BLOCK_ROWS):
+            yield self.block(start, start + BLOCK_ROWS)[0][:, : len(self.features)]
+
+
+def _features(estimator: Any, d: int) -> tuple[str, ...]:
+    """The names that X had, if it had different ones; else ``x``, or ``x1 .. xd``."""
+    named = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    if len(set(named)) == d:
+        return named
+    return ("x",) if d == 1 else tuple(f"x{j + 1}" for j in range(d))
+
+
+def _targets(features: tuple[str, ...], m: int) -> tuple[str, ...]:
+    """``y``, or ``y1 .. ym``, in parentheses where a feature is called that."""
+    names = ("y",) if m == 1 else tuple(f"y{j + 1}" for j in range(m))
+    while set(names) & set(features):
+        names = tuple(f"({name})" for name in names)
+    return names

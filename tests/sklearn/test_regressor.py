@@ -1,0 +1,343 @@
+"""The estimator: scikit-learn's contract, the same answers however rows come, and no failure in silence."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import descentlab as dl
+from descentlab.data.source import BLOCK_ROWS
+from descentlab.errors import DivergenceError, SettingError
+from descentlab.sklearn import DescentRegressor, DescentRegressorCV
+from descentlab.text import speaking
+from tests.rational import correct_digits, least_squares
+from tests.test_nist import SETS, Set, as_floats, observations
+
+CONTRACT = [
+    DescentRegressor(),
+    DescentRegressor(ridge=0.1),
+    DescentRegressor(momentum=0.9),
+    DescentRegressor(nesterov=True, momentum=0.5),
+    DescentRegressor(fit_intercept=False),
+    DescentRegressor(standardize=True, lr=0.1, warm_start=True),
+    DescentRegressor(standardize=True, lr=0.1, schedule="cosine:50"),
+    DescentRegressorCV(),
+]
+
+
+def unscaled(n: int = 400, seed: int = 0) -> tuple[Any, Any]:
+    """Two plain columns, one about 50,000 with a spread of 1,000, and what they are to give."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, 2)) * [1, 1e3] + [0, 5e4]
+    return X, X @ [3, 0.01] + 2 + rng.standard_normal(n)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(CONTRACT)  # type: ignore[untyped-decorator]
+def test_scikit_learns_contract(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_without_a_setting_it_is_least_squares_on_unscaled_columns(bias: bool) -> None:
+    X, y = unscaled()
+    model = DescentRegressor(fit_intercept=bias).fit(X, y)
+    other = LinearRegression(fit_intercept=bias).fit(X, y)
+    np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-9)
+    np.testing.assert_allclose(model.intercept_, other.intercept_, rtol=1e-7)
+    assert model.score(X, y) > 0.98
+    assert model.ending_.reason == "converged"
+
+
+@pytest.mark.parametrize("ridge", [1e-3, 0.1, 10])
+@pytest.mark.parametrize("lr", ["auto", 1e-11])
+def test_a_ridge_is_scikit_learns_whatever_the_rate(ridge: float, lr: Any) -> None:
+    X, y = unscaled()
+    model = DescentRegressor(lr, ridge=ridge).fit(X, y)
+    other = Ridge(alpha=len(y) * ridge, solver="svd").fit(X, y)
+    np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-8)
+    np.testing.assert_allclose(model.predict(X), other.predict(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("data", SETS, ids=lambda data: data.name)
+def test_nists_digits_are_those_of_the_factor_and_no_fewer_than_scikit_learns(data: Set) -> None:
+    columns, y = observations(data)
+    X, target = as_floats(data, columns), np.array([float(value) for value in y])
+    exact = least_squares(columns, y, bias=data.bias)
+    model, other = (kind(fit_intercept=data.bias).fit(X, target) for kind in (DescentRegressor, LinearRegression))
+    digits, theirs = (
+        correct_digits(np.append(each.coef_, [each.intercept_] * data.bias), exact).min() for each in (model, other)
+    )
+    assert digits >= data.digits
+    assert digits >= min(theirs, 14.5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 3 * BLOCK_ROWS), max_size=5), st.booleans())
+def test_partial_fit_in_any_split_is_one_fit_to_the_last_bit(cuts: list[int], weighted: bool) -> None:
+    n = 3 * BLOCK_ROWS + 77
+    X, y = unscaled(n)
+    weights = np.random.default_rng(1).uniform(0.5, 2, n) if weighted else None
+    whole, parts = DescentRegressor().fit(X, y, weights), DescentRegressor()
+    for part in np.split(np.arange(n), sorted(cuts)):
+        if part.size:
+            parts.partial_fit(X[part], y[part], None if weights is None else weights[part])
+    np.testing.assert_array_equal(parts.coef_, whole.coef_)
+    assert parts.intercept_ == whole.intercept_
+    np.testing.assert_array_equal(parts.factor_.centred, dl.Problem(X, y, weights=weights).factor.centred)
+
+
+def test_fit_then_partial_fit_is_one_fit_and_a_bad_part_changes_nothing() -> None:
+    X, y = unscaled()
+    model = DescentRegressor().fit(X[:300], y[:300])
+    before = pickle.dumps(model.coef_)
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(np.full((2, 2), np.nan), y[:2])
+    with pytest.raises(SettingError, match="given 2 targets, and 1 before"):
+        model.partial_fit(X[300:], np.column_stack([y[300:], y[300:]]))
+    assert pickle.dumps(model.coef_) == before
+    copied = clone(model), pickle.loads(pickle.dumps(model))
+    assert not hasattr(copied[0], "coef_")
+    for each in (model, copied[1]):
+        each.partial_fit(X[300:], y[300:])
+        np.testing.assert_array_equal(each.coef_, DescentRegressor().fit(X, y).coef_)
+
+
+@pytest.mark.parametrize("name", ["early_stopping", "batch_size"])
+def test_partial_fit_is_not_there_where_rows_that_are_gone_would_be_needed(name: str) -> None:
+    asked: dict[str, Any] = {name: 8 if name == "batch_size" else True}
+    model = DescentRegressor(**asked)
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError) as caught:
+        model.partial_fit([[1.0]], [1.0])
+    assert name in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("settings_", [{}, {"lr": 1e-10, "epochs": 50}, {"standardize": True, "momentum": 0.5}])
+def test_a_weight_is_repetition(settings_: dict[str, Any]) -> None:
+    X, y = unscaled(60)
+    weights = np.arange(60) % 4
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        weighted = DescentRegressor(**settings_).fit(X, y, weights)
+        repeated = DescentRegressor(**settings_).fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-9)
+    np.testing.assert_allclose(weighted.history_["cost"], repeated.history_["cost"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_a_rate_that_is_too_large_is_refused_with_bound_column_and_cure(lang: str) -> None:
+    X, y = unscaled()
+    bound = dl.Problem(X, y).spectrum().lr_bound()
+    with speaking(lang), pytest.raises(DivergenceError) as caught:
+        DescentRegressor(lr=0.6).fit(X, y)
+    with speaking(lang):
+        said = str(caught.value)
+    standardized = dl.Problem(X, y, standardize=True).spectrum().lr_bound()
+    for part in (
+        f"{0.6 / bound:.6g}",
+        f"{bound:.6g}",
+        "`x2`",
+        f"{bound / 2:.6g}",
+        f"{standardized:.6g}",
+        "standardize",
+    ):
+        assert part in said
+    assert not hasattr(DescentRegressor(), "coef_")
+    low = DescentRegressor(lr=0.999 * bound, epochs=3)
+    with pytest.warns(ConvergenceWarning, match="Out of epochs: after epoch 3"):
+        low.fit(X, y)
+    assert low.lr_bound_ == pytest.approx(bound)
+    with pytest.raises(DivergenceError):
+        DescentRegressor(lr=1.001 * bound, epochs=3).fit(X, y)
+
+
+def test_a_momentum_of_one_and_a_schedule_that_diverges_are_refused() -> None:
+    X, y = unscaled()
+    with pytest.raises(DivergenceError, match="momentum 1"):
+        DescentRegressor(lr=1e-12, momentum=1.5).fit(X, y)
+    with pytest.raises(DivergenceError, match="Diverged: after epoch"):
+        DescentRegressor(lr=1e-9, schedule="exponential:0.999").fit(X, y)
+
+
+def test_a_search_scores_rates_that_diverge_as_failed_and_finds_the_others() -> None:
+    X, y = unscaled()
+    grid = {"descentregressor__lr": ["auto", 0.5, 1e-9, 100.0]}
+    search = GridSearchCV(make_pipeline(StandardScaler().set_output(transform="pandas"), DescentRegressor()), grid)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        search.fit(X, y)
+    assert "`x0`" in str(said[0].message)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, False, False, True]
+    assert search.best_score_ > 0.98
+
+
+def test_epochs_are_those_of_the_same_descent() -> None:
+    X, y = unscaled()
+    bound = dl.Problem(X, y).spectrum().lr_bound()
+    asked: dict[str, Any] = {"lr": bound / 3, "epochs": 12, "momentum": 0.4, "nesterov": True}
+    run = dl.descend(dl.Problem(X, y), **asked)
+    with pytest.warns(ConvergenceWarning):
+        model = DescentRegressor(**asked).fit(X, y)
+    np.testing.assert_allclose(model.coef_, run.params[:2], rtol=1e-12)
+    np.testing.assert_allclose(model.history_["cost"][:-1], run.history.cost, rtol=1e-12)
+    np.testing.assert_allclose(model.history_["x2"][:-1], run.history.params[:, 1], rtol=1e-12)
+    assert model.history_["epoch"].tolist() == list(range(1, 14))
+    assert model.ending_.cost == pytest.approx(run.ending.cost)
+    assert model.n_iter_ == 12
+
+
+def test_no_epochs_are_as_many_as_it_takes_at_any_rate() -> None:
+    X, y = unscaled()
+    slow = DescentRegressor(lr=1e-15).fit(X, y)
+    assert slow.n_iter_ > 10**12
+    np.testing.assert_allclose(slow.coef_, DescentRegressor().fit(X, y).coef_, rtol=1e-12)
+    assert len(slow.history_) < 1000
+
+
+def test_the_history_says_what_was_done_inside_in_the_datas_units() -> None:
+    X, y = unscaled()
+    frame = pd.DataFrame(X, columns=["size", "cost"])
+    model = DescentRegressor().fit(frame, y)
+    history = model.history_
+    assert list(history.to_pandas().columns) == [
+        *("target", "epoch", "lr", "cost", "gradient_norm", "size", "coef:cost", "intercept")
+    ]
+    assert history.to_arrow().num_rows == len(history)
+    assert history.inside["standardize"] is True
+    assert "standardized columns" in history.said.text("en")
+    last = [history[name][-1] for name in ("size", "coef:cost", "intercept")]
+    assert last == [*model.coef_, model.intercept_]
+    for i in (0, 2, -1):
+        at = [history[name][i] for name in ("size", "coef:cost", "intercept")]
+        mean = np.mean((X @ at[:2] + at[2] - y) ** 2)
+        assert history["cost"][i] == pytest.approx(mean, rel=1e-9)
+    assert DescentRegressor(lr=1e-11).fit(frame, y).history_.inside["standardize"] is False
+
+
+def test_several_targets_are_fitted_as_if_alone() -> None:
+    X, y = unscaled()
+    Y = np.column_stack([y, 3 - 2 * y + X[:, 0]])
+    model = DescentRegressor().fit(X, Y)
+    for j in range(2):
+        alone = DescentRegressor().fit(X, Y[:, j])
+        np.testing.assert_allclose(model.coef_[j], alone.coef_, rtol=1e-11)
+        assert model.intercept_[j] == pytest.approx(alone.intercept_)
+        assert model.ending_[j].reason == alone.ending_.reason
+        assert (model.history_["target"] == j).sum() == len(alone.history_)
+    assert model.predict(X).shape == (400, 2)
+    assert model.diagnose(1).verdict.converges
+    single = DescentRegressor().fit(X, y[:, None])
+    assert single.coef_.shape == (1, 2)
+    assert single.predict(X).shape == (400, 1)
+
+
+def test_sparse_rows_are_the_dense_ones() -> None:
+    rng = np.random.default_rng(3)
+    X = sparse.random_array((500, 30), density=0.1, format="csr", rng=rng)
+    y = X @ rng.standard_normal(30) + rng.standard_normal(500)
+    model = DescentRegressor().fit(X, y)
+    np.testing.assert_array_equal(model.coef_, DescentRegressor().fit(X.toarray(), y).coef_)
+    np.testing.assert_allclose(model.predict(X), model.predict(X.toarray()), rtol=1e-12)
+
+
+def test_float32_comes_out_as_it_came_in_and_keeps_its_digits() -> None:
+    rng = np.random.default_rng(4)
+    X = (rng.standard_normal((2000, 3)) + 1e4).astype(np.float32)
+    y = (X.astype(float) @ [1, -2, 3]).astype(np.float32)
+    model = DescentRegressor().fit(X, y)
+    assert model.coef_.dtype == np.float32
+    assert model.predict(X).dtype == np.float32
+    assert np.abs(model.predict(X) - y).max() < 0.02  # half a unit in the last place of a float32 of 20,000 is 0.001
+    assert model.score(X, y) > 0.99999
+
+
+def test_early_stopping_keeps_the_epoch_of_the_least_held_out_cost() -> None:
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((60, 40))
+    y = X[:, 0] + rng.standard_normal(60)
+    model = DescentRegressor(lr=0.05, standardize=True, epochs=400, early_stopping=True, random_state=1).fit(X, y)
+    held = model.history_["validation_cost"]
+    assert 0 < model.n_iter_ < 400
+    assert model.n_iter_ == model.validation_.best_updates
+    assert held[-1] == pytest.approx(held.min())
+    assert model.validation_.final_cost > held.min()
+    assert model.validation_.rows == 6
+    assert model.factor_.rows == 54
+    again = DescentRegressor(lr=0.05, standardize=True, epochs=400, early_stopping=True, random_state=1).fit(X, y)
+    np.testing.assert_array_equal(again.coef_, model.coef_)
+
+
+def test_early_stopping_may_keep_the_start() -> None:
+    X = np.arange(10.0)[:, None]
+    y = np.zeros(10)
+    y[np.random.default_rng(np.random.RandomState(0).randint(2**31 - 1)).permutation(10)[2:]] = 5
+    model = DescentRegressor(early_stopping=True, validation_fraction=0.2, random_state=0).fit(X, y)
+    assert (model.coef_.tolist(), model.intercept_) == ([0.0], 0.0)
+    assert len(model.history_) == 1
+
+
+def test_a_warm_start_goes_on_where_the_fit_before_ended() -> None:
+    X, y = unscaled()
+    asked: dict[str, Any] = {"lr": 0.05, "standardize": True, "warm_start": True}
+    model = DescentRegressor(epochs=10, **asked)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y).fit(X, y)
+        once = DescentRegressor(epochs=20, **asked).fit(X, y)
+    np.testing.assert_allclose(model.coef_, once.coef_, rtol=1e-9)
+
+
+def test_routing_and_names() -> None:
+    X, y = unscaled()
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    with config_context(enable_metadata_routing=True):
+        model = DescentRegressor().set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        scores = cross_validate(model, frame, y, params={"sample_weight": np.ones(400)})
+    assert scores["test_score"].min() > 0.98
+    fitted = DescentRegressor().fit(frame, y)
+    assert fitted.feature_names_in_.tolist() == ["a", "b"]
+    assert fitted.factor_.columns == ("a", "b", "y")
+    with pytest.raises(ValueError, match="feature names"):
+        fitted.predict(frame[["b", "a"]])
+
+
+@pytest.mark.parametrize(
+    ("settings_", "match"),
+    [
+        ({"lr": "fast"}, "lr"),
+        ({"lr": -1}, "learning rate"),
+        ({"momentum": "some"}, "momentum"),
+        ({"standardize": "yes"}, "standardize may be True, False or 'auto'"),
+        ({"average": "some", "batch_size": 4}, "average"),
+        ({"epochs": 0}, "epochs"),
+        ({"ridge": -1}, "ridge"),
+        ({"schedule": "stairs"}, "schedule"),
+        ({"early_stopping": True, "validation_fraction": 0}, "leaves 400 to fit and 0 to validate"),
+    ],
+)
+def test_settings_are_refused_by_name(settings_: dict[str, Any], match: str) -> None:
+    with pytest.raises(SettingError, match=match):
+        DescentRegressor(**settings_).fit(*unscaled())
+
+
+def test_too_many_columns_are_refused_before_anything_is_computed() -> None:
+    X = sparse.csr_array((3, 5000))
+    with pytest.raises(dl.DataError, match=r"5,000 columns.*2,048 at most"):
+        DescentRegressor().fit(X, [1.0, 2, 3])
