@@ -54,6 +54,8 @@ asked = st.fixed_dictionaries(
         "seed": st.integers(0, 3),
         "schedule": st.sampled_from([None, "step:2:0.5"]),
         "start": st.sampled_from([None, 1.0]),
+        "average": st.sampled_from([None, 0, 2, 4]),
+        "replacement": st.booleans(),
     }
 )
 shape = st.fixed_dictionaries(
@@ -83,6 +85,7 @@ def test_steps_as_the_loop_by_hand(
     part = 0.02 if asked["batch_size"] else 0.5
     reduction = "sum" if "sum" in asked["reduction"] and not asked["batch_size"] else "mean"
     lr = part * (1 - steps["momentum"]) / problem.spectrum(reduction).largest / (n if reduction == "mean" else 1)
+    asked = {**asked, "replacement": asked["replacement"] and asked["shuffle"] and bool(asked["batch_size"])}
     every = {**asked, **steps, "start": start, "lr": lr, "epochs": 5, "dtype": "float32" if single else "float64"}
     assert_twins(*both(problem, **every), 2e-3 if single else 1e-9)
 
@@ -196,3 +199,89 @@ def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("descentlab.engines.kernels", raising=False)
     with pytest.raises(dl.MissingDependencyError, match=r"pip install numba .*descentlab\[fast\]"):
         dl.descend(dl.Problem(*rows()), engine="minibatch", lr=0.1)
+
+
+class TestAveraging:
+    """The mean of the parameters after each step since, at the end of the run and nowhere else."""
+
+    @pytest.mark.parametrize("engine", ["hand", "minibatch"])
+    @pytest.mark.parametrize("batch_size", [1, 4, None])
+    @pytest.mark.parametrize("average", [0, 1, 3])
+    def test_is_the_mean_of_the_steps(self, engine: str, batch_size: int | None, average: int) -> None:
+        """By steps written out: W and b after each batch of rows in their order."""
+        X, y = rows(8, 10, 1)
+        run = dl.descend(
+            dl.Problem(X, y), engine=engine, lr=0.05, epochs=4, batch_size=batch_size, shuffle=False, average=average
+        )
+        W, b, seen = 0.0, 0.0, []
+        for epoch in range(4):
+            for start in range(0, 10, batch_size or 10):
+                x, t = X[start : start + (batch_size or 10), 0], y[start : start + (batch_size or 10)]
+                r = W * x + b - t
+                W, b = W - 0.1 * np.mean(r * x), b - 0.1 * np.mean(r)
+                if epoch >= average:
+                    seen.append((W, b))
+        np.testing.assert_allclose(run.params, np.mean(seen, axis=0), rtol=1e-12)
+        assert run.cost == pytest.approx(dl.Problem(X, y).cost(run.params), rel=1e-10)
+
+    @pytest.mark.parametrize("engine", ["hand", "minibatch"])
+    def test_leaves_the_steps_as_they_are(self, engine: str) -> None:
+        asked: dict[str, Any] = {"engine": engine, "lr": 0.05, "epochs": 6, "batch_size": 3, "momentum": 0.5}
+        plain, averaged = (dl.descend(dl.Problem(*rows()), average=average, **asked) for average in (None, 2))
+        np.testing.assert_array_equal(plain.history.params, averaged.history.params)
+        assert (plain.params != averaged.params).all()
+
+    def test_is_nearer_to_the_minimum_than_the_last_step(self) -> None:
+        """What it is for: batches at a constant rate jitter about the minimum."""
+        problem = dl.Problem(*rows(9, 400))
+        asked: dict[str, Any] = {"engine": "hand", "lr": 0.02, "epochs": 30, "batch_size": 2}
+        plain, averaged = (dl.descend(problem, average=average, **asked) for average in (None, 5))
+        least = problem.solve().cost
+        assert averaged.cost - least < (plain.cost - least) / 5
+
+    @pytest.mark.parametrize("engine", ["exact", "autograd", "replay"])
+    def test_other_engines_refuse(self, engine: str) -> None:
+        with pytest.raises(dl.EngineError, match="does not average"):
+            dl.descend(dl.Problem(*rows()), engine=engine, lr=0.05, average=2)
+
+    def test_begins_before_the_end(self) -> None:
+        with pytest.raises(dl.SettingError, match="average 5 is too late: the run has 5 epochs"):
+            dl.Descent(lr=0.1, epochs=5, average=5)
+
+    def test_the_doctor_speaks_of_the_steps(self) -> None:
+        problem = dl.Problem(*rows())
+        asked, plain = (dl.diagnose(problem, lr=0.05, epochs=5, average=average) for average in (2, None))
+        assert asked.forecast.epochs_to_tolerance == plain.forecast.epochs_to_tolerance is not None
+
+
+class TestReplacement:
+    """Rows drawn anew for each batch."""
+
+    @pytest.mark.parametrize("engine", ["hand", "minibatch", "autograd"])
+    def test_takes_the_rows_that_the_seed_draws(self, engine: str) -> None:
+        X, y = rows(10, 9, 1)
+        run = dl.descend(
+            dl.Problem(X, y, bias=False), engine=engine, lr=0.05, epochs=3, batch_size=4, seed=5, replacement=True
+        )
+        W, order = 0.0, np.random.default_rng(5)
+        for _ in range(3):
+            rows_drawn = order.integers(9, size=9)
+            for start in (0, 4, 8):
+                x, t = X[rows_drawn[start : start + 4], 0], y[rows_drawn[start : start + 4]]
+                W -= 0.05 * 2 * np.mean((x * W - t) * x)
+        assert run.params[0] == pytest.approx(W, rel=1e-12)
+
+    def test_needs_batches_in_a_drawn_order(self) -> None:
+        wrong: list[dict[str, Any]] = [{}, {"batch_size": 2, "shuffle": False}]
+        for asked in wrong:
+            with pytest.raises(dl.SettingError, match="give a batch_size, and leave shuffle on"):
+                dl.Descent(lr=0.1, replacement=True, **asked)
+
+    def test_a_batch_of_as_many_rows_is_not_all_rows(self) -> None:
+        problem = dl.Problem(*rows())
+        assert (
+            dl.diagnose(problem, lr=0.05, batch_size=50, replacement=True).verdict
+            is dl.diagnose(problem, lr=0.05, batch_size=7).verdict
+        )
+        with pytest.raises(dl.EngineError, match="no batch of 50"):
+            dl.descend(problem, engine="replay", lr=0.05, batch_size=50, replacement=True)

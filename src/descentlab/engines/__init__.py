@@ -152,12 +152,19 @@ def _load(name: str) -> Engine:
     return engine
 
 
-def batches(n: int, size: int | None, order: np.random.Generator | None) -> Iterator[Any]:
-    """The rows of each step of one epoch: everything, or index arrays of ``size`` rows in a drawn order."""
+def drawn(n: int, order: np.random.Generator | None, replacement: bool = False) -> Integers:
+    """(n,) the rows of one epoch, one after the other: as they come, in a drawn order, or each of them drawn anew."""
+    if order is None:
+        return np.arange(n)
+    return order.integers(n, size=n) if replacement else order.permutation(n)
+
+
+def batches(n: int, size: int | None, order: np.random.Generator | None, replacement: bool = False) -> Iterator[Any]:
+    """The rows of each step of one epoch: everything, or index arrays of ``size`` rows as :func:`drawn`."""
     if size is None:
         yield slice(None)
         return
-    rows = np.arange(n) if order is None else order.permutation(n)
+    rows = drawn(n, order, replacement)
     for start in range(0, n, size):
         yield rows[start : start + size]
 

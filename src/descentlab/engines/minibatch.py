@@ -16,7 +16,7 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.compression import cores
 from descentlab.conventions import CONVENTIONS, gradient_factor
-from descentlab.engines import Stepping, length
+from descentlab.engines import Stepping, drawn, length
 from descentlab.text import Sentence, sentence
 
 if TYPE_CHECKING:
@@ -106,14 +106,17 @@ class Minibatch(Stepping):
 
     def update(self, lr: float) -> None:
         rates = self.kind(lr), self.kind(self.descent.weight_decay), self.recursion
+        self.state.marks[2] = self.descent.average is not None and self.done >= self.descent.average
         if self.descent.batch_size is None:
             fresh = self._gradient()[0] if self.fresh is None else self.fresh  # `look` may have been at this very point
             self.kernels.advance(self.state, fresh, rates)
-            self.fresh = None
-            return
-        for block in self._blocks(self.descent.batch_size):
-            if not self._walk(block, self.descent.batch_size, rates):
-                break
+        else:
+            for block in self._blocks(self.descent.batch_size):
+                if not self._walk(block, self.descent.batch_size, rates):
+                    break
+        if self.state.marks[2] and self.done + 1 == self.epochs and not self.broken:
+            self.state.params[:] = self.state.mean
+        self.fresh = None
 
     def _gradient(self) -> tuple[Array, float]:
         """The gradient over all rows and their mean squared error, from one reading of X."""
@@ -142,7 +145,7 @@ class Minibatch(Stepping):
     def _blocks(self, batch: int) -> Iterator[tuple[Array, Array, Array]]:
         """The rows of one epoch in the order that they are walked in, block by block, each of whole batches."""
         n = len(self.y)
-        rows = np.arange(n) if self.order is None else self.order.permutation(n)
+        rows = drawn(n, self.order, self.descent.replacement)
         size = min(n, max(BLOCK // batch, 1) * batch)
         x = np.ones((size, len(self.slot)), dtype=self.kind)  # the bias's column stays 1
         t, w = np.empty(size, dtype=self.kind), np.empty(min(size, len(self.w)), dtype=self.kind)
