@@ -44,7 +44,7 @@ LAYERS = [
 # What a person looks at offers a lab of itself, `x.lab()`. The import is inside that method, and nowhere else.
 OFFERS = {("problem", "lab"), ("run", "lab"), ("doctor", "lab")}
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-HEAVY = ("torch", "scipy", "pyarrow", "pandas", "polars", "matplotlib", "sklearn", "dask", "click")
+HEAVY = ("torch", "scipy", "pyarrow", "pandas", "polars", "matplotlib", "sklearn", "dask", "click", "numba")
 
 
 def part(path: Path) -> str:
@@ -108,6 +108,7 @@ def test_importing_loads_numpy_and_nothing_else() -> None:
     ("engine", "allowed"),
     [
         ("hand", {"scipy"}),
+        ("minibatch", {"scipy", "numba"}),
         ("exact", {"scipy"}),
         ("autograd", {"scipy", "torch"}),
         ("replay", {"scipy", "torch"}),

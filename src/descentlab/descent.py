@@ -15,7 +15,7 @@ from descentlab.conventions import CONVENTIONS
 from descentlab.errors import SettingError, finite_number, one_of, whole_number
 from descentlab.schedule import Schedule, parse, rates
 from descentlab.stability import Recursion
-from descentlab.text import number
+from descentlab.text import counted, number
 
 MOST_RECORDED = 100_000  # rows of history kept where `every` is not given
 
@@ -35,6 +35,12 @@ class Descent:
         batch_size: rows a step; None is all rows. The last batch of an epoch may be shorter; a mean is then
             over the rows it has, as in torch.
         shuffle, seed: whether each epoch draws a new order of the rows, and from which seed.
+        replacement: whether each batch draws its rows anew, so that one may come twice in an epoch and another never
+            (torch's ``RandomSampler(replacement=True)``); the batches are as many and as large as without it.
+        average: the epochs after which averaging begins (B. Polyak and A. Juditsky, *Acceleration of stochastic
+            approximation by averaging*, SIAM J. Control Optim. 30, 1992). The last update of the last epoch then
+            ends at the mean of the parameters after each update since; None ends where the last step led. The
+            epochs before it, a run that ends early, and all theory are about the steps themselves.
         start: parameters before the first update, in the data's units; None is zero.
         optimizer, options: another optimizer of ``torch.optim`` by name, and its own keyword arguments;
             engines ``autograd`` and ``replay`` only.
@@ -59,6 +65,8 @@ class Descent:
     batch_size: int | None = None
     shuffle: bool = True
     seed: int = 0
+    replacement: bool = False
+    average: int | None = None
     start: Sequence[float] | Array | None = None
     optimizer: str = "SGD"
     options: Mapping[str, object] = field(default_factory=dict)
@@ -100,6 +108,12 @@ class Descent:
             checked["tolerance"] = finite_number("tolerance", self.tolerance, 0.0)
         if not isinstance(self.growth_limit, int | float) or not self.growth_limit > 1:
             raise SettingError("growth_limit", given=repr(self.growth_limit))
+        if self.average is not None:
+            checked["average"] = whole_number("average", self.average, 0)
+            if self.average >= self.epochs:
+                raise SettingError("average_too_late", given=self.average, epochs=counted(self.epochs))
+        if self.replacement and (self.batch_size is None or not self.shuffle):
+            raise SettingError("replacement")
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise SettingError("nesterov")
         if not (self.schedule is None or isinstance(self.schedule, str) or callable(self.schedule)):
@@ -146,6 +160,8 @@ class Descent:
             )
             if value
         ]
+        parts += ["with replacement"] * self.replacement
+        parts += [f"averaged after {self.average}"] * (self.average is not None)
         parts += ["nesterov"] * self.nesterov + [f"schedule {self.schedule}"] * (self.schedule is not None)
         parts += [f"optimizer {self.optimizer}"] * (not self.is_sgd)
         parts += ["zero_grad forgotten"] * (not self.zero_grad)

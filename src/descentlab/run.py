@@ -115,9 +115,10 @@ def descend(
     Args:
         problem: what to fit.
         descent: how to step; or give its settings as keywords: ``descend(problem, lr=0.01, epochs=10)``.
-        engine: ``hand`` (NumPy), ``autograd`` (``torch.optim``), ``exact`` (closed form, any number of epochs),
-            ``replay`` (``torch.optim`` on the factor, without the rows), or ``auto``: the first of exact, hand,
-            autograd, replay that can.
+        engine: ``hand`` (NumPy), ``minibatch`` (the same steps, compiled by numba), ``autograd`` (``torch.optim``),
+            ``exact`` (closed form, any number of epochs), ``replay`` (``torch.optim`` on the factor, without the
+            rows), or ``auto``: the first of exact, minibatch, hand, autograd, replay that can. It leaves minibatch
+            out where the work is too little to compile for, or numba is not installed.
         stop: called with the :class:`Look` of every epoch visited, in the data's units; a true answer ends the run.
         progress: called with the epochs done and the epochs in all.
         interruptible: whether Ctrl-C ends the run and keeps its history, instead of raising.

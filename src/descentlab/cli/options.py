@@ -88,6 +88,8 @@ def step_options() -> list[click.Parameter]:
         option("--batch-size", type=Number(), metavar="N"),
         option("--shuffle/--no-shuffle", default=True),
         option("--seed", type=Number(), default=0, metavar="N"),
+        option("--replacement", is_flag=True),
+        option("--average", type=Number(), metavar="N"),
         option("--start", metavar="W,...,b"),
         option("--forget-zero-grad", is_flag=True),
         option("--optimizer", default="SGD", metavar="NAME"),

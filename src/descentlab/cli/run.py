@@ -36,7 +36,7 @@ def command() -> click.Command:
         params=[
             *data_options(),
             *step_options(),
-            option("--engine", default="auto", metavar="[auto|hand|autograd|exact|replay]"),
+            option("--engine", default="auto", metavar="[auto|hand|minibatch|autograd|exact|replay]"),
             option("--rows", type=Number(), default=20, metavar="N"),
             option("--save", metavar="FILE"),
             option("--plot", metavar="FILE"),

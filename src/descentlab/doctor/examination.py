@@ -87,8 +87,8 @@ def _of_losses(problem: object, losses: Sequence[object], every: int, settings: 
 def _of_problem(
     problem: Problem, asked: Descent, within: float, observed: object, held_out: object, every: int
 ) -> Diagnosis:
-    # In exact arithmetic: what float32 makes of it is told as overflow.
-    descent = replace(whole_batch(problem, asked), dtype="float64", device="cpu")
+    # In exact arithmetic: what float32 makes of it is told as overflow. What is told is of the steps, not of a mean.
+    descent = replace(whole_batch(problem, asked), dtype="float64", device="cpu", average=None)
     whole = asked.batch_size is not None and descent.batch_size is None
     theory = Theory(problem, descent)
     _refuse_too_far(theory)

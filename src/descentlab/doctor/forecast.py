@@ -103,9 +103,10 @@ def forecast(theory: Theory, aim: Aim, within: float) -> Forecast:
 
 
 def whole_batch(problem: Problem, descent: Descent) -> Descent:
-    """The descent without its batch size where a batch holds every row: that is full-batch descent."""
+    """The descent without its batch size where a batch holds every row once: that is full-batch descent."""
     size = descent.batch_size
-    return replace(descent, batch_size=None) if size is not None and size >= problem.n else descent
+    whole = size is not None and size >= problem.n and not descent.replacement
+    return replace(descent, batch_size=None) if whole else descent
 
 
 def _closed(theory: Theory, aim: Aim) -> Forecast:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from descentlab.problem import Problem
 
 
-NAMES = ("hand", "autograd", "exact", "replay")
-AUTO = ("exact", "hand", "autograd", "replay")  # `auto` is the first of these that can
+NAMES = ("hand", "minibatch", "autograd", "exact", "replay")
+AUTO = ("exact", "minibatch", "hand", "autograd", "replay")  # `auto` is the first of these that can
+PER_STEP, PER_NUMBER = 1e-5, 1e-9  # seconds of `hand`, about: a step, and a number in it
+WORTH = 2.0  # seconds of `hand` from which on `auto` waits for minibatch to compile
 PATIENCE = 0.1  # seconds of epochs that a stepping engine reports at once
 RATES = 1024  # learning rates worked out at once
 
@@ -118,7 +121,9 @@ def _together(seen: list[tuple[int, Array, float, float]]) -> Look:
 
 
 def engine_for(name: str, problem: Problem, descent: Descent) -> Engine:
-    """The engine of that name, ready to start; ``auto`` is the first of exact, hand, autograd, replay that can.
+    """The engine of that name, ready to start; ``auto`` is the first of :data:`AUTO` that can.
+
+    Minibatch is among them where numba is installed and the work is worth compiling for.
 
     Raises:
         EngineError: the engine cannot do what the settings ask, with the reason; of ``auto``, the last one's.
@@ -126,6 +131,8 @@ def engine_for(name: str, problem: Problem, descent: Descent) -> Engine:
     """
     names = AUTO if one_of("engine", name, (*NAMES, "auto")) == "auto" else (name,)
     for each in names:
+        if name == "auto" and each == "minibatch" and not _worth_compiling(problem, descent):
+            continue
         engine = _load(each)
         reason = engine.refuses(problem, descent)
         if reason is None:
@@ -133,17 +140,31 @@ def engine_for(name: str, problem: Problem, descent: Descent) -> Engine:
     raise EngineError("engine_refuses", engine=engine.name, reason=reason)
 
 
+def _worth_compiling(problem: Problem, descent: Descent) -> bool:
+    """Whether ``hand`` would take so long that compiling costs less, and numba is there to compile."""
+    steps = 1 if descent.batch_size is None else -(-problem.n // descent.batch_size)
+    seconds = descent.epochs * (PER_STEP * steps + PER_NUMBER * problem.n * len(problem.parameters))
+    return seconds >= WORTH and find_spec("numba") is not None
+
+
 def _load(name: str) -> Engine:
     engine: Engine = getattr(import_module(f"descentlab.engines.{name}"), name.capitalize())()
     return engine
 
 
-def batches(n: int, size: int | None, order: np.random.Generator | None) -> Iterator[Any]:
-    """The rows of each step of one epoch: everything, or index arrays of ``size`` rows in a drawn order."""
+def drawn(n: int, order: np.random.Generator | None, replacement: bool = False) -> Integers:
+    """(n,) the rows of one epoch, one after the other: as they come, in a drawn order, or each of them drawn anew."""
+    if order is None:
+        return np.arange(n)
+    return order.integers(n, size=n) if replacement else order.permutation(n)
+
+
+def batches(n: int, size: int | None, order: np.random.Generator | None, replacement: bool = False) -> Iterator[Any]:
+    """The rows of each step of one epoch: everything, or index arrays of ``size`` rows as :func:`drawn`."""
     if size is None:
         yield slice(None)
         return
-    rows = np.arange(n) if order is None else order.permutation(n)
+    rows = drawn(n, order, replacement)
     for start in range(0, n, size):
         yield rows[start : start + size]
 

@@ -27,6 +27,8 @@ class Autograd(Stepping):
     def refuses(problem: Problem, descent: Descent) -> Sentence | None:
         if not problem.has_rows:
             return sentence("refuses.rows_gone")
+        if descent.average is not None:
+            return sentence("refuses.average")
         return unfit(descent.optimizer, closure=False)
 
     def start(self, problem: Problem, descent: Descent) -> None:
@@ -76,7 +78,7 @@ class Autograd(Stepping):
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         batched = self.descent.batch_size is not None
-        for rows in batches(len(self.X), self.descent.batch_size, self.order):
+        for rows in batches(len(self.X), self.descent.batch_size, self.order, self.descent.replacement):
             if self.descent.batch_size is None and self.fresh is not None:
                 gradients = self.fresh  # `look` has just been at this very point
             else:

@@ -45,6 +45,8 @@ class Exact:
             return sentence("refuses.options", names=list(descent.options))
         if descent.batch_size is not None:
             return sentence("refuses.batches")
+        if descent.average is not None:
+            return sentence("refuses.average")
         if descent.dtype != "float64":
             return sentence("refuses.dtype", dtype=descent.dtype)
         if descent.device != "cpu":

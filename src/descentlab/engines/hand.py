@@ -47,6 +47,7 @@ class Hand(Stepping):
         self.buffer: Array | None = None
         self.sum: Array | None = None
         self.fresh: Array | None = None
+        self.mean, self.averaged = np.zeros(len(self.params)), 0
         self.broken = False
 
     def gradient(self, rows: Any) -> tuple[Array, float]:
@@ -92,11 +93,21 @@ class Hand(Stepping):
     def update(self, lr: float) -> None:
         if self.descent.batch_size is None and self.fresh is not None:
             self.step(self.fresh, lr)  # `look` has just been at this very point
+            self.include()
         else:
-            for rows in batches(len(self.X), self.descent.batch_size, self.order):
+            for rows in batches(len(self.X), self.descent.batch_size, self.order, self.descent.replacement):
                 before = self.params
                 self.step(self.gradient(rows)[0], lr)
                 if not np.isfinite(self.params).all():  # the epoch ends here, with the last numbers there are
                     self.params, self.broken = before, True
                     break
+                self.include()
+        if self.averaged and self.done + 1 == self.epochs and not self.broken:
+            self.params = self.mean.astype(self.descent.dtype)
         self.fresh = None
+
+    def include(self) -> None:
+        """Take where the last step led into the mean, once averaging has begun."""
+        if self.descent.average is not None and self.done >= self.descent.average:
+            self.averaged += 1
+            self.mean = self.mean + (self.params - self.mean) / self.averaged

@@ -38,7 +38,9 @@ class Replay(Stepping):
         reason = unfit(descent.optimizer, closure=True)
         if reason is not None:
             return reason
-        if descent.batch_size is not None and descent.batch_size < problem.n:
+        if descent.average is not None:
+            return sentence("refuses.average")
+        if descent.batch_size is not None and (descent.batch_size < problem.n or descent.replacement):
             return sentence("refuses.replay_batches", batch_size=descent.batch_size, rows=problem.n)
         if descent.dtype != "float64":
             return sentence("refuses.replay_dtype", dtype=descent.dtype)

@@ -92,6 +92,7 @@ def unshown(descent: Descent) -> list[str]:
     said = {
         "schedule": descent.schedule is not None,
         "batch_size": descent.batch_size is not None,
+        "average": descent.average is not None,
         "optimizer": not descent.is_sgd,
     }
     return [name for name, there in said.items() if there]

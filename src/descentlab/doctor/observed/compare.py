@@ -66,7 +66,8 @@ def compare(
         SettingError: what was observed is no number, negative, or empty; the epochs do not fit.
     """
     readings = [Inquiry(problem, descent, seen) for seen in Seen.readings(observed, descent.epochs, epochs_seen, every)]
-    if descent.batch_size is not None and descent.batch_size < problem.n and descent.shuffle:
+    some = descent.batch_size is not None and (descent.batch_size < problem.n or descent.replacement)
+    if descent.batch_size is not None and some and descent.shuffle:
         return (said.beyond_theory(sentence("observed.random", size=counted(descent.batch_size, "row"))),)
     longest = max(int(case.seen.updates[-1]) for case in readings)
     if not loops.affordable(problem, descent, longest):

@@ -1,0 +1,280 @@
+"""What the engine minibatch compiles: steps over a block of rows, and cost and gradient in one reading of all rows.
+
+Every loop lets Python's lock go. Sums may be reordered and products joined with sums (``reassoc``, ``contract``), but
+NaN and infinity keep their meaning, since a descent that leaves the range has to be noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from descentlab.arrays import Array
+from descentlab.errors import require
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+numba: Any = require("numba", "numba", "fast", "minibatch")
+F_ROWS = 512  # rows of columns that lie apart: their residuals and one column of them stay in the first-level cache
+
+
+def jit(kernel: F) -> F:
+    """Compiled for the types it is called with, and kept on disk where there is a place for it."""
+    settings: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+    try:
+        compiled: F = numba.njit(cache=True, **settings)(kernel)
+    except RuntimeError:  # a package in an archive, or no folder that can be written to
+        compiled = numba.njit(**settings)(kernel)
+    return compiled
+
+
+@jit
+def residual(row: Array, params: Array, start: Any) -> Any:
+    """``row @ params + start``. Rows are handed over as views from 0, which lets the compiler use wide registers."""
+    for j in range(params.size):
+        start += row[j] * params[j]
+    return start
+
+
+@jit
+def residuals(W: Array, rows: tuple[Array, Array, Array, Array], zero: Any) -> tuple[Any, Any, Any, Any]:
+    """Four rows at a time: W is loaded once for all of them."""
+    one, two, three, four = rows
+    a, b, c, e = zero, zero, zero, zero
+    for j in range(W.size):
+        a += one[j] * W[j]
+        b += two[j] * W[j]
+        c += three[j] * W[j]
+        e += four[j] * W[j]
+    return a, b, c, e
+
+
+@jit
+def add(total: Array, row: Array, r: Any) -> None:
+    """``total += r * row``."""
+    for j in range(total.size):
+        total[j] += r * row[j]
+
+
+@jit
+def add_four(total: Array, rows: tuple[Array, Array, Array, Array], r: tuple[Any, Any, Any, Any]) -> None:
+    """:func:`add` of four rows: the total is loaded and stored once for all of them."""
+    one, two, three, four = rows
+    for j in range(total.size):
+        total[j] += (r[0] * one[j] + r[1] * two[j]) + (r[2] * three[j] + r[3] * four[j])
+
+
+@jit
+def gather(X: Array, y: Array, w: Array, rows: Any, to: tuple[Array, Array, Array]) -> None:
+    """Copy these rows to the head of a block: loads that wait for nothing, as those of steps would."""
+    x, t, v = to
+    for i in range(rows.size):
+        source, copy = X[rows[i]], x[i]
+        for j in range(source.size):
+            copy[j] = source[j]
+        t[i] = y[rows[i]]
+        if w.size:
+            v[i] = w[rows[i]]
+
+
+@jit
+def include(mean: Array, marks: Any, params: Array) -> None:
+    """The mean of the parameters after each step since the averaging began, this one too."""
+    marks[1] += 1
+    for j in range(params.size):
+        mean[j] += (params[j] - mean[j]) / marks[1]
+
+
+@jit
+def advance(state: tuple[Array, Array, Array, Any], gradient: Array, rates: tuple[Any, Any, Array]) -> None:
+    """One step as ``torch.optim.SGD`` defines it.
+
+    Args:
+        state: parameters, momentum's buffer, the mean of the parameters, and marks: whether the buffer has begun, how
+            many steps are in the mean, whether the next ones are.
+        gradient: (p,).
+        rates: lr, weight decay, and (3,): momentum, 1 - dampening, and 1 for Nesterov's.
+    """
+    params, buffer, mean, marks = state
+    lr, decay, recursion = rates
+    mu, keep, nesterov = recursion[0], recursion[1], recursion[2] != 0
+    if mu == 0:
+        for j in range(params.size):
+            params[j] -= lr * (gradient[j] + decay * params[j])
+    else:
+        fresh = marks[0] == 0
+        for j in range(params.size):
+            g = gradient[j] + decay * params[j]
+            v = g if fresh else mu * buffer[j] + keep * g
+            buffer[j] = v
+            params[j] -= lr * (g + mu * v if nesterov else v)
+        marks[0] = 1
+    if marks[2]:
+        include(mean, marks, params)
+
+
+@jit
+def slope(block: tuple[Array, Array, Array], params: Array, ridge: Array, c: tuple[float, float], out: Array) -> None:
+    """The gradient over the rows of a block; its scale is ``c[0] / total weight + c[1]``, as in conventions.py."""
+    x, t, w = block
+    kind = params.dtype.type
+    total = kind(len(t))
+    if w.size:
+        total = kind(0)
+        for i in range(w.size):
+            total += w[i]
+    out[:] = 0
+    if total == 0:  # every row of this batch has weight zero: it has nothing to say
+        return
+    for i in range(len(t)):
+        r = residual(x[i], params, -t[i])
+        add(out, x[i], r * w[i] if w.size else r)
+    scale = kind(c[0] / total + c[1])
+    for j in range(params.size):
+        out[j] = scale * (out[j] + total * ridge[j] * params[j])
+
+
+@jit
+def walk(
+    block: tuple[Array, Array, Array],
+    batch: int,
+    state: tuple[Array, Array, Array, Any],
+    slot: Array,
+    rates: tuple[Any, Any, Array],
+    ridge: Array,
+    c: tuple[float, float],
+) -> None:
+    """The steps of a block of rows, ``batch`` of them a step.
+
+    Args:
+        block: (m, p) rows, the bias's column of ones among them, (m,) targets, (m,) weights or none.
+        batch: rows a step; the last one takes what is left.
+        state, rates: as :func:`advance` has them.
+        slot: (p,) room for a gradient.
+        ridge: (p,) the penalty on each parameter.
+        c: what :func:`slope` scales by.
+    """
+    x, t, w = block
+    for first in range(0, len(t), batch):
+        last = min(first + batch, len(t))
+        part = (x[first:last], t[first:last], w[first:last])
+        slope(part, state[0], ridge, c, slot)
+        advance(state, slot, rates)
+
+
+@jit
+def walk_singly(
+    block: tuple[Array, Array, Array],
+    state: tuple[Array, Array, Array, Any],
+    rates: tuple[Any, Any, Array],
+    ridge: Array,
+    c: tuple[float, float],
+) -> None:
+    """:func:`walk` with one row a step: the gradient is a multiple of the row, and needs no room of its own."""
+    x, t, w = block
+    params, buffer, mean, marks = state
+    lr, decay, recursion = rates
+    kind = params.dtype.type
+    mu, keep, nesterov = recursion[0], recursion[1], recursion[2] != 0
+    for i in range(len(t)):
+        row = x[i]
+        scale = kind(c[0] + c[1])
+        if w.size:
+            scale = kind(c[0] + c[1] * w[i]) if w[i] > 0 else kind(0)
+        r = scale * residual(row, params, -t[i])
+        if mu == 0:
+            r = lr * r
+            for j in range(params.size):
+                params[j] -= r * row[j] + lr * (scale * ridge[j] + decay) * params[j]
+        else:
+            fresh = marks[0] == 0
+            for j in range(params.size):
+                g = r * row[j] + (scale * ridge[j] + decay) * params[j]
+                v = g if fresh else mu * buffer[j] + keep * g
+                buffer[j] = v
+                params[j] -= lr * (g + mu * v if nesterov else v)
+            marks[0] = 1
+        if marks[2]:
+            include(mean, marks, params)
+
+
+@jit
+def sums(rows: tuple[Array, Array, Array], W: Array, b: Any, size: int, chunks: tuple[int, int], out: Array) -> None:
+    """Of each chunk of ``size`` rows into its row of ``out``: X'(w r), the sum of w r, and that of w r^2.
+
+    X is read once: four rows are still in the cache when their residuals are known.
+
+    Args:
+        rows: (n, d) features, (n,) targets, (n,) weights or none.
+        W, b: the hypothesis.
+        size: rows a chunk.
+        chunks: the first of them, and the one after the last.
+        out: (chunks, d + 2).
+    """
+    X, y, w = rows
+    d = X.shape[1]
+    zero = b - b
+    for k in range(chunks[0], chunks[1]):
+        total = out[k, :d]
+        total[:] = 0
+        plain, square = zero, zero
+        stop = min((k + 1) * size, len(y))
+        for i in range(k * size, stop, 4):
+            if i + 4 <= stop:
+                four = (X[i], X[i + 1], X[i + 2], X[i + 3])
+                r = residuals(W, four, zero)
+                e = (r[0] + (b - y[i]), r[1] + (b - y[i + 1]), r[2] + (b - y[i + 2]), r[3] + (b - y[i + 3]))
+                v = (w[i] * e[0], w[i + 1] * e[1], w[i + 2] * e[2], w[i + 3] * e[3]) if w.size else e
+                add_four(total, four, v)
+                plain += (v[0] + v[1]) + (v[2] + v[3])
+                square += (v[0] * e[0] + v[1] * e[1]) + (v[2] * e[2] + v[3] * e[3])
+            else:
+                for last in range(i, stop):
+                    one = residual(X[last], W, b - y[last])
+                    weighed = w[last] * one if w.size else one
+                    add(total, X[last], weighed)
+                    plain += weighed
+                    square += weighed * one
+        out[k, d], out[k, d + 1] = plain, square
+
+
+@jit
+def sums_by_column(
+    rows: tuple[Array, Array, Array], W: Array, b: Any, size: int, chunks: tuple[int, int], out: Array
+) -> None:
+    """:func:`sums` where the columns of X lie one after the other."""
+    X, y, w = rows
+    d = X.shape[1]
+    room = y[:F_ROWS].copy()
+    zero = b - b
+    for k in range(chunks[0], chunks[1]):
+        out[k] = 0
+        stop = min((k + 1) * size, len(y))
+        for start in range(k * size, stop, F_ROWS):
+            end = min(start + F_ROWS, stop)
+            e, t = room[: end - start], y[start:end]
+            for i in range(e.size):
+                e[i] = b - t[i]
+            for j in range(0, d - 3, 4):
+                four = (X[start:end, j], X[start:end, j + 1], X[start:end, j + 2], X[start:end, j + 3])
+                add_four(e, four, (W[j], W[j + 1], W[j + 2], W[j + 3]))
+            for j in range(d - d % 4, d):
+                add(e, X[start:end, j], W[j])
+            plain, square = zero, zero
+            v = w[start:end]
+            for i in range(e.size):
+                r = v[i] * e[i] if v.size else e[i]
+                square += r * e[i]
+                plain += r
+                e[i] = r
+            out[k, d] += plain
+            out[k, d + 1] += square
+            for j in range(0, d - 3, 4):
+                four = (X[start:end, j], X[start:end, j + 1], X[start:end, j + 2], X[start:end, j + 3])
+                s = residuals(e, four, zero)
+                out[k, j] += s[0]
+                out[k, j + 1] += s[1]
+                out[k, j + 2] += s[2]
+                out[k, j + 3] += s[3]
+            for j in range(d - d % 4, d):
+                out[k, j] += residual(X[start:end, j], e, zero)
