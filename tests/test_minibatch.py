@@ -251,7 +251,7 @@ class TestAveraging:
     def test_the_doctor_speaks_of_the_steps(self) -> None:
         problem = dl.Problem(*rows())
         asked, plain = (dl.diagnose(problem, lr=0.05, epochs=5, average=average) for average in (2, None))
-        assert asked.forecast.epochs_to_tolerance == plain.forecast.epochs_to_tolerance is not None
+        assert asked.epochs_to_tolerance == plain.epochs_to_tolerance is not None
 
 
 class TestReplacement:

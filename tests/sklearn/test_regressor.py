@@ -284,6 +284,50 @@ def test_early_stopping_keeps_the_epoch_of_the_least_held_out_cost() -> None:
     np.testing.assert_array_equal(again.coef_, model.coef_)
 
 
+@pytest.mark.parametrize("asked", [{}, {"reduction": "sum"}, {"batch_size": 1, "epochs": 20}, {"batch_size": 999}])
+def test_mini_batches_at_a_rate_of_their_own_come_near_the_minimum(asked: dict[str, Any]) -> None:
+    X, y = unscaled()
+    least = DescentRegressor().fit(X, y).ending_.cost
+    model = DescentRegressor(**{"batch_size": 32, "random_state": 0, **asked}).fit(X, y)
+    assert np.mean((model.predict(X) - y) ** 2) == pytest.approx(model.ending_.cost)
+    assert model.ending_.cost < 1.01 * least
+    assert model.history_.inside["standardize"] is True
+    np.testing.assert_array_equal(model.coef_, clone(model).fit(X, y).coef_)
+
+
+def test_mini_batches_are_those_of_the_same_descent() -> None:
+    X, y = unscaled()
+    asked: dict[str, Any] = {"lr": 0.02, "epochs": 4, "batch_size": 16, "momentum": 0.5, "average": 2}
+    with pytest.warns(ConvergenceWarning, match="More epochs"):
+        model = DescentRegressor(standardize=True, random_state=3, **asked).fit(X, y)
+    seed = int(np.random.RandomState(3).randint(2**31 - 1))
+    run = dl.descend(dl.Problem(X, y, standardize=True), seed=seed, **asked)
+    np.testing.assert_allclose([*model.coef_, model.intercept_], run.params, rtol=1e-12)
+    np.testing.assert_allclose(model.history_["cost"][:-1], run.history.cost, rtol=1e-12)
+
+
+def test_mini_batches_of_sparse_rows_and_beyond_a_bound() -> None:
+    X, y = unscaled()
+    dense, thin = (
+        DescentRegressor(batch_size=8, epochs=5, random_state=0).fit(kind, y) for kind in (X, sparse.csr_array(X))
+    )
+    np.testing.assert_array_equal(dense.coef_, thin.coef_)
+    with pytest.raises(DivergenceError, match=r"(?s)Overflowed: after epoch .*Standardize the columns"):
+        DescentRegressor(lr=10, batch_size=8).fit(X, y)
+
+
+def test_an_average_of_a_full_batch_is_that_of_its_epochs() -> None:
+    X, y = unscaled()
+    asked: dict[str, Any] = {"lr": 0.02, "epochs": 10, "standardize": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = DescentRegressor(average=4, **asked).fit(X, y)
+        plain = DescentRegressor(**asked).fit(X, y)
+    np.testing.assert_allclose(model.coef_[1], plain.history_["x2"][5:].mean(), rtol=1e-10)
+    with pytest.raises(SettingError, match="Leave one of them out"):
+        DescentRegressor(average=4, early_stopping=True, **asked).fit(X, y)
+
+
 def test_early_stopping_may_keep_the_start() -> None:
     X = np.arange(10.0)[:, None]
     y = np.zeros(10)

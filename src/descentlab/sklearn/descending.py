@@ -16,7 +16,7 @@ from descentlab.doctor.folds.course import cost_on, spaced
 from descentlab.doctor.folds.validation import Validation, validate
 from descentlab.ending import Ending, Reason
 from descentlab.engines import Look, engine_for, length
-from descentlab.errors import DivergenceError, SettingError, one_of
+from descentlab.errors import DivergenceError, SettingError, one_of, whole_number
 from descentlab.factor import Factor
 from descentlab.loop import Loop
 from descentlab.problem import Problem
@@ -79,7 +79,7 @@ def descent_of(settings: Any, problem: Problem, blocks: Blocks, start: Array | N
         SettingError: a setting is outside what it may be.
     """
     batches = settings.batch_size is not None
-    momentum, averaged = settings.momentum, settings.average
+    momentum = settings.momentum
     if isinstance(momentum, str):
         one_of("momentum", momentum, ("auto",))
     if isinstance(settings.lr, str):
@@ -111,18 +111,30 @@ def descent_of(settings: Any, problem: Problem, blocks: Blocks, start: Array | N
             draft = replace(draft, lr=automatic.rate(curvature, draft.recursion))
     if settings.epochs is None and draft.schedule is None and not batches:
         draft = replace(draft, epochs=automatic.epochs(Theory(problem, draft)) or BATCH_EPOCHS)
-    first = _average_from(averaged, batches and isinstance(settings.lr, str), draft.epochs)
-    return draft if first is None else replace(draft, average=first)
+    return replace(draft, average=_average_from(settings, draft.epochs))
 
 
-def _average_from(average: object, automatic_batches: bool, epochs: int) -> int | None:
-    """The epoch after which iterates are averaged, if they are; half of the epochs where none is named."""
-    if isinstance(average, str):
-        one_of("average", average, ("auto",))
-        return epochs // 2 if automatic_batches else None
-    if average is None or average is False or (isinstance(average, np.bool_) and not average):
+def averages(settings: Any) -> bool:
+    """Whether iterates are averaged: where it was asked for, or for mini-batches at an automatic rate.
+
+    Raises:
+        SettingError: it is something else, or was asked for beside early stopping.
+    """
+    if isinstance(settings.average, str):
+        one_of("average", settings.average, ("auto",))
+        return settings.batch_size is not None and isinstance(settings.lr, str) and not settings.early_stopping
+    asked = settings.average is not None and settings.average is not False
+    if asked and settings.early_stopping:
+        raise SettingError("estimator_average")
+    return asked
+
+
+def _average_from(settings: Any, epochs: int) -> int | None:
+    """The epochs after which iterates are averaged; half of them where no number was given."""
+    if not averages(settings):
         return None
-    return epochs // 2 if isinstance(average, bool | np.bool_) else int(average)  # type: ignore[call-overload]
+    given = settings.average
+    return epochs // 2 if isinstance(given, str | bool | np.bool_) else whole_number("average", given, 0)
 
 
 def fitted(

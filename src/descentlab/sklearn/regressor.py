@@ -20,7 +20,7 @@ from descentlab.errors import SettingError, finite_number
 from descentlab.factor import Factor
 from descentlab.gathering import Gathered
 from descentlab.problem import Problem
-from descentlab.sklearn.descending import Fitted, fitted, scaled
+from descentlab.sklearn.descending import Fitted, averages, fitted, scaled
 from descentlab.sklearn.record import FitHistory
 from descentlab.sklearn.rows import Rows
 from descentlab.text import counted, sentence
@@ -33,9 +33,14 @@ def _mergeable(estimator: DescentRegressor) -> bool:
     """Whether rows can be merged into those before; raises SettingError, with the reason, where they cannot."""
     if estimator.early_stopping:
         raise SettingError("estimator_partial")
-    if estimator.batch_size is not None:
+    if _walks(estimator):
         raise SettingError("estimator_partial_batches")
     return True
+
+
+def _walks(estimator: DescentRegressor) -> bool:
+    """Whether the rows themselves are walked, for want of a closed form."""
+    return estimator.batch_size is not None or averages(estimator)
 
 
 class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -165,7 +170,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> DescentRegressor:
         """Fit these rows and all before: bit by bit what ``fit`` gives on all of them, however they are split.
 
-        Not there with ``batch_size`` or ``early_stopping``, which need the rows that are gone.
+        Not there with ``batch_size``, ``average`` or ``early_stopping``, which need the rows that are gone.
         """
         begun = getattr(self, "_gathered", None)
         rows = Rows.given(self, X, y, sample_weight, reset=begun is None)
@@ -203,7 +208,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def _problem(self, factor: Factor, rows: Rows, target: int) -> Problem:
         settings: dict[str, Any] = {"bias": bool(self.fit_intercept), "ridge": self.ridge, "standardize": scaled(self)}
         name = rows.targets[target]
-        if self.batch_size is None:
+        if not _walks(self):
             return Problem(factor, target=name, features=rows.features, **settings)
         return Problem(
             rows.dense(), rows.Y[:, target], features=rows.features, target=name, weights=rows.weights, **settings
