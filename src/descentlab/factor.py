@@ -269,7 +269,7 @@ def _rows(values: Array, origin: Array, weights: Any, into: np.ndarray[Any, Any]
 def _pieces(values: Array, origin: Array, weights: Any) -> Iterator[Array]:
     """:func:`_rows`, PIECE of them at a time and always in the same memory, which stays in a core's cache."""
     size = triangle.PIECE
-    # Columns 8 kB apart would all want the same few lines of the first-level cache: filling them took three times as long.
+    # Columns 8 kB apart would all want the same few lines of the first-level cache: filling took three times as long.
     buffer = np.empty((min(size, len(values)) + APART, len(origin) + 1), order="F")
     for start in range(0, len(values), size):
         part = values[start : start + size]

@@ -136,11 +136,11 @@ def _echelon(system: _System) -> tuple[Array, Array, list[int], list[int]]:
 
 def _solve(system: _System, T: Array, rows: Array, independent: list[int], targets: list[int]) -> tuple[Array, Array]:
     """Coefficients (r, or r + 1 with a bias, by targets), in the system's units, and bounds on their errors."""
-    from scipy.linalg import solve_triangular
+    from scipy.linalg.blas import dtrsm  # LAPACK's trtrs wakes every thread for a 5 x 5 triangle, and waits for them
 
     r, noise = len(T), system.noise[independent]
-    W = solve_triangular(T, rows[:r, targets]) if r else np.zeros((0, len(targets)))
-    inverse = solve_triangular(T, np.eye(r)) if r else np.zeros((0, 0))
+    W = dtrsm(1.0, T, rows[:r, targets]) if r else np.zeros((0, len(targets)))
+    inverse = dtrsm(1.0, T, np.eye(r)) if r else np.zeros((0, 0))
     residual = np.linalg.norm(rows[r:, targets], axis=0)
     moved = noise @ np.abs(W) + system.noise[targets]
     W[:, 1:][np.abs(W[:, 1:]) <= moved[1:]] = 0.0  # no part in the relation that rounding could not have made
