@@ -19,7 +19,7 @@ from descentlab.arrays import Array
 
 UNIT = float(np.finfo(np.float64).eps) / 2  # a float64 is within this of the number it stands for, relatively
 EXTENDED_UNIT = float(np.finfo(np.longdouble).eps) / 2  # 64 bits on x86, 113 on some ARM; elsewhere a float64's 53
-WIDTH = 8  # columns that LAPACK takes at a time: measured fastest for 11 to 101 of them
+WIDTH, WIDE, MANY = 8, 32, 256  # columns that LAPACK takes at a time, measured fastest: few of few, more from MANY on
 PIECE = 1024  # longer pieces are faster, also on several threads, and drift further: see `make bench` and the tests
 FEW, LITTLE = 4096, 1 << 19  # rows, and multiplications, up to which extended precision costs some 10 ms at most
 
@@ -47,7 +47,7 @@ def of_rows(rows: Any) -> Triangle:
 def of_pieces(pieces: Iterable[Array], m: int, p: int) -> Triangle:
     """The same of m float64 rows that come in pieces of PIECE, column by column in memory; the last may be shorter."""
     starts = range(0, m, PIECE)
-    reflector = lapack.Reflector(np.zeros((max(len(starts), 1), p, p)), WIDTH)
+    reflector = lapack.Reflector(np.zeros((max(len(starts), 1), p, p)), _width(p))
     for i, piece in enumerate(pieces):
         reflector.take(i, piece)
     left, joints = list(range(len(starts))), 0
@@ -64,9 +64,13 @@ def joined(first: Array, second: Array, rows: int) -> Triangle:
     p = len(first)
     if precision(max(rows, 2 * p), p) is np.longdouble:
         return of_rows(np.vstack([first, second]).astype(np.longdouble))
-    reflector = lapack.Reflector(np.array([first.T, second.T], order="C"), WIDTH)
+    reflector = lapack.Reflector(np.array([first.T, second.T], order="C"), _width(p))
     reflector.join(0, 1)
     return Triangle(upright(reflector.triangles[0].T), (4 + p) * UNIT)
+
+
+def _width(p: int) -> int:
+    return WIDTH if p < MANY else WIDE
 
 
 def _extended(rows: Any) -> Array:
