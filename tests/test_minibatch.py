@@ -251,6 +251,8 @@ class TestAveraging:
     def test_the_doctor_speaks_of_the_steps(self) -> None:
         problem = dl.Problem(*rows())
         asked, plain = (dl.diagnose(problem, lr=0.05, epochs=5, average=average) for average in (2, None))
+        assert isinstance(asked, dl.Diagnosis)
+        assert isinstance(plain, dl.Diagnosis)
         assert asked.forecast.epochs_to_tolerance == plain.forecast.epochs_to_tolerance is not None
 
 

@@ -28,6 +28,7 @@ from descentlab.minimum import Minimum
 from descentlab.problem import Problem
 from descentlab.run import Run, descend
 from descentlab.spectrum import Spectrum
+from descentlab.stochastic.expectation import Expectation, expect
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ __all__ = [
     "Diagnosis",
     "Ending",
     "EngineError",
+    "Expectation",
     "Factor",
     "Finding",
     "Gpu",
@@ -58,6 +60,7 @@ __all__ = [
     "cross_validate",
     "descend",
     "diagnose",
+    "expect",
     "split",
     "sweep",
     "validate",
