@@ -30,7 +30,7 @@ LAYERS = [
     {"descent", "history", "ending", "optimizers"},
     {"theory"},
     {"settings"},
-    {"stochastic"},
+    {"stochastic", "feeding"},
     {"engines"},
     {"plot"},
     {"loop", "verdict"},

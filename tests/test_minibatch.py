@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import descentlab as dl
+from descentlab import feeding
 from descentlab.conventions import CONVENTIONS
 from descentlab.engines import engine_for, minibatch
 from descentlab.theory import Theory
@@ -121,7 +122,7 @@ def test_any_number_of_threads_gives_the_same_bits(order: Any, dtype: str, monke
 def test_blocks_hold_whole_batches(block: int, batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = dl.Problem(*rows(4), weights=np.arange(50) % 3 + 0.5)
     expected = dl.descend(problem, engine="hand", lr=0.01, epochs=4, batch_size=batch_size)
-    monkeypatch.setattr(minibatch, "BLOCK", block)
+    monkeypatch.setattr(feeding, "BLOCK", block)
     assert_twins(expected, dl.descend(problem, engine="minibatch", lr=0.01, epochs=4, batch_size=batch_size), 1e-11)
 
 
