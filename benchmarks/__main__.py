@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("startup", "compression", "streaming", "engines", "doctor", "lab")
+NAMES = ("startup", "compression", "streaming", "engines", "minibatch", "doctor", "lab")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:

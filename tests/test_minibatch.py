@@ -93,8 +93,9 @@ def test_steps_as_the_loop_by_hand(
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("n", [1, 3, 1023, 1026, 5000])
-def test_one_reading_of_the_rows_gives_the_gradient(n: int, order: Any) -> None:
+def test_one_reading_of_the_rows_gives_the_gradient(n: int, order: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that fill chunks, groups of four and cache blocks, or do not."""
+    monkeypatch.setattr(minibatch, "LEAST_CHUNK", 3000)
     for d in (1, 4, 6):
         X, y = rows(2, n, d)
         for weights in (None, np.linspace(0, 2, n) + 0.1):
@@ -108,8 +109,10 @@ def test_any_number_of_threads_gives_the_same_bits(order: Any, dtype: str, monke
     X, y = rows(3, 9001, 7)
     problem = dl.Problem(np.asarray(X, order=order), y)
     monkeypatch.setattr(minibatch, "THREADED", 1)
+    monkeypatch.setattr(minibatch, "LEAST_CHUNK", 700)
     runs = []
     for threads in (1, 2, 3, 7, 64):
+        monkeypatch.setattr(minibatch, "SHARES", 1)
         monkeypatch.setattr(minibatch, "cores", lambda threads=threads: threads)
         runs.append(dl.descend(problem, engine="minibatch", lr=0.05, epochs=20, dtype=dtype))
     for run in runs[1:]:

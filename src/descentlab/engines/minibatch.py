@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 256 << 20  # of rows in files: more than that is read anew for every epoch
 CHUNKS = 256  # parts of the rows whose sums are added in order: the bits are the same for any number of threads
-LEAST_CHUNK = 1024  # rows of a chunk, at least
+LEAST_CHUNK = 1 << 16  # numbers of a chunk, about, at least
+SHARES = 4  # tasks a thread: one that is held up leaves the rest to the others
 THREADED = 1 << 19  # numbers from which on waking threads costs less than it saves
 
 
@@ -139,15 +140,15 @@ class Minibatch(Stepping):
     def _gradient(self) -> tuple[Array, float]:
         """The gradient over all rows and their mean squared error, from one reading of X."""
         n, d = self.X.shape
-        size = max(LEAST_CHUNK, -(-n // CHUNKS))
+        size = max(LEAST_CHUNK // d, -(-n // CHUNKS), 1)
         count = -(-n // size)
         out = np.empty((count, d + 2), dtype=self.kind)
         W, b = self.state.params[:d], self.kind(self.state.params[d] if self.problem.bias else 0)
         rows = self.X, self.y, self.w
         kernel = self.kernels.sums if self.X.flags.c_contiguous else self.kernels.sums_by_column
-        threads = min(cores(), count) if self.X.size >= THREADED else 1
-        ends = [count * i // threads for i in range(threads + 1)]
-        if threads == 1:
+        parts = min(SHARES * cores(), count) if self.X.size >= THREADED else 1
+        ends = [count * i // parts for i in range(parts + 1)]
+        if parts == 1:
             kernel(rows, W, b, size, (0, count), out)
         else:
             tasks = [self.pool.submit(kernel, rows, W, b, size, part, out) for part in pairwise(ends)]
