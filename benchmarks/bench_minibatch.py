@@ -128,9 +128,10 @@ def full_batch(n: int, d: int, goal: float | None) -> Row:
 
     times = take_turns({"ours": partial(several, ours), "numpy": partial(several, theirs)}, ROUNDS)
     ratio = median_ratio(times["numpy"], times["ours"])
+    own, its = (1e3 * statistics.median(times[name]) / STEPS for name in ("ours", "numpy"))
     return Row(
         f"all rows, {n:,} x {d}: a step",
-        f"{1e3 * statistics.median(times['ours']) / STEPS:.1f} ms; NumPy {1e3 * statistics.median(times['numpy']) / STEPS:.1f} ms",
+        f"{own:.1f} ms; NumPy {its:.1f} ms",
         f"{ratio:.2f} times as fast",
         "" if goal is None else f"at least {goal:g}",
         None if goal is None else ratio >= goal,
