@@ -30,6 +30,7 @@ LAYERS = [
     {"descent", "history", "ending", "optimizers"},
     {"theory"},
     {"settings"},
+    {"stochastic", "feeding"},
     {"engines"},
     {"plot"},
     {"loop", "verdict"},

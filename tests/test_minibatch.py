@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import descentlab as dl
+from descentlab import feeding
 from descentlab.conventions import CONVENTIONS
 from descentlab.engines import engine_for, minibatch
 from descentlab.theory import Theory
@@ -47,7 +48,7 @@ steps = st.one_of(
 )
 asked = st.fixed_dictionaries(
     {
-        "batch_size": st.one_of(st.none(), st.integers(1, 60)),
+        "batch_size": st.one_of(st.none(), st.just(1), st.integers(2, 60)),
         "reduction": st.sampled_from(sorted(CONVENTIONS)),
         "weight_decay": st.sampled_from([0.0, 0.05]),
         "shuffle": st.booleans(),
@@ -92,8 +93,9 @@ def test_steps_as_the_loop_by_hand(
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("n", [1, 3, 1023, 1026, 5000])
-def test_one_reading_of_the_rows_gives_the_gradient(n: int, order: Any) -> None:
+def test_one_reading_of_the_rows_gives_the_gradient(n: int, order: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that fill chunks, groups of four and cache blocks, or do not."""
+    monkeypatch.setattr(minibatch, "LEAST_CHUNK", 3000)
     for d in (1, 4, 6):
         X, y = rows(2, n, d)
         for weights in (None, np.linspace(0, 2, n) + 0.1):
@@ -107,8 +109,10 @@ def test_any_number_of_threads_gives_the_same_bits(order: Any, dtype: str, monke
     X, y = rows(3, 9001, 7)
     problem = dl.Problem(np.asarray(X, order=order), y)
     monkeypatch.setattr(minibatch, "THREADED", 1)
+    monkeypatch.setattr(minibatch, "LEAST_CHUNK", 700)
     runs = []
     for threads in (1, 2, 3, 7, 64):
+        monkeypatch.setattr(minibatch, "SHARES", 1)
         monkeypatch.setattr(minibatch, "cores", lambda threads=threads: threads)
         runs.append(dl.descend(problem, engine="minibatch", lr=0.05, epochs=20, dtype=dtype))
     for run in runs[1:]:
@@ -121,21 +125,22 @@ def test_any_number_of_threads_gives_the_same_bits(order: Any, dtype: str, monke
 def test_blocks_hold_whole_batches(block: int, batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = dl.Problem(*rows(4), weights=np.arange(50) % 3 + 0.5)
     expected = dl.descend(problem, engine="hand", lr=0.01, epochs=4, batch_size=batch_size)
-    monkeypatch.setattr(minibatch, "BLOCK", block)
+    monkeypatch.setattr(feeding, "BLOCK", block)
     assert_twins(expected, dl.descend(problem, engine="minibatch", lr=0.01, epochs=4, batch_size=batch_size), 1e-11)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("batch_size", [None, 1, 7])
-def test_overflows_where_the_loop_by_hand_does(batch_size: int | None, dtype: str) -> None:
+@pytest.mark.parametrize("times", [3, 1e9], ids=["between epochs", "within the first"])
+def test_overflows_where_the_loop_by_hand_does(times: float, batch_size: int | None, dtype: str) -> None:
     """The last numbers within the range are kept, and so is the epoch."""
-    problem = dl.Problem(*rows(5))
-    lr = 3 * Theory(problem, dl.Descent(lr=1)).lr_bound
-    hand, fast = both(problem, lr=lr, epochs=2000, batch_size=batch_size, dtype=dtype, growth_limit=np.inf)
+    problem = dl.Problem(*rows(5, 300))
+    asked: dict[str, Any] = {"lr": times * Theory(problem, dl.Descent(lr=1)).lr_bound, "epochs": 2000, "dtype": dtype}
+    hand, fast = both(problem, batch_size=batch_size, growth_limit=np.inf, **asked)
     assert hand.ending.reason is fast.ending.reason is dl.Reason.OVERFLOWED
     assert hand.ending.epoch == fast.ending.epoch
-    assert np.isfinite(fast.params).all()
-    np.testing.assert_allclose(np.log(np.abs(fast.params)), np.log(np.abs(hand.params)), atol=3, rtol=1e-2)
+    assert (fast.params != 0).all()
+    np.testing.assert_allclose(fast.params, hand.params, rtol=1e-9 if dtype == "float64" else 1e-2)
 
 
 def test_the_rows_of_the_caller_are_left_as_they_are() -> None:
@@ -248,10 +253,16 @@ class TestAveraging:
         with pytest.raises(dl.SettingError, match="average 5 is too late: the run has 5 epochs"):
             dl.Descent(lr=0.1, epochs=5, average=5)
 
+    def test_a_sweep_says_that_it_is_of_the_steps(self) -> None:
+        with pytest.raises(dl.SettingError, match="average"):
+            dl.sweep(dl.Problem(*rows()), [0.01], average=2)
+
     def test_the_doctor_speaks_of_the_steps(self) -> None:
         problem = dl.Problem(*rows())
         asked, plain = (dl.diagnose(problem, lr=0.05, epochs=5, average=average) for average in (2, None))
-        assert asked.epochs_to_tolerance == plain.epochs_to_tolerance is not None
+        assert isinstance(asked, dl.Diagnosis)
+        assert isinstance(plain, dl.Diagnosis)
+        assert asked.forecast.epochs_to_tolerance == plain.forecast.epochs_to_tolerance is not None
 
 
 class TestReplacement:

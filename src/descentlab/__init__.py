@@ -35,6 +35,7 @@ from descentlab.minimum import Minimum
 from descentlab.problem import Problem
 from descentlab.run import Run, descend
 from descentlab.spectrum import Spectrum
+from descentlab.stochastic.expectation import Expectation, expect
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ __all__ = [
     "DivergenceError",
     "Ending",
     "EngineError",
+    "Expectation",
     "Factor",
     "Finding",
     "Gpu",
@@ -66,6 +68,7 @@ __all__ = [
     "cross_validate",
     "descend",
     "diagnose",
+    "expect",
     "split",
     "sweep",
     "validate",

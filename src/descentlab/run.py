@@ -41,6 +41,7 @@ class Run:
         params: (p,) after the last update, in the data's units: features in order, then the bias.
         cost, gradient_norm: there.
         ending: why it ended.
+        notices: what the engine has to say of how it took the rows.
     """
 
     problem: Problem
@@ -51,6 +52,7 @@ class Run:
     cost: float
     gradient_norm: float
     ending: Ending
+    notices: tuple[Sentence, ...] = ()
 
     def table(self, rows: int | None = None) -> str:
         """The history as the lesson prints it; see :meth:`History.table`."""
@@ -75,7 +77,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """The run in a notebook: what was run, its table, how it ended."""
-        about = [self.problem.headline, ", ".join(self.settings), *self.problem.notices]
+        about = [self.problem.headline, ", ".join(self.settings), *self.problem.notices, *self.notices]
         return page(*map(paragraph, about), printed(self.table(ROWS)), *map(paragraph, self.said))
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, lang: str | None = None) -> Any:
@@ -140,10 +142,10 @@ def descend(
         if not interruptible or loop.last is None:
             raise
         loop.cause = Reason.STOPPED
-    return _result(loop, mover.name)
+    return _result(loop, mover)
 
 
-def _result(loop: Loop, engine: str) -> Run:
+def _result(loop: Loop, mover: Engine) -> Run:
     """What the loop saw, in the data's units, and the verdict on it."""
     assert loop.last is not None
     problem, descent = loop.problem, loop.descent
@@ -154,7 +156,8 @@ def _result(loop: Loop, engine: str) -> Run:
         params = to_units(loop.last.params[0])
         ending = judge(loop)
     cost, norm = float(loop.last.cost[0]), float(loop.last.gradient_norm[0])
-    return Run(problem, descent, engine, history, params, cost, norm, ending)
+    notices: tuple[Sentence, ...] = getattr(mover, "notices", ())
+    return Run(problem, descent, mover.name, history, params, cost, norm, ending, notices)
 
 
 def _refuse_endless(pilot: Engine, problem: Problem, descent: Descent) -> None:

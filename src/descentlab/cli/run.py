@@ -67,7 +67,10 @@ def report(run: Run, name: str, rows: int) -> str:
     """The run in words: what was run, its table, its last parameters, its ending."""
     problem, ending = run.problem, run.ending
     lines = [click.style(f"{name}: {problem.headline}", bold=True), ", ".join(run.settings)]
-    lines += [click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice) for notice in problem.notices]
+    lines += [
+        click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice)
+        for notice in (*problem.notices, *run.notices)
+    ]
     if rows:
         lines += ["", run.table(max(rows, 2))]
     colour = {Reason.CONVERGED: "green", Reason.OUT_OF_EPOCHS: None, Reason.STOPPED: None}.get(ending.reason, "red")
@@ -88,7 +91,7 @@ def as_json(run: Run) -> str:
         "cost": run.cost,
         "gradient_norm": run.gradient_norm,
         "ending": {"reason": run.ending.reason.value, **run.ending.numbers(), "text": str(run.ending)},
-        "notices": problem.notices,
+        "notices": (*problem.notices, *run.notices),
         "history": {
             "epoch": history.epoch,
             "cost": history.cost,

@@ -76,6 +76,7 @@ class CsvSource(Pieced):
         self.layout, self.left_out = layout, left_out
         self.names = tuple(name for name, kind in layout.kinds.items() if kind != EMPTY)
         self.size = layout.place.mark()[0] if layout.seekable else None
+        self.reachable = layout.seekable
 
     def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
         for start, data in _cut(self.layout, after or 0):

@@ -64,6 +64,8 @@ def open_file(place: Place, reading: Mapping[str, Any]) -> Source:
 class ParquetSource(ArrowSource):
     """A Parquet file; its row groups, small ones together, are its pieces."""
 
+    reachable = True
+
     def __init__(self, place: Place) -> None:
         import pyarrow.parquet as pq
 
@@ -104,6 +106,8 @@ def _parquet_batches(place: Place, groups: range, columns: list[str]) -> Iterato
 
 class ArrowFile(ArrowSource):
     """An Arrow IPC file; its record batches, small ones together, are its pieces."""
+
+    reachable = True
 
     def __init__(self, place: Place) -> None:
         import pyarrow as pa
@@ -188,7 +192,7 @@ class Keyed(Pieced):
 
     def __init__(self, source: Source, keys: Mapping[str, str]) -> None:
         super().__init__()
-        self.source, self.size = source, source.size
+        self.source, self.size, self.reachable = source, source.size, source.reachable
         numbers = {name: float(value) for name, value in keys.items() if is_number(value)}
         self.names = (*source.names, *numbers)
         self.keys = numbers | {name: float("nan") for name, value in keys.items() if value == NO_VALUE}

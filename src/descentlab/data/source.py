@@ -46,9 +46,13 @@ class Source(Protocol):
         notices: what a reader should know about how the data was read; complete once the blocks were read.
         size: the sizes of all pieces together; None where only reading tells.
         rounded: the columns in which whole numbers lost digits, as far as they were read.
+        reachable: whether each piece can be read without those before it.
     """
 
     rounded: set[str]
+
+    @property
+    def reachable(self) -> bool: ...
 
     @property
     def names(self) -> tuple[str, ...]: ...
@@ -78,6 +82,7 @@ class Pieced:
     names: tuple[str, ...] = ()
     left_out: Mapping[str, Sentence] = {}
     size: int | None = None
+    reachable: bool = False
 
     def __init__(self, notices: Sequence[Sentence] = ()) -> None:
         self.said = list(notices)
@@ -133,6 +138,7 @@ class Chained(Pieced):
         self.parts = [source for _, source in parts]
         sizes = [part.size for part in self.parts]
         self.size = None if None in sizes else sum(size for size in sizes if size is not None)
+        self.reachable = all(part.reachable for part in self.parts)
         first_label, first = parts[0]
         columns = {*first.names, *first.left_out}
         for label, part in parts[1:]:

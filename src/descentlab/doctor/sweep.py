@@ -124,7 +124,7 @@ def sweep(problem: Problem, lr: Sequence[float] | Array, epochs: int = 100, ever
         raise SettingError("no_rates")
     wrong = rates[~((rates > 0) & np.isfinite(rates))]
     descent = Descent(lr=float(wrong[0] if wrong.size else rates[0]), epochs=epochs, **settings)
-    if not descent.foreseeable or descent.schedule is not None:
+    if not descent.foreseeable or descent.schedule is not None or descent.average is not None:
         raise SettingError("sweep_closed_form")
     step = whole_number("every", every, 1)
     count = descent.epochs // step + 1

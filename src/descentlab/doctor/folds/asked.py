@@ -60,6 +60,7 @@ def _beyond(problem: Problem, descent: Descent) -> list[str]:
         "option": bool(descent.options),
         "batch_size": descent.batch_size is not None,
         "schedule": descent.schedule is not None,
+        "average": descent.average is not None,
         "zero_grad": not descent.zero_grad,
         "start": bool(np.any(problem.start(descent.start))),
     }
