@@ -35,6 +35,7 @@ LAYERS = [
     {"loop", "verdict"},
     {"run"},
     {"doctor"},
+    {"watching"},
     {"lab"},
     {"lessons"},
     {"__init__"},

@@ -28,6 +28,7 @@ from descentlab.minimum import Minimum
 from descentlab.problem import Problem
 from descentlab.run import Run, descend
 from descentlab.spectrum import Spectrum
+from descentlab.watching.instrument import watch
 
 __version__ = "0.1.0"
 
@@ -61,4 +62,5 @@ __all__ = [
     "split",
     "sweep",
     "validate",
+    "watch",
 ]

@@ -1,0 +1,247 @@
+"""What a watch sees at each step, and what it keeps of it. It looks; :mod:`descentlab.watching.judge` concludes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from descentlab.watching.curvature import curved, lanczos, start_vector
+from descentlab.watching.finite import Trouble, broken_gradient, locate, tensors
+from descentlab.watching.graph import Found, read
+from descentlab.watching.habits import Clearing, Modes, Sameness
+from descentlab.watching.limits import scaling
+from descentlab.watching.linear import Linear, recognise
+from descentlab.watching.quiet import hooked, random_states, same_states, untouched
+from descentlab.watching.record import Probe, Record
+from descentlab.watching.targets import Targets
+
+EARLY = 64  # steps that are looked at closely: mistakes in a loop are there from its first step
+SELDOM = 16  # of later steps, every so many
+SAMPLE = 1_000_000  # numbers of a parameter that are compared with its start
+MARKED = 3  # parameters at which the arrival of gradients is noticed
+
+
+class Sight:
+    """One loop, seen through the hooks of :class:`descentlab.watching.hooks.Grip`.
+
+    Attributes:
+        model, optimizer: what is watched; nothing here writes to them.
+        record: losses, rates and curvatures by step.
+        forwards, backwards: how many times the model was called with a graph, and a gradient came back to it.
+        value: the last loss; ``first`` the first one.
+        trouble: the first tensor that was not finite.
+        found: what the first loss's graph says.
+        refused: why curvature cannot be measured, in words of torch's or a key of ours; None where it can.
+        moved: called after each step, for the live line.
+    """
+
+    def __init__(self, model: Any, optimizer: Any, every: int | None, share: float, strict: bool) -> None:
+        import torch
+
+        self.torch, self.model, self.optimizer = torch, model, optimizer
+        self.every, self.share, self.strict = every, share, strict
+        self.names = {id(parameter): name for name, parameter in model.named_parameters()}
+        held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.marked = _spread([p for p in (*model.parameters(), *held) if p.requires_grad and p.is_leaf])
+        self.holds_marked = set(map(id, self.marked)) <= set(map(id, held))
+        self.at_start = {id(p): _sample(p).clone() for p in (*self.marked, *self.strangers(held))}
+        self.own: frozenset[int] = frozenset()
+        self.record, self.targets, self.clearing = Record(), Targets(), Clearing()
+        self.modes, self.sameness = Modes(), Sameness()
+        self.forwards = self.backwards = self.losses = 0
+        self.value = self.first = math.nan
+        self.trouble: Trouble | None = None
+        self.found = Found()
+        self.linear: Linear | None = None
+        self.scale: float | None = None
+        self.pair: tuple[Any, ...] = ()
+        self.random = self.detached = False
+        self.refused: str | None = None
+        self.failure: Exception | None = None
+        self.got: set[int] = set()
+        self.zero_steps = 0
+        self.moved: Callable[[], None] | None = None
+        self._busy = self._arrived = self._ever_arrived = False
+        self._args: tuple[Any, ...] = ()
+        self._kwargs: dict[str, Any] = {}
+        self._node = self._output = self._states = self._vector = None
+        self._norms: tuple[list[tuple[str, Any]], list[Any]] = ([], [])
+        self._candidate: Trouble | None = None
+        self._next_probe, self._probed = 0.0, -1
+
+    @property
+    def steps(self) -> int:
+        return self.record.steps
+
+    def strangers(self, held: list[Any] | None = None) -> list[Any]:
+        """Parameters of the model that require a gradient and that the optimizer does not hold."""
+        if held is None:
+            held = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        ids = set(map(id, held))
+        return [p for p in self.model.parameters() if p.requires_grad and id(p) not in ids]
+
+    def unmoved(self, parameter: Any) -> bool:
+        """Whether a parameter that was marked, or that is none of the optimizer's, is where it was at the start."""
+        return bool(_sample(parameter).equal(self.at_start[id(parameter)]))
+
+    def fails(self, error: Exception) -> None:
+        self.failure = self.failure or error
+
+    def enters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._busy or not self.torch.is_grad_enabled():
+            return
+        self._args, self._kwargs = args, kwargs
+        if self.forwards == 0:
+            self._states = random_states(self.torch)
+
+    def leaves(self, output: Any) -> None:
+        if self._busy or not self.torch.is_grad_enabled():
+            return
+        if self.forwards == 0:
+            self.random = not same_states(self.torch, self._states or [], random_states(self.torch))
+            self._states = None
+        self.forwards += 1
+        tensor = next(tensors(output), None)
+        self._node = None if tensor is None else tensor.grad_fn
+        self._output = tensor.detach() if tensor is not None and self.backwards < EARLY else None
+
+    def compares(self, args: tuple[Any, ...]) -> None:
+        if not self._busy and self.torch.is_grad_enabled():
+            self.pair = args
+
+    def arrives(self, gradient: Any) -> None:
+        if not self._busy:
+            self._arrived = self._ever_arrived = True
+            if self.steps < EARLY and self.holds_marked:
+                self.clearing.fresh = self.clearing.fresh or bool(gradient.any())
+
+    def before_backward(self, losses: Any) -> None:
+        if self._busy:
+            return
+        loss = losses if hasattr(losses, "detach") else losses[0]
+        self._arrived, self._candidate = False, None
+        self.losses += 1
+        self.detached = not loss.requires_grad
+        value = float(loss.item()) if loss.numel() == 1 else math.nan
+        if loss.numel() == 1 and not math.isfinite(value) and self.trouble is None:
+            self._candidate = self._locate()
+        if self.steps < EARLY or self.steps % SELDOM == 0:
+            self.clearing.look()
+        if self.backwards < EARLY and loss.grad_fn is not None:
+            self._study(loss, value)
+        self.sameness.look(next(tensors((self._args, self._kwargs)), None), self.backwards)
+        self._value = value
+        if self._due() and math.isfinite(value):
+            self._probe(loss)
+
+    def after_backward(self) -> None:
+        if self._busy or (self._ever_arrived and not self._arrived):
+            return  # somebody else's loss
+        self.backwards += 1
+        self.value = self._value
+        if self.backwards == 1:
+            self.first = self._value
+        self.trouble = self.trouble or self._candidate
+        self.modes.look(self.model.training)
+        self._node = self._output = None
+        self._args, self._kwargs, self.pair = (), {}, ()
+
+    def stepped(self) -> None:
+        lr = float(self.optimizer.param_groups[0].get("lr", math.nan))
+        close = self.steps < EARLY or self.steps % SELDOM == 0
+        held = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        dense = [p for p in held if not p.grad.is_sparse]
+        self.record.add(self.value, lr)
+        norms = self.torch._foreach_norm([p.grad for p in dense]) if dense else []
+        self._norms = ([(self.names.get(id(p), "?"), p) for p in dense], list(norms))
+        if close:
+            self.got.update(map(id, held))
+            self.zero_steps = self.zero_steps + 1 if norms and not any(bool(norm) for norm in norms) else 0
+        if self.strict and self.trouble is None:
+            self.check_gradients()
+        self.clearing.stepped(dense, close)
+        if self.moved is not None:
+            self.moved()
+
+    def check_gradients(self) -> None:
+        """Notice a gradient of the last update that is not finite, though no loss has told so yet."""
+        name = broken_gradient(*self._norms)
+        if self.trouble is None and name is not None:
+            self.trouble = Trouble("gradient", name, self.steps)
+
+    def _locate(self) -> Trouble:
+        self._busy = True
+        try:
+            target = self.pair[1] if len(self.pair) > 1 else None
+            gradient = broken_gradient(*self._norms)
+            return locate(self.model, self._args, self._kwargs, target, gradient, self.steps)
+        finally:
+            self._busy = False
+
+    def _study(self, loss: Any, value: float) -> None:
+        """Read the graph of an early loss, and keep what its targets are like."""
+        if self._node is None or self._output is None:
+            return
+        found = read(loss, self._output, self._node)
+        if not found.reached:
+            return
+        first = self.found.target is None and not self.found.reached
+        if first or found.wide is not None:
+            self.found = found._replace(target=None)
+        target = found.target
+        if target is None or found.wide is not None:
+            return
+        if found.squared:
+            mean = float(((self._output - target) ** 2).mean())
+            self.scale = value / mean if mean else None
+        X = next(tensors((self._args, self._kwargs)), None)
+        if first and found.squared and X is not None:
+            self.linear = recognise(self.model, X, self._output, target, value)
+        self.targets.add(target, found.classes)
+
+    def _due(self) -> bool:
+        if self.refused is not None or self._probed == self.steps or self.every == 0:
+            return False
+        return self.steps % self.every == 0 if self.every else perf_counter() >= self._next_probe
+
+    def _probe(self, loss: Any) -> None:
+        """Measure the curvature of this very loss, on its own graph: nothing is evaluated again."""
+        seen = scaling(self.optimizer)
+        if seen is None:
+            return
+        if hooked(self.model, seen.parameters, self.own):
+            self.refused = "watch.refused_hooks"
+            return
+        began, self._busy = perf_counter(), True
+        try:
+            with untouched(self.model), self.torch.enable_grad():
+                product = curved(loss, seen.parameters, seen.scale, seen.decay)
+                found = lanczos(product, start_vector(seen.parameters, self._vector))
+        except LookupError:
+            return  # somebody else's loss
+        except Exception as error:  # an operation without a second derivative, or no memory left for one
+            self.refused = str(error).partition("\n")[0].strip() or type(error).__name__
+            return
+        finally:
+            self._busy = False
+        self._vector, self._probed = found.vector, self.steps
+        limit = None if seen.most is None else seen.most / seen.lr if seen.lr else math.inf
+        self.record.probes.append(Probe(self.steps, found.value, found.error, limit, seen.lr, found.products))
+        now = perf_counter()
+        self._next_probe = now + (now - began) * (1 / self.share - 1)
+
+
+def _spread(parameters: list[Any]) -> list[Any]:
+    """The last, the first and a middle one: some gradient arrives at one of them."""
+    unique = list({id(p): p for p in parameters}.values())
+    if len(unique) <= MARKED:
+        return unique
+    return [unique[0], unique[len(unique) // 2], unique[-1]]
+
+
+def _sample(parameter: Any) -> Any:
+    """All of a parameter, or of a very large one every so many numbers."""
+    flat = parameter.detach().reshape(-1)
+    return flat[:: max(1, flat.numel() // SAMPLE)]
