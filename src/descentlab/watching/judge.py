@@ -170,7 +170,7 @@ def not_finite(case: Case) -> Verdict | None:
     if trouble is None:
         return None
     advice = sentence("watch.clean_the_data") if trouble.kind in ("input", "target") else sentence("watch.look_there")
-    numbers = {"kind": trouble.kind, "name": trouble.name, "step": trouble.step}
+    numbers = {"kind": trouble.kind, "tensor": trouble.name, "step": trouble.step}
     return problem("not_finite", sentence("watch.not_finite", where=trouble.words), advice, **numbers)
 
 
