@@ -53,12 +53,6 @@ def broken(values: Iterable[Any]) -> bool:
     return any(not bool(each.detach().isfinite().all()) for each in values if each.is_floating_point())
 
 
-def broken_gradient(named: Iterable[tuple[str, Any]], norms: Iterable[Any]) -> str | None:
-    """The gradient nearest to the loss whose norm is not finite: backward passes go from the last layer to the first."""
-    found = [name for (name, _), norm in zip(named, norms, strict=True) if not bool(norm.isfinite())]
-    return found[-1] if found else None
-
-
 def locate(
     model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: Any, gradient: str | None, step: int
 ) -> Trouble:

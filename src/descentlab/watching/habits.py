@@ -45,18 +45,18 @@ class Clearing:
         elif not now.any():
             self._cleared = True
 
-    def stepped(self, dense: list[Any], close: bool) -> None:
-        """Just after a step; ``dense`` are the parameters that have a gradient."""
+    def stepped(self, dense: list[Any]) -> None:
+        """Just after a step that is looked at; ``dense`` are the parameters that have a gradient."""
         if self._kept is not None and (self._cleared or self._same):
             self.checked += 1
             self.uncleared += self._same and not self._cleared
         self._cleared = self._same = False
         self._kept = None
-        if close and dense:
+        if dense:
             self._marker = dense[-1]
             kept = self._marker.grad.detach().reshape(-1)[:FEW].clone()
             self._kept = kept if kept.any() else None
-        if close and self.fresh and not any(bool(p.grad.any()) for p in dense):
+        if self.fresh and not any(bool(p.grad.any()) for p in dense):
             self.emptied += 1
         self.fresh = False
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from descentlab.watching.curvature import curved, lanczos, start_vector
-from descentlab.watching.finite import Trouble, broken_gradient, locate, tensors
+from descentlab.watching.finite import Trouble, locate, tensors
 from descentlab.watching.graph import Found, read
 from descentlab.watching.habits import Clearing, Modes, Sameness
 from descentlab.watching.limits import scaling
@@ -19,8 +19,9 @@ from descentlab.watching.targets import Targets
 
 EARLY = 64  # steps that are looked at closely: mistakes in a loop are there from its first step
 SELDOM = 16  # of later steps, every so many
+LARGE = 4_000_000  # numbers: of smaller models the last gradients are kept, of larger ones only their norms
 SAMPLE = 1_000_000  # numbers of a parameter that are compared with its start
-MARKED = 3  # parameters at which the arrival of gradients is noticed
+MARKED = 2  # parameters at which the arrival of gradients is noticed
 
 
 class Sight:
@@ -43,7 +44,8 @@ class Sight:
         self.torch, self.model, self.optimizer = torch, model, optimizer
         self.every, self.share, self.strict = every, share, strict
         self.names = {id(parameter): name for name, parameter in model.named_parameters()}
-        held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self._find_held()
+        held = self._held
         self.marked = _spread([p for p in (*model.parameters(), *held) if p.requires_grad and p.is_leaf])
         self.holds_marked = set(map(id, self.marked)) <= set(map(id, held))
         self.at_start = {id(p): _sample(p).clone() for p in (*self.marked, *self.strangers(held))}
@@ -67,7 +69,8 @@ class Sight:
         self._args: tuple[Any, ...] = ()
         self._kwargs: dict[str, Any] = {}
         self._node = self._output = self._states = self._vector = None
-        self._norms: tuple[list[tuple[str, Any]], list[Any]] = ([], [])
+        self._grads: list[Any] = []
+        self._norms: Any = None
         self._candidate: Trouble | None = None
         self._next_probe, self._probed = 0.0, -1
 
@@ -103,9 +106,11 @@ class Sight:
             self.random = not same_states(self.torch, self._states or [], random_states(self.torch))
             self._states = None
         self.forwards += 1
+        if self.backwards >= EARLY:
+            return
         tensor = next(tensors(output), None)
         self._node = None if tensor is None else tensor.grad_fn
-        self._output = tensor.detach() if tensor is not None and self.backwards < EARLY else None
+        self._output = None if tensor is None else tensor.detach()
 
     def compares(self, args: tuple[Any, ...]) -> None:
         if not self._busy and self.torch.is_grad_enabled():
@@ -131,7 +136,8 @@ class Sight:
             self.clearing.look()
         if self.backwards < EARLY and loss.grad_fn is not None:
             self._study(loss, value)
-        self.sameness.look(next(tensors((self._args, self._kwargs)), None), self.backwards)
+        if self.sameness.always:
+            self.sameness.look(self._batch(), self.backwards)
         self._value = value
         if self._due() and math.isfinite(value):
             self._probe(loss)
@@ -149,36 +155,69 @@ class Sight:
         self._args, self._kwargs, self.pair = (), {}, ()
 
     def stepped(self) -> None:
-        lr = float(self.optimizer.param_groups[0].get("lr", math.nan))
-        close = self.steps < EARLY or self.steps % SELDOM == 0
-        held = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
-        dense = [p for p in held if not p.grad.is_sparse]
-        self.record.add(self.value, lr)
-        norms = self.torch._foreach_norm([p.grad for p in dense]) if dense else []
-        self._norms = ([(self.names.get(id(p), "?"), p) for p in dense], list(norms))
-        if close:
-            self.got.update(map(id, held))
-            self.zero_steps = self.zero_steps + 1 if norms and not any(bool(norm) for norm in norms) else 0
+        if len(self.optimizer.param_groups) != self._groups:
+            self._find_held()
+        self._grads = [p.grad for p in self._held]
+        self._norms = self.torch._foreach_norm(_dense(self._grads)) if self._large else None
+        self.record.add(self.value, self._rate())
+        if self.steps <= EARLY or self.steps % SELDOM == 0:
+            self._look_closely()
         if self.strict and self.trouble is None:
             self.check_gradients()
-        self.clearing.stepped(dense, close)
         if self.moved is not None:
             self.moved()
 
+    def _rate(self) -> float:
+        return float(self.optimizer.param_groups[0].get("lr", math.nan))
+
+    def _find_held(self) -> None:
+        """What the optimizer holds: a group may be added at any time."""
+        self._groups = len(self.optimizer.param_groups)
+        self._held = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self._large = sum(parameter.numel() for parameter in self._held) > LARGE
+
+    def _look_closely(self) -> None:
+        having = [p for p, gradient in zip(self._held, self._grads, strict=True) if gradient is not None]
+        self.got.update(map(id, having))
+        dense = [p for p in having if not p.grad.is_sparse]
+        nothing = bool(dense) and not any(bool(p.grad.any()) for p in dense)
+        self.zero_steps = self.zero_steps + 1 if nothing else 0
+        self.clearing.stepped(dense)
+
     def check_gradients(self) -> None:
         """Notice a gradient of the last update that is not finite, though no loss has told so yet."""
-        name = broken_gradient(*self._norms)
+        name = self._broken_gradient()
         if self.trouble is None and name is not None:
             self.trouble = Trouble("gradient", name, self.steps)
+
+    def _broken_gradient(self) -> str | None:
+        """The parameter whose gradient was not finite at the last update: the one nearest to the loss."""
+        dense = _dense(self._grads)
+        if not dense:
+            return None
+        norms = self._norms if self._norms is not None else [gradient.norm() for gradient in dense]
+        names = [
+            self.names.get(id(p), "?")
+            for p, gradient in zip(self._held, self._grads, strict=False)
+            if gradient is not None and not gradient.is_sparse
+        ]
+        found = [name for name, norm in zip(names, norms, strict=True) if not bool(norm.isfinite())]
+        return found[-1] if found else None  # backward passes go from the last layer to the first
 
     def _locate(self) -> Trouble:
         self._busy = True
         try:
             target = self.pair[1] if len(self.pair) > 1 else None
-            gradient = broken_gradient(*self._norms)
+            gradient = self._broken_gradient()
             return locate(self.model, self._args, self._kwargs, target, gradient, self.steps)
         finally:
             self._busy = False
+
+    def _batch(self) -> Any:
+        """The first tensor that the model was called with."""
+        if self._args and isinstance(self._args[0], self.torch.Tensor):
+            return self._args[0]
+        return next(tensors((self._args, self._kwargs)), None)
 
     def _study(self, loss: Any, value: float) -> None:
         """Read the graph of an early loss, and keep what its targets are like."""
@@ -196,7 +235,7 @@ class Sight:
         if found.squared:
             mean = float(((self._output - target) ** 2).mean())
             self.scale = value / mean if mean else None
-        X = next(tensors((self._args, self._kwargs)), None)
+        X = self._batch()
         if first and found.squared and X is not None:
             self.linear = recognise(self.model, X, self._output, target, value)
         self.targets.add(target, found.classes)
@@ -234,14 +273,16 @@ class Sight:
 
 
 def _spread(parameters: list[Any]) -> list[Any]:
-    """The last, the first and a middle one: some gradient arrives at one of them."""
+    """The last and the first: some gradient arrives at one of them."""
     unique = list({id(p): p for p in parameters}.values())
-    if len(unique) <= MARKED:
-        return unique
-    return [unique[0], unique[len(unique) // 2], unique[-1]]
+    return unique if len(unique) <= MARKED else [unique[0], unique[-1]]
 
 
 def _sample(parameter: Any) -> Any:
     """All of a parameter, or of a very large one every so many numbers."""
     flat = parameter.detach().reshape(-1)
     return flat[:: max(1, flat.numel() // SAMPLE)]
+
+
+def _dense(gradients: list[Any]) -> list[Any]:
+    return [gradient for gradient in gradients if gradient is not None and not gradient.is_sparse]
