@@ -19,7 +19,13 @@ def healthy(make: Callable[[], Loop]) -> Callable[[], Loop]:
 
 
 def over_batches(
-    model: Any, optimizer: Any, X: Any, y: Any, loss_fn: Any, epochs: int = 8, after: Callable[[], object] = lambda: None
+    model: Any,
+    optimizer: Any,
+    X: Any,
+    y: Any,
+    loss_fn: Any,
+    epochs: int = 8,
+    after: Callable[[], object] = lambda: None,
 ) -> Loop:
     def body() -> list[float]:
         losses = []

@@ -13,10 +13,10 @@ from tests.watching.broken import BROKEN
 from tests.watching.healthy import HEALTHY
 from tests.watching.loops import Loop, seeded, torch, watched
 
-ids = {"ids": [make.__name__ for make in HEALTHY]}
+each_one = pytest.mark.parametrize("make", HEALTHY, ids=[make.__name__ for make in HEALTHY])
 
 
-@pytest.mark.parametrize("make", HEALTHY, **ids)
+@each_one
 def test_nothing_is_named(make: Callable[[], Loop]) -> None:
     watch = watched(make)
     assert watch.names == (), str(watch)
@@ -52,7 +52,7 @@ def flat(value: Any) -> Any:
     return [flat(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-@pytest.mark.parametrize("make", HEALTHY, **ids)
+@each_one
 @pytest.mark.parametrize("settings", [{"every": 3}, {"level": "full", "every": 7}, {"every": 0}])
 def test_a_watched_run_is_the_same_to_the_last_bit(make: Callable[[], Loop], settings: dict[str, Any]) -> None:
     assert ended(make, **settings) == ended(make)
@@ -64,9 +64,14 @@ def test_nothing_stays_hooked(make: Callable[[], Loop]) -> None:
 
     loop = seeded(make)
     before = hooks_of(loop)
-    with pytest.raises(KeyError, match="mine"), dl.watch(loop.model, loop.optimizer, loop.loss_fn):
-        assert hooks_of(loop) != before
-        raise KeyError("mine")
+
+    def raising() -> None:
+        with dl.watch(loop.model, loop.optimizer, loop.loss_fn):
+            assert hooks_of(loop) != before
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        raising()
     assert hooks_of(loop) == before
 
 

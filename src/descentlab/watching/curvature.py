@@ -1,9 +1,10 @@
 """The largest curvature of a loss, by products of its Hessian with vectors: Lanczos on the graph the loss already has.
 
-    H v = d/dp (g(p) . v)        A = S (H + decay) S,   S = diag(scale)        A q_k = beta_(k-1) q_(k-1) + alpha_k q_k + beta_k q_(k+1)
+    H v = d/dp (g(p) . v)        A = S (H + decay) S,   S = diag(scale)
+    A q_k = beta_(k-1) q_(k-1) + alpha_k q_k + beta_k q_(k+1)
 
-The greatest eigenvalue of the tridiagonal matrix of alphas and betas rises towards that of A, and ``beta_m |s_m|`` (s its
-eigenvector) bounds how far it is from some eigenvalue. Sources: B. A. Pearlmutter, *Fast exact multiplication by the
+The greatest eigenvalue of the tridiagonal matrix of alphas and betas rises towards that of A, and ``beta_m |s_m|`` (s
+its eigenvector) bounds how far it is from some eigenvalue. Sources: B. A. Pearlmutter, *Fast exact multiplication by the
 Hessian* (1994); B. N. Parlett, *The symmetric eigenvalue problem* (1980), chapter 13.
 """
 
@@ -14,6 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from descentlab.errors import EngineError
 
 MOST_PRODUCTS = 32
 CHANGE = 1e-3  # of the eigenvalue in one product: less than it, and the search ends
@@ -69,7 +72,7 @@ def _tridiagonal(alphas: Sequence[float], betas: Sequence[float]) -> Any:
 
 
 def curved(loss: Any, parameters: Sequence[Any], scale: Sequence[Any], decay: Sequence[float]) -> Callable[[Any], Any]:
-    """Products with ``S (H + decay) S`` of a loss whose graph is still there; it stays there, and no ``.grad`` is touched.
+    """Products with ``S (H + decay) S`` of a loss whose graph is still there; it stays, and no ``.grad`` is touched.
 
     Args:
         loss: a scalar tensor with a graph.
@@ -78,6 +81,7 @@ def curved(loss: Any, parameters: Sequence[Any], scale: Sequence[Any], decay: Se
 
     Raises:
         LookupError: the loss does not depend on any of them.
+        EngineError: some operation says that it can be differentiated only once.
         RuntimeError: from torch, if some operation has no second derivative.
     """
     import torch
@@ -86,12 +90,11 @@ def curved(loss: Any, parameters: Sequence[Any], scale: Sequence[Any], decay: Se
     kept = [i for i, gradient in enumerate(gradients) if gradient is not None and gradient.requires_grad]
     if all(gradient is None for gradient in gradients):
         raise LookupError
+    _refuse_once_only([gradient.grad_fn for gradient in gradients if gradient is not None])
     sizes = [parameter.numel() for parameter in parameters]
 
     def product(vector: Any) -> Any:
-        pieces = [
-            each.view_as(p) * s for each, p, s in zip(vector.split(sizes), parameters, scale, strict=True)
-        ]  # S v
+        pieces = [each.view_as(p) * s for each, p, s in zip(vector.split(sizes), parameters, scale, strict=True)]  # S v
         found: list[Any] = [None] * len(parameters)
         if kept:  # a loss that is linear in every parameter has no second derivative at all
             outputs, inner = [gradients[i] for i in kept], [pieces[i] for i in kept]
@@ -106,6 +109,20 @@ def curved(loss: Any, parameters: Sequence[Any], scale: Sequence[Any], decay: Se
             return torch.cat([part.reshape(-1) for part in parts])
 
     return product
+
+
+def _refuse_once_only(waiting: list[Any]) -> None:
+    """Such operations cut the graph silently, and what is left of the Hessian would be taken for all of it."""
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        if node is None:
+            continue
+        if type(node).__name__ == "Error":  # torch's own node, which raises only if a derivative passes it
+            raise EngineError("watch_once")
+        fresh = {each for each, _ in node.next_functions} - seen
+        seen |= fresh
+        waiting += fresh
 
 
 def start_vector(parameters: Sequence[Any], previous: Any, seed: int = 0) -> Any:

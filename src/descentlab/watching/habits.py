@@ -1,4 +1,4 @@
-"""Habits of a loop: whether it clears its gradients, in which mode the model trains, whether its batch is always the same."""
+"""Habits of a loop: whether it clears gradients, in which mode its model trains, whether its batch is one."""
 
 from __future__ import annotations
 

@@ -89,7 +89,6 @@ class Grip:
         """Put every hook in its place; ``marked`` are the parameters at which gradients are noticed."""
         import torch
 
-
         def inert(call: Callable[..., None]) -> Inert:
             return Inert(call, hears.fails)
 

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 SHARES = {"cheap": 0.03, "full": 0.3}  # of the time, at most, for measuring curvature
 
 
-def watch(
-    model: Any, optimizer: Any, loss_fn: Any = None, *, every: int | None = None, level: str = "cheap"
-) -> Watch:
+def watch(model: Any, optimizer: Any, loss_fn: Any = None, *, every: int | None = None, level: str = "cheap") -> Watch:
     """Watch a PyTorch training loop, whatever it trains, and name what is wrong with it.
 
     The loop runs as it would without: parameters, buffers, gradients, losses and random numbers are the same to the
@@ -36,7 +34,8 @@ def watch(
         loss_fn: what the loop calls; a module's arguments are seen, of functions the graph is read, and None will do.
         every: measure the largest curvature every so many steps; 0 never. None: as often as it takes no more than 3 %
             of the time (with ``full`` 30 %), the first time at the first step.
-        level: ``cheap``, or ``full``: gradients are checked for NaN and infinity at every step, which waits for the device.
+        level: ``cheap``, or ``full``: gradients are checked for NaN and infinity at every step, which waits for a
+            device.
 
     Raises:
         SettingError: the model is no module, the optimizer is no optimizer, or a setting is outside what it may be.
@@ -65,6 +64,7 @@ class Watch:
         self._every, self._level = every, level
         self._grip = Grip()
         self._sight: Sight | None = None
+        self._case: Case | None = None
         self._ended = False
         self.error: BaseException | None = None
 
@@ -108,7 +108,10 @@ class Watch:
         """
         if self._sight is None:
             raise SettingError("watch_not_begun")
-        return Case(self._sight, self._ended, self.error)
+        if not self._ended:
+            return Case(self._sight)
+        self._case = self._case or Case(self._sight, True, self.error)
+        return self._case
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -122,7 +125,7 @@ class Watch:
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """The exact doctor's diagnosis, if the model is one linear hypothesis under squared errors on one full batch."""
+        """The exact doctor's diagnosis, for one linear hypothesis under squared errors on one full batch."""
         return self.seen.diagnosis
 
     def table(self) -> tuple[Row, ...]:
@@ -176,4 +179,3 @@ class Watch:
         from descentlab.watching.report import html
 
         return html(self.seen)
-

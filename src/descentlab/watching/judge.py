@@ -1,4 +1,4 @@
-"""The judge of watched loops: mistakes in how a loop is put together, and the order in which causes come before effects."""
+"""The judge of watched loops: mistakes in how a loop is put together, and causes before their effects."""
 
 from __future__ import annotations
 
@@ -118,7 +118,9 @@ def cleared_too_soon(case: Case) -> Verdict | None:
     clearing, steps = case.sight.clearing, case.sight.steps
     if clearing.emptied < max(SURE, 0.9 * min(steps, MANY)):
         return None
-    return problem("cleared_too_soon", sentence("watch.cleared_too_soon", steps=clearing.emptied), steps=clearing.emptied)
+    return problem(
+        "cleared_too_soon", sentence("watch.cleared_too_soon", steps=clearing.emptied), steps=clearing.emptied
+    )
 
 
 def not_in_optimizer(case: Case) -> Verdict | None:
@@ -188,7 +190,9 @@ def eval_mode(case: Case) -> Verdict | None:
     modes = case.sight.modes
     if not modes.training or modes.last < max(MANY // 2, 0.5 * modes.evaluating, 0.3 * modes.training):
         return None
-    acting = any("Dropout" in type(each).__name__ or "BatchNorm" in type(each).__name__ for each in case.sight.model.modules())
+    acting = any(
+        "Dropout" in type(each).__name__ or "BatchNorm" in type(each).__name__ for each in case.sight.model.modules()
+    )
     if not acting:
         return None
     values = {"training": modes.training, "last": modes.last}

@@ -1,7 +1,8 @@
 """How curved a loss may be for the optimizer in use: how it scales the gradient, and up to where its steps are stable.
 
 A step ``p' = p - lr P^-1 m`` sees the Hessian as ``P^-1/2 H P^-1/2``; groups with rates of their own see it scaled by
-``D = diag(lr_i / lr)`` as well, with lr the largest of them. With x = lr times the greatest eigenvalue, errors shrink below
+``D = diag(lr_i / lr)`` as well, with lr the largest of them. With x = lr times the greatest eigenvalue, errors
+shrink below
 
     SGD               x < limit(momentum, dampening, nesterov), see :mod:`descentlab.stability`
     Adam, AdamW       x < 2 (1 + beta1) / (1 - beta1),   P = (1 - beta1^t) (sqrt(v_hat) + eps)

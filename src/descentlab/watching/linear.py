@@ -77,7 +77,12 @@ def recognise(model: Any, X: Any, output: Any, target: Any, loss: float) -> Line
     if len(seen) != len(rows) or len(y) != len(rows) or not np.allclose(predicted, seen, AGREE, AGREE):
         return None
     squares = (seen - y) ** 2
-    sums = {"mean": squares.mean(), "sum": squares.sum(), "half_mean": squares.mean() / 2, "half_sum": squares.sum() / 2}
+    sums = {
+        "mean": squares.mean(),
+        "sum": squares.sum(),
+        "half_mean": squares.mean() / 2,
+        "half_sum": squares.sum() / 2,
+    }
     fitting = [name for name in CONVENTIONS if name in sums and abs(sums[name] - loss) <= AGREE * abs(loss)]
     if not fitting:
         return None

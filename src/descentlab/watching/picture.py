@@ -55,7 +55,9 @@ def _draw(axes: Any, lines: list[tuple[Array, Array, str, str]], title: str, lan
 def losses(record: Record, most: int) -> tuple[Array, Array]:
     """Steps from 1 and their losses, evenly thinned to at most so many."""
     loss = record.loss
-    kept = np.unique(np.linspace(0, len(loss) - 1, min(len(loss), most)).astype(int)) if len(loss) else np.array([], int)
+    kept = (
+        np.unique(np.linspace(0, len(loss) - 1, min(len(loss), most)).astype(int)) if len(loss) else np.array([], int)
+    )
     return kept * record.stride + 1.0, loss[kept]
 
 
@@ -101,7 +103,9 @@ def _panel(lines: list[tuple[Array, Array, str, str]], title: str, shift: int) -
     drawn = [f'<text x="{LEFT}" y="14">{title}</text>']
     drawn += [f'<text x="{LEFT - 4}" y="{y}" text-anchor="end" fill="{QUIET}">{number(float(f"{v:.3g}"))}</text>'
               for y, v in ((TOP + 8, values.max()), (TOP + HIGH, values.min()))]  # fmt: skip
-    drawn.append(f'<text x="{LEFT}" y="{TOP + HIGH + 16}" fill="{QUIET}">{number(int(first))} – {number(int(last))}</text>')
+    drawn.append(
+        f'<text x="{LEFT}" y="{TOP + HIGH + 16}" fill="{QUIET}">{number(int(first))} – {number(int(last))}</text>'
+    )
     for x, y, colour, dash in lines:
         if len(x) == 1:
             at = points(x, y).split(",")

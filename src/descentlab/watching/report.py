@@ -76,10 +76,9 @@ def _curvature(case: Case) -> list[Sentence]:
     """The curvature last measured, and the limit there."""
     sight = case.sight
     probes = sight.record.probes
-    if sight.refused == "watch.refused_hooks":
-        return [sentence("watch.refused_hooks")]
     if sight.refused is not None:
-        return [sentence("watch.refused", reason=sight.refused)]
+        reason = str(sight.refused).partition("\n")[0].strip() or type(sight.refused).__name__
+        return [sentence("watch.refused", reason=reason)]
     if not probes:
         return []
     last = probes[-1]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
+from descentlab.errors import EngineError
 from descentlab.watching.curvature import curved, lanczos, start_vector
 from descentlab.watching.finite import Trouble, locate, tensors
 from descentlab.watching.graph import Found, read
@@ -34,7 +35,8 @@ class Sight:
         value: the last loss; ``first`` the first one.
         trouble: the first tensor that was not finite.
         found: what the first loss's graph says.
-        refused: why curvature cannot be measured, in words of torch's or a key of ours; None where it can.
+        refused: why curvature cannot be measured; None where it can.
+        failure: the first mistake of the watch itself.
         moved: called after each step, for the live line.
     """
 
@@ -60,7 +62,7 @@ class Sight:
         self.scale: float | None = None
         self.pair: tuple[Any, ...] = ()
         self.random = self.detached = False
-        self.refused: str | None = None
+        self.refused: Exception | None = None
         self.failure: Exception | None = None
         self.got: set[int] = set()
         self.zero_steps = 0
@@ -68,7 +70,10 @@ class Sight:
         self._busy = self._arrived = self._ever_arrived = False
         self._args: tuple[Any, ...] = ()
         self._kwargs: dict[str, Any] = {}
-        self._node = self._output = self._states = self._vector = None
+        self._node: Any = None
+        self._output: Any = None
+        self._states: Any = None
+        self._vector: Any = None
         self._grads: list[Any] = []
         self._norms: Any = None
         self._candidate: Trouble | None = None
@@ -251,7 +256,7 @@ class Sight:
         if seen is None:
             return
         if hooked(self.model, seen.parameters, self.own):
-            self.refused = "watch.refused_hooks"
+            self.refused = EngineError("watch_hooks")
             return
         began, self._busy = perf_counter(), True
         try:
@@ -261,7 +266,7 @@ class Sight:
         except LookupError:
             return  # somebody else's loss
         except Exception as error:  # an operation without a second derivative, or no memory left for one
-            self.refused = str(error).partition("\n")[0].strip() or type(error).__name__
+            self.refused = error.with_traceback(None)  # its frames would keep the graph
             return
         finally:
             self._busy = False

@@ -48,5 +48,5 @@ class Targets:
         if self._counts is not None:
             part = self._counts / self._counts.sum()
             return float(-(part[part > 0] * part[part > 0].log()).sum())
-        n, total, squares = self._sums.tolist()
+        n, total, squares = (float(each) for each in self._sums)
         return scale * max(squares / n - (total / n) ** 2, 0.0)

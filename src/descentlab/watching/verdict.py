@@ -1,4 +1,4 @@
-"""A verdict on a watched loop: its name, how much it matters, the sentences that say so, and the numbers behind them."""
+"""A verdict on a watched loop: its name, how much it matters, the sentences that say so, and their numbers."""
 
 from __future__ import annotations
 
