@@ -4,8 +4,8 @@
     A q_k = beta_(k-1) q_(k-1) + alpha_k q_k + beta_k q_(k+1)
 
 The greatest eigenvalue of the tridiagonal matrix of alphas and betas rises towards that of A, and ``beta_m |s_m|`` (s
-its eigenvector) bounds how far it is from some eigenvalue. Sources: B. A. Pearlmutter, *Fast exact multiplication by the
-Hessian* (1994); B. N. Parlett, *The symmetric eigenvalue problem* (1980), chapter 13.
+its eigenvector) bounds how far it is from some eigenvalue. Sources: B. A. Pearlmutter, *Fast exact multiplication by
+the Hessian* (1994); B. N. Parlett, *The symmetric eigenvalue problem* (1980), chapter 13.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from descentlab.text import Sentence, sentence
+from descentlab.text import Sentence, counted, sentence
 from descentlab.watching.quiet import untouched
 
 
@@ -30,7 +30,7 @@ class Trouble(NamedTuple):
             "input": sentence("watch.at_input", step=self.step + 1),
             "target": sentence("watch.at_target", step=self.step + 1),
             "gradient": sentence("watch.at_gradient", **values),
-            "parameter": sentence("watch.at_parameter", **values),
+            "parameter": sentence("watch.at_parameter", name=self.name, updates=counted(self.step, "update")),
             "output": sentence("watch.at_output", name=self.name, step=self.step + 1),
             "loss": sentence("watch.at_loss", step=self.step + 1),
         }[self.kind]

@@ -129,8 +129,9 @@ class Watch:
         return self.seen.diagnosis
 
     def table(self) -> tuple[Row, ...]:
-        """A row a step: ``step`` from 1, ``loss`` before its update, ``lr``, and where measured ``sharpness``, ``limit``,
-        ``ratio``.
+        """A row a step: ``step`` from 1, ``loss`` before its update, ``lr``; where measured ``sharpness``, ``limit``.
+
+        ``ratio`` is the sharpness over the limit, which is the rate over the largest stable one.
         """
         return self.seen.sight.record.rows()
 

@@ -171,7 +171,11 @@ def not_finite(case: Case) -> Verdict | None:
     trouble = sight.trouble
     if trouble is None:
         return None
-    advice = sentence("watch.clean_the_data") if trouble.kind in ("input", "target") else sentence("watch.look_there")
+    advice = sentence("watch.look_there")
+    if trouble.kind in ("input", "target"):
+        advice = sentence("watch.clean_the_data")
+    elif pace.above_limit(case) is not None:
+        advice = sentence("watch.overflowed")
     numbers = {"kind": trouble.kind, "tensor": trouble.name, "step": trouble.step}
     return problem("not_finite", sentence("watch.not_finite", where=trouble.words), advice, **numbers)
 

@@ -32,6 +32,7 @@ class Scaling:
         scale: for each, ``sqrt(lr_i / lr / P)``: a number, or a tensor of its shape.
         decay: for each, the weight decay that acts through the gradient.
         lr: the largest rate of any group.
+        adapts: whether P follows from the gradients seen so far.
         most: what ``lr * curvature`` has to stay below; None where no limit is known for this optimizer.
     """
 
@@ -39,6 +40,7 @@ class Scaling:
     scale: list[Any]
     decay: list[float]
     lr: float
+    adapts: bool
     most: float | None
 
 
@@ -56,13 +58,13 @@ def scaling(optimizer: Any) -> Scaling | None:
                 continue
             divisor: Any = 1.0
             if kind in PRECONDITIONERS:
-                if parameter not in optimizer.state or "step" not in optimizer.state[parameter]:
+                if not float(optimizer.state.get(parameter, {}).get("step", 0)):
                     continue  # not moved yet: how it is going to be scaled is not known
                 divisor = PRECONDITIONERS[kind](group, optimizer.state[parameter])
             parameters.append(parameter)
             scale.append((part / divisor) ** 0.5)
             decay.append(float(group.get("weight_decay", 0.0)) if _coupled(kind, group) else 0.0)
-    return Scaling(parameters, scale, decay, lr, _most(kind, groups)) if parameters else None
+    return Scaling(parameters, scale, decay, lr, kind in PRECONDITIONERS, _most(kind, groups)) if parameters else None
 
 
 def _kind(optimizer: Any) -> str:

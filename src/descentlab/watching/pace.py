@@ -143,8 +143,11 @@ def healthy(case: Case) -> Verdict:
     values = {"updates": counted(sight.steps, "update"), "first": float(loss[0]), "last": sight.value}
     said = [sentence("watch.healthy", **values)]
     ratio = ratio_of(case)
-    if ratio is not None and math.isfinite(ratio):
-        said.append(sentence("watch.healthy_rate", part=rounded(100 * ratio)))
+    fallen = _median(loss[len(loss) * 3 // 4 :]) < loss[0]
+    if len(loss) >= SOME and not fallen:
+        said.append(sentence("watch.not_fallen"))
+    elif ratio is not None and ratio > CLEARLY:
+        said.append(sentence("watch.healthy_edge", part=rounded(100 * ratio)))
     return fact("healthy", *said, steps=sight.steps, first=values["first"], last=values["last"], ratio=ratio)
 
 

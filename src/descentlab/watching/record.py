@@ -11,6 +11,7 @@ import numpy as np
 
 from descentlab.arrays import Array
 
+SETTLED = 10  # steps after which Adam and its kind have seen enough gradients to scale by
 MOST_STEPS = 100_000  # kept one by one; beyond, every second of them goes, again and again
 
 
@@ -25,6 +26,7 @@ class Probe(NamedTuple):
         limit: the largest curvature that the rate allows; None where none is known, inf at a rate of 0.
         lr: the largest rate of any parameter group then.
         tries: products of the Hessian with a vector that it took.
+        adapts: whether the optimizer scales gradients by those it has seen.
     """
 
     step: int
@@ -33,6 +35,7 @@ class Probe(NamedTuple):
     limit: float | None
     lr: float
     tries: int
+    adapts: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -82,8 +85,9 @@ class Record:
 
     @property
     def ratios(self) -> list[float]:
-        """Sharpness over limit wherever both were numbers."""
-        found = (probe.ratio for probe in self.probes)
+        """Sharpness over limit where both were numbers, the rate not 0, and the optimizer's scales settled."""
+        settled = [probe for probe in self.probes if not probe.adapts or probe.step >= SETTLED]
+        found = [probe.ratio for probe in settled if probe.limit is not None and math.isfinite(probe.limit)]
         return [each for each in found if each is not None and math.isfinite(each)]
 
     def rows(self) -> tuple[Row, ...]:

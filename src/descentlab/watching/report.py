@@ -79,6 +79,7 @@ def _curvature(case: Case) -> list[Sentence]:
     if sight.refused is not None:
         reason = str(sight.refused).partition("\n")[0].strip() or type(sight.refused).__name__
         return [sentence("watch.refused", reason=reason)]
+    probes = [probe for probe in probes if math.isfinite(probe.sharpness)]
     if not probes:
         return []
     last = probes[-1]
@@ -86,7 +87,7 @@ def _curvature(case: Case) -> list[Sentence]:
     said = [sentence("watch.sharpness", **values)]
     if last.limit is None:
         said.append(sentence("watch.no_limit", optimizer=type(sight.optimizer).__name__))
-    elif not one_pass_each(case):
+    elif sight.steps and not one_pass_each(case):
         said.append(sentence("watch.several_passes"))
     elif ratio_of(case) is not None and last.ratio is not None and math.isfinite(last.limit):
         said.append(sentence("watch.limit", limit=number(last.limit), part=rounded(100 * last.ratio)))

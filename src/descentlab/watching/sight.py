@@ -8,14 +8,14 @@ from time import perf_counter
 from typing import Any
 
 from descentlab.errors import EngineError
-from descentlab.watching.curvature import curved, lanczos, start_vector
+from descentlab.watching import curvature
 from descentlab.watching.finite import Trouble, locate, tensors
 from descentlab.watching.graph import Found, read
 from descentlab.watching.habits import Clearing, Modes, Sameness
 from descentlab.watching.limits import scaling
 from descentlab.watching.linear import Linear, recognise
 from descentlab.watching.quiet import hooked, random_states, same_states, untouched
-from descentlab.watching.record import Probe, Record
+from descentlab.watching.record import SETTLED, Probe, Record
 from descentlab.watching.targets import Targets
 
 EARLY = 64  # steps that are looked at closely: mistakes in a loop are there from its first step
@@ -144,11 +144,11 @@ class Sight:
         if self.sameness.always:
             self.sameness.look(self._batch(), self.backwards)
         self._value = value
-        if self._due() and math.isfinite(value):
+        if loss.requires_grad and math.isfinite(value) and self._due():
             self._probe(loss)
 
     def after_backward(self) -> None:
-        if self._busy or (self._ever_arrived and not self._arrived):
+        if self._busy or not (self._arrived or (self.forwards and not self._ever_arrived)):
             return  # somebody else's loss
         self.backwards += 1
         self.value = self._value
@@ -241,7 +241,7 @@ class Sight:
             mean = float(((self._output - target) ** 2).mean())
             self.scale = value / mean if mean else None
         X = self._batch()
-        if first and found.squared and X is not None:
+        if first and found.squared and X is not None and not hooked(self.model, self._held, self.own):
             self.linear = recognise(self.model, X, self._output, target, value)
         self.targets.add(target, found.classes)
 
@@ -253,16 +253,16 @@ class Sight:
     def _probe(self, loss: Any) -> None:
         """Measure the curvature of this very loss, on its own graph: nothing is evaluated again."""
         seen = scaling(self.optimizer)
-        if seen is None:
-            return
+        if seen is None or (seen.adapts and self.every is None and self.steps < SETTLED):
+            return  # how the optimizer scales gradients is not known yet
         if hooked(self.model, seen.parameters, self.own):
             self.refused = EngineError("watch_hooks")
             return
         began, self._busy = perf_counter(), True
         try:
             with untouched(self.model), self.torch.enable_grad():
-                product = curved(loss, seen.parameters, seen.scale, seen.decay)
-                found = lanczos(product, start_vector(seen.parameters, self._vector))
+                product = curvature.curved(loss, seen.parameters, seen.scale, seen.decay)
+                found = curvature.lanczos(product, curvature.start_vector(seen.parameters, self._vector))
         except LookupError:
             return  # somebody else's loss
         except Exception as error:  # an operation without a second derivative, or no memory left for one
@@ -272,7 +272,9 @@ class Sight:
             self._busy = False
         self._vector, self._probed = found.vector, self.steps
         limit = None if seen.most is None else seen.most / seen.lr if seen.lr else math.inf
-        self.record.probes.append(Probe(self.steps, found.value, found.error, limit, seen.lr, found.products))
+        self.record.probes.append(
+            Probe(self.steps, found.value, found.error, limit, seen.lr, found.products, seen.adapts)
+        )
         now = perf_counter()
         self._next_probe = now + (now - began) * (1 / self.share - 1)
 
