@@ -202,5 +202,5 @@ def test_what_has_no_second_derivative_cannot_be_told_and_trains_on() -> None:
             optimizer.step()
     assert watch.names == ()
     assert not watch.seen.sight.record.probes
-    assert isinstance(watch.seen.sight.refused, dl.EngineError)
+    assert isinstance(watch.seen.sight.prober.refused, dl.EngineError)
     assert "cannot be told" in " ".join(str(watch).split())

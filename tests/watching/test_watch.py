@@ -306,7 +306,7 @@ def test_a_mistake_of_the_watch_does_not_end_the_loop(monkeypatch: pytest.Monkey
 
 def test_curvature_is_measured_no_more_often_than_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock that a step moves by 1 and a measurement by 3: 3 % of the time is one in about a hundred."""
-    from descentlab.watching import curvature, sight
+    from descentlab.watching import curvature, probing
 
     class Clock:
         now = 0.0
@@ -316,7 +316,7 @@ def test_curvature_is_measured_no_more_often_than_its_share_of_the_time(monkeypa
         return measure(product, start)
 
     measure = curvature.lanczos
-    monkeypatch.setattr(sight, "perf_counter", lambda: Clock.now)
+    monkeypatch.setattr(probing, "perf_counter", lambda: Clock.now)
     monkeypatch.setattr(curvature, "lanczos", lanczos)
     X, y = rows()
     model = nn.Linear(6, 1)

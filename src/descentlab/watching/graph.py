@@ -18,8 +18,8 @@ class Found(NamedTuple):
     Attributes:
         reached: whether the model's output is in it.
         target: what the output is compared with, in the output's shape; None where that is not seen.
-        squared: whether the residual's square is all that the loss is made of.
-        classes: whether the targets are classes.
+        squared: whether a residual is squared in it.
+        classes: whether it is the mean cross entropy of classes, unweighted.
         wide: (n, n) where n outputs were compared with n targets, each with every one.
     """
 
@@ -47,7 +47,7 @@ def read(loss: Any, output: Any, output_node: Any) -> Found:
         if found.wide is None:
             found = found._replace(wide=_wide(kind, node, tuple(output.shape)))
         if found.target is None:
-            target, classes = _target(kind, node, output)
+            target, classes = _target(kind, node, output, loss.grad_fn)
             found = found._replace(target=target, classes=classes, squared=target is not None and not classes)
     return found
 
@@ -77,10 +77,10 @@ def _wide(kind: str, node: Any, shape: tuple[int, ...]) -> tuple[int, int] | Non
     return (n, n) if tuple(node._input_metadata[0].shape) == (n, n) else None
 
 
-def _target(kind: str, node: Any, output: Any) -> tuple[Any, bool]:
+def _target(kind: str, node: Any, output: Any, first: Any) -> tuple[Any, bool]:
     if kind == "MseLossBackward0":
         return _shaped(node._saved_target, output), False
-    if kind == "NllLossBackward0":
+    if kind == "NllLossBackward0" and node is first and node._saved_weight is None and node._saved_reduction == 1:
         return node._saved_target, True
     residual = _squared(kind, node)
     if residual is None or residual.numel() != output.numel():

@@ -7,6 +7,7 @@ best weights so far, a saved file) gets hooks that do nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 
@@ -22,7 +23,7 @@ class Hears(Protocol):
     def compares(self, args: tuple[Any, ...]) -> None:
         """The loss module is called."""
 
-    def arrives(self, gradient: Any) -> None:
+    def arrives(self, parameter: Any, gradient: Any) -> None:
         """A gradient has come as far as a parameter."""
 
     def before_backward(self, loss: Any) -> None:
@@ -98,7 +99,7 @@ class Grip:
         self.handles.append(model.register_forward_hook(leaves))
         if isinstance(loss, torch.nn.Module):
             self.handles.append(loss.register_forward_pre_hook(inert(lambda _, args: hears.compares(args))))
-        hooks = [inert(hears.arrives) for _ in marked]
+        hooks = [inert(partial(hears.arrives, parameter)) for parameter in marked]
         self.own = frozenset(map(id, hooks))
         self.handles += [parameter.register_hook(hook) for parameter, hook in zip(marked, hooks, strict=True)]
         self.handles.append(optimizer.register_step_post_hook(inert(lambda *_: hears.stepped())))

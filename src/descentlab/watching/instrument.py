@@ -84,7 +84,7 @@ class Watch:
         except BaseException:
             self._grip.release()
             raise
-        sight.own = self._grip.own
+        sight.prober.own = self._grip.own
         self._live = Live(sight.record) if terminal() else None
         sight.moved = self._live.show if self._live else None
         self._sight = sight

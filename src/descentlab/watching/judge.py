@@ -34,7 +34,7 @@ class Case:
     def diagnosis(self) -> Diagnosis | None:
         """What theory says, where it is exact: one linear hypothesis, squared errors, always the same batch."""
         sight = self.sight
-        if sight.linear is None or not sight.sameness.always:
+        if sight.linear is None or not sight.sameness.always or sight.gradients.altered:
             return None
         return sight.linear.diagnose(sight.optimizer, sight.steps)
 
@@ -89,7 +89,7 @@ def no_backward(case: Case) -> Verdict | None:
     """The model is called, and ``backward`` never."""
     sight = case.sight
     sure = sight.forwards >= MANY or (case.ended and case.error is None and sight.forwards > 0)
-    if sight.losses or sight.got or not sure or sight.clearing.fresh:
+    if sight.losses or sight.gradients.got or not sure or sight.clearing.fresh:
         return None
     values = {"forwards": sight.forwards, "updates": counted(sight.steps, "update")}
     return problem("no_backward", sentence("watch.no_backward", **values), forwards=sight.forwards, steps=sight.steps)
@@ -140,7 +140,7 @@ def no_gradient(case: Case) -> Verdict | None:
     """Parameters that the optimizer holds and that no gradient reaches."""
     sight = case.sight
     held = [each for group in sight.optimizer.param_groups for each in group["params"]]
-    without = [each for each in held if each.requires_grad and id(each) not in sight.got]
+    without = [each for each in held if each.requires_grad and id(each) not in sight.gradients.got]
     if not without or sight.steps < SURE or not sight.losses or len(without) == len(held):
         return None
     return caution("frozen", sentence("watch.no_gradient", names=case.names(without)), names=case.names(without))
@@ -183,9 +183,9 @@ def not_finite(case: Case) -> Verdict | None:
 def zero_gradient(case: Case) -> Verdict | None:
     """Gradients that arrive and are all zero, though there is something left to lose."""
     sight = case.sight
-    if sight.zero_steps < SURE or not sight.value > 1e-12:
+    if sight.gradients.zero_steps < SURE or not sight.value > 1e-12:
         return None
-    values = {"steps": sight.zero_steps, "loss": sight.value}
+    values = {"steps": sight.gradients.zero_steps, "loss": sight.value}
     return problem("zero_gradient", sentence("watch.zero_gradient", **values), **values)
 
 

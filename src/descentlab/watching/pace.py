@@ -29,7 +29,7 @@ def ratio_of(case: Case) -> float | None:
     if case.diagnosis is not None and case.diagnosis.lr_ratio is not None:
         return case.diagnosis.lr_ratio
     ratios = sight.record.ratios
-    if not ratios or not one_pass_each(case):
+    if not ratios or not one_pass_each(case) or not as_they_came(case):
         return None
     return float(np.median(ratios))
 
@@ -37,6 +37,11 @@ def ratio_of(case: Case) -> float | None:
 def one_pass_each(case: Case) -> bool:
     """Whether each step follows from one backward pass."""
     return case.sight.backwards <= case.sight.steps + 1
+
+
+def as_they_came(case: Case) -> bool:
+    """Whether steps use the gradients that backward passes made, and not some that were clipped or scaled since."""
+    return 2 * case.sight.gradients.altered <= case.sight.gradients.compared
 
 
 def above_limit(case: Case) -> Verdict | None:

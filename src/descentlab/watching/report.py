@@ -9,7 +9,7 @@ from descentlab.doctor.finding import Weight
 from descentlab.markup import listed, page, paragraph
 from descentlab.text import Sentence, counted, language, number, rounded, sentence, speaking, wrapped
 from descentlab.watching.judge import judge
-from descentlab.watching.pace import one_pass_each, ratio_of
+from descentlab.watching.pace import as_they_came, one_pass_each, ratio_of
 from descentlab.watching.picture import svg
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def _curvature(case: Case) -> list[Sentence]:
     """The curvature last measured, and the limit there."""
     sight = case.sight
     probes = sight.record.probes
-    if sight.refused is not None:
-        reason = str(sight.refused).partition("\n")[0].strip() or type(sight.refused).__name__
+    if sight.prober.refused is not None:
+        reason = str(sight.prober.refused).partition("\n")[0].strip() or type(sight.prober.refused).__name__
         return [sentence("watch.refused", reason=reason)]
     probes = [probe for probe in probes if math.isfinite(probe.sharpness)]
     if not probes:
@@ -89,6 +89,8 @@ def _curvature(case: Case) -> list[Sentence]:
         said.append(sentence("watch.no_limit", optimizer=type(sight.optimizer).__name__))
     elif sight.steps and not one_pass_each(case):
         said.append(sentence("watch.several_passes"))
+    elif not as_they_came(case):
+        said.append(sentence("watch.altered", altered=sight.gradients.altered, compared=sight.gradients.compared))
     elif ratio_of(case) is not None and last.ratio is not None and math.isfinite(last.limit):
         said.append(sentence("watch.limit", limit=number(last.limit), part=rounded(100 * last.ratio)))
     return said
