@@ -281,6 +281,72 @@ def a_recurrent_network() -> Loop:
 
 
 @healthy
+def scaled_losses() -> Loop:
+    """As mixed precision does it: the loss is scaled, and gradients are unscaled before the step."""
+    X, y = rows()
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+
+    def body() -> list[float]:
+        losses = []
+        for _ in range(40):
+            optimizer.zero_grad()
+            loss = F.mse_loss(model(X), y)
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            losses.append(loss.item())
+        return losses
+
+    return Loop(model, optimizer, None, body)
+
+
+@healthy
+def a_penalty_in_the_loss() -> Loop:
+    X, y = rows()
+    model = nn.Linear(6, 1)
+
+    def loss_fn(pred: Any, y: Any) -> Any:
+        return F.mse_loss(pred, y) + 0.1 * sum(p.square().sum() for p in model.parameters())
+
+    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y, loss_fn)
+
+
+@healthy
+def a_head_for_each_of_two_tasks() -> Loop:
+    X, y = rows()
+    trunk, one, other = nn.Linear(6, 12), nn.Linear(12, 1), nn.Linear(12, 1)
+    model = nn.ModuleDict({"one": one, "trunk": trunk, "other": other})
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+
+    def body() -> list[float]:
+        losses = []
+        for i in range(80):
+            optimizer.zero_grad()
+            loss = F.mse_loss((one if i % 2 else other)(torch.tanh(trunk(X))), y)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses
+
+    return Loop(model, optimizer, None, body)
+
+
+@healthy
+def a_group_added_on_the_way() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = torch.optim.SGD(model[2].parameters(), lr=0.05)
+
+    def unfreeze(epoch: int) -> None:
+        if epoch == 10:
+            optimizer.add_param_group({"params": model[0].parameters(), "lr": 0.01})
+
+    return plain(model, optimizer, X, y, after=unfreeze)
+
+
+@healthy
 def a_transformer() -> Loop:
     X = torch.randn(16, 5, 8, generator=torch.Generator().manual_seed(1))
     y = X.sum((1, 2))[:, None] / 6

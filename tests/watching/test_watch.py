@@ -123,6 +123,26 @@ def test_batches_that_differ_are_not_diagnosed() -> None:
     assert "Batches differ" in words(watch)
 
 
+def test_gradients_changed_before_the_step_leave_the_limit_unknown() -> None:
+    watch = watched(healthy.scaled_losses, every=4)
+    assert "Gradients are changed between backward() and step()" in words(watch)
+    assert "%" not in words(watch)
+
+
+def test_clipping_makes_theory_inexact() -> None:
+    X, y = rows()
+    model = nn.Linear(6, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for most, exact in ((0.1, False), (1e9, True)):
+        with dl.watch(model, optimizer) as watch:
+            for _ in range(10):
+                optimizer.zero_grad()
+                F.mse_loss(model(X), y).backward()
+                nn.utils.clip_grad_norm_(model.parameters(), most)
+                optimizer.step()
+        assert (watch.diagnosis is not None) == exact
+
+
 def test_a_batch_refilled_in_place_is_another_batch() -> None:
     X, y = rows()
     model = nn.Linear(6, 1)

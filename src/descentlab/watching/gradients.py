@@ -1,4 +1,4 @@
-"""The gradients that an optimizer is given: whether they come, are finite, are zero, and are what backward passes made."""
+"""The gradients that an optimizer is given: whether they come, are finite, zero, and as backward made them."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ class Gradients:
 
     def arrives(self, parameter: Any, gradient: Any) -> None:
         """A backward pass has made a gradient for a parameter."""
-        if not gradient.is_sparse:
-            self._arrived.setdefault(id(parameter), []).append(gradient.norm())
+        arrived = self._arrived.setdefault(id(parameter), [])
+        if len(arrived) < 2 and not gradient.is_sparse:  # two say that there were several
+            arrived.append(gradient.norm())
 
     def stepped(self, torch: Any) -> None:
         """Keep what the step used."""

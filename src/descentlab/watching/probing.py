@@ -1,4 +1,4 @@
-"""Probing: when the curvature of a loop's loss is measured, and one measurement, on the graph that this loss already has."""
+"""Probing: when curvature is measured, and one measurement, on the graph that a loop's loss already has."""
 
 from __future__ import annotations
 
