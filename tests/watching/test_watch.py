@@ -129,6 +129,23 @@ def test_gradients_changed_before_the_step_leave_the_limit_unknown() -> None:
     assert "%" not in words(watch)
 
 
+@pytest.mark.parametrize("every", [2, 0])
+def test_a_rate_that_rises_past_its_limit_is_told_from_curvature_or_from_growth(every: int) -> None:
+    X, y = rows()
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0 if step < 30 else 400.0)
+    with dl.watch(model, optimizer, every=every) as watch:
+        for _ in range(60):
+            optimizer.zero_grad()
+            F.mse_loss(model(X), y).backward()
+            optimizer.step()
+            scheduler.step()
+    assert watch.names == (("above_limit", "not_finite") if every else ("not_finite",))
+    assert ("At step 31 the loss was" in words(watch)) == bool(every)
+    assert ("times its least" in words(watch)) == (not every)
+
+
 def test_clipping_makes_theory_inexact() -> None:
     X, y = rows()
     model = nn.Linear(6, 1)

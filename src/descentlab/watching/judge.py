@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from descentlab.text import counted, sentence
+from descentlab.text import counted, rounded, sentence
 from descentlab.watching import pace
 from descentlab.watching.verdict import Verdict, caution, fact, problem
 
@@ -176,6 +176,8 @@ def not_finite(case: Case) -> Verdict | None:
         advice = sentence("watch.clean_the_data")
     elif pace.above_limit(case) is not None:
         advice = sentence("watch.overflowed")
+    elif pace.growth(case) > pace.GROWN:
+        advice = sentence("watch.grew", times=rounded(pace.growth(case)))
     numbers = {"kind": trouble.kind, "tensor": trouble.name, "step": trouble.step}
     return problem("not_finite", sentence("watch.not_finite", where=trouble.words), advice, **numbers)
 

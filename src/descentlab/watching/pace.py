@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 CLEARLY = 1.02  # times its limit: what Lanczos leaves open is less
 FAR_UNDER = 1e-3
 HARDLY = 0.01  # of the loss
+GROWN = 1000.0  # times its least: a loss that a mistake elsewhere has broken is not that large before
 FEW, SOME = 3, 20  # steps from which a fast, or a slow, thing can be told
 
 
@@ -57,6 +58,8 @@ def above_limit(case: Case) -> Verdict | None:
     overflown = sight.trouble is not None and sight.trouble.kind in ("gradient", "parameter", "output", "loss")
     grew = float(np.nanmax(loss)) > loss[0] if np.isfinite(loss[0]) else False
     risen = late >= loss[0] or not math.isfinite(late) or (late >= 0.9 * loss[0] and ratio >= 2)
+    if ratio < CLEARLY and overflown and grew:
+        return _outgrown(case)
     if ratio < CLEARLY or not (risen or (overflown and grew)):
         return None
     lr = float(sight.record.lr[0]) or float(sight.record.lr.max())
@@ -64,6 +67,24 @@ def above_limit(case: Case) -> Verdict | None:
     advice = sentence("watch.take_less", half=_short(_largest(case, ratio, lr) / 2))
     said = sentence("watch.above_limit", **values | {"most": _short(values["most"])})  # type: ignore[arg-type]
     return problem("above_limit", said, advice, lr=lr, ratio=ratio, largest=values["most"])
+
+
+def _outgrown(case: Case) -> Verdict | None:
+    """A rate that was below its limit at first, until curvature grew."""
+    late = [probe for probe in case.sight.record.probes if probe.ratio is not None and probe.ratio > CLEARLY]
+    if not late:
+        return None
+    first = late[0]
+    values = {"step": first.step + 1, "lr": first.lr}
+    said = sentence("watch.outgrown", ratio=rounded(first.ratio or math.nan), **values)
+    return problem("above_limit", said, sentence("watch.take_less_later"), ratio=first.ratio, **values)
+
+
+def growth(case: Case) -> float:
+    """The last finite loss over the least one so far, or 1."""
+    loss = case.sight.record.loss
+    loss = loss[np.isfinite(loss)]
+    return float(loss[-1] / loss.min()) if len(loss) and loss.min() > 0 else 1.0
 
 
 def lr_far_under(case: Case) -> Verdict | None:
