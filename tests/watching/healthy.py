@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import io
 import math
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tests.watching.loops import F, Loop, batches, mlp, nn, plain, rows, torch
 
+checkpoint = importlib.import_module("torch.utils.checkpoint").checkpoint
 HEALTHY: list[Callable[[], Loop]] = []
 
 
@@ -344,6 +349,45 @@ def a_group_added_on_the_way() -> Loop:
             optimizer.add_param_group({"params": model[0].parameters(), "lr": 0.01})
 
     return plain(model, optimizer, X, y, after=unfreeze)
+
+
+class Recomputed(nn.Module):  # type: ignore[misc]
+    """A part that is computed again in the backward pass: buffers and random numbers are touched there, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Dropout(0.1))
+        self.head = nn.Linear(24, 1)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(checkpoint(self.body, x, use_reentrant=False))
+
+
+@healthy
+def a_part_computed_again() -> Loop:
+    X, y = rows()
+    model = Recomputed()
+    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y, epochs=40)
+
+
+class Noisy(torch.autograd.Function):  # type: ignore[misc]
+    """Draws random numbers of every kind in its backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        return gradient * (1 + 0.01 * (torch.rand(1) + np.random.random() + random.random()))
+
+
+@healthy
+def noise_in_the_backward_pass() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    return plain(model, optimizer, X, y, lambda pred, y: F.mse_loss(Noisy.apply(pred), y), epochs=30)
 
 
 @healthy

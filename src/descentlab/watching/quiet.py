@@ -42,14 +42,13 @@ def untouched(model: Any) -> Iterator[None]:
     import torch
 
     states = random_states(torch)
-    before = [(buffer, buffer._version, buffer.detach().clone()) for buffer in model.buffers()]
+    before = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     try:
         yield
     finally:
-        for buffer, version, value in before:
-            if buffer._version != version:
-                with torch.no_grad():
-                    buffer.copy_(value)
+        for buffer, value in before:
+            if not buffer.equal(value):  # batch normalization writes without counting a version
+                buffer.data.copy_(value)  # nor does this, so that a graph that keeps the buffer stays valid
         restore(torch, states)
 
 
