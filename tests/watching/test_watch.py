@@ -186,6 +186,7 @@ def test_it_prints_while_running_and_after_an_exception() -> None:
                 F.mse_loss(model(X), y).backward()
                 optimizer.step()
                 said.append(words(watch))
+                assert watch.names == ()
                 if step == 6:
                     raise ArithmeticError("mine")
 

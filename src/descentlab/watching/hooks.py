@@ -14,10 +14,12 @@ from typing import Any, Protocol
 class Hears(Protocol):
     """What the hooks report to."""
 
-    def enters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """The model is called."""
+    deaf: Callable[[], None]
 
-    def leaves(self, output: Any) -> None:
+    def enters(self, module: Any, args: tuple[Any, ...]) -> None:
+        """The model is called; heard until :attr:`deaf` is called, since each hook costs every step."""
+
+    def leaves(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """The model has an output."""
 
     def compares(self, args: tuple[Any, ...]) -> None:
@@ -93,10 +95,9 @@ class Grip:
         def inert(call: Callable[..., None]) -> Inert:
             return Inert(call, hears.fails)
 
-        enters = inert(lambda _, args, kwargs: hears.enters(args, kwargs))
-        leaves = inert(lambda _, args, output: hears.leaves(output))
-        self.handles.append(model.register_forward_pre_hook(enters, with_kwargs=True))
-        self.handles.append(model.register_forward_hook(leaves))
+        self.handles.append(model.register_forward_pre_hook(inert(hears.enters)))
+        hears.deaf = self.handles[0].remove
+        self.handles.append(model.register_forward_hook(inert(hears.leaves), with_kwargs=True))
         if isinstance(loss, torch.nn.Module):
             self.handles.append(loss.register_forward_pre_hook(inert(lambda _, args: hears.compares(args))))
         hooks = [inert(partial(hears.arrives, parameter)) for parameter in marked]

@@ -82,7 +82,7 @@ def svg(record: Record) -> str:
     if not drawn:
         return ""
     size = f'width="{2 * (WIDE + LEFT)}" height="{HIGH + 2 * TOP}"'
-    return f'<svg {size} role="img" style="max-width:100%" font-size="11" fill="currentColor">{drawn}</svg>'
+    return f'<svg {size} role="img" aria-label="{sentence("watch.loss").text()}" style="max-width:100%" font-size="11" fill="currentColor">{drawn}</svg>'
 
 
 def _panel(lines: list[tuple[Array, Array, str, str]], title: str, shift: int) -> str:

@@ -10,6 +10,7 @@ from descentlab.watching.finite import Trouble, locate, tensors
 from descentlab.watching.gradients import Gradients
 from descentlab.watching.graph import Found, read
 from descentlab.watching.habits import Clearing, Modes, Sameness
+from descentlab.watching.hooks import nothing
 from descentlab.watching.linear import Linear, recognise
 from descentlab.watching.probing import Prober
 from descentlab.watching.quiet import hooked, random_states, same_states
@@ -35,6 +36,7 @@ class Sight:
         found: what the first loss's graph says.
         prober, gradients, clearing, modes, sameness, targets: what looks at one thing each.
         failure: the first mistake of the watch itself.
+        deaf: called when the random numbers of the first call have been seen.
         moved: called after each step, for the live line.
     """
 
@@ -62,6 +64,7 @@ class Sight:
         self.random = self.detached = False
         self.failure: Exception | None = None
         self.moved: Callable[[], None] | None = None
+        self.deaf: Callable[[], None] = nothing
         self._busy = self._arrived = self._ever_arrived = False
         self._args: tuple[Any, ...] = ()
         self._kwargs: dict[str, Any] = {}
@@ -88,20 +91,19 @@ class Sight:
     def fails(self, error: Exception) -> None:
         self.failure = self.failure or error
 
-    def enters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._busy or not self.torch.is_grad_enabled():
-            return
-        self._args, self._kwargs = args, kwargs
-        if self.forwards == 0:
+    def enters(self, module: Any, args: tuple[Any, ...]) -> None:
+        if not self._busy and self.torch.is_grad_enabled():
             self._states = random_states(self.torch)
 
-    def leaves(self, output: Any) -> None:
+    def leaves(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         if self._busy or not self.torch.is_grad_enabled():
             return
         if self.forwards == 0:
-            self.random = not same_states(self.torch, self._states or [], random_states(self.torch))
+            self.random = not same_states(self.torch, self._states, random_states(self.torch))
             self._states = None
+            self.deaf()
         self.forwards += 1
+        self._args, self._kwargs = args, kwargs
         if self.backwards >= EARLY:
             return
         tensor = next(tensors(output), None)
