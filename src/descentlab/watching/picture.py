@@ -81,8 +81,9 @@ def svg(record: Record) -> str:
     drawn = "".join(panels)
     if not drawn:
         return ""
-    size = f'width="{2 * (WIDE + LEFT)}" height="{HIGH + 2 * TOP}"'
-    return f'<svg {size} role="img" aria-label="{sentence("watch.loss").text()}" style="max-width:100%" font-size="11" fill="currentColor">{drawn}</svg>'
+    size = f'width="{2 * (WIDE + LEFT)}" height="{HIGH + 2 * TOP}" style="max-width:100%"'
+    meaning = f'role="img" aria-label="{sentence("watch.loss").text()}"'
+    return f'<svg {size} {meaning} font-size="11" fill="currentColor">{drawn}</svg>'
 
 
 def _panel(lines: list[tuple[Array, Array, str, str]], title: str, shift: int) -> str:
