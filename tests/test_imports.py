@@ -36,6 +36,7 @@ LAYERS = [
     {"loop", "verdict"},
     {"run"},
     {"doctor"},
+    {"watching"},
     {"lab"},
     {"lessons"},
     {"__init__"},

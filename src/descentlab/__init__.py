@@ -36,6 +36,7 @@ from descentlab.problem import Problem
 from descentlab.run import Run, descend
 from descentlab.spectrum import Spectrum
 from descentlab.stochastic.expectation import Expectation, expect
+from descentlab.watching.instrument import watch
 
 __version__ = "0.1.0"
 
@@ -72,4 +73,5 @@ __all__ = [
     "split",
     "sweep",
     "validate",
+    "watch",
 ]

@@ -1,0 +1,68 @@
+"""Probing: when curvature is measured, and one measurement, on the graph that a loop's loss already has."""
+
+from __future__ import annotations
+
+import math
+from time import perf_counter
+from typing import Any
+
+from descentlab.errors import EngineError
+from descentlab.watching import curvature
+from descentlab.watching.limits import scaling
+from descentlab.watching.quiet import hooked, untouched
+from descentlab.watching.record import SETTLED, Probe
+
+
+class Prober:
+    """Measures now and then, and gives up where it cannot.
+
+    Args:
+        every: measure every so many steps; 0 never; None as often as ``share`` allows.
+        share: the part of the time that measuring may take, at most.
+
+    Attributes:
+        refused: why curvature cannot be measured; None where it can.
+        own: ids of the watch's own hooks on parameters.
+    """
+
+    def __init__(self, model: Any, optimizer: Any, every: int | None, share: float) -> None:
+        self.model, self.optimizer, self.every, self.share = model, optimizer, every, share
+        self.own: frozenset[int] = frozenset()
+        self.refused: Exception | None = None
+        self._vector: Any = None
+        self._next, self._last = 0.0, -1
+
+    def due(self, step: int) -> bool:
+        """Whether it is time, before the update that follows this many."""
+        if self.refused is not None or self._last == step or self.every == 0:
+            return False
+        return step % self.every == 0 if self.every else perf_counter() >= self._next
+
+    def measure(self, loss: Any, step: int) -> Probe | None:
+        """The curvature of this very loss: nothing is evaluated again.
+
+        None where that cannot be told: not yet, never, or because the loss is somebody else's.
+        """
+        import torch
+
+        seen = scaling(self.optimizer)
+        if seen is None or (seen.adapts and self.every is None and step < SETTLED):
+            return None  # how the optimizer scales gradients is not known yet
+        if hooked(self.model, seen.parameters, self.own):
+            self.refused = EngineError("watch_hooks")
+            return None
+        began = perf_counter()
+        try:
+            with untouched(self.model), torch.enable_grad():
+                product = curvature.curved(loss, seen.parameters, seen.scale, seen.decay)
+                found = curvature.lanczos(product, curvature.start_vector(seen.parameters, self._vector))
+        except LookupError:
+            return None
+        except Exception as error:  # an operation without a second derivative, or no memory left for one
+            self.refused = error.with_traceback(None)  # its frames would keep the graph
+            return None
+        self._vector, self._last = found.vector, step
+        now = perf_counter()
+        self._next = now + (now - began) * (1 / self.share - 1)
+        limit = None if seen.most is None else seen.most / seen.lr if seen.lr else math.inf
+        return Probe(step, found.value, found.error, limit, seen.lr, found.products, seen.adapts)

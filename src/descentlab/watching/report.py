@@ -1,0 +1,96 @@
+"""A watched loop in words: for a terminal of 80 columns, and for a notebook, with what was measured and how."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from descentlab.doctor.finding import Weight
+from descentlab.markup import listed, page, paragraph
+from descentlab.text import Sentence, counted, language, number, rounded, sentence, speaking, wrapped
+from descentlab.watching.judge import judge
+from descentlab.watching.pace import as_they_came, one_pass_each, ratio_of
+from descentlab.watching.picture import svg
+
+if TYPE_CHECKING:
+    from descentlab.watching.judge import Case
+
+MARKS = {Weight.PROBLEM: "!", Weight.CAUTION: "?", Weight.FACT: "-"}
+
+
+def text(case: Case, lang: str | None = None) -> str:
+    """The verdicts, then the notes."""
+    with speaking(lang or language()):
+        lines = [wrapped(str(headline(case)))]
+        lines += [wrapped(f"{MARKS[each.level]} {each.name}: {each.text()}", rest="  ") for each in judge(case)]
+        lines += [wrapped(f"- {each}", rest="  ") for each in notes(case)]
+    return "\n".join(lines)
+
+
+def html(case: Case) -> str:
+    """The same sentences, and a picture."""
+    items = [
+        (MARKS[each.level], sentence(f"weight.{each.level}").text(), each.level.value, f"`{each.name}`: {each.text()}")
+        for each in judge(case)
+    ]
+    items += [(MARKS[Weight.FACT], sentence("weight.fact").text(), "fact", str(each)) for each in notes(case)]
+    return page(paragraph(headline(case), strong=True), listed(items), svg(case.sight.record))
+
+
+def headline(case: Case) -> Sentence:
+    """What was watched, and how far it has come."""
+    sight = case.sight
+    kinds = {"model": type(sight.model).__name__, "optimizer": type(sight.optimizer).__name__}
+    updates = counted(sight.steps, "update")
+    if not case.ended:
+        return sentence("watch.running", **kinds, updates=updates)
+    if case.error is not None:
+        return sentence("watch.raised", **kinds, updates=updates, error=type(case.error).__name__)
+    return sentence("watch.ended", **kinds, updates=updates)
+
+
+def notes(case: Case) -> list[Sentence]:
+    """What the numbers rest on, and what could not be told."""
+    sight = case.sight
+    said = [*_doctor(case), *_curvature(case)]
+    if sight.record.probes and not sight.sameness.always:
+        said.append(sentence("watch.own_batch"))
+    if sight.random:
+        said.append(sentence("watch.random"))
+    if sight.failure is not None:
+        kind = type(sight.failure).__name__
+        said.append(sentence("watch.failed", error=f"{kind}: {sight.failure}"))
+    return said
+
+
+def _doctor(case: Case) -> list[Sentence]:
+    diagnosis = case.diagnosis
+    if diagnosis is None:
+        return []
+    key = sentence(f"verdict.{diagnosis.verdict.replace('-', '_').replace(' ', '_')}")
+    bound = diagnosis.lr_bound if diagnosis.lr_bound is not None else math.nan
+    return [sentence("watch.doctor", verdict=key, lr=diagnosis.descent.lr, bound=bound)]
+
+
+def _curvature(case: Case) -> list[Sentence]:
+    """The curvature last measured, and the limit there."""
+    sight = case.sight
+    probes = sight.record.probes
+    if sight.prober.refused is not None:
+        reason = str(sight.prober.refused).partition("\n")[0].strip() or type(sight.prober.refused).__name__
+        return [sentence("watch.refused", reason=reason)]
+    probes = [probe for probe in probes if math.isfinite(probe.sharpness)]
+    if not probes:
+        return []
+    last = probes[-1]
+    values = {"sharpness": number(last.sharpness), "error": rounded(last.error, 2), "step": last.step + 1}
+    said = [sentence("watch.sharpness", **values)]
+    if last.limit is None:
+        said.append(sentence("watch.no_limit", optimizer=type(sight.optimizer).__name__))
+    elif sight.steps and not one_pass_each(case):
+        said.append(sentence("watch.several_passes"))
+    elif not as_they_came(case):
+        said.append(sentence("watch.altered", altered=sight.gradients.altered, compared=sight.gradients.compared))
+    elif ratio_of(case) is not None and last.ratio is not None and math.isfinite(last.limit):
+        said.append(sentence("watch.limit", limit=number(last.limit), part=rounded(100 * last.ratio)))
+    return said

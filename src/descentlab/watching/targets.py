@@ -1,0 +1,52 @@
+"""The loss of a model that has learned nothing: one that predicts the targets' mean, or their frequencies.
+
+For squared errors it is the targets' variance, for classes the entropy of their frequencies; in the loss's own scale.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Targets:
+    """Sums over the targets of every batch seen: kept as tensors, so that nothing waits for a device.
+
+    Attributes:
+        batches: how many were added.
+    """
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self._sums: Any = None
+        self._counts: Any = None
+        self._unusable = False
+
+    def add(self, target: Any, classes: bool) -> None:
+        """Take one batch of targets: (n,) or (n, 1) numbers, or (n,) classes."""
+        import torch
+
+        if self._unusable or (classes and target.ndim != 1) or (not classes and target.numel() != len(target)):
+            self._unusable = True
+            return
+        flat = target.detach().reshape(-1)
+        if classes:
+            counts = torch.bincount(flat.clamp(min=0)).double()
+            if self._counts is not None and len(self._counts) != len(counts):
+                size = max(len(self._counts), len(counts))
+                counts, self._counts = (torch.nn.functional.pad(c, (0, size - len(c))) for c in (counts, self._counts))
+            self._counts = counts if self._counts is None else self._counts + counts
+        else:
+            flat = flat.double()
+            sums = torch.stack([flat.new_tensor(len(flat)), flat.sum(), (flat * flat).sum()])
+            self._sums = sums if self._sums is None else self._sums + sums
+        self.batches += 1
+
+    def baseline(self, scale: float) -> float | None:
+        """The loss of predicting nothing but the mean; ``scale`` is the loss over the mean of squares."""
+        if self._unusable or self.batches == 0 or (self._sums is None) == (self._counts is None):
+            return None
+        if self._counts is not None:
+            part = self._counts / self._counts.sum()
+            return float(-(part[part > 0] * part[part > 0].log()).sum())
+        n, total, squares = (float(each) for each in self._sums)
+        return scale * max(squares / n - (total / n) ** 2, 0.0)

@@ -1,0 +1,400 @@
+"""Broken loops, each a mistake that people make, by the name that the watch has for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.watching.loops import F, Loop, batches, mlp, nn, plain, rows, torch
+
+BROKEN: list[tuple[str, Callable[[], Loop]]] = []
+
+
+def named(name: str) -> Callable[[Callable[[], Loop]], Callable[[], Loop]]:
+    def add(make: Callable[[], Loop]) -> Callable[[], Loop]:
+        BROKEN.append((name, make))
+        return make
+
+    return add
+
+
+def sgd(model: Any, lr: float = 0.05, **settings: Any) -> Any:
+    return torch.optim.SGD(model.parameters(), lr=lr, **settings)
+
+
+def loop_of(model: Any, optimizer: Any, loss_fn: Any, step: Callable[[], Any], epochs: int = 60) -> Loop:
+    def body() -> list[float]:
+        return [float(step()) for _ in range(epochs)]
+
+    return Loop(model, optimizer, loss_fn, body)
+
+
+@named("no_zero_grad")
+def zero_grad_forgotten() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model, 0.01)
+
+    def step() -> Any:
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return loop_of(model, optimizer, None, step)
+
+
+@named("no_zero_grad")
+def zero_grad_of_another_optimizer() -> Loop:
+    X, y = rows()
+    model, other = nn.Linear(6, 1), nn.Linear(6, 1)
+    optimizer, wrong = sgd(model, 0.01), sgd(other)
+    loss_fn = nn.MSELoss()
+
+    def step() -> Any:
+        wrong.zero_grad()
+        loss = loss_fn(model(X), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return loop_of(model, optimizer, loss_fn, step)
+
+
+@named("no_zero_grad")
+def zero_grad_once_before_the_loop() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer.zero_grad()
+
+    def body() -> list[float]:
+        losses = []
+        for _ in range(4):
+            for at in batches(96, 16):
+                loss = F.mse_loss(model(X[at]), y[at])
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+        return losses
+
+    return Loop(model, optimizer, F.mse_loss, body)
+
+
+@named("no_step")
+def step_forgotten() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        return loss
+
+    return loop_of(model, optimizer, F.mse_loss, step)
+
+
+@named("no_step")
+def scheduler_stepped_instead() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.99)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        scheduler.step()
+        return loss
+
+    return loop_of(model, optimizer, F.mse_loss, step)
+
+
+@named("no_backward")
+def backward_forgotten() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(X), y)
+        optimizer.step()
+        return loss.item()
+
+    return loop_of(model, optimizer, F.mse_loss, step)
+
+
+@named("cleared_too_soon")
+def cleared_between_backward_and_step() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+
+    def step() -> Any:
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        optimizer.zero_grad()
+        optimizer.step()
+        return loss
+
+    return loop_of(model, optimizer, F.mse_loss, step)
+
+
+@named("cleared_too_soon")
+def cleared_to_zeros_between_backward_and_step() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+
+    def step() -> Any:
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        model.zero_grad(set_to_none=False)
+        optimizer.step()
+        return loss
+
+    return loop_of(model, optimizer, F.mse_loss, step)
+
+
+@named("frozen")
+def output_detached() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model), X, y, lambda pred, y: F.mse_loss(pred.detach(), y))
+
+
+@named("frozen")
+def everything_frozen() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return plain(model, optimizer, X, y)
+
+
+class Cut(nn.Module):  # type: ignore[misc]
+    """A network whose body's work is detached on its way to the head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(6, 12), nn.Linear(12, 1)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(torch.tanh(self.body(x)).detach())
+
+
+@named("frozen")
+def body_detached_from_the_head() -> Loop:
+    X, y = rows()
+    model = Cut()
+    return plain(model, sgd(model), X, y)
+
+
+@named("not_in_optimizer")
+def only_the_head_in_the_optimizer() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, torch.optim.SGD(model[2].parameters(), lr=0.05), X, y)
+
+
+@named("not_in_optimizer")
+def optimizer_of_the_model_before() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+    return plain(mlp(), optimizer, X, y)
+
+
+@named("broadcast")
+def flat_targets() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model), X, y[:, 0], nn.MSELoss())
+
+
+@named("broadcast")
+def flat_targets_by_hand() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model), X, y[:, 0], lambda pred, y: ((pred - y) ** 2).mean())
+
+
+@named("broadcast")
+def flat_outputs() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(), nn.Flatten(0))
+    return plain(model, sgd(model), X, y, F.l1_loss)
+
+
+@named("lr_zero")
+def rate_zero() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model, 0.0), X, y)
+
+
+@named("lr_zero")
+def schedule_by_integer_division() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: epoch // 1000)
+    return plain(model, optimizer, X, y, after=lambda epoch: scheduler.step())
+
+
+@named("lr_far_under")
+def rate_far_too_small() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model, 1e-6), X, y)
+
+
+@named("lr_far_under")
+def rate_far_too_small_for_a_line() -> Loop:
+    X, y = rows()
+    model = nn.Linear(6, 1)
+    return plain(model, sgd(model, 1e-7), X, y, nn.MSELoss())
+
+
+@named("above_limit")
+def rate_too_large_for_a_line() -> Loop:
+    X, y = rows()
+    model = nn.Linear(6, 1)
+    return plain(model, sgd(model, 1.2), X, y, nn.MSELoss())
+
+
+@named("above_limit")
+def summed_loss_with_the_rate_of_a_mean() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model, 0.05), X, y, nn.MSELoss(reduction="sum"))
+
+
+@named("above_limit")
+def features_in_thousands() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model, 0.01), 1000 * X, y)
+
+
+@named("above_limit")
+def rate_too_large_with_momentum() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 24), nn.Tanh(), nn.Linear(24, 1))
+    return plain(model, sgd(model, 3.0, momentum=0.9), X, y)
+
+
+@named("not_finite")
+def missing_value_in_the_inputs() -> Loop:
+    X, y = rows()
+    X[5, 2] = torch.nan
+    model = mlp()
+    return plain(model, sgd(model), X, y)
+
+
+@named("not_finite")
+def missing_value_in_the_targets() -> Loop:
+    X, y = rows()
+    y[7] = torch.nan
+    model = mlp()
+    return plain(model, sgd(model), X, y, nn.MSELoss())
+
+
+class Root(nn.Module):  # type: ignore[misc]
+    def forward(self, x: Any) -> Any:
+        return (x - x.detach()).abs().sqrt() + x  # right in value, and its slope is infinite
+
+
+class Logarithm(nn.Module):  # type: ignore[misc]
+    def forward(self, x: Any) -> Any:
+        return torch.log(x)
+
+
+@named("not_finite")
+def logarithm_of_negative_numbers() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 8), Logarithm(), nn.Linear(8, 1))
+    return plain(model, sgd(model), X, y)
+
+
+@named("not_finite")
+def slope_of_a_root_at_zero() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 8), Root(), nn.Linear(8, 1))
+    return plain(model, sgd(model), X, y)
+
+
+@named("not_finite")
+def logarithm_of_zero_in_the_loss() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 1), nn.ReLU())
+    return plain(model, sgd(model), X, (y > 0).float(), lambda p, y: -(y * torch.log(p)).mean())
+
+
+@named("integer_target")
+def whole_numbers_for_a_binary_loss() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model), X, (y > 0).long(), nn.BCEWithLogitsLoss())
+
+
+@named("float_target")
+def fractions_for_classes() -> Loop:
+    X, y = rows()
+    model = mlp(out=2)
+    return plain(model, sgd(model), X, (y[:, 0] > 0).float(), nn.CrossEntropyLoss())
+
+
+@named("dead_schedule")
+def schedule_stepped_by_batch() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model, 0.02)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    return plain(model, optimizer, X, y, epochs=200, after=lambda epoch: scheduler.step())
+
+
+@named("dead_schedule")
+def steps_of_a_schedule_too_short() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model, 0.02)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10, 0.1)
+    return plain(model, optimizer, X, y, epochs=200, after=lambda epoch: scheduler.step())
+
+
+@named("no_signal")
+def targets_shuffled() -> Loop:
+    X, y = rows(4096)
+    y = y[torch.randperm(4096, generator=torch.Generator().manual_seed(3))]
+    model = mlp()
+    return plain(model, sgd(model, 0.1), X, y, epochs=200)
+
+
+@named("no_signal")
+def inputs_all_the_same() -> Loop:
+    X, y = rows()
+    model = mlp(out=2)
+    return plain(model, sgd(model, 0.5), torch.ones_like(X), (y[:, 0] > 0).long(), nn.CrossEntropyLoss(), epochs=200)
+
+
+@named("zero_gradient")
+def dead_relus() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1, bias=False))
+    with torch.no_grad():
+        model[0].bias.fill_(-100.0)
+    return plain(model, sgd(model), X, y)
+
+
+@named("eval_mode")
+def never_back_to_training() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 1))
+    model.train()
+    return plain(model, sgd(model), X, y, after=lambda epoch: None if epoch < 10 else model.eval() and None)

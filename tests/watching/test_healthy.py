@@ -1,0 +1,85 @@
+"""Healthy loops: nothing is named, and nothing is changed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.watching.broken import BROKEN
+from tests.watching.healthy import HEALTHY
+from tests.watching.loops import Loop, seeded, torch, watched
+
+each_one = pytest.mark.parametrize("make", HEALTHY, ids=[make.__name__ for make in HEALTHY])
+
+
+@each_one
+def test_nothing_is_named(make: Callable[[], Loop]) -> None:
+    watch = watched(make)
+    assert watch.names == (), str(watch)
+    assert watch.verdicts[0].name == "healthy"
+
+
+def ended(make: Callable[[], Loop], **settings: Any) -> list[Any]:
+    """Everything a run leaves behind: losses, state, gradients, modes, random states, as numbers of bytes."""
+    import descentlab as dl
+
+    loop = seeded(make)
+    random.seed(0)
+    np.random.seed(0)
+    if settings:
+        with dl.watch(loop.model, loop.optimizer, loop.loss_fn, **settings) as watch:
+            losses = loop.body()
+        assert watch.seen.sight.failure is None
+        str(watch)
+    else:
+        losses = loop.body()
+    grads = {name: p.grad for name, p in loop.model.named_parameters()}
+    return [
+        np.array(losses).tobytes(), flat(loop.model.state_dict()), flat(grads), flat(loop.optimizer.state_dict()),
+        loop.model.training, random.random(), np.random.random(), torch.rand(3).tolist(),
+    ]  # fmt: skip
+
+
+def flat(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.detach().to_dense().numpy().tobytes()
+    if isinstance(value, dict):
+        return {key: flat(each) for key, each in value.items()}
+    return [flat(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+@each_one
+@pytest.mark.parametrize("settings", [{"every": 3}, {"level": "full", "every": 7}, {"every": 0}])
+def test_a_watched_run_is_the_same_to_the_last_bit(make: Callable[[], Loop], settings: dict[str, Any]) -> None:
+    assert ended(make, **settings) == ended(make)
+
+
+@pytest.mark.parametrize("make", [make for _, make in BROKEN] + HEALTHY, ids=lambda make: make.__name__)
+def test_nothing_stays_hooked(make: Callable[[], Loop]) -> None:
+    import descentlab as dl
+
+    loop = seeded(make)
+    before = hooks_of(loop)
+
+    def raising() -> None:
+        with dl.watch(loop.model, loop.optimizer, loop.loss_fn):
+            assert hooks_of(loop) != before
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        raising()
+    assert hooks_of(loop) == before
+
+
+def hooks_of(loop: Loop) -> list[Any]:
+    modules = [loop.model, *([loop.loss_fn] if isinstance(loop.loss_fn, torch.nn.Module) else [])]
+    return [
+        torch.autograd.backward,
+        [(dict(m._forward_hooks), dict(m._forward_pre_hooks), dict(m._backward_hooks)) for m in modules],
+        [dict(p._backward_hooks or {}) for p in loop.model.parameters()],
+        [dict(loop.optimizer._optimizer_step_post_hooks), dict(loop.optimizer._optimizer_step_pre_hooks)],
+    ]
