@@ -36,7 +36,7 @@ LAYERS = [
     {"loop", "verdict"},
     {"run"},
     {"doctor"},
-    {"watching"},
+    {"watching", "sklearn"},
     {"lab"},
     {"lessons"},
     {"__init__"},

@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
 KEY = re.compile(
     r"""["'](?:error|notice|left_out|flat|minimum|refuses|ending|cli|help|demo|plot|csv|purpose|problem|finding|advice|report|validation|folds|sweep|count|lab|stochastic|watch|estimator)\.(?!(?:js|css)["'])[a-z0-9_]+["']"""
 )
-RAISED = re.compile(r"""(?:DataError|SettingError|EngineError)\(\s*["']([a-z0-9_]+)["']""")
+RAISED = re.compile(r"""(?:DataError|SettingError|DivergenceError|EngineError)\(\s*["']([a-z0-9_]+)["']""")
 NAMES = {key: {field for _, field, _, _ in Formatter().parse(text) if field} for key, text in catalogue("en").items()}
 
 

@@ -49,7 +49,7 @@ class Rows:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         n, d = X.shape  # type: ignore[attr-defined]
         if d > MOST_COLUMNS:
-            raise DataError("estimator_columns", columns=d, most=MOST_COLUMNS)
+            raise DataError("estimator_columns", columns=counted(d, "column"), most=MOST_COLUMNS)
         Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
         features = _features(estimator, d)
         return cls(X, Y, weights, features, _targets(features, Y.shape[1]), np.asarray(y).ndim == 1)
@@ -85,7 +85,12 @@ class Rows:
             return np.asarray(self.X)
         n, d = self.X.shape
         if n * d > WIDEST:
-            raise DataError("estimator_sparse_batches", rows=counted(n, "row"), columns=d, gigabytes=8 * n * d / 1e9)
+            raise DataError(
+                "estimator_sparse_batches",
+                rows=counted(n, "row"),
+                columns=counted(d, "column"),
+                gigabytes=8 * n * d / 1e9,
+            )
         return np.asarray(self.X.toarray())
 
     def feature_blocks(self) -> Iterator[Array]:
