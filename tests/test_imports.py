@@ -17,6 +17,8 @@ LAYERS = [
     {"errors", "markup"},
     {"conventions"},
     {"data"},
+    {"compiled"},
+    {"reflecting"},
     {"lapack"},
     {"triangle", "block", "stability"},
     {"response"},

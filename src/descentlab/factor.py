@@ -23,8 +23,6 @@ from descentlab.block import checked
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
 
-APART = 8  # rows of room between columns in memory
-
 
 @dataclass(frozen=True, eq=False)
 class Factor:
@@ -110,7 +108,8 @@ class Factor:
         if triangle.precision(n, p) is np.longdouble:
             R, error = triangle.of_rows(_rows(values, origin, weights, np.empty((n, p), np.longdouble, order="F")))
         else:
-            R, error = triangle.of_pieces(_pieces(values, origin, weights), n, p)
+            whole = triangle.of_block(values, origin, weights)
+            R, error = whole or triangle.of_pieces(_pieces(values, origin, weights), n, p)
         total = float(n if weights is None else np.sum(weights, dtype=np.float64))
         R[0, 0] = np.sqrt(total)  # which sums know better than reflections
         return Factor(self.columns, R, origin, n, total, error * _lengths(R))
@@ -269,8 +268,7 @@ def _rows(values: Array, origin: Array, weights: Any, into: np.ndarray[Any, Any]
 def _pieces(values: Array, origin: Array, weights: Any) -> Iterator[Array]:
     """:func:`_rows`, PIECE of them at a time and always in the same memory, which stays in a core's cache."""
     size = triangle.PIECE
-    # Columns 8 kB apart would all want the same few lines of the first-level cache: filling took three times as long.
-    buffer = np.empty((min(size, len(values)) + APART, len(origin) + 1), order="F")
+    buffer = np.empty((min(size, len(values)) + triangle.APART, len(origin) + 1), order="F")
     for start in range(0, len(values), size):
         part = values[start : start + size]
         yield _rows(part, origin, None if weights is None else weights[start : start + size], buffer[: len(part)])

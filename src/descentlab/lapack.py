@@ -8,8 +8,10 @@ differs the wrapper is used: the same numbers, one thread at a time.
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,39 @@ from descentlab.arrays import Array
 INTEGER, VALUES = "int *", "__pyx_t_5scipy_6linalg_13cython_lapack_d *"
 # m, n, l, nb, A, lda, B, ldb, T, ldt, work, info
 ARGUMENTS = [INTEGER] * 4 + [VALUES, INTEGER, VALUES, INTEGER, VALUES, INTEGER, VALUES, INTEGER]
+
+WORTH = 2000  # blocks of a thousand rows and more after which a process has worked as long as compiling takes
+
+
+class Blocks:
+    """Whether blocks are reflected in a compiled call each: where numba is loaded anyhow, or once it pays to load it.
+
+    The bits are the same, so that only the time depends on what this process has done before.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def compiled(self) -> Callable[..., Array] | None:
+        """:func:`descentlab.reflecting.block` with its pointer; None where Python calls LAPACK for every piece."""
+        self.seen += 1
+        if not ("numba" in sys.modules or self.seen > WORTH):
+            return None
+        return _block()
+
+
+BLOCKS = Blocks()
+
+
+@cache
+def _block() -> Callable[..., Array] | None:
+    pointer = _pointer()
+    if pointer is None or find_spec("numba") is None:
+        return None
+    from descentlab.reflecting import block
+
+    address: Any = ctypes.cast(pointer, ctypes.c_void_p).value  # type: ignore[arg-type]
+    return partial(block, address)
 
 
 class Reflector:

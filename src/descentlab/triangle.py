@@ -21,6 +21,7 @@ UNIT = float(np.finfo(np.float64).eps) / 2  # a float64 is within this of the nu
 EXTENDED_UNIT = float(np.finfo(np.longdouble).eps) / 2  # 64 bits on x86, 113 on some ARM; elsewhere a float64's 53
 WIDTH, WIDE, MANY = 8, 32, 256  # columns that LAPACK takes at a time, measured fastest: few of few, more from MANY on
 PIECE = 1024  # longer pieces are faster, also on several threads, and drift further: see `make bench` and the tests
+APART = 8  # rows of room between a piece's columns: 8 kB apart they would all want the same few lines of the cache
 FEW, LITTLE = 4096, 1 << 19  # rows, and multiplications, up to which extended precision costs some 10 ms at most
 
 
@@ -50,13 +51,29 @@ def of_pieces(pieces: Iterable[Array], m: int, p: int) -> Triangle:
     reflector = lapack.Reflector(np.zeros((max(len(starts), 1), p, p)), _width(p))
     for i, piece in enumerate(pieces):
         reflector.take(i, piece)
-    left, joints = list(range(len(starts))), 0
+    left = list(range(len(starts)))
     while len(left) > 1:
         for i, j in zip(left[::2], left[1::2], strict=False):
             reflector.join(i, j)
-        left, joints = left[::2], joints + 1
-    drift = min(m, PIECE) / 4 + p
-    return Triangle(upright(reflector.triangles[0].T), (4 + drift + joints * (4 + p)) * UNIT)
+        left = left[::2]
+    return Triangle(upright(reflector.triangles[0].T), _error(m, p))
+
+
+def of_block(values: Array, origin: Array, weights: Any) -> Triangle | None:
+    """The same of the rows ``[1, values - origin]``, times their weights' roots, in a compiled call; None without."""
+    block = lapack.BLOCKS.compiled()
+    if block is None:
+        return None
+    n, p = len(values), len(origin) + 1
+    roots = None if weights is None else np.sqrt(np.asarray(weights, dtype=np.float64))
+    R = block(np.asarray(values, dtype=np.float64), origin, roots, PIECE, _width(p), APART)
+    return Triangle(upright(R), _error(n, p))
+
+
+def _error(m: int, p: int) -> float:
+    """The error of m rows in pieces that were joined two by two."""
+    joints = max(-(-m // PIECE) - 1, 0).bit_length()
+    return (4 + min(m, PIECE) / 4 + p + joints * (4 + p)) * UNIT
 
 
 def joined(first: Array, second: Array, rows: int) -> Triangle:

@@ -6,26 +6,13 @@ NaN and infinity keep their meaning, since a descent that leaves the range has t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
+from descentlab import compiled
 from descentlab.arrays import Array
-from descentlab.errors import require
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-numba: Any = require("numba", "numba", "fast", "minibatch")
 F_ROWS = 512  # rows of columns that lie apart: their residuals and one column of them stay in the first-level cache
-
-
-def jit(kernel: F) -> F:
-    """Compiled for the types it is called with, and kept on disk where there is a place for it."""
-    settings: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
-    try:
-        compiled: F = numba.njit(cache=True, **settings)(kernel)
-    except RuntimeError:  # a package in an archive, or no folder that can be written to
-        compiled = numba.njit(**settings)(kernel)
-    return compiled
+jit = compiled.jit(fastmath=("reassoc", "contract", "nsz"))
 
 
 @jit

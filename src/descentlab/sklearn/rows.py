@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from descentlab.arrays import Array, Integers
@@ -43,7 +44,8 @@ class Rows:
             DataError: more columns than a factor is for.
         """
         accepted = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "multi_output": True, "y_numeric": True}
-        X, y = validate_data(estimator, X, y, reset=reset, **accepted)
+        # Whether values are finite is seen again as they are gathered: once is enough, see `into`.
+        X, y = validate_data(estimator, X, y, reset=reset, ensure_all_finite=hasattr(X, "tocsr"), **accepted)
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -67,8 +69,17 @@ class Rows:
         return np.column_stack([dense, self.Y[start:stop]]), weights
 
     def into(self, gathered: Gathered) -> None:
-        """Add all rows to what was gathered before."""
-        gathered.take(len(self.Y), self.block)
+        """Add all rows to what was gathered before.
+
+        Raises:
+            ValueError: a value is missing or infinite, in scikit-learn's words.
+        """
+        try:
+            gathered.take(len(self.Y), self.block)
+        except DataError:
+            assert_all_finite(self.X, estimator_name="DescentRegressor", input_name="X")
+            assert_all_finite(self.Y, estimator_name="DescentRegressor", input_name="y")
+            raise
 
     def only(self, which: Integers) -> Rows:
         """Some of the rows, in the order given."""
