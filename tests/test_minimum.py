@@ -122,6 +122,8 @@ def test_a_minimum_in_words() -> None:
     for name in minimum.parameters:
         assert name in text
     assert "`x3` = `x1`" in text
+    assert "nearest to the start" in text
+    assert "nearest" not in problem(CASES["whole"]).solve().text("en")
     assert minimum.text("ko") != text
 
 
