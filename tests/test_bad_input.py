@@ -144,7 +144,7 @@ def test_bad_files(kind: str, lang: str, tmp_path: Path, monkeypatch: pytest.Mon
 ALLOWED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "one row": ([[1.0, 2.0]], {"y": [3]}, "3 parameters are not determined by 1 row:"),
     "few rows": (np.eye(3)[:2], {"y": [1, 2]}, "4 parameters are not determined by 2 rows"),
-    "a constant column": ([[1, 5], [2, 5], [3, 5]], {"y": [1, 2, 4]}, "Constant in every row"),
+    "a constant column": ([[1, 5], [2, 5], [3, 5]], {"y": [1, 2, 4]}, "same value in every row"),
     "text beside numbers": (FRAME, {"target": "price"}, "`city` was left out: it holds text, such as 'a'"),
     "missing, dropped": ([1, np.nan, 3], {"y": [1, 2, 4], "missing": "drop"}, "1 of 3 rows had a missing value"),
     "large whole numbers": ([2**60, 1, 2], {"y": [1, 2, 4]}, "beyond 2^53"),

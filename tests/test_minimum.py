@@ -122,6 +122,8 @@ def test_a_minimum_in_words() -> None:
     for name in minimum.parameters:
         assert name in text
     assert "`x3` = `x1`" in text
+    assert "nearest to the start" in text
+    assert "nearest" not in problem(CASES["whole"]).solve().text("en")
     assert minimum.text("ko") != text
 
 
@@ -140,3 +142,10 @@ def test_no_digit_is_vouched_for_where_many_rows_hide_whether_a_column_depends_o
     x2 = np.clip(x1 + 2.0**-50 * r.integers(-8, 9, 5000), 1, 2 - 2**-52)
     minimum = dl.Problem(np.column_stack([x1, x2]), 4 * x1 + (x2 - x1) * 2.0**50).solve()
     assert minimum.digits.max() < 1
+
+
+def test_what_a_division_gives_exactly_stays_exact() -> None:
+    """A reciprocal and a product are two roundings: the lesson's weight was 1 - 1e-16, and its cost not 0."""
+    minimum = dl.Problem([1, 2, 3], [1, 2, 3], bias=False).solve()
+    assert minimum.params.tolist() == [1.0]
+    assert minimum.cost == 0.0

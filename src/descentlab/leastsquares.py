@@ -136,10 +136,11 @@ def _echelon(system: _System) -> tuple[Array, Array, list[int], list[int]]:
 
 def _solve(system: _System, T: Array, rows: Array, independent: list[int], targets: list[int]) -> tuple[Array, Array]:
     """Coefficients (r, or r + 1 with a bias, by targets), in the system's units, and bounds on their errors."""
-    from scipy.linalg.blas import dtrsm  # LAPACK's trtrs wakes every thread for a 5 x 5 triangle, and waits for them
+    from scipy.linalg.blas import dtrsm, dtrsv  # LAPACK's trtrs wakes every thread for a 5 x 5 triangle, and waits
 
     r, noise = len(T), system.noise[independent]
-    W = dtrsm(1.0, T, rows[:r, targets]) if r else np.zeros((0, len(targets)))
+    # dtrsv divides by the diagonal where dtrsm multiplies by its reciprocal, which makes 14 / 14 not 1.
+    W = np.array([dtrsv(T, rows[:r, j]) for j in targets]).T if r else np.zeros((0, len(targets)))
     inverse = dtrsm(1.0, T, np.eye(r)) if r else np.zeros((0, 0))
     residual = np.linalg.norm(rows[r:, targets], axis=0)
     moved = noise @ np.abs(W) + system.noise[targets]

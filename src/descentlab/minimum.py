@@ -62,7 +62,8 @@ class Minimum:
         lines = [sentence("minimum.cost", cost=self.cost).text(lang)]
         for name, value, digits in zip(self.parameters, self.params, self.digits, strict=True):
             lines.append(sentence("minimum.param", name=name, value=f"{value:.10g}", digits=f"{digits:.1f}").text(lang))
-        lines += [direction.text(lang) for direction in self.flat]
+        if self.flat:
+            lines += [sentence("minimum.nearest").text(lang), *(direction.text(lang) for direction in self.flat)]
         return "\n".join(lines)
 
     def __str__(self) -> str:

@@ -129,8 +129,9 @@ PARTICLES = {
     "(으)로": ("으로", "로"),
     "(이)라": ("이라", "라"),
 }
-_PARTICLE = re.compile(r"(\S)([`'\")\]…]*)(" + "|".join(map(re.escape, PARTICLES)) + ")")
+_PARTICLE = re.compile(r"(\S?\S)([`'\")\]…]*)(" + "|".join(map(re.escape, PARTICLES)) + ")")
 _L, _CLOSED = "178lLrR", "036mMnN"  # digits and letters that are read with an l, or another consonant, at the end
+_VOWEL, _NG = re.compile("[aeou]r"), "ng"  # `year` ends in a vowel in Korean, though `R` and `lr` end in an l
 
 
 def particled(text: str) -> str:
@@ -138,17 +139,21 @@ def particled(text: str) -> str:
 
     >>> particled("0.01은(는) 0.5의 2%이고, `x`과(와) `total`이(가) 3(으)로 나뉩니다.")
     '0.01은 0.5의 2%이고, `x`와 `total`이 3으로 나뉩니다.'
+    >>> particled("`year`이(가) 2이고, `lr`이(가) 1이며, `rating`은(는) 없습니다.")
+    '`year`가 2이고, `lr`이 1이며, `rating`은 없습니다.'
     """
     return _PARTICLE.sub(lambda found: found[1] + found[2] + _particle(found[1], found[3]), text)
 
 
-def _particle(last: str, form: str) -> str:
+def _particle(end: str, form: str) -> str:
     closed, open_ = PARTICLES[form]
+    last = end[-1]
     if "가" <= last <= "힣":
         final = (ord(last) - ord("가")) % 28
         sound = "l" if final == 8 else "closed" if final else "open"
     else:
-        sound = "l" if last in _L else "closed" if last in _CLOSED else "open"
+        sound = "l" if last in _L else "closed" if last in _CLOSED or end == _NG else "open"
+        sound = "open" if _VOWEL.fullmatch(end) else sound
     return open_ if sound == "open" or (sound == "l" and form == "(으)로") else closed
 
 

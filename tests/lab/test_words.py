@@ -44,6 +44,7 @@ def test_numbers_are_pythons(say: Say, value: float) -> None:
         "0.01은(는) 0.5의 2%이고, `x`과(와) `total`이(가) 3(으)로",
         "서울이(가) 바다을(를) 7(으)로",
         "끝(으)로 물(으)로 a은(는)",
+        "`year`이(가) lr이(가) `R`(으)로 sensor(으)로 rating은(는) g을(를) rows.factor은(는)",
     ],
 )
 def test_particles_are_pythons(say: Say, text: str) -> None:

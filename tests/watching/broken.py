@@ -168,6 +168,13 @@ def output_detached() -> Loop:
 
 
 @named("frozen")
+def output_detached_and_the_error_silenced() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model), X, y, lambda pred, y: F.mse_loss(pred.detach(), y).requires_grad_())
+
+
+@named("frozen")
 def everything_frozen() -> Loop:
     X, y = rows()
     model = mlp()

@@ -57,6 +57,19 @@ def test_the_largest_curvature_is_the_explicit_one(case: str) -> None:
     assert again.value == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize("thousands", [1, 9])
+def test_no_curvature_is_known_better_than_its_type_can_hold(thousands: int) -> None:
+    X = torch.stack([torch.linspace(20, 70, 300), 1000 * thousands * torch.linspace(1, 0, 300) ** 2], dim=1)
+    y = X.sum(dim=1, keepdim=True)
+    line = nn.Linear(2, 1)
+    parameters = list(line.parameters())
+    found = lanczos(curved(F.mse_loss(line(X), y), parameters, [1.0] * 2, [0.0] * 2), start_vector(parameters, None))
+    whole = np.column_stack([X.double().numpy(), np.ones(300)])
+    expected = np.linalg.eigvalsh(2 / 300 * whole.T @ whole)[-1]
+    assert found.value != expected
+    assert abs(found.value - expected) <= 8 * found.error
+
+
 def test_the_greatest_is_not_the_largest_in_size() -> None:
     diagonal = torch.tensor([-50.0, 1.0, 3.0, 2.0], dtype=torch.float64)
     found = lanczos(lambda v: diagonal * v, torch.ones(4, dtype=torch.float64))

@@ -27,7 +27,7 @@ def words(watch: Any) -> str:
     [
         (broken.missing_value_in_the_inputs, "the input batch of step 1"),
         (broken.missing_value_in_the_targets, "the targets of step 1"),
-        (broken.logarithm_of_negative_numbers, "the output of `1` at step 1"),
+        (broken.logarithm_of_negative_numbers, "the output of the module `1` at step 1"),
         (broken.slope_of_a_root_at_zero, "the gradient of `0.bias` at step 1"),
         (broken.logarithm_of_zero_in_the_loss, "the loss itself at step 1"),
     ],
@@ -144,6 +144,12 @@ def test_a_rate_that_rises_past_its_limit_is_told_from_curvature_or_from_growth(
     assert watch.names == (("above_limit", "not_finite") if every else ("not_finite",))
     assert ("At step 31 the loss was" in words(watch)) == bool(every)
     assert ("times its least" in words(watch)) == (not every)
+
+
+def test_gradients_that_add_up_are_not_called_clipped() -> None:
+    said = words(watched(broken.zero_grad_forgotten))
+    assert "Gradients of earlier steps" in said
+    assert "clipping" not in said
 
 
 def test_clipping_makes_theory_inexact() -> None:

@@ -80,7 +80,7 @@ def report(kept: Kept, output: str, seconds: float) -> str:
     if kept.already:
         return sentence("cli.compressed_already", **values).text()
     lines.append(sentence("cli.compressed", **values).text())
-    if seconds >= 1:
+    if seconds >= 5:  # less says more of how a process starts than of its speed
         speed = counted(round(float(f"{factor.rows / seconds:.2g}")), "row")
         lines.append(sentence("cli.compressed_in", seconds=number(float(f"{seconds:.2g}")), speed=speed).text())
     return "\n".join(lines)

@@ -61,7 +61,8 @@ def lanczos(product: Callable[[Any], Any], start: Any, most: int = MOST_PRODUCTS
         scale = float(np.abs(values).max())
         if settled or len(alphas) >= min(most, len(start)) or betas[-1] <= 1e-6 * scale:
             weights = torch.as_tensor(vectors[:, -1], dtype=start.dtype, device=start.device)
-            return Sharpest(value, error, frame.T @ weights, len(alphas))
+            rounding = torch.finfo(start.dtype).eps * scale  # of the products, however well the residual came out
+            return Sharpest(value, max(error, rounding), frame.T @ weights, len(alphas))
         before = value
         basis.append(residual / betas[-1])
 

@@ -97,7 +97,7 @@ def no_backward(case: Case) -> Verdict | None:
 
 def detached(case: Case) -> Verdict | None:
     """A loss that no gradient can be taken of."""
-    if not case.sight.detached or case.sight.backwards:
+    if not case.sight.detached or case.sight.reached:
         return None
     asking = sum(each.requires_grad for each in case.sight.model.parameters())
     key = sentence("watch.detached") if asking else sentence("watch.all_frozen")

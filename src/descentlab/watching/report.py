@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from descentlab.doctor.finding import Weight
 from descentlab.markup import listed, page, paragraph
 from descentlab.text import Sentence, counted, language, number, rounded, sentence, speaking, wrapped
-from descentlab.watching.judge import judge
+from descentlab.watching.judge import judge, no_zero_grad
 from descentlab.watching.pace import as_they_came, one_pass_each, ratio_of
 from descentlab.watching.picture import svg
 
@@ -89,6 +89,8 @@ def _curvature(case: Case) -> list[Sentence]:
         said.append(sentence("watch.no_limit", optimizer=type(sight.optimizer).__name__))
     elif sight.steps and not one_pass_each(case):
         said.append(sentence("watch.several_passes"))
+    elif no_zero_grad(case) is not None:  # before it looks as if gradients were clipped
+        said.append(sentence("watch.summed_up"))
     elif not as_they_came(case):
         said.append(sentence("watch.altered", altered=sight.gradients.altered, compared=sight.gradients.compared))
     elif ratio_of(case) is not None and last.ratio is not None and math.isfinite(last.limit):

@@ -35,6 +35,7 @@ class Sight:
         trouble: the first tensor that was not finite.
         found: what the first loss's graph says.
         prober, gradients, clearing, modes, sameness, targets: what looks at one thing each.
+        detached, reached: whether the last loss leads nowhere, and whether a gradient ever came to a parameter.
         failure: the first mistake of the watch itself.
         deaf: called when the random numbers of the first call have been seen.
         moved: called after each step, for the live line.
@@ -65,7 +66,7 @@ class Sight:
         self.failure: Exception | None = None
         self.moved: Callable[[], None] | None = None
         self.deaf: Callable[[], None] = nothing
-        self._busy = self._arrived = self._ever_arrived = False
+        self._busy = self._arrived = self.reached = False
         self._args: tuple[Any, ...] = ()
         self._kwargs: dict[str, Any] = {}
         self._node: Any = None
@@ -117,7 +118,7 @@ class Sight:
     def arrives(self, parameter: Any, gradient: Any) -> None:
         if self._busy:
             return
-        self._arrived = self._ever_arrived = True
+        self._arrived = self.reached = True
         if self.steps < EARLY or self.steps % SELDOM == SELDOM - 1:
             self.gradients.arrives(parameter, gradient)
         if self.steps < EARLY and self.holds_marked:
@@ -129,7 +130,7 @@ class Sight:
         loss = losses if hasattr(losses, "detach") else losses[0]
         self._arrived, self._candidate = False, None
         self.losses += 1
-        self.detached = not loss.requires_grad
+        self.detached = not loss.requires_grad or loss.is_leaf  # a leaf's backward() raises nothing and reaches nothing
         value = float(loss.item()) if loss.numel() == 1 else math.nan
         if loss.numel() == 1 and not math.isfinite(value) and self.trouble is None:
             self._candidate = self._locate()
@@ -144,7 +145,7 @@ class Sight:
             self._probe(loss)
 
     def after_backward(self) -> None:
-        if self._busy or not (self._arrived or (self.forwards and not self._ever_arrived)):
+        if self._busy or not (self._arrived or (self.forwards and not self.reached)):
             return  # somebody else's loss
         self.backwards += 1
         self.value = self._value

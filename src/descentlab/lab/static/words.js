@@ -39,17 +39,18 @@ export function factor(value, gap) {
 
 // Korean particles that depend on the sound before them: after a consonant, after a vowel (and l, for the last).
 const PARTICLES = { "은(는)": "은는", "이(가)": "이가", "을(를)": "을를", "과(와)": "과와", "와(과)": "과와", "(이)라": ["이라", "라"], "(으)로": ["으로", "로"] };
-const PARTICLE = /(\S)([\x60'")\]…]*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|와\(과\)|\(으\)로|\(이\)라)/g;
+const PARTICLE = /(\S?\S)([\x60'")\]…]*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|와\(과\)|\(으\)로|\(이\)라)/g;
 
 const ONE = /\b1 (more )?(update|epoch|row|column|direction)s\b/g; // of which there is one
 
 /** Korean text with every particle decided by the sound before it, as it is read aloud. */
 export function particled(text) {
-  return text.replace(PARTICLE, (_, last, closing, form) => {
-    const code = last.charCodeAt(0) - 0xac00;
-    const final = code >= 0 && code <= 11171 ? code % 28 : /[178lLrR]/.test(last) ? 8 : /[036mMnN]/.test(last) ? 1 : 0;
+  return text.replace(PARTICLE, (_, end, closing, form) => {
+    const code = end.charCodeAt(end.length - 1) - 0xac00;
+    const read = /[aeou]r$/.test(end) ? 0 : /[178lLrR]$/.test(end) ? 8 : /[036mMnN]$|ng$/.test(end) ? 1 : 0;
+    const final = code >= 0 && code <= 11171 ? code % 28 : read;
     const open = final === 0 || (final === 8 && form === "(으)로");
-    return last + closing + PARTICLES[form][open ? 1 : 0];
+    return end + closing + PARTICLES[form][open ? 1 : 0];
   });
 }
 
