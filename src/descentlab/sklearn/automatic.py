@@ -4,8 +4,9 @@ Full batch, with curvatures between l and L: the heavy ball's best pair for the 
 
     lr = 4 / (sqrt(L) + sqrt(l))^2,    momentum = ((sqrt(L) - sqrt(l)) / (sqrt(L) + sqrt(l)))^2
 
-(B. Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964); or, for a momentum that was
-given, the rate at which the slowest direction is fastest. Mini-batches of b rows, of n:
+(B. Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964), and plain descent's best rate, lr
+= 2 / (L + l), where so small a momentum would buy next to nothing; or, for a momentum that was given, the rate at which
+the slowest direction is fastest. Mini-batches of b rows, of n:
 
     lr = 1 / (S / b + (1 - 1 / b) L),    S = 2 max |x|^2
 
@@ -31,18 +32,26 @@ from descentlab.theory import Theory
 
 LOST = 45.0  # exp(-45) of an error, 3e-20, is less than rounding leaves of any coefficient
 FLATTEST = 1e-24  # of the largest curvature: a momentum for flatter ones could not be told from 1
+LEAST = 0.01  # below it a momentum saves an epoch or two of the few that plain descent takes
 BELOW = 1 - 1e-6  # of the pair's rate, which at high conditions is its bound to every digit
 GRID, ROUNDS = 129, 6
 
 
-def pair(curvature: Array) -> tuple[float, float]:
-    """Polyak's learning rate and momentum for (p,) curvatures; flat directions do not count."""
+def pair(curvature: Array, dampening: float = 0.0) -> tuple[float, float]:
+    """Polyak's learning rate and momentum for (p,) curvatures; flat directions do not count.
+
+    Where that momentum is below 0.01, or a dampening of 1 would leave it nothing but the first gradient, it is 0, and
+    the rate is plain descent's best. Another dampening only makes the rate larger.
+    """
     steep = curvature[curvature > 0]
     if not steep.size:
         return 1.0, 0.0
     high = math.sqrt(float(steep.max()))
     low = max(math.sqrt(float(steep.min())), high * math.sqrt(FLATTEST))
-    return BELOW * 4 / (high + low) ** 2, ((high - low) / (high + low)) ** 2
+    momentum = ((high - low) / (high + low)) ** 2
+    if momentum < LEAST or dampening >= 1:
+        return 2 / (high**2 + low**2), 0.0
+    return BELOW * 4 / (high + low) ** 2 / (1 - dampening), momentum
 
 
 def rate(curvature: Array, recursion: Recursion) -> float:

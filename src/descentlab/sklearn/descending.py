@@ -99,19 +99,28 @@ def descent_of(settings: Any, problem: Problem, blocks: Blocks, start: Array | N
         start=start,
     )
     if isinstance(settings.lr, str):
+        _refuse_hopeless(draft)
         curvature = problem.spectrum(draft.reduction).eigenvalues + draft.weight_decay
         if batches:
             draft = replace(
                 draft, lr=automatic.batch_rate(problem, blocks(), draft.batch_size or problem.n, draft.reduction)
             )
         elif isinstance(momentum, str) and not draft.nesterov:
-            lr, beta = automatic.pair(curvature)
+            lr, beta = automatic.pair(curvature, draft.dampening)
             draft = replace(draft, lr=lr, momentum=beta)
         else:
             draft = replace(draft, lr=automatic.rate(curvature, draft.recursion))
     if settings.epochs is None and draft.schedule is None and not batches:
         draft = replace(draft, epochs=automatic.epochs(Theory(problem, draft)) or BATCH_EPOCHS)
     return replace(draft, average=_average_from(settings, draft.epochs))
+
+
+def _refuse_hopeless(descent: Descent) -> None:
+    """Raise DivergenceError where no rate suits the momentum, so that there is none to choose."""
+    if descent.momentum >= 1 and not (descent.nesterov and descent.batch_size is None):
+        raise DivergenceError("estimator_momentum_auto", momentum=descent.momentum)
+    if descent.momentum and descent.dampening >= 1:
+        raise DivergenceError("estimator_dampening", momentum=descent.momentum)
 
 
 def averages(settings: Any) -> bool:

@@ -1,0 +1,78 @@
+"""What "auto" chooses: the best where that is known, nothing where nothing helps, and never a rate that diverges."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from descentlab import stability
+from descentlab.errors import DivergenceError
+from descentlab.sklearn import DescentRegressor
+from descentlab.sklearn.automatic import pair
+from descentlab.stability import Recursion
+from tests.sklearn.test_regressor import unscaled
+
+
+def slowest(curvature: Any, lr: float, momentum: float, dampening: float = 0.0) -> float:
+    """What an epoch multiplies the slowest error by."""
+    recursion: Recursion = {"momentum": momentum, "dampening": dampening if momentum else 0.0, "nesterov": False}
+    return float(np.abs(stability.growth(lr * np.asarray(curvature), **recursion)).max())
+
+
+@pytest.mark.parametrize("high", [1.0, 1.3, 1.6, 4.0, 1e4])
+@pytest.mark.parametrize("dampening", [0.0, 0.5, 1.0])
+def test_the_pair_is_the_best_or_the_best_without_a_momentum(high: float, dampening: float) -> None:
+    curvature = [1.0, high]
+    lr, momentum = pair(np.array(curvature), dampening)
+    polyak = ((np.sqrt(high) - 1) / (np.sqrt(high) + 1)) ** 2
+    if polyak < 0.01 or dampening == 1:
+        assert momentum == 0
+        assert slowest(curvature, lr, 0.0) == pytest.approx((high - 1) / (high + 1), abs=1e-12)
+    else:
+        assert momentum == pytest.approx(polyak)
+        found = slowest(curvature, lr, momentum, dampening)
+        assert found == pytest.approx(np.sqrt(momentum), rel=1e-2)
+        best = minimize(
+            lambda at: slowest(curvature, at[0] ** 2, 1 / (1 + np.exp(-at[1]))),
+            [np.sqrt(lr * (1 - dampening)), np.log(momentum / (1 - momentum))],
+            method="Nelder-Mead",
+        )
+        assert found <= best.fun * 1.01
+
+
+def test_a_momentum_that_buys_nothing_is_exactly_none() -> None:
+    X, y = unscaled()
+    model = DescentRegressor().fit(X, y)
+    assert model.momentum_ == 0
+    assert "momentum" not in model.history_.said.text("en")
+    np.testing.assert_allclose(model.coef_, DescentRegressor(momentum=0.0).fit(X, y).coef_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("asked", [{}, {"momentum": 0.8}])
+def test_a_dampening_costs_no_epochs(asked: dict[str, Any]) -> None:
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((200, 3)) @ [[1, 0.9, 0], [0, 1, 0], [0, 0.3, 1]]
+    y = X @ [1, 2, 3] + rng.standard_normal(200)
+    plain, damped = (DescentRegressor(dampening=each, **asked).fit(X, y) for each in (0.0, 0.5))
+    assert plain.momentum_ > 0
+    assert damped.lr_ == pytest.approx(2 * plain.lr_)
+    assert damped.n_iter_ == pytest.approx(plain.n_iter_, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        ({"momentum": 1.0}, "below 1"),
+        ({"momentum": 1.5}, "below 1"),
+        ({"momentum": 1.0, "batch_size": 8, "nesterov": True}, "below 1"),
+        ({"momentum": 0.9, "dampening": 1.0}, "dampening below 1"),
+    ],
+)
+def test_where_no_rate_converges_none_is_chosen(asked: dict[str, Any], match: str) -> None:
+    with warnings.catch_warnings(), pytest.raises(DivergenceError, match=match):
+        warnings.simplefilter("error")
+        DescentRegressor(**asked).fit(*unscaled())
