@@ -73,6 +73,8 @@ def test_a_dampening_costs_no_epochs(asked: dict[str, Any]) -> None:
     ],
 )
 def test_where_no_rate_converges_none_is_chosen(asked: dict[str, Any], match: str) -> None:
-    with warnings.catch_warnings(), pytest.raises(DivergenceError, match=match):
+    X, y = unscaled()
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
-        DescentRegressor(**asked).fit(*unscaled())
+        with pytest.raises(DivergenceError, match=match):
+            DescentRegressor(**asked).fit(X, y)

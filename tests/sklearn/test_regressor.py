@@ -385,3 +385,36 @@ def test_too_many_columns_are_refused_before_anything_is_computed() -> None:
     X = sparse.csr_array((3, 5000))
     with pytest.raises(dl.DataError, match=r"5,000 columns.*2,048 at most"):
         DescentRegressor().fit(X, [1.0, 2, 3])
+
+
+NAMES = ("target", "epoch", "lr", "cost", "gradient_norm", "validation_cost", "intercept", "bias", "y", "size")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.builds(lambda times, name: "coef:" * times + name, st.integers(0, 2), st.sampled_from(NAMES)),
+        min_size=1,
+        max_size=6,
+        unique=True,
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_whatever_features_are_called_each_coefficient_has_its_own_column(
+    names: list[str], early: bool, bias: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.standard_normal((40, len(names))), columns=names)
+    y = frame.to_numpy() @ np.arange(1, len(names) + 1) + 7
+    model = DescentRegressor(early_stopping=early, fit_intercept=bias, random_state=0).fit(
+        frame, np.column_stack([y, -y])
+    )
+    table = model.history_.to_arrow().to_pandas()
+    assert len(set(table.columns)) == len(names) + 5 + early + bias
+    own = list(table.columns[5 + early : len(table.columns) - bias])
+    assert all(label.endswith(name) for name, label in zip(names, own, strict=True))
+    last = table[table["target"] == 1].iloc[-1]
+    np.testing.assert_array_equal(last[own], model.coef_[1])
+    assert not bias or last["intercept"] == model.intercept_[1]
+    assert (table["cost"] >= 0).all()

@@ -21,7 +21,7 @@ from descentlab.factor import Factor
 from descentlab.gathering import Gathered
 from descentlab.problem import Problem
 from descentlab.sklearn.descending import Fitted, averages, fitted, scaled
-from descentlab.sklearn.record import FitHistory
+from descentlab.sklearn.record import history_of
 from descentlab.sklearn.rows import Rows
 from descentlab.text import counted, sentence
 from descentlab.theory import Theory
@@ -239,7 +239,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         intercept = np.array([_intercept(one, part) for one, part in zip(found, coef, strict=True)]).astype(kind)
         self.coef_ = coef[0] if rows.single else coef
         self.intercept_: Any = intercept[0].item() if rows.single else intercept
-        self.history_ = _history(found, rows, held=bool(self.early_stopping))
+        self.history_ = history_of(found, rows.features)
         bounds = np.array([Theory(one.problem, one.descent).lr_bound for one in found])
         rates, momenta = (np.array([getattr(one.descent, name) for one in found]) for name in ("lr", "momentum"))
         self.lr_, self.momentum_, self.lr_bound_ = (_one(values) for values in (rates, momenta, bounds))
@@ -283,35 +283,3 @@ def _intercept(one: Fitted, coef: Array) -> float:
 def _one(values: Array) -> Any:
     """A number where all targets have the same, else the array."""
     return values[0].item() if (values == values[0]).all() else values
-
-
-def _history(found: list[Fitted], rows: Rows, held: bool) -> FitHistory:
-    columns: dict[str, list[Any]] = {}
-
-    def add(name: str, values: Any) -> None:
-        columns.setdefault(name, []).append(np.asarray(values))
-
-    for j, one in enumerate(found):
-        looks = one.looks
-        add("target", np.full(len(looks.epochs), j))
-        add("epoch", looks.epochs)
-        add("lr", one.descent.rates(looks.epochs - 1))
-        add("cost", looks.cost)
-        add("gradient_norm", looks.gradient_norm)
-        if held:
-            add("validation_cost", one.validation_cost)
-        for i, name in enumerate((*rows.features, "intercept")[: looks.params.shape[1]]):
-            add(
-                name if name not in ("target", "epoch", "lr", "cost", "gradient_norm") else f"coef:{name}",
-                looks.params[:, i],
-            )
-    one = found[0]
-    inside = {
-        "standardize": one.problem.standardize,
-        "lr": one.descent.lr,
-        "momentum": one.descent.momentum,
-        "epochs": one.descent.epochs,
-        "batch_size": one.descent.batch_size,
-        "engine": one.engine,
-    }
-    return FitHistory({name: np.concatenate(parts) for name, parts in columns.items()}, inside)
