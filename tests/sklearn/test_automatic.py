@@ -78,3 +78,76 @@ def test_where_no_rate_converges_none_is_chosen(asked: dict[str, Any], match: st
         warnings.simplefilter("error")
         with pytest.raises(DivergenceError, match=match):
             DescentRegressor(**asked).fit(X, y)
+
+
+def weighted(seed: int = 0) -> tuple[Any, Any, Any]:
+    """Rows that no line fits, and weights from 0.1 to 10."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((400, 2)) * [1, 30]
+    return X, X @ [1, 0.1] + X[:, 0] ** 2 + rng.standard_normal(400), np.exp(2.3 * rng.uniform(-1, 1, 400) + X[:, 0])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "half_mean", "sum", "half_sum"])
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_weights_count_in_mini_batches_as_in_one(reduction: str, batch_size: int) -> None:
+    X, y, weights = weighted()
+    least = DescentRegressor().fit(X, y, weights)
+    settings: dict[str, Any] = {"batch_size": batch_size, "epochs": 300, "reduction": reduction, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = DescentRegressor(**settings).fit(X, y, weights)
+    np.testing.assert_allclose(model.coef_ * [1, 30], least.coef_ * [1, 30], atol=0.2)
+    plain = DescentRegressor().fit(X, y)
+    assert abs(plain.coef_[0] - least.coef_[0]) > 1
+
+
+@pytest.mark.parametrize("reduction", ["mean", "half_sum"])
+def test_rows_without_weight_are_as_if_not_there_and_equal_weights_are_none(reduction: str) -> None:
+    X, y, weights = weighted()
+    settings: dict[str, Any] = {"batch_size": 8, "epochs": 5, "reduction": reduction, "random_state": 0}
+    out = np.where(np.arange(400) % 3, weights, 0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        some = DescentRegressor(**settings).fit(X, y, out)
+        there = DescentRegressor(**settings).fit(X[out > 0], y[out > 0], out[out > 0])
+        same = DescentRegressor(**settings).fit(X, y, np.full(400, 4.0))
+        none = DescentRegressor(**settings).fit(X, y)
+    np.testing.assert_array_equal(some.coef_, there.coef_)
+    np.testing.assert_allclose(same.coef_, none.coef_, rtol=1e-9)
+
+
+def test_a_rate_of_ones_own_means_with_weights_what_it_means_without() -> None:
+    X, y, _ = weighted()
+    settings: dict[str, Any] = {"lr": 1e-4, "batch_size": 400, "epochs": 9, "standardize": False}
+    weights = np.arange(400) % 3 + 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        batch = DescentRegressor(**settings).fit(X, y, weights)
+        whole = DescentRegressor(**{**settings, "batch_size": None}).fit(X, y, weights)
+    np.testing.assert_allclose(batch.coef_, whole.coef_, rtol=1e-10)
+    assert "reduction sum" in batch.history_.said.text("en")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"momentum": 0.9},
+        {"momentum": 0.99},
+        {"momentum": 0.9, "nesterov": True},
+        {"momentum": 0.9, "dampening": 0.9},
+        {"weight_decay": 1e5},
+        {"weight_decay": 1e5, "reduction": "sum"},
+        {"reduction": "sum", "momentum": 0.9},
+    ],
+)
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_rates_for_mini_batches_diverge_with_no_momentum_decay_or_weights(
+    asked: dict[str, Any], batch_size: int
+) -> None:
+    X, y, weights = weighted()
+    weights[:3] = 1e4
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = DescentRegressor(batch_size=batch_size, random_state=0, **asked).fit(X, y, weights)
+    assert model.ending_.growth <= 1
+    assert model.history_["cost"].max() <= 2 * model.history_["cost"][0]

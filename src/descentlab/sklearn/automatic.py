@@ -8,11 +8,12 @@ Full batch, with curvatures between l and L: the heavy ball's best pair for the 
 = 2 / (L + l), where so small a momentum would buy next to nothing; or, for a momentum that was given, the rate at which
 the slowest direction is fastest. Mini-batches of b rows, of n:
 
-    lr = 1 / (S / b + (1 - 1 / b) L),    S = 2 max |x|^2
+    lr = 1 / (S / b + (1 - 1 / b) L),    S = 2 max v |x|^2
 
-with which squared errors shrink in the mean (D. Needell, N. Srebro and R. Ward, *Stochastic gradient descent, weighted
-sampling, and the randomized Kaczmarz algorithm*, 2014), and the iterates of the second half are averaged (F. Bach and
-E. Moulines, *Non-strongly-convex smooth stochastic approximation with convergence rate O(1/n)*, 2013).
+with v a row's weight over the mean weight, with which squared errors shrink in the mean (D. Needell, N. Srebro and R.
+Ward, *Stochastic gradient descent, weighted sampling, and the randomized Kaczmarz algorithm*, 2014), and the iterates
+of the second half are averaged (F. Bach and E. Moulines, *Non-strongly-convex smooth stochastic approximation with
+convergence rate O(1/n)*, 2013).
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ import numpy as np
 from descentlab import stability
 from descentlab.arrays import Array
 from descentlab.conventions import gradient_factor
+from descentlab.descent import Descent
 from descentlab.errors import MOST
 from descentlab.problem import Problem
 from descentlab.stability import Recursion
 from descentlab.theory import Theory
+
+Block = tuple[Array, Array | None]
 
 LOST = 45.0  # exp(-45) of an error, 3e-20, is less than rounding leaves of any coefficient
 FLATTEST = 1e-24  # of the largest curvature: a momentum for flatter ones could not be told from 1
@@ -90,14 +94,23 @@ def epochs(theory: Theory) -> int | None:
     return min(math.ceil((LOST + math.log1p(alone)) / -slowest) + 1, MOST)  # where roots meet, t r^t is what falls
 
 
-def batch_rate(problem: Problem, blocks: Iterable[Array], batch_size: int, reduction: str) -> float:
-    """The learning rate for mini-batches of ``batch_size`` rows, from (m, d) ``blocks`` of all features."""
+def batch_rate(problem: Problem, blocks: Iterable[Block], descent: Descent) -> float:
+    """The learning rate for a descent in mini-batches, from ``blocks`` of (m, d) features and their weights, if any.
+
+    A momentum mu makes steps ``1 / (1 - mu)`` times as long in the end, dampening ``1 - tau`` times, so the rate makes
+    up for both.
+    """
     means, scales, bias = problem.coordinates
+    each = problem.weight / problem.n
     longest = 0.0
-    for X in blocks:
+    for X, weights in blocks:
         moved = (X - means) / scales
-        longest = max(longest, float(np.einsum("ij,ij->i", moved, moved).max(initial=0.0)))
-    size = min(batch_size, problem.n)
-    steepest = 2 * (longest + bias) / size + (1 - 1 / size) * problem.spectrum().largest + 2 * problem.ridge
-    each = gradient_factor("mean", size) / gradient_factor(reduction, size)
-    return each / steepest if steepest > 0 else 1.0
+        squares = np.einsum("ij,ij->i", moved, moved) + bias
+        squares = squares if weights is None else squares * (weights / each)
+        longest = max(longest, float(squares.max(initial=0.0)))
+    size = min(descent.batch_size or problem.n, problem.n)
+    steepest = 2 * longest / size + (1 - 1 / size) * problem.spectrum().largest + 2 * problem.ridge
+    part = gradient_factor("mean", size * each) / gradient_factor(descent.reduction, size * each)
+    steepest += part * descent.weight_decay
+    damped = 1 - descent.dampening if descent.momentum else 1.0
+    return part / steepest * (1 - descent.momentum) / damped if steepest > 0 else part

@@ -26,10 +26,11 @@ from descentlab.theory import Theory
 from descentlab.verdict import judge
 
 BATCH_EPOCHS = 100  # of mini-batches, or with a schedule, where none are given: there is no closed form to count by
+SUMS = {"mean": "sum", "half_mean": "half_sum"}
 LOOKS = 64  # at most so many epochs are looked at to judge the ending
 DENSE, DOUBLING = 32, 8  # epochs of the history: each up to here, then so many as they double
 
-Blocks = Callable[[], Iterator[Array]]
+Blocks = Callable[[], Iterator[automatic.Block]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,13 +99,13 @@ def descent_of(settings: Any, problem: Problem, blocks: Blocks, start: Array | N
         seed=seed,
         start=start,
     )
+    if batches and uneven(problem):
+        draft = _summed(problem, draft)
     if isinstance(settings.lr, str):
         _refuse_hopeless(draft)
         curvature = problem.spectrum(draft.reduction).eigenvalues + draft.weight_decay
         if batches:
-            draft = replace(
-                draft, lr=automatic.batch_rate(problem, blocks(), draft.batch_size or problem.n, draft.reduction)
-            )
+            draft = replace(draft, lr=automatic.batch_rate(problem, blocks(), draft))
         elif isinstance(momentum, str) and not draft.nesterov:
             lr, beta = automatic.pair(curvature, draft.dampening)
             draft = replace(draft, lr=lr, momentum=beta)
@@ -113,6 +114,27 @@ def descent_of(settings: Any, problem: Problem, blocks: Blocks, start: Array | N
     if settings.epochs is None and draft.schedule is None and not batches:
         draft = replace(draft, epochs=automatic.epochs(Theory(problem, draft)) or BATCH_EPOCHS)
     return replace(draft, average=_average_from(settings, draft.epochs))
+
+
+def uneven(problem: Problem) -> bool:
+    """Whether some rows weigh more than others."""
+    if problem.selection.weights is None:
+        return False
+    weights = problem.rows().weights
+    return weights is not None and bool(np.ptp(weights))
+
+
+def _summed(problem: Problem, descent: Descent) -> Descent:
+    """The descent of a mean over each batch as one of its sum, over what a batch weighs on average.
+
+    A mean over a batch forgets how much the batch weighs: its minimum is not that of all rows, and with one row a batch
+    no weight counts at all.
+    """
+    assert descent.batch_size is not None
+    if descent.reduction not in SUMS:
+        return descent
+    each = problem.weight / problem.n * min(descent.batch_size, problem.n)
+    return replace(descent, reduction=SUMS[descent.reduction], lr=descent.lr / each)
 
 
 def _refuse_hopeless(descent: Descent) -> None:

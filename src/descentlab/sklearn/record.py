@@ -38,7 +38,7 @@ class FitHistory:
             ``validation_cost`` with early stopping, then a coefficient for each feature and ``intercept``. That of a
             feature that is called like one of these has ``coef:`` before it.
         inside: what was done inside, by the name of its setting: whether columns were standardized, the learning rate
-            and momentum used, the epochs, the engine.
+            and momentum used, the epochs, the engine; for mini-batches of rows with weights, whose sums are descended.
     """
 
     columns: Mapping[str, np.ndarray[Any, Any]]
@@ -80,8 +80,8 @@ class FitHistory:
         return f"FitHistory({len(self):,} rows of {', '.join(self.keys())}; {self.said.text('en')})"
 
 
-def history_of(found: Sequence[Fitted], features: Sequence[str]) -> FitHistory:
-    """The history of a fit: of each target in turn."""
+def history_of(found: Sequence[Fitted], features: Sequence[str], reduction: str) -> FitHistory:
+    """The history of a fit: of each target in turn; a reduction other than the one asked for is said."""
     columns: dict[str, list[Any]] = {}
     named = labels(features)
     for j, one in enumerate(found):
@@ -105,6 +105,7 @@ def history_of(found: Sequence[Fitted], features: Sequence[str]) -> FitHistory:
         "momentum": one.descent.momentum,
         "epochs": one.descent.epochs,
         "batch_size": one.descent.batch_size,
+        "reduction": None if one.descent.reduction == reduction else one.descent.reduction,
         "engine": one.engine,
     }
     return FitHistory({name: np.concatenate(values) for name, values in columns.items()}, inside)

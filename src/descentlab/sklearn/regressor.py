@@ -72,6 +72,8 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             where the rate is automatic, else 0.
         schedule: what multiplies lr by epoch, as in :class:`descentlab.Descent`, such as ``"cosine:100"``.
         batch_size: rows a step; None is all rows. Mini-batches are compiled where numba is installed (extra ``fast``).
+            With weights a mean over a batch is its sum over what a batch weighs on average, at the rate that belongs to
+            it: divided by its own weight, a batch would forget how much it weighs.
         shuffle: whether each epoch draws a new order of rows for its mini-batches.
         average: average the iterates from this epoch on (Polyak and Ruppert); True from the middle on; ``"auto"``
             does so for mini-batches at an automatic rate.
@@ -161,6 +163,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             others.into(held)
         gathered = Gathered(rows.columns)
         training.into(gathered)
+        training = training.counting() if _walks(self) else training  # one without weight must not fill a batch
         self.settle(training, gathered.factor(), None if held is None else held.factor(), seed)
         self._gathered = gathered
         self._warn()
@@ -239,7 +242,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         intercept = np.array([_intercept(one, part) for one, part in zip(found, coef, strict=True)]).astype(kind)
         self.coef_ = coef[0] if rows.single else coef
         self.intercept_: Any = intercept[0].item() if rows.single else intercept
-        self.history_ = history_of(found, rows.features)
+        self.history_ = history_of(found, rows.features, self.reduction)
         bounds = np.array([Theory(one.problem, one.descent).lr_bound for one in found])
         rates, momenta = (np.array([getattr(one.descent, name) for one in found]) for name in ("lr", "momentum"))
         self.lr_, self.momentum_, self.lr_bound_ = (_one(values) for values in (rates, momenta, bounds))

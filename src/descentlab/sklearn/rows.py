@@ -86,6 +86,12 @@ class Rows:
         weights = None if self.weights is None else self.weights[which]
         return replace(self, X=self.X[which], Y=self.Y[which], weights=weights)
 
+    def counting(self) -> Rows:
+        """The rows whose weight is not 0."""
+        if self.weights is None or self.weights.all():
+            return self
+        return self.only(np.flatnonzero(self.weights))
+
     def dense(self) -> Array:
         """X as an array: what mini-batches are drawn from.
 
@@ -104,10 +110,11 @@ class Rows:
             )
         return np.asarray(self.X.toarray())
 
-    def feature_blocks(self) -> Iterator[Array]:
-        """(m, d) features, a block at a time."""
+    def feature_blocks(self) -> Iterator[tuple[Array, Array | None]]:
+        """(m, d) features and their weights, if any, a block at a time."""
         for start in range(0, len(self.Y), BLOCK_ROWS):
-            yield self.block(start, start + BLOCK_ROWS)[0][:, : len(self.features)]
+            values, weights = self.block(start, start + BLOCK_ROWS)
+            yield values[:, : len(self.features)], weights
 
 
 def _features(estimator: Any, d: int) -> tuple[str, ...]:
