@@ -418,3 +418,21 @@ def test_whatever_features_are_called_each_coefficient_has_its_own_column(
     np.testing.assert_array_equal(last[own], model.coef_[1])
     assert not bias or last["intercept"] == model.intercept_[1]
     assert (table["cost"] >= 0).all()
+
+
+def test_a_warm_start_at_other_columns_is_refused_and_keeps_the_fit_before() -> None:
+    X, y = unscaled()
+    two = np.column_stack([y, X[:, 0]])
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    for before, now in [
+        ((X, y), (X[:, :1], y)),
+        ((X, y), (X, two)),
+        ((X, two), (X, y)),
+        ((frame, y), (frame[["b", "a"]], y)),
+    ]:
+        model = DescentRegressor(warm_start=True).fit(*before)
+        coef = model.coef_
+        with pytest.raises(SettingError, match="the fit before, and that had other columns"):
+            model.fit(*now)
+        assert model.coef_ is coef
+        clone(model).fit(*now)

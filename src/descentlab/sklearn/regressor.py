@@ -79,7 +79,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             does so for mini-batches at an automatic rate.
         early_stopping: hold out ``validation_fraction`` of the rows and keep the parameters of the epoch at which their
             cost is least, of all epochs.
-        warm_start: begin at the coefficients of the fit before, instead of at 0.
+        warm_start: begin at the coefficients of the fit before, of the same columns, instead of at 0.
         random_state: of the rows held out and of the mini-batches.
 
     Attributes:
@@ -223,15 +223,17 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         for j, name in enumerate(rows.targets):
             problem = self._problem(factor, rows, j)
             part = None if held is None else held.select((*rows.features, name))
-            found.append(fitted(self, problem, rows.feature_blocks, part, self._start(j), seed))
+            found.append(fitted(self, problem, rows.feature_blocks, part, self._start(rows, j), seed))
         self._fitted, self.factor_ = found, factor
         self._keep(rows)
         return self
 
-    def _start(self, target: int) -> Array | None:
+    def _start(self, rows: Rows, target: int) -> Array | None:
         """Where this fit begins: in the data's units, intercept last; None is 0."""
         if not (self.warm_start and hasattr(self, "coef_")):
             return None
+        if self.factor_.columns != rows.columns:
+            raise SettingError("estimator_warm", before=self.factor_.columns, now=rows.columns)
         coef = np.atleast_2d(self.coef_)[target].astype(np.float64)
         return np.append(coef, np.atleast_1d(self.intercept_)[target]) if self.fit_intercept else coef
 
