@@ -108,3 +108,12 @@ def test_sparse_rows_weights_and_names() -> None:
 def test_settings_are_refused_by_name(settings: dict[str, Any], kind: type[Exception], match: str) -> None:
     with pytest.raises(kind, match=match):
         DescentRegressorCV(**settings).fit(*wide())
+
+
+def test_as_many_epochs_as_can_be_counted() -> None:
+    X, y = wide()
+    most = DescentRegressorCV(epochs=10**18, random_state=0).fit(X, y).cross_validation_
+    assert most.updates[-1] == 10**18
+    assert (np.diff(most.updates) > 0).all()
+    limit = np.broadcast_to(most.limit_fold_cost[:, None], most.fold_cost.shape[:3])
+    np.testing.assert_allclose(most.fold_cost[..., -1], limit, rtol=1e-6)

@@ -298,7 +298,7 @@ def test_mini_batches_at_a_rate_of_their_own_come_near_the_minimum(asked: dict[s
 def test_mini_batches_are_those_of_the_same_descent() -> None:
     X, y = unscaled()
     asked: dict[str, Any] = {"lr": 0.02, "epochs": 4, "batch_size": 16, "momentum": 0.5, "average": 2}
-    with pytest.warns(ConvergenceWarning, match="More epochs"):
+    with pytest.warns(ConvergenceWarning, match="More than these 4 epochs"):
         model = DescentRegressor(standardize=True, random_state=3, **asked).fit(X, y)
     seed = int(np.random.RandomState(3).randint(2**31 - 1))
     run = dl.descend(dl.Problem(X, y, standardize=True), seed=seed, **asked)
@@ -436,3 +436,28 @@ def test_a_warm_start_at_other_columns_is_refused_and_keeps_the_fit_before() -> 
             model.fit(*now)
         assert model.coef_ is coef
         clone(model).fit(*now)
+
+
+@pytest.mark.parametrize(
+    ("settings_", "advised", "idle"),
+    [
+        ({"epochs": 2, "lr": 1e-12}, ["epochs=None"], ["lr = 'auto'"]),
+        (
+            {"schedule": "exponential:0.5", "momentum": 0.9},
+            ["More than these 100", "schedule"],
+            ["epochs=None", "auto"],
+        ),
+        ({"batch_size": 1, "epochs": 1, "average": None}, ["More than these 1 epoch"], ["auto", "standardize"]),
+        ({"batch_size": 8, "ridge": 1e-9}, ["More than", "standardize=True, which puts the ridge"], ["auto", "None"]),
+        ({"batch_size": 8, "standardize": False}, ["standardize=True: columns"], ["auto", "ridge"]),
+        ({"batch_size": 8, "lr": 1e-12}, ["lr = 'auto'"], ["epochs=None", "standardize=True"]),
+    ],
+)
+def test_what_would_come_nearer_is_nothing_that_is_so_already(
+    settings_: dict[str, Any], advised: list[str], idle: list[str]
+) -> None:
+    with pytest.warns(ConvergenceWarning) as caught:
+        DescentRegressor(random_state=0, **settings_).fit(*unscaled())
+    said = str(caught[0].message)
+    assert all(part in said for part in advised)
+    assert not any(part in said for part in idle)

@@ -21,7 +21,7 @@ from descentlab.factor import Factor
 from descentlab.loop import Loop
 from descentlab.problem import Problem
 from descentlab.sklearn import automatic
-from descentlab.text import Sentence, number, sentence
+from descentlab.text import Sentence, counted, number, sentence
 from descentlab.theory import Theory
 from descentlab.verdict import judge
 
@@ -268,3 +268,17 @@ def _cures(theory: Theory) -> Sentence:
         problem.factor, target=problem.target, features=problem.features, bias=problem.bias, standardize=True
     )
     return sentence("estimator.cures", half=half, bound=Theory(other, descent).lr_bound)
+
+
+def nearer(settings: Any, one: Fitted) -> list[Sentence]:
+    """What of an estimator's settings would bring a fit nearer to the minimum: none that is so already."""
+    if one.descent.batch_size is None and one.descent.schedule is None:
+        return [] if settings.epochs is None else [sentence("estimator.nearer_epochs")]
+    found = [sentence("estimator.nearer_more", epochs=counted(one.descent.epochs))]
+    if one.descent.schedule is not None:
+        found.append(sentence("estimator.nearer_schedule"))
+    if not isinstance(settings.lr, str):
+        found.append(sentence("estimator.nearer_auto"))
+    elif not one.problem.standardize:
+        found.append(sentence("estimator.nearer_ridge" if one.problem.ridge else "estimator.nearer_scaled"))
+    return found

@@ -20,10 +20,10 @@ from descentlab.errors import SettingError, finite_number
 from descentlab.factor import Factor
 from descentlab.gathering import Gathered
 from descentlab.problem import Problem
-from descentlab.sklearn.descending import Fitted, averages, fitted, scaled
+from descentlab.sklearn.descending import Fitted, averages, fitted, nearer, scaled
 from descentlab.sklearn.record import history_of
 from descentlab.sklearn.rows import Rows
-from descentlab.text import counted, sentence
+from descentlab.text import counted
 from descentlab.theory import Theory
 
 PREDICTED = 1 << 16  # float32 rows that are predicted at once, in float64
@@ -258,9 +258,8 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         """Say so where the epochs that were given did not suffice."""
         for one in self._fitted:
             if one.validation is None and not one.arrived:
-                key = "estimator.not_there" if one.descent.batch_size is None else "estimator.not_there_batches"
-                said = sentence(key, ending=one.ending.text())
-                warnings.warn(said.text(), ConvergenceWarning, stacklevel=3)
+                said = [one.ending.text(), *(each.text() for each in nearer(self, one))]
+                warnings.warn(" ".join(said), ConvergenceWarning, stacklevel=3)
 
 
 def predicted(model: Any, X: Any) -> Array:
