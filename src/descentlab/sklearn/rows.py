@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,7 @@ class Rows:
 
     Attributes:
         single: whether y came with one dimension.
+        estimator: the name of the class that they were given to.
     """
 
     X: Any
@@ -34,6 +36,7 @@ class Rows:
     features: tuple[str, ...]
     targets: tuple[str, ...]
     single: bool
+    estimator: str
 
     @classmethod
     def given(cls, estimator: Any, X: object, y: object, sample_weight: object, reset: bool) -> Rows:
@@ -54,7 +57,8 @@ class Rows:
             raise DataError("estimator_columns", columns=counted(d, "column"), most=MOST_COLUMNS)
         Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
         features = _features(estimator, d)
-        return cls(X, Y, weights, features, _targets(features, Y.shape[1]), np.asarray(y).ndim == 1)
+        targets = _targets(features, Y.shape[1])
+        return cls(X, Y, weights, features, targets, np.asarray(y).ndim == 1, type(estimator).__name__)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -74,11 +78,17 @@ class Rows:
         Raises:
             ValueError: a value is missing or infinite, in scikit-learn's words.
         """
-        try:
+        with self.named():
             gathered.take(len(self.Y), self.block)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Where values within are found not to be finite, say in scikit-learn's words whether X or y has them."""
+        try:
+            yield
         except DataError:
-            assert_all_finite(self.X, estimator_name="DescentRegressor", input_name="X")
-            assert_all_finite(self.Y, estimator_name="DescentRegressor", input_name="y")
+            assert_all_finite(self.X, estimator_name=self.estimator, input_name="X")
+            assert_all_finite(self.Y, estimator_name=self.estimator, input_name="y")
             raise
 
     def only(self, which: Integers) -> Rows:
