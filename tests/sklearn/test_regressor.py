@@ -280,6 +280,9 @@ def test_early_stopping_keeps_the_epoch_of_the_least_held_out_cost() -> None:
     assert model.validation_.final_cost > held.min()
     assert model.validation_.rows == 6
     assert model.factor_.rows == 54
+    assert model.ending_.reason == "stopped"
+    for lang in ("en", "ko"):
+        assert f"{model.validation_.best_cost:.6g}" in model.ending_.text(lang)
     again = DescentRegressor(lr=0.05, standardize=True, epochs=400, early_stopping=True, random_state=1).fit(X, y)
     np.testing.assert_array_equal(again.coef_, model.coef_)
 
@@ -335,6 +338,7 @@ def test_early_stopping_may_keep_the_start() -> None:
     model = DescentRegressor(early_stopping=True, validation_fraction=0.2, random_state=0).fit(X, y)
     assert (model.coef_.tolist(), model.intercept_) == ([0.0], 0.0)
     assert len(model.history_) == 1
+    assert (model.ending_.reason, model.ending_.epoch) == ("stopped", 0)
 
 
 def test_a_warm_start_goes_on_where_the_fit_before_ended() -> None:
@@ -461,3 +465,33 @@ def test_what_would_come_nearer_is_nothing_that_is_so_already(
     said = str(caught[0].message)
     assert all(part in said for part in advised)
     assert not any(part in said for part in idle)
+
+
+def test_early_stopping_that_does_not_stop_says_so() -> None:
+    X, y = unscaled()
+    asked: dict[str, Any] = {"lr": 1e-3, "standardize": True, "early_stopping": True, "random_state": 0}
+    with pytest.warns(ConvergenceWarning, match="Out of epochs"):
+        DescentRegressor(epochs=5, **asked).fit(X, y)
+
+
+def test_after_early_stopping_a_part_is_merged_with_all_rows_and_nothing_is_left_of_it() -> None:
+    X, y = unscaled()
+    model = DescentRegressor(early_stopping=True, random_state=0).fit(X[:300], y[:300])
+    model.set_params(early_stopping=False).partial_fit(X[300:], y[300:])
+    assert model.factor_.rows == 400
+    np.testing.assert_allclose(model.coef_, DescentRegressor().fit(X, y).coef_, rtol=1e-12)
+    assert not hasattr(model, "validation_")
+
+
+def test_a_generator_is_a_random_state_and_a_target_that_is_not_there_is_named() -> None:
+    X, y = unscaled()
+    for kind in (DescentRegressor, DescentRegressorCV):
+        same, again = (kind(random_state=np.random.default_rng(3)).fit(X, y).coef_ for _ in range(2))
+        np.testing.assert_array_equal(same, again)
+    first, other = (
+        DescentRegressor(batch_size=8, epochs=2, random_state=np.random.default_rng(seed)).fit(X, y).coef_
+        for seed in (0, 1)
+    )
+    assert (first != other).all()
+    with pytest.raises(SettingError, match="no target 1: this fit has 1"):
+        DescentRegressor().fit(X, y).diagnose(1)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from descentlab.arrays import Array, Integers
@@ -25,7 +24,7 @@ from descentlab.factor import Factor
 from descentlab.gathering import Gathered
 from descentlab.problem import Problem
 from descentlab.sklearn.regressor import DescentRegressor, predicted
-from descentlab.sklearn.rows import Rows
+from descentlab.sklearn.rows import Rows, seed_of
 from descentlab.text import counted
 
 RIDGES = (0.0, 1e-6, 1e-4, 1e-2, 1.0)  # of standardized columns, beside the mean squared error
@@ -103,7 +102,7 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         one_of("rule", self.rule, ("best", "simplest"))
         how = self._stepping()
         rows = Rows.given(self, X, column_or_1d(y, warn=True), sample_weight, reset=True)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = seed_of(self.random_state)
         factors = self._folds(rows, seed)
         whole = reduce(Factor.merge, factors)
         lr = self._rates([*others(factors), whole], how) if self.lr is None else self.lr

@@ -187,11 +187,15 @@ def fitted(
     params = None if validation is None else validation.best_params
     if validation is None and settings.epochs is None and _at_the_limit(theory):
         params = problem.solve(start).params
-    if params is not None and updates:
+    if not updates:
+        loop.last = loop.kept[0].at(slice(1))
+    elif params is not None:
         loop.last = _look_at(problem, descent, problem.start(params), updates)
     ending = judge(loop)
     if ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED):
         raise DivergenceError("estimator_diverged", ending=ending.text(), cures=_cures(theory))
+    if validation is not None and updates < descent.epochs and ending.reason is Reason.OUT_OF_EPOCHS:
+        ending = _early(ending, descent.epochs, validation.best_cost)
     looks = _looks(loop, descent, updates)
     costs = None if held is None else np.asarray(cost_on(problem, held).cost(looks.params))
     looks = looks._replace(params=problem.coordinates.to_units(looks.params))
@@ -225,10 +229,16 @@ def _at_the_limit(theory: Theory) -> bool:
     return needed is not None and theory.descent.epochs >= needed
 
 
+def _early(ending: Ending, epochs: int, held: float) -> Ending:
+    """The ending of a descent that was stopped where the held-out cost is least, which is no want of epochs."""
+    there = {"epochs": counted(epochs), "epoch": ending.epoch, "held": held, "cost": ending.cost}
+    return replace(ending, reason=Reason.STOPPED).saying(sentence("estimator.stopped_early", **there))
+
+
 def _looks(loop: Loop, descent: Descent, updates: int) -> Look:
     """The epochs of the history, then the end: those that were walked, or any that a closed form can be asked for."""
     assert loop.last is not None
-    end = loop.last if updates else loop.kept[0].at(slice(1))
+    end = loop.last
     if not updates:
         return end
     if not loop.mover.jumps:

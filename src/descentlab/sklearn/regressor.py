@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from descentlab.arrays import Array
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.doctor.examination import diagnose
-from descentlab.errors import SettingError, finite_number
+from descentlab.ending import Reason
+from descentlab.errors import SettingError, finite_number, whole_number
 from descentlab.factor import Factor
 from descentlab.gathering import Gathered
 from descentlab.problem import Problem
 from descentlab.sklearn.descending import Fitted, averages, fitted, nearer, scaled
 from descentlab.sklearn.record import history_of
-from descentlab.sklearn.rows import Rows
+from descentlab.sklearn.rows import Rows, seed_of
 from descentlab.text import counted
 from descentlab.theory import Theory
 
@@ -80,7 +80,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         early_stopping: hold out ``validation_fraction`` of the rows and keep the parameters of the epoch at which their
             cost is least, of all epochs.
         warm_start: begin at the coefficients of the fit before, of the same columns, instead of at 0.
-        random_state: of the rows held out and of the mini-batches.
+        random_state: of the rows held out and of the mini-batches: None, a seed, a ``RandomState`` or a ``Generator``.
 
     Attributes:
         coef_: (d,), or (m, d) for m targets given in two dimensions. intercept_: a number, or (m,).
@@ -154,17 +154,18 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             DivergenceError: these settings diverge; the message says the bound, the column and the cure.
         """
         rows = Rows.given(self, X, y, sample_weight, reset=True)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = seed_of(self.random_state)
         held = None
-        training = rows
-        if self.early_stopping:
-            training, others = self._held_out(rows, seed)
-            held = Gathered(rows.columns)
-            others.into(held)
+        training, others = self._held_out(rows, seed) if self.early_stopping else (rows, None)
         gathered = Gathered(rows.columns)
         training.into(gathered)
+        factor = gathered.factor()
+        if others is not None:
+            held = Gathered(rows.columns)
+            others.into(held)
+            others.into(gathered)  # where partial_fit goes on later, it is on all rows
         training = training.counting() if _walks(self) else training  # one without weight must not fill a batch
-        self.settle(training, gathered.factor(), None if held is None else held.factor(), seed)
+        self.settle(training, factor, None if held is None else held.factor(), seed)
         self._gathered = gathered
         self._warn()
         return self
@@ -195,6 +196,9 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def diagnose(self, target: int = 0) -> Diagnosis:
         """What the doctor says of this fit's descent: see :func:`descentlab.diagnose`; of several targets, of one."""
         check_is_fitted(self)
+        count = len(self._fitted)
+        if whole_number("target", target, 0) >= count:
+            raise SettingError("estimator_target", given=target, count=count)
         one = self._fitted[target]
         return diagnose(one.problem, one.descent)  # type: ignore[return-value]
 
@@ -250,6 +254,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self.lr_, self.momentum_, self.lr_bound_ = (_one(values) for values in (rates, momenta, bounds))
         endings, validations = [one.ending for one in found], [one.validation for one in found]
         self.ending_: Any = endings[0] if rows.single else endings
+        self.__dict__.pop("validation_", None)
         if self.early_stopping:
             self.validation_: Any = validations[0] if rows.single else validations
         self.n_iter_ = max(1, *(one.updates for one in found)) if len(found) > 1 else max(1, found[0].updates)
@@ -257,7 +262,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def _warn(self) -> None:
         """Say so where the epochs that were given did not suffice."""
         for one in self._fitted:
-            if one.validation is None and not one.arrived:
+            if one.ending.reason is not Reason.STOPPED and not one.arrived:
                 said = [one.ending.text(), *(each.text() for each in nearer(self, one))]
                 warnings.warn(" ".join(said), ConvergenceWarning, stacklevel=3)
 

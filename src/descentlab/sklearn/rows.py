@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from descentlab.arrays import Array, Integers
@@ -125,6 +125,13 @@ class Rows:
         for start in range(0, len(self.Y), BLOCK_ROWS):
             values, weights = self.block(start, start + BLOCK_ROWS)
             yield values[:, : len(self.features)], weights
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed from what scikit-learn takes (None, a whole number, a ``RandomState``) or NumPy's newer ``Generator``."""
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31 - 1))
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def _features(estimator: Any, d: int) -> tuple[str, ...]:
