@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -133,3 +134,13 @@ def test_a_value_that_is_missing_is_said_to_be_in_x_or_y(value: float, kind: Any
     X[3, 4], y[7] = 0, np.inf
     with pytest.raises(ValueError, match="Input y contains infinity"):
         DescentRegressorCV().fit(kind(X), y)
+
+
+def test_too_few_epochs_for_any_choice_are_said() -> None:
+    X, y = wide(200, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DescentRegressorCV(random_state=0).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="Give more epochs than 1,000, or larger rates"):
+        slow = DescentRegressorCV(standardize=False, random_state=0).fit(X * [1, 1, 1e-3], y)
+    assert slow.epochs_ == 1000

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
@@ -25,7 +27,7 @@ from descentlab.gathering import Gathered
 from descentlab.problem import Problem
 from descentlab.sklearn.regressor import DescentRegressor, predicted
 from descentlab.sklearn.rows import Rows, seed_of
-from descentlab.text import counted
+from descentlab.text import counted, sentence
 
 RIDGES = (0.0, 1e-6, 1e-4, 1e-2, 1.0)  # of standardized columns, beside the mean squared error
 
@@ -115,6 +117,9 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         best = DescentRegressor(chosen.lr, epochs=epochs, ridge=chosen.ridge, fit_intercept=self.fit_intercept, **how)
         self.regressor_ = best.settle(rows, whole)
         self.cross_validation_, self.cv_results_ = found, _results(found)
+        if found.unfinished:
+            said = sentence("folds.last", epochs=int(found.updates[-1])).text()
+            warnings.warn(said, ConvergenceWarning, stacklevel=2)
         self.lr_, self.ridge_, self.epochs_ = chosen.lr, chosen.ridge, epochs
         for name in ("coef_", "intercept_", "history_", "ending_", "lr_bound_", "n_iter_", "factor_"):
             setattr(self, name, getattr(best, name))
