@@ -495,3 +495,20 @@ def test_a_generator_is_a_random_state_and_a_target_that_is_not_there_is_named()
     assert (first != other).all()
     with pytest.raises(SettingError, match="no target 1: this fit has 1"):
         DescentRegressor().fit(X, y).diagnose(1)
+
+
+@pytest.mark.parametrize(
+    ("settings_", "cure", "idle"),
+    [
+        ({"lr": 1e-12, "momentum": 1.5}, "momentum below 1", "auto"),
+        ({"lr": 0.1, "momentum": 1.0}, "momentum below 1", "bound"),
+        ({"lr": 1e-3, "momentum": 1.5, "batch_size": 8, "standardize": True}, "momentum below 1", "auto"),
+        ({"schedule": lambda epochs: 2.0**epochs}, "does not grow", "Leave lr"),
+        ({"lr": 0.6}, "Leave lr = 'auto'", "momentum"),
+    ],
+)
+def test_what_diverges_is_told_a_cure_that_is_one(settings_: dict[str, Any], cure: str, idle: str) -> None:
+    with pytest.raises(DivergenceError) as caught:
+        DescentRegressor(random_state=0, **settings_).fit(*unscaled())
+    assert cure in str(caught.value)
+    assert idle not in str(caught.value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -180,7 +179,7 @@ def fitted(
     descent = descent_of(settings, problem, blocks, start, seed)
     theory = Theory(problem, descent)
     if theory.unstable:
-        raise _beyond(theory)
+        raise _beyond(theory, settings)
     validation = None if held is None else validate(problem, descent, held)
     updates = descent.epochs if validation is None else validation.best_updates
     loop = _walked(problem, replace(descent, epochs=max(updates, 1), every=-(-max(updates, 1) // LOOKS)))
@@ -193,7 +192,7 @@ def fitted(
         loop.last = _look_at(problem, descent, problem.start(params), updates)
     ending = judge(loop)
     if ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED):
-        raise DivergenceError("estimator_diverged", ending=ending.text(), cures=_cures(theory))
+        raise DivergenceError("estimator_diverged", ending=ending.text(), cures=_cures(theory, settings))
     if validation is not None and updates < descent.epochs and ending.reason is Reason.OUT_OF_EPOCHS:
         ending = _early(ending, descent.epochs, validation.best_cost)
     looks = _looks(loop, descent, updates)
@@ -251,11 +250,11 @@ def _looks(loop: Loop, descent: Descent, updates: int) -> Look:
     return Look(*(np.concatenate(part) for part in zip(*seen, end, strict=True)))
 
 
-def _beyond(theory: Theory) -> DivergenceError:
+def _beyond(theory: Theory, settings: Any) -> DivergenceError:
     """The rate, its bound, the column along which errors grow, and what to do."""
     growing, bound = theory.growing, theory.lr_bound
     if theory.descent.effective_momentum >= 1 or bound == 0:
-        return DivergenceError("estimator_momentum", momentum=theory.descent.momentum, cures=_cures(theory))
+        return DivergenceError("estimator_momentum", momentum=theory.descent.momentum)
     return DivergenceError(
         "estimator_diverges",
         lr=theory.descent.lr,
@@ -263,17 +262,20 @@ def _beyond(theory: Theory) -> DivergenceError:
         bound=bound,
         column=growing.column,
         factor=growing.in_words,
-        cures=_cures(theory),
+        cures=_cures(theory, settings),
     )
 
 
-def _cures(theory: Theory) -> Sentence:
+def _cures(theory: Theory, settings: Any) -> Sentence:
     """What else to give: the automatic rate, half the bound, standardized columns and their bound."""
     problem, descent = theory.problem, theory.descent
-    bound = theory.lr_bound
-    half = bound / 2 if 0 < bound < math.inf else None
-    if problem.standardize or half is None:
-        return sentence("estimator.cures_auto", half="-" if half is None else number(half))
+    if descent.effective_momentum >= 1:
+        return sentence("estimator.cures_momentum")
+    if isinstance(settings.lr, str):
+        return sentence("estimator.cures_smaller", smaller=number(descent.lr / 10))
+    half = theory.lr_bound / 2
+    if problem.standardize:
+        return sentence("estimator.cures_auto", half=half)
     other = Problem(
         problem.factor, target=problem.target, features=problem.features, bias=problem.bias, standardize=True
     )
