@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import descentlab as dl
 from descentlab.data.source import BLOCK_ROWS
-from descentlab.errors import DivergenceError, SettingError
+from descentlab.errors import DataError, DivergenceError, SettingError
 from descentlab.sklearn import DescentRegressor, DescentRegressorCV
 from descentlab.text import speaking
 from tests.rational import correct_digits, least_squares
@@ -301,7 +301,7 @@ def test_mini_batches_at_a_rate_of_their_own_come_near_the_minimum(asked: dict[s
 def test_mini_batches_are_those_of_the_same_descent() -> None:
     X, y = unscaled()
     asked: dict[str, Any] = {"lr": 0.02, "epochs": 4, "batch_size": 16, "momentum": 0.5, "average": 2}
-    with pytest.warns(ConvergenceWarning, match="More than these 4 epochs"):
+    with pytest.warns(ConvergenceWarning, match="these 4 epochs"):
         model = DescentRegressor(standardize=True, random_state=3, **asked).fit(X, y)
     seed = int(np.random.RandomState(3).randint(2**31 - 1))
     run = dl.descend(dl.Problem(X, y, standardize=True), seed=seed, **asked)
@@ -448,12 +448,12 @@ def test_a_warm_start_at_other_columns_is_refused_and_keeps_the_fit_before() -> 
         ({"epochs": 2, "lr": 1e-12}, ["epochs=None"], ["lr = 'auto'"]),
         (
             {"schedule": "exponential:0.5", "momentum": 0.9},
-            ["More than these 100", "schedule"],
+            ["these 100 epochs", "schedule"],
             ["epochs=None", "auto"],
         ),
-        ({"batch_size": 1, "epochs": 1, "average": None}, ["More than these 1 epoch"], ["auto", "standardize"]),
-        ({"batch_size": 8, "ridge": 1e-9}, ["More than", "standardize=True, which puts the ridge"], ["auto", "None"]),
-        ({"batch_size": 8, "standardize": False}, ["standardize=True: columns"], ["auto", "ridge"]),
+        ({"batch_size": 1, "epochs": 1, "average": None}, ["these 1 epoch"], ["auto", "standardize"]),
+        ({"batch_size": 8, "ridge": 1e-9}, ["More than these", "puts the ridge"], ["auto", "None"]),
+        ({"batch_size": 8, "standardize": False}, ["standardize=True comes"], ["auto", "ridge"]),
         ({"batch_size": 8, "lr": 1e-12}, ["lr = 'auto'"], ["epochs=None", "standardize=True"]),
     ],
 )
@@ -512,3 +512,29 @@ def test_what_diverges_is_told_a_cure_that_is_one(settings_: dict[str, Any], cur
         DescentRegressor(random_state=0, **settings_).fit(*unscaled())
     assert cure in str(caught.value)
     assert idle not in str(caught.value)
+
+
+def test_moments_are_refused_since_their_unit_would_be_anybodys_guess() -> None:
+    pl = pytest.importorskip("polars")
+    _, y = unscaled()
+    moments = pd.date_range("2024-01-01", periods=400, freq="h")
+    table = pd.DataFrame({"size": np.arange(400.0), "day": moments, "wait": moments - moments[0]})
+    model = DescentRegressor().fit(table[["size"]].set_axis(["day"], axis=1), y)
+    for X in (
+        table,
+        table.assign(day=moments.tz_localize("Asia/Seoul")),
+        table.convert_dtypes(dtype_backend="pyarrow"),
+        pl.from_pandas(table),
+    ):
+        for kind in (DescentRegressor, DescentRegressorCV):
+            with pytest.raises(DataError, match="dates or times in `day`, `wait`,"):
+                kind().fit(X, y)
+        with pytest.raises(DataError, match="in `day`,"):
+            model.predict(X[["day"]])
+    with pytest.raises(DataError, match="in `X`,"):
+        DescentRegressor().partial_fit(moments.to_numpy()[:, None].astype("M8[s]"), y)
+    for target in (moments, pd.Series(moments), table[["wait"]], moments.to_numpy()):
+        with pytest.raises(DataError, match=r"in `(y|wait)`,"):
+            DescentRegressor().fit(table[["size"]], target)
+    days = (table["day"] - table["day"].min()) / np.timedelta64(1, "D")
+    assert DescentRegressor().fit(days.to_frame(), y).n_features_in_ == 1

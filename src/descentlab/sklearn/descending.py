@@ -284,9 +284,10 @@ def _cures(theory: Theory, settings: Any) -> Sentence:
 
 def nearer(settings: Any, one: Fitted) -> list[Sentence]:
     """What of an estimator's settings would bring a fit nearer to the minimum: none that is so already."""
-    if one.descent.batch_size is None and one.descent.schedule is None:
-        return [] if settings.epochs is None else [sentence("estimator.nearer_epochs")]
-    found = [sentence("estimator.nearer_more", epochs=counted(one.descent.epochs))]
+    closed = one.descent.batch_size is None and one.descent.schedule is None
+    if closed and settings.epochs is not None:
+        return [sentence("estimator.nearer_epochs")]
+    found = [] if closed else [sentence("estimator.nearer_more", epochs=counted(one.descent.epochs))]
     if one.descent.schedule is not None:
         found.append(sentence("estimator.nearer_schedule"))
     if not isinstance(settings.lr, str):

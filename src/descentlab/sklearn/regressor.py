@@ -22,7 +22,7 @@ from descentlab.gathering import Gathered
 from descentlab.problem import Problem
 from descentlab.sklearn.descending import Fitted, averages, fitted, nearer, scaled
 from descentlab.sklearn.record import history_of
-from descentlab.sklearn.rows import Rows, seed_of
+from descentlab.sklearn.rows import Rows, refuse_times, seed_of
 from descentlab.text import counted
 from descentlab.theory import Theory
 
@@ -269,6 +269,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
 
 def predicted(model: Any, X: Any) -> Array:
     """(n,) or (n, m) predictions ``X w + b`` in the type of X; those of float32 rows are computed in float64."""
+    refuse_times(X, "X")
     X = validate_data(model, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
     W = np.asarray(model.coef_, dtype=np.float64).T
     if X.dtype == np.float64:

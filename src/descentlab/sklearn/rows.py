@@ -44,8 +44,10 @@ class Rows:
 
         Raises:
             ValueError: scikit-learn refuses it.
-            DataError: more columns than a factor is for.
+            DataError: more columns than a factor is for; dates or times.
         """
+        refuse_times(X, "X")
+        refuse_times(y, "y")
         accepted = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "multi_output": True, "y_numeric": True}
         # Whether values are finite is seen again as they are gathered: once is enough, see `into`.
         X, y = validate_data(estimator, X, y, reset=reset, ensure_all_finite=hasattr(X, "tocsr"), **accepted)
@@ -125,6 +127,26 @@ class Rows:
         for start in range(0, len(self.Y), BLOCK_ROWS):
             values, weights = self.block(start, start + BLOCK_ROWS)
             yield values[:, : len(self.features)], weights
+
+
+def refuse_times(given: object, what: str) -> None:
+    """Raise DataError where a table or an array holds dates or times, which are numbers of a unit that nobody named.
+
+    As numbers, the same moments are a thousand times as large in one unit as in the next: fitted in nanoseconds and
+    predicted in seconds, they would give an answer, and a wrong one.
+    """
+    columns = getattr(given, "columns", None)
+    kinds = getattr(given, "dtypes", None) if columns is not None else None
+    if kinds is None:
+        columns, kinds = [what], [getattr(given, "dtype", None)]
+    names = [f"`{name}`" for name, kind in zip(columns, kinds, strict=False) if _temporal(kind)]  # type: ignore[arg-type]
+    if names:
+        raise DataError("estimator_times", names=names)
+
+
+def _temporal(kind: Any) -> bool:
+    """Whether a type of NumPy's, pandas', Arrow's or polars' is one of dates, times or durations."""
+    return getattr(kind, "kind", None) in ("m", "M") or bool(getattr(kind, "is_temporal", bool)())
 
 
 def seed_of(random_state: Any) -> int:
