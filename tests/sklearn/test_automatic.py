@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from sklearn.linear_model import Ridge
 
 from descentlab import stability
 from descentlab.errors import DivergenceError
@@ -151,3 +152,21 @@ def test_rates_for_mini_batches_diverge_with_no_momentum_decay_or_weights(
         model = DescentRegressor(batch_size=batch_size, random_state=0, **asked).fit(X, y, weights)
     assert model.ending_.growth <= 1
     assert model.history_["cost"].max() <= 2 * model.history_["cost"][0]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_weight_decay_is_a_ridge_and_its_end_is_no_want_of_epochs(reduction: str) -> None:
+    X, y = unscaled()
+    X, y = (X - X.mean(axis=0)) / X.std(axis=0), y - y.mean()
+    part = 1.0 if reduction == "mean" else len(y)
+    model = DescentRegressor(weight_decay=0.2 * part, reduction=reduction, fit_intercept=False).fit(X, y)
+    other = Ridge(alpha=0.1 * len(y), fit_intercept=False).fit(X, y)
+    np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-9)
+    assert model.ending_.reason == "converged"
+    assert 1 < model.ending_.since < model.n_iter_
+    for lang, word in (("en", "cancel"), ("ko", "상쇄")):
+        assert word in model.ending_.text(lang)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        short = DescentRegressor(1e-3 / part, weight_decay=0.2 * part, reduction=reduction, epochs=3).fit(X, y)
+    assert short.ending_.reason == "out_of_epochs"
