@@ -20,7 +20,8 @@ from descentlab.factor import Factor
 from descentlab.loop import Loop
 from descentlab.problem import Problem
 from descentlab.sklearn import automatic
-from descentlab.text import Sentence, counted, number, sentence
+from descentlab.sklearn.cures import beyond, cures
+from descentlab.text import counted, sentence
 from descentlab.theory import Theory
 from descentlab.verdict import judge
 
@@ -179,7 +180,7 @@ def fitted(
     descent = descent_of(settings, problem, blocks, start, seed)
     theory = Theory(problem, descent)
     if theory.unstable:
-        raise _beyond(theory, settings)
+        raise beyond(theory, settings)
     validation = None if held is None else validate(problem, descent, held)
     updates = descent.epochs if validation is None else validation.best_updates
     loop = _walked(problem, replace(descent, epochs=max(updates, 1), every=-(-max(updates, 1) // LOOKS)))
@@ -192,7 +193,7 @@ def fitted(
         loop.last = _look_at(problem, descent, problem.start(params), updates)
     ending = judge(loop)
     if ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED):
-        raise DivergenceError("estimator_diverged", ending=ending.text(), cures=_cures(theory, settings))
+        raise DivergenceError("estimator_diverged", ending=ending.text(), cures=cures(theory, settings))
     if validation is not None and updates < descent.epochs and ending.reason is Reason.OUT_OF_EPOCHS:
         ending = _early(ending, descent.epochs, validation.best_cost)
     looks = _looks(loop, descent, updates)
@@ -248,50 +249,3 @@ def _looks(loop: Loop, descent: Descent, updates: int) -> Look:
         ranges = spaced(updates - 1, DENSE, DOUBLING)
         seen = [look for each in ranges for look in mover.visit(range(each.start + 1, each.stop + 1, each.step))]
     return Look(*(np.concatenate(part) for part in zip(*seen, end, strict=True)))
-
-
-def _beyond(theory: Theory, settings: Any) -> DivergenceError:
-    """The rate, its bound, the column along which errors grow, and what to do."""
-    growing, bound = theory.growing, theory.lr_bound
-    if theory.descent.effective_momentum >= 1 or bound == 0:
-        return DivergenceError("estimator_momentum", momentum=theory.descent.momentum)
-    return DivergenceError(
-        "estimator_diverges",
-        lr=theory.descent.lr,
-        ratio=theory.descent.lr / bound,
-        bound=bound,
-        column=growing.column,
-        factor=growing.in_words,
-        cures=_cures(theory, settings),
-    )
-
-
-def _cures(theory: Theory, settings: Any) -> Sentence:
-    """What else to give: the automatic rate, half the bound, standardized columns and their bound."""
-    problem, descent = theory.problem, theory.descent
-    if descent.effective_momentum >= 1:
-        return sentence("estimator.cures_momentum")
-    if isinstance(settings.lr, str):
-        return sentence("estimator.cures_smaller", smaller=number(descent.lr / 10))
-    half = theory.lr_bound / 2
-    if problem.standardize:
-        return sentence("estimator.cures_auto", half=half)
-    other = Problem(
-        problem.factor, target=problem.target, features=problem.features, bias=problem.bias, standardize=True
-    )
-    return sentence("estimator.cures", half=half, bound=Theory(other, descent).lr_bound)
-
-
-def nearer(settings: Any, one: Fitted) -> list[Sentence]:
-    """What of an estimator's settings would bring a fit nearer to the minimum: none that is so already."""
-    closed = one.descent.batch_size is None and one.descent.schedule is None
-    if closed and settings.epochs is not None:
-        return [sentence("estimator.nearer_epochs")]
-    found = [] if closed else [sentence("estimator.nearer_more", epochs=counted(one.descent.epochs))]
-    if one.descent.schedule is not None:
-        found.append(sentence("estimator.nearer_schedule"))
-    if not isinstance(settings.lr, str):
-        found.append(sentence("estimator.nearer_auto"))
-    elif not one.problem.standardize:
-        found.append(sentence("estimator.nearer_ridge" if one.problem.ridge else "estimator.nearer_scaled"))
-    return found

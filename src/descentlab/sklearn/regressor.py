@@ -20,7 +20,8 @@ from descentlab.errors import SettingError, finite_number, whole_number
 from descentlab.factor import Factor
 from descentlab.gathering import Gathered
 from descentlab.problem import Problem
-from descentlab.sklearn.descending import Fitted, averages, fitted, nearer, scaled
+from descentlab.sklearn.cures import nearer
+from descentlab.sklearn.descending import Fitted, averages, fitted, scaled
 from descentlab.sklearn.record import history_of
 from descentlab.sklearn.rows import Rows, refuse_times, seed_of
 from descentlab.text import counted
