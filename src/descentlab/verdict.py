@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
+from descentlab.conventions import gradient_factor
 from descentlab.ending import Ending, Reason
+from descentlab.engines import length
 from descentlab.loop import Loop
 from descentlab.text import Sentence, number, sentence
 from descentlab.theory import Theory
@@ -52,7 +54,8 @@ def _since(loop: Loop, theory: Theory) -> int:
     looks = [*loop.kept, loop.last]
     epochs = np.concatenate([look.epochs for look in looks])
     params = np.concatenate([look.params for look in looks])
-    small = np.concatenate([look.gradient_norm for look in looks]) <= loop.small
+    norms = np.concatenate([look.gradient_norm for look in looks])
+    small = (norms <= loop.small) | (theory.decay > 0)  # under weight decay the gradient never is: nearness has to do
     low, high = -1, len(epochs) - 1
     while high - low > 1:
         middle = (low + high) // 2
@@ -69,11 +72,22 @@ def _reason(loop: Loop, theory: Theory) -> Reason:
         return loop.cause
     tail = np.concatenate([look.params for look in loop.kept[-3:]])[-3:]
     unmoved = len(tail) == 3 and bool((tail == loop.last.params).all())
-    if loop.last.gradient_norm[0] <= loop.small < math.inf or unmoved:
+    if loop.last.gradient_norm[0] <= loop.small < math.inf or unmoved or _balanced(loop, theory):
         return Reason.CONVERGED if theory.near(loop.last.params[0]) else Reason.STALLED
     if theory.unstable and loop.last.cost[0] > loop.first_cost:
         return Reason.DIVERGED
     return Reason.OUT_OF_EPOCHS
+
+
+def _balanced(loop: Loop, theory: Theory) -> bool:
+    """Whether weight decay and the gradient cancel: what is left of them is as small as a small gradient."""
+    assert loop.last is not None
+    if not theory.decay or not theory.applies:
+        return False
+    here, problem = loop.last.params[0], loop.problem
+    with np.errstate(over="ignore", invalid="ignore"):
+        gradient = gradient_factor(loop.descent.reduction, problem.weight) * problem.quadratic.gradient(here)
+        return bool(length(gradient + theory.decay * here) <= loop.small < math.inf)
 
 
 def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
@@ -92,6 +106,8 @@ def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
     }
     stuck = ending.reason is Reason.STALLED and ending.gradient_norm > loop.small
     said = [sentence("ending.unmoved" if stuck else f"ending.{ending.reason}", **numbers)]
+    if ending.reason is Reason.CONVERGED and ending.gradient_norm > loop.small and theory.decay:
+        said = [sentence("ending.balanced", **numbers)]
     if ending.reason is Reason.CONVERGED:
         return said
     broken = ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED)

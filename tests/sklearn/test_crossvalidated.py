@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -103,8 +104,43 @@ def test_sparse_rows_weights_and_names() -> None:
         ({"rule": "any"}, SettingError, "rule"),
         ({"ridge": []}, SettingError, "ridge"),
         ({"epochs": 0}, SettingError, "epochs"),
+        ({"ridge": "much"}, SettingError, "ridge = 'much'"),
+        ({"ridge": [0.1, -1.0]}, SettingError, "ridge = -1.0 is out of range"),
+        ({"momentum": "auto"}, SettingError, "momentum = 'auto'"),
+        ({"standardize": "auto"}, SettingError, "True or False here, and was 'auto'"),
     ],
 )
 def test_settings_are_refused_by_name(settings: dict[str, Any], kind: type[Exception], match: str) -> None:
     with pytest.raises(kind, match=match):
         DescentRegressorCV(**settings).fit(*wide())
+
+
+def test_as_many_epochs_as_can_be_counted() -> None:
+    X, y = wide()
+    most = DescentRegressorCV(epochs=10**18, random_state=0).fit(X, y).cross_validation_
+    assert most.updates[-1] == 10**18
+    assert (np.diff(most.updates) > 0).all()
+    limit = np.broadcast_to(most.limit_fold_cost[:, None], most.fold_cost.shape[:3])
+    np.testing.assert_allclose(most.fold_cost[..., -1], limit, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", [np.array, sparse.csr_array])
+def test_a_value_that_is_missing_is_said_to_be_in_x_or_y(value: float, kind: Any) -> None:
+    X, y = wide()
+    X[3, 4], name = value, "NaN" if np.isnan(value) else "infinity"
+    with pytest.raises(ValueError, match=f"Input X contains {name}"):
+        DescentRegressorCV().fit(kind(X), y)
+    X[3, 4], y[7] = 0, np.inf
+    with pytest.raises(ValueError, match="Input y contains infinity"):
+        DescentRegressorCV().fit(kind(X), y)
+
+
+def test_too_few_epochs_for_any_choice_are_said() -> None:
+    X, y = wide(200, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DescentRegressorCV(random_state=0).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="Give more epochs than 1,000, or larger rates"):
+        slow = DescentRegressorCV(standardize=False, random_state=0).fit(X * [1, 1, 1e-3], y)
+    assert slow.epochs_ == 1000

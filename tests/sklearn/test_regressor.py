@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import descentlab as dl
 from descentlab.data.source import BLOCK_ROWS
-from descentlab.errors import DivergenceError, SettingError
+from descentlab.errors import DataError, DivergenceError, SettingError
 from descentlab.sklearn import DescentRegressor, DescentRegressorCV
 from descentlab.text import speaking
 from tests.rational import correct_digits, least_squares
@@ -280,6 +280,9 @@ def test_early_stopping_keeps_the_epoch_of_the_least_held_out_cost() -> None:
     assert model.validation_.final_cost > held.min()
     assert model.validation_.rows == 6
     assert model.factor_.rows == 54
+    assert model.ending_.reason == "stopped"
+    for lang in ("en", "ko"):
+        assert f"{model.validation_.best_cost:.6g}" in model.ending_.text(lang)
     again = DescentRegressor(lr=0.05, standardize=True, epochs=400, early_stopping=True, random_state=1).fit(X, y)
     np.testing.assert_array_equal(again.coef_, model.coef_)
 
@@ -298,7 +301,7 @@ def test_mini_batches_at_a_rate_of_their_own_come_near_the_minimum(asked: dict[s
 def test_mini_batches_are_those_of_the_same_descent() -> None:
     X, y = unscaled()
     asked: dict[str, Any] = {"lr": 0.02, "epochs": 4, "batch_size": 16, "momentum": 0.5, "average": 2}
-    with pytest.warns(ConvergenceWarning, match="More epochs"):
+    with pytest.warns(ConvergenceWarning, match="these 4 epochs"):
         model = DescentRegressor(standardize=True, random_state=3, **asked).fit(X, y)
     seed = int(np.random.RandomState(3).randint(2**31 - 1))
     run = dl.descend(dl.Problem(X, y, standardize=True), seed=seed, **asked)
@@ -335,6 +338,7 @@ def test_early_stopping_may_keep_the_start() -> None:
     model = DescentRegressor(early_stopping=True, validation_fraction=0.2, random_state=0).fit(X, y)
     assert (model.coef_.tolist(), model.intercept_) == ([0.0], 0.0)
     assert len(model.history_) == 1
+    assert (model.ending_.reason, model.ending_.epoch) == ("stopped", 0)
 
 
 def test_a_warm_start_goes_on_where_the_fit_before_ended() -> None:
@@ -385,3 +389,152 @@ def test_too_many_columns_are_refused_before_anything_is_computed() -> None:
     X = sparse.csr_array((3, 5000))
     with pytest.raises(dl.DataError, match=r"5,000 columns.*2,048 at most"):
         DescentRegressor().fit(X, [1.0, 2, 3])
+
+
+NAMES = ("target", "epoch", "lr", "cost", "gradient_norm", "validation_cost", "intercept", "bias", "y", "size")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.builds(lambda times, name: "coef:" * times + name, st.integers(0, 2), st.sampled_from(NAMES)),
+        min_size=1,
+        max_size=6,
+        unique=True,
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_whatever_features_are_called_each_coefficient_has_its_own_column(
+    names: list[str], early: bool, bias: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.standard_normal((40, len(names))), columns=names)
+    y = frame.to_numpy() @ np.arange(1, len(names) + 1) + 7
+    model = DescentRegressor(early_stopping=early, fit_intercept=bias, random_state=0).fit(
+        frame, np.column_stack([y, -y])
+    )
+    table = model.history_.to_arrow().to_pandas()
+    assert len(set(table.columns)) == len(names) + 5 + early + bias
+    own = list(table.columns[5 + early : len(table.columns) - bias])
+    assert all(label.endswith(name) for name, label in zip(names, own, strict=True))
+    last = table[table["target"] == 1].iloc[-1]
+    np.testing.assert_array_equal(last[own], model.coef_[1])
+    assert not bias or last["intercept"] == model.intercept_[1]
+    assert (table["cost"] >= 0).all()
+
+
+def test_a_warm_start_at_other_columns_is_refused_and_keeps_the_fit_before() -> None:
+    X, y = unscaled()
+    two = np.column_stack([y, X[:, 0]])
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    for before, now in [
+        ((X, y), (X[:, :1], y)),
+        ((X, y), (X, two)),
+        ((X, two), (X, y)),
+        ((frame, y), (frame[["b", "a"]], y)),
+    ]:
+        model = DescentRegressor(warm_start=True).fit(*before)
+        coef = model.coef_
+        with pytest.raises(SettingError, match="the fit before, and that had other columns"):
+            model.fit(*now)
+        assert model.coef_ is coef
+        clone(model).fit(*now)
+
+
+@pytest.mark.parametrize(
+    ("settings_", "advised", "idle"),
+    [
+        ({"epochs": 2, "lr": 1e-12}, ["epochs=None"], ["lr = 'auto'"]),
+        (
+            {"schedule": "exponential:0.5", "momentum": 0.9},
+            ["these 100 epochs", "schedule"],
+            ["epochs=None", "auto"],
+        ),
+        ({"batch_size": 1, "epochs": 1, "average": None}, ["these 1 epoch"], ["auto", "standardize"]),
+        ({"batch_size": 8, "ridge": 1e-9}, ["More than these", "puts the ridge"], ["auto", "None"]),
+        ({"batch_size": 8, "standardize": False}, ["standardize=True comes"], ["auto", "ridge"]),
+        ({"batch_size": 8, "lr": 1e-12}, ["lr = 'auto'"], ["epochs=None", "standardize=True"]),
+    ],
+)
+def test_what_would_come_nearer_is_nothing_that_is_so_already(
+    settings_: dict[str, Any], advised: list[str], idle: list[str]
+) -> None:
+    with pytest.warns(ConvergenceWarning) as caught:
+        DescentRegressor(random_state=0, **settings_).fit(*unscaled())
+    said = str(caught[0].message)
+    assert all(part in said for part in advised)
+    assert not any(part in said for part in idle)
+
+
+def test_early_stopping_that_does_not_stop_says_so() -> None:
+    X, y = unscaled()
+    asked: dict[str, Any] = {"lr": 1e-3, "standardize": True, "early_stopping": True, "random_state": 0}
+    with pytest.warns(ConvergenceWarning, match="Out of epochs"):
+        DescentRegressor(epochs=5, **asked).fit(X, y)
+
+
+def test_after_early_stopping_a_part_is_merged_with_all_rows_and_nothing_is_left_of_it() -> None:
+    X, y = unscaled()
+    model = DescentRegressor(early_stopping=True, random_state=0).fit(X[:300], y[:300])
+    model.set_params(early_stopping=False).partial_fit(X[300:], y[300:])
+    assert model.factor_.rows == 400
+    np.testing.assert_allclose(model.coef_, DescentRegressor().fit(X, y).coef_, rtol=1e-12)
+    assert not hasattr(model, "validation_")
+
+
+def test_a_generator_is_a_random_state_and_a_target_that_is_not_there_is_named() -> None:
+    X, y = unscaled()
+    for kind in (DescentRegressor, DescentRegressorCV):
+        same, again = (kind(random_state=np.random.default_rng(3)).fit(X, y).coef_ for _ in range(2))
+        np.testing.assert_array_equal(same, again)
+    first, other = (
+        DescentRegressor(batch_size=8, epochs=2, random_state=np.random.default_rng(seed)).fit(X, y).coef_
+        for seed in (0, 1)
+    )
+    assert (first != other).all()
+    with pytest.raises(SettingError, match="no target 1: this fit has 1"):
+        DescentRegressor().fit(X, y).diagnose(1)
+
+
+@pytest.mark.parametrize(
+    ("settings_", "cure", "idle"),
+    [
+        ({"lr": 1e-12, "momentum": 1.5}, "momentum below 1", "auto"),
+        ({"lr": 0.1, "momentum": 1.0}, "momentum below 1", "bound"),
+        ({"lr": 1e-3, "momentum": 1.5, "batch_size": 8, "standardize": True}, "momentum below 1", "auto"),
+        ({"schedule": lambda epochs: 2.0**epochs}, "does not grow", "Leave lr"),
+        ({"lr": 0.6}, "Leave lr = 'auto'", "momentum"),
+    ],
+)
+def test_what_diverges_is_told_a_cure_that_is_one(settings_: dict[str, Any], cure: str, idle: str) -> None:
+    with pytest.raises(DivergenceError) as caught:
+        DescentRegressor(random_state=0, **settings_).fit(*unscaled())
+    assert cure in str(caught.value)
+    assert idle not in str(caught.value)
+
+
+def test_moments_are_refused_since_their_unit_would_be_anybodys_guess() -> None:
+    pl = pytest.importorskip("polars")
+    _, y = unscaled()
+    moments = pd.date_range("2024-01-01", periods=400, freq="h")
+    table = pd.DataFrame({"size": np.arange(400.0), "day": moments, "wait": moments - moments[0]})
+    model = DescentRegressor().fit(table[["size"]].set_axis(["day"], axis=1), y)
+    for X in (
+        table,
+        table.assign(day=moments.tz_localize("Asia/Seoul")),
+        table.convert_dtypes(dtype_backend="pyarrow"),
+        pl.from_pandas(table),
+    ):
+        for kind in (DescentRegressor, DescentRegressorCV):
+            with pytest.raises(DataError, match="dates or times in `day`, `wait`,"):
+                kind().fit(X, y)
+        with pytest.raises(DataError, match="in `day`,"):
+            model.predict(X[["day"]])
+    with pytest.raises(DataError, match="in `X`,"):
+        DescentRegressor().partial_fit(moments.to_numpy()[:, None].astype("M8[s]"), y)
+    for target in (moments, pd.Series(moments), table[["wait"]], moments.to_numpy()):
+        with pytest.raises(DataError, match=r"in `(y|wait)`,"):
+            DescentRegressor().fit(table[["size"]], target)
+    days = (table["day"] - table["day"].min()) / np.timedelta64(1, "D")
+    assert DescentRegressor().fit(days.to_frame(), y).n_features_in_ == 1

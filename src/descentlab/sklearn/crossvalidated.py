@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from descentlab.arrays import Array, Integers
 from descentlab.data.source import BLOCK_ROWS
+from descentlab.descent import Descent
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.doctor.folds.cross_validate import cross_validate, others
 from descentlab.doctor.folds.dealing import fold_of
 from descentlab.doctor.folds.trials import FRACTIONS
-from descentlab.errors import DivergenceError, SettingError, one_of, whole_number
+from descentlab.errors import DivergenceError, SettingError, finite_number, one_of, whole_number
 from descentlab.factor import Factor
 from descentlab.gathering import Gathered
 from descentlab.problem import Problem
 from descentlab.sklearn.regressor import DescentRegressor, predicted
-from descentlab.sklearn.rows import Rows
-from descentlab.text import counted
+from descentlab.sklearn.rows import Rows, seed_of
+from descentlab.text import counted, sentence
 
 RIDGES = (0.0, 1e-6, 1e-4, 1e-2, 1.0)  # of standardized columns, beside the mean squared error
 
@@ -100,10 +102,10 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             DivergenceError: every rate diverges.
         """
         one_of("rule", self.rule, ("best", "simplest"))
+        how = self._stepping()
         rows = Rows.given(self, X, column_or_1d(y, warn=True), sample_weight, reset=True)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = seed_of(self.random_state)
         factors = self._folds(rows, seed)
-        how: dict[str, Any] = {"momentum": self.momentum, "nesterov": self.nesterov, "standardize": self.standardize}
         whole = reduce(Factor.merge, factors)
         lr = self._rates([*others(factors), whole], how) if self.lr is None else self.lr
         bias = bool(self.fit_intercept)
@@ -115,6 +117,9 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         best = DescentRegressor(chosen.lr, epochs=epochs, ridge=chosen.ridge, fit_intercept=self.fit_intercept, **how)
         self.regressor_ = best.settle(rows, whole)
         self.cross_validation_, self.cv_results_ = found, _results(found)
+        if found.unfinished:
+            said = sentence("folds.last", epochs=int(found.updates[-1])).text()
+            warnings.warn(said, ConvergenceWarning, stacklevel=2)
         self.lr_, self.ridge_, self.epochs_ = chosen.lr, chosen.ridge, epochs
         for name in ("coef_", "intercept_", "history_", "ending_", "lr_bound_", "n_iter_", "factor_"):
             setattr(self, name, getattr(best, name))
@@ -130,12 +135,24 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return self.regressor_.diagnose()
 
+    def _stepping(self) -> dict[str, Any]:
+        """How each trial steps; raises SettingError, before any row is read, where a setting cannot be."""
+        if not isinstance(self.standardize, bool | np.bool_):
+            raise SettingError("estimator_standardize_folds", given=repr(self.standardize))
+        descent = Descent(lr=1.0, epochs=self.epochs, momentum=self.momentum, nesterov=self.nesterov)
+        self._ridges()
+        return {"momentum": descent.momentum, "nesterov": self.nesterov, "standardize": bool(self.standardize)}
+
+    def _ridges(self) -> list[float]:
+        given = (self.ridge,) if np.ndim(self.ridge) == 0 else self.ridge
+        return [finite_number("ridge", each, least=0.0) for each in given]  # type: ignore[union-attr]
+
     def _rates(self, training: list[Factor], how: dict[str, Any]) -> Array:
         """Rates that no training set, and not all rows together, diverge at."""
         stepping: dict[str, Any] = {"momentum": self.momentum, "nesterov": self.nesterov}
         bound = np.inf
         for factor in training:
-            for ridge in np.atleast_1d(np.asarray(self.ridge, dtype=np.float64)):
+            for ridge in self._ridges():
                 problem = Problem(factor, bias=bool(self.fit_intercept), ridge=ridge, standardize=how["standardize"])
                 bound = min(bound, problem.spectrum().lr_bound(**stepping))
         return np.array(FRACTIONS) * (bound if 0 < bound < np.inf else 1.0)
@@ -155,7 +172,8 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             values, weights = rows.block(start, start + BLOCK_ROWS)
             for j in range(k):
                 own = goes[start : start + BLOCK_ROWS] == j
-                gathered[j].add(values[own], None if weights is None else weights[own])
+                with rows.named():
+                    gathered[j].add(values[own], None if weights is None else weights[own])
         return [each.factor() for each in gathered]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,15 +20,17 @@ from descentlab.factor import Factor
 from descentlab.loop import Loop
 from descentlab.problem import Problem
 from descentlab.sklearn import automatic
-from descentlab.text import Sentence, number, sentence
+from descentlab.sklearn.cures import beyond, cures
+from descentlab.text import counted, sentence
 from descentlab.theory import Theory
 from descentlab.verdict import judge
 
 BATCH_EPOCHS = 100  # of mini-batches, or with a schedule, where none are given: there is no closed form to count by
+SUMS = {"mean": "sum", "half_mean": "half_sum"}
 LOOKS = 64  # at most so many epochs are looked at to judge the ending
 DENSE, DOUBLING = 32, 8  # epochs of the history: each up to here, then so many as they double
 
-Blocks = Callable[[], Iterator[Array]]
+Blocks = Callable[[], Iterator[automatic.Block]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,20 +99,50 @@ def descent_of(settings: Any, problem: Problem, blocks: Blocks, start: Array | N
         seed=seed,
         start=start,
     )
+    if batches and uneven(problem):
+        draft = _summed(problem, draft)
     if isinstance(settings.lr, str):
+        _refuse_hopeless(draft)
         curvature = problem.spectrum(draft.reduction).eigenvalues + draft.weight_decay
         if batches:
-            draft = replace(
-                draft, lr=automatic.batch_rate(problem, blocks(), draft.batch_size or problem.n, draft.reduction)
-            )
+            draft = replace(draft, lr=automatic.batch_rate(problem, blocks(), draft))
         elif isinstance(momentum, str) and not draft.nesterov:
-            lr, beta = automatic.pair(curvature)
+            lr, beta = automatic.pair(curvature, draft.dampening)
             draft = replace(draft, lr=lr, momentum=beta)
         else:
             draft = replace(draft, lr=automatic.rate(curvature, draft.recursion))
     if settings.epochs is None and draft.schedule is None and not batches:
         draft = replace(draft, epochs=automatic.epochs(Theory(problem, draft)) or BATCH_EPOCHS)
     return replace(draft, average=_average_from(settings, draft.epochs))
+
+
+def uneven(problem: Problem) -> bool:
+    """Whether some rows weigh more than others."""
+    if problem.selection.weights is None:
+        return False
+    weights = problem.rows().weights
+    return weights is not None and bool(np.ptp(weights))
+
+
+def _summed(problem: Problem, descent: Descent) -> Descent:
+    """The descent of a mean over each batch as one of its sum, over what a batch weighs on average.
+
+    A mean over a batch forgets how much the batch weighs: its minimum is not that of all rows, and with one row a batch
+    no weight counts at all.
+    """
+    assert descent.batch_size is not None
+    if descent.reduction not in SUMS:
+        return descent
+    each = problem.weight / problem.n * min(descent.batch_size, problem.n)
+    return replace(descent, reduction=SUMS[descent.reduction], lr=descent.lr / each)
+
+
+def _refuse_hopeless(descent: Descent) -> None:
+    """Raise DivergenceError where no rate suits the momentum, so that there is none to choose."""
+    if descent.momentum >= 1 and not (descent.nesterov and descent.batch_size is None):
+        raise DivergenceError("estimator_momentum_auto", momentum=descent.momentum)
+    if descent.momentum and descent.dampening >= 1:
+        raise DivergenceError("estimator_dampening", momentum=descent.momentum)
 
 
 def averages(settings: Any) -> bool:
@@ -149,18 +180,22 @@ def fitted(
     descent = descent_of(settings, problem, blocks, start, seed)
     theory = Theory(problem, descent)
     if theory.unstable:
-        raise _beyond(theory)
+        raise beyond(theory, settings)
     validation = None if held is None else validate(problem, descent, held)
     updates = descent.epochs if validation is None else validation.best_updates
     loop = _walked(problem, replace(descent, epochs=max(updates, 1), every=-(-max(updates, 1) // LOOKS)))
     params = None if validation is None else validation.best_params
     if validation is None and settings.epochs is None and _at_the_limit(theory):
         params = problem.solve(start).params
-    if params is not None and updates:
+    if not updates:
+        loop.last = loop.kept[0].at(slice(1))
+    elif params is not None:
         loop.last = _look_at(problem, descent, problem.start(params), updates)
     ending = judge(loop)
     if ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED):
-        raise DivergenceError("estimator_diverged", ending=ending.text(), cures=_cures(theory))
+        raise DivergenceError("estimator_diverged", ending=ending.text(), cures=cures(theory, settings))
+    if validation is not None and updates < descent.epochs and ending.reason is Reason.OUT_OF_EPOCHS:
+        ending = _early(ending, descent.epochs, validation.best_cost)
     looks = _looks(loop, descent, updates)
     costs = None if held is None else np.asarray(cost_on(problem, held).cost(looks.params))
     looks = looks._replace(params=problem.coordinates.to_units(looks.params))
@@ -194,10 +229,16 @@ def _at_the_limit(theory: Theory) -> bool:
     return needed is not None and theory.descent.epochs >= needed
 
 
+def _early(ending: Ending, epochs: int, held: float) -> Ending:
+    """The ending of a descent that was stopped where the held-out cost is least, which is no want of epochs."""
+    there = {"epochs": counted(epochs), "epoch": ending.epoch, "held": held, "cost": ending.cost}
+    return replace(ending, reason=Reason.STOPPED).saying(sentence("estimator.stopped_early", **there))
+
+
 def _looks(loop: Loop, descent: Descent, updates: int) -> Look:
     """The epochs of the history, then the end: those that were walked, or any that a closed form can be asked for."""
     assert loop.last is not None
-    end = loop.last if updates else loop.kept[0].at(slice(1))
+    end = loop.last
     if not updates:
         return end
     if not loop.mover.jumps:
@@ -208,32 +249,3 @@ def _looks(loop: Loop, descent: Descent, updates: int) -> Look:
         ranges = spaced(updates - 1, DENSE, DOUBLING)
         seen = [look for each in ranges for look in mover.visit(range(each.start + 1, each.stop + 1, each.step))]
     return Look(*(np.concatenate(part) for part in zip(*seen, end, strict=True)))
-
-
-def _beyond(theory: Theory) -> DivergenceError:
-    """The rate, its bound, the column along which errors grow, and what to do."""
-    growing, bound = theory.growing, theory.lr_bound
-    if theory.descent.effective_momentum >= 1 or bound == 0:
-        return DivergenceError("estimator_momentum", momentum=theory.descent.momentum, cures=_cures(theory))
-    return DivergenceError(
-        "estimator_diverges",
-        lr=theory.descent.lr,
-        ratio=theory.descent.lr / bound,
-        bound=bound,
-        column=growing.column,
-        factor=growing.in_words,
-        cures=_cures(theory),
-    )
-
-
-def _cures(theory: Theory) -> Sentence:
-    """What else to give: the automatic rate, half the bound, standardized columns and their bound."""
-    problem, descent = theory.problem, theory.descent
-    bound = theory.lr_bound
-    half = bound / 2 if 0 < bound < math.inf else None
-    if problem.standardize or half is None:
-        return sentence("estimator.cures_auto", half="-" if half is None else number(half))
-    other = Problem(
-        problem.factor, target=problem.target, features=problem.features, bias=problem.bias, standardize=True
-    )
-    return sentence("estimator.cures", half=half, bound=Theory(other, descent).lr_bound)

@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from descentlab.arrays import Array
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.doctor.examination import diagnose
-from descentlab.errors import SettingError, finite_number
+from descentlab.ending import Reason
+from descentlab.errors import SettingError, finite_number, whole_number
 from descentlab.factor import Factor
 from descentlab.gathering import Gathered
 from descentlab.problem import Problem
+from descentlab.sklearn.cures import nearer
 from descentlab.sklearn.descending import Fitted, averages, fitted, scaled
-from descentlab.sklearn.record import FitHistory
-from descentlab.sklearn.rows import Rows
-from descentlab.text import counted, sentence
+from descentlab.sklearn.record import history_of
+from descentlab.sklearn.rows import Rows, refuse_times, seed_of
+from descentlab.text import counted
 from descentlab.theory import Theory
 
 PREDICTED = 1 << 16  # float32 rows that are predicted at once, in float64
@@ -72,13 +73,15 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             where the rate is automatic, else 0.
         schedule: what multiplies lr by epoch, as in :class:`descentlab.Descent`, such as ``"cosine:100"``.
         batch_size: rows a step; None is all rows. Mini-batches are compiled where numba is installed (extra ``fast``).
+            With weights a mean over a batch is its sum over what a batch weighs on average, at the rate that belongs to
+            it: divided by its own weight, a batch would forget how much it weighs.
         shuffle: whether each epoch draws a new order of rows for its mini-batches.
         average: average the iterates from this epoch on (Polyak and Ruppert); True from the middle on; ``"auto"``
             does so for mini-batches at an automatic rate.
         early_stopping: hold out ``validation_fraction`` of the rows and keep the parameters of the epoch at which their
             cost is least, of all epochs.
-        warm_start: begin at the coefficients of the fit before, instead of at 0.
-        random_state: of the rows held out and of the mini-batches.
+        warm_start: begin at the coefficients of the fit before, of the same columns, instead of at 0.
+        random_state: of the rows held out and of the mini-batches: None, a seed, a ``RandomState`` or a ``Generator``.
 
     Attributes:
         coef_: (d,), or (m, d) for m targets given in two dimensions. intercept_: a number, or (m,).
@@ -152,16 +155,18 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             DivergenceError: these settings diverge; the message says the bound, the column and the cure.
         """
         rows = Rows.given(self, X, y, sample_weight, reset=True)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = seed_of(self.random_state)
         held = None
-        training = rows
-        if self.early_stopping:
-            training, others = self._held_out(rows, seed)
-            held = Gathered(rows.columns)
-            others.into(held)
+        training, others = self._held_out(rows, seed) if self.early_stopping else (rows, None)
         gathered = Gathered(rows.columns)
         training.into(gathered)
-        self.settle(training, gathered.factor(), None if held is None else held.factor(), seed)
+        factor = gathered.factor()
+        if others is not None:
+            held = Gathered(rows.columns)
+            others.into(held)
+            others.into(gathered)  # where partial_fit goes on later, it is on all rows
+        training = training.counting() if _walks(self) else training  # one without weight must not fill a batch
+        self.settle(training, factor, None if held is None else held.factor(), seed)
         self._gathered = gathered
         self._warn()
         return self
@@ -192,6 +197,9 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def diagnose(self, target: int = 0) -> Diagnosis:
         """What the doctor says of this fit's descent: see :func:`descentlab.diagnose`; of several targets, of one."""
         check_is_fitted(self)
+        count = len(self._fitted)
+        if whole_number("target", target, 0) >= count:
+            raise SettingError("estimator_target", given=target, count=count)
         one = self._fitted[target]
         return diagnose(one.problem, one.descent)  # type: ignore[return-value]
 
@@ -220,15 +228,17 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         for j, name in enumerate(rows.targets):
             problem = self._problem(factor, rows, j)
             part = None if held is None else held.select((*rows.features, name))
-            found.append(fitted(self, problem, rows.feature_blocks, part, self._start(j), seed))
+            found.append(fitted(self, problem, rows.feature_blocks, part, self._start(rows, j), seed))
         self._fitted, self.factor_ = found, factor
         self._keep(rows)
         return self
 
-    def _start(self, target: int) -> Array | None:
+    def _start(self, rows: Rows, target: int) -> Array | None:
         """Where this fit begins: in the data's units, intercept last; None is 0."""
         if not (self.warm_start and hasattr(self, "coef_")):
             return None
+        if self.factor_.columns != rows.columns:
+            raise SettingError("estimator_warm", before=self.factor_.columns, now=rows.columns)
         coef = np.atleast_2d(self.coef_)[target].astype(np.float64)
         return np.append(coef, np.atleast_1d(self.intercept_)[target]) if self.fit_intercept else coef
 
@@ -239,12 +249,13 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         intercept = np.array([_intercept(one, part) for one, part in zip(found, coef, strict=True)]).astype(kind)
         self.coef_ = coef[0] if rows.single else coef
         self.intercept_: Any = intercept[0].item() if rows.single else intercept
-        self.history_ = _history(found, rows, held=bool(self.early_stopping))
+        self.history_ = history_of(found, rows.features, self.reduction)
         bounds = np.array([Theory(one.problem, one.descent).lr_bound for one in found])
         rates, momenta = (np.array([getattr(one.descent, name) for one in found]) for name in ("lr", "momentum"))
         self.lr_, self.momentum_, self.lr_bound_ = (_one(values) for values in (rates, momenta, bounds))
         endings, validations = [one.ending for one in found], [one.validation for one in found]
         self.ending_: Any = endings[0] if rows.single else endings
+        self.__dict__.pop("validation_", None)
         if self.early_stopping:
             self.validation_: Any = validations[0] if rows.single else validations
         self.n_iter_ = max(1, *(one.updates for one in found)) if len(found) > 1 else max(1, found[0].updates)
@@ -252,14 +263,14 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def _warn(self) -> None:
         """Say so where the epochs that were given did not suffice."""
         for one in self._fitted:
-            if one.validation is None and not one.arrived:
-                key = "estimator.not_there" if one.descent.batch_size is None else "estimator.not_there_batches"
-                said = sentence(key, ending=one.ending.text())
-                warnings.warn(said.text(), ConvergenceWarning, stacklevel=3)
+            if one.ending.reason is not Reason.STOPPED and not one.arrived:
+                said = [one.ending.text(), *(each.text() for each in nearer(self, one))]
+                warnings.warn(" ".join(said), ConvergenceWarning, stacklevel=3)
 
 
 def predicted(model: Any, X: Any) -> Array:
     """(n,) or (n, m) predictions ``X w + b`` in the type of X; those of float32 rows are computed in float64."""
+    refuse_times(X, "X")
     X = validate_data(model, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
     W = np.asarray(model.coef_, dtype=np.float64).T
     if X.dtype == np.float64:
@@ -283,35 +294,3 @@ def _intercept(one: Fitted, coef: Array) -> float:
 def _one(values: Array) -> Any:
     """A number where all targets have the same, else the array."""
     return values[0].item() if (values == values[0]).all() else values
-
-
-def _history(found: list[Fitted], rows: Rows, held: bool) -> FitHistory:
-    columns: dict[str, list[Any]] = {}
-
-    def add(name: str, values: Any) -> None:
-        columns.setdefault(name, []).append(np.asarray(values))
-
-    for j, one in enumerate(found):
-        looks = one.looks
-        add("target", np.full(len(looks.epochs), j))
-        add("epoch", looks.epochs)
-        add("lr", one.descent.rates(looks.epochs - 1))
-        add("cost", looks.cost)
-        add("gradient_norm", looks.gradient_norm)
-        if held:
-            add("validation_cost", one.validation_cost)
-        for i, name in enumerate((*rows.features, "intercept")[: looks.params.shape[1]]):
-            add(
-                name if name not in ("target", "epoch", "lr", "cost", "gradient_norm") else f"coef:{name}",
-                looks.params[:, i],
-            )
-    one = found[0]
-    inside = {
-        "standardize": one.problem.standardize,
-        "lr": one.descent.lr,
-        "momentum": one.descent.momentum,
-        "epochs": one.descent.epochs,
-        "batch_size": one.descent.batch_size,
-        "engine": one.engine,
-    }
-    return FitHistory({name: np.concatenate(parts) for name, parts in columns.items()}, inside)

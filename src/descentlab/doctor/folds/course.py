@@ -64,7 +64,8 @@ def spaced(last: int, dense: int, doubling: int) -> list[range]:
 
 def numbers(ranges: list[range]) -> Integers:
     """(k,) what the ranges hold, in their order."""
-    return np.concatenate([np.arange(each.start, each.stop, each.step) for each in ranges])
+    # Not arange(start, stop, step), which counts in floats: of very large numbers it gives one too many.
+    return np.concatenate([each.start + each.step * np.arange(len(each)) for each in ranges])
 
 
 class Course:

@@ -158,6 +158,14 @@ class CrossValidation:
         return np.where(np.isnan(error), np.inf, error)
 
     @property
+    def unfinished(self) -> bool:
+        """Whether the best is at the last update tried, and running to convergence would be better still."""
+        best = self.best
+        if best is None or best.updates < self.updates[-1]:
+            return False
+        return bool(self.limit_cost.min() < best.cost * (1 - GAIN))
+
+    @property
     def said(self) -> Iterator[Sentence]:
         """What was tried, what is best, what converging would give, and what to mind."""
         last = int(self.updates[-1])
@@ -176,7 +184,7 @@ class CrossValidation:
             if own is not None and own != best:
                 yield sentence("folds.own", **asdict(own) | {"updates": counted(own.updates, "update")})
             yield self._converged(best.cost)
-            if best.updates == last and self.limit_cost.min() < best.cost * (1 - GAIN):
+            if self.unfinished:
                 yield sentence("folds.last", epochs=last)
         if self.reduction in ("sum", "half_sum") and best is not None:
             part = (self.folds - 1) / self.folds
