@@ -75,6 +75,18 @@ def test_a_ridge_is_scikit_learns_whatever_the_rate(ridge: float, lr: Any) -> No
     np.testing.assert_allclose(model.predict(X), other.predict(X), rtol=1e-9)
 
 
+@pytest.mark.parametrize("ridge", [1e-6, 0.1, 10])
+def test_a_ridge_needs_no_tuning_on_timestamps_and_tiny_columns_either(ridge: float) -> None:
+    rng = np.random.default_rng(1)
+    X = np.column_stack([rng.uniform(20, 70, 2000), 1.7e9 + 60 * np.arange(2000), 1e-6 * rng.standard_normal(2000)])
+    y = X @ [2, 1e-5, 1e6] + rng.standard_normal(2000)
+    model = DescentRegressor(ridge=ridge).fit(X, y)
+    other = Ridge(alpha=2000 * ridge, solver="svd").fit(X, y)
+    np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-8)
+    assert model.ending_.reason == "converged"
+    assert "minus their means" in model.history_.said.text("en")
+
+
 @pytest.mark.parametrize("data", SETS, ids=lambda data: data.name)
 def test_nists_digits_are_those_of_the_factor_and_no_fewer_than_scikit_learns(data: Set) -> None:
     columns, y = observations(data)

@@ -64,6 +64,15 @@ class Fitted:
         return bool(theory.near(self.problem.coordinates.from_units(self.params)))
 
 
+def moved(settings: Any) -> dict[str, bool]:
+    """What is done to columns inside, as :class:`descentlab.Problem` takes it.
+
+    Means are taken off wherever the rate is automatic: that changes neither hypothesis nor ridge.
+    """
+    standardize = scaled(settings)
+    return {"standardize": standardize, "center": bool(settings.fit_intercept) and isinstance(settings.lr, str)}
+
+
 def scaled(settings: Any) -> bool:
     """Whether columns are standardized inside: unless said, just where the rate is automatic and no ridge minds it."""
     if isinstance(settings.standardize, str) and settings.standardize == "auto":
@@ -191,6 +200,7 @@ def fitted(
         loop.last = loop.kept[0].at(slice(1))
     elif params is not None:
         loop.last = _look_at(problem, descent, problem.start(params), updates)
+        loop.cause = None  # the way there may be lost in rounding; where it leads is not
     ending = judge(loop)
     if ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED):
         raise DivergenceError("estimator_diverged", ending=ending.text(), cures=cures(theory, settings))

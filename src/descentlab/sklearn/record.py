@@ -58,12 +58,14 @@ class FitHistory:
     def said(self) -> Sentence:
         """What was done inside, in words."""
         given = {name: value for name, value in self.inside.items() if value not in (None, False)}
-        scaled = given.pop("standardize", False)
+        scaled, centred = given.pop("standardize", False), given.pop("center", False)
         parts = [
             f"{name} {number(value) if isinstance(value, int | float) else value}" for name, value in given.items()
         ]
         if scaled:
             return sentence("estimator.inside_scaled", settings=parts)
+        if centred:
+            return sentence("estimator.inside_centered", settings=parts)
         return sentence("estimator.inside", settings=parts)
 
     def to_arrow(self) -> Any:
@@ -101,6 +103,7 @@ def history_of(found: Sequence[Fitted], features: Sequence[str], reduction: str)
     one = found[0]
     inside = {
         "standardize": one.problem.standardize,
+        "center": one.problem.center and not one.problem.standardize,
         "lr": one.descent.lr,
         "momentum": one.descent.momentum,
         "epochs": one.descent.epochs,

@@ -21,7 +21,7 @@ from descentlab.factor import Factor
 from descentlab.gathering import Gathered
 from descentlab.problem import Problem
 from descentlab.sklearn.cures import nearer
-from descentlab.sklearn.descending import Fitted, averages, fitted, scaled
+from descentlab.sklearn.descending import Fitted, averages, fitted, moved
 from descentlab.sklearn.record import history_of
 from descentlab.sklearn.rows import Rows, refuse_times, seed_of
 from descentlab.text import counted
@@ -58,7 +58,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     that are best for those curvatures, until float64 can hold no more of any error; what is reported then is the point
     it is bound for, with the digits that :meth:`descentlab.Problem.solve` has. ``history_.inside`` says what was done.
     ``coef_`` and ``intercept_`` are always in the units of the data. A ``ridge`` is on them, too, and the same as
-    scikit-learn's ``Ridge(alpha=n * ridge)``, so with one columns are left as they are, unless ``standardize=True`` is
+    scikit-learn's ``Ridge(alpha=n * ridge)``, so with one columns only lose their means, unless ``standardize=True`` is
     asked for, which puts it on the weights of the standardized columns.
 
     Args:
@@ -214,7 +214,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         return rows.only(np.sort(order[held:])), rows.only(np.sort(order[:held]))
 
     def _problem(self, factor: Factor, rows: Rows, target: int) -> Problem:
-        settings: dict[str, Any] = {"bias": bool(self.fit_intercept), "ridge": self.ridge, "standardize": scaled(self)}
+        settings: dict[str, Any] = {"bias": bool(self.fit_intercept), "ridge": self.ridge, **moved(self)}
         name = rows.targets[target]
         if not _walks(self):
             return Problem(factor, target=name, features=rows.features, **settings)
