@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from descentlab.descent import Descent
 from descentlab.errors import SettingError, near
 from descentlab.problem import Problem
+from descentlab.text import sentence
 from descentlab.theory import Theory
 
 T = TypeVar("T")
@@ -89,7 +90,13 @@ def descent_asked(
 def _rate_needed(problem: Problem, settings: Mapping[str, Any]) -> SettingError:
     """Say which rates would do, instead of only that one is missing."""
     descent = Descent(**settings, lr=1.0)
-    bound = Theory(problem, descent).lr_bound
+    theory = Theory(problem, descent)
+    bound = theory.lr_bound
     if not descent.foreseeable or descent.schedule is not None or descent.effective_momentum >= 1 or math.isinf(bound):
         return SettingError("no_lr_unbounded")
-    return SettingError("no_lr", bound=bound, half=bound / 2)
+    scaled = theory.scaled_bound
+    if scaled is None:
+        return SettingError("no_lr", bound=bound, half=bound / 2)
+    return SettingError(
+        "no_lr_scales", bound=bound, half=bound / 2, scales=sentence("ending.standardize", bound=scaled)
+    )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 NEAR = 0.01  # "at the minimum": within 1 % of its cost, or of every coefficient where it fits exactly
+FASTER = 100  # times less condition, from which on standardizing is worth a word
 NOTHING = 32  # units of rounding that a residual may be along a direction and still be none
 EXACT_FIT = 1e-10  # the root mean square residual, relative to the target's spread, below which a fit is exact
 
@@ -123,6 +124,18 @@ class Theory:
             part = min(1.0, self.descent.batch_size / self.problem.n)
         curvature = part * self.spectrum.largest + self.decay
         return self.descent.limit() / curvature if curvature > 0 else float("inf")
+
+    @property
+    def scaled_bound(self) -> float | None:
+        """The bound on standardized columns, where they would descend far faster; None where it is not that."""
+        from descentlab.problem import Problem
+
+        own = self.problem
+        if own.standardize:
+            return None
+        asked = {"target": own.target, "features": own.features, "bias": own.bias, "ridge": own.ridge}
+        other = Theory(Problem(own.factor, standardize=True, **asked), self.descent)  # type: ignore[arg-type]
+        return other.lr_bound if other.condition * FASTER <= self.condition else None
 
     @cached_property
     def factors(self) -> Array:

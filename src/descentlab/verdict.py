@@ -121,6 +121,8 @@ def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
         key = "ending.above_bound" if ending.factor is not None else "ending.above_full_batch"
         key = key if descent.schedule is None else "ending.above_scheduled"
         said.append(sentence(key, ratio=ending.lr / bound, half=bound / 2, **numbers))
+        scaled = theory.scaled_bound if key == "ending.above_bound" else None
+        said += [sentence("ending.standardize", bound=scaled)] * (scaled is not None)
     elif broken:
         said.append(sentence("ending.not_full_batch", **numbers))
     elif ending.factor is not None and descent.schedule is None and not theory.near(loop.last.params[0]):
