@@ -195,6 +195,66 @@ def body_detached_from_the_head() -> Loop:
     return plain(model, sgd(model), X, y)
 
 
+def silenced(loss_of: Callable[[Any, Any, Any], Any]) -> Loop:
+    """A loop whose loss has no graph to the model, and in which torch's error about that has been silenced."""
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(model, X, y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return loop_of(model, optimizer, None, step)
+
+
+@named("frozen")
+def output_detached_and_asked_for_a_gradient() -> Loop:
+    return silenced(lambda model, X, y: F.mse_loss(model(X).detach().requires_grad_(), y))
+
+
+@named("frozen")
+def output_by_way_of_numpy() -> Loop:
+    return silenced(lambda model, X, y: F.mse_loss(torch.tensor(model(X).data.numpy(), requires_grad=True), y))
+
+
+@named("frozen")
+def loss_made_anew() -> Loop:
+    return silenced(lambda model, X, y: torch.tensor(F.mse_loss(model(X), y).item(), requires_grad=True))
+
+
+@named("frozen")
+def data_of_the_output() -> Loop:
+    return silenced(lambda model, X, y: F.mse_loss(model(X).data, y).requires_grad_())
+
+
+@named("frozen")
+def model_without_gradients() -> Loop:
+    def loss_of(model: Any, X: Any, y: Any) -> Any:
+        with torch.no_grad():
+            output = model(X)
+        return F.mse_loss(output.requires_grad_(), y)
+
+    return silenced(loss_of)
+
+
+@named("frozen")
+def inputs_that_ask_for_a_gradient_in_place_of_the_model() -> Loop:
+    def loss_of(model: Any, X: Any, y: Any) -> Any:
+        inputs = X.clone().requires_grad_()
+        return F.mse_loss(model(X).detach(), y) + 0.0 * inputs.sum()
+
+    return silenced(loss_of)
+
+
+@named("frozen")
+def classes_by_their_index() -> Loop:
+    return silenced(lambda model, X, y: F.l1_loss(model(X).argmax(1, keepdim=True).float().requires_grad_(), y))
+
+
 @named("not_in_optimizer")
 def only_the_head_in_the_optimizer() -> Loop:
     X, y = rows()

@@ -104,6 +104,18 @@ def detached(case: Case) -> Verdict | None:
     return problem("frozen", key, requiring=asking)
 
 
+def unreached(case: Case) -> Verdict | None:
+    """Backward passes and steps, and never a gradient: the loss was given a graph that begins behind the model."""
+    sight = case.sight
+    everything = {id(p): p for p in (*sight.model.parameters(), *sight.gradients.held)}.values()
+    if sight.reached or sight.gradients.got or any(each.grad is not None for each in everything):
+        return None
+    if sight.detached or sight.losses < SURE or sight.steps < SURE or not all(map(sight.unmoved, sight.marked)):
+        return None
+    values = {"losses": sight.losses, "steps": sight.steps}
+    return problem("frozen", sentence("watch.unreached", **values), **values)
+
+
 def no_step(case: Case) -> Verdict | None:
     """Gradients come, and the optimizer is never asked to step."""
     sight = case.sight
@@ -206,7 +218,7 @@ def eval_mode(case: Case) -> Verdict | None:
 
 
 ORDER: tuple[Callable[[Case], Verdict | None], ...] = (
-    wrong_type, broadcast, nothing_seen, no_backward, detached, no_step, cleared_too_soon, pace.lr_zero, no_zero_grad,
+    wrong_type, broadcast, nothing_seen, no_backward, detached, unreached, no_step, cleared_too_soon, pace.lr_zero, no_zero_grad,
     pace.above_limit, not_finite, pace.dead_schedule, not_in_optimizer, no_gradient, zero_gradient, pace.lr_far_under,
     eval_mode, pace.no_signal, frozen_by_choice,
 )  # fmt: skip

@@ -79,6 +79,11 @@ class Sight:
     def steps(self) -> int:
         return self.record.steps
 
+    @property
+    def reached(self) -> bool:
+        """Whether any backward pass has come as far as a parameter that is marked."""
+        return self._ever_arrived
+
     def strangers(self) -> list[Any]:
         """Parameters of the model that require a gradient and that the optimizer does not hold."""
         ids = set(map(id, self.gradients.held))
