@@ -403,6 +403,20 @@ def whole_numbers_for_a_binary_loss() -> Loop:
     return plain(model, sgd(model), X, (y > 0).long(), nn.BCEWithLogitsLoss())
 
 
+@named("integer_target")
+def whole_numbers_for_a_loss_that_refuses_them() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model), X, y.round().long(), nn.HuberLoss())
+
+
+@named("integer_target")
+def true_and_false_for_a_difference() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model), X, y > 0, lambda pred, y: ((pred - y) ** 2).mean())
+
+
 @named("float_target")
 def fractions_for_classes() -> Loop:
     X, y = rows()
@@ -458,3 +472,36 @@ def never_back_to_training() -> Loop:
     model = nn.Sequential(nn.Linear(6, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 1))
     model.train()
     return plain(model, sgd(model), X, y, after=lambda epoch: None if epoch < 10 else model.eval() and None)
+
+
+@named("not_learning")
+def uphill() -> Loop:
+    X, y = rows()
+    model = nn.Linear(6, 1)
+    return plain(model, sgd(model, 1e-3, maximize=True), X, y)
+
+
+@named("not_learning")
+def rate_too_large_while_gradients_are_clipped() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model, 30.0)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss
+
+    return loop_of(model, optimizer, None, step)
+
+
+@named("not_learning")
+def outputs_saturated() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 1), nn.Tanh())
+    with torch.no_grad():
+        model[0].bias.fill_(9.0)
+    return plain(model, sgd(model, 0.05), X, y, F.l1_loss)

@@ -461,3 +461,38 @@ def double_precision_with_no_momentum_by_hand() -> Loop:
     model = mlp().double()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, dampening=0.0)
     return plain(model, optimizer, X, y, lambda pred, y: (y - pred).square().mean())
+
+
+@healthy
+def at_the_minimum_from_the_start() -> Loop:
+    X, y = rows()
+    model = nn.Linear(6, 1)
+    with torch.no_grad():
+        found = torch.linalg.lstsq(torch.cat([X, torch.ones(96, 1)], 1).double(), y.double()).solution
+        model.weight.copy_(found[:-1].T)
+        model.bias.copy_(found[-1])
+    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y)
+
+
+@healthy
+def an_exact_fit_from_the_start() -> Loop:
+    X, _ = rows()
+    model = mlp()
+    y = copy.deepcopy(model)(X).detach()
+    return plain(model, torch.optim.Adam(model.parameters(), lr=1e-9), X, y, F.l1_loss)
+
+
+@healthy
+def tuned_on_with_batches() -> Loop:
+    """A model that has been fitted before: from here its loss only goes up and down."""
+    X, y = rows()
+    model = mlp()
+    y = copy.deepcopy(model)(X).detach() + 0.02 * torch.randn(96, 1, generator=torch.Generator().manual_seed(4))
+    return over_batches(model, torch.optim.SGD(model.parameters(), lr=0.02), X, y, F.mse_loss)
+
+
+@healthy
+def whole_numbers_that_torch_takes() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, torch.optim.SGD(model.parameters(), lr=0.02), X, (5 * y).round().long(), nn.MSELoss())

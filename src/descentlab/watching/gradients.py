@@ -53,6 +53,14 @@ class Gradients:
         pairs = zip(self.held, self._last, strict=False)
         return [(parameter, each) for parameter, each in pairs if each is not None and not each.is_sparse]
 
+    def norm(self) -> float:
+        """Of all gradients of the last step together."""
+        return float(sum(float(each.norm()) ** 2 for _, each in self.dense()) ** 0.5)
+
+    def size(self) -> float:
+        """The norm of all parameters that had one."""
+        return float(sum(float(parameter.detach().norm()) ** 2 for parameter, _ in self.dense()) ** 0.5)
+
     def look(self, dense: list[tuple[Any, Any]]) -> None:
         """Look closely at the last step."""
         self.got.update(id(p) for p, each in zip(self.held, self._last, strict=True) if each is not None)

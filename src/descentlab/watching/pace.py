@@ -9,7 +9,7 @@ import numpy as np
 
 from descentlab.arrays import Array
 from descentlab.text import counted, rounded, sentence
-from descentlab.watching.verdict import Verdict, caution, fact, problem
+from descentlab.watching.verdict import Verdict, caution, problem
 
 if TYPE_CHECKING:
     from descentlab.watching.judge import Case
@@ -54,7 +54,7 @@ def above_limit(case: Case) -> Verdict | None:
         return None
     ratio = max(ratio, ratios[0] if ratios and case.diagnosis is None else ratio)
     loss = sight.record.loss
-    late = _median(loss[len(loss) * 3 // 4 :])
+    late = median(loss[len(loss) * 3 // 4 :])
     overflown = sight.trouble is not None and sight.trouble.kind in ("gradient", "parameter", "output", "loss")
     grew = float(np.nanmax(loss)) > loss[0] if np.isfinite(loss[0]) else False
     risen = late >= loss[0] or not math.isfinite(late) or (late >= 0.9 * loss[0] and ratio >= 2)
@@ -87,14 +87,28 @@ def growth(case: Case) -> float:
     return float(loss[-1] / loss.min()) if len(loss) and loss.min() > 0 else 1.0
 
 
+def plateau(case: Case) -> bool | None:
+    """Whether the loss hardly depends on the parameters where they are, as where outputs are saturated.
+
+    There a curvature a is next to nothing: moving every parameter p to 0 would change ``a |p|^2 / 2`` of the loss.
+    None where that cannot be told: not measured, scaled by the optimizer, or theory is exact.
+    """
+    sight = case.sight
+    probe = sight.record.probes[-1] if sight.record.probes else None
+    if probe is None or probe.adapts or not math.isfinite(probe.sharpness) or case.diagnosis is not None:
+        return None if case.diagnosis is None else False
+    loss = float(sight.record.loss[-1])
+    return probe.sharpness * sight.gradients.size() ** 2 < 2 * HARDLY * abs(loss)
+
+
 def lr_far_under(case: Case) -> Verdict | None:
     """A rate so far below its limit that nothing moves."""
     sight = case.sight
     ratio, loss = ratio_of(case), sight.record.loss
-    if ratio is None or not 0 < ratio < FAR_UNDER or len(loss) < SOME:
+    if ratio is None or not 0 < ratio < FAR_UNDER or len(loss) < SOME or plateau(case):
         return None
     part = max(len(loss) // 10, 1)
-    early, late = _median(loss[:part]), _median(loss[-part:])
+    early, late = median(loss[:part]), median(loss[-part:])
     if not late > (1 - HARDLY) * early:
         return None
     lr = float(sight.record.lr[-1])
@@ -134,7 +148,7 @@ def dead_schedule(case: Case) -> Verdict | None:
     w = min(50, died // 3)
     if w < 2 or not np.isfinite(loss[died - 2 * w : died]).all():
         return None
-    before, after = _median(loss[died - 2 * w : died - w]), _median(loss[died - w : died])
+    before, after = median(loss[died - 2 * w : died - w]), median(loss[died - w : died])
     noise = float(np.std(np.diff(loss[died - 2 * w : died]))) / math.sqrt(2 * w)
     still = (before - after) / abs(before) * lr.max() * w / lr[died - w : died].sum() if before else 0.0
     if before - after <= 4 * noise or still < 0.1:
@@ -152,29 +166,12 @@ def no_signal(case: Case) -> Verdict | None:
     if baseline is None or not baseline > 0 or len(loss) < 50:
         return None
     quarter = len(loss) // 4
-    third, last = _median(loss[2 * quarter : 3 * quarter]), _median(loss[3 * quarter :])
+    third, last = median(loss[2 * quarter : 3 * quarter]), median(loss[3 * quarter :])
     near = 0.02 if sight.sameness.always else 0.05
     if not (abs(third / baseline - 1) < near and abs(last / baseline - 1) < near):
         return None
     values = {"loss": last, "baseline": baseline}
     return caution("no_signal", sentence("watch.no_signal", **values), sentence("watch.check_pairs"), **values)
-
-
-def healthy(case: Case) -> Verdict:
-    """Nothing found, with what was looked at."""
-    sight = case.sight
-    loss = sight.record.loss
-    if len(loss) == 0:
-        return fact("healthy", sentence("watch.too_early"), steps=0)
-    values = {"updates": counted(sight.steps, "update"), "first": float(loss[0]), "last": sight.value}
-    said = [sentence("watch.healthy", **values)]
-    ratio = ratio_of(case)
-    fallen = _median(loss[len(loss) * 3 // 4 :]) < loss[0]
-    if len(loss) >= SOME and not fallen:
-        said.append(sentence("watch.not_fallen"))
-    elif ratio is not None and ratio > CLEARLY:
-        said.append(sentence("watch.healthy_edge", part=rounded(100 * ratio)))
-    return fact("healthy", *said, steps=sight.steps, first=values["first"], last=values["last"], ratio=ratio)
 
 
 def _largest(case: Case, ratio: float, lr: float) -> float:
@@ -190,5 +187,6 @@ def _short(value: float) -> str:
     return f"{math.floor(value / unit) * unit:.3g}"
 
 
-def _median(values: Array) -> float:
+def median(values: Array) -> float:
+    """The middle of some losses; not a number where there are none."""
     return float(np.median(values)) if len(values) else math.nan

@@ -92,5 +92,6 @@ def _curvature(case: Case) -> list[Sentence]:
     elif not as_they_came(case):
         said.append(sentence("watch.altered", altered=sight.gradients.altered, compared=sight.gradients.compared))
     elif ratio_of(case) is not None and last.ratio is not None and math.isfinite(last.limit):
-        said.append(sentence("watch.limit", limit=number(last.limit), part=rounded(100 * last.ratio)))
+        part = rounded(100 * last.ratio)
+        said.append(sentence("watch.limit", lr=last.lr, limit=number(last.limit), part=part))
     return said
