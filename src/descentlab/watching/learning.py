@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from descentlab.arrays import Array
@@ -26,7 +27,8 @@ def healthy(case: Case) -> Verdict:
     values = {"updates": counted(sight.steps, "update"), "first": float(loss[0]), "last": sight.value}
     ratio = ratio_of(case)
     numbers = {"steps": sight.steps, "first": values["first"], "last": values["last"], "ratio": ratio}
-    flat = len(loss) >= SOME and not fallen(loss)
+    told = len(loss) >= SOME and math.isfinite(loss[0]) and math.isfinite(sight.value)
+    flat = told and not fallen(loss)
     if flat and not fitted(case):
         rate = (
             sentence("watch.rate_unknown") if ratio is None else sentence("watch.rate_known", part=rounded(100 * ratio))

@@ -53,7 +53,11 @@ def notes(case: Case) -> list[Sentence]:
     """What the numbers rest on, and what could not be told."""
     sight = case.sight
     said = [*_doctor(case), *_curvature(case)]
-    if sight.record.probes and not sight.sameness.always:
+    fixed = sight.prober.fixed
+    if sight.record.probes and fixed is not None:
+        said.append(sentence("watch.fixed_batch", rows=counted(fixed.rows or 1, "row")))
+        said += [sentence("watch.fixed_evaluating")] if fixed.evaluating else []
+    elif sight.record.probes and not sight.sameness.always:
         said.append(sentence("watch.own_batch"))
     if sight.random:
         said.append(sentence("watch.random"))

@@ -40,12 +40,11 @@ class Sight:
         moved: called after each step, for the live line.
     """
 
-    def __init__(self, model: Any, optimizer: Any, every: int | None, share: float, strict: bool) -> None:
+    def __init__(self, model: Any, optimizer: Any, prober: Prober, strict: bool) -> None:
         import torch
 
         self.torch, self.model, self.optimizer = torch, model, optimizer
-        self.strict = strict
-        self.prober = Prober(model, optimizer, every, share)
+        self.strict, self.prober = strict, prober
         self.names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.gradients = Gradients(optimizer, self.names)
         held = self.gradients.held
