@@ -122,7 +122,7 @@ def lbfgs() -> Loop:
         return loss
 
     def body() -> list[float]:
-        return [float(optimizer.step(closure)) for _ in range(25)]
+        return [optimizer.step(closure).item() for _ in range(25)]
 
     return Loop(model, optimizer, None, body)
 
