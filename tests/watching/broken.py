@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -505,3 +506,195 @@ def outputs_saturated() -> Loop:
     with torch.no_grad():
         model[0].bias.fill_(9.0)
     return plain(model, sgd(model, 0.05), X, y, F.l1_loss)
+
+
+@named("not_learning")
+def gradients_clipped_to_nothing() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1e-6)
+        optimizer.step()
+        return loss.detach()
+
+    return loop_of(model, optimizer, None, step)
+
+
+@named("not_learning")
+def the_first_weights_loaded_at_every_step() -> Loop:
+    X, y = rows()
+    model = mlp()
+    first = copy.deepcopy(model.state_dict())
+    return plain(model, sgd(model), X, y, after=lambda epoch: model.load_state_dict(first) and None)
+
+
+@named("not_learning")
+def targets_in_millions() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, torch.optim.Adam(model.parameters()), X, 1e6 * y)
+
+
+@named("stale_graph")
+def losses_added_up_with_their_graphs() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+    total: Any = 0.0
+
+    def step() -> Any:
+        nonlocal total
+        optimizer.zero_grad()
+        total = total + F.mse_loss(model(X), y)
+        total.backward(retain_graph=True)
+        optimizer.step()
+        return total.detach()
+
+    return loop_of(model, optimizer, None, step)
+
+
+@named("stale_graph")
+def state_kept_with_its_graph() -> Loop:
+    X = torch.randn(8, 5, 3, generator=torch.Generator().manual_seed(1))
+    model = nn.LSTM(3, 1, batch_first=True)
+    optimizer = sgd(model)
+    state: Any = None
+
+    def step() -> Any:
+        nonlocal state
+        optimizer.zero_grad()
+        output, state = model(X, state)
+        loss = F.mse_loss(output, X[..., :1])
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return loop_of(model, optimizer, None, step)
+
+
+@named("output_form")
+def softmax_before_cross_entropy() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(out=2), nn.Softmax(1))
+    return plain(model, sgd(model), X, (y[:, 0] > 0).long(), nn.CrossEntropyLoss())
+
+
+@named("output_form")
+def sigmoid_before_a_loss_of_logits() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(), nn.Sigmoid(), nn.Flatten(0))
+    return plain(model, sgd(model), X, (y[:, 0] > 0).float(), nn.BCEWithLogitsLoss())
+
+
+@named("output_form")
+def probabilities_for_a_loss_of_logarithms() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(out=2), nn.Softmax(1))
+    return plain(model, sgd(model), X, (y[:, 0] > 0).long(), nn.NLLLoss())
+
+
+@named("output_form")
+def softmax_of_one_output() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(), nn.Softmax(1))
+    return plain(model, sgd(model), X, (y > 0).float(), nn.BCELoss())
+
+
+@named("output_form")
+def softmax_over_the_rows() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(out=2), nn.Softmax(0))
+    return plain(model, sgd(model), X, (y[:, 0] > 0).long(), lambda p, y: F.nll_loss(p.log(), y))
+
+
+@named("output_form")
+def arguments_swapped() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(), nn.Sigmoid())
+    return plain(model, sgd(model), X, (y > 0).float(), lambda p, y: F.binary_cross_entropy(y, p))
+
+
+@named("output_form")
+def arguments_of_a_module_swapped() -> Loop:
+    X, y = rows()
+    model = mlp(out=2)
+    optimizer, loss_fn = sgd(model), nn.CrossEntropyLoss()
+    classes = F.one_hot((y[:, 0] > 0).long()).float()
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = loss_fn(classes, model(X))
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return loop_of(model, optimizer, loss_fn, step)
+
+
+@named("output_form")
+def minus_the_loss() -> Loop:
+    X, y = rows()
+    model = mlp(out=2)
+    return plain(model, sgd(model), X, (y[:, 0] > 0).long(), lambda p, y: -F.cross_entropy(p, y))
+
+
+class Listed(nn.Module):  # type: ignore[misc]
+    """A network that keeps its first layers in a plain list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers, self.head = [nn.Linear(6, 12), nn.Linear(12, 12)], nn.Linear(12, 1)
+
+    def forward(self, x: Any) -> Any:
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return self.head(x)
+
+
+@named("not_in_optimizer")
+def layers_in_a_plain_list() -> Loop:
+    X, y = rows()
+    model = Listed()
+    return plain(model, sgd(model), X, y)
+
+
+@named("eval_mode")
+def evaluation_mode_from_the_start() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Dropout(0.3), nn.Linear(24, 1)).eval()
+    return plain(model, sgd(model), X, y)
+
+
+@named("no_step")
+def a_new_optimizer_for_each_step() -> Loop:
+    X, y = rows()
+    model = mlp()
+
+    def step() -> Any:
+        optimizer = torch.optim.Adam(model.parameters())
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return loop_of(model, torch.optim.Adam(model.parameters()), None, step)
+
+
+@named("weight_decay")
+def decay_that_forgets_everything() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=50.0), X, y)
+
+
+@named("weight_decay")
+def decay_larger_than_the_gradient() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, torch.optim.Adam(model.parameters(), lr=1e-2, weight_decay=5.0), X, y)

@@ -22,7 +22,7 @@ class Hears(Protocol):
     def leaves(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """The model has an output."""
 
-    def compares(self, args: tuple[Any, ...]) -> None:
+    def compares(self, module: Any, args: tuple[Any, ...]) -> None:
         """The loss module is called."""
 
     def arrives(self, parameter: Any, gradient: Any) -> None:
@@ -105,7 +105,7 @@ class Grip:
         hears.deaf = self.handles[0].remove
         self.handles.append(model.register_forward_hook(safe(hears.leaves), with_kwargs=True))
         if isinstance(loss, torch.nn.Module):
-            self.handles.append(loss.register_forward_pre_hook(safe(lambda _, args: hears.compares(args))))
+            self.handles.append(loss.register_forward_pre_hook(safe(hears.compares)))
         hooks = [safe(partial(hears.arrives, parameter)) for parameter in marked]
         self.own = frozenset(map(id, hooks))
         self.handles += [parameter.register_hook(hook) for parameter, hook in zip(marked, hooks, strict=True)]

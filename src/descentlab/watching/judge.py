@@ -21,6 +21,7 @@ WANTS_FLOAT = re.compile(
     r"cast to the desired output type (Long|Int|Bool)|Found dtype (Long|Int|Bool) but expected"
     r"|`-` operator, with a bool tensor"
 )
+STALE = re.compile(r"modified by an inplace operation|backward through the graph a second time")
 WANTS_CLASSES = re.compile(r"expected (target dtype to be|scalar type) Long")
 
 
@@ -70,6 +71,27 @@ def wrong_type(case: Case) -> Verdict | None:
     if WANTS_CLASSES.search(words):
         return problem("float_target", sentence("watch.float_target", message=words))
     return None
+
+
+def stale_graph(case: Case) -> Verdict | None:
+    """A loss whose graph reaches into an earlier step's, which has been freed or overwritten since."""
+    words = str(case.error) if isinstance(case.error, RuntimeError) else ""
+    return problem("stale_graph", sentence("watch.stale_graph")) if STALE.search(words) else None
+
+
+def output_form(case: Case) -> Verdict | None:
+    """Outputs in a form that the loss does not take."""
+    words = {
+        "softmax_twice": sentence("watch.softmax_twice"),
+        "sigmoid_twice": sentence("watch.sigmoid_twice"),
+        "not_logarithms": sentence("watch.not_logarithms"),
+        "softmax_of_one": sentence("watch.softmax_of_one"),
+        "softmax_over_rows": sentence("watch.softmax_over_rows"),
+        "negated": sentence("watch.negated"),
+        "swapped": sentence("watch.swapped"),
+    }
+    form = case.sight.form
+    return None if form is None else caution("output_form", words[form], form=form)
 
 
 def broadcast(case: Case) -> Verdict | None:
@@ -128,27 +150,44 @@ def zero_gradient(case: Case) -> Verdict | None:
 def eval_mode(case: Case) -> Verdict | None:
     """``model.eval()`` in the middle of training, and no way back."""
     modes = case.sight.modes
-    if not modes.training or modes.last < max(MANY // 2, 0.5 * modes.evaluating, 0.3 * modes.training):
+    if not modes.training:
+        return _never_training(case)
+    if modes.last < max(MANY // 2, 0.5 * modes.evaluating, 0.3 * modes.training):
         return None
-    acting = any(
-        "Dropout" in type(each).__name__ or "BatchNorm" in type(each).__name__ for each in case.sight.model.modules()
-    )
+    acting = _acting(case)
     if not acting:
         return None
     values = {"training": modes.training, "last": modes.last}
     return caution("eval_mode", sentence("watch.eval_mode", **values), **values)
 
 
+def _never_training(case: Case) -> Verdict | None:
+    """``model.eval()`` before the loop, as models come from where they were saved for use."""
+    passes = case.sight.modes.evaluating
+    if passes < SURE or not _acting(case):
+        return None
+    return caution("eval_mode", sentence("watch.never_training", passes=passes), passes=passes)
+
+
+def _acting(case: Case) -> bool:
+    """Whether the model has layers that do something else in training."""
+    kinds = [type(each).__name__ for each in case.sight.model.modules() if getattr(each, "p", 1)]
+    return any("Dropout" in kind or "BatchNorm" in kind for kind in kinds)
+
+
 ORDER: tuple[Callable[[Case], Verdict | None], ...] = (
-    wrong_type, broadcast, nothing_seen, reaching.no_backward, reaching.detached, reaching.unreached, reaching.no_step,
-    reaching.cleared_too_soon, pace.lr_zero, no_zero_grad, pace.above_limit, not_finite, pace.dead_schedule,
-    reaching.not_in_optimizer, reaching.no_gradient, zero_gradient, pace.lr_far_under, eval_mode, pace.no_signal,
-    reaching.frozen_by_choice,
+    wrong_type, stale_graph, broadcast, output_form, nothing_seen, reaching.no_backward, reaching.detached,
+    reaching.unreached, reaching.no_step, reaching.cleared_too_soon, pace.lr_zero, no_zero_grad, pace.above_limit,
+    not_finite, pace.dead_schedule, reaching.not_in_optimizer, reaching.no_gradient, zero_gradient, pace.lr_far_under,
+    eval_mode, pace.heavy_decay, pace.no_signal, reaching.frozen_by_choice,
 )  # fmt: skip
 EFFECTS = {
     "integer_target": ("no_step", "no_backward"),
     "float_target": ("no_step", "no_backward"),
     "broadcast": ("no_signal", "above_limit"),
+    "stale_graph": ("no_step",),
+    "output_form": ("no_signal", "not_finite", "zero_gradient", "lr_far_under"),
+    "weight_decay": ("no_signal",),
     "no_zero_grad": ("above_limit",),
     "cleared_too_soon": ("frozen", "zero_gradient", "no_signal", "lr_far_under"),
     "not_in_optimizer": ("no_signal", "lr_far_under"),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NOTHING = 1e-8  # of any loss: what float32 leaves of residuals
 LEARNED = 0.5  # of the loss of predicting the mean
+LARGER = 100.0  # times the outputs: targets that take long to reach
+EVIDENT, MANY = 1e-3, 50  # what a loss has to lose in so many steps to be called falling
 GAIN = 1e-3  # of a loss: what is left to gain where it is as good as fitted
 
 
@@ -34,6 +36,9 @@ def healthy(case: Case) -> Verdict:
             sentence("watch.rate_unknown") if ratio is None else sentence("watch.rate_known", part=rounded(100 * ratio))
         )
         why = sentence("watch.plateau") if plateau(case) else rate
+        times = sight.targets.size() / sight.output_size
+        if times > LARGER:
+            why = sentence("watch.target_scale", times=rounded(times))
         advice = sentence("watch.not_learning_advice")
         return caution("not_learning", sentence("watch.not_learning", **values), why, advice, **numbers)
     said = [sentence("watch.healthy", **values)]
@@ -47,6 +52,7 @@ def healthy(case: Case) -> Verdict:
 def fallen(loss: Array) -> bool:
     """Whether a loss has come below where it began: one step, or, where batches vary about it, the first tenth."""
     first, late = float(loss[0]), median(loss[len(loss) * 3 // 4 :])
+    late += EVIDENT * abs(first) if len(loss) >= MANY else 0.0
     return late < first or (late < median(loss[: max(len(loss) // 10, 1)]) and late <= first + 0.5 * abs(first))
 
 

@@ -123,6 +123,22 @@ def lr_far_under(case: Case) -> Verdict | None:
     return problem("lr_far_under", sentence("watch.lr_far_under", **values), advice, lr=lr, ratio=ratio, fall=fall)
 
 
+def heavy_decay(case: Case) -> Verdict | None:
+    """A weight decay that forgets within ten steps what was learned, and a loss that stays high.
+
+    SGD and AdamW take ``lr * weight_decay`` of every parameter at each step; Adam and its kind take as much as of a
+    gradient, of which 1 is large for a parameter of 1.
+    """
+    sight, loss = case.sight, case.sight.record.loss
+    group = max(sight.optimizer.param_groups, key=lambda each: float(each.get("weight_decay", 0.0)))
+    decay, lr = float(group.get("weight_decay", 0.0)), float(group.get("lr", 0.0))
+    adapts = any(probe.adapts for probe in sight.record.probes) and not group.get("decoupled_weight_decay", False)
+    heavy = decay >= 1 if adapts else lr * decay >= 0.1
+    if not heavy or len(loss) < SOME or not median(loss[len(loss) * 3 // 4 :]) > 0.5 * abs(float(loss[0])):
+        return None
+    return caution("weight_decay", sentence("watch.heavy_decay", decay=decay), weight_decay=decay)
+
+
 def lr_zero(case: Case) -> Verdict | None:
     """A rate of 0 at every step."""
     sight = case.sight

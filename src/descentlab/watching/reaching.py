@@ -49,8 +49,11 @@ def no_step(case: Case) -> Verdict | None:
     """Gradients come, and the optimizer is never asked to step."""
     sight = case.sight
     sure = sight.backwards >= MANY or (case.ended and case.error is None and sight.backwards > 0)
-    if sight.steps or not sure or not all(map(sight.unmoved, sight.marked)):
+    if sight.steps or not sure:
         return None
+    if not all(map(sight.unmoved, sight.marked)):  # by another optimizer, while this one waits for its turn perhaps
+        elsewhere = caution("no_step", sentence("watch.stepped_elsewhere", backwards=sight.backwards))
+        return elsewhere if case.ended else None
     return problem("no_step", sentence("watch.no_step", backwards=sight.backwards), backwards=sight.backwards)
 
 
@@ -68,8 +71,14 @@ def not_in_optimizer(case: Case) -> Verdict | None:
     """Parameters that ask for gradients, and that nobody moves."""
     sight = case.sight
     lost = [each for each in sight.strangers() if id(each) in sight.at_start and sight.unmoved(each)]
-    if not lost or sight.steps < SURE:
+    hidden = set(map(id, sight.hidden.values()))
+    unknown = [each for each in lost if id(each) in hidden and each.grad is not None]
+    lost = [each for each in lost if id(each) not in hidden]
+    if not (lost or unknown) or sight.steps < SURE:
         return None
+    if not lost:
+        said = sentence("watch.in_a_list", names=case.names(unknown))
+        return problem("not_in_optimizer", said, names=case.names(unknown))
     everything = len(lost) == sum(each.requires_grad for each in sight.model.parameters())
     said = sentence("watch.optimizer_of_another", count=counted(len(lost), "parameter"))
     if not everything:

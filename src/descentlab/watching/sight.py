@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from descentlab.watching.finite import Trouble, locate, tensors
+from descentlab.watching.forms import swapped
 from descentlab.watching.gradients import Gradients
 from descentlab.watching.graph import Found, read
 from descentlab.watching.habits import Clearing, Modes, Sameness
+from descentlab.watching.hidden import hidden_parameters
 from descentlab.watching.hooks import nothing
 from descentlab.watching.linear import Linear, recognise
 from descentlab.watching.probing import Prober
@@ -33,7 +35,9 @@ class Sight:
         forwards, backwards: how many times the model was called with a graph, and a gradient came back to it.
         value: the last loss; ``first`` the first one.
         trouble: the first tensor that was not finite.
-        found: what the first loss's graph says.
+        found: what the first loss's graph says; ``form`` what any early one says of the outputs' form.
+        hidden: parameters that the model uses and that are none of its own, by name.
+        output_size: the root mean square of the first output.
         prober, gradients, clearing, modes, sameness, targets: what looks at one thing each.
         failure: the first mistake of the watch itself.
         deaf: called when the random numbers of the first call have been seen.
@@ -45,7 +49,9 @@ class Sight:
 
         self.torch, self.model, self.optimizer = torch, model, optimizer
         self.strict, self.prober = strict, prober
-        self.names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self.hidden = hidden_parameters(model)
+        named = (*self.hidden.items(), *model.named_parameters())
+        self.names = {id(parameter): name for name, parameter in named}
         self.gradients = Gradients(optimizer, self.names)
         held = self.gradients.held
         self.marked = _spread([p for p in (*model.parameters(), *held) if p.requires_grad and p.is_leaf])
@@ -57,6 +63,8 @@ class Sight:
         self.value = self.first = math.nan
         self.trouble: Trouble | None = None
         self.found = Found()
+        self.form: str | None = None
+        self.output_size = math.nan
         self.linear: Linear | None = None
         self.scale: float | None = None
         self.pair: tuple[Any, ...] = ()
@@ -84,9 +92,10 @@ class Sight:
         return self._ever_arrived
 
     def strangers(self) -> list[Any]:
-        """Parameters of the model that require a gradient and that the optimizer does not hold."""
+        """Parameters of the model, or hidden in it, that require a gradient and that the optimizer does not hold."""
         ids = set(map(id, self.gradients.held))
-        return [p for p in self.model.parameters() if p.requires_grad and id(p) not in ids]
+        every = (*self.model.parameters(), *self.hidden.values())
+        return [p for p in every if p.requires_grad and id(p) not in ids]
 
     def unmoved(self, parameter: Any) -> bool:
         """Whether a parameter that was marked, or that is none of the optimizer's, is where it was at the start."""
@@ -114,9 +123,10 @@ class Sight:
         self._node = None if tensor is None else tensor.grad_fn
         self._output = None if tensor is None else tensor.detach()
 
-    def compares(self, args: tuple[Any, ...]) -> None:
+    def compares(self, module: Any, args: tuple[Any, ...]) -> None:
         if not self._busy and self.torch.is_grad_enabled():
             self.pair = args
+            self.form = "swapped" if swapped(module, args) else self.form
 
     def arrives(self, parameter: Any, gradient: Any) -> None:
         if self._busy:
@@ -217,6 +227,7 @@ class Sight:
         found = read(loss, self._output, self._node)
         if not found.reached:
             return
+        self.form = self.form or found.form
         first = self.found.target is None and not self.found.reached
         if first or found.wide is not None:
             self.found = found._replace(target=None)
@@ -228,6 +239,8 @@ class Sight:
         X = self._batch()
         if first and found.squared and X is not None and not hooked(self.model, self.gradients.held, self.prober.own):
             self.linear = recognise(self.model, X, self._output, target, value)
+        if self.targets.batches == 0:
+            self.output_size = float(self._output.double().square().mean().sqrt())
         self.targets.add(target, found.classes)
 
 

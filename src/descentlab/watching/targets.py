@@ -41,6 +41,13 @@ class Targets:
             self._sums = sums if self._sums is None else self._sums + sums
         self.batches += 1
 
+    def size(self) -> float:
+        """The root mean square of targets that are numbers; not a number for classes."""
+        if self._unusable or self._sums is None:
+            return float("nan")
+        n, _, squares = (float(each) for each in self._sums)
+        return float((squares / n) ** 0.5)
+
     def baseline(self, scale: float) -> float | None:
         """The loss of predicting nothing but the mean; ``scale`` is the loss over the mean of squares."""
         if self._unusable or self.batches == 0 or (self._sums is None) == (self._counts is None):
