@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from descentlab.arrays import Array
-from descentlab.text import counted, rounded, sentence
+from descentlab.text import Sentence, counted, rounded, sentence
 from descentlab.watching.pace import CLEARLY, HARDLY, SOME, as_they_came, median, plateau, ratio_of
 from descentlab.watching.verdict import Verdict, caution, fact
 
@@ -32,21 +34,35 @@ def healthy(case: Case) -> Verdict:
     told = len(loss) >= SOME and math.isfinite(loss[0]) and math.isfinite(sight.value)
     flat = told and not fallen(loss)
     if flat and not fitted(case):
-        rate = (
-            sentence("watch.rate_unknown") if ratio is None else sentence("watch.rate_known", part=rounded(100 * ratio))
-        )
-        why = sentence("watch.plateau") if plateau(case) else rate
-        times = sight.targets.size() / sight.output_size
-        if times > LARGER:
-            why = sentence("watch.target_scale", times=rounded(times))
-        advice = sentence("watch.not_learning_advice")
-        return caution("not_learning", sentence("watch.not_learning", **values), why, advice, **numbers)
+        return caution("not_learning", *_not_learning(case, ratio), **numbers)
     said = [sentence("watch.healthy", **values)]
     if flat:
         said.append(sentence("watch.fitted"))
     elif ratio is not None and ratio > CLEARLY:
         said.append(sentence("watch.healthy_edge", part=rounded(100 * ratio)))
     return fact("healthy", *said, **numbers)
+
+
+def _not_learning(case: Case, ratio: float | None) -> list[Sentence]:
+    """What was looked at, the reason where one is known, and where to look."""
+    sight, loss = case.sight, case.sight.record.loss
+    first, last = float(loss[0]), sight.value
+    if not sight.sameness.always:
+        first, last = median(loss[: max(len(loss) // 10, 1)]), median(loss[len(loss) * 3 // 4 :])
+    said = [sentence("watch.not_learning", updates=counted(sight.steps, "update"), first=first, last=last)]
+    spread = float(np.std(loss))
+    if not sight.sameness.always and spread > abs(first - last):
+        said.append(sentence("watch.spread", spread=rounded(spread)))
+    times = sight.targets.size() / sight.output_size if sight.output_size else math.nan
+    if times > LARGER:
+        said.append(sentence("watch.target_scale", times=rounded(times)))
+    elif plateau(case):
+        said.append(sentence("watch.plateau"))
+    elif ratio is None:
+        said.append(sentence("watch.rate_unknown"))
+    else:
+        said.append(sentence("watch.rate_known", part=rounded(100 * ratio)))
+    return [*said, sentence("watch.not_learning_advice")]
 
 
 def fallen(loss: Array) -> bool:
