@@ -48,7 +48,7 @@ def watch(
             device.
         probe: (X, y), a batch on which every curvature is measured: the largest eigenvalue of the Hessian of
             ``loss_fn(model(X), y)``, as the optimizer scales it. Figures of different steps then compare, also where
-            mini-batches differ. Evaluated on copies of parameters and buffers, at most three calls a measurement; in
+            mini-batches differ. Evaluated on copies of parameters and buffers, a few calls for each measurement; in
             evaluation mode where two calls in the model's own mode come to different losses (dropout).
 
     Raises:

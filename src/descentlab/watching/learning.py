@@ -55,14 +55,12 @@ def _not_learning(case: Case, ratio: float | None) -> list[Sentence]:
         said.append(sentence("watch.spread", spread=rounded(spread)))
     times = sight.targets.size() / sight.output_size if sight.output_size else math.nan
     if times > LARGER:
-        said.append(sentence("watch.target_scale", times=rounded(times)))
-    elif plateau(case):
-        said.append(sentence("watch.plateau"))
-    elif ratio is None:
-        said.append(sentence("watch.rate_unknown"))
-    else:
-        said.append(sentence("watch.rate_known", part=rounded(100 * ratio)))
-    return [*said, sentence("watch.not_learning_advice")]
+        return [*said, sentence("watch.target_scale", times=rounded(times))]
+    if plateau(case):
+        return [*said, sentence("watch.plateau")]
+    unknown = sentence("watch.rate_unknown")
+    why = unknown if ratio is None else sentence("watch.rate_known", part=rounded(100 * ratio))
+    return [*said, why, sentence("watch.not_learning_advice")]
 
 
 def fallen(loss: Array) -> bool:

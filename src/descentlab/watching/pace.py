@@ -18,6 +18,7 @@ CLEARLY = 1.02  # times its limit: what Lanczos leaves open is less
 FAR_UNDER = 1e-3
 HARDLY = 0.01  # of the loss
 GROWN = 1000.0  # times its least: a loss that a mistake elsewhere has broken is not that large before
+WIDE = 30.0  # of inputs: standardized ones have 1
 FEW, SOME = 3, 20  # steps from which a fast, or a slow, thing can be told
 
 
@@ -66,7 +67,8 @@ def above_limit(case: Case) -> Verdict | None:
     values = {"lr": lr, "ratio": rounded(ratio), "most": _largest(case, ratio, lr)}
     advice = sentence("watch.take_less", half=_short(_largest(case, ratio, lr) / 2))
     said = sentence("watch.above_limit", **values | {"most": _short(values["most"])})  # type: ignore[arg-type]
-    return problem("above_limit", said, advice, lr=lr, ratio=ratio, largest=values["most"])
+    said_of_inputs = [sentence("watch.input_scale", size=rounded(sight.input_size))] if sight.input_size > WIDE else []
+    return problem("above_limit", said, *said_of_inputs, advice, lr=lr, ratio=ratio, largest=values["most"])
 
 
 def _outgrown(case: Case) -> Verdict | None:

@@ -59,7 +59,7 @@ def notes(case: Case) -> list[Sentence]:
         said += [sentence("watch.fixed_evaluating")] if fixed.evaluating else []
     elif sight.record.probes and not sight.sameness.always:
         said.append(sentence("watch.own_batch"))
-    if sight.random:
+    if sight.random and fixed is None:
         said.append(sentence("watch.random"))
     if sight.failure is not None:
         kind = type(sight.failure).__name__

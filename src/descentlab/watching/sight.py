@@ -17,7 +17,7 @@ from descentlab.watching.linear import Linear, recognise
 from descentlab.watching.probing import Prober
 from descentlab.watching.quiet import hooked, random_states, same_states
 from descentlab.watching.record import Record
-from descentlab.watching.targets import Targets
+from descentlab.watching.targets import Targets, size
 
 EARLY = 64  # steps that are looked at closely: mistakes in a loop are there from its first step
 SELDOM = 16  # of later steps, every so many
@@ -37,7 +37,7 @@ class Sight:
         trouble: the first tensor that was not finite.
         found: what the first loss's graph says; ``form`` what any early one says of the outputs' form.
         hidden: parameters that the model uses and that are none of its own, by name.
-        output_size: the root mean square of the first output.
+        input_size, output_size: the root mean squares of the first batch of numbers, and of what came out.
         prober, gradients, clearing, modes, sameness, targets: what looks at one thing each.
         failure: the first mistake of the watch itself.
         deaf: called when the random numbers of the first call have been seen.
@@ -64,7 +64,7 @@ class Sight:
         self.trouble: Trouble | None = None
         self.found = Found()
         self.form: str | None = None
-        self.output_size = math.nan
+        self.input_size = self.output_size = math.nan
         self.linear: Linear | None = None
         self.scale: float | None = None
         self.pair: tuple[Any, ...] = ()
@@ -228,6 +228,8 @@ class Sight:
         if not found.reached:
             return
         self.form = self.form or found.form
+        if not self.backwards:
+            self.input_size, self.output_size = size(self._batch()), size(self._output)
         first = self.found.target is None and not self.found.reached
         if first or found.wide is not None:
             self.found = found._replace(target=None)
@@ -239,8 +241,6 @@ class Sight:
         X = self._batch()
         if first and found.squared and X is not None and not hooked(self.model, self.gradients.held, self.prober.own):
             self.linear = recognise(self.model, X, self._output, target, value)
-        if self.targets.batches == 0:
-            self.output_size = float(self._output.double().square().mean().sqrt())
         self.targets.add(target, found.classes)
 
 
