@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
+from descentlab.watching.finite import tensors
 from descentlab.watching.quiet import put_back
 from tests.watching.healthy import HEALTHY, checkpoint
 from tests.watching.loops import F, Loop, batches, mlp, nn, rows, seeded, torch
@@ -224,7 +225,8 @@ class Catch:
         self.pair: tuple[Any, ...] = ()
 
     def __call__(self, module: Any, args: Any, output: Any) -> None:
-        self.pair = self.pair or tuple(each.detach().clone() for each in (*args[:1], output))
+        first = [next(tensors(each)) for each in (*args[:1], output)]
+        self.pair = self.pair or tuple(each.detach().clone() for each in first)
 
 
 def other_rows(make: Callable[[], Loop]) -> Any:
@@ -300,3 +302,30 @@ def test_two_watches_do_not_hear_each_others_probes() -> None:
             optimizer.step()
     assert [each.seen.sight.forwards for each in (one, other)] == [5, 5]
     assert len(one.seen.sight.record.probes) == len(other.seen.sight.record.probes) == 5
+
+
+def test_adversaries_are_watched_side_by_side() -> None:
+    X, _ = rows()
+    maker, critic = mlp(d=2, out=6), mlp()
+    one = torch.optim.Adam(maker.parameters(), lr=1e-3)
+    other = torch.optim.SGD(critic.parameters(), lr=0.05)
+    noise, ones = torch.randn(96, 2), torch.ones(96, 1)
+    with (
+        dl.watch(critic, other, F.binary_cross_entropy_with_logits, every=5, probe=(X, ones)) as of_critic,
+        dl.watch(
+            maker, one, lambda fake, y: F.softplus(-critic(fake)).mean(), every=5, probe=(noise, ones)
+        ) as of_maker,
+    ):
+        for _ in range(30):
+            fake = maker(torch.randn(96, 2))
+            other.zero_grad()
+            (F.softplus(-critic(X)).mean() + F.softplus(critic(fake.detach())).mean()).backward()
+            other.step()
+            one.zero_grad()
+            F.softplus(-critic(fake)).mean().backward()
+            one.step()
+    for watch in (of_critic, of_maker):
+        assert watch.seen.sight.failure is None
+        assert watch.seen.sight.prober.refused is None
+        assert watch.seen.sight.record.probes
+        assert not set(watch.names) - {"not_learning"}  # a loss of adversaries need not fall

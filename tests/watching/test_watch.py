@@ -383,3 +383,37 @@ def test_without_torch_it_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert "pip install torch" in done.stdout
+
+
+def test_reasons_for_a_loss_that_does_not_fall_are_told_where_they_are_known() -> None:
+    assert "standardize the targets" in words(watched(broken.targets_in_millions))
+    assert "outputs are saturated" in words(watched(broken.outputs_saturated))
+    assert "cannot be told" in words(watched(broken.uphill))
+    assert "standardize them" in words(watched(broken.features_in_thousands))
+    assert "little left to gain" in words(watched(healthy.at_the_minimum_from_the_start))
+
+
+def test_losses_that_vary_more_than_they_fall_say_so() -> None:
+    X, y = rows()
+    y = y + 3 * torch.randn(96, 1, generator=torch.Generator().manual_seed(4))
+    model = nn.Linear(6, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-9)
+    with dl.watch(model, optimizer, every=0) as watch:
+        for row in range(96):
+            optimizer.zero_grad()
+            F.mse_loss(model(X[row : row + 1]), y[row : row + 1]).backward()
+            optimizer.step()
+    assert watch.names in ((), ("not_learning",))
+    assert ("a fall smaller than that cannot be seen" in words(watch)) == bool(watch.names)
+
+
+def test_a_loss_that_is_no_single_number_is_not_called_flat() -> None:
+    X, y = rows()
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    with dl.watch(model, optimizer, every=0) as watch:
+        for _ in range(30):
+            optimizer.zero_grad()
+            ((model(X) - y) ** 2).backward(torch.full((96, 1), 1 / 96))
+            optimizer.step()
+    assert watch.names == ()

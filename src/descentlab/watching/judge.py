@@ -37,9 +37,9 @@ class Case:
     def diagnosis(self) -> Diagnosis | None:
         """What theory says, where it is exact: one linear hypothesis, squared errors, always the same batch."""
         sight = self.sight
-        if sight.linear is None or not sight.sameness.always or sight.gradients.altered:
+        if sight.study.linear is None or not sight.sameness.always or sight.gradients.altered:
             return None
-        return sight.linear.diagnose(sight.optimizer, sight.steps)
+        return sight.study.linear.diagnose(sight.optimizer, sight.steps)
 
     def names(self, parameters: list[Any]) -> tuple[str, ...]:
         """Parameters by name, in backticks."""
@@ -90,13 +90,13 @@ def output_form(case: Case) -> Verdict | None:
         "negated": sentence("watch.negated"),
         "swapped": sentence("watch.swapped"),
     }
-    form = case.sight.form
+    form = case.sight.study.form
     return None if form is None else caution("output_form", words[form], form=form)
 
 
 def broadcast(case: Case) -> Verdict | None:
     """(N,) against (N, 1)."""
-    wide = case.sight.found.wide
+    wide = case.sight.study.found.wide
     if wide is None:
         return None
     return problem("broadcast", sentence("watch.broadcast", n=wide[0], pairs=wide[0] * wide[1]), rows=wide[0])

@@ -53,7 +53,7 @@ def _not_learning(case: Case, ratio: float | None) -> list[Sentence]:
     spread = float(np.std(loss))
     if not sight.sameness.always and spread > abs(first - last):
         said.append(sentence("watch.spread", spread=rounded(spread)))
-    times = sight.targets.size() / sight.output_size if sight.output_size else math.nan
+    times = sight.study.targets.size() / sight.study.output_size if sight.study.output_size else math.nan
     if times > LARGER:
         return [*said, sentence("watch.target_scale", times=rounded(times))]
     if plateau(case):
@@ -82,7 +82,7 @@ def fitted(case: Case) -> bool:
     first, late = float(loss[0]), median(loss[len(loss) * 3 // 4 :])
     if abs(late) < NOTHING:
         return True
-    baseline = sight.targets.baseline(sight.scale or 1.0)
+    baseline = sight.study.targets.baseline(sight.study.scale or 1.0)
     if baseline is not None and baseline > 0 and late < LEARNED * baseline and late <= 1.1 * first:
         return True
     if late > (1 + HARDLY) * first or not as_they_came(case) or plateau(case) is not False:

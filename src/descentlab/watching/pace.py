@@ -67,7 +67,9 @@ def above_limit(case: Case) -> Verdict | None:
     values = {"lr": lr, "ratio": rounded(ratio), "most": _largest(case, ratio, lr)}
     advice = sentence("watch.take_less", half=_short(_largest(case, ratio, lr) / 2))
     said = sentence("watch.above_limit", **values | {"most": _short(values["most"])})  # type: ignore[arg-type]
-    said_of_inputs = [sentence("watch.input_scale", size=rounded(sight.input_size))] if sight.input_size > WIDE else []
+    said_of_inputs = (
+        [sentence("watch.input_scale", size=rounded(sight.study.input_size))] if sight.study.input_size > WIDE else []
+    )
     return problem("above_limit", said, *said_of_inputs, advice, lr=lr, ratio=ratio, largest=values["most"])
 
 
@@ -180,7 +182,7 @@ def no_signal(case: Case) -> Verdict | None:
     """A loss that settles where that of the targets' mean is: inputs and targets do not belong together."""
     sight = case.sight
     loss = sight.record.loss
-    baseline = sight.targets.baseline(sight.scale or 1.0)
+    baseline = sight.study.targets.baseline(sight.study.scale or 1.0)
     if baseline is None or not baseline > 0 or len(loss) < 50:
         return None
     quarter = len(loss) // 4

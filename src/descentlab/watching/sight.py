@@ -9,20 +9,17 @@ from typing import Any
 from descentlab.watching.finite import Trouble, locate, tensors
 from descentlab.watching.forms import swapped
 from descentlab.watching.gradients import Gradients
-from descentlab.watching.graph import Found, read
 from descentlab.watching.habits import Clearing, Modes, Sameness
 from descentlab.watching.hidden import hidden_parameters
 from descentlab.watching.hooks import nothing
-from descentlab.watching.linear import Linear, recognise
 from descentlab.watching.probing import Prober
 from descentlab.watching.quiet import hooked, random_states, same_states
 from descentlab.watching.record import Record
-from descentlab.watching.targets import Targets, size
+from descentlab.watching.study import Study
 
 EARLY = 64  # steps that are looked at closely: mistakes in a loop are there from its first step
 SELDOM = 16  # of later steps, every so many
 SAMPLE = 1_000_000  # numbers of a parameter that are compared with its start
-EXACT = 1e-3  # of a loss: how near float32 comes to it
 MARKED = 2  # parameters at which the arrival of gradients is noticed
 
 
@@ -35,10 +32,8 @@ class Sight:
         forwards, backwards: how many times the model was called with a graph, and a gradient came back to it.
         value: the last loss; ``first`` the first one.
         trouble: the first tensor that was not finite.
-        found: what the first loss's graph says; ``form`` what any early one says of the outputs' form.
         hidden: parameters that the model uses and that are none of its own, by name.
-        input_size, output_size: the root mean squares of the first batch of numbers, and of what came out.
-        prober, gradients, clearing, modes, sameness, targets: what looks at one thing each.
+        prober, gradients, clearing, modes, sameness, study: what looks at one thing each.
         failure: the first mistake of the watch itself.
         deaf: called when the random numbers of the first call have been seen.
         moved: called after each step, for the live line.
@@ -57,16 +52,11 @@ class Sight:
         self.marked = _spread([p for p in (*model.parameters(), *held) if p.requires_grad and p.is_leaf])
         self.holds_marked = set(map(id, self.marked)) <= set(map(id, held))
         self.at_start = {id(p): _sample(p).clone() for p in (*self.marked, *self.strangers())}
-        self.record, self.targets, self.clearing = Record(), Targets(), Clearing()
+        self.record, self.study, self.clearing = Record(), Study(), Clearing()
         self.modes, self.sameness = Modes(), Sameness()
         self.forwards = self.backwards = self.losses = 0
         self.value = self.first = math.nan
         self.trouble: Trouble | None = None
-        self.found = Found()
-        self.form: str | None = None
-        self.input_size = self.output_size = math.nan
-        self.linear: Linear | None = None
-        self.scale: float | None = None
         self.pair: tuple[Any, ...] = ()
         self.random = self.detached = False
         self.failure: Exception | None = None
@@ -126,7 +116,7 @@ class Sight:
     def compares(self, module: Any, args: tuple[Any, ...]) -> None:
         if not self._busy and self.torch.is_grad_enabled():
             self.pair = args
-            self.form = "swapped" if swapped(module, args) else self.form
+            self.study.form = "swapped" if swapped(module, args) else self.study.form
 
     def arrives(self, parameter: Any, gradient: Any) -> None:
         if self._busy:
@@ -196,15 +186,6 @@ class Sight:
         finally:
             self._busy = False
 
-    def _scaled(self, target: Any, value: float) -> bool:
-        """Whether the loss is a mean or sum of squares, or half of one, and nothing else; keeps which of them."""
-        mean = float(((self._output - target) ** 2).mean())
-        n = target.numel()
-        scale = value / mean if mean else math.nan
-        known = any(abs(scale / each - 1) < EXACT for each in (1.0, 0.5, n, n / 2))
-        self.scale = scale if known else self.scale
-        return known
-
     def _probe(self, loss: Any) -> None:
         self._busy = True
         try:
@@ -224,24 +205,8 @@ class Sight:
         """Read the graph of an early loss, and keep what its targets are like."""
         if self._node is None or self._output is None:
             return
-        found = read(loss, self._output, self._node)
-        if not found.reached:
-            return
-        self.form = self.form or found.form
-        if not self.backwards:
-            self.input_size, self.output_size = size(self._batch()), size(self._output)
-        first = self.found.target is None and not self.found.reached
-        if first or found.wide is not None:
-            self.found = found._replace(target=None)
-        target = found.target
-        if target is None or found.wide is not None:
-            return
-        if found.squared and not self._scaled(target, value):
-            return
-        X = self._batch()
-        if first and found.squared and X is not None and not hooked(self.model, self.gradients.held, self.prober.own):
-            self.linear = recognise(self.model, X, self._output, target, value)
-        self.targets.add(target, found.classes)
+        exact = not self.study.found.reached and not hooked(self.model, self.gradients.held, self.prober.own)
+        self.study.look(self.model, self._batch(), self._output, self._node, loss, value, exact)
 
 
 def _spread(parameters: list[Any]) -> list[Any]:
