@@ -87,7 +87,7 @@ def test_a_penalty_inside_the_loss_is_in_the_curvature() -> None:
 
 
 class Again(nn.Module):  # type: ignore[misc]
-    """A network whose body is computed again in the backward pass, from whatever parameters it has then."""
+    """A network whose body is computed again in the backward pass."""
 
     def __init__(self, body: Any) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class Again(nn.Module):  # type: ignore[misc]
         return checkpoint(self.body, x, use_reentrant=False)
 
 
-def test_a_part_computed_again_is_computed_from_the_copies() -> None:
+def test_a_part_computed_again_is_measured_as_any_other() -> None:
     X, y = (each.double() for each in rows(40, 4))
     body = smooth()
     H = explicit(body, lambda f: squares(f(X), y))
@@ -310,6 +310,10 @@ def test_adversaries_are_watched_side_by_side() -> None:
     one = torch.optim.Adam(maker.parameters(), lr=1e-3)
     other = torch.optim.SGD(critic.parameters(), lr=0.05)
     noise, ones = torch.randn(96, 2), torch.ones(96, 1)
+
+    def fooled(fake: Any, y: Any) -> Any:
+        return F.softplus(-critic(fake)).mean()
+
     with (
         dl.watch(critic, other, F.binary_cross_entropy_with_logits, every=5, probe=(X, ones)) as of_critic,
         dl.watch(
