@@ -475,6 +475,19 @@ def at_the_minimum_from_the_start() -> Loop:
 
 
 @healthy
+def at_a_noisy_minimum_from_the_start() -> Loop:
+    """With a loss near that of the targets' mean, and an optimizer that scales: only the gradient tells."""
+    X, y = rows()
+    y = y + 6 * torch.randn(96, 1, generator=torch.Generator().manual_seed(4))
+    model = nn.Linear(6, 1)
+    with torch.no_grad():
+        found = torch.linalg.lstsq(torch.cat([X, torch.ones(96, 1)], 1).double(), y.double()).solution
+        model.weight.copy_(found[:-1].T)
+        model.bias.copy_(found[-1])
+    return plain(model, torch.optim.Adam(model.parameters(), lr=1e-3), X, y)
+
+
+@healthy
 def an_exact_fit_from_the_start() -> Loop:
     X, _ = rows()
     model = mlp()

@@ -420,3 +420,9 @@ def test_a_loss_that_is_no_single_number_is_not_called_flat() -> None:
             ((model(X) - y) ** 2).backward(torch.full((96, 1), 1 / 96))
             optimizer.step()
     assert watch.names == ()
+
+
+def test_without_a_curvature_a_flat_loss_of_a_line_is_judged_all_the_same() -> None:
+    """At a noisy minimum nothing tells then that it is one."""
+    assert watched(healthy.at_a_noisy_minimum_from_the_start, every=0).names == ("not_learning",)
+    assert watched(broken.uphill, every=0).names == ("not_learning",)

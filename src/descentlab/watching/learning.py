@@ -85,8 +85,10 @@ def fitted(case: Case) -> bool:
     baseline = sight.study.targets.baseline(sight.study.scale or 1.0)
     if baseline is not None and baseline > 0 and late < LEARNED * baseline and late <= 1.1 * first:
         return True
-    if late > (1 + HARDLY) * first or not as_they_came(case) or plateau(case) is not False:
+    if late > (1 + HARDLY) * first or not as_they_came(case):
         return False
-    slope = sight.gradients.norm()
+    if not sight.record.probes or plateau(case) is not False:
+        return False
+    slope = sight.gradients.norms()[0]
     cleared = slope == 0 and not sight.gradients.zero_steps  # in place, after the last step
     return not cleared and slope**2 < 2 * GAIN * abs(late) * sight.record.probes[-1].sharpness

@@ -95,14 +95,14 @@ def plateau(case: Case) -> bool | None:
     """Whether the loss hardly depends on the parameters where they are, as where outputs are saturated.
 
     There a curvature a is next to nothing: moving every parameter p to 0 would change ``a |p|^2 / 2`` of the loss.
-    None where that cannot be told: not measured, scaled by the optimizer, or theory is exact.
+    None where that is not measured; where theory is exact, a curvature says what it says.
     """
     sight = case.sight
     probe = sight.record.probes[-1] if sight.record.probes else None
-    if probe is None or probe.adapts or not math.isfinite(probe.sharpness) or case.diagnosis is not None:
+    if probe is None or not math.isfinite(probe.sharpness) or case.diagnosis is not None:
         return None if case.diagnosis is None else False
     loss = float(sight.record.loss[-1])
-    return probe.sharpness * sight.gradients.size() ** 2 < 2 * HARDLY * abs(loss)
+    return probe.sharpness * sight.gradients.norms()[1] ** 2 < 2 * HARDLY * abs(loss)
 
 
 def lr_far_under(case: Case) -> Verdict | None:
