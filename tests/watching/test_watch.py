@@ -398,6 +398,7 @@ def test_losses_that_vary_more_than_they_fall_say_so() -> None:
     X, targets = torch.zeros(1, 6), (3.0, 3.0, -4.0)
     model = nn.Linear(6, 1)
     nn.init.zeros_(model.weight)  # and again after each step: the inputs only make the batches differ
+    nn.init.zeros_(model.bias)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-9)
     with dl.watch(model, optimizer, every=0) as watch:
         for step in range(96):
