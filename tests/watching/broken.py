@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -202,6 +203,66 @@ def body_detached_from_the_head() -> Loop:
     return plain(model, sgd(model), X, y)
 
 
+def silenced(loss_of: Callable[[Any, Any, Any], Any]) -> Loop:
+    """A loop whose loss has no graph to the model, and in which torch's error about that has been silenced."""
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(model, X, y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return loop_of(model, optimizer, None, step)
+
+
+@named("frozen")
+def output_detached_and_asked_for_a_gradient() -> Loop:
+    return silenced(lambda model, X, y: F.mse_loss(model(X).detach().requires_grad_(), y))
+
+
+@named("frozen")
+def output_by_way_of_numpy() -> Loop:
+    return silenced(lambda model, X, y: F.mse_loss(torch.tensor(model(X).data.numpy(), requires_grad=True), y))
+
+
+@named("frozen")
+def loss_made_anew() -> Loop:
+    return silenced(lambda model, X, y: torch.tensor(F.mse_loss(model(X), y).item(), requires_grad=True))
+
+
+@named("frozen")
+def data_of_the_output() -> Loop:
+    return silenced(lambda model, X, y: F.mse_loss(model(X).data, y).requires_grad_())
+
+
+@named("frozen")
+def model_without_gradients() -> Loop:
+    def loss_of(model: Any, X: Any, y: Any) -> Any:
+        with torch.no_grad():
+            output = model(X)
+        return F.mse_loss(output.requires_grad_(), y)
+
+    return silenced(loss_of)
+
+
+@named("frozen")
+def inputs_that_ask_for_a_gradient_in_place_of_the_model() -> Loop:
+    def loss_of(model: Any, X: Any, y: Any) -> Any:
+        inputs = X.clone().requires_grad_()
+        return F.mse_loss(model(X).detach(), y) + 0.0 * inputs.sum()
+
+    return silenced(loss_of)
+
+
+@named("frozen")
+def classes_by_their_index() -> Loop:
+    return silenced(lambda model, X, y: F.l1_loss(model(X).argmax(1, keepdim=True).float().requires_grad_(), y))
+
+
 @named("not_in_optimizer")
 def only_the_head_in_the_optimizer() -> Loop:
     X, y = rows()
@@ -350,6 +411,20 @@ def whole_numbers_for_a_binary_loss() -> Loop:
     return plain(model, sgd(model), X, (y > 0).long(), nn.BCEWithLogitsLoss())
 
 
+@named("integer_target")
+def whole_numbers_for_a_loss_that_refuses_them() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model), X, y.round().long(), nn.HuberLoss())
+
+
+@named("integer_target")
+def true_and_false_for_a_difference() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model), X, y > 0, lambda pred, y: ((pred - y) ** 2).mean())
+
+
 @named("float_target")
 def fractions_for_classes() -> Loop:
     X, y = rows()
@@ -405,3 +480,228 @@ def never_back_to_training() -> Loop:
     model = nn.Sequential(nn.Linear(6, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 1))
     model.train()
     return plain(model, sgd(model), X, y, after=lambda epoch: None if epoch < 10 else model.eval() and None)
+
+
+@named("not_learning")
+def uphill() -> Loop:
+    X, y = rows()
+    model = nn.Linear(6, 1)
+    return plain(model, sgd(model, 1e-3, maximize=True), X, y)
+
+
+@named("not_learning")
+def rate_too_large_while_gradients_are_clipped() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model, 30.0)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss
+
+    return loop_of(model, optimizer, None, step)
+
+
+@named("not_learning")
+def outputs_saturated() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 1), nn.Tanh())
+    with torch.no_grad():
+        model[0].bias.fill_(9.0)
+    return plain(model, sgd(model, 0.05), X, y, F.l1_loss)
+
+
+@named("not_learning")
+def gradients_clipped_to_nothing() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1e-6)
+        optimizer.step()
+        return loss.detach()
+
+    return loop_of(model, optimizer, None, step)
+
+
+@named("not_learning")
+def the_first_weights_loaded_at_every_step() -> Loop:
+    X, y = rows()
+    model = mlp()
+    first = copy.deepcopy(model.state_dict())
+    return plain(model, sgd(model), X, y, after=lambda epoch: model.load_state_dict(first) and None)
+
+
+@named("not_learning")
+def targets_in_millions() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, torch.optim.Adam(model.parameters()), X, 1e6 * y)
+
+
+@named("stale_graph")
+def losses_added_up_with_their_graphs() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+    total: Any = 0.0
+
+    def step() -> Any:
+        nonlocal total
+        optimizer.zero_grad()
+        total = total + F.mse_loss(model(X), y)
+        total.backward(retain_graph=True)
+        optimizer.step()
+        return total.detach()
+
+    return loop_of(model, optimizer, None, step)
+
+
+@named("stale_graph")
+def state_kept_with_its_graph() -> Loop:
+    X = torch.randn(8, 5, 3, generator=torch.Generator().manual_seed(1))
+    model = nn.LSTM(3, 1, batch_first=True)
+    optimizer = sgd(model)
+    state: Any = None
+
+    def step() -> Any:
+        nonlocal state
+        optimizer.zero_grad()
+        output, state = model(X, state)
+        loss = F.mse_loss(output, X[..., :1])
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return loop_of(model, optimizer, None, step)
+
+
+@named("output_form")
+def softmax_before_cross_entropy() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(out=2), nn.Softmax(1))
+    return plain(model, sgd(model), X, (y[:, 0] > 0).long(), nn.CrossEntropyLoss())
+
+
+@named("output_form")
+def sigmoid_before_a_loss_of_logits() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(), nn.Sigmoid(), nn.Flatten(0))
+    return plain(model, sgd(model), X, (y[:, 0] > 0).float(), nn.BCEWithLogitsLoss())
+
+
+@named("output_form")
+def probabilities_for_a_loss_of_logarithms() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(out=2), nn.Softmax(1))
+    return plain(model, sgd(model), X, (y[:, 0] > 0).long(), nn.NLLLoss())
+
+
+@named("output_form")
+def softmax_of_one_output() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(), nn.Softmax(1))
+    return plain(model, sgd(model), X, (y > 0).float(), nn.BCELoss())
+
+
+@named("output_form")
+def softmax_over_the_rows() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(out=2), nn.Softmax(0))
+    return plain(model, sgd(model), X, (y[:, 0] > 0).long(), lambda p, y: F.nll_loss(p.log(), y))
+
+
+@named("output_form")
+def arguments_swapped() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(), nn.Sigmoid())
+    return plain(model, sgd(model), X, (y > 0).float(), lambda p, y: F.binary_cross_entropy(y, p))
+
+
+@named("output_form")
+def arguments_of_a_module_swapped() -> Loop:
+    X, y = rows()
+    model = mlp(out=2)
+    optimizer, loss_fn = sgd(model), nn.CrossEntropyLoss()
+    classes = F.one_hot((y[:, 0] > 0).long()).float()
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = loss_fn(classes, model(X))
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return loop_of(model, optimizer, loss_fn, step)
+
+
+@named("output_form")
+def minus_the_loss() -> Loop:
+    X, y = rows()
+    model = mlp(out=2)
+    return plain(model, sgd(model), X, (y[:, 0] > 0).long(), lambda p, y: -F.cross_entropy(p, y))
+
+
+class Listed(nn.Module):  # type: ignore[misc]
+    """A network that keeps its first layers in a plain list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers, self.head = [nn.Linear(6, 12), nn.Linear(12, 12)], nn.Linear(12, 1)
+
+    def forward(self, x: Any) -> Any:
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return self.head(x)
+
+
+@named("not_in_optimizer")
+def layers_in_a_plain_list() -> Loop:
+    X, y = rows()
+    model = Listed()
+    return plain(model, sgd(model), X, y)
+
+
+@named("eval_mode")
+def evaluation_mode_from_the_start() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Dropout(0.3), nn.Linear(24, 1)).eval()
+    return plain(model, sgd(model), X, y)
+
+
+@named("no_step")
+def a_new_optimizer_for_each_step() -> Loop:
+    X, y = rows()
+    model = mlp()
+
+    def step() -> Any:
+        optimizer = torch.optim.Adam(model.parameters())
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return loop_of(model, torch.optim.Adam(model.parameters()), None, step)
+
+
+@named("weight_decay")
+def decay_that_forgets_everything() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=50.0), X, y)
+
+
+@named("weight_decay")
+def decay_larger_than_the_gradient() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, torch.optim.Adam(model.parameters(), lr=1e-2, weight_decay=5.0), X, y)

@@ -122,7 +122,7 @@ def lbfgs() -> Loop:
         return loss
 
     def body() -> list[float]:
-        return [float(optimizer.step(closure)) for _ in range(25)]
+        return [optimizer.step(closure).item() for _ in range(25)]
 
     return Loop(model, optimizer, None, body)
 
@@ -461,3 +461,211 @@ def double_precision_with_no_momentum_by_hand() -> Loop:
     model = mlp().double()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, dampening=0.0)
     return plain(model, optimizer, X, y, lambda pred, y: (y - pred).square().mean())
+
+
+@healthy
+def at_the_minimum_from_the_start() -> Loop:
+    X, y = rows()
+    model = nn.Linear(6, 1)
+    with torch.no_grad():
+        found = torch.linalg.lstsq(torch.cat([X, torch.ones(96, 1)], 1).double(), y.double()).solution
+        model.weight.copy_(found[:-1].T)
+        model.bias.copy_(found[-1])
+    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y)
+
+
+@healthy
+def at_a_noisy_minimum_from_the_start() -> Loop:
+    """With a loss near that of the targets' mean, and an optimizer that scales: only the gradient tells."""
+    X, y = rows()
+    y = y + 6 * torch.randn(96, 1, generator=torch.Generator().manual_seed(4))
+    model = nn.Linear(6, 1)
+    with torch.no_grad():
+        found = torch.linalg.lstsq(torch.cat([X, torch.ones(96, 1)], 1).double(), y.double()).solution
+        model.weight.copy_(found[:-1].T)
+        model.bias.copy_(found[-1])
+    return plain(model, torch.optim.Adam(model.parameters(), lr=1e-3), X, y)
+
+
+@healthy
+def an_exact_fit_from_the_start() -> Loop:
+    X, _ = rows()
+    model = mlp()
+    y = copy.deepcopy(model)(X).detach()
+    return plain(model, torch.optim.Adam(model.parameters(), lr=1e-9), X, y, F.l1_loss)
+
+
+@healthy
+def tuned_on_with_batches() -> Loop:
+    """A model that has been fitted before: from here its loss only goes up and down."""
+    X, y = rows()
+    model = mlp()
+    y = copy.deepcopy(model)(X).detach() + 0.02 * torch.randn(96, 1, generator=torch.Generator().manual_seed(4))
+    return over_batches(model, torch.optim.SGD(model.parameters(), lr=0.02), X, y, F.mse_loss)
+
+
+@healthy
+def whole_numbers_that_torch_takes() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, torch.optim.SGD(model.parameters(), lr=0.02), X, (5 * y).round().long(), nn.MSELoss())
+
+
+@healthy
+def a_state_carried_from_step_to_step() -> Loop:
+    """As it should be: without its graph."""
+    X = torch.randn(8, 5, 3, generator=torch.Generator().manual_seed(1))
+    model = nn.LSTM(3, 1, batch_first=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loss_fn = nn.MSELoss()
+
+    def body() -> list[float]:
+        losses, state = [], None
+        for _ in range(60):
+            optimizer.zero_grad()
+            output, state = model(X, state)
+            state = tuple(each.detach() for each in state)
+            loss = loss_fn(output, X[..., :1].tanh())
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses
+
+    return Loop(model, optimizer, loss_fn, body)
+
+
+class Pooled(nn.Module):  # type: ignore[misc]
+    """Attention over rows, inside the model: there a softmax over dim=0 is meant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weigh, self.head = nn.Linear(6, 1), nn.Linear(6, 1)
+
+    def forward(self, x: Any) -> Any:
+        return self.head((torch.softmax(self.weigh(x), 0) * x).sum(0, keepdim=True))
+
+
+@healthy
+def attention_over_rows() -> Loop:
+    X, _ = rows()
+    model = Pooled()
+    return plain(model, torch.optim.Adam(model.parameters(), lr=1e-2), X, torch.ones(1, 1), nn.MSELoss())
+
+
+@healthy
+def a_teacher_and_its_student() -> Loop:
+    X, y = rows()
+    teacher, model = mlp(out=3), mlp(out=3)
+
+    def loss_fn(pred: Any, y: Any) -> Any:
+        return F.kl_div(F.log_softmax(pred, 1), F.softmax(teacher(X).detach(), 1), reduction="batchmean")
+
+    return plain(model, torch.optim.Adam(model.parameters(), lr=1e-2), X, y, loss_fn)
+
+
+@healthy
+def likelihoods_of_densities() -> Loop:
+    """Below 0 by right: a density may be larger than 1."""
+    X, y = rows()
+    model = mlp(out=2)
+
+    def loss_fn(pred: Any, y: Any) -> Any:
+        return F.gaussian_nll_loss(pred[:, :1], y, pred[:, 1:].exp())
+
+    return plain(model, torch.optim.Adam(model.parameters(), lr=1e-2), X, 0.01 * y, loss_fn)
+
+
+@healthy
+def minus_a_similarity() -> Loop:
+    X, _ = rows()
+    model = mlp(out=4)
+    y = torch.randn(96, 4, generator=torch.Generator().manual_seed(3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return plain(model, optimizer, X, y, lambda pred, y: -F.cosine_similarity(pred, y).mean())
+
+
+@healthy
+def an_average_of_the_weights() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 1))
+    average = torch.optim.swa_utils.AveragedModel(model)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    return plain(model, optimizer, X, y, nn.MSELoss(), after=lambda epoch: average.update_parameters(model))
+
+
+@healthy
+def a_strong_ridge() -> Loop:
+    X, y = rows()
+    model = nn.Linear(6, 1)
+    return plain(model, torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=1.0), X, y, nn.MSELoss())
+
+
+class Guided(nn.Module):  # type: ignore[misc]
+    """Keeps a teacher in a list on purpose, so that nobody trains it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.teacher, self.net = [mlp()], mlp()
+
+    def forward(self, x: Any) -> Any:
+        with torch.no_grad():
+            hint = self.teacher[0](x)
+        return self.net(x) + hint
+
+
+@healthy
+def a_teacher_in_a_list() -> Loop:
+    X, y = rows()
+    model = Guided()
+    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y)
+
+
+@healthy
+def a_policy_and_its_rewards() -> Loop:
+    X, y = rows()
+    model = mlp(out=2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    best = (y[:, 0] > 0).long()
+
+    def body() -> list[float]:
+        losses = []
+        for _ in range(60):
+            chances = torch.distributions.Categorical(logits=model(X))
+            choice = chances.sample()
+            reward = (choice == best).float()
+            loss = -(chances.log_prob(choice) * (reward - reward.mean())).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses
+
+    return Loop(model, optimizer, None, body)
+
+
+@healthy
+def frozen_statistics_while_tuning() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(nn.Linear(6, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 1))
+    model[1].eval()
+    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y)
+
+
+@healthy
+def stopped_early() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def body() -> list[float]:
+        losses = [float("inf")]
+        while len(losses) < 2 or losses[-2] - losses[-1] > 1e-3:
+            optimizer.zero_grad()
+            loss = F.mse_loss(model(X), y)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            losses.append(loss.item())
+        return losses
+
+    return Loop(model, optimizer, None, body)

@@ -31,7 +31,7 @@ def ended(make: Callable[[], Loop], **settings: Any) -> list[Any]:
     random.seed(0)
     np.random.seed(0)
     if settings:
-        with dl.watch(loop.model, loop.optimizer, loop.loss_fn, **settings) as watch:
+        with dl.watch(loop.model, loop.optimizer, **({"loss_fn": loop.loss_fn} | settings)) as watch:
             losses = loop.body()
         assert watch.seen.sight.failure is None
         str(watch)

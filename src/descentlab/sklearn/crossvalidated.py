@@ -115,7 +115,7 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             raise DivergenceError("estimator_all_diverge", lr=found.lr.tolist(), bound=float(found.lr_bound.min()))
         epochs = max(1, chosen.updates)
         best = DescentRegressor(chosen.lr, epochs=epochs, ridge=chosen.ridge, fit_intercept=self.fit_intercept, **how)
-        self.regressor_ = best.settle(rows, whole)
+        self.regressor_ = best._settle(rows, whole)
         self.cross_validation_, self.cv_results_ = found, _results(found)
         if found.unfinished:
             said = sentence("folds.last", epochs=int(found.updates[-1])).text()

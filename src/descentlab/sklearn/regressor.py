@@ -166,7 +166,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             others.into(held)
             others.into(gathered)  # where partial_fit goes on later, it is on all rows
         training = training.counting() if _walks(self) else training  # one without weight must not fill a batch
-        self.settle(training, factor, None if held is None else held.factor(), seed)
+        self._settle(training, factor, None if held is None else held.factor(), seed)
         self._gathered = gathered
         self._warn()
         return self
@@ -184,7 +184,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             before = len(gathered.columns) - len(rows.features)
             raise SettingError("estimator_partial_targets", given=len(rows.targets), known=before)
         rows.into(gathered)
-        self.settle(rows, gathered.factor(), None, 0)
+        self._settle(rows, gathered.factor(), None, 0)
         self._gathered = gathered
         self._warn()
         return self
@@ -222,7 +222,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             rows.dense(), rows.Y[:, target], features=rows.features, target=name, weights=rows.weights, **settings
         )
 
-    def settle(self, rows: Rows, factor: Factor, held: Factor | None = None, seed: int = 0) -> DescentRegressor:
+    def _settle(self, rows: Rows, factor: Factor, held: Factor | None = None, seed: int = 0) -> DescentRegressor:
         """Descend on the factor for each target, and keep what was found; an error leaves the fit before as it was."""
         found = []
         for j, name in enumerate(rows.targets):

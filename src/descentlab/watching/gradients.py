@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from descentlab.watching.limits import scaling
+
 LARGE = 4_000_000  # numbers: of smaller models the last gradients are kept, of larger ones only their norms
 ALTERED = 1e-3  # of a gradient's norm: less is rounding
 
@@ -52,6 +54,22 @@ class Gradients:
         """Parameters with the gradients of the last step, sparse ones left out."""
         pairs = zip(self.held, self._last, strict=False)
         return [(parameter, each) for parameter, each in pairs if each is not None and not each.is_sparse]
+
+    def norms(self) -> tuple[float, float]:
+        """The norms of the last gradient and of the parameters, in the coordinates that curvature is measured in.
+
+        That is ``|S (g + decay p)|`` and ``|S^-1 p|`` with the S of :class:`descentlab.watching.limits.Scaling`.
+        """
+        seen = scaling(self.optimizer)
+        known = () if seen is None else zip(seen.parameters, seen.scale, seen.decay, strict=True)
+        scales = {id(parameter): (scale, decay) for parameter, scale, decay in known}
+        slope = size = 0.0
+        for parameter, gradient in self.dense():
+            scale, decay = scales.get(id(parameter), (1.0, 0.0))
+            p = parameter.detach()
+            slope += float(((gradient + decay * p) * scale).square().sum())
+            size += float((p / scale).square().sum())
+        return slope**0.5, size**0.5
 
     def look(self, dense: list[tuple[Any, Any]]) -> None:
         """Look closely at the last step."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from descentlab.watching.forms import form_of
+
 MOST_NODES = 400  # between a loss and a model's output there are a handful
 
 
@@ -20,6 +22,7 @@ class Found(NamedTuple):
         target: what the output is compared with, in the output's shape; None where that is not seen.
         squared: whether a residual is squared in it.
         classes: whether it is the mean cross entropy of classes, unweighted.
+        form: what is wrong with the form of the outputs, see :func:`descentlab.watching.forms.form_of`.
         wide: (n, n) where n outputs were compared with n targets, each with every one.
     """
 
@@ -28,6 +31,7 @@ class Found(NamedTuple):
     squared: bool = False
     classes: bool = False
     wide: tuple[int, int] | None = None
+    form: str | None = None
 
 
 def read(loss: Any, output: Any, output_node: Any) -> Found:
@@ -40,10 +44,11 @@ def read(loss: Any, output: Any, output_node: Any) -> Found:
     """
     found = Found()
     for node in _nodes(loss.grad_fn, output_node):
+        kind = type(node).__name__
+        found = found._replace(form=found.form or form_of(kind, node, loss))
         if node is output_node:
             found = found._replace(reached=True)
             continue
-        kind = type(node).__name__
         if found.wide is None:
             found = found._replace(wide=_wide(kind, node, tuple(output.shape)))
         if found.target is None:

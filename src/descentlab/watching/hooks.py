@@ -22,7 +22,7 @@ class Hears(Protocol):
     def leaves(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """The model has an output."""
 
-    def compares(self, args: tuple[Any, ...]) -> None:
+    def compares(self, module: Any, args: tuple[Any, ...]) -> None:
         """The loss module is called."""
 
     def arrives(self, parameter: Any, gradient: Any) -> None:
@@ -74,6 +74,12 @@ class Inert:
         return unpickled, ()
 
 
+def inert(parameters: list[Any]) -> frozenset[int]:
+    """Ids of the hooks that some parameters have from any watch."""
+    hooks = (hook for each in parameters for hook in (each._backward_hooks or {}).values())
+    return frozenset(id(hook) for hook in hooks if isinstance(hook, Inert))
+
+
 class Grip:
     """Every hook of one watch.
 
@@ -92,18 +98,18 @@ class Grip:
         """Put every hook in its place; ``marked`` are the parameters at which gradients are noticed."""
         import torch
 
-        def inert(call: Callable[..., None]) -> Inert:
+        def safe(call: Callable[..., None]) -> Inert:
             return Inert(call, hears.fails)
 
-        self.handles.append(model.register_forward_pre_hook(inert(hears.enters)))
+        self.handles.append(model.register_forward_pre_hook(safe(hears.enters)))
         hears.deaf = self.handles[0].remove
-        self.handles.append(model.register_forward_hook(inert(hears.leaves), with_kwargs=True))
+        self.handles.append(model.register_forward_hook(safe(hears.leaves), with_kwargs=True))
         if isinstance(loss, torch.nn.Module):
-            self.handles.append(loss.register_forward_pre_hook(inert(lambda _, args: hears.compares(args))))
-        hooks = [inert(partial(hears.arrives, parameter)) for parameter in marked]
+            self.handles.append(loss.register_forward_pre_hook(safe(hears.compares)))
+        hooks = [safe(partial(hears.arrives, parameter)) for parameter in marked]
         self.own = frozenset(map(id, hooks))
         self.handles += [parameter.register_hook(hook) for parameter, hook in zip(marked, hooks, strict=True)]
-        self.handles.append(optimizer.register_step_post_hook(inert(lambda *_: hears.stepped())))
+        self.handles.append(optimizer.register_step_post_hook(safe(lambda *_: hears.stepped())))
         self._patch(torch, hears)
 
     def _patch(self, torch: Any, hears: Hears) -> None:

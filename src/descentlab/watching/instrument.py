@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from descentlab.errors import SettingError, one_of, require, whole_number
+from descentlab.watching.fixed import Fixed
 from descentlab.watching.hooks import Grip
 from descentlab.watching.judge import Case, judge
 from descentlab.watching.live import Live
@@ -21,11 +22,20 @@ if TYPE_CHECKING:
 SHARES = {"cheap": 0.03, "full": 0.3}  # of the time, at most, for measuring curvature
 
 
-def watch(model: Any, optimizer: Any, loss_fn: Any = None, *, every: int | None = None, level: str = "cheap") -> Watch:
+def watch(
+    model: Any,
+    optimizer: Any,
+    loss_fn: Any = None,
+    *,
+    every: int | None = None,
+    level: str = "cheap",
+    probe: tuple[Any, Any] | None = None,
+) -> Watch:
     """Watch a PyTorch training loop, whatever it trains, and name what is wrong with it.
 
     The loop runs as it would without: parameters, buffers, gradients, losses and random numbers are the same to the
-    last bit. Everything is measured on the graph that the loop's own loss already has, so nothing is evaluated twice.
+    last bit. Everything is measured on the graph that the loop's own loss already has, so nothing is evaluated twice,
+    unless ``probe`` asks for it.
 
     Args:
         model: any ``torch.nn.Module``.
@@ -36,9 +46,14 @@ def watch(model: Any, optimizer: Any, loss_fn: Any = None, *, every: int | None 
             of the time (with ``full`` 30 %), the first time at the first step.
         level: ``cheap``, or ``full``: gradients are checked for NaN and infinity at every step, which waits for a
             device.
+        probe: (X, y), a batch on which every curvature is measured: the largest eigenvalue of the Hessian of
+            ``loss_fn(model(X), y)``, as the optimizer scales it. Figures of different steps then compare, also where
+            mini-batches differ. Evaluated on copies of parameters and buffers, a few calls for each measurement; in
+            evaluation mode where two calls in the model's own mode come to different losses (dropout).
 
     Raises:
-        SettingError: the model is no module, the optimizer is no optimizer, or a setting is outside what it may be.
+        SettingError: the model is no module, the optimizer is no optimizer, or a setting is outside what it may be;
+            a probe comes without a ``loss_fn``, is no pair, or holds NaN or infinity.
         MissingDependencyError: torch is not installed.
     """
     torch = require("torch", "torch", "torch", "watch")
@@ -49,7 +64,8 @@ def watch(model: Any, optimizer: Any, loss_fn: Any = None, *, every: int | None 
     if loss_fn is not None and not callable(loss_fn):
         raise SettingError("watch_loss", given=type(loss_fn).__name__)
     every = None if every is None else whole_number("every", every, 0)
-    return Watch(model, optimizer, loss_fn, every, one_of("level", level, SHARES))
+    level = one_of("level", level, SHARES)
+    return Watch(model, optimizer, loss_fn, every, level, None if probe is None else Fixed(model, loss_fn, probe))
 
 
 class Watch:
@@ -59,9 +75,11 @@ class Watch:
         error: the exception that ended the loop, if one did.
     """
 
-    def __init__(self, model: Any, optimizer: Any, loss_fn: Any, every: int | None, level: str) -> None:
+    def __init__(
+        self, model: Any, optimizer: Any, loss_fn: Any, every: int | None, level: str, fixed: Fixed | None = None
+    ) -> None:
         self._model, self._optimizer, self._loss_fn = model, optimizer, loss_fn
-        self._every, self._level = every, level
+        self._every, self._level, self._fixed = every, level, fixed
         self._grip = Grip()
         self._sight: Sight | None = None
         self._case: Case | None = None
@@ -74,11 +92,13 @@ class Watch:
         Raises:
             SettingError: this watch has been used: its numbers are those of one loop.
         """
+        from descentlab.watching.probing import Prober
         from descentlab.watching.sight import Sight
 
         if self._sight is not None:
             raise SettingError("watch_twice")
-        sight = Sight(self._model, self._optimizer, self._every, SHARES[self._level], self._level == "full")
+        prober = Prober(self._model, self._optimizer, self._every, SHARES[self._level], self._fixed)
+        sight = Sight(self._model, self._optimizer, prober, self._level == "full")
         try:
             self._grip.take(sight, self._model, self._optimizer, self._loss_fn, sight.marked)
         except BaseException:

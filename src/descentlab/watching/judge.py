@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from descentlab.text import counted, rounded, sentence
-from descentlab.watching import pace
-from descentlab.watching.verdict import Verdict, caution, fact, problem
+from descentlab.text import rounded, sentence
+from descentlab.watching import learning, pace, reaching
+from descentlab.watching.reaching import MANY, SURE
+from descentlab.watching.verdict import Verdict, caution, problem
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
     from descentlab.watching.sight import Sight
 
-MANY = 20  # passes without a step that leave no doubt while a loop is still running
-SURE = 3  # steps with the same mistake
-WANTS_FLOAT = re.compile(r"can't be cast to the desired output type (Long|Int)|Found dtype (Long|Int) but expected")
+WANTS_FLOAT = re.compile(
+    r"cast to the desired output type (Long|Int|Bool)|Found dtype (Long|Int|Bool) but expected"
+    r"|`-` operator, with a bool tensor"
+)
+STALE = re.compile(r"modified by an inplace operation|backward through the graph a second time")
 WANTS_CLASSES = re.compile(r"expected (target dtype to be|scalar type) Long")
 
 
@@ -34,9 +37,9 @@ class Case:
     def diagnosis(self) -> Diagnosis | None:
         """What theory says, where it is exact: one linear hypothesis, squared errors, always the same batch."""
         sight = self.sight
-        if sight.linear is None or not sight.sameness.always or sight.gradients.altered:
+        if sight.study.linear is None or not sight.sameness.always or sight.gradients.altered:
             return None
-        return sight.linear.diagnose(sight.optimizer, sight.steps)
+        return sight.study.linear.diagnose(sight.optimizer, sight.steps)
 
     def names(self, parameters: list[Any]) -> tuple[str, ...]:
         """Parameters by name, in backticks."""
@@ -46,17 +49,18 @@ class Case:
 def judge(case: Case) -> tuple[Verdict, ...]:
     """Every verdict, causes before effects; ``healthy`` alone where nothing is wrong."""
     found = [verdict for rule in ORDER if (verdict := rule(case)) is not None]
-    if not any(each.name == "not_finite" and each.numbers["kind"] in ("input", "target") for each in found):
-        return _without_consequences(found) or (pace.healthy(case),)
-    return tuple(each for each in found if each.name == "not_finite") or (pace.healthy(case),)
+    broken = tuple(each for each in found if each.name == "not_finite")
+    if broken and broken[0].numbers["kind"] in ("input", "target"):
+        return broken
+    kept = _without_consequences(found)
+    return kept if any(each.level != "fact" for each in kept) else (learning.healthy(case), *kept)
 
 
 def _without_consequences(found: list[Verdict]) -> tuple[Verdict, ...]:
     """What follows from a cause that was named is not a mistake of its own."""
     names = {each.name for each in found}
     silent = {effect for cause, effects in EFFECTS.items() if cause in names for effect in effects}
-    kept = tuple(each for each in found if each.name not in silent)
-    return kept if any(each.level != "fact" for each in kept) or not kept else ()  # facts go beside `healthy`
+    return tuple(each for each in found if each.name not in silent)
 
 
 def wrong_type(case: Case) -> Verdict | None:
@@ -69,9 +73,30 @@ def wrong_type(case: Case) -> Verdict | None:
     return None
 
 
+def stale_graph(case: Case) -> Verdict | None:
+    """A loss whose graph reaches into an earlier step's, which has been freed or overwritten since."""
+    words = str(case.error) if isinstance(case.error, RuntimeError) else ""
+    return problem("stale_graph", sentence("watch.stale_graph")) if STALE.search(words) else None
+
+
+def output_form(case: Case) -> Verdict | None:
+    """Outputs in a form that the loss does not take."""
+    words = {
+        "softmax_twice": sentence("watch.softmax_twice"),
+        "sigmoid_twice": sentence("watch.sigmoid_twice"),
+        "not_logarithms": sentence("watch.not_logarithms"),
+        "softmax_of_one": sentence("watch.softmax_of_one"),
+        "softmax_over_rows": sentence("watch.softmax_over_rows"),
+        "negated": sentence("watch.negated"),
+        "swapped": sentence("watch.swapped"),
+    }
+    form = case.sight.study.form
+    return None if form is None else caution("output_form", words[form], form=form)
+
+
 def broadcast(case: Case) -> Verdict | None:
     """(N,) against (N, 1)."""
-    wide = case.sight.found.wide
+    wide = case.sight.study.found.wide
     if wide is None:
         return None
     return problem("broadcast", sentence("watch.broadcast", n=wide[0], pairs=wide[0] * wide[1]), rows=wide[0])
@@ -83,75 +108,6 @@ def nothing_seen(case: Case) -> Verdict | None:
     if sight.forwards or sight.losses or sight.steps or not case.ended or case.error is not None:
         return None
     return caution("nothing_seen", sentence("watch.nothing_seen"))
-
-
-def no_backward(case: Case) -> Verdict | None:
-    """The model is called, and ``backward`` never."""
-    sight = case.sight
-    sure = sight.forwards >= MANY or (case.ended and case.error is None and sight.forwards > 0)
-    if sight.losses or sight.gradients.got or not sure or sight.clearing.fresh:
-        return None
-    values = {"forwards": sight.forwards, "updates": counted(sight.steps, "update")}
-    return problem("no_backward", sentence("watch.no_backward", **values), forwards=sight.forwards, steps=sight.steps)
-
-
-def detached(case: Case) -> Verdict | None:
-    """A loss that no gradient can be taken of."""
-    if not case.sight.detached or case.sight.reached:
-        return None
-    asking = sum(each.requires_grad for each in case.sight.model.parameters())
-    key = sentence("watch.detached") if asking else sentence("watch.all_frozen")
-    return problem("frozen", key, requiring=asking)
-
-
-def no_step(case: Case) -> Verdict | None:
-    """Gradients come, and the optimizer is never asked to step."""
-    sight = case.sight
-    sure = sight.backwards >= MANY or (case.ended and case.error is None and sight.backwards > 0)
-    if sight.steps or not sure or not all(map(sight.unmoved, sight.marked)):
-        return None
-    return problem("no_step", sentence("watch.no_step", backwards=sight.backwards), backwards=sight.backwards)
-
-
-def cleared_too_soon(case: Case) -> Verdict | None:
-    """``zero_grad`` between ``backward`` and ``step``."""
-    clearing, steps = case.sight.clearing, case.sight.steps
-    if clearing.emptied < max(SURE, 0.9 * min(steps, MANY)):
-        return None
-    return problem(
-        "cleared_too_soon", sentence("watch.cleared_too_soon", steps=clearing.emptied), steps=clearing.emptied
-    )
-
-
-def not_in_optimizer(case: Case) -> Verdict | None:
-    """Parameters that ask for gradients, and that nobody moves."""
-    sight = case.sight
-    lost = [each for each in sight.strangers() if id(each) in sight.at_start and sight.unmoved(each)]
-    if not lost or sight.steps < SURE:
-        return None
-    everything = len(lost) == sum(each.requires_grad for each in sight.model.parameters())
-    said = sentence("watch.optimizer_of_another", count=counted(len(lost), "parameter"))
-    if not everything:
-        said = sentence("watch.not_in_optimizer", names=case.names(lost))
-    return problem("not_in_optimizer", said, names=case.names(lost))
-
-
-def no_gradient(case: Case) -> Verdict | None:
-    """Parameters that the optimizer holds and that no gradient reaches."""
-    sight = case.sight
-    held = [each for group in sight.optimizer.param_groups for each in group["params"]]
-    without = [each for each in held if each.requires_grad and id(each) not in sight.gradients.got]
-    if not without or sight.steps < SURE or not sight.losses or len(without) == len(held):
-        return None
-    return caution("frozen", sentence("watch.no_gradient", names=case.names(without)), names=case.names(without))
-
-
-def frozen_by_choice(case: Case) -> Verdict | None:
-    """Parameters that ask for no gradient: meant, more often than not."""
-    frozen = [each for each in case.sight.model.parameters() if not each.requires_grad]
-    if not frozen or not case.sight.steps:
-        return None
-    return fact("frozen", sentence("watch.frozen_by_choice", names=case.names(frozen)), names=case.names(frozen))
 
 
 def no_zero_grad(case: Case) -> Verdict | None:
@@ -194,26 +150,44 @@ def zero_gradient(case: Case) -> Verdict | None:
 def eval_mode(case: Case) -> Verdict | None:
     """``model.eval()`` in the middle of training, and no way back."""
     modes = case.sight.modes
-    if not modes.training or modes.last < max(MANY // 2, 0.5 * modes.evaluating, 0.3 * modes.training):
+    if not modes.training:
+        return _never_training(case)
+    if modes.last < max(MANY // 2, 0.5 * modes.evaluating, 0.3 * modes.training):
         return None
-    acting = any(
-        "Dropout" in type(each).__name__ or "BatchNorm" in type(each).__name__ for each in case.sight.model.modules()
-    )
+    acting = _acting(case)
     if not acting:
         return None
     values = {"training": modes.training, "last": modes.last}
     return caution("eval_mode", sentence("watch.eval_mode", **values), **values)
 
 
+def _never_training(case: Case) -> Verdict | None:
+    """``model.eval()`` before the loop, as models come from where they were saved for use."""
+    passes = case.sight.modes.evaluating
+    if passes < SURE or not _acting(case):
+        return None
+    return caution("eval_mode", sentence("watch.never_training", passes=passes), passes=passes)
+
+
+def _acting(case: Case) -> bool:
+    """Whether the model has layers that do something else in training."""
+    kinds = [type(each).__name__ for each in case.sight.model.modules() if getattr(each, "p", 1)]
+    return any("Dropout" in kind or "BatchNorm" in kind for kind in kinds)
+
+
 ORDER: tuple[Callable[[Case], Verdict | None], ...] = (
-    wrong_type, broadcast, nothing_seen, no_backward, detached, no_step, cleared_too_soon, pace.lr_zero, no_zero_grad,
-    pace.above_limit, not_finite, pace.dead_schedule, not_in_optimizer, no_gradient, zero_gradient, pace.lr_far_under,
-    eval_mode, pace.no_signal, frozen_by_choice,
+    wrong_type, stale_graph, broadcast, output_form, nothing_seen, reaching.no_backward, reaching.detached,
+    reaching.unreached, reaching.no_step, reaching.cleared_too_soon, pace.lr_zero, no_zero_grad, pace.above_limit,
+    not_finite, pace.dead_schedule, reaching.not_in_optimizer, reaching.no_gradient, zero_gradient, pace.lr_far_under,
+    eval_mode, pace.heavy_decay, pace.no_signal, reaching.frozen_by_choice,
 )  # fmt: skip
 EFFECTS = {
     "integer_target": ("no_step", "no_backward"),
     "float_target": ("no_step", "no_backward"),
     "broadcast": ("no_signal", "above_limit"),
+    "stale_graph": ("no_step",),
+    "output_form": ("no_signal", "not_finite", "zero_gradient", "lr_far_under"),
+    "weight_decay": ("no_signal",),
     "no_zero_grad": ("above_limit",),
     "cleared_too_soon": ("frozen", "zero_gradient", "no_signal", "lr_far_under"),
     "not_in_optimizer": ("no_signal", "lr_far_under"),

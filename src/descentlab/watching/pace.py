@@ -9,7 +9,7 @@ import numpy as np
 
 from descentlab.arrays import Array
 from descentlab.text import counted, rounded, sentence
-from descentlab.watching.verdict import Verdict, caution, fact, problem
+from descentlab.watching.verdict import Verdict, caution, problem
 
 if TYPE_CHECKING:
     from descentlab.watching.judge import Case
@@ -18,6 +18,7 @@ CLEARLY = 1.02  # times its limit: what Lanczos leaves open is less
 FAR_UNDER = 1e-3
 HARDLY = 0.01  # of the loss
 GROWN = 1000.0  # times its least: a loss that a mistake elsewhere has broken is not that large before
+WIDE = 30.0  # of inputs: standardized ones have 1
 FEW, SOME = 3, 20  # steps from which a fast, or a slow, thing can be told
 
 
@@ -54,7 +55,7 @@ def above_limit(case: Case) -> Verdict | None:
         return None
     ratio = max(ratio, ratios[0] if ratios and case.diagnosis is None else ratio)
     loss = sight.record.loss
-    late = _median(loss[len(loss) * 3 // 4 :])
+    late = median(loss[len(loss) * 3 // 4 :])
     overflown = sight.trouble is not None and sight.trouble.kind in ("gradient", "parameter", "output", "loss")
     grew = float(np.nanmax(loss)) > loss[0] if np.isfinite(loss[0]) else False
     risen = late >= loss[0] or not math.isfinite(late) or (late >= 0.9 * loss[0] and ratio >= 2)
@@ -66,7 +67,10 @@ def above_limit(case: Case) -> Verdict | None:
     values = {"lr": lr, "ratio": rounded(ratio), "most": _largest(case, ratio, lr)}
     advice = sentence("watch.take_less", half=_short(_largest(case, ratio, lr) / 2))
     said = sentence("watch.above_limit", **values | {"most": _short(values["most"])})  # type: ignore[arg-type]
-    return problem("above_limit", said, advice, lr=lr, ratio=ratio, largest=values["most"])
+    said_of_inputs = (
+        [sentence("watch.input_scale", size=rounded(sight.study.input_size))] if sight.study.input_size > WIDE else []
+    )
+    return problem("above_limit", said, *said_of_inputs, advice, lr=lr, ratio=ratio, largest=values["most"])
 
 
 def _outgrown(case: Case) -> Verdict | None:
@@ -87,14 +91,28 @@ def growth(case: Case) -> float:
     return float(loss[-1] / loss.min()) if len(loss) and loss.min() > 0 else 1.0
 
 
+def plateau(case: Case) -> bool | None:
+    """Whether the loss hardly depends on the parameters where they are, as where outputs are saturated.
+
+    There a curvature a is next to nothing: moving every parameter p to 0 would change ``a |p|^2 / 2`` of the loss.
+    None where that is not measured; where theory is exact, a curvature says what it says.
+    """
+    sight = case.sight
+    probe = sight.record.probes[-1] if sight.record.probes else None
+    if probe is None or not math.isfinite(probe.sharpness) or case.diagnosis is not None:
+        return None if case.diagnosis is None else False
+    loss = float(sight.record.loss[-1])
+    return probe.sharpness * sight.gradients.norms()[1] ** 2 < 2 * HARDLY * abs(loss)
+
+
 def lr_far_under(case: Case) -> Verdict | None:
     """A rate so far below its limit that nothing moves."""
     sight = case.sight
     ratio, loss = ratio_of(case), sight.record.loss
-    if ratio is None or not 0 < ratio < FAR_UNDER or len(loss) < SOME:
+    if ratio is None or not 0 < ratio < FAR_UNDER or len(loss) < SOME or plateau(case):
         return None
     part = max(len(loss) // 10, 1)
-    early, late = _median(loss[:part]), _median(loss[-part:])
+    early, late = median(loss[:part]), median(loss[-part:])
     if not late > (1 - HARDLY) * early:
         return None
     lr = float(sight.record.lr[-1])
@@ -107,6 +125,22 @@ def lr_far_under(case: Case) -> Verdict | None:
     }
     advice = sentence("watch.take_more", larger=_short(lr / ratio / 10))
     return problem("lr_far_under", sentence("watch.lr_far_under", **values), advice, lr=lr, ratio=ratio, fall=fall)
+
+
+def heavy_decay(case: Case) -> Verdict | None:
+    """A weight decay that forgets within ten steps what was learned, and a loss that stays high.
+
+    SGD and AdamW take ``lr * weight_decay`` of every parameter at each step; Adam and its kind take as much as of a
+    gradient, of which 1 is large for a parameter of 1.
+    """
+    sight, loss = case.sight, case.sight.record.loss
+    group = max(sight.optimizer.param_groups, key=lambda each: float(each.get("weight_decay", 0.0)))
+    decay, lr = float(group.get("weight_decay", 0.0)), float(group.get("lr", 0.0))
+    adapts = any(probe.adapts for probe in sight.record.probes) and not group.get("decoupled_weight_decay", False)
+    heavy = decay >= 1 if adapts else lr * decay >= 0.1
+    if not heavy or len(loss) < SOME or not median(loss[len(loss) * 3 // 4 :]) > 0.5 * abs(float(loss[0])):
+        return None
+    return caution("weight_decay", sentence("watch.heavy_decay", decay=decay), weight_decay=decay)
 
 
 def lr_zero(case: Case) -> Verdict | None:
@@ -134,7 +168,7 @@ def dead_schedule(case: Case) -> Verdict | None:
     w = min(50, died // 3)
     if w < 2 or not np.isfinite(loss[died - 2 * w : died]).all():
         return None
-    before, after = _median(loss[died - 2 * w : died - w]), _median(loss[died - w : died])
+    before, after = median(loss[died - 2 * w : died - w]), median(loss[died - w : died])
     noise = float(np.std(np.diff(loss[died - 2 * w : died]))) / math.sqrt(2 * w)
     still = (before - after) / abs(before) * lr.max() * w / lr[died - w : died].sum() if before else 0.0
     if before - after <= 4 * noise or still < 0.1:
@@ -148,33 +182,16 @@ def no_signal(case: Case) -> Verdict | None:
     """A loss that settles where that of the targets' mean is: inputs and targets do not belong together."""
     sight = case.sight
     loss = sight.record.loss
-    baseline = sight.targets.baseline(sight.scale or 1.0)
+    baseline = sight.study.targets.baseline(sight.study.scale or 1.0)
     if baseline is None or not baseline > 0 or len(loss) < 50:
         return None
     quarter = len(loss) // 4
-    third, last = _median(loss[2 * quarter : 3 * quarter]), _median(loss[3 * quarter :])
+    third, last = median(loss[2 * quarter : 3 * quarter]), median(loss[3 * quarter :])
     near = 0.02 if sight.sameness.always else 0.05
     if not (abs(third / baseline - 1) < near and abs(last / baseline - 1) < near):
         return None
     values = {"loss": last, "baseline": baseline}
     return caution("no_signal", sentence("watch.no_signal", **values), sentence("watch.check_pairs"), **values)
-
-
-def healthy(case: Case) -> Verdict:
-    """Nothing found, with what was looked at."""
-    sight = case.sight
-    loss = sight.record.loss
-    if len(loss) == 0:
-        return fact("healthy", sentence("watch.too_early"), steps=0)
-    values = {"updates": counted(sight.steps, "update"), "first": float(loss[0]), "last": sight.value}
-    said = [sentence("watch.healthy", **values)]
-    ratio = ratio_of(case)
-    fallen = _median(loss[len(loss) * 3 // 4 :]) < loss[0]
-    if len(loss) >= SOME and not fallen:
-        said.append(sentence("watch.not_fallen"))
-    elif ratio is not None and ratio > CLEARLY:
-        said.append(sentence("watch.healthy_edge", part=rounded(100 * ratio)))
-    return fact("healthy", *said, steps=sight.steps, first=values["first"], last=values["last"], ratio=ratio)
 
 
 def _largest(case: Case, ratio: float, lr: float) -> float:
@@ -190,5 +207,6 @@ def _short(value: float) -> str:
     return f"{math.floor(value / unit) * unit:.3g}"
 
 
-def _median(values: Array) -> float:
+def median(values: Array) -> float:
+    """The middle of some losses; not a number where there are none."""
     return float(np.median(values)) if len(values) else math.nan

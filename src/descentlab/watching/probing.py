@@ -1,4 +1,4 @@
-"""Probing: when curvature is measured, and one measurement, on the graph that a loop's loss already has."""
+"""Probing: when curvature is measured, and one measurement, on the graph that a loop's loss has or on a fixed batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 from descentlab.errors import EngineError
 from descentlab.watching import curvature
-from descentlab.watching.limits import scaling
+from descentlab.watching.fixed import Fixed
+from descentlab.watching.hooks import inert
+from descentlab.watching.limits import Scaling, scaling
 from descentlab.watching.quiet import hooked, untouched
 from descentlab.watching.record import SETTLED, Probe
 
@@ -19,14 +21,15 @@ class Prober:
     Args:
         every: measure every so many steps; 0 never; None as often as ``share`` allows.
         share: the part of the time that measuring may take, at most.
+        fixed: the batch to measure on; None for the one that the loop's own loss is of.
 
     Attributes:
         refused: why curvature cannot be measured; None where it can.
         own: ids of the watch's own hooks on parameters.
     """
 
-    def __init__(self, model: Any, optimizer: Any, every: int | None, share: float) -> None:
-        self.model, self.optimizer, self.every, self.share = model, optimizer, every, share
+    def __init__(self, model: Any, optimizer: Any, every: int | None, share: float, fixed: Fixed | None = None) -> None:
+        self.model, self.optimizer, self.every, self.share, self.fixed = model, optimizer, every, share, fixed
         self.own: frozenset[int] = frozenset()
         self.refused: Exception | None = None
         self._vector: Any = None
@@ -39,7 +42,7 @@ class Prober:
         return step % self.every == 0 if self.every else perf_counter() >= self._next
 
     def measure(self, loss: Any, step: int) -> Probe | None:
-        """The curvature of this very loss: nothing is evaluated again.
+        """The curvature of this very loss, for which nothing is evaluated again; or of the loss on the fixed batch.
 
         None where that cannot be told: not yet, never, or because the loss is somebody else's.
         """
@@ -48,21 +51,30 @@ class Prober:
         seen = scaling(self.optimizer)
         if seen is None or (seen.adapts and self.every is None and step < SETTLED):
             return None  # how the optimizer scales gradients is not known yet
-        if hooked(self.model, seen.parameters, self.own):
+        own = self.own if self.fixed is None else inert(seen.parameters)  # copies have no hooks
+        if hooked(self.model, seen.parameters, own):
             self.refused = EngineError("watch_hooks")
             return None
         began = perf_counter()
         try:
             with untouched(self.model), torch.enable_grad():
-                product = curvature.curved(loss, seen.parameters, seen.scale, seen.decay)
-                found = curvature.lanczos(product, curvature.start_vector(seen.parameters, self._vector))
+                found = self._sharpest(loss, seen)
         except LookupError:
             return None
         except Exception as error:  # an operation without a second derivative, or no memory left for one
             self.refused = error.with_traceback(None)  # its frames would keep the graph
+            return None
+        if found is None:
             return None
         self._vector, self._last = found.vector, step
         now = perf_counter()
         self._next = now + (now - began) * (1 / self.share - 1)
         limit = None if seen.most is None else seen.most / seen.lr if seen.lr else math.inf
         return Probe(step, found.value, found.error, limit, seen.lr, found.products, seen.adapts)
+
+    def _sharpest(self, loss: Any, seen: Scaling) -> curvature.Sharpest | None:
+        def search(loss: Any, parameters: list[Any]) -> curvature.Sharpest:
+            product = curvature.curved(loss, parameters, seen.scale, seen.decay)
+            return curvature.lanczos(product, curvature.start_vector(parameters, self._vector))
+
+        return search(loss, seen.parameters) if self.fixed is None else self.fixed.measured(seen.parameters, search)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,45 @@ def untouched(model: Any) -> Iterator[None]:
             if not buffer.equal(value):  # batch normalization writes without counting a version
                 buffer.data.copy_(value)  # nor does this, so that a graph that keeps the buffer stays valid
         restore(torch, states)
+
+
+@contextmanager
+def put_back(model: Any) -> Iterator[None]:
+    """Call the model within: modes, counters, hidden states and whatever else its modules keep are put back.
+
+    That is every attribute of every module, with what lists, dicts, sets and tensors among them held; not what is
+    written into objects of other kinds.
+    """
+    import torch
+
+    before = []
+    for module in model.modules():
+        own = module.__dict__
+        held = [(each, copy(each)) for each in own.values() if type(each) in CONTAINERS]
+        numbers = [(each, each.detach().clone()) for each in own.values() if isinstance(each, torch.Tensor)]
+        before.append((own, dict(own), held, numbers))
+    try:
+        yield
+    finally:
+        for own, kept, held, numbers in before:
+            _refill(own, kept)
+            for value, content in held:
+                _refill(value, content)
+            for value, content in numbers:
+                if not value.equal(content):
+                    value.data.copy_(content)
+
+
+CONTAINERS = (list, dict, set, deque, OrderedDict)
+
+
+def _refill(value: Any, content: Any) -> None:
+    """Make a container hold what it held, if it does not; in its order, by identity."""
+    pair = (list(each.items()) if isinstance(each, dict) else list(each) for each in (value, content))
+    now, then = (list(map(id, sum(each, ()) if isinstance(value, dict) else each)) for each in pair)
+    if now != then:
+        value.clear()
+        (value.extend if isinstance(value, list | deque) else value.update)(content)
 
 
 def hooked(model: Any, parameters: list[Any], own: frozenset[int]) -> bool:

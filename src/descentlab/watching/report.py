@@ -53,9 +53,13 @@ def notes(case: Case) -> list[Sentence]:
     """What the numbers rest on, and what could not be told."""
     sight = case.sight
     said = [*_doctor(case), *_curvature(case)]
-    if sight.record.probes and not sight.sameness.always:
+    fixed = sight.prober.fixed
+    if sight.record.probes and fixed is not None:
+        said.append(sentence("watch.fixed_batch", rows=counted(fixed.rows or 1, "row")))
+        said += [sentence("watch.fixed_evaluating")] if fixed.evaluating else []
+    elif sight.record.probes and not sight.sameness.always:
         said.append(sentence("watch.own_batch"))
-    if sight.random:
+    if sight.random and fixed is None:
         said.append(sentence("watch.random"))
     if sight.failure is not None:
         kind = type(sight.failure).__name__
@@ -94,5 +98,6 @@ def _curvature(case: Case) -> list[Sentence]:
     elif not as_they_came(case):
         said.append(sentence("watch.altered", altered=sight.gradients.altered, compared=sight.gradients.compared))
     elif ratio_of(case) is not None and last.ratio is not None and math.isfinite(last.limit):
-        said.append(sentence("watch.limit", limit=number(last.limit), part=rounded(100 * last.ratio)))
+        part = rounded(100 * last.ratio)
+        said.append(sentence("watch.limit", lr=last.lr, limit=number(last.limit), part=part))
     return said

@@ -7,20 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 from descentlab.watching.finite import Trouble, locate, tensors
+from descentlab.watching.forms import swapped
 from descentlab.watching.gradients import Gradients
-from descentlab.watching.graph import Found, read
 from descentlab.watching.habits import Clearing, Modes, Sameness
+from descentlab.watching.hidden import hidden_parameters
 from descentlab.watching.hooks import nothing
-from descentlab.watching.linear import Linear, recognise
 from descentlab.watching.probing import Prober
 from descentlab.watching.quiet import hooked, random_states, same_states
 from descentlab.watching.record import Record
-from descentlab.watching.targets import Targets
+from descentlab.watching.study import Study
 
 EARLY = 64  # steps that are looked at closely: mistakes in a loop are there from its first step
 SELDOM = 16  # of later steps, every so many
 SAMPLE = 1_000_000  # numbers of a parameter that are compared with its start
-EXACT = 1e-3  # of a loss: how near float32 comes to it
 MARKED = 2  # parameters at which the arrival of gradients is noticed
 
 
@@ -33,40 +32,37 @@ class Sight:
         forwards, backwards: how many times the model was called with a graph, and a gradient came back to it.
         value: the last loss; ``first`` the first one.
         trouble: the first tensor that was not finite.
-        found: what the first loss's graph says.
-        prober, gradients, clearing, modes, sameness, targets: what looks at one thing each.
-        detached, reached: whether the last loss leads nowhere, and whether a gradient ever came to a parameter.
+        hidden: parameters that the model uses and that are none of its own, by name.
+        prober, gradients, clearing, modes, sameness, study: what looks at one thing each.
         failure: the first mistake of the watch itself.
         deaf: called when the random numbers of the first call have been seen.
         moved: called after each step, for the live line.
     """
 
-    def __init__(self, model: Any, optimizer: Any, every: int | None, share: float, strict: bool) -> None:
+    def __init__(self, model: Any, optimizer: Any, prober: Prober, strict: bool) -> None:
         import torch
 
         self.torch, self.model, self.optimizer = torch, model, optimizer
-        self.strict = strict
-        self.prober = Prober(model, optimizer, every, share)
-        self.names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self.strict, self.prober = strict, prober
+        self.hidden = hidden_parameters(model)
+        named = (*self.hidden.items(), *model.named_parameters())
+        self.names = {id(parameter): name for name, parameter in named}
         self.gradients = Gradients(optimizer, self.names)
         held = self.gradients.held
         self.marked = _spread([p for p in (*model.parameters(), *held) if p.requires_grad and p.is_leaf])
         self.holds_marked = set(map(id, self.marked)) <= set(map(id, held))
         self.at_start = {id(p): _sample(p).clone() for p in (*self.marked, *self.strangers())}
-        self.record, self.targets, self.clearing = Record(), Targets(), Clearing()
+        self.record, self.study, self.clearing = Record(), Study(), Clearing()
         self.modes, self.sameness = Modes(), Sameness()
         self.forwards = self.backwards = self.losses = 0
         self.value = self.first = math.nan
         self.trouble: Trouble | None = None
-        self.found = Found()
-        self.linear: Linear | None = None
-        self.scale: float | None = None
         self.pair: tuple[Any, ...] = ()
         self.random = self.detached = False
         self.failure: Exception | None = None
         self.moved: Callable[[], None] | None = None
         self.deaf: Callable[[], None] = nothing
-        self._busy = self._arrived = self.reached = False
+        self._busy = self._arrived = self._ever_arrived = False
         self._args: tuple[Any, ...] = ()
         self._kwargs: dict[str, Any] = {}
         self._node: Any = None
@@ -80,10 +76,16 @@ class Sight:
     def steps(self) -> int:
         return self.record.steps
 
+    @property
+    def reached(self) -> bool:
+        """Whether any backward pass has come as far as a parameter that is marked."""
+        return self._ever_arrived
+
     def strangers(self) -> list[Any]:
-        """Parameters of the model that require a gradient and that the optimizer does not hold."""
+        """Parameters of the model, or hidden in it, that require a gradient and that the optimizer does not hold."""
         ids = set(map(id, self.gradients.held))
-        return [p for p in self.model.parameters() if p.requires_grad and id(p) not in ids]
+        every = (*self.model.parameters(), *self.hidden.values())
+        return [p for p in every if p.requires_grad and id(p) not in ids]
 
     def unmoved(self, parameter: Any) -> bool:
         """Whether a parameter that was marked, or that is none of the optimizer's, is where it was at the start."""
@@ -111,14 +113,15 @@ class Sight:
         self._node = None if tensor is None else tensor.grad_fn
         self._output = None if tensor is None else tensor.detach()
 
-    def compares(self, args: tuple[Any, ...]) -> None:
+    def compares(self, module: Any, args: tuple[Any, ...]) -> None:
         if not self._busy and self.torch.is_grad_enabled():
             self.pair = args
+            self.study.form = "swapped" if swapped(module, args) else self.study.form
 
     def arrives(self, parameter: Any, gradient: Any) -> None:
         if self._busy:
             return
-        self._arrived = self.reached = True
+        self._arrived = self._ever_arrived = True
         if self.steps < EARLY or self.steps % SELDOM == SELDOM - 1:
             self.gradients.arrives(parameter, gradient)
         if self.steps < EARLY and self.holds_marked:
@@ -130,7 +133,7 @@ class Sight:
         loss = losses if hasattr(losses, "detach") else losses[0]
         self._arrived, self._candidate = False, None
         self.losses += 1
-        self.detached = not loss.requires_grad or loss.is_leaf  # a leaf's backward() raises nothing and reaches nothing
+        self.detached = not loss.requires_grad
         value = float(loss.item()) if loss.numel() == 1 else math.nan
         if loss.numel() == 1 and not math.isfinite(value) and self.trouble is None:
             self._candidate = self._locate()
@@ -145,7 +148,7 @@ class Sight:
             self._probe(loss)
 
     def after_backward(self) -> None:
-        if self._busy or not (self._arrived or (self.forwards and not self.reached)):
+        if self._busy or not (self._arrived or (self.forwards and not self._ever_arrived)):
             return  # somebody else's loss
         self.backwards += 1
         self.value = self._value
@@ -183,15 +186,6 @@ class Sight:
         finally:
             self._busy = False
 
-    def _scaled(self, target: Any, value: float) -> bool:
-        """Whether the loss is a mean or sum of squares, or half of one, and nothing else; keeps which of them."""
-        mean = float(((self._output - target) ** 2).mean())
-        n = target.numel()
-        scale = value / mean if mean else math.nan
-        known = any(abs(scale / each - 1) < EXACT for each in (1.0, 0.5, n, n / 2))
-        self.scale = scale if known else self.scale
-        return known
-
     def _probe(self, loss: Any) -> None:
         self._busy = True
         try:
@@ -211,21 +205,8 @@ class Sight:
         """Read the graph of an early loss, and keep what its targets are like."""
         if self._node is None or self._output is None:
             return
-        found = read(loss, self._output, self._node)
-        if not found.reached:
-            return
-        first = self.found.target is None and not self.found.reached
-        if first or found.wide is not None:
-            self.found = found._replace(target=None)
-        target = found.target
-        if target is None or found.wide is not None:
-            return
-        if found.squared and not self._scaled(target, value):
-            return
-        X = self._batch()
-        if first and found.squared and X is not None and not hooked(self.model, self.gradients.held, self.prober.own):
-            self.linear = recognise(self.model, X, self._output, target, value)
-        self.targets.add(target, found.classes)
+        exact = not self.study.found.reached and not hooked(self.model, self.gradients.held, self.prober.own)
+        self.study.look(self.model, self._batch(), self._output, self._node, loss, value, exact)
 
 
 def _spread(parameters: list[Any]) -> list[Any]:

@@ -5,6 +5,7 @@ For squared errors it is the targets' variance, for classes the entropy of their
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -41,6 +42,13 @@ class Targets:
             self._sums = sums if self._sums is None else self._sums + sums
         self.batches += 1
 
+    def size(self) -> float:
+        """The root mean square of targets that are numbers; not a number for classes."""
+        if self._unusable or self._sums is None:
+            return math.nan
+        n, _, squares = (float(each) for each in self._sums)
+        return float((squares / n) ** 0.5)
+
     def baseline(self, scale: float) -> float | None:
         """The loss of predicting nothing but the mean; ``scale`` is the loss over the mean of squares."""
         if self._unusable or self.batches == 0 or (self._sums is None) == (self._counts is None):
@@ -50,3 +58,10 @@ class Targets:
             return float(-(part[part > 0] * part[part > 0].log()).sum())
         n, total, squares = (float(each) for each in self._sums)
         return scale * max(squares / n - (total / n) ** 2, 0.0)
+
+
+def size(numbers: Any) -> float:
+    """The root mean square of a tensor of fractions; not a number for anything else."""
+    if numbers is None or not numbers.is_floating_point() or numbers.is_sparse:
+        return math.nan
+    return float(numbers.detach().double().square().mean().sqrt())
