@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint bench pictures clean
+.PHONY: help demo lab test coverage lint bench pictures clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -16,8 +16,11 @@ demo: $(VENV)/demo  ## the lesson three ways, then real data
 lab: $(VENV)/demo  ## a page on which the lesson's descent can be seen, predicted and broken
 	@$(BIN)/descentlab lab
 
-test: $(VENV)/dev  ## the whole test suite, with coverage
-	$(BIN)/python -m pytest --cov
+test: $(VENV)/dev  ## the whole test suite, on every core
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+coverage: $(VENV)/dev  ## the same, and which lines it does not reach; takes twice as long
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov
 
 lint: $(VENV)/dev  ## format, lint and type checks
 	$(BIN)/ruff format --check

@@ -13,7 +13,7 @@ import descentlab as dl
 from descentlab.conventions import CONVENTIONS, gradient_factor
 from descentlab.engines import engine_for
 from descentlab.engines.replay import Replay
-from tests.test_engines import assert_same, rows
+from tests.test_engines import assert_same, rows, stable
 
 OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("Adam", {}),
@@ -156,7 +156,7 @@ def test_lbfgs_asks_as_often_as_it_likes(lr: float, options: dict[str, Any], red
         {"batch_size": 40, "shuffle": False},
         {"batch_size": 1000, "shuffle": False, "every": 3},
     ],
-    ids=str,
+    ids=stable,
 )
 def test_other_settings_act_as_on_the_rows(optimizer: str, case: dict[str, Any]) -> None:
     X, y = rows(4)
