@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
     from descentlab.watching.sight import Sight
 
-SHARES = {"cheap": 0.03, "full": 0.3}  # of the time, at most, for measuring curvature
+SHARES = {"cheap": 0.01, "full": 0.3}  # of the time, at most, for measuring curvature
 
 
 def watch(
@@ -42,7 +42,7 @@ def watch(
         optimizer: the ``torch.optim.Optimizer`` that trains it; rates are compared with the limits of SGD, Adam, AdamW,
             RMSprop and Adagrad.
         loss_fn: what the loop calls; a module's arguments are seen, of functions the graph is read, and None will do.
-        every: measure the largest curvature every so many steps; 0 never. None: as often as it takes no more than 3 %
+        every: measure the largest curvature every so many steps; 0 never. None: as often as it takes no more than 1 %
             of the time (with ``full`` 30 %), the first time at the first step.
         level: ``cheap``, or ``full``: gradients are checked for NaN and infinity at every step, which waits for a
             device.
