@@ -17,7 +17,7 @@ import numpy as np
 from descentlab.arrays import Array, Integers
 from descentlab.errors import EngineError, one_of
 from descentlab.feeding import Drawing
-from descentlab.text import Sentence
+from descentlab.text import Sentence, sentence
 
 if TYPE_CHECKING:
     from descentlab.descent import Descent
@@ -146,6 +146,15 @@ def _worth_compiling(problem: Problem, descent: Descent) -> bool:
     steps = 1 if descent.batch_size is None else -(-problem.n // descent.batch_size)
     seconds = descent.epochs * (PER_STEP * steps + PER_NUMBER * problem.n * len(problem.parameters))
     return seconds >= WORTH and find_spec("numba") is not None
+
+
+def not_sgd(descent: Descent) -> Sentence | None:
+    """Why an engine with the steps of SGD alone cannot make these, or None."""
+    if not descent.is_sgd:
+        return sentence("refuses.optimizer", optimizer=descent.optimizer)
+    if descent.options:
+        return sentence("refuses.options", names=list(descent.options))
+    return None
 
 
 def _load(name: str) -> Engine:

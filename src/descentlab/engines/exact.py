@@ -19,7 +19,7 @@ import numpy as np
 
 from descentlab.arrays import Array, Integers
 from descentlab.conventions import gradient_factor
-from descentlab.engines import Look
+from descentlab.engines import Look, not_sgd
 from descentlab.response import geometric_sum
 from descentlab.text import Sentence, sentence
 
@@ -39,10 +39,9 @@ class Exact:
 
     @staticmethod
     def refuses(problem: Problem, descent: Descent) -> Sentence | None:
-        if not descent.is_sgd:
-            return sentence("refuses.optimizer", optimizer=descent.optimizer)
-        if descent.options:
-            return sentence("refuses.options", names=list(descent.options))
+        reason = not_sgd(descent)
+        if reason is not None:
+            return reason
         if descent.batch_size is not None:
             return sentence("refuses.batches")
         if descent.average is not None:

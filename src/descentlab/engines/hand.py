@@ -11,7 +11,7 @@ import numpy as np
 
 from descentlab.arrays import Array
 from descentlab.conventions import gradient_factor
-from descentlab.engines import Stepping, batches, length
+from descentlab.engines import Stepping, batches, length, not_sgd
 from descentlab.text import Sentence, sentence
 
 if TYPE_CHECKING:
@@ -26,10 +26,9 @@ class Hand(Stepping):
 
     @staticmethod
     def refuses(problem: Problem, descent: Descent) -> Sentence | None:
-        if not descent.is_sgd:
-            return sentence("refuses.optimizer", optimizer=descent.optimizer)
-        if descent.options:
-            return sentence("refuses.options", names=list(descent.options))
+        reason = not_sgd(descent)
+        if reason is not None:
+            return reason
         if descent.device != "cpu":
             return sentence("refuses.device", device=descent.device)
         if not problem.has_rows:

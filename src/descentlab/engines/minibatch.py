@@ -15,7 +15,7 @@ import numpy as np
 from descentlab.arrays import Array
 from descentlab.compression import cores
 from descentlab.conventions import CONVENTIONS, gradient_factor
-from descentlab.engines import Stepping, length
+from descentlab.engines import Stepping, length, not_sgd
 from descentlab.feeding import Drawing, Feed, InMemory, Streamed
 from descentlab.text import Sentence, sentence
 
@@ -59,10 +59,9 @@ class Minibatch(Stepping):
 
     @staticmethod
     def refuses(problem: Problem, descent: Descent) -> Sentence | None:
-        if not descent.is_sgd:
-            return sentence("refuses.optimizer", optimizer=descent.optimizer)
-        if descent.options:
-            return sentence("refuses.options", names=list(descent.options))
+        reason = not_sgd(descent)
+        if reason is not None:
+            return reason
         if descent.device != "cpu":
             return sentence("refuses.device", device=descent.device)
         if not descent.zero_grad:
