@@ -19,7 +19,7 @@ from descentlab.data.source import BLOCK_ROWS
 from descentlab.descent import Descent
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.doctor.folds.cross_validate import cross_validate, others
-from descentlab.doctor.folds.dealing import fold_of
+from descentlab.doctor.folds.dealing import deal, fold_of
 from descentlab.doctor.folds.trials import FRACTIONS
 from descentlab.errors import DivergenceError, SettingError, finite_number, one_of, whole_number
 from descentlab.factor import Factor
@@ -170,10 +170,8 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         gathered = [Gathered(rows.columns) for _ in range(k)]
         for start in range(0, n, BLOCK_ROWS):
             values, weights = rows.block(start, start + BLOCK_ROWS)
-            for j in range(k):
-                own = goes[start : start + BLOCK_ROWS] == j
-                with rows.named():
-                    gathered[j].add(values[own], None if weights is None else weights[own])
+            with rows.named():
+                deal(values, weights, goes[start : start + BLOCK_ROWS], gathered)
         return [each.factor() for each in gathered]
 
 

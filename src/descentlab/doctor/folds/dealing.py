@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.arrays import Integers
+from descentlab.arrays import Array, Integers
 from descentlab.data.selection import Selection, choose, known
 from descentlab.errors import DataError, SettingError, one_of, whole_number
 from descentlab.factor import Factor
@@ -63,6 +63,12 @@ def selected(
     return X.selection
 
 
+def deal(values: Array, weights: Array | None, goes: Integers, parts: Sequence[Gathered]) -> None:
+    """Add each of (m, k) rows, with its weight if any, to the part that it goes to."""
+    for j in np.unique(goes).tolist():
+        parts[j].add(values[goes == j], None if weights is None else weights[goes == j])
+
+
 def dealt(selection: Selection, folds: int, seed: int, shuffle: bool) -> tuple[Factor, ...]:
     """The factor of each fold, features and target, in one pass over the rows.
 
@@ -76,8 +82,7 @@ def dealt(selection: Selection, folds: int, seed: int, shuffle: bool) -> tuple[F
     for values, weights in selection.blocks():
         goes = fold_of(rows, len(values), k, seed, shuffle)
         rows += len(values)
-        for j in np.unique(goes).tolist():
-            parts[j].add(values[goes == j], None if weights is None else weights[goes == j])
+        deal(values, weights, goes, parts)
     if rows < k:
         raise SettingError("folds_rows", folds=k, rows=counted(rows, "row"))
     return tuple(part.factor() for part in parts)
