@@ -38,7 +38,7 @@ class Fitted:
     """One target, fitted.
 
     Attributes:
-        problem, descent: what was descended, and how.
+        theory: of what was descended, and how: its ``problem`` and ``descent``.
         params: (p,) in the data's units: features in order, then the intercept if there is one.
         updates: epochs of updates made to get there.
         ending: why it ended.
@@ -47,8 +47,7 @@ class Fitted:
         engine: that made the steps.
     """
 
-    problem: Problem
-    descent: Descent
+    theory: Theory
     params: Array
     updates: int
     ending: Ending
@@ -58,10 +57,17 @@ class Fitted:
     engine: str
 
     @property
+    def problem(self) -> Problem:
+        return self.theory.problem
+
+    @property
+    def descent(self) -> Descent:
+        return self.theory.descent
+
+    @property
     def arrived(self) -> bool:
         """Whether it is within 1 % of the minimum's cost, or, where that is 0, of every coefficient."""
-        theory = Theory(self.problem, self.descent)
-        return bool(theory.near(self.problem.coordinates.from_units(self.params)))
+        return bool(self.theory.near(self.problem.coordinates.from_units(self.params)))
 
 
 def moved(settings: Any) -> dict[str, bool]:
@@ -211,7 +217,7 @@ def fitted(
     looks = looks._replace(params=problem.coordinates.to_units(looks.params))
     if params is not None:
         looks.params[-1] = params  # with the digits that the way there and back would cost
-    return Fitted(problem, descent, looks.params[-1], updates, ending, looks, costs, validation, loop.mover.name)
+    return Fitted(theory, looks.params[-1], updates, ending, looks, costs, validation, loop.mover.name)
 
 
 def _walked(problem: Problem, descent: Descent) -> Loop:

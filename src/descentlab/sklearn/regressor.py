@@ -25,7 +25,6 @@ from descentlab.sklearn.descending import Fitted, averages, fitted, moved
 from descentlab.sklearn.record import history_of
 from descentlab.sklearn.rows import Rows, refuse_times, seed_of
 from descentlab.text import counted
-from descentlab.theory import Theory
 
 PREDICTED = 1 << 16  # float32 rows that are predicted at once, in float64
 
@@ -250,7 +249,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self.coef_ = coef[0] if rows.single else coef
         self.intercept_: Any = intercept[0].item() if rows.single else intercept
         self.history_ = history_of(found, rows.features, self.reduction)
-        bounds = np.array([Theory(one.problem, one.descent).lr_bound for one in found])
+        bounds = np.array([one.theory.lr_bound for one in found])
         rates, momenta = (np.array([getattr(one.descent, name) for one in found]) for name in ("lr", "momentum"))
         self.lr_, self.momentum_, self.lr_bound_ = (_one(values) for values in (rates, momenta, bounds))
         endings, validations = [one.ending for one in found], [one.validation for one in found]
