@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, TypeVar
 
 from descentlab.errors import require
@@ -21,15 +22,12 @@ def jit(signature: Any = None, fastmath: Collection[str] = ()) -> Callable[[F], 
     settings = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
 
     def compiled(kernel: F) -> F:
-        given = (kernel,) if signature is None else (signature,)
-        for cache in (True, False):
-            try:
-                made = numba.njit(*given, cache=cache, **settings)
-                found: F = made if signature is None else made(kernel)
-                return found
-            except RuntimeError:  # a package in an archive, or no folder that can be written to
-                if not cache:
-                    raise
-        raise AssertionError
+        given = () if signature is None else (signature,)
+        made = partial(numba.njit, *given, **settings)
+        try:
+            found: F = made(cache=True)(kernel)
+        except RuntimeError:  # a package in an archive, or no folder that can be written to
+            found = made(cache=False)(kernel)
+        return found
 
     return compiled
