@@ -265,6 +265,22 @@ class Problem:
             raise SettingError("start_values", given=repr(params)[:60])
         return self.coordinates.from_units(vector)
 
+    def variant(self, **changes: Any) -> Problem:
+        """The same rows as another problem, made from the factor: this one's settings, but for the changes.
+
+        Args:
+            **changes: any of ``target``, ``features``, ``bias``, ``ridge``, ``center``, ``standardize``.
+        """
+        settings: dict[str, Any] = {
+            "target": self.target,
+            "features": list(self.features),
+            "bias": self.bias,
+            "ridge": self.ridge,
+            "center": self.center and not self.standardize,
+            "standardize": self.standardize,
+        }
+        return Problem(self.factor, **(settings | changes))
+
     def lab(self, descent: Descent | None = None, *, name: str = "", **settings: Any) -> Lab:
         """A page on which descent on this problem can be seen and tried; it renders in a notebook, and saves itself.
 

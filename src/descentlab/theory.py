@@ -128,13 +128,9 @@ class Theory:
     @property
     def scaled_bound(self) -> float | None:
         """The bound on standardized columns, where they would descend far faster; None where it is not that."""
-        from descentlab.problem import Problem
-
-        own = self.problem
-        if own.standardize:
+        if self.problem.standardize:
             return None
-        asked = {"target": own.target, "features": own.features, "bias": own.bias, "ridge": own.ridge}
-        other = Theory(Problem(own.factor, standardize=True, **asked), self.descent)  # type: ignore[arg-type]
+        other = Theory(self.problem.variant(standardize=True), self.descent)
         return other.lr_bound if other.condition * FASTER <= self.condition else None
 
     @cached_property

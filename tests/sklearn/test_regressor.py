@@ -180,6 +180,13 @@ def test_a_rate_that_is_too_large_is_refused_with_bound_column_and_cure(lang: st
         DescentRegressor(lr=1.001 * bound, epochs=3).fit(X, y)
 
 
+def test_the_bound_of_the_cure_knows_the_ridge() -> None:
+    X, y = unscaled()
+    bound = dl.Problem(X, y, ridge=2.0, standardize=True).spectrum().lr_bound()
+    with pytest.raises(DivergenceError, match=f"every rate below {bound:.6g} is stable"):
+        DescentRegressor(lr=0.6, ridge=2.0).fit(X, y)
+
+
 def test_a_momentum_of_one_and_a_schedule_that_diverges_are_refused() -> None:
     X, y = unscaled()
     with pytest.raises(DivergenceError, match="momentum 1"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -97,34 +96,21 @@ class Pharmacy:
             mean = MEANS[descent.reduction]
             yield self._of(problem, "mean_for_sum", sentence("remedy.mean_for_sum", name=mean), reduction=mean)
         if problem.bias and not problem.center:
-            yield self._of(self._variant(center=True), "center", sentence("remedy.center"))
+            yield self._of(self.theory.problem.variant(center=True), "center", sentence("remedy.center"))
         if not problem.standardize:
-            yield self._of(self._variant(standardize=True), "standardize", sentence("remedy.standardize"))
+            yield self._of(self.theory.problem.variant(standardize=True), "standardize", sentence("remedy.standardize"))
         dropped = self._droppable()
         if dropped:
             kept = [name for name in problem.features if name not in dropped]
             title = sentence("remedy.drop", names=[f"`{name}`" for name in dropped])
-            row = self._of(self._variant(features=kept), "drop", title)
+            row = self._of(self.theory.problem.variant(features=kept), "drop", title)
             if not problem.fit.dependent:  # something of its own goes with it
                 title = sentence("remedy.at_cost", remedy=title, cost=rounded(row.least_cost))
             yield replace(row, title=title)
         ridge = self._affordable_ridge()
         if ridge:
             title = sentence("remedy.ridge", ridge=f"{ridge:.3g}")
-            yield self._of(self._variant(ridge=ridge), "ridge", title)
-
-    def _variant(self, **changes: Any) -> Problem:
-        """The same rows as another problem, made from the factor."""
-        problem = self.theory.problem
-        settings: dict[str, Any] = {
-            "target": problem.target,
-            "features": list(problem.features),
-            "bias": problem.bias,
-            "ridge": problem.ridge,
-            "center": problem.center and not problem.standardize,
-            "standardize": problem.standardize,
-        }
-        return Problem(problem.factor, **(settings | changes))
+            yield self._of(self.theory.problem.variant(ridge=ridge), "ridge", title)
 
     def _of(self, problem: Problem, name: str, title: Sentence, reduction: str | None = None) -> Remedy:
         """A remedy that changes the problem or the reduction."""

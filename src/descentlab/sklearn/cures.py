@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from descentlab.errors import DivergenceError
-from descentlab.problem import Problem
 from descentlab.text import Sentence, counted, number, sentence
 from descentlab.theory import Theory
 
@@ -39,10 +38,8 @@ def cures(theory: Theory, settings: Any) -> Sentence:
     half = theory.lr_bound / 2
     if problem.standardize:
         return sentence("estimator.cures_auto", half=half)
-    other = Problem(
-        problem.factor, target=problem.target, features=problem.features, bias=problem.bias, standardize=True
-    )
-    return sentence("estimator.cures", half=half, bound=Theory(other, descent).lr_bound)
+    other = Theory(problem.variant(standardize=True), descent)
+    return sentence("estimator.cures", half=half, bound=other.lr_bound)
 
 
 def nearer(settings: Any, one: Fitted) -> list[Sentence]:

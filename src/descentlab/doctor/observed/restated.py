@@ -59,8 +59,7 @@ def bias_added(case: Inquiry) -> Iterator[Guess]:
         return
     start = None if descent.start is None else np.append(problem.start(descent.start), 0.0)
     said, advice = sentence("observed.bias_added"), sentence("advice.bias_added")
-    with_bias = Problem(problem.factor, features=problem.features, target=problem.target, ridge=problem.ridge)
-    yield _guess(case, "bias_added", with_bias, replace(descent, start=start), said, advice, {})
+    yield _guess(case, "bias_added", problem.variant(bias=True), replace(descent, start=start), said, advice, {})
 
 
 def scaled_columns(case: Inquiry) -> Iterator[Guess]:
