@@ -309,3 +309,17 @@ def test_without_a_rate_the_ones_that_would_do_are_named_in_the_convention_asked
         dl.descend(LESSON, reduction=reduction)
     bound = float(str(caught.value).split("every rate below ")[1].split(" ")[0])
     assert bound == pytest.approx(LESSON.spectrum(reduction).lr_bound(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("size", "said"), [(1.0, False), (1e4, True)])
+def test_standardizing_is_named_with_its_bound_where_columns_differ(size: float, said: bool) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 2)) * [1, size]
+    y = X @ [1, 1 / size]
+    bound = dl.Problem(X, y, standardize=True).spectrum().lr_bound()
+    sentence = f"standardize=True), every rate below {bound:.6g} is stable."
+    assert (sentence in dl.descend(dl.Problem(X, y), lr=10.0).ending.text("en")) is said
+    assert "tandardize" not in dl.descend(dl.Problem(X, y, standardize=True), lr=10.0).ending.text("en")
+    with pytest.raises(dl.SettingError) as caught:
+        dl.descend(dl.Problem(X, y), epochs=5)
+    assert (sentence in caught.value.sentence.text("en")) is said

@@ -180,6 +180,15 @@ def test_a_rate_that_is_too_large_is_refused_with_bound_column_and_cure(lang: st
         DescentRegressor(lr=1.001 * bound, epochs=3).fit(X, y)
 
 
+def test_a_rate_beyond_its_bound_is_refused_though_few_epochs_of_it_lower_the_cost() -> None:
+    X, y = unscaled()
+    asked: dict[str, Any] = {"lr": 1.0001 * dl.Problem(X, y, standardize=True).spectrum().lr_bound(), "epochs": 2}
+    run = dl.descend(dl.Problem(X, y, standardize=True), **asked)
+    assert run.cost < run.history.cost[0]
+    with pytest.raises(DivergenceError, match=r"is 1\.0001 times the largest stable rate here"):
+        DescentRegressor(standardize=True, **asked).fit(X, y)
+
+
 def test_the_bound_of_the_cure_knows_the_ridge() -> None:
     X, y = unscaled()
     bound = dl.Problem(X, y, ridge=2.0, standardize=True).spectrum().lr_bound()
@@ -285,6 +294,16 @@ def test_float32_comes_out_as_it_came_in_and_keeps_its_digits() -> None:
     assert model.predict(X).dtype == np.float32
     assert np.abs(model.predict(X) - y).max() < 0.02  # half a unit in the last place of a float32 of 20,000 is 0.001
     assert model.score(X, y) > 0.99999
+
+
+def test_what_float32_does_to_coefficients_the_intercept_makes_up_for() -> None:
+    rng = np.random.default_rng(6)
+    X = (rng.standard_normal((2000, 2)) + 1e6).astype(np.float32)
+    y = X.astype(float) @ [0.1, 0.7] + 1e-6 * rng.standard_normal(2000)
+    model = DescentRegressor().fit(X, y)
+    exact = DescentRegressor().fit(X.astype(float), y)
+    assert abs((model.coef_ - exact.coef_).sum()) * 1e6 > 5e-3  # what would be lost
+    assert abs(np.mean(model.predict(X).astype(float) - y)) < 2e-3  # predictions themselves are rounded to 1/16
 
 
 def test_early_stopping_keeps_the_epoch_of_the_least_held_out_cost() -> None:
