@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import Row, median_ratio, report, take_turns
+from tests.problem.test_nist import SETS, as_floats, observations
 from tests.rational import correct_digits, least_squares
-from tests.test_nist import SETS, as_floats, observations
 
 N, D = 1_000_000, 20
 SHAPES = ((10_000, 20), (100_000, 100), (5_000, 500))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 import descentlab as dl
-from descentlab.lab.sheet import of_problem
+from descentlab.lab.lab import of_problem
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

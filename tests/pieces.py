@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from descentlab import Factor
-from descentlab.archive import digest
-from descentlab.factor_file import arrays_of
+from descentlab.factor.archive import digest
+from descentlab.factor.file import arrays_of
 
 NAMES = ("a", "b", "c", "y")
 
@@ -62,4 +62,4 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch, rows: int = 100, size: int = 1
     """Cut everything into pieces of so many rows, or bytes of a CSV file."""
     for module in ("arrays", "tables", "files", "source"):
         monkeypatch.setattr(f"descentlab.data.{module}.PIECE_ROWS", rows)
-    monkeypatch.setattr("descentlab.data.lines.PIECE_BYTES", size)
+    monkeypatch.setattr("descentlab.data.csv.row_splitter.PIECE_BYTES", size)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -56,13 +57,16 @@ def test_both_readmes_have_the_same_skeleton() -> None:
         assert found[0] == found[1]
 
 
-def test_the_map_names_every_file_of_the_package() -> None:
+def test_the_map_names_every_folder() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for path in (ROOT / "src" / "descentlab").glob("*/__init__.py"):
+        assert f"`{path.parent.name}/`" in text, path.parent.name
+
+
+def test_every_module_says_in_one_line_what_it_is() -> None:
     for path in (ROOT / "src" / "descentlab").rglob("*.py"):
-        if path.parent.parent.name == "code":  # what learners read, lesson by lesson
-            continue
-        name = path.relative_to(ROOT / "src" / "descentlab").as_posix()
-        assert f"`{name}`" in text, name
+        if path.parent.parent.name != "code":  # what learners read, lesson by lesson
+            assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), path
 
 
 @pytest.mark.parametrize("name", ["lab.md", "lab.ko.md"])

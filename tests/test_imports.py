@@ -9,44 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from descentlab.engines import NAMES
+
 SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
 
-# Each layer may import the ones above it in this list, and itself.
-LAYERS = [
-    {"text", "arrays"},
-    {"errors", "markup"},
-    {"conventions"},
-    {"data"},
-    {"compiled"},
-    {"reflecting"},
-    {"lapack"},
-    {"triangle", "block", "stability"},
-    {"response"},
-    {"archive"},
-    {"factor", "factor_file"},
-    {"checkpoint"},
-    {"compression"},
-    {"keeping", "cluster", "gpu", "gathering"},
-    {"quadratic", "leastsquares"},
-    {"spectrum", "minimum", "problem", "schedule"},
-    {"descent", "history", "ending", "optimizers"},
-    {"theory"},
-    {"settings"},
-    {"stochastic", "feeding"},
-    {"engines"},
-    {"plot"},
-    {"loop", "verdict"},
-    {"run"},
-    {"doctor"},
-    {"watching", "sklearn"},
-    {"lab"},
-    {"lessons"},
-    {"__init__"},
-    {"cli"},
-    {"__main__"},
-]
+# The folders in the order in which a value travels: each may import those to its left, the root's files and itself.
+FOLDERS = (
+    *("messages", "data", "factor", "descent", "problem", "theory", "engines", "run"),
+    *("model_selection", "doctor", "watching", "sklearn", "lab", "lessons", "cli"),
+)
+FILES = ({"typing", "messages"}, {"errors"}, {"dependencies"})
+LAYERS = [*FILES, *({name} for name in FOLDERS[1:-1]), {"__init__"}, {FOLDERS[-1]}, {"__main__"}]
 # What a person looks at offers a lab of itself, `x.lab()`. The import is inside that method, and nowhere else.
-OFFERS = {("problem", "lab"), ("run", "lab"), ("doctor", "lab")}
+OFFERS = {("problem", "lab"), ("run", "lab"), ("doctor", "lab"), ("model_selection", "doctor"), ("theory", "doctor")}
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 HEAVY = ("torch", "scipy", "pyarrow", "pandas", "polars", "matplotlib", "sklearn", "dask", "click", "numba")
 
@@ -90,8 +65,8 @@ def test_a_lab_is_imported_only_when_it_is_asked_for() -> None:
 
 
 def test_an_engine_imports_no_other_engine() -> None:
-    for path in (SOURCE / "engines").glob("[a-z]*.py"):
-        others = {other.stem for other in (SOURCE / "engines").glob("[a-z]*.py")} - {path.stem}
+    for name in NAMES:
+        path, others = SOURCE / "engines" / f"{name}.py", {*NAMES} - {name}
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom):
                 assert (node.module or "").rsplit(".", 1)[-1] not in others

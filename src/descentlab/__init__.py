@@ -8,17 +8,10 @@ Epoch:    2/3 W: 0.280, Cost: 2.419200
 Epoch:    3/3 W: 0.482, Cost: 1.254113
 """
 
-from descentlab.cluster import Dask
-from descentlab.compression import Threads
-from descentlab.descent import Descent
+from descentlab.descent.descent import Descent
+from descentlab.doctor.diagnose import diagnose
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.examination import diagnose
 from descentlab.doctor.finding import Finding
-from descentlab.doctor.folds.cross_validate import cross_validate, split
-from descentlab.doctor.folds.crossvalidation import CrossValidation
-from descentlab.doctor.folds.validation import Validation, validate
-from descentlab.doctor.sweep import Sweep, sweep
-from descentlab.ending import Ending, Reason
 from descentlab.errors import (
     DataError,
     DescentlabError,
@@ -27,16 +20,23 @@ from descentlab.errors import (
     MissingDependencyError,
     SettingError,
 )
-from descentlab.factor import Factor
-from descentlab.gpu import Gpu
-from descentlab.history import History
-from descentlab.keeping import compress
-from descentlab.minimum import Minimum
-from descentlab.problem import Problem
-from descentlab.run import Run, descend
-from descentlab.spectrum import Spectrum
-from descentlab.stochastic.expectation import Expectation, expect
-from descentlab.watching.instrument import watch
+from descentlab.factor.build import Threads
+from descentlab.factor.compress import compress
+from descentlab.factor.executors.dask import Dask
+from descentlab.factor.executors.torch_device import Gpu
+from descentlab.factor.factor import Factor
+from descentlab.model_selection.cross_validate import cross_validate, split
+from descentlab.model_selection.cross_validation import CrossValidation
+from descentlab.model_selection.validation import Validation, validate
+from descentlab.problem.minimum import Minimum
+from descentlab.problem.problem import Problem
+from descentlab.problem.spectrum import Spectrum
+from descentlab.run.ending import Ending, Reason
+from descentlab.run.history import History
+from descentlab.run.run import Run, descend
+from descentlab.theory.minibatch.expected_cost import Expectation, expect
+from descentlab.theory.sweep import Sweep, sweep
+from descentlab.watching.watch import watch
 
 __version__ = "0.1.0"
 

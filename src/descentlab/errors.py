@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from types import ModuleType
 
-from descentlab.text import Sentence
+from descentlab.messages import Sentence
 
 
 class DescentlabError(ValueError):

@@ -8,7 +8,7 @@ import pytest
 
 import descentlab as dl
 from tests.cli.helpers import cli
-from tests.test_history import BY_HAND, BY_OPTIM
+from tests.run.test_history import BY_HAND, BY_OPTIM
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])

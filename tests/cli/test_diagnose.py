@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.text import width
+from descentlab.messages import width
 from tests.cli.helpers import cli
 
 HOUSES = "size,rooms,city,price\n50,2,Seoul,155\n80,3,Busan,230\n120,4,Seoul,333\n65,2,Jeju,190\n"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from descentlab.lessons.course import QuestionBlock, lesson, lessons
-from descentlab.lessons.facts.kinds import Number
+from descentlab.lessons.facts.types import Number
 from descentlab.lessons.grading import graded
-from descentlab.lessons.terminal import answered
-from descentlab.text import LANGUAGES
+from descentlab.lessons.render.terminal import answered
+from descentlab.messages import LANGUAGES
 from tests.cli.helpers import cli
 
 

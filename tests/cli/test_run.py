@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.cli.helpers import cli
-from tests.test_history import BY_HAND, BY_OPTIM
+from tests.run.test_history import BY_HAND, BY_OPTIM
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from descentlab import Problem
-from descentlab.data.places import Place, find
+from descentlab.data.paths import Place, find
 from descentlab.errors import DataError
 
 pa = pytest.importorskip("pyarrow")

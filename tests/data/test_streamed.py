@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import descentlab as dl
-from descentlab.data import lines, open_source, source
-from descentlab.data.places import Place, find
-from tests.data import fuzz_csv
+from descentlab.data import open_source, source
+from descentlab.data.csv import row_splitter
+from descentlab.data.paths import Place, find
+from tests.data.csv import fuzz
 
 rng = np.random.default_rng(3)
 
@@ -23,7 +24,7 @@ rng = np.random.default_rng(3)
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of a few rows."""
-    monkeypatch.setattr(lines, "PIECE_BYTES", 64)
+    monkeypatch.setattr(row_splitter, "PIECE_BYTES", 64)
     for module in ("source", "files", "arrays", "tables"):
         monkeypatch.setattr(f"descentlab.data.{module}.PIECE_ROWS", 7)
 
@@ -38,8 +39,8 @@ def whole(found: Any) -> list[list[float]]:
 def test_spoilt_files_are_read_or_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, seed: int
 ) -> None:
-    monkeypatch.setattr(lines, "PIECE_BYTES", size)
-    found = fuzz_csv.run(150, seed, tmp_path)
+    monkeypatch.setattr(row_splitter, "PIECE_BYTES", size)
+    found = fuzz.run(150, seed, tmp_path)
     assert min(found.values()) > 20
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.doctor.aim import Aim
-from descentlab.doctor.rates import PLAIN
-from descentlab.theory import Theory
+from descentlab.theory.full_batch import Theory
+from descentlab.theory.learning_rates import PLAIN
+from descentlab.theory.settling_time import Aim
 from tests.doctor import clinic
 
 IDS = [case["id"] for case in clinic.CASES]

@@ -12,7 +12,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.doctor.finding import Weight
-from descentlab.text import width
+from descentlab.messages import width
 from tests.pages import whole
 
 rng = np.random.default_rng(6)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab import stability
-from descentlab.theory import Theory
+from descentlab.descent import recursion
+from descentlab.theory.full_batch import Theory
 
 ONE = dl.Problem([[1.0], [1.0]], [1.0, 3.0], bias=False)  # curvature 2, minimum 2, least cost 1
 THREE = dl.Problem([[1.0, 1.0], [2.0, 0.0], [3.0, 5.0]], [1.0, 2.0, 4.0])  # it fits exactly
@@ -129,7 +129,7 @@ def test_a_gradient_of_exactly_zero_is_none() -> None:
 @pytest.mark.parametrize("momentum", [1.01, 1.2])
 @pytest.mark.parametrize("part", [0.5, 1.05, 0.98])
 def test_nesterov_above_one_has_a_window(momentum: float, part: float) -> None:
-    window = stability.nesterov_window(momentum)
+    window = recursion.nesterov_window(momentum)
     x = part * (window["low"] if part < 0.9 else window["high"])
     found = diagnosed(ONE, lr=x / 2, momentum=momentum, nesterov=True, epochs=2000)
     grows = bool(walked(ONE, 20000, x / 2, momentum=momentum, nesterov=True)[-1] > 1.01)

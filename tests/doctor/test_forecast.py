@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.conventions import CONVENTIONS
+from descentlab.descent.reductions import CONVENTIONS
 from descentlab.doctor.forecast import Verdict
-from descentlab.theory import Theory
+from descentlab.theory.full_batch import Theory
 
 rng = np.random.default_rng(11)
 X = rng.normal(size=(40, 3)) * [1.0, 2.0, 0.5] + [0.5, 0.0, 1.0]

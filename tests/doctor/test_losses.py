@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab import stability
+from descentlab.descent import recursion
 from descentlab.doctor.finding import Weight
-from descentlab.doctor.losses.printed import read
-from descentlab.doctor.losses.reading import LossDiagnosis, of_losses
+from descentlab.doctor.losses.diagnose import LossDiagnosis, of_losses
+from descentlab.doctor.losses.parsing import read
 from descentlab.errors import SettingError
 
 SETTINGS: list[dict[str, Any]] = [
@@ -55,7 +55,7 @@ def runs(
         epochs = int(rng.integers(12, 80))
         run = dl.descend(problem, engine="hand", lr=lr, epochs=epochs, start=start, growth_limit=np.inf, **settings)
         losses = run.history.cost[np.isfinite(run.history.cost)]
-        growth = float(np.abs(stability.growth(lr * spectrum.eigenvalues, **settings)).max())
+        growth = float(np.abs(recursion.growth(lr * spectrum.eigenvalues, **settings)).max())
         yield losses, lr, bound, growth**2
 
 
@@ -174,7 +174,7 @@ def test_the_heavy_ball_by_its_root(momentum: float, dampening: float) -> None:
     assert found.curvature is not None
     x = 0.1 * found.curvature
     assert np.roots([1, -(1 + momentum - (1 - dampening) * x), momentum]).min() == pytest.approx(-1.3)
-    assert found.lr_bound == pytest.approx(0.1 * stability.limit(momentum, dampening) / x)
+    assert found.lr_bound == pytest.approx(0.1 * recursion.limit(momentum, dampening) / x)
 
 
 def test_every_n_epochs() -> None:
@@ -290,7 +290,7 @@ class TestFalling:
         for sign, name in ((1, "bound_if_overshooting"), (-1, "bound_at_most")):
             x = 1.9 + sign * (0.98 + 0.9 / 0.98)
             assert found.findings[1].evidence[name] == pytest.approx(0.1 * 3.8 / x, rel=1e-4)
-            assert abs(float(stability.growth(np.array(x), momentum=0.9))) == pytest.approx(0.98)
+            assert abs(float(recursion.growth(np.array(x), momentum=0.9))) == pytest.approx(0.98)
 
 
 class TestCannotTell:

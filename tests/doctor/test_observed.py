@@ -10,7 +10,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.doctor.finding import Finding, Weight
-from descentlab.doctor.observed import loops
+from descentlab.doctor.observed import simulation
 from descentlab.doctor.observed.compare import compare
 from descentlab.errors import SettingError
 from tests.doctor import clinic
@@ -460,10 +460,12 @@ def test_the_affine_walk_is_the_descent(settings: dict[str, Any]) -> None:
     updates = np.array([0, 1, 2, 3, 7, 8, 50])
     for decay in (0.0, 0.1):
         descent = dl.Descent(lr=loop.lr, start=loop.start, weight_decay=decay, **settings)
-        np.testing.assert_allclose(loops.mistaken(problem, descent, updates), loops.stated(problem, descent, updates))
+        np.testing.assert_allclose(
+            simulation.mistaken(problem, descent, updates), simulation.stated(problem, descent, updates)
+        )
         kept = dl.Descent(lr=loop.lr / 9, start=loop.start, weight_decay=decay, zero_grad=False, **settings)
         np.testing.assert_allclose(
-            loops.mistaken(problem, kept, updates, kept=True), loops.stated(problem, kept, updates), rtol=1e-6
+            simulation.mistaken(problem, kept, updates, kept=True), simulation.stated(problem, kept, updates), rtol=1e-6
         )
 
 
@@ -472,8 +474,8 @@ def test_row_by_row_is_the_engine_by_hand() -> None:
     problem = dl.Problem(loop.X, loop.y, ridge=0.1, standardize=True)
     for reduction in ("mean", "half_mean", "sum"):
         descent = dl.Descent(lr=0.01, reduction=reduction, batch_size=1, shuffle=False, weight_decay=0.1)
-        walk = loops.row_by_row(problem, descent)
-        expected = loops.stated(problem, descent, np.arange(1, 5))
+        walk = simulation.row_by_row(problem, descent)
+        expected = simulation.stated(problem, descent, np.arange(1, 5))
         np.testing.assert_allclose([next(walk)[0] for _ in range(4)], expected, rtol=1e-12)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 import descentlab as dl
-from descentlab.arrays import Array
 from descentlab.engines import engine_for
-from descentlab.theory import Theory
-from descentlab.triangle import UNIT
+from descentlab.factor.householder import UNIT
+from descentlab.theory.full_batch import Theory
+from descentlab.typing import Array
 
 HYPOTHESES: dict[str, dict[str, Any]] = {
     "bias": {},

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab import stability
-from descentlab.arrays import Array
-from descentlab.conventions import gradient_factor
-from descentlab.doctor.aim import Aim
+from descentlab.descent import recursion as stability
+from descentlab.descent.recursion import Recursion
+from descentlab.descent.reductions import gradient_factor
+from descentlab.descent.residual_polynomial import Response
 from descentlab.doctor.forecast import forecast
-from descentlab.doctor.overflow import overflow
-from descentlab.doctor.rates import fastest, heavy_ball, textbook
-from descentlab.response import Response
-from descentlab.stability import Recursion
+from descentlab.theory.learning_rates import fastest, heavy_ball, textbook
+from descentlab.theory.overflow import overflow
+from descentlab.theory.settling_time import Aim
+from descentlab.typing import Array
 from tests.lab.cases import EASY, HARD, REDUCTIONS, STEPS, UPDATES, Case, deviations, rows_of
 from tests.lab.v8 import Page
 

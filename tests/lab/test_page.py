@@ -15,9 +15,9 @@ import pytest
 from py_mini_racer import MiniRacer
 
 import descentlab as dl
-from descentlab.lab.modules import joined, script
+from descentlab.lab.js_bundle import joined, script
 from descentlab.lab.page import LAB, bare, inert, page, words
-from descentlab.text import LANGUAGES, catalogue
+from descentlab.messages import LANGUAGES, catalogue
 from tests.browsing import Watched
 
 STATIC = Path(__file__).parents[2] / "src" / "descentlab" / "lab" / "static"

@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.lab import connections, upload
-from descentlab.lab.connections import MOST_CONNECTIONS
 from descentlab.lab.page import LAB, page
-from descentlab.lab.server import LabServer
+from descentlab.lab.server import connections, upload
+from descentlab.lab.server.connections import MOST_CONNECTIONS
+from descentlab.lab.server.handler import LabServer
 from descentlab.lab.spec import spec
-from descentlab.text import Sentence
+from descentlab.messages import Sentence
 from tests.browsing import Watched
 
 SPEC = dl.Problem([1, 2, 3], [1, 2, 3], bias=False).lab(lr=0.01, name="lesson").spec

@@ -10,7 +10,7 @@ import pytest
 from py_mini_racer import MiniRacer
 
 import descentlab as dl
-from descentlab.lab.modules import script
+from descentlab.lab.js_bundle import script
 from descentlab.lab.widget import ADDRESS, VERSION, LabWidget
 from tests.browsing import Watched
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from py_mini_racer import MiniRacer
 
 from descentlab.lab.page import words
-from descentlab.text import LANGUAGES, number, particled, sentence
+from descentlab.messages import LANGUAGES, number, particled, sentence
 from tests.lab.v8 import module
 
 Say = Callable[..., Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 from py_mini_racer import MiniRacer
 
-from descentlab.lab.modules import script
+from descentlab.lab.js_bundle import script
 
 OUT = "(key, value) => typeof value === 'number' && !Number.isFinite(value) ? { beyond: String(value) } : value"
 

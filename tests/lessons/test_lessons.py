@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 import descentlab
-from descentlab.lessons import course, terminal
+from descentlab.lessons import course
 from descentlab.lessons.course import CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock, lesson, lessons
-from descentlab.lessons.facts.kinds import Choice, Number
+from descentlab.lessons.facts.types import Choice, Number
 from descentlab.lessons.formulas import FORMULAS
 from descentlab.lessons.grading import OTHER, RIGHT, graded
-from descentlab.text import LANGUAGES, width
+from descentlab.lessons.render import terminal
+from descentlab.messages import LANGUAGES, width
 
 FOLDER = Path(descentlab.__file__).parent / "lessons"
 PLACES = list(lessons())

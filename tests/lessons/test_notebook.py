@@ -13,8 +13,8 @@ from nbclient import NotebookClient
 import descentlab
 from descentlab.lessons import opened, progress
 from descentlab.lessons.course import lesson, lessons
-from descentlab.lessons.notebook import notebook
-from descentlab.text import LANGUAGES
+from descentlab.lessons.render.notebook import notebook
+from descentlab.messages import LANGUAGES
 
 
 def printed(cell: Any) -> str:

@@ -20,15 +20,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from py_mini_racer import MiniRacer
 
-from descentlab.lab.server import LabServer
+from descentlab.lab.server.handler import LabServer
 from descentlab.lessons import opened as lesson_in_notebook
 from descentlab.lessons import progress
 from descentlab.lessons.course import QuestionBlock, lesson, lessons, outline
-from descentlab.lessons.facts.kinds import Choice, Number
+from descentlab.lessons.facts.types import Choice, Number
 from descentlab.lessons.grading import graded
-from descentlab.lessons.page import page
-from descentlab.lessons.site import Course
-from descentlab.text import LANGUAGES
+from descentlab.lessons.render.page import page
+from descentlab.lessons.render.site import Course
+from descentlab.messages import LANGUAGES
 from tests.browsing import Watched
 from tests.lab.v8 import module
 

@@ -24,10 +24,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import descentlab as dl
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError, DivergenceError, SettingError
+from descentlab.messages import speaking
 from descentlab.sklearn import DescentRegressor, DescentRegressorCV
-from descentlab.text import speaking
+from tests.problem.test_nist import SETS, Set, as_floats, observations
 from tests.rational import correct_digits, least_squares
-from tests.test_nist import SETS, Set, as_floats, observations
 
 CONTRACT = [
     DescentRegressor(),

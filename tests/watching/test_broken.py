@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from descentlab.text import LANGUAGES
+from descentlab.messages import LANGUAGES
 from tests.watching.broken import BROKEN
 from tests.watching.loops import Loop, watched
 

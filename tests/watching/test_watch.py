@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.watching.record import MOST_STEPS, Record
+from descentlab.watching.history import MOST_STEPS, Record
 from tests.watching import broken, healthy
 from tests.watching.loops import F, mlp, nn, rows, seeded, torch, watched
 
@@ -334,7 +334,7 @@ def test_copies_and_files_of_a_watched_model_are_not_watched() -> None:
 
 
 def test_a_mistake_of_the_watch_does_not_end_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    from descentlab.watching.sight import Sight
+    from descentlab.watching.recorder import Sight
 
     def wrong(*_: object) -> None:
         raise ZeroDivisionError("ours")
@@ -350,7 +350,8 @@ def test_a_mistake_of_the_watch_does_not_end_the_loop(monkeypatch: pytest.Monkey
 
 def test_curvature_is_measured_no_more_often_than_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock that a step moves by 1 and a measurement by 3: 1 % of the time is one in about three hundred."""
-    from descentlab.watching import curvature, probing
+    from descentlab.watching.curvature import lanczos as curvature
+    from descentlab.watching.curvature import probe as probing
 
     class Clock:
         now = 0.0

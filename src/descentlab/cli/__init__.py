@@ -23,8 +23,8 @@ def invoke(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    from descentlab.cli.words import asked_language
-    from descentlab.text import speaking
+    from descentlab.cli.localized_click import asked_language
+    from descentlab.messages import speaking
 
     with speaking(asked_language(arguments)):
         return _invoke(arguments)
@@ -34,9 +34,9 @@ def _invoke(arguments: list[str]) -> int:
     import click
 
     from descentlab.cli.app import build
-    from descentlab.cli.words import explain
+    from descentlab.cli.localized_click import explain
     from descentlab.errors import DescentlabError
-    from descentlab.text import sentence
+    from descentlab.messages import sentence
 
     as_json = "--json" in arguments
     try:
@@ -71,7 +71,7 @@ def fail(message: str, as_json: bool) -> int:
 
     import click
 
-    from descentlab.text import sentence
+    from descentlab.messages import sentence
 
     if as_json:
         click.echo(json.dumps({"schema": "descentlab.error/1", "error": message}, ensure_ascii=False))

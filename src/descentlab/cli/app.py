@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from descentlab.cli.words import LocalisedGroup, language_option
-from descentlab.text import sentence
+from descentlab.cli.localized_click import LocalisedGroup, language_option
+from descentlab.messages import sentence
 
 
 def build() -> click.Group:

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from descentlab.cli import INTERRUPTED
+from descentlab.cli.localized_click import Localised, Number, language_option
 from descentlab.cli.options import engine_of, option, reading_of, rows_options, split
 from descentlab.cli.reading import Reading
-from descentlab.cli.words import Localised, Number, language_option
 from descentlab.errors import SettingError
-from descentlab.keeping import Kept, Settings, compressed, state_of
-from descentlab.text import counted, number, sentence
+from descentlab.factor.compress import Kept, Settings, compressed, state_of
+from descentlab.messages import counted, number, sentence
 
 SCHEMA = "descentlab.compress/1"
 

@@ -8,11 +8,11 @@ from typing import Any
 import click
 import numpy as np
 
-from descentlab.cli.words import Localised, language_option
+from descentlab.cli.localized_click import Localised, language_option
 from descentlab.data.builtin import LESSON, LONGLEY
-from descentlab.problem import Problem
-from descentlab.run import Run, descend
-from descentlab.text import number, sentence
+from descentlab.messages import number, sentence
+from descentlab.problem.problem import Problem
+from descentlab.run.run import Run, descend
 
 WAYS = ("hand", "autograd", "exact")
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from descentlab.cli import FINDING
+from descentlab.cli.localized_click import Localised, Number, language_option
 from descentlab.cli.options import (
     data_options,
     descent_settings,
@@ -20,15 +21,14 @@ from descentlab.cli.options import (
     step_options,
     write,
 )
-from descentlab.cli.words import Localised, Number, language_option
+from descentlab.doctor.cross_validation import choose_by_folds
+from descentlab.doctor.diagnose import diagnose
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.examination import diagnose
 from descentlab.doctor.finding import Finding
-from descentlab.doctor.folds.asked import choose_by_folds
-from descentlab.doctor.folds.crossvalidation import CrossValidation
 from descentlab.doctor.forecast import Verdict
 from descentlab.errors import SettingError, whole_number
-from descentlab.text import sentence
+from descentlab.messages import sentence
+from descentlab.model_selection.cross_validation import CrossValidation
 
 IDLE = ("every", "tolerance")  # settings of a run that change nothing for a diagnosis
 

@@ -8,13 +8,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from descentlab.cli.localized_click import Localised, Number, language_option
 from descentlab.cli.options import data_options, descent_settings, file_name, open_problem, option, step_options
-from descentlab.cli.words import Localised, Number, language_option
 from descentlab.errors import SettingError, whole_number
-from descentlab.lab.server import LabServer, Site, serve
-from descentlab.lab.sheet import of_problem
+from descentlab.lab.lab import of_problem
+from descentlab.lab.server.handler import LabServer, Site, serve
 from descentlab.lab.spec import STEP
-from descentlab.text import language, sentence
+from descentlab.messages import language, sentence
 
 SHOWN = (*STEP, "start", "forget_zero_grad")  # the settings of a step that the page can show
 LAST_PORT = 65_535
@@ -79,6 +79,6 @@ def _refuse_others() -> None:
 
 def _course(number: int) -> Site:
     """The lessons' pages in the lab's place, this one first."""
-    from descentlab.lessons.site import Course
+    from descentlab.lessons.render.site import Course
 
     return Course(number, language())

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from descentlab.cli import INTERRUPTED
-from descentlab.cli.words import Localised, Number, language_option
+from descentlab.cli.localized_click import Localised, Number, language_option
 from descentlab.errors import SettingError, whole_number
 from descentlab.lessons import progress
 from descentlab.lessons.course import Lesson, QuestionBlock, lesson, lessons, outline
-from descentlab.lessons.notebook import notebook as notebook_of
-from descentlab.lessons.terminal import Styles, answered, asked, rendered, solved
-from descentlab.text import language, sentence
+from descentlab.lessons.render.notebook import notebook as notebook_of
+from descentlab.lessons.render.terminal import Styles, answered, asked, rendered, solved
+from descentlab.messages import language, sentence
 
 STYLES = Styles(bold=lambda text: click.style(text, bold=True), code=lambda text: click.style(text, fg="cyan"))
 

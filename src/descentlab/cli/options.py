@@ -8,16 +8,16 @@ from typing import Any
 
 import click
 
+from descentlab.cli.localized_click import Number
 from descentlab.cli.reading import Reading
-from descentlab.cli.words import Number
-from descentlab.cluster import SCHEME, Dask
-from descentlab.compression import Engine, Threads
-from descentlab.conventions import CONVENTIONS
 from descentlab.data.builtin import BUILT_IN
-from descentlab.data.places import find
+from descentlab.data.paths import find
+from descentlab.descent.reductions import CONVENTIONS
 from descentlab.errors import SettingError, whole_number
-from descentlab.problem import Problem
-from descentlab.text import sentence
+from descentlab.factor.build import Engine, Threads
+from descentlab.factor.executors.dask import SCHEME, Dask
+from descentlab.messages import sentence
+from descentlab.problem.problem import Problem
 
 
 def option(name: str, short: str | None = None, **settings: Any) -> click.Option:

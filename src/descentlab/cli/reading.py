@@ -6,7 +6,7 @@ import sys
 import time
 from types import TracebackType
 
-from descentlab.text import counted, number, sentence
+from descentlab.messages import counted, number, sentence
 
 PATIENCE, OFTEN = 1.0, 0.2  # seconds before a line is worth its noise, and between two
 

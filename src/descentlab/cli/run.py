@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from descentlab.cli import FINDING
+from descentlab.cli.localized_click import Localised, Number, language_option
 from descentlab.cli.options import (
     data_options,
     descent_settings,
@@ -18,11 +19,10 @@ from descentlab.cli.options import (
     write,
 )
 from descentlab.cli.progress import Progress
-from descentlab.cli.words import Localised, Number, language_option
-from descentlab.ending import Reason
 from descentlab.errors import whole_number
-from descentlab.run import Run, descend
-from descentlab.text import jsonable, sentence
+from descentlab.messages import jsonable, sentence
+from descentlab.run.ending import Reason
+from descentlab.run.run import Run, descend
 
 SCHEMA = "descentlab.run/1"
 

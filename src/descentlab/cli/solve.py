@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from descentlab.cli.localized_click import Localised, language_option
 from descentlab.cli.options import data_options, open_problem, option
-from descentlab.cli.words import Localised, language_option
-from descentlab.text import sentence
+from descentlab.messages import sentence
 
 SCHEMA = "descentlab.solve/1"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.arrays import Array
 from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, Piece, Pieced, Whole, is_from
 from descentlab.errors import DataError
-from descentlab.text import counted
+from descentlab.messages import counted
+from descentlab.typing import Array
 
 EXACT_INTEGER = 2**53  # the largest magnitude below which float64 holds every whole number
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.arrays import Array
-from descentlab.data.cells import is_number
-from descentlab.data.places import Place, find, unreadable
+from descentlab.data.csv.text_columns import is_number
+from descentlab.data.paths import Place, find, unreadable
 from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, Chained, Piece, Pieced, Source
 from descentlab.data.tables import ArrowSource, BatchPiece, index_columns
 from descentlab.errors import DataError, DescentlabError, require
-from descentlab.text import Sentence, counted, sentence
+from descentlab.messages import Sentence, counted, sentence
+from descentlab.typing import Array
 
 ARROW_FILE = b"ARROW1"
 ARROW_STREAM = b"\xff\xff\xff\xff"
@@ -52,7 +52,7 @@ def open_file(place: Place, reading: Mapping[str, Any]) -> Source:
             return ArrowFile(place) if start.startswith(ARROW_FILE) else ArrowStream(place)
         if place.suffix in {".parquet", ".pq"}:
             raise DataError("not_parquet", path=str(place))
-        from descentlab.data.csv import open_csv
+        from descentlab.data.csv.source import open_csv
 
         return open_csv(place, **reading)
     except DescentlabError:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.arrays import Array
 from descentlab.data import open_column, open_source
 from descentlab.data.arrays import ArraySource
 from descentlab.data.source import LARGEST, Beside, Piece, Source, is_from, tame
 from descentlab.errors import DataError, near
-from descentlab.text import Sentence, counted, sentence
+from descentlab.messages import Sentence, counted, sentence
+from descentlab.typing import Array
 
 WEIGHTS = "(weights)"  # the column name of weights that came as an array
 

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from descentlab.arrays import Array
 from descentlab.errors import DataError
-from descentlab.text import Sentence, counted, sentence
+from descentlab.messages import Sentence, counted, sentence
+from descentlab.typing import Array
 
 BLOCK_ROWS = 8192  # a block of this many rows and a dozen columns stays in a core's second-level cache
 DOT = 8192

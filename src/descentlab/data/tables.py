@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.arrays import Array
 from descentlab.data.arrays import EXACT_INTEGER
-from descentlab.data.cells import why_text
+from descentlab.data.csv.text_columns import why_text
 from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, Piece, Pieced, is_from
 from descentlab.errors import DataError, require
-from descentlab.text import Sentence, sentence
+from descentlab.messages import Sentence, sentence
+from descentlab.typing import Array
 
 
 @dataclass(frozen=True)

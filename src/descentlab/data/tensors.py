@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from descentlab.arrays import Array
 from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, Beside, Piece, Pieced, Whole, Zipped
 from descentlab.errors import DataError
-from descentlab.text import counted
+from descentlab.messages import counted
+from descentlab.typing import Array
 
 
 class TensorSource(Pieced):

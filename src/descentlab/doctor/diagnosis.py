@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from descentlab.arrays import Array
-from descentlab.descent import Descent
-from descentlab.doctor.direction import Direction
+from descentlab.descent.descent import Descent
+from descentlab.doctor.directions import Direction
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Curve, Forecast, Verdict
-from descentlab.doctor.overflow import TYPES, Overflow
-from descentlab.doctor.rates import Rate
 from descentlab.doctor.remedies import Remedy
-from descentlab.problem import Problem
-from descentlab.theory import Theory
+from descentlab.problem.problem import Problem
+from descentlab.theory.full_batch import Theory
+from descentlab.theory.learning_rates import Rate
+from descentlab.theory.overflow import TYPES, Overflow
+from descentlab.typing import Array
 
 if TYPE_CHECKING:
-    from descentlab.doctor.folds.validation import Validation
-    from descentlab.lab.sheet import Lab
+    from descentlab.lab.lab import Lab
+    from descentlab.model_selection.validation import Validation
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,13 +124,13 @@ class Diagnosis:
         )
 
     def _repr_html_(self) -> str:
-        from descentlab.doctor.page import of_diagnosis
+        from descentlab.doctor.html import of_diagnosis
 
         return of_diagnosis(self)
 
     def lab(self, name: str = "") -> Lab:
         """A page with these findings, on which the descent can be seen and changed; see :meth:`Problem.lab`."""
-        from descentlab.lab.sheet import of_diagnosis
+        from descentlab.lab.lab import of_diagnosis
 
         return of_diagnosis(self, name)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from descentlab.text import Sentence
+from descentlab.messages import Sentence
 
 
 class Weight(StrEnum):

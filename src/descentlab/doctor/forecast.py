@@ -13,14 +13,14 @@ from enum import StrEnum
 
 import numpy as np
 
-from descentlab.arrays import Array, Integers
-from descentlab.descent import Descent
-from descentlab.doctor.aim import Aim
-from descentlab.doctor.overflow import QUANTITIES, TYPES, Overflow, overflow
+from descentlab.descent.descent import Descent
+from descentlab.descent.residual_polynomial import ROUNDING
 from descentlab.engines import Engine, Look, engine_for
-from descentlab.problem import Problem
-from descentlab.response import ROUNDING
-from descentlab.theory import Theory
+from descentlab.problem.problem import Problem
+from descentlab.theory.full_batch import Theory
+from descentlab.theory.overflow import QUANTITIES, TYPES, Overflow, overflow
+from descentlab.theory.settling_time import Aim
+from descentlab.typing import Array, Integers
 
 GONE = -20.0  # a direction whose error an epoch multiplies by less than exp of this swings no more that anyone sees
 CURVE = 160  # points of a predicted curve

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from descentlab.arrays import Array
-from descentlab.doctor.aim import Aim
-from descentlab.doctor.facts import NEARLY_DEPENDENT
-from descentlab.doctor.rates import PLAIN, Rate, fastest, with_momentum
-from descentlab.problem import Problem
-from descentlab.stability import Recursion, limit
-from descentlab.text import Sentence, rounded, sentence
-from descentlab.theory import Theory
+from descentlab.descent.recursion import Recursion, limit
+from descentlab.doctor.findings.data import NEARLY_DEPENDENT
+from descentlab.messages import Sentence, rounded, sentence
+from descentlab.problem.problem import Problem
+from descentlab.theory.full_batch import Theory
+from descentlab.theory.learning_rates import PLAIN, Rate, fastest, with_momentum
+from descentlab.theory.settling_time import Aim
+from descentlab.typing import Array
 
 USUAL_MOMENTUM = 0.9
 LITTLE = 0.01  # a momentum that small is none

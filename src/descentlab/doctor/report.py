@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from descentlab.doctor.finding import Finding, Weight
 from descentlab.doctor.forecast import Verdict
-from descentlab.text import counted, jsonable, language, number, padded, sentence, speaking, width, wrapped
+from descentlab.messages import counted, jsonable, language, number, padded, sentence, speaking, width, wrapped
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
-    from descentlab.doctor.direction import Direction
+    from descentlab.doctor.directions import Direction
 
 SCHEMA = "descentlab.diagnosis/1"
 COLUMNS = 80

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from descentlab.arrays import Array, Integers
+from descentlab.engines.batches import Drawing
 from descentlab.errors import EngineError, one_of
-from descentlab.feeding import Drawing
-from descentlab.text import Sentence, sentence
+from descentlab.messages import Sentence, sentence
+from descentlab.typing import Array, Integers
 
 if TYPE_CHECKING:
-    from descentlab.descent import Descent
-    from descentlab.problem import Problem
+    from descentlab.descent.descent import Descent
+    from descentlab.problem.problem import Problem
 
 
 NAMES = ("hand", "minibatch", "autograd", "exact", "replay")
@@ -162,7 +162,9 @@ def _load(name: str) -> Engine:
     return engine
 
 
-def batches(n: int, size: int | None, order: np.random.Generator | None, replacement: bool = False) -> Iterator[Any]:
+def iterate_batches(
+    n: int, size: int | None, order: np.random.Generator | None, replacement: bool = False
+) -> Iterator[Any]:
     """The rows of each step of one epoch: everything, or index arrays of ``size`` rows, drawn as settings ask."""
     if size is None:
         yield slice(None)

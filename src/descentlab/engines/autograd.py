@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descentlab.arrays import Array
-from descentlab.conventions import gradient_factor
-from descentlab.engines import Stepping, batches, length
+from descentlab.descent.optimizers import make_optimizer, take_step, unfit
+from descentlab.descent.reductions import gradient_factor
+from descentlab.engines import Stepping, iterate_batches, length
 from descentlab.errors import EngineError, require
-from descentlab.optimizers import make_optimizer, take_step, unfit
-from descentlab.text import Sentence, sentence
+from descentlab.messages import Sentence, sentence
+from descentlab.typing import Array
 
 if TYPE_CHECKING:
-    from descentlab.descent import Descent
-    from descentlab.problem import Problem
+    from descentlab.descent.descent import Descent
+    from descentlab.problem.problem import Problem
 
 
 class Autograd(Stepping):
@@ -78,7 +78,7 @@ class Autograd(Stepping):
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         batched = self.descent.batch_size is not None
-        for rows in batches(len(self.X), self.descent.batch_size, self.order, self.descent.replacement):
+        for rows in iterate_batches(len(self.X), self.descent.batch_size, self.order, self.descent.replacement):
             if self.descent.batch_size is None and self.fresh is not None:
                 gradients = self.fresh  # `look` has just been at this very point
             else:

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descentlab.arrays import Array, Integers
-from descentlab.conventions import gradient_factor
+from descentlab.descent.reductions import gradient_factor
+from descentlab.descent.residual_polynomial import geometric_sum
 from descentlab.engines import Look, not_sgd
-from descentlab.response import geometric_sum
-from descentlab.text import Sentence, sentence
+from descentlab.messages import Sentence, sentence
+from descentlab.typing import Array, Integers
 
 if TYPE_CHECKING:
-    from descentlab.descent import Descent
-    from descentlab.problem import Problem
+    from descentlab.descent.descent import Descent
+    from descentlab.problem.problem import Problem
 
 
 CHUNK = 1 << 16  # numbers a chunk of epochs may hold: large enough for NumPy, small enough for the cache

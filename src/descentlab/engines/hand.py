@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descentlab.arrays import Array
-from descentlab.conventions import gradient_factor
-from descentlab.engines import Stepping, batches, length, not_sgd
-from descentlab.text import Sentence, sentence
+from descentlab.descent.reductions import gradient_factor
+from descentlab.engines import Stepping, iterate_batches, length, not_sgd
+from descentlab.messages import Sentence, sentence
+from descentlab.typing import Array
 
 if TYPE_CHECKING:
-    from descentlab.descent import Descent
-    from descentlab.problem import Problem
+    from descentlab.descent.descent import Descent
+    from descentlab.problem.problem import Problem
 
 
 class Hand(Stepping):
@@ -94,7 +94,7 @@ class Hand(Stepping):
             self.step(self.fresh, lr)  # `look` has just been at this very point
             self.include()
         else:
-            for rows in batches(len(self.X), self.descent.batch_size, self.order, self.descent.replacement):
+            for rows in iterate_batches(len(self.X), self.descent.batch_size, self.order, self.descent.replacement):
                 before = self.params
                 self.step(self.gradient(rows)[0], lr)
                 if not np.isfinite(self.params).all():  # the epoch ends here, with the last numbers there are

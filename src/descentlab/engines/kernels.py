@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from descentlab import compiled
-from descentlab.arrays import Array
+from descentlab import dependencies
+from descentlab.typing import Array
 
 F_ROWS = 512  # rows of columns that lie apart: their residuals and one column of them stay in the first-level cache
-jit = compiled.jit(fastmath=("reassoc", "contract", "nsz"))
+jit = dependencies.jit(fastmath=("reassoc", "contract", "nsz"))
 
 
 @jit

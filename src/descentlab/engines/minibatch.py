@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from descentlab.arrays import Array
-from descentlab.compression import cores
-from descentlab.conventions import CONVENTIONS, gradient_factor
+from descentlab.descent.reductions import CONVENTIONS, gradient_factor
 from descentlab.engines import Stepping, length, not_sgd
-from descentlab.feeding import Drawing, Feed, InMemory, Streamed
-from descentlab.text import Sentence, sentence
+from descentlab.engines.batches import Drawing, Feed, InMemory, Streamed
+from descentlab.factor.build import cores
+from descentlab.messages import Sentence, sentence
+from descentlab.typing import Array
 
 if TYPE_CHECKING:
-    from descentlab.descent import Descent
-    from descentlab.problem import Problem
+    from descentlab.descent.descent import Descent
+    from descentlab.problem.problem import Problem
 
 
 MOST_BYTES = 256 << 20  # of rows in files: more than that is read anew for every epoch

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from descentlab.arrays import Array
-from descentlab.conventions import gradient_factor
+from descentlab.descent.optimizers import make_optimizer, take_step, unfit
+from descentlab.descent.reductions import gradient_factor
 from descentlab.engines import Stepping, length
 from descentlab.errors import require
-from descentlab.optimizers import make_optimizer, take_step, unfit
-from descentlab.text import Sentence, sentence
+from descentlab.messages import Sentence, sentence
+from descentlab.typing import Array
 
 if TYPE_CHECKING:
-    from descentlab.descent import Descent
-    from descentlab.problem import Problem
+    from descentlab.descent.descent import Descent
+    from descentlab.problem.problem import Problem
 
 
 class Replay(Stepping):

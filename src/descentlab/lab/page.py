@@ -18,8 +18,8 @@ from html import escape
 from typing import Any
 from zlib import compress
 
-from descentlab.lab.modules import script, static
-from descentlab.text import LANGUAGES, catalogue, language, sentence
+from descentlab.lab.js_bundle import script, static
+from descentlab.messages import LANGUAGES, catalogue, language, sentence
 
 # What ends a script or a line of one, what turns text round, and halves of letters, which UTF-8 cannot write.
 TELLING = re.compile("[<>&\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")

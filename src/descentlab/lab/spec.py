@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.arrays import Array
 from descentlab.data.builtin import BUILT_IN
-from descentlab.descent import Descent
+from descentlab.descent.descent import Descent
 from descentlab.doctor.report import sections
 from descentlab.errors import SettingError
-from descentlab.problem import Problem, Rows
-from descentlab.text import LANGUAGES, jsonable, sentence
-from descentlab.theory import Theory
+from descentlab.messages import LANGUAGES, jsonable, sentence
+from descentlab.problem.problem import Problem, Rows
+from descentlab.theory.full_batch import Theory
+from descentlab.typing import Array
 
 SCHEMA = "descentlab.lab/1"
 MOST_POINTS, MOST_NUMBERS, FEWEST = 500, 2_000, 50  # rows shown, and of wide ones fewer: so many numbers, or rows

@@ -1,6 +1,6 @@
 """The lab as a notebook's widget, whose values Python reads and sets; the extra ``notebook`` brings anywidget.
 
-Loaded by :meth:`descentlab.lab.sheet.Lab.widget` alone: the base class has to be there before the class.
+Loaded by :meth:`descentlab.lab.lab.Lab.widget` alone: the base class has to be there before the class.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from descentlab.errors import require
-from descentlab.lab.modules import script
+from descentlab.lab.js_bundle import script
 from descentlab.lab.page import LAB, words
-from descentlab.text import language
+from descentlab.messages import language
 
 require("anywidget", "anywidget", "notebook", "widget")
 

@@ -10,9 +10,9 @@ from importlib import import_module
 from importlib.resources import files
 
 from descentlab.errors import SettingError
-from descentlab.lessons.facts.kinds import Cell, Facts
+from descentlab.lessons.facts.types import Cell, Facts
 from descentlab.lessons.order import ORDER
-from descentlab.text import number, particled
+from descentlab.messages import number, particled
 
 _FENCE = re.compile(r"^```(table|figure|question|code) (\S+)\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
 _PLACE = re.compile(r"\{\{(\w+)(?::([^}]+))?\}\}")

@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 
-from descentlab.lessons.facts.kinds import Choice, Number, Question
+from descentlab.lessons.facts.types import Choice, Number, Question
 
 RIGHT, OTHER = "right", "other"
 LETTERS = "abcdefgh"  # of options, in order

@@ -4,8 +4,8 @@ from descentlab.errors import require
 
 require("sklearn", "scikit-learn", "sklearn", "estimators")
 
-from descentlab.sklearn.crossvalidated import DescentRegressorCV  # noqa: E402 (its absence is said first)
-from descentlab.sklearn.record import FitHistory  # noqa: E402
+from descentlab.sklearn.history import FitHistory  # noqa: E402
 from descentlab.sklearn.regressor import DescentRegressor  # noqa: E402
+from descentlab.sklearn.regressor_cv import DescentRegressorCV  # noqa: E402 (its absence is said first)
 
 __all__ = ["DescentRegressor", "DescentRegressorCV", "FitHistory"]

@@ -12,19 +12,19 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from descentlab.arrays import Array
+from descentlab.doctor.diagnose import diagnose
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.examination import diagnose
-from descentlab.ending import Reason
 from descentlab.errors import SettingError, finite_number, whole_number
-from descentlab.factor import Factor
-from descentlab.gathering import Gathered
-from descentlab.problem import Problem
-from descentlab.sklearn.cures import nearer
-from descentlab.sklearn.descending import Fitted, averages, fitted, moved
-from descentlab.sklearn.record import history_of
-from descentlab.sklearn.rows import Rows, refuse_times, seed_of
-from descentlab.text import counted
+from descentlab.factor.factor import Factor
+from descentlab.factor.incremental import Gathered
+from descentlab.messages import counted
+from descentlab.problem.problem import Problem
+from descentlab.run.ending import Reason
+from descentlab.sklearn.advice import nearer
+from descentlab.sklearn.fitting import Fitted, averages, fitted, moved
+from descentlab.sklearn.history import history_of
+from descentlab.sklearn.input_data import Rows, refuse_times, seed_of
+from descentlab.typing import Array
 
 PREDICTED = 1 << 16  # float32 rows that are predicted at once, in float64
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from time import perf_counter
 
-from descentlab.text import number, padded, rounded, sentence, width
-from descentlab.watching.record import Record
+from descentlab.messages import number, padded, rounded, sentence, width
+from descentlab.watching.history import Record
 
 PAUSE = 0.2  # seconds between two lines
 COLUMNS = 79

@@ -6,14 +6,14 @@ import math
 from typing import TYPE_CHECKING
 
 from descentlab.doctor.finding import Weight
-from descentlab.markup import listed, page, paragraph
-from descentlab.text import Sentence, counted, language, number, rounded, sentence, speaking, wrapped
-from descentlab.watching.judge import judge, no_zero_grad
-from descentlab.watching.pace import as_they_came, one_pass_each, ratio_of
-from descentlab.watching.picture import svg
+from descentlab.messages import Sentence, counted, language, number, rounded, sentence, speaking, wrapped
+from descentlab.messages.html import listed, page, paragraph
+from descentlab.watching.plot import svg
+from descentlab.watching.rules.judge import judge, no_zero_grad
+from descentlab.watching.rules.learning_rate import as_they_came, one_pass_each, ratio_of
 
 if TYPE_CHECKING:
-    from descentlab.watching.judge import Case
+    from descentlab.watching.rules.judge import Case
 
 MARKS = {Weight.PROBLEM: "!", Weight.CAUTION: "?", Weight.FACT: "-"}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from descentlab.doctor.finding import Weight
-from descentlab.text import Sentence
+from descentlab.messages import Sentence
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Looking elsewhere: what theory gives against what was observed, and, where they differ, what reproduces it.
 
-Nothing is altered. Predictions are exact (:mod:`descentlab.doctor.observed.loops`), in the asker's own reduction, for
+Nothing is altered. Predictions are exact (:mod:`descentlab.doctor.observed.simulation`), in the asker's own
+reduction, for
 losses printed before or after an update. A cause is named only if simulating it reproduces every number seen, and
 the numbers hold enough digits for that not to be chance.
 """
@@ -11,36 +12,37 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from descentlab.descent import Descent
+from descentlab.descent.descent import Descent
 from descentlab.doctor.finding import Finding
-from descentlab.doctor.observed import hypotheses, loops, prints, restated, said, slips, updates
-from descentlab.doctor.observed.floor import DOUBLE, SINGLE
-from descentlab.doctor.observed.inquiry import KINDS, Guess, Inquiry
-from descentlab.doctor.observed.seen import Seen
+from descentlab.doctor.observed import findings, simulation
+from descentlab.doctor.observed.causes import loop_bugs, other_settings, other_start_or_rate, printed_cost, update_bugs
+from descentlab.doctor.observed.comparison import KINDS, Guess, Inquiry
+from descentlab.doctor.observed.losses import Seen
+from descentlab.doctor.observed.rounding import DOUBLE, SINGLE
 from descentlab.errors import EngineError, MissingDependencyError
-from descentlab.problem import Problem
-from descentlab.text import counted, sentence
+from descentlab.messages import counted, sentence
+from descentlab.problem.problem import Problem
 
 HYPOTHESES: tuple[Callable[[Inquiry], Iterator[Guess]], ...] = (
-    prints.printed_convention,
-    prints.gradient_convention,
-    hypotheses.stale_weights,
-    slips.one_row_cost,
-    slips.broadcasting,
-    slips.forgotten_zero_grad,
-    slips.per_sample_updates,
-    updates.swapped_gradients,
-    updates.ascent,
-    updates.sequential_updates,
-    updates.not_updated,
-    updates.input_missing,
-    restated.momentum_acts,
-    restated.decay_acts,
-    restated.bias_added,
-    restated.scaled_columns,
+    printed_cost.printed_convention,
+    printed_cost.gradient_convention,
+    other_start_or_rate.stale_weights,
+    loop_bugs.one_row_cost,
+    loop_bugs.broadcasting,
+    loop_bugs.forgotten_zero_grad,
+    loop_bugs.per_sample_updates,
+    update_bugs.swapped_gradients,
+    update_bugs.ascent,
+    update_bugs.sequential_updates,
+    update_bugs.not_updated,
+    update_bugs.input_missing,
+    other_settings.momentum_acts,
+    other_settings.decay_acts,
+    other_settings.bias_added,
+    other_settings.scaled_columns,
 )
 # These are fitted, so they fit much.
-LAST_RESORTS = (prints.printed_multiple, hypotheses.another_rate, hypotheses.other_start)
+LAST_RESORTS = (printed_cost.printed_multiple, other_start_or_rate.another_rate, other_start_or_rate.other_start)
 Causes = list[tuple[Guess, str]]
 WAYS = 12  # to be printed some epochs apart: how far, from which on, before or after the update
 
@@ -68,16 +70,16 @@ def compare(
     readings = [Inquiry(problem, descent, seen) for seen in Seen.readings(observed, descent.epochs, epochs_seen, every)]
     some = descent.batch_size is not None and (descent.batch_size < problem.n or descent.replacement)
     if descent.batch_size is not None and some and descent.shuffle:
-        return (said.beyond_theory(sentence("observed.random", size=counted(descent.batch_size, "row"))),)
+        return (findings.beyond_theory(sentence("observed.random", size=counted(descent.batch_size, "row"))),)
     longest = max(int(case.seen.updates[-1]) for case in readings)
-    if not loops.affordable(problem, descent, longest):
-        return (said.beyond_theory(sentence("observed.too_long", updates=longest)),)
+    if not simulation.affordable(problem, descent, longest):
+        return (findings.beyond_theory(sentence("observed.too_long", updates=longest)),)
     try:
         # Rates and losses of any size are asked about, and what leaves float64 is told apart where it matters.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             return _held(readings, every == 1 and epochs_seen is None)
     except (EngineError, MissingDependencyError) as cause:
-        return (said.beyond_theory(sentence("observed.no_engine", cause=cause.sentence)),)
+        return (findings.beyond_theory(sentence("observed.no_engine", cause=cause.sentence)),)
 
 
 def _held(readings: list[Inquiry], in_a_row: bool) -> tuple[Finding, ...]:
@@ -92,7 +94,7 @@ def _held(readings: list[Inquiry], in_a_row: bool) -> tuple[Finding, ...]:
         if shift is None and not case.seen.tells(1):
             shift = case.loosely
         if shift is not None:
-            return (said.agrees(case, shift),)
+            return (findings.agrees(case, shift),)
     if in_a_row and readings[0].loosely is None:
         found = _apart(readings[0])
         if found is not None:
@@ -100,11 +102,11 @@ def _held(readings: list[Inquiry], in_a_row: bool) -> tuple[Finding, ...]:
     for case in readings:
         causes = _causes(case)
         if causes:
-            return tuple(said.cause(case, guess, kind, len(causes)) for guess, kind in causes)
+            return tuple(findings.cause(case, guess, kind, len(causes)) for guess, kind in causes)
     for case in readings:
         if case.loosely is not None:
-            return (said.agrees(case, case.loosely),)
-    return tuple(said.unexplained(min(readings, key=said.distance)))
+            return (findings.agrees(case, case.loosely),)
+    return tuple(findings.unexplained(min(readings, key=findings.distance)))
 
 
 def _apart(case: Inquiry) -> Finding | None:
@@ -114,7 +116,7 @@ def _apart(case: Inquiry) -> Finding | None:
             spaced = Inquiry(case.problem, case.descent, seen)
             for shift, unit in ((spaced.exactly, DOUBLE), (spaced.loosely, SINGLE)):
                 if shift is not None and seen.tells(WAYS, seen.at(spaced.rounding(unit), shift)):
-                    return said.agrees(spaced, shift, every)
+                    return findings.agrees(spaced, shift, every)
     return None
 
 

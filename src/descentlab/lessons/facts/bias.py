@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.facts.shared import X, diagnosed, listed, named
+from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.order import number_of
-from descentlab.problem import Problem
-from descentlab.run import Run, descend
+from descentlab.problem.problem import Problem
+from descentlab.run.run import Run, descend
 
 LIFT = 2  # how far the lesson's rows are lifted off the line y = x
 Y = tuple(x + LIFT for x in X)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from descentlab.conventions import CONVENTIONS, gradient_factor
-from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.descent.reductions import CONVENTIONS, gradient_factor
 from descentlab.lessons.facts.shared import X, Y, lesson, named
-from descentlab.problem import Problem
-from descentlab.run import Run, descend
+from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
+from descentlab.problem.problem import Problem
+from descentlab.run.run import Run, descend
 
 LR, EPOCHS = 0.01, 10
 HAND, OPTIM = 0.1, 0.15  # the rates of a well-known pair of programs: the sum without its 2, and the mean

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.facts.shared import X, Y, lesson, named
+from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.order import number_of
-from descentlab.problem import Problem
-from descentlab.run import Run, descend
+from descentlab.problem.problem import Problem
+from descentlab.run.run import Run, descend
 
 LR, EPOCHS, NEAR = 0.01, 10, 0.01
 FASTER = 2 * LR

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.facts.shared import X, Y, lesson, named, parabola
+from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
 
 GUESS, TWICE, FAR = 0.5, 2.0, 3.0  # weights to be wrong with
 TRIED = (0.0, GUESS, 1.0, 1.5, TWICE)

@@ -7,11 +7,11 @@ from itertools import combinations
 
 import numpy as np
 
-from descentlab.engines import batches
-from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
+from descentlab.engines import iterate_batches
 from descentlab.lessons.facts.shared import listed, named
-from descentlab.problem import Problem
-from descentlab.run import Run, descend
+from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
+from descentlab.problem.problem import Problem
+from descentlab.run.run import Run, descend
 
 X = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
 Y = (2.0, 1.0, 4.0, 3.0, 6.0, 5.0, 8.0, 7.0)  # the line y = x, one above and one below in turn
@@ -66,7 +66,7 @@ def gradient(rows: list[int], W: float, reduction: str = "mean") -> float:
 
 def first_batches() -> list[list[int]]:
     """The rows of each batch of the first epoch."""
-    return [rows.tolist() for rows in batches(len(X), SIZE, np.random.default_rng(SEED))]
+    return [rows.tolist() for rows in iterate_batches(len(X), SIZE, np.random.default_rng(SEED))]
 
 
 def numbers() -> dict[str, Cell]:
@@ -137,7 +137,7 @@ def figures() -> dict[str, Figure]:
 
 def questions() -> dict[str, Question]:
     """The answers, and what common slips give."""
-    updates = SOME * sum(1 for _ in batches(len(X), OTHER_SIZE, None))
+    updates = SOME * sum(1 for _ in iterate_batches(len(X), OTHER_SIZE, None))
     counted = {"epochs": float(SOME), "rows": float(SOME * len(X)), "dropped": float(SOME * (len(X) // OTHER_SIZE))}
     errors = float(np.mean([2 * (AT * X[row] - Y[row]) for row in PAIR]))
     slips = {

@@ -7,20 +7,20 @@ from functools import cache
 
 import numpy as np
 
-from descentlab import stability
-from descentlab.arrays import Array
-from descentlab.descent import Descent
-from descentlab.doctor.aim import Aim
+from descentlab.descent import recursion
+from descentlab.descent.descent import Descent
+from descentlab.descent.recursion import Recursion
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.facts.scaling import LR as SCALED_LR
 from descentlab.lessons.facts.scaling import exams
 from descentlab.lessons.facts.shared import diagnosed, lesson
+from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.order import number_of
-from descentlab.problem import Problem
-from descentlab.run import descend
-from descentlab.stability import Recursion
-from descentlab.theory import Theory
+from descentlab.problem.problem import Problem
+from descentlab.run.run import descend
+from descentlab.theory.full_batch import Theory
+from descentlab.theory.settling_time import Aim
+from descentlab.typing import Array
 
 LR, LITTLE, USUAL, MUCH = 0.01, 0.5, 0.9, 0.99
 FORGOTTEN_LR = 0.15  # of the lesson with torch.optim
@@ -45,7 +45,7 @@ def settled(problem: Problem, lr: float, momentum: float) -> int | None:
 def shrinks(momentum: float) -> float:
     """The size of the larger root for the lesson's rows: what an epoch multiplies the error, or its swing, by."""
     x = np.array(LR * lesson().spectrum().largest)
-    return float(np.abs(stability.growth(x, momentum)))
+    return float(np.abs(recursion.growth(x, momentum)))
 
 
 def swings_from() -> float:
@@ -54,7 +54,7 @@ def swings_from() -> float:
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        real = stability.characteristic(x, middle, 0.0, nesterov=False)[1] >= 0
+        real = recursion.characteristic(x, middle, 0.0, nesterov=False)[1] >= 0
         low, high = (middle, high) if real else (low, middle)
     return low
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from descentlab.lessons.facts.kinds import Cell, Figure, Number, Question, Table
 from descentlab.lessons.facts.shared import X, Y, lesson, named, parabola
+from descentlab.lessons.facts.types import Cell, Figure, Number, Question, Table
 from descentlab.lessons.order import number_of
-from descentlab.run import descend
+from descentlab.run.run import descend
 
 LR, SMALL, START = 0.1, 0.01, 0.5
 

@@ -6,14 +6,14 @@ from functools import cache
 
 import numpy as np
 
-from descentlab.arrays import Array
 from descentlab.data.builtin import EXAM_SCORES
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.facts.shared import diagnosed, epochs_at
+from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.order import number_of
-from descentlab.problem import Problem
-from descentlab.run import descend
+from descentlab.problem.problem import Problem
+from descentlab.run.run import descend
+from descentlab.typing import Array
 
 RAW_LR, LR = 1e-5, 0.1  # of labs 4-1 and 7-1 of github.com/deeplearningzerotoall/PyTorch, which have these five rows
 FEW, MANY = 20, 100

@@ -10,11 +10,11 @@ import numpy as np
 from descentlab.data.builtin import EXAM_SCORES
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.lessons.facts.bias import line
-from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.facts.shared import diagnosed, epochs_at
+from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.order import number_of
-from descentlab.problem import Problem
-from descentlab.run import Run, descend
+from descentlab.problem.problem import Problem
+from descentlab.run.run import Run, descend
 
 LR, FEW, MANY = 1e-5, 20, 1000  # the course's rate, and how many epochs it shows
 EARLY, LATE = 10, 1_000_000  # when the cost looks flat, and when it still is

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from descentlab.data.builtin import LESSON
+from descentlab.doctor.diagnose import diagnose
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.examination import diagnose
-from descentlab.lessons.facts.kinds import Cell
-from descentlab.problem import Problem
+from descentlab.lessons.facts.types import Cell
+from descentlab.problem.problem import Problem
 
 X = tuple(row[0] for row in LESSON.X)
 Y = tuple(LESSON.y)

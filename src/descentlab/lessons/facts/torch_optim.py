@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from descentlab.arrays import Array
-from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.facts.shared import X, Y, lesson, named
+from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.order import number_of
-from descentlab.run import descend
+from descentlab.run.run import descend
+from descentlab.typing import Array
 
 LR, STEP_LR = 0.15, 0.1  # this lesson's rate, on the mean; that of the second lesson, on the sum
 EPOCHS, LONG, DRAWN = 10, 1000, 24

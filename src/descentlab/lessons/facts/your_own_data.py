@@ -6,10 +6,10 @@ import math
 from functools import cache
 
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.lessons.facts.kinds import Cell, Choice, Figure, Number, Question, Table
 from descentlab.lessons.facts.shared import diagnosed
-from descentlab.problem import Problem
-from descentlab.run import descend
+from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
+from descentlab.problem.problem import Problem
+from descentlab.run.run import descend
 
 # https://github.com/tensorflow/tensorflow/issues/18493
 BIG_X = tuple(float(x) for x in range(1, 25))

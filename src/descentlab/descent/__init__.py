@@ -1,0 +1,1 @@
+"""How a step is made, without data: settings, reductions, schedules, optimizers, one direction's recursion."""

@@ -1,0 +1,137 @@
+"""How a step treats one direction: the recursion of ``torch.optim.SGD`` on a single curvature.
+
+In a direction of curvature a, with x = lr * a, the error e and the momentum buffer m (times lr) obey
+
+    heavy ball   m' = mu m + (1 - tau) x e      e' = e - m'
+    Nesterov     m' = mu m + x e                e' = e - (x e + mu m')
+
+with mu the momentum and tau the dampening. The roots of this 2x2 recursion say everything: the error is
+multiplied by the larger one, epoch after epoch. Source of the definitions: the documentation of
+``torch.optim.SGD``; of the method: B. Polyak, *Some methods of speeding up the convergence of iteration
+methods* (1964).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypedDict
+
+import numpy as np
+
+from descentlab.typing import Array
+
+
+class Recursion(TypedDict):
+    """The settings that every function here takes."""
+
+    momentum: float
+    dampening: float
+    nesterov: bool
+
+
+def plain(momentum: float | Array) -> bool:
+    """Whether no direction has momentum."""
+    return not np.any(momentum)
+
+
+def limit(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> float:
+    """The bound on ``lr * curvature`` below which every error shrinks (Jury's criterion on the 2x2 recursion).
+
+    Plain descent 2; heavy ball ``2 (1 + mu) / (1 - tau)``; Nesterov ``2 (1 + mu) / (1 + 2 mu)``. At mu = 1
+    errors of the heavy ball neither shrink nor grow below it. Above mu = 1 every rate of the heavy ball diverges, and
+    the bound is 0; of Nesterov's those that are too small do, too: only ``1 - 1/mu < lr * curvature`` converges.
+    """
+    if momentum == 0:
+        return 2.0
+    if nesterov:
+        return 2 * (1 + momentum) / (1 + 2 * momentum)
+    if momentum > 1:
+        return 0.0
+    return math.inf if dampening >= 1 else 2 * (1 + momentum) / (1 - dampening)
+
+
+def damped_most(momentum: float, dampening: float, nesterov: bool) -> float:
+    """The ``lr * curvature`` at which the recursion's roots meet at a positive one: no swing, and the fastest decay."""
+    if nesterov:
+        return ((1 - momentum) / (1 + momentum)) ** 2
+    return (1 - math.sqrt(momentum)) ** 2 / (1 - dampening) if dampening < 1 else 1.0
+
+
+def nesterov_window(momentum: float) -> dict[str, float]:
+    """Between which ``lr * curvature`` errors shrink with Nesterov's momentum above 1."""
+    return {"momentum": momentum, "low": 1 - 1 / momentum, "high": limit(momentum, nesterov=True)}
+
+
+def growth(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
+    """The factor by which one epoch multiplies an error where ``lr * curvature`` is x; same shape as x.
+
+    The momentum may be an array too, of a shape that broadcasts against x.
+
+    Signed where the dominant root is real (negative: the error changes sides every epoch), the root's modulus
+    where it is complex (the error swings slowly).
+    """
+    x = np.asarray(x, dtype=np.float64)
+    if plain(momentum):
+        left: Array = 1.0 - x
+        return left
+    trace, discriminant = characteristic(x, momentum, dampening, nesterov)
+    determinant = momentum * (1 - x) if nesterov else np.zeros_like(x) + momentum
+    real = (trace + np.copysign(root(trace, discriminant), trace)) / 2
+    factor: Array = np.where(discriminant >= 0, real, np.sqrt(np.maximum(determinant, 0.0)))
+    return factor
+
+
+def characteristic(x: Array, momentum: float | Array, dampening: float, nesterov: bool) -> tuple[Array, Array]:
+    """The trace of the recursion and ``trace^2 - 4 determinant``, whose sign says whether the roots are real."""
+    # Multiplied out so that nothing cancels at small x or at momentum 1.
+    with np.errstate(over="ignore"):
+        if nesterov:
+            return (1 + momentum) * (1 - x), (1 - x) * ((1 - momentum) ** 2 - (1 + momentum) ** 2 * x)
+        damped = (1 - dampening) * x
+        return 1 + momentum - damped, (1 - momentum) ** 2 - damped * (2 * (1 + momentum) - damped)
+
+
+def root(trace: Array, discriminant: Array) -> Array:
+    """The square root of the discriminant, 0 where it is negative; ``|trace|`` where it is beyond float64's range."""
+    found: Array = np.where(np.isinf(discriminant), np.abs(trace), np.sqrt(np.maximum(discriminant, 0.0)))
+    return found
+
+
+def accumulating(lr: float, curvature: Array, decay: float, recursion: Recursion) -> float:
+    """The greatest factor of an epoch where gradients are never cleared, beside momentum or weight decay.
+
+    The gradient kept, ``s' = s + curvature e``, is a third part of the state: ``d = s' + decay e``, ``m' = mu m + (1 -
+    tau) d``, and the step is lr times m', or d where mu is 0 (Nesterov: ``d + mu m'``).
+    """
+    mu, tau = recursion["momentum"], recursion["dampening"]
+    kept, one = np.zeros((len(curvature), 3, 3)), np.eye(3)
+    kept[:] = one
+    kept[:, 2, 0] = curvature
+    d = kept[:, 2] + decay * one[0]
+    buffer = (1 - tau) * d + mu * one[1]
+    step = d + mu * buffer if recursion["nesterov"] else buffer if mu else d
+    kept[:, 0] -= lr * step
+    kept[:, 1] = buffer
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.abs(np.linalg.eigvals(kept)).max(initial=0.0)) if np.isfinite(kept).all() else np.inf
+
+
+def gap(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
+    """``1 - growth(x)`` with all its digits where the dominant root is real and near 1; same shape as x.
+
+    With r = 1 - g the characteristic equation is ``g^2 - (2 - trace) g + pull = 0``, whose smaller root has no
+    cancellation in it. Where the root is complex or negative it is plainly 1 minus the modulus or the root.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    if plain(momentum):
+        return x
+    pull = x if nesterov else (1 - dampening) * x
+    b = 1 - momentum + (1 + momentum if nesterov else 1 - dampening) * x
+    with np.errstate(over="ignore"):
+        discriminant = b * b - 4 * pull
+        apart = root(b, discriminant)
+        below = np.where(b + apart == 0, 1.0, b + apart)  # 0 / 0 where neither x nor 1 - momentum pulls
+        small = np.where(b >= 0, 2 * pull / below, (b - apart) / 2)
+    factor = growth(x, momentum, dampening, nesterov)
+    found: Array = np.where((discriminant >= 0) & (factor > 0), small, 1 - factor)
+    return found

@@ -1,0 +1,1 @@
+"""Findings about one descent: its outcome, its run and its data."""

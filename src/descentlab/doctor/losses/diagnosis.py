@@ -1,0 +1,86 @@
+"""What printed losses tell: a verdict, the numbers behind it, and the sentences that say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from descentlab.doctor.finding import Finding
+from descentlab.doctor.forecast import Verdict
+from descentlab.doctor.report import COLUMNS, MARKS, verdict_line
+from descentlab.messages import jsonable, language, speaking, wrapped
+
+SCHEMA = "descentlab.losses/1"
+
+
+@dataclass(frozen=True, eq=False)
+class LossDiagnosis:
+    """What printed losses tell.
+
+    Attributes:
+        verdict: in a word. ``converges-monotone`` speaks of the losses: whether the errors behind them change sides
+            or not, losses that only fall cannot tell, nor whether a steep direction with a tiny error is growing.
+        lr: the rate they came from.
+        lr_bound: the largest stable rate, if one direction alone grows or those that matter leave it to within a
+            quarter; an estimate under that condition, which the words state. None where neither is so.
+        lr_bound_range: what it may be in any case; None where nothing can be said. The upper end is proved: of plain
+            descent by :mod:`descentlab.doctor.losses.moment_bounds` (of falling losses, by what the quickest fading
+            direction
+            allows); under momentum it is lr where losses diverge, and what swings need where they swing. The lower
+            end is 0 where more directions may grow unseen. Above 0 it is proved but for directions that make up less
+            of the last loss than ten times its rounding, or than 1 %: no losses bound those.
+        curvature: of the growing direction, in the convention that lr belongs to, as sure as ``lr_bound``; None where
+            it is not told.
+        factor: what an epoch multiplies the error by, negative where it changes sides. Of falling losses its size
+            only; None where it is not told.
+        limit: where falling losses would level off, if no slower direction shows up; None where it is not told.
+        epochs_to_tolerance: how many more epochs until within 1 % of ``limit``, on the same condition; where that is
+            0, until a hundredth of the last loss is left.
+        findings: the conclusions in words.
+    """
+
+    verdict: Verdict
+    lr: float
+    lr_bound: float | None = None
+    lr_bound_range: tuple[float, float] | None = None
+    curvature: float | None = None
+    factor: float | None = None
+    limit: float | None = None
+    epochs_to_tolerance: int | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def lr_over_bound(self) -> float | None:
+        """The rate as a multiple of the bound."""
+        return self.lr / self.lr_bound if self.lr_bound else None
+
+    def text(self, lang: str | None = None) -> str:
+        """The conclusions in words, 80 columns wide."""
+        with speaking(lang or language()):
+            findings = (wrapped(finding.text(), COLUMNS, f"{MARKS[finding.weight]} ") for finding in self.findings)
+            return "\n".join([verdict_line(self.verdict), "", *findings])
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        from descentlab.doctor.html import of_losses
+
+        return of_losses(self)
+
+    def to_dict(self, lang: str | None = None) -> dict[str, object]:
+        """Everything for a machine: JSON-safe, with None for what is not finite."""
+        content = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "findings"}
+        content["lr_over_bound"] = self.lr_over_bound
+        content["findings"] = [
+            {
+                "name": each.name,
+                "weight": each.weight.value,
+                "text": " ".join(said.text(lang) for said in each.said),
+                "advice": None if each.advice is None else each.advice.text(lang),
+                "evidence": each.evidence,
+                "source": each.source,
+            }
+            for each in self.findings
+        ]
+        safe: dict[str, object] = jsonable({"schema": SCHEMA} | content)
+        return safe

@@ -1,0 +1,116 @@
+"""How fast errors behind rising losses of plain descent grow, proved: the losses are moments of a positive measure.
+
+``L(t) = sum_i k_i P_i^t`` with k_i >= 0 and ``P_i = (1 - lr * curvature_i)^2``, however many the directions; a floor
+has P = 1. For the matrix ``H_ij = L(t + i + j)`` and any q, ``q' H q = sum_i k_i P_i^t (q_0 + q_1 P_i + ...)^2 >= 0``.
+Two facts follow (N. Akhiezer, *The classical moment problem*, 1965):
+
+- The largest P is at least the largest eigenvalue of ``H^-1 H_later``, with H_later one print on: were every P at most
+  x, ``x H - H_later`` would have no negative eigenvalue. For single losses it is the ratio of a loss to the one before.
+- A direction of pace P has ``k P^t <= 1 / (u' H^-1 u)`` with u = (1, P, P^2, ...) (Christoffel). That bounds its share
+  of the last loss, and so the pace of every direction that has a visible share.
+
+Without a share there is no bound from above: a direction with a small enough error may grow at any pace and not show.
+Rounding changes H by no more than the diagonal of its row sums, which is added to H and taken from H_later: so both
+facts hold of all losses that print as these do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from descentlab.doctor.losses.parsing import Printed
+from descentlab.typing import Array, Integers
+
+ORDERS = 3  # of the polynomials: how many directions are told apart, a floor included
+STRIDES = 20  # how far apart the losses in a matrix may be
+VISIBLE, SHARE = 10.0, 0.01  # a visible share of the last loss: so many times its rounding, and at most this
+FINEST, LEAST = 1e-13, 1e-280  # rounding is taken to be at least this: relative, for inverting in float64, and at all
+FARTHEST = 1e200  # losses so many times the last one are left out
+NEARLY_REAL = 1e-3  # the imaginary part, relative, that rounding may give two real roots that nearly meet
+
+
+def least_pace(losses: Printed) -> float:
+    """What the largest P is at least, per print, from two or more losses of which the last is positive."""
+    v, h = _scaled(losses)
+    found = float((np.maximum(v[1:] - h[1:], 0.0) / (v[:-1] + h[:-1])).max(initial=0.0))
+    for order, stride in _windows(len(v) - 1, 1):
+        places = _places(len(v) - 1 - stride, order, stride)
+        scale = 1 / np.sqrt((v + h)[places.diagonal()])
+        root = _inverse_root(_widened(v, h, places, scale, 1))
+        value = float(np.linalg.eigvalsh(root @ _widened(v, h, places + stride, scale, -1) @ root.T)[-1])
+        found = max(found, max(value, 0.0) ** (1 / stride))
+    return found
+
+
+def most_pace(losses: Printed, share: float = 0.0) -> float:
+    """What P is at most, per print, of directions with a visible share of the last loss; inf where that is not told.
+
+    Args:
+        losses: three or more, the last positive.
+        share: a larger one than the least that is visible.
+    """
+    v, h = _scaled(losses)
+    share = max(share, min(VISIBLE * float(h[-1]), SHARE))
+    found = math.inf
+    for order, stride in _windows(len(v) - 1, 0):
+        places = _places(len(v) - 1, order, stride)
+        scale = 1 / np.sqrt((v + h)[places.diagonal()])
+        unit = float(v[-1] / v[-1 - stride]) if v[-1 - stride] > 0 else math.inf
+        with np.errstate(over="ignore", invalid="ignore"):
+            powers = scale * unit ** np.arange(-order, 1.0)
+        rows = _inverse_root(_widened(v, h, places, scale, 1)) * powers
+        if np.isfinite(rows).all():
+            found = min(found, (unit * _largest(rows, share)) ** (1 / stride))
+    return found
+
+
+def _scaled(losses: Printed) -> Printed:
+    """The losses and their rounding over the last loss."""
+    last = float(losses.values[-1])
+    with np.errstate(over="ignore"):
+        v = losses.values / last
+        far = np.flatnonzero(v > FARTHEST)
+        begin = int(far[-1]) + 1 if far.size else 0
+        return Printed(v[begin:], np.maximum(np.maximum(losses.halves[begin:] / last, FINEST * v[begin:]), LEAST))
+
+
+def _windows(last: int, later: int) -> Iterator[tuple[int, int]]:
+    """The orders and strides of the matrices that fit up to this place, with so many more prints behind them."""
+    for order in range(1, ORDERS + 1):
+        for stride in range(1, min(last // (2 * order + later), STRIDES) + 1):
+            yield order, stride
+
+
+def _places(last: int, order: int, stride: int) -> Integers:
+    """(order + 1, order + 1) which loss stands where in the matrix whose last entry is this one."""
+    return last - stride * (2 * order - np.add.outer(np.arange(order + 1), np.arange(order + 1)))
+
+
+def _widened(v: Array, h: Array, places: Integers, scale: Array, sign: int) -> Array:
+    """The matrix of the losses at these places, with what rounding may add to it (1), or take from it (-1)."""
+    scales = np.outer(scale, scale)
+    found: Array = v[places] * scales + sign * np.diag((h[places] * scales).sum(axis=1))
+    return found
+
+
+def _inverse_root(matrix: Array) -> Array:
+    """C with ``C' C`` the inverse; the inverse of no losses at all, zero, where rounding leaves none."""
+    try:
+        found: Array = np.linalg.inv(np.linalg.cholesky(matrix))
+    except np.linalg.LinAlgError:
+        return np.zeros_like(matrix)
+    return found
+
+
+def _largest(rows: Array, share: float) -> float:
+    """The largest P, in units, at which the sum of the squares of these polynomials in 1 / P is at most 1 / share."""
+    summed = sum((np.convolve(row, row) for row in rows), np.zeros(2 * rows.shape[1] - 1))
+    summed[-1] -= 1 / share
+    if summed[-1] <= 0:  # an infinite P has such a share
+        return math.inf
+    roots = np.roots(summed)
+    real = roots.real[(np.abs(roots.imag) <= NEARLY_REAL * np.abs(roots)) & (roots.real > 0)]
+    return 1 / float(real.min()) if real.size else math.inf

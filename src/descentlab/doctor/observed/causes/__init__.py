@@ -1,0 +1,1 @@
+"""The causes that are tried against observed losses."""

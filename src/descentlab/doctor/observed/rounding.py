@@ -1,0 +1,60 @@
+"""The floor: how far from theory rounding alone takes what a loop prints, where little or nothing is left to lose.
+
+A loop that computes in a type of unit u has every residual off by e, root mean square, so that instead of a mean
+squared error c it prints anything up to ``(sqrt(c) + e)^2``: where a line fits exactly, rounding and nothing else.
+
+    e(t) = REACH u (sum_j |p_j| rms(x_j) + rms(y) + |p| sqrt(sum_i lambda_i / 2 S_i(t)^2))
+    S_i(t) = min(t, 1 / (1 - f_i))
+
+The first two terms are what evaluating the hypothesis rounds. The last is what has been rounded in the parameters at
+every update so far, and has since shrunk by the factor f_i an epoch in the direction of curvature lambda_i; it is also
+where an update becomes too small to change a parameter at all. Loops on exactly fitted data, in NumPy and torch, with
+up to 1,000 rows, 4 parameters, 20,000 epochs and condition numbers up to 1e4, came to between 0.01 and 2.5 of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from descentlab.descent.descent import Descent
+from descentlab.problem.problem import Problem
+from descentlab.theory.full_batch import Theory
+from descentlab.typing import Array, Integers
+
+REACH = 4.0
+SINGLE, DOUBLE = 2.0**-24, 2.0**-53  # the units of float32 and float64
+
+
+@dataclass(frozen=True, eq=False)
+class Floor:
+    """What rounding leaves in a loop.
+
+    Attributes:
+        error: (k,) of its residuals after some numbers of updates, root mean square, as a multiple of its unit.
+    """
+
+    error: Array
+
+    @classmethod
+    def of(cls, problem: Problem, descent: Descent, updates: Integers, params: Array) -> Floor:
+        """That of a descent which has the parameters (k, p), in descended coordinates, after these updates (k,)."""
+        factor, d = problem.factor, len(problem.features)
+        sizes = np.hypot(factor.means, factor.deviations)
+        columns = np.concatenate([sizes[:d] / problem.coordinates.scales, np.ones(params.shape[1] - d)])
+        theory, t = Theory(problem, descent), updates.astype(np.float64)[:, None]
+        gaps = np.maximum(1 - np.abs(theory.factors), 0.0) if descent.foreseeable and descent.schedule is None else 0.0
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            kept = np.minimum(t, 1 / (gaps + np.zeros_like(theory.curvature)))
+            half = theory.spectrum.eigenvalues / theory.scale / 2
+            walked = np.linalg.norm(params, axis=1) * np.sqrt(np.sum(half * kept**2, axis=1))
+            error = REACH * (np.abs(params) @ columns + sizes[d] + walked)
+        return cls(np.where(np.isfinite(error), error, 0.0))
+
+    def above(self, costs: Array, unit: float, printed: Callable[[Array], Array]) -> Array:
+        """(k,) how far what is printed of mean squared errors (k,) may be from that, in a type of this unit."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            above: Array = printed((np.sqrt(costs) + unit * self.error) ** 2) - printed(costs)
+        return np.where(np.isfinite(above), above, 0.0)

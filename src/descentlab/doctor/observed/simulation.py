@@ -1,0 +1,148 @@
+"""Where loops have their parameters after any number of updates: the descent as stated, and loops with a mistake.
+
+Full-batch descent is affine in its state z = (p, m, s, 1), the parameters, the momentum buffer and the gradient kept:
+``z(t) = M^(t-1) M_1 z(0)``, with M_1 the first update, which starts the buffer. So is descent with a wrong gradient,
+as long as the mistake is linear: ``s' = T (c (A'A + weight penalty) p - c A't)``, with T = -1 for a wrong sign, T a
+permutation, T with zeros for what is never updated, or s added to it where it is never cleared; another matrix in the
+place of A' takes residuals times something else than the columns; then ``d = s' + decay p`` as torch takes it. Where
+parameters are updated one group after another, the gradient of a later group sees the earlier ones moved.
+Parameters are the descended ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from descentlab.descent.descent import Descent
+from descentlab.descent.reductions import gradient_factor
+from descentlab.engines import Engine, engine_for
+from descentlab.problem.problem import Problem
+from descentlab.typing import Array, Integers
+
+AFFORDED, STEP = 1e9, 1000  # numbers visited by updates one by one, at most, and what an update costs beside its rows
+INTERLEAVED = 16  # strides of even steps from which on every second epoch is taken apart
+
+
+def stated(problem: Problem, descent: Descent, updates: Integers) -> Array:
+    """(k, p) parameters after these many updates, ascending, of the descent as it is, in float64.
+
+    Raises:
+        EngineError, MissingDependencyError: no engine here can carry it out.
+    """
+    descent = replace(descent, dtype="float64", device="cpu", epochs=max(int(updates[-1]) + 1, 1))
+    engine = engine_for("auto", problem, descent)
+    engine.start(problem, descent)
+    parts = list(_evenly(updates + 1))
+    if engine.jumps and len(parts) > INTERLEAVED:  # two rows of epochs in each other: one after the other
+        found = np.empty((len(updates), len(problem.parameters)))
+        for offset in (0, 1):
+            found[offset::2] = _looked(engine, list(_evenly(updates[offset::2] + 1)))
+        return found
+    return _looked(engine, parts)
+
+
+def _looked(engine: Engine, parts: list[range]) -> Array:
+    return np.concatenate([look.params for part in parts for look in engine.visit(part)])
+
+
+def _evenly(epochs: Integers) -> Iterator[range]:
+    """Ascending numbers as ranges, each as long as its steps are equal: engines look at epochs in equal steps."""
+    first = 0
+    while first < len(epochs):
+        step = int(epochs[first + 1] - epochs[first]) if first + 1 < len(epochs) else 1
+        last = first
+        while last + 1 < len(epochs) and epochs[last + 1] - epochs[last] == step:
+            last += 1
+        yield range(int(epochs[first]), int(epochs[last]) + 1, step)
+        first = last + 1
+
+
+def affordable(problem: Problem, descent: Descent, updates: int) -> bool:
+    """Whether so many updates can be carried out here within seconds: closed forms always, walks if they are short."""
+    return descent.foreseeable or updates * (problem.n + STEP) * len(problem.parameters) <= AFFORDED
+
+
+def mistaken(
+    problem: Problem,
+    descent: Descent,
+    updates: Integers,
+    turn: Array | float = 1.0,
+    target: Array | None = None,
+    kept: bool = False,
+    left: Array | None = None,
+    order: Sequence[Sequence[int]] = (),
+) -> Array:
+    """(k, p) parameters after these many updates where the gradient is not the cost's.
+
+    Args:
+        problem, descent: as stated; a constant rate, full batch.
+        updates: ascending.
+        turn: T, what the gradient is multiplied by: -1, or a (p, p) matrix.
+        target: (m,) a target column of the triangle, instead of the problem's own.
+        kept: whether gradients are never cleared.
+        left: (p, m) what residuals are multiplied by, instead of A'.
+        order: groups of parameters that are updated one after another; of plain descent only.
+    """
+    quadratic, p = problem.quadratic, len(problem.parameters)
+    T = turn * np.eye(p) if isinstance(turn, float) else turn
+    L, c = quadratic.A.T if left is None else left, gradient_factor(descent.reduction, problem.weight)
+    H = c * (L @ quadratic.A + problem.weight * np.diag(quadratic.penalty))
+    G = np.zeros((p, 3 * p + 1))  # the gradient as it is taken, from the state
+    G[:, :p] = T @ H
+    G[:, -1] = -c * (T @ L @ (quadratic.t if target is None else target))
+    G[:, 2 * p : 3 * p] = np.eye(p) if kept else 0.0
+    for i, group in enumerate(order):
+        moved = [j for earlier in order[:i] for j in earlier]
+        G[group] -= descent.lr * H[np.ix_(group, moved)] @ G[moved]
+    state = np.concatenate([problem.start(descent.start), np.zeros(2 * p), [1.0]])
+    done, found = 0, []
+    powers: dict[int, Array] = {}
+    with np.errstate(over="ignore", invalid="ignore"):
+        first, later = _update(G, descent, first=True), _update(G, descent, first=False)
+        for count in updates.tolist():
+            if done == 0 < count:
+                state, done = first @ state, 1
+            if count - done not in powers:
+                powers[count - done] = np.linalg.matrix_power(later, count - done)
+            state, done = powers[count - done] @ state, count
+            found.append(state[:p])
+    return np.stack(found)
+
+
+def _update(G: Array, descent: Descent, first: bool) -> Array:
+    """(3p + 1, 3p + 1) one update of the state (p, m, s, 1), with s the gradients so far where they are kept."""
+    p = len(G)
+    mu, tau = descent.momentum, 0.0 if first else descent.dampening
+    M = np.eye(3 * p + 1)
+    d = G + descent.weight_decay * M[:p]
+    buffer = (1 - tau) * d + mu * M[p : 2 * p]  # which is 0 before the first update
+    step = d + mu * buffer if descent.nesterov else buffer if mu else d
+    M[:p] -= descent.lr * step
+    M[p : 2 * p], M[2 * p : 3 * p] = buffer, G
+    return M
+
+
+def row_by_row(problem: Problem, descent: Descent) -> Iterator[tuple[Array, float]]:
+    """Epoch after epoch of plain updates by one row at a time, in the rows' order.
+
+    Yields:
+        (p,) the parameters after the epoch, and the mean over its rows of the squared error each had at its turn.
+    """
+    rows = problem.descended_rows()
+    d, c, lr = rows.X.shape[1], gradient_factor(descent.reduction, 1.0), descent.lr
+    table = list(zip(rows.X.tolist(), rows.y.tolist(), strict=True))
+    w = problem.start(descent.start).tolist()
+    decay, penalty = lr * descent.weight_decay, lr * (c * problem.ridge + descent.weight_decay)
+    while True:
+        total = 0.0
+        for x, y in table:
+            r = sum([a * b for a, b in zip(w, x, strict=False)], w[d] if problem.bias else 0.0) - y  # w may end in b
+            total += r * r
+            for j in range(d):
+                w[j] -= lr * c * r * x[j] + penalty * w[j]
+            if problem.bias:
+                w[d] -= lr * c * r + decay * w[d]
+        yield np.array(w), total / len(table)

@@ -1,0 +1,1 @@
+"""Where pieces of rows are compressed: threads, Dask, a GPU."""

@@ -1,0 +1,1 @@
+"""A lesson as terminal text, page and notebook."""

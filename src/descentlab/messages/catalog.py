@@ -1,0 +1,239 @@
+"""Sentences: everything a person reads comes from one catalogue per language.
+
+A :class:`Sentence` is a key and its values. It turns into words late, when the language is known, so a
+run made in one language can be printed in the other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+LANGUAGES = ("en", "ko")
+MOST_NAMED = 40  # names that a sentence lists before it only counts them
+MANY = 10**10  # so many are said to three digits
+SEVERAL = {
+    "cell": "cells",
+    "column": "columns",
+    "entry": "entries",
+    "epoch": "epochs",
+    "name": "names",
+    "parameter": "parameters",
+    "rate": "rates",
+    "row": "rows",
+    "update": "updates",
+}
+
+
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+_spoken: ContextVar[str | None] = ContextVar("_spoken", default=None)
+
+
+@contextmanager
+def speaking(lang: str) -> Iterator[None]:
+    """Every sentence within in this language, whatever the environment says."""
+    token = _spoken.set(lang)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
+
+
+def language() -> str:
+    """The reader's language: that of :func:`speaking`, else ``DESCENTLAB_LANG``, else the locale's, else English."""
+    spoken = _spoken.get()
+    if spoken is not None:
+        return spoken
+    for variable in ("DESCENTLAB_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        wanted = os.environ.get(variable, "")[:2].lower()
+        if wanted in LANGUAGES:
+            return wanted
+        if wanted:  # a locale that is set but not ours ends the search, as in POSIX
+            break
+    return "en"
+
+
+@cache
+def catalogue(lang: str) -> dict[str, str]:
+    """Every sentence of one language, by key."""
+    path = files("descentlab.messages") / "locale" / f"{lang}.json"
+    entries: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return entries
+
+
+def number(value: float) -> str:
+    """A number for reading: six significant digits, thousands separated in whole numbers.
+
+    >>> number(0.0714285714), number(1234567), number(5e-7), number(3.0)
+    ('0.0714286', '1,234,567', '5e-07', '3')
+    """
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) < 10**15 else f"{float(value):.6g}"
+    return f"{value:.6g}"
+
+
+def rounded(value: float, digits: int = 3) -> str:
+    """A number of few digits for a sentence, with thousands separated.
+
+    >>> rounded(188967.3), rounded(2.8349), rounded(3.1e12)
+    ('189,000', '2.83', '3.1e+12')
+    """
+    short = float(f"{value:.{digits}g}")
+    return number(int(short)) if abs(short) < 1e10 and short == int(short) else number(short)
+
+
+def distinct(value: float, one: float = 1.0) -> str:
+    """A number with the digits that tell it from ``one``.
+
+    >>> distinct(1.0423854), distinct(1.00000123), distinct(99.99987, 100)
+    ('1.04239', '1.0000012', '99.99987')
+    """
+    apart = abs(value / one - 1)
+    digits = 6 if apart == 0 else max(6, 2 - math.floor(math.log10(apart)))
+    return f"{value:.{min(digits, 16)}g}"
+
+
+def shown(value: object, lang: str) -> str:
+    """One value as it stands in a sentence."""
+    if isinstance(value, Sentence):
+        return value.text(lang)
+    if isinstance(value, bool) or not isinstance(value, int | float | tuple | list):
+        return str(value)
+    if isinstance(value, tuple | list):
+        if not value:
+            return catalogue(lang)["count.none"]
+        more = f", ... ({len(value) - MOST_NAMED:,})" if len(value) > MOST_NAMED else ""
+        return ", ".join(shown(item, lang) for item in value[:MOST_NAMED]) + more
+    return number(value)
+
+
+# Korean particles that depend on the sound before them: after a consonant, after a vowel (and l, for the last).
+PARTICLES = {
+    "은(는)": ("은", "는"),
+    "이(가)": ("이", "가"),
+    "을(를)": ("을", "를"),
+    "과(와)": ("과", "와"),
+    "와(과)": ("과", "와"),
+    "(으)로": ("으로", "로"),
+    "(이)라": ("이라", "라"),
+}
+_PARTICLE = re.compile(r"(\S?\S)([`'\")\]…]*)(" + "|".join(map(re.escape, PARTICLES)) + ")")
+_L, _CLOSED = "178lLrR", "036mMnN"  # digits and letters that are read with an l, or another consonant, at the end
+_VOWEL, _NG = re.compile("[aeou]r"), "ng"  # `year` ends in a vowel in Korean, though `R` and `lr` end in an l
+
+
+def particled(text: str) -> str:
+    """Korean text with each ``은(는)`` and the like decided by the sound before it, as it is read aloud.
+
+    >>> particled("0.01은(는) 0.5의 2%이고, `x`과(와) `total`이(가) 3(으)로 나뉩니다.")
+    '0.01은 0.5의 2%이고, `x`와 `total`이 3으로 나뉩니다.'
+    >>> particled("`year`이(가) 2이고, `lr`이(가) 1이며, `rating`은(는) 없습니다.")
+    '`year`가 2이고, `lr`이 1이며, `rating`은 없습니다.'
+    """
+    return _PARTICLE.sub(lambda found: found[1] + found[2] + _particle(found[1], found[3]), text)
+
+
+def _particle(end: str, form: str) -> str:
+    closed, open_ = PARTICLES[form]
+    last = end[-1]
+    if "가" <= last <= "힣":
+        final = (ord(last) - ord("가")) % 28
+        sound = "l" if final == 8 else "closed" if final else "open"
+    else:
+        sound = "l" if last in _L else "closed" if last in _CLOSED or end == _NG else "open"
+        sound = "open" if _VOWEL.fullmatch(end) else sound
+    return open_ if sound == "open" or (sound == "l" and form == "(으)로") else closed
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the catalogue and the values it names.
+
+    >>> Sentence("notice.rows_dropped", {"count": 2, "total": 9, "counts": ["`size`: 2"]}).text("en")
+    '2 of 9 rows had a missing value (`size`: 2) and were left out, as asked.'
+    """
+
+    key: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def text(self, lang: str | None = None) -> str:
+        lang = lang or language()
+        words = {name: shown(value, lang) for name, value in self.values.items()}
+        said = catalogue(lang)[self.key].format(**words)
+        return particled(said) if lang == "ko" else said
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def sentence(key: str, **values: object) -> Sentence:
+    """A :class:`Sentence`, written as a call."""
+    return Sentence(key, values)
+
+
+def counted(count: int, what: str = "epoch") -> Sentence:
+    """A number of things, one or several; very many to three digits, since their rest is mostly rounding.
+
+    >>> str(counted(1)), str(counted(2000, "row")), str(counted(0, "entry"))
+    ('1 epoch', '2,000 rows', '0 entries')
+    """
+    count = int(count)
+    return sentence(f"count.{what if count == 1 else SEVERAL[what]}", count=count if count < MANY else rounded(count))
+
+
+def width(text: str) -> int:
+    r"""How many columns of a terminal this takes: a Korean letter takes two, what only styles takes none.
+
+    >>> width("epoch"), width("에포크"), width("\x1b[1mbold\x1b[0m")
+    (5, 6, 4)
+    """
+    text = _STYLE.sub("", text)
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    bare = sum(unicodedata.combining(letter) > 0 for letter in text)
+    return len(text) + wide - bare
+
+
+def wrapped(text: str, columns: int = 80, first: str = "", rest: str | None = None) -> str:
+    """Text in lines of at most so many columns, broken at spaces; ``first`` and ``rest`` begin the lines."""
+    rest = " " * width(first) if rest is None else rest
+    lines, line = [], first
+    empty = True
+    for word in text.split():
+        if not empty and width(line) + 1 + width(word) > columns:
+            lines.append(line)
+            line, empty = rest, True
+        line, empty = line + ("" if empty else " ") + word, False
+    return "\n".join([*lines, line])
+
+
+def padded(text: str, columns: int, right: bool = False) -> str:
+    """Text filled with spaces to a column's width, cut with an ellipsis where it is wider."""
+    while width(text) > columns:
+        text = text.removesuffix("…")[:-1] + "…"
+    space = " " * (columns - width(text))
+    return space + text if right else text + space
+
+
+def jsonable(value: Any) -> Any:
+    """The same out of JSON's own types, with None for numbers that are not finite and words for sentences."""
+    if isinstance(value, Mapping):
+        return {str(name): jsonable(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return jsonable(value.tolist())
+    if isinstance(value, tuple | list):
+        return [jsonable(each) for each in value]
+    if isinstance(value, Sentence):
+        return value.text()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

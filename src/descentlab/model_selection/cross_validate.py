@@ -1,0 +1,179 @@
+"""Folds: rows divided once into k factors, from which every training set of a cross-validation is merged.
+
+The rows are read one time. Fold j is validated on with its factor, and the fit is to the merge of the other folds'
+factors, whose own means and deviations centre and scale it: nothing of fold j leaks into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from descentlab.data import READING
+from descentlab.descent.descent import Descent
+from descentlab.errors import DataError, SettingError
+from descentlab.factor.factor import Factor
+from descentlab.messages import Sentence, counted
+from descentlab.model_selection.cross_validation import CrossValidation
+from descentlab.model_selection.grid import Trials
+from descentlab.model_selection.splitting import alike, dealt, selected
+from descentlab.model_selection.validation_curve import Course, cost_on, numbers, spaced
+from descentlab.problem.problem import Problem
+from descentlab.theory.arguments import OF_A_DESCENT, keywords, known
+from descentlab.theory.full_batch import Theory
+from descentlab.typing import Array
+
+DENSE, DOUBLING = 128, 64  # numbers of updates tried: every one up to here, then so many as they double
+
+
+def split(
+    X: object,
+    y: object = None,
+    *,
+    target: str | None = None,
+    features: Sequence[str] | None = None,
+    weights: object = None,
+    missing: str = "error",
+    folds: int = 5,
+    seed: int = 0,
+    shuffle: bool = True,
+    **reading: Any,
+) -> tuple[Factor, ...]:
+    """The rows divided into folds, in one pass: a factor for each, of the features and the target.
+
+    Of every ``folds`` rows in a row each goes to another fold, in an order drawn from the seed and the rows' number:
+    sizes differ by at most one, and blocks, files and workers may cut the rows anywhere. It holds up to 8,192 rows
+    a fold in memory.
+
+    Args:
+        X, y, target, features, weights, missing, reading: as in :class:`Problem`; X may be a problem with rows, too.
+        folds: how many, at least 2 and at most the number of rows.
+        seed: of the order.
+        shuffle: False deals the rows out in turn: row i, from 0, goes to fold ``i mod folds``.
+
+    Raises:
+        DataError: the rows cannot be used, or X is a factor, which has none.
+        SettingError: a setting is outside what it may be.
+    """
+    known(reading, (*READING, *keywords(split)))
+    return dealt(selected(X, y, target, features, weights, missing, reading), folds, seed, shuffle)
+
+
+def cross_validate(
+    data: object,
+    y: object = None,
+    *,
+    target: str | None = None,
+    features: Sequence[str] | None = None,
+    weights: object = None,
+    missing: str = "error",
+    folds: int = 5,
+    seed: int = 0,
+    shuffle: bool = True,
+    lr: float | Sequence[float] | Array | None = None,
+    epochs: int = 1000,
+    ridge: float | Sequence[float] | Array | None = None,
+    bias: bool | None = None,
+    center: bool | None = None,
+    standardize: bool | None = None,
+    reduction: str = "mean",
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+    **reading: Any,
+) -> CrossValidation:
+    """The learning rate, the number of updates and the ridge that predict best, by the mean cost on held-out folds.
+
+    Args:
+        data, y, target, features, weights, missing, reading: as in :class:`Problem`. ``data`` may also be a problem
+            with rows, whose hypothesis and ridge are then the default; or a sequence of factors, which are the folds.
+        folds, seed, shuffle: how to divide rows; see :func:`split`.
+        lr: one rate or several. None tries 0.99, 0.9, 0.6, 0.3, 0.1 and 0.03 of the smallest bound of any fold at any
+            ridge, so that none diverges.
+        epochs: the most updates tried.
+        ridge: one or several; the default is the problem's, or 0.
+        bias, center, standardize: as in :class:`Problem`; the default is the problem's, or a bias alone.
+        reduction, momentum, dampening, nesterov, weight_decay: as in :class:`Descent`. Rates for a ``sum`` are those
+            of a training set; the result says what they are on all rows.
+
+    Raises:
+        DataError, SettingError: the rows or a setting cannot be used; fewer than 2 folds, or more than rows; a fold
+            of no weight; folds of different columns.
+    """
+    beyond = [name for name in reading if name in OF_A_DESCENT]
+    if beyond:
+        raise SettingError("folds_closed_form", names=beyond)
+    known(reading, (*READING, *keywords(cross_validate)))
+    stepping: dict[str, Any] = {"reduction": reduction, "momentum": momentum, "dampening": dampening}
+    descent = Descent(lr=1.0, epochs=epochs, nesterov=nesterov, weight_decay=weight_decay, **stepping)
+    hypothesis = {"bias": bias, "center": center, "standardize": standardize}
+    trials = Trials.of(data, descent, lr, ridge, hypothesis)
+    notices: tuple[Sentence, ...] = ()
+    if isinstance(data, list | tuple) and data and all(isinstance(each, Factor) for each in data):
+        if y is not None or weights is not None:
+            raise SettingError("factor_with_rows")
+        factors = alike(data, target, features)
+    else:
+        selection = selected(data, y, target, features, weights, missing, reading)
+        factors = dealt(selection, folds, seed, shuffle)
+        notices = tuple(selection.notices)
+    return tried(trials, factors, notices)
+
+
+def tried(trials: Trials, factors: Sequence[Factor], notices: tuple[Sentence, ...] = ()) -> CrossValidation:
+    """What the trials come to: each fold is held out from the descent on the others.
+
+    Raises:
+        DataError: a fold has no weight, or a training set cannot be descended on.
+        SettingError: no rate was given, and none can be told.
+    """
+    for j, factor in enumerate(factors):
+        if not factor.weight > 0:
+            raise DataError("fold_weight", fold=j + 1, rows=counted(factor.rows, "row"))
+    problems = trials.problems(others(factors))
+    bounds = trials.bounds(problems)
+    descents = trials.descents(float(bounds.min()))
+    ranges = spaced(trials.descent.epochs, DENSE, DOUBLING)
+    fold_cost, limit = _held_out(factors, problems, descents, ranges)
+    return CrossValidation(
+        rows=np.array([factor.rows for factor in factors]),
+        weights=np.array([factor.weight for factor in factors]),
+        lr=np.array([each.lr for each in descents]),
+        ridge=np.array([problem.ridge for problem in problems[0]]),
+        updates=numbers(ranges),
+        fold_cost=fold_cost,
+        limit_fold_cost=limit,
+        lr_bound=bounds,
+        reduction=trials.descent.reduction,
+        rates_given=trials.rates is not None,
+        notices=notices,
+        own=trials.own,
+    )
+
+
+def others(factors: Sequence[Factor]) -> list[Factor]:
+    """For each fold the factor of all other folds, by about 3 merges a fold."""
+    empty = Factor.empty(factors[0].columns)
+    before = accumulate(factors[:-1], Factor.merge, initial=empty)
+    after = list(accumulate(reversed(factors[1:]), lambda later, factor: factor.merge(later), initial=empty))
+    return [first.merge(second) for first, second in zip(before, reversed(after), strict=True)]
+
+
+def _held_out(
+    factors: Sequence[Factor], problems: list[list[Problem]], descents: list[Descent], ranges: list[range]
+) -> tuple[Array, Array]:
+    """(k, a, r, u) costs on each fold, inf for a rate that diverges, and (k, r) costs after convergence."""
+    costs = np.empty((len(factors), len(descents), len(problems[0]), len(numbers(ranges))))
+    limit = np.empty((len(factors), len(problems[0])))
+    for j, (factor, row) in enumerate(zip(factors, problems, strict=True)):
+        for k, problem in enumerate(row):
+            held = cost_on(problem, factor)
+            limit[j, k] = held.cost(Theory(problem, descents[0]).destination)
+            for i, descent in enumerate(descents):
+                diverges = Theory(problem, descent).unstable
+                costs[j, i, k] = np.inf if diverges else Course(problem, descent, held).held_out(ranges)
+    return costs, limit

@@ -1,0 +1,189 @@
+"""Validation: the cost on rows held out of the fit, by the number of updates, from their factor alone."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from descentlab.data import READING
+from descentlab.data.selection import Selection
+from descentlab.descent.descent import Descent
+from descentlab.errors import DataError, SettingError
+from descentlab.factor.build import factor_of
+from descentlab.factor.factor import Factor
+from descentlab.messages import Sentence, counted, jsonable, sentence, wrapped
+from descentlab.model_selection.validation_curve import Course, cost_on, numbers, spaced
+from descentlab.problem.problem import Problem
+from descentlab.theory.arguments import descent_given, keywords, known, problem_asked
+from descentlab.typing import Array, Integers
+
+DENSE, DOUBLING = 128, 64  # numbers of updates reported: every one up to here, then so many as they double
+SAME, NOTHING = 1e-9, 1e-24  # parts of a cost, and of the start's, by which costs differ without a reader's notice
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Training and held-out cost by the number of updates. Costs are mean squared errors, inf beyond float64's range.
+
+    Attributes:
+        updates: (k,) 0, 1, 2, ..., then about evenly spaced on a log scale, up to the descent's epochs.
+        train_cost, cost: (k,) on the training rows and on the held-out ones after so many updates.
+        best_updates: among all of 0 .. epochs, the updates after which the held-out cost is least; of those whose
+            costs only rounding tells apart, the fewest.
+        best_cost, best_train_cost, best_params: there; the parameters (p,) in the data's units.
+        final_cost: the held-out cost after all epochs.
+        rows, weight: of the held-out rows.
+        exact: whether ``best_updates`` was looked for among all updates: always, unless errors still swing after
+            1,048,576 of them.
+        notices: what was left out when the held-out rows were read.
+    """
+
+    updates: Integers
+    train_cost: Array
+    cost: Array
+    best_updates: int
+    best_cost: float
+    best_train_cost: float
+    best_params: Array
+    final_cost: float
+    rows: int
+    weight: float
+    exact: bool = True
+    notices: tuple[Sentence, ...] = ()
+
+    @property
+    def said(self) -> tuple[Sentence, ...]:
+        """Where the held-out cost is least, what comes after, and what that means."""
+        last, final_train = int(self.updates[-1]), float(self.train_cost[-1])
+        there = {"updates": self.best_updates, "cost": self.best_cost, "train": self.best_train_cost}
+        if self.best_updates == last:
+            return (sentence("validation.falling", **there),)
+        if self.final_cost - self.best_cost <= SAME * self.best_cost + NOTHING * float(self.cost[0]):
+            return (sentence("validation.settled", **there),)
+        first = sentence("validation.least" if self.best_updates else "validation.never", **there)
+        if not (math.isfinite(self.final_cost) and math.isfinite(final_train)):
+            return (first, sentence("validation.overflowed", epochs=last))
+        after = sentence("validation.after", epochs=last, cost=self.final_cost, train=final_train)
+        if final_train <= self.best_train_cost:
+            return (first, after, sentence("validation.overfits"))
+        grows = final_train > float(self.train_cost[0])
+        return (first, after, sentence("validation.grows")) if grows else (first, after)
+
+    def text(self, lang: str | None = None) -> str:
+        """The verdict in words, at most 80 columns wide, after what was left out."""
+        return "\n".join(wrapped(each.text(lang)) for each in (*self.notices, *self.said))
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        from descentlab.doctor.html import of_sentences
+
+        return of_sentences((*self.notices, *self.said))
+
+    def to_dict(self) -> dict[str, object]:
+        """Every field for a machine: JSON-safe, with None for what is not finite."""
+        found: dict[str, object] = jsonable({each.name: getattr(self, each.name) for each in fields(self)})
+        return found
+
+
+def validate(
+    problem: Problem,
+    descent: Descent,
+    held_out: object,
+    y: object = None,
+    *,
+    weights: object = None,
+    missing: str = "error",
+    **reading: Any,
+) -> Validation:
+    """The cost on held-out rows while ``problem`` is descended, and the update at which it is least.
+
+    Args:
+        problem: the training rows. Their means and deviations centre and scale the held-out rows, too.
+        descent: how to step. With a constant rate the course is a closed form, and costs the same for any number
+            of epochs; other descents are walked.
+        held_out: a :class:`Factor` or a :class:`Problem` with the training columns, by name, in any order and
+            among others; or rows, as :class:`Problem` takes them: an array, a table, a path.
+        y, weights, missing, reading: beside rows, as in :class:`Problem`. Columns of arrays take the training's names.
+
+    Raises:
+        DataError: a column is missing, which is named; no held-out row counts; or the rows cannot be used.
+        EngineError: no engine can run this descent.
+        SettingError: the descent is none, or a keyword is unknown.
+    """
+    problem = problem_asked(validate, problem)
+    descent = descent_given(validate, descent)
+    known(reading, (*READING, *keywords(validate)))
+    factor, notices = _held_out(problem, held_out, y, weights, missing, reading)
+    course = Course(problem, descent, cost_on(problem, factor))
+    best, exact = course.least()
+    shown = spaced(descent.epochs, DENSE, DOUBLING)
+    train, cost = np.concatenate([course.at(each) for each in shown], axis=1)
+    best_train, best_cost = course.at(range(best, best + 1))[:, 0].tolist()
+    return Validation(
+        updates=numbers(shown),
+        train_cost=train,
+        cost=cost,
+        best_updates=best,
+        best_cost=best_cost,
+        best_train_cost=best_train,
+        best_params=course.params(best),
+        final_cost=float(cost[-1]),
+        rows=factor.rows,
+        weight=factor.weight,
+        exact=exact,
+        notices=notices,
+    )
+
+
+def pair(given: object) -> tuple[object, object]:
+    """What was given as held-out rows, as X and y; y is None where the target is among the columns.
+
+    Args:
+        given: a factor, a problem, a table or rows, a path or several; or X and y, as a tuple or a list of two.
+
+    Raises:
+        SettingError: it is a tuple or list of something else.
+    """
+    if not isinstance(given, tuple | list) or (given and all(isinstance(each, str | os.PathLike) for each in given)):
+        return given, None
+    if len(given) == 2 or (len(given) == 1 and isinstance(given, tuple)):
+        return given[0], given[-1] if len(given) == 2 else None
+    if isinstance(given, list) and given and all(isinstance(each, list | tuple) for each in given):
+        return given, None  # rows with the target among their columns
+    raise SettingError("held_out_pair", kind=type(given).__name__, count=len(given))
+
+
+def _held_out(
+    problem: Problem, held_out: object, y: object, weights: object, missing: str, reading: Mapping[str, Any]
+) -> tuple[Factor, tuple[Sentence, ...]]:
+    """The held-out rows' factor with the training columns in their order, and what was left out of it."""
+    columns = (*problem.features, problem.target)
+    notices: tuple[Sentence, ...] = ()
+    if isinstance(held_out, Problem | Factor):
+        if y is not None or weights is not None:
+            raise SettingError("factor_with_rows")
+        factor = held_out if isinstance(held_out, Factor) else held_out.factor
+        lacking = [name for name in columns if name not in factor.columns]
+        if lacking:
+            raise DataError("held_out_columns", names=lacking, columns=factor.columns)
+        factor = factor.select(columns)
+    else:
+        try:
+            selection = Selection(held_out, y, problem.target, problem.features, weights, missing, reading)
+        except DataError as error:
+            if error.sentence.key == "error.names_count":
+                values = error.sentence.values
+                raise DataError("held_out_count", count=values["count"], names=problem.features) from error
+            raise
+        factor = factor_of(selection)
+        notices = tuple(selection.notices)
+    if not factor.weight > 0:
+        raise DataError("held_out_empty", rows=counted(factor.rows, "row"))
+    return factor, notices

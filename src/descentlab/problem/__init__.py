@@ -1,0 +1,1 @@
+"""The cost: which columns are fitted, as a quadratic, with its spectrum and its minimum."""

@@ -1,0 +1,363 @@
+"""The problem: which rows, which columns, which hypothesis, which cost.
+
+    H(x) = W_1 x_1 + ... + W_d x_d + b,        J = sum_i w_i r_i^2 / sum_i w_i + ridge * |W|^2,   r = H(x) - y
+
+The bias is never penalised. A parameter vector holds the features' weights in order, then the bias, and is in
+the units of the data, everywhere a person meets one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from descentlab.data.selection import Selection, choose, known
+from descentlab.descent.reductions import gradient_factor
+from descentlab.errors import DataError, SettingError, finite_number, one_of
+from descentlab.factor.build import Engine, Progress, factor_of
+from descentlab.factor.executors.torch_device import engine_for
+from descentlab.factor.factor import Factor
+from descentlab.factor.file import kept
+from descentlab.messages import Sentence, counted, number, sentence
+from descentlab.problem.least_squares import Fit, fit
+from descentlab.problem.quadratic import Quadratic, orthonormal
+from descentlab.typing import Array
+
+if TYPE_CHECKING:
+    from descentlab.descent.descent import Descent
+    from descentlab.lab.lab import Lab
+    from descentlab.problem.minimum import Minimum
+    from descentlab.problem.spectrum import Spectrum
+
+
+SMALLEST = 1e-140  # squares of columns below it leave the range of float64
+
+
+class Rows(NamedTuple):
+    """The rows themselves: X (n, d), y (n,), and weights (n,) or None."""
+
+    X: Array
+    y: Array
+    weights: Array | None
+
+
+class Coordinates(NamedTuple):
+    """Where descent takes place: features minus ``means``, over ``scales``."""
+
+    means: Array
+    scales: Array
+    bias: bool
+
+    def to_units(self, params: Array) -> Array:
+        """(..., p) parameters of the descended columns as parameters of the data's own columns."""
+        d = len(self.scales)
+        W = params[..., :d] / self.scales
+        if not self.bias:
+            return W
+        return np.concatenate([W, params[..., d:] - (W @ self.means)[..., None]], axis=-1)
+
+    def from_units(self, params: Array) -> Array:
+        """The inverse of :meth:`to_units`."""
+        d = len(self.scales)
+        W = params[..., :d]
+        if not self.bias:
+            return W * self.scales
+        return np.concatenate([W * self.scales, params[..., d:] + (W @ self.means)[..., None]], axis=-1)
+
+
+class Problem:
+    """A linear hypothesis and the rows it is fitted to.
+
+    Args:
+        X: an (n, d) or (n,) array, list or tensor; anything that exports an Arrow C stream (pandas, polars,
+            pyarrow, duckdb); the path of a CSV, Parquet or Arrow file, a pattern, a folder, a list of paths; or a
+            :class:`Factor`, or the path of one.
+        y: (n,) targets. None where the target is a column: name it with ``target``.
+        target: the target's column; beside an array ``y``, a name for it (default: a series' own, else ``y``).
+        features: the columns to use, in order (default: every numeric column but the target and the weights).
+            Beside an array X, names for its columns.
+        weights: (n,) non-negative sample weights, or a column's name. A weight acts as repetition.
+        bias: whether H has the constant term b.
+        ridge: the penalty ``ridge * |W|^2`` is added to the mean squared error. scikit-learn's ``Ridge`` has
+            ``alpha = n * ridge``.
+        center: descend on features minus their means. The hypothesis stays the same; needs a bias.
+        standardize: descend on features also divided by their standard deviations (without a bias: only
+            divided, by their root mean square). With ``ridge``, the penalty is on the weights so scaled.
+        missing: ``"error"`` refuses missing values; ``"drop"`` leaves their rows out and says how many.
+        engine: where rows are compressed: :class:`descentlab.Threads` (default: every core) or
+            :class:`descentlab.Dask`. The bits are the same.
+        progress: called as the rows are read: done, of how much (None where that is unknown), rows so far.
+        **reading: ``delimiter``, ``decimal``, ``encoding``, ``header`` of CSV files.
+
+    Attributes:
+        features, target: column names. ``parameters`` names a parameter vector's entries.
+        factor: the :class:`Factor` of features and target: from here on, it is the data.
+        n, weight: the number of rows used and their total weight.
+        notices: sentences about what was skipped, dropped or assumed.
+
+    Raises:
+        DataError: the rows cannot be used; the message says what was found and what to do.
+        SettingError: a setting is outside what it may be.
+    """
+
+    def __init__(
+        self,
+        X: object,
+        y: object = None,
+        *,
+        target: str | None = None,
+        features: Sequence[str] | None = None,
+        weights: object = None,
+        bias: bool = True,
+        ridge: float = 0.0,
+        center: bool = False,
+        standardize: bool = False,
+        missing: str = "error",
+        engine: Engine | None = None,
+        progress: Progress | None = None,
+        **reading: Any,
+    ) -> None:
+        self.bias = bool(bias)
+        self.ridge = finite_number("ridge", ridge, least=0.0)
+        self.center, self.standardize = bool(center or standardize) and self.bias, bool(standardize)
+        self.missing = one_of("missing", missing, ("error", "drop"))
+        if center and not bias:
+            raise SettingError("center_without_bias")
+        X = kept(X)
+        if isinstance(X, Factor):
+            if y is not None or weights is not None:
+                raise SettingError("factor_with_rows")
+            self._selection = None
+            self.target = known(target, X.columns, {}) if target else X.columns[-1]
+            self.features = choose(features, X.columns, {}, self.target, None)
+            self.factor = X.select((*self.features, self.target))
+        else:
+            self._selection = Selection(X, y, target, features, weights, self.missing, reading)
+            self.target, self.features = self._selection.target, self._selection.features
+            engine = engine or engine_for(self._selection.source)
+            self.factor = factor_of(self._selection, engine, progress=progress)
+        self.n, self.weight = self.factor.rows, self.factor.weight
+        _refuse_vanishing(self.factor)
+        self.parameters = (
+            *self.features,
+            *(("bias" if "bias" not in self.features else "(bias)",) if self.bias else ()),
+        )
+        self.notices = (*(self._selection.notices if self._selection else ()), *self._facts())
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the rows can still be read; a problem made from a factor has none."""
+        return self._selection is not None
+
+    @property
+    def selection(self) -> Selection:
+        """The columns and rows that were fitted, to be read again: :meth:`Selection.blocks` yields them.
+
+        Raises:
+            DataError: this problem was made from a factor, so the rows are gone.
+        """
+        if self._selection is None:
+            raise DataError("rows_gone")
+        return self._selection
+
+    def rows(self) -> Rows:
+        """The rows themselves, in memory: what the engines that walk the data need.
+
+        Raises:
+            DataError: this problem was made from a factor, so the rows are gone.
+        """
+        return Rows(*self.selection.whole())
+
+    def sample(self, most: int) -> Rows:
+        """At most ``most`` of the rows, evenly spaced in their order: what a picture shows, however many there are.
+
+        Raises:
+            DataError: this problem was made from a factor, so the rows are gone.
+        """
+        if self._selection is None:
+            raise DataError("rows_gone")
+        values, weights = self._selection.sample(most)
+        return Rows(values[:, :-1], values[:, -1], weights)
+
+    def descended_rows(self) -> Rows:
+        """:meth:`rows` in the coordinates that descent takes place in."""
+        rows = self.rows()
+        if not (self.center or self.standardize):
+            return rows
+        return rows._replace(X=(rows.X - self.coordinates.means) / self.coordinates.scales)
+
+    @cached_property
+    def coordinates(self) -> Coordinates:
+        """The map between the parameters descended on and those in the data's units."""
+        d = len(self.features)
+        means = self.factor.means[:d] if self.center else np.zeros(d)
+        if not self.standardize:
+            return Coordinates(means, np.ones(d), self.bias)
+        spread = np.where(self.factor.constant, 0.0, self.factor.deviations)[:d]
+        if not self.bias:
+            spread = np.hypot(self.factor.deviations, self.factor.means)[:d]
+        return Coordinates(means, np.where(spread > 0, spread, 1.0), self.bias)
+
+    @cached_property
+    def quadratic(self) -> Quadratic:
+        """The cost over the parameters descended on."""
+        d = len(self.features)
+        factor = self.factor.center(self.features) if self.center else self.factor
+        R = factor.scale(np.append(self.coordinates.scales, 1.0)).R
+        order = [*range(1, d + 1), *((0,) if self.bias else ())]
+        penalty = np.full(len(order), self.ridge)
+        penalty[d:] = 0.0
+        flat = orthonormal(self.coordinates.from_units(self.fit.null.T).T)
+        return Quadratic(R[:, order], R[:, d + 1], self.weight, penalty, flat)
+
+    @cached_property
+    def fit(self) -> Fit:
+        """Target and dependent columns fitted with the independent ones, in the units of the data."""
+        return fit(self.factor, self.bias, self.ridge * self.coordinates.scales**2)
+
+    def spectrum(self, reduction: str = "mean") -> Spectrum:
+        """Curvatures, directions and rates of the cost descended on; see :class:`Spectrum`."""
+        from descentlab.problem.spectrum import Spectrum
+
+        return Spectrum.of(self, reduction)
+
+    def solve(self, start: Sequence[float] | Array | None = None) -> Minimum:
+        """The minimum: parameters, cost, rank, flat directions, and the digits it vouches for.
+
+        Where several parameter vectors reach the minimum, the one nearest to ``start`` (default: zero) in the
+        descended coordinates, which is where descent from there ends.
+        """
+        from descentlab.problem.minimum import Minimum
+
+        return Minimum.of(self, self.start(start))
+
+    def cost(self, params: Sequence[float] | Array) -> float:
+        """The mean squared error at parameters in the data's units, without the ridge penalty."""
+        return float(self.quadratic.cost(self.start(params)))
+
+    def gradient(self, params: Sequence[float] | Array, reduction: str = "mean") -> Array:
+        """(p,) gradient of the cost descended on, ``c X'(Xw - y)`` and the ridge's part, at those parameters.
+
+        With ``center`` or ``standardize`` it is the gradient in the descended coordinates.
+        """
+        return gradient_factor(reduction, self.weight) * self.quadratic.gradient(self.start(params))
+
+    def start(self, params: Sequence[float] | Array | None) -> Array:
+        """Parameters in the data's units (None: all zero) as a vector of the descended coordinates."""
+        p = len(self.parameters)
+        if params is None:
+            return np.zeros(p)
+        try:
+            vector = np.atleast_1d(np.asarray(params, dtype=np.float64))
+        except (TypeError, ValueError) as cause:
+            raise SettingError("start_values", given=repr(params)[:60]) from cause
+        if vector.shape != (p,):
+            raise SettingError(
+                "start_length",
+                given=counted(vector.size, "entry"),
+                count=counted(p, "parameter"),
+                names=self.parameters,
+            )
+        if not np.isfinite(vector).all():
+            raise SettingError("start_values", given=repr(params)[:60])
+        return self.coordinates.from_units(vector)
+
+    def variant(self, **changes: Any) -> Problem:
+        """The same rows as another problem, made from the factor: this one's settings, but for the changes.
+
+        Args:
+            **changes: any of ``target``, ``features``, ``bias``, ``ridge``, ``center``, ``standardize``.
+        """
+        settings: dict[str, Any] = {
+            "target": self.target,
+            "features": list(self.features),
+            "bias": self.bias,
+            "ridge": self.ridge,
+            "center": self.center and not self.standardize,
+            "standardize": self.standardize,
+        }
+        return Problem(self.factor, **(settings | changes))
+
+    def lab(self, descent: Descent | None = None, *, name: str = "", **settings: Any) -> Lab:
+        """A page on which descent on this problem can be seen and tried; it renders in a notebook, and saves itself.
+
+        Args:
+            descent: what the page shows first; or give its settings as keywords: ``problem.lab(lr=0.1)``. Without
+                either it begins at half the largest stable rate.
+            name: what to call the data.
+
+        Raises:
+            SettingError: a setting is outside what it may be, or one that the page cannot show.
+        """
+        from descentlab.lab.lab import of_problem
+
+        return of_problem(self, descent, name, settings)
+
+    @property
+    def hypothesis(self) -> str:
+        """The hypothesis in one line, such as ``H(x) = Wx + b``."""
+        if len(self.features) == 1:
+            return "H(x) = Wx + b" if self.bias else "H(x) = Wx"
+        return "H(x) = W·x + b" if self.bias else "H(x) = W·x"
+
+    @property
+    def headline(self) -> Sentence:
+        """The hypothesis, its columns and its rows in one line."""
+        features = ", ".join(self.features[:8]) + (", ..." if len(self.features) > 8 else "")
+        return sentence(
+            "problem.headline",
+            hypothesis=self.hypothesis,
+            target=self.target,
+            features=features,
+            rows=counted(self.n, "row"),
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """What is fitted, for a machine."""
+        return {
+            "target": self.target,
+            "features": self.features,
+            "parameters": self.parameters,
+            "rows": self.n,
+            "weight": self.weight,
+            "bias": self.bias,
+            "ridge": self.ridge,
+            "center": self.center,
+            "standardize": self.standardize,
+        }
+
+    @property
+    def summary(self) -> list[str]:
+        """What is done to the columns and the cost, in words."""
+        parts = [f"ridge {number(self.ridge)}"] if self.ridge else []
+        return parts + ["standardized" if self.standardize else "centered"] * (self.center or self.standardize)
+
+    def _facts(self) -> list[Sentence]:
+        """What is worth knowing about the rows before any run."""
+        facts = []
+        constant = [name for name, same in zip(self.features, self.factor.constant[:-1], strict=True) if same]
+        if constant and self.bias:
+            facts.append(sentence("notice.constant", names=constant))
+        if self.n < len(self.parameters) and not self.ridge:
+            facts.append(sentence("notice.few_rows", rows=counted(self.n, "row"), parameters=len(self.parameters)))
+        if self.standardize and not self.bias:
+            facts.append(sentence("notice.scaled_only"))
+        return facts
+
+    def __repr__(self) -> str:
+        return (
+            f"Problem({self.target} ~ {' + '.join(self.features)}{'' if self.bias else ', no bias'}; {self.n:,} rows)"
+        )
+
+
+def _refuse_vanishing(factor: Factor) -> None:
+    """Raise DataError where there is no row that counts, or where squares would vanish in float64."""
+    if not factor.weight > 0:
+        raise DataError("no_weight" if factor.rows else "no_rows")
+    largest = np.abs(factor.R).max(axis=0)
+    names = [name for name, size in zip(("(weights)", *factor.columns), largest, strict=True) if 0 < size < SMALLEST]
+    if names:
+        raise DataError("vanishing", names=names, smallest=SMALLEST)

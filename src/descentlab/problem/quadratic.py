@@ -1,0 +1,134 @@
+"""The cost as the quadratic it is: what a factor says about one problem.
+
+    J(p) = |A p - t|^2 / weight + sum_j penalty_j p_j^2        p = (W_1 .. W_d, b)
+
+A and t are the parameter columns and the target column of the triangular factor, so every formula here
+costs the same for three rows and for a billion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from descentlab.typing import Array
+
+
+class Modes(NamedTuple):
+    """The singular value decomposition ``U diag(s) V'`` of the stacked system, flat directions apart.
+
+    Attributes:
+        U: (m, rank).
+        s: (rank,) positive, descending.
+        V: (p, p) orthonormal; the columns from ``rank`` on span the directions in which J is flat.
+    """
+
+    U: Array
+    s: Array
+    V: Array
+
+    @property
+    def rank(self) -> int:
+        return len(self.s)
+
+
+def orthonormal(columns: Array) -> Array:
+    """(p, k) an orthonormal basis of what k independent columns span, also where rows differ by many magnitudes.
+
+    Householder's reflections spoil no row by more than its own rounding where large rows come first and large columns
+    are taken first (A. Cox and N. Higham, *Stability of Householder QR factorization for weighted least squares
+    problems*, 1998).
+    """
+    from scipy.linalg import qr
+
+    if not columns.size:
+        return columns
+    order = np.argsort(-np.abs(columns).max(axis=1), kind="stable")
+    basis = np.empty_like(columns)
+    basis[order] = qr(columns[order], mode="economic", pivoting=True)[0]
+    return basis
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic:
+    """J, and what follows from it.
+
+    Attributes:
+        A: (m, p) parameter columns of the factor: features in order, then the bias if there is one.
+        t: (m,) target column.
+        weight: the total weight of the rows.
+        penalty: (p,) ridge on each parameter, zero on the bias.
+        flat: (p, p - rank) orthonormal basis of the directions in which J does not change.
+    """
+
+    A: Array
+    t: Array
+    weight: float
+    penalty: Array
+    flat: Array
+
+    def cost(self, params: Array) -> Array:
+        """(...) mean squared error of (..., p) parameters, without the ridge penalty; inf beyond float64's range."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            residual = params @ self.A.T - self.t
+            mean: Array = np.sum(residual * residual, axis=-1) / self.weight
+        return mean
+
+    def objective(self, params: Array) -> Array:
+        """(...) J: the mean squared error and the ridge penalty."""
+        total: Array = self.cost(params) + np.sum(self.penalty * params * params, axis=-1)
+        return total
+
+    def gradient(self, params: Array) -> Array:
+        """(p,) half the gradient of ``weight * J``: ``A'(A p - t) + weight * penalty * p``."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradient: Array = self.A.T @ (self.A @ params - self.t) + self.weight * self.penalty * params
+        return gradient
+
+    @cached_property
+    def stacked(self) -> Array:
+        """(m', p) A, with the ridge as rows of its own where there is one: ``|S p - target|^2 = weight J``."""
+        if not self.penalty.any():
+            return self.A
+        return np.vstack([self.A, np.diag(np.sqrt(self.weight * self.penalty))])
+
+    @cached_property
+    def stacked_target(self) -> Array:
+        """(m',) t, followed by zeros for the ridge rows."""
+        return np.concatenate([self.t, np.zeros(len(self.stacked) - len(self.t))])
+
+    @cached_property
+    def modes(self) -> Modes:
+        """Curvatures and directions of J, each small one with its own digits.
+
+        One-sided Jacobi (LAPACK ``gejsv``) finds small singular values to a relative accuracy that badly
+        scaled columns do not spoil (Drmac and Veselic, SIAM J. Matrix Anal. Appl. 29, 2008).
+        """
+        from scipy.linalg.lapack import dgejsv
+
+        steep = self._steep
+        if not steep.size:
+            return Modes(np.zeros((len(self.stacked), 0)), np.zeros(0), self.flat)
+        s, U, V, work, _, info = dgejsv(self.stacked @ steep, joba=0, jobu=0, jobv=0, jobr=0, jobp=0)
+        if info != 0:
+            raise np.linalg.LinAlgError(f"gejsv: info = {info}")
+        rank = steep.shape[1]
+        directions = np.hstack([steep @ V, self.flat])
+        directions.setflags(write=False)  # a spectrum hands them out, and the exact engine relies on them
+        return Modes(U[:, :rank], s * (work[0] / work[1]), directions)
+
+    @property
+    def _steep(self) -> Array:
+        """(p, rank) orthonormal complement of the flat directions.
+
+        The parameters that no flat direction moves come last, so that a column far larger than the others is
+        not mixed into them.
+        """
+        p, k = self.flat.shape
+        order = np.argsort(-np.abs(self.flat).max(axis=1, initial=0.0), kind="stable")
+        steep = np.empty((p, p - k))
+        steep[order] = np.linalg.qr(self.flat[order], mode="complete")[0][:, k:]
+        return steep

@@ -1,0 +1,1 @@
+"""The one loop, its history, and why it ended."""

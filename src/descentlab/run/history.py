@@ -1,0 +1,148 @@
+"""The history of a run: parameters, cost and gradient norm by epoch, and its table."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from descentlab.errors import DataError, SettingError, require, whole_number
+from descentlab.typing import Array, Integers
+
+WIDEST_TABLE = 6  # parameters in a line of the table; more are left to `to_arrow`
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What a run went through. Row k holds the state **before** the update of epoch ``epoch[k]``.
+
+    Where a number has left the range of its type, the row holds the last parameters before that and an infinite cost.
+
+    Attributes:
+        parameters: the names of the columns of ``params``: features in order, then the bias.
+        epochs: how many epochs the run was asked for.
+        epoch: (k,) the epochs recorded, from 1.
+        params: (k, p) in the data's units.
+        cost: (k,) mean squared error.
+        gradient_norm: (k,) Euclidean norm of the gradient descended, in the descended coordinates.
+    """
+
+    parameters: tuple[str, ...]
+    epochs: int
+    epoch: Integers
+    params: Array
+    cost: Array
+    gradient_norm: Array
+    has_bias: bool = True
+
+    def __len__(self) -> int:
+        return len(self.epoch)
+
+    def __repr__(self) -> str:
+        return f"History({len(self):,} of {self.epochs:,} epochs, {', '.join(self.parameters)})"
+
+    def table(self, rows: int | None = None) -> str:
+        """The epochs as the lesson prints them: ``Epoch:    1/10 W: 0.000, Cost: 4.666667``.
+
+        A value that three or six decimals would hide or drown is printed with six significant digits
+        instead. A single feature's weight is called W; of several, ``W[name]``.
+
+        Args:
+            rows: print at most this many, at least 2: the first and the last ones, and say how many lie between.
+        """
+        labels = self._labels()
+        rows = None if rows is None else whole_number("rows", rows, 2)
+        shown = range(len(self))
+        if rows is not None and len(self) > rows:
+            tail = rows // 2
+            shown = [*range(rows - tail), *range(len(self) - tail, len(self))]  # type: ignore[assignment]
+        chosen = np.array(shown, dtype=int)
+        forms = [_form(self.params[chosen, j], ".3f") for j in range(len(labels))]
+        cost_form = _form(self.cost[chosen], ".6f")
+        lines, previous = [], -1
+        for i in shown:
+            if i != previous + 1:
+                lines.append(f"  ... {i - previous - 1:,} ...")
+            weights = ", ".join(
+                f"{label}: {self.params[i, j]:{form}}"
+                for j, (label, form) in enumerate(zip(labels, forms, strict=True))
+            )
+            front = f"Epoch: {self.epoch[i]:4d}/{self.epochs} "
+            lines.append(front + (f"{weights}, " if weights else "") + f"Cost: {self.cost[i]:{cost_form}}")
+            previous = i
+        return "\n".join(lines)
+
+    def _labels(self) -> list[str]:
+        features = self.parameters[: len(self.parameters) - self.has_bias]
+        if len(self.parameters) > WIDEST_TABLE:
+            return []
+        weights = ["W"] if len(features) == 1 else [f"W[{name}]" for name in features]
+        return weights + ["b"] * self.has_bias
+
+    def to_arrow(self) -> Any:
+        """A pyarrow table: ``epoch``, ``cost``, ``gradient_norm``, then one column a parameter."""
+        pa = require("pyarrow", "pyarrow", None, "tables")
+        columns = [self.epoch, self.cost, self.gradient_norm, *self.params.T]
+        names = ["epoch", "cost", "gradient_norm", *(f"param:{name}" for name in self.parameters)]
+        about = {"epochs": self.epochs, "parameters": self.parameters, "has_bias": self.has_bias}
+        table = pa.table([np.ascontiguousarray(column) for column in columns], names=names)
+        return table.replace_schema_metadata({"descentlab": json.dumps(about)})
+
+    def to_pandas(self) -> Any:
+        """:meth:`to_arrow` as a pandas data frame."""
+        require("pandas", "pandas", "pandas", "frames")
+        return self.to_arrow().to_pandas()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the history as ``.parquet`` (which :meth:`load` reads back) or ``.csv`` (for other tools)."""
+        suffix = Path(path).suffix.lower()
+        if suffix == ".csv":
+            from pyarrow import csv
+
+            csv.write_csv(self.to_arrow(), path)
+        elif suffix == ".parquet":
+            from pyarrow import parquet
+
+            parquet.write_table(self.to_arrow(), path)
+        else:
+            raise SettingError("history_format", path=str(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> History:
+        """Read a ``.parquet`` file that :meth:`save` wrote.
+
+        Raises:
+            DataError: the file is not such a history.
+        """
+        pa = require("pyarrow", "pyarrow", None, "tables")
+        from pyarrow import parquet
+
+        try:
+            table = parquet.read_table(path)
+            about = json.loads(table.schema.metadata[b"descentlab"])
+        except (pa.ArrowInvalid, KeyError, TypeError) as cause:
+            raise DataError("not_history", path=str(path)) from cause
+        epoch, cost, norm, *params = (column.to_numpy() for column in table.columns)
+        stacked = np.column_stack(params) if params else np.empty((len(epoch), 0))
+        return cls(tuple(about["parameters"]), about["epochs"], epoch, stacked, cost, norm, about["has_bias"])
+
+    @classmethod
+    def of_looks(cls, parameters: Sequence[str], epochs: int, has_bias: bool, looks: Sequence[Any]) -> History:
+        """One history out of the looks an engine took, in order."""
+        epoch = np.concatenate([look.epochs for look in looks]).astype(np.int64)
+        params = np.concatenate([look.params for look in looks])
+        cost = np.concatenate([look.cost for look in looks])
+        norm = np.concatenate([look.gradient_norm for look in looks])
+        return cls(tuple(parameters), epochs, epoch, params, cost, norm, has_bias)
+
+
+def _form(values: Array, form: str) -> str:
+    """The lesson's form where it shows the values; six significant digits where it would not."""
+    finite = np.abs(values[np.isfinite(values)])
+    largest = float(finite.max()) if finite.size else 0.0
+    return form if largest == 0 or 0.05 <= largest < 1e7 else ".5e" if largest >= 1e7 or largest < 1e-4 else ".6g"

@@ -1,0 +1,172 @@
+"""The rows that an estimator was given: checked as scikit-learn does, named, and handed on block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from descentlab.data.source import BLOCK_ROWS
+from descentlab.errors import DataError
+from descentlab.factor.incremental import Gathered
+from descentlab.messages import counted
+from descentlab.typing import Array, Integers
+
+MOST_COLUMNS = 2048  # curvatures of so many columns take about half a minute, and eight times that for twice as many
+WIDEST = 1 << 27  # numbers: the sparse rows that mini-batches may have in memory at once, as 1 GB
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """X (n, d), dense or CSR; Y (n, m); (n,) weights or None; and what their columns are called.
+
+    Attributes:
+        single: whether y came with one dimension.
+        estimator: the name of the class that they were given to.
+    """
+
+    X: Any
+    Y: Array
+    weights: Array | None
+    features: tuple[str, ...]
+    targets: tuple[str, ...]
+    single: bool
+    estimator: str
+
+    @classmethod
+    def given(cls, estimator: Any, X: object, y: object, sample_weight: object, reset: bool) -> Rows:
+        """What ``fit`` or ``partial_fit`` was given.
+
+        Raises:
+            ValueError: scikit-learn refuses it.
+            DataError: more columns than a factor is for; dates or times.
+        """
+        refuse_times(X, "X")
+        refuse_times(y, "y")
+        accepted = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "multi_output": True, "y_numeric": True}
+        # Whether values are finite is seen again as they are gathered: once is enough, see `into`.
+        X, y = validate_data(estimator, X, y, reset=reset, ensure_all_finite=hasattr(X, "tocsr"), **accepted)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        n, d = X.shape  # type: ignore[attr-defined]
+        if d > MOST_COLUMNS:
+            raise DataError("estimator_columns", columns=counted(d, "column"), most=MOST_COLUMNS)
+        Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
+        features = _features(estimator, d)
+        targets = _targets(features, Y.shape[1])
+        return cls(X, Y, weights, features, targets, np.asarray(y).ndim == 1, type(estimator).__name__)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Features, then targets: those of the factor."""
+        return (*self.features, *self.targets)
+
+    def block(self, start: int, stop: int) -> tuple[Array, Array | None]:
+        """The values of these rows, features then targets, and their weights."""
+        X = self.X[start:stop]
+        dense = X.toarray() if hasattr(X, "toarray") else X
+        weights = None if self.weights is None else self.weights[start:stop]
+        return np.column_stack([dense, self.Y[start:stop]]), weights
+
+    def into(self, gathered: Gathered) -> None:
+        """Add all rows to what was gathered before.
+
+        Raises:
+            ValueError: a value is missing or infinite, in scikit-learn's words.
+        """
+        with self.named():
+            gathered.take(len(self.Y), self.block)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Where values within are found not to be finite, say in scikit-learn's words whether X or y has them."""
+        try:
+            yield
+        except DataError:
+            assert_all_finite(self.X, estimator_name=self.estimator, input_name="X")
+            assert_all_finite(self.Y, estimator_name=self.estimator, input_name="y")
+            raise
+
+    def only(self, which: Integers) -> Rows:
+        """Some of the rows, in the order given."""
+        weights = None if self.weights is None else self.weights[which]
+        return replace(self, X=self.X[which], Y=self.Y[which], weights=weights)
+
+    def counting(self) -> Rows:
+        """The rows whose weight is not 0."""
+        if self.weights is None or self.weights.all():
+            return self
+        return self.only(np.flatnonzero(self.weights))
+
+    def dense(self) -> Array:
+        """X as an array: what mini-batches are drawn from.
+
+        Raises:
+            DataError: a sparse X would take more than 1 GB.
+        """
+        if not hasattr(self.X, "toarray"):
+            return np.asarray(self.X)
+        n, d = self.X.shape
+        if n * d > WIDEST:
+            raise DataError(
+                "estimator_sparse_batches",
+                rows=counted(n, "row"),
+                columns=counted(d, "column"),
+                gigabytes=8 * n * d / 1e9,
+            )
+        return np.asarray(self.X.toarray())
+
+    def feature_blocks(self) -> Iterator[tuple[Array, Array | None]]:
+        """(m, d) features and their weights, if any, a block at a time."""
+        for start in range(0, len(self.Y), BLOCK_ROWS):
+            values, weights = self.block(start, start + BLOCK_ROWS)
+            yield values[:, : len(self.features)], weights
+
+
+def refuse_times(given: object, what: str) -> None:
+    """Raise DataError where a table or an array holds dates or times, which are numbers of a unit that nobody named.
+
+    As numbers, the same moments are a thousand times as large in one unit as in the next: fitted in nanoseconds and
+    predicted in seconds, they would give an answer, and a wrong one.
+    """
+    columns = getattr(given, "columns", None)
+    kinds = getattr(given, "dtypes", None) if columns is not None else None
+    if kinds is None:
+        columns, kinds = [what], [getattr(given, "dtype", None)]
+    names = [f"`{name}`" for name, kind in zip(columns, kinds, strict=False) if _temporal(kind)]  # type: ignore[arg-type]
+    if names:
+        raise DataError("estimator_times", names=names)
+
+
+def _temporal(kind: Any) -> bool:
+    """Whether a type of NumPy's, pandas', Arrow's or polars' is one of dates, times or durations."""
+    return getattr(kind, "kind", None) in ("m", "M") or bool(getattr(kind, "is_temporal", bool)())
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed from what scikit-learn takes (None, a whole number, a ``RandomState``) or NumPy's newer ``Generator``."""
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31 - 1))
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _features(estimator: Any, d: int) -> tuple[str, ...]:
+    """The names that X had, if it had different ones; else ``x``, or ``x1 .. xd``."""
+    named = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    if len(set(named)) == d:
+        return named
+    return ("x",) if d == 1 else tuple(f"x{j + 1}" for j in range(d))
+
+
+def _targets(features: tuple[str, ...], m: int) -> tuple[str, ...]:
+    """``y``, or ``y1 .. ym``, in parentheses where a feature is called that."""
+    names = ("y",) if m == 1 else tuple(f"y{j + 1}" for j in range(m))
+    while set(names) & set(features):
+        names = tuple(f"({name})" for name in names)
+    return names

@@ -1,0 +1,1 @@
+"""Curvature of the loss and the stability limit of the optimizer."""

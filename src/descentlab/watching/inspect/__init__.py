@@ -1,0 +1,1 @@
+"""What is read off the loop: loss graph, gradients, modes, batches."""

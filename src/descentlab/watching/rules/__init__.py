@@ -1,0 +1,1 @@
+"""The rules that turn an observation of a loop into findings."""

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from descentlab import Problem
+from descentlab.data.csv.dialect import dialect_of, undecodable
+from descentlab.data.paths import Place
+from descentlab.errors import DataError, SettingError
+
+pytest.importorskip("pyarrow")
+
+
+def found(tmp_path: Path, content: str, **given: Any) -> tuple[str, str, list[str]]:
+    path = tmp_path / "a.csv"
+    path.write_text(content, encoding="utf-8")
+    settings = {"delimiter": None, "decimal": None, "encoding": None, "header": True, **given}
+    dialect = dialect_of(Place(str(path)), **settings)
+    return dialect.delimiter, dialect.decimal, dialect.names
+
+
+@pytest.mark.parametrize(
+    ("content", "delimiter", "decimal"),
+    [
+        ("x\n1\n", ",", "."),
+        ("a,b;c\n1,2\n3,4\n", ",", "."),
+        ("a;b\none, two;1\nthree;2\n", ";", "."),
+        ('a;b\n"x;y";2\n', ";", "."),
+        ("a,b\n" + "1,\n" * 2000, ",", "."),
+        ("t\tn\n" + '"a, b"\t1\n' * 30_000, "\t", "."),
+        ("x;y\n" + "1;2\n" * 500 + "1,5;2\n", ";", ","),
+    ],
+)
+def test_separator_and_decimal_mark_are_found(tmp_path: Path, content: str, delimiter: str, decimal: str) -> None:
+    assert found(tmp_path, content)[:2] == (delimiter, decimal)
+
+
+def test_names_are_stripped_and_stand_for_what_is_blank(tmp_path: Path) -> None:
+    assert found(tmp_path, ' a , "b c" ,,\n1,2,3,4\n')[2] == ["a", '"b c"', "(unnamed 3)", "(unnamed 4)"]
+    assert found(tmp_path, "1,2\n3,4\n", header=False)[2] == ["x1", "x2"]
+
+
+def test_names_that_differ_only_in_spaces_are_the_same(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="name a stands more than once"):
+        found(tmp_path, "a, a,b\n1,2,3\n")
+
+
+@pytest.mark.parametrize("content", ["1,2,3\n", "1.5,-2,3e4\n4,5,6\n", "1,5;2\n3;4\n"])
+def test_a_first_line_of_numbers_is_no_header(tmp_path: Path, content: str) -> None:
+    with pytest.raises(DataError, match=r"first line of .*a\.csv holds only numbers.*--no-header"):
+        found(tmp_path, content)
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\r", "\0", "가", 5, "tabs"])
+def test_a_separator_is_one_character(tmp_path: Path, delimiter: Any) -> None:
+    with pytest.raises(SettingError, match=r"delimiter = .* must be one character"):
+        found(tmp_path, "x,y\n1,2\n", delimiter=delimiter)
+
+
+@pytest.mark.parametrize("decimal", ["", "..", ";", 5])
+def test_a_decimal_mark_is_a_point_or_a_comma(tmp_path: Path, decimal: Any) -> None:
+    with pytest.raises(SettingError, match=r"decimal = .* is not known\. It may be: ., ,"):
+        found(tmp_path, "x,y\n1,2\n", decimal=decimal)
+
+
+@pytest.mark.parametrize("encoding", ["utf-9", "hex", "rot13", "zlib", "", "a\0", 5, "korean windows"])
+def test_an_encoding_is_one_of_text_that_python_knows(tmp_path: Path, encoding: Any) -> None:
+    with pytest.raises(SettingError, match=r"is no encoding known to Python.*cp949"):
+        found(tmp_path, "x,y\n1,2\n", encoding=encoding)
+
+
+def test_a_decimal_comma_asked_for_does_not_separate(tmp_path: Path) -> None:
+    assert found(tmp_path, "x;y\n1,5;2,5\n", decimal=",")[0] == ";"
+    assert found(tmp_path, "x\n1,5\n", decimal=",") == (";", ",", ["x"])
+
+
+def test_a_character_cut_by_a_chunk_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"x" + "가".encode() * 50_000)
+    assert undecodable(Place(str(path)), "utf-8") is None
+    path.write_bytes(b"x" + "가".encode() * 50_000 + b"\xea\xb0")  # and one cut by the file's end is
+    error = undecodable(Place(str(path)), "utf-8")
+    assert "first at byte 150,001, line 1" in str(error)
+
+
+def test_options_are_checked_by_name() -> None:
+    with pytest.raises(SettingError, match=r"option = 'delimeter' is not known.*Did you mean `delimiter`"):
+        Problem("a.csv", target="y", delimeter=";")
+    with pytest.raises(DataError, match="delimiter are for reading files; this data is already in memory"):
+        Problem([1, 2], [1, 2], delimiter=";")

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from descentlab import Problem
+from descentlab.data.csv.source import open_csv
+from descentlab.errors import DataError, SettingError
+from descentlab.messages import counted
+
+pytest.importorskip("pyarrow")
+
+GOOD = [[1.5, 2.0], [-3.0, 4.25]]
+
+
+def write(tmp_path: Path, content: str | bytes) -> Path:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def read(path: Path, **reading: Any) -> Any:
+    source = open_csv(path, **reading)
+    return np.concatenate(list(source.blocks(source.names))).tolist()
+
+
+READ_AS_THE_SAME: dict[str, tuple[str | bytes, dict[str, Any]]] = {
+    "plain": ("x,y\n1.5,2\n-3,4.25\n", {}),
+    "no last line end": ("x,y\n1.5,2\n-3,4.25", {}),
+    "CRLF": ("x,y\r\n1.5,2\r\n-3,4.25\r\n", {}),
+    "CR": ("x,y\r1.5,2\r-3,4.25\r", {}),
+    "mark": ("\ufeffx,y\n1.5,2\n-3,4.25\n", {}),
+    "mark, asked for": ("\ufeffx,y\n1.5,2\n-3,4.25\n", {"encoding": "utf-8-sig"}),
+    "blank lines": ("\n\nx,y\n\n1.5,2\n\n-3,4.25\n\n\n", {}),
+    "a line of spaces first": ("   \nx,y\n1.5,2\n-3,4.25\n", {}),
+    "quoted": ('"x","y"\n"1.5","2"\n"-3","4.25"\n', {}),
+    "name of two lines": ('x,"y\n(unit)"\n1.5,2\n-3,4.25\n', {}),
+    "quoted comma in a name": ('x,"y, m"\n1.5,2\n-3,4.25\n', {}),
+    "spaces": (" x , y \n 1.5 , 2 \n -3 , 4.25 \n", {}),
+    "plus signs": ("x,y\n+1.5,+2\n-3,4.25\n", {}),
+    "exponents": ("x,y\n15e-1,2E+0\n-.3e1,425e-2\n", {}),
+    "semicolons": ("x;y\n1.5;2\n-3;4.25\n", {}),
+    "decimal commas": ("x;y\n1,5;2\n-3;4,25\n", {}),
+    "decimal commas and a mark": ("\ufeffx;y\r\n1,5;2\r\n-3;4,25\r\n", {}),
+    "decimal commas in quotes": ('x,y\n"1,5","2,0"\n"-3,0","4,25"\n', {"decimal": ",", "delimiter": ","}),
+    "decimal commas and plus signs": ("x;y\n+1,5;2\n-3; 4,25 \n", {}),
+    "tabs": ("x\ty\n1.5\t2\n-3\t4.25\n", {}),
+    "tabs by name": ("x\ty\n1.5\t2\n-3\t4.25\n", {"delimiter": "tab"}),
+    "bars": ("x|y\n1.5|2\n-3|4.25\n", {}),
+    "carets": ("x^y\n1.5^2\n-3^4.25\n", {"delimiter": "^"}),
+    "no header": ("1.5,2\n-3,4.25\n", {"header": False}),
+    "UTF-16": ("x,y\n1.5,2\n-3,4.25\n".encode("utf-16"), {}),
+    "UTF-16, big end first": (b"\xfe\xff" + "x,y\n1.5,2\n-3,4.25\n".encode("utf-16-be"), {}),
+    "UTF-16 with the end named": ("\ufeffx,y\n1.5,2\n-3,4.25\n".encode("utf-16-le"), {"encoding": "utf-16-le"}),
+    "UTF-32": ("x,y\n1.5,2\n-3,4.25\n".encode("utf-32"), {"encoding": "utf-32"}),
+    "trailing commas": ("x,y,\n1.5,2,\n-3,4.25,\n", {}),
+    "pandas index": (",x,y\n0,1.5,2\n1,-3,4.25\n", {}),
+}
+
+
+@pytest.mark.parametrize("kind", READ_AS_THE_SAME)
+def test_every_dialect_is_read_as_the_same_numbers(tmp_path: Path, kind: str) -> None:
+    content, reading = READ_AS_THE_SAME[kind]
+    if kind == "decimal commas in quotes":
+        with pytest.raises(SettingError, match="cannot separate cells and be the decimal mark"):
+            read(write(tmp_path, content), **reading)
+        return
+    assert read(write(tmp_path, content), **reading) == GOOD
+
+
+def test_what_was_found_out_is_said(tmp_path: Path) -> None:
+    problem = Problem(write(tmp_path, "x;y\n1,5;2\n-3;4,25\n"), target="y")
+    assert str(problem.notices[0]) == "a.csv was read with semicolons between cells and a comma in decimals."
+    given = Problem(write(tmp_path, "x^y\n1,5^2\n-3^4,25\n"), target="y", delimiter="^")
+    assert "'^' between cells and a comma" in str(given.notices[0])
+    told = Problem(write(tmp_path, "x;y\n1,5;2\n-3;4,25\n"), target="y", delimiter=";", decimal=",")
+    assert not any("read with" in str(n) for n in told.notices)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "euc-kr", "utf-16"])
+def test_korean_names_and_text_in_korean_encodings(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path, "도시,면적,가격\n서울,84.5,12\n부산,59,7\n".encode(encoding))
+    reading: dict[str, Any] = {} if encoding.startswith("utf") else {"encoding": encoding}
+    problem = Problem(path, target="가격", **reading)
+    assert problem.parameters == ("면적", "bias")
+    assert problem.rows().X.ravel().tolist() == [84.5, 59]
+    assert "`도시` was left out: it holds text, such as '서울'" in " ".join(map(str, problem.notices))
+
+
+def test_an_unnamed_column_is_left_out_and_said(tmp_path: Path) -> None:
+    problem = Problem(write(tmp_path, ",x,y\n5,1,2\n3,2,4\n"), target="y")
+    assert problem.features == ("x",)
+    assert any("a.csv: a column without a name" in str(n) for n in problem.notices)
+
+
+def test_quoted_cells_may_hold_line_ends_anywhere(tmp_path: Path) -> None:
+    rows = "".join(f'{i},"line {i}\nand, another",{2 * i}\n' for i in range(60_000))  # past pyarrow's first block
+    problem = Problem(write(tmp_path, "x,text,y\n" + "0,plain,0\n" * 9000 + rows), target="y")
+    assert problem.n == 69_000
+    got = problem.rows()
+    np.testing.assert_array_equal(got.y, 2 * got.X.ravel())
+
+
+def test_missing_cells_in_every_spelling(tmp_path: Path) -> None:
+    cells = ["", " ", "NA", " NA ", "NaN", "nan", "null", "N/A", "#N/A"]
+    path = write(tmp_path, "x,y\n" + "".join(f"{cell},1\n" for cell in cells) + "2.5,3\n-1,4\n")
+    with pytest.raises(DataError, match=r"missing in 9 rows \(`x`: 9\).*--missing drop"):
+        Problem(path, target="y")
+    dropped = Problem(path, target="y", missing="drop")
+    assert dropped.rows().X.ravel().tolist() == [2.5, -1]
+    assert "9 of 11 rows had a missing value" in str(dropped.notices[0])
+
+
+def test_true_and_false_are_one_and_zero(tmp_path: Path) -> None:
+    path = write(tmp_path, "a,b,y\nTrue,false,1\nFalse,true,2\n")
+    assert Problem(path, target="y").rows().X.tolist() == [[1, 0], [0, 1]]
+
+
+def test_dates_are_left_out(tmp_path: Path) -> None:
+    problem = Problem(
+        write(tmp_path, "d,t,x,y\n2024-01-31,2024-01-31 10:00,1,2\n2024-02-01,2024-02-01 11:00,2,3\n"), "y"
+    )
+    assert problem.features == ("x",)
+    assert sum("dates or times" in str(n) for n in problem.notices) == 2
+
+
+def test_large_whole_numbers_are_noticed(tmp_path: Path) -> None:
+    problem = Problem(write(tmp_path, "id,y\n9007199254740993,1\n1,2\n"), target="y")
+    assert "beyond 2^53 were rounded to float64: id" in str(problem.notices[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "cells", "expected"),
+    [
+        ("x,y\n1,2\n3\n", 3, 1, 2),
+        ("x,y\n1,2\n\n3,4,5\n", 4, 3, 2),
+        ('x,y\n"1",2\n"a\nb",2\n3,4,5\n', 5, 3, 2),
+        ("\nx,y\n1,2,\n", 3, 3, 2),
+        ("x,y\n1,2\n  \n", 3, 1, 2),
+        ("x\n1,5\n2,5\n", 2, 2, 1),
+        ("x,y\n" + "1,2\n" * 400_000 + "3,4,5\n", 400_002, 3, 2),
+        ("# units: m, kg\nx,y,z\n1,2,3\n", 2, 3, 2),
+    ],
+)
+def test_a_ragged_row_is_refused_by_its_line(
+    tmp_path: Path, content: str, line: int, cells: int, expected: int
+) -> None:
+    with pytest.raises(DataError) as caught:
+        open_csv(write(tmp_path, content))
+    assert f"line {line:,} has {counted(cells, 'cell')} and the first line has {expected}" in str(caught.value)
+    assert "--delimiter" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('x,y\n1,2\n"3,4\n5,6\n', 3),
+        ('x,text\n1,a\n2,"b\n3,c\n', 3),  # pyarrow reads two rows and says nothing
+        ('x,text\n1,"' + "a" * 3_000_000 + "\n", 2),
+    ],
+)
+def test_a_quote_that_never_closes_is_refused_by_its_line(tmp_path: Path, content: str, line: int) -> None:
+    with pytest.raises(DataError, match=rf"row that begins in line {line} does not end as it should.*quote"):
+        open_csv(write(tmp_path, content))
+
+
+def test_a_last_cell_of_several_lines_is_no_damage(tmp_path: Path) -> None:
+    assert read(write(tmp_path, 'x,text\n1,a\n2,"b\nc"\n')) == [[1], [2]]
+
+
+def test_a_very_long_header_is_read_whole(tmp_path: Path) -> None:
+    names = [f"column number {j}" for j in range(9000)]
+    path = write(tmp_path, ",".join(names) + "\n" + ",".join(map(str, range(9000))) + "\n")
+    assert path.stat().st_size > 1 << 17
+    source = open_csv(path)
+    assert source.names == tuple(names)
+    assert next(iter(source.blocks(source.names))).ravel().tolist() == list(range(9000))
+
+
+@pytest.mark.parametrize("rows", [10, 200_000])
+def test_numbers_that_turn_to_text_are_refused_by_row(tmp_path: Path, rows: int) -> None:
+    path = write(tmp_path, "x,z,y\n" + "".join(f"{i},{i % 5},{i}\n" for i in range(rows)) + "broken,1,2\n")
+    says = f"1 of its {rows + 1:,} values cannot be read as numbers, the first of them 'broken' in row {rows + 1:,}"
+    with pytest.raises(DataError) as caught:
+        Problem(path, target="y")
+    assert "`x` is damaged" in str(caught.value)
+    assert says in str(caught.value)
+    assert "--features" in str(caught.value)
+    with pytest.raises(DataError) as asked:
+        Problem(path, target="x")
+    assert says in str(asked.value)
+    assert Problem(path, target="y", features=["z"]).n == rows + 1
+
+
+@pytest.mark.parametrize("bad", ["?", "-", ".", "1,234", "1 000", "₩5", "5%", "1e5.2", "1\0"])
+def test_every_odd_cell_among_numbers_is_named(tmp_path: Path, bad: str) -> None:
+    filler = "1,2\n" * 20_000  # a zero byte in the first lines is binary
+    path = write(tmp_path, f'x,y\n{filler}"{bad}",3\n')
+    with pytest.raises(DataError) as caught:
+        Problem(path, target="y")
+    assert f"the first of them {bad!r} in row 20,001" in str(caught.value)
+
+
+def test_a_column_that_is_mostly_text_is_left_out(tmp_path: Path) -> None:
+    problem = Problem(write(tmp_path, "code,x,y\n12,1,2\nA7,2,3\nB9,3,5\n"), target="y")
+    assert problem.features == ("x",)
+    assert "`code` was left out: it holds text, such as 'A7'" in str(problem.notices[0])
+
+
+def test_thousands_separators_are_never_decimals(tmp_path: Path) -> None:
+    problem = Problem(write(tmp_path, 'p,x,y\n"1,234",1,2\n"5,678",2,3\n'), target="y")
+    assert "`p` was left out: it holds text, such as '1,234'" in str(problem.notices[0])
+    for content, examples in (("p;y\n1,234;1\n2,345;2\n", "1,234"), ("p;y\n1,5;1\n2.345;2\n", "1,5, 2.345")):
+        path = write(tmp_path, content)
+        with pytest.raises(DataError) as caught:
+            Problem(path, target="y")
+        assert f"cells such as {examples} a comma" in str(caught.value)
+    assert read(write(tmp_path, "p;y\n1,234;1\n2,345;2\n"), decimal=",") == [[1.234, 1], [2.345, 2]]
+    assert read(write(tmp_path, "p;y\n0,234;1\n2,345;2\n")) == [[0.234, 1], [2.345, 2]]
+
+
+def test_another_encoding_is_refused_wherever_it_starts(tmp_path: Path) -> None:
+    good = "x,text,y\n" + "1,city,2\n" * 20_000
+    for content, line in (
+        ("x,도시,y\n1,서울,2\n".encode("cp949"), 1),
+        (b"x,text,y\n1,a,2\n1,\xbc\xad\xbf\xef,2\n", 3),
+        (good.encode() + b"1,\xbc\xad\xbf\xef,2\n", 20_002),  # a text column
+        (good.encode() + b"1,city,\xbc\xad\n", 20_002),  # a column of numbers
+    ):
+        path = write(tmp_path, content)
+        with pytest.raises(DataError) as caught:
+            Problem(path, target="y", features=["x"])
+        place = next(i for i, byte in enumerate(content) if byte > 127)
+        assert f"not utf-8 text (first at byte {place:,}, line {line:,})" in str(caught.value)
+        assert "--encoding cp949" in str(caught.value)
+    with pytest.raises(DataError, match=r"not cp949 text .*line 2"):
+        open_csv(write(tmp_path, b"x,y\n\xff\xff,1\n"), encoding="cp949")
+    with pytest.raises(DataError, match=r"not cp949 text .*line 20,002"):
+        open_csv(write(tmp_path, good.encode() + b"\xff\xff,1,2\n"), encoding="cp949")

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from descentlab.data.csv.text_columns import MISSING, as_numbers, is_number, why_text
+
+pa = pytest.importorskip("pyarrow")
+
+
+@pytest.mark.parametrize("cell", ["1", "-1", "+1", "1.", ".5", "1.5e-3", "1E+10", " 7 "])
+def test_a_number_in_any_spelling(cell: str) -> None:
+    assert is_number(cell)
+    assert as_numbers(pa.chunked_array([[cell]]), ".").to_pylist() == [float(cell)]
+
+
+@pytest.mark.parametrize("cell", ["", "e5", "1,5", "1_000", "0x1F", "1e", "--1", "+-1", "1 2", "१", "NaN", "1.2.3"])
+def test_what_is_no_number(cell: str) -> None:
+    assert not is_number(cell)
+
+
+def test_a_decimal_comma_takes_the_place_of_the_point() -> None:
+    assert is_number("1,5", ",")
+    assert not is_number("1.5", ",")
+    assert as_numbers(pa.chunked_array([[" 1,5", "-2"], ["+3,25 "]]), ",").to_pylist() == [1.5, -2, 3.25]
+    assert as_numbers(pa.chunked_array([["1,5", "2.5"]]), ",") is None
+
+
+def test_missing_cells_are_null_and_infinite_ones_stay() -> None:
+    column = pa.chunked_array([["1", *MISSING], [f" {cell} " for cell in MISSING], [None, "inf", "-Infinity"]])
+    got = as_numbers(column, ".").to_numpy()
+    assert np.isnan(got[1 : 2 * len(MISSING) + 2]).all()
+    assert got[-2:].tolist() == [np.inf, -np.inf]
+
+
+def test_one_odd_cell_is_enough_to_leave_a_column_as_text() -> None:
+    assert as_numbers(pa.chunked_array([["1"] * 5000 + ["x"]]), ".") is None
+    assert as_numbers(pa.chunked_array([["x"]]), ".") is None
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5])
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary"])
+def test_a_damaged_column_is_described_however_it_is_cut(cut: int, kind: str) -> None:
+    cells = ["1", " ", "2", "oops", "3", "4", "?"]
+    column: Any = pa.array(cells)
+    column = column.dictionary_encode() if kind == "dictionary" else column.cast(getattr(pa, kind)())
+    pieces = [column.slice(start, cut) for start in range(0, len(cells), cut)]
+    damaged = why_text(pieces, guessed=True)
+    assert str(damaged) == "2 of its 6 values cannot be read as numbers, the first of them 'oops' in row 4"
+    assert str(why_text(pieces, guessed=False)) == "it holds text, such as '1'"
+
+
+def test_half_numbers_are_text_with_an_example_that_is_none() -> None:
+    assert str(why_text([pa.array(["1", "2", "a", "b"])], guessed=True)) == "it holds text, such as 'a'"
+    assert str(why_text([pa.array(["", None])], guessed=True)) == "it has no value in any row"
+    assert str(why_text([], guessed=True)) == "it has no value in any row"

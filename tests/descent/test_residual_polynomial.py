@@ -1,0 +1,102 @@
+"""The closed form of an error's course, against the recursion walked in exact fractions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from descentlab.descent import recursion
+from descentlab.descent.residual_polynomial import Response
+
+SETTINGS = [
+    {"momentum": 0.0, "dampening": 0.0, "nesterov": False},
+    {"momentum": 0.5, "dampening": 0.0, "nesterov": False},
+    {"momentum": 0.9, "dampening": 0.0, "nesterov": False},
+    {"momentum": 0.9, "dampening": 0.5, "nesterov": False},
+    {"momentum": 0.9, "dampening": 1.0, "nesterov": False},
+    {"momentum": 1.0, "dampening": 0.0, "nesterov": False},
+    {"momentum": 0.9, "dampening": 0.0, "nesterov": True},
+    {"momentum": 0.999, "dampening": 0.0, "nesterov": True},
+]
+
+
+def walked(x: float, epochs: int, momentum: float, dampening: float, nesterov: bool) -> list[Fraction]:
+    """The error after 0 .. epochs updates of torch's own recursion, without any rounding."""
+    exact_x, mu, tau = Fraction(x), Fraction(momentum), Fraction(dampening)
+    e, m, seen = Fraction(1), Fraction(0), [Fraction(1)]
+    for update in range(epochs):
+        gradient = exact_x * e
+        m = gradient if update == 0 or not mu else mu * m + (1 - tau) * gradient
+        e -= gradient + mu * m if nesterov else m
+        seen.append(e)
+    return seen
+
+
+def double_roots(momentum: float, nesterov: bool) -> list[float]:
+    mu = momentum
+    if nesterov:
+        return [((1 - mu) / (1 + mu)) ** 2, 1.0]
+    return [(1 - mu**0.5) ** 2, (1 + mu**0.5) ** 2]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("part", [1e-12, 1e-5, 0.1, 0.4, 0.5, 0.75, 0.999, 1.0, 1.001, 1.7])
+def test_it_is_the_recursion(settings: recursion.Recursion, part: float) -> None:
+    bound = recursion.limit(**settings)
+    x = part * (bound if np.isfinite(bound) else 4.0)
+    exact = walked(x, 60, **settings)
+    found = Response.of(np.array([x]), **settings).at(np.arange(61)[:, None])[:, 0]
+    size = np.maximum.accumulate(np.abs([float(e) for e in exact]))
+    np.testing.assert_allclose(found, [float(e) for e in exact], rtol=0, atol=4e-13 * size.max(), err_msg=str(x))
+    # What an error has lost is known to its own digits while little of it is lost.
+    lost = np.array([float(1 - e) for e in exact])
+    if part == 1e-12:
+        np.testing.assert_allclose(1 - found, lost, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("settings", [each for each in SETTINGS if 0 < each["momentum"] < 1 and not each["dampening"]])
+def test_it_keeps_its_digits_where_the_roots_meet(settings: recursion.Recursion) -> None:
+    for x in double_roots(settings["momentum"], settings["nesterov"]):
+        for near in (x, np.nextafter(x, 0), np.nextafter(x, 9), x * (1 + 1e-10), x * (1 - 1e-10)):
+            exact = [float(e) for e in walked(near, 40, **settings)]
+            found = Response.of(np.array([near]), **settings).at(np.arange(41)[:, None])[:, 0]
+            np.testing.assert_allclose(found, exact, rtol=0, atol=1e-7 * np.abs(exact).max())
+
+
+def test_far_epochs_cost_nothing_and_stay_exact() -> None:
+    x = 1e-9
+    found = float(Response.of(np.array([x])).log[0] * 1e9)
+    assert found == pytest.approx(-1 - x / 2, rel=1e-15)
+    late = Response.of(np.array([x])).at(np.array([10**9]))
+    assert late[0] == pytest.approx(float(np.exp(-1 - x / 2)), rel=1e-14)
+
+
+def test_shrunk_values_go_on_where_float64_ends() -> None:
+    response = Response.of(np.array([3.0]))
+    assert response.at(np.array([2000]))[0] == np.inf
+    shrunk = response.at(np.array([2000]), shrink=2000 * np.log(2.0))
+    assert shrunk[0] == pytest.approx(1.0, rel=1e-12)
+
+
+@given(
+    part=st.floats(1e-9, 0.9999),
+    momentum=st.floats(0.0, 0.9999),
+    form=st.sampled_from(["heavy ball", "nesterov", "dampened"]),
+)
+@example(part=0.5, momentum=2e-100, form="dampened")  # both roots are 0: h(1) is not, all later ones are
+def test_the_envelope_bounds_the_error_and_never_rises(part: float, momentum: float, form: str) -> None:
+    settings = recursion.Recursion(
+        momentum=momentum,
+        dampening=0.3 if form == "dampened" and momentum else 0.0,
+        nesterov=form == "nesterov" and momentum > 0,
+    )
+    x = part * recursion.limit(**settings)
+    response = Response.of(np.array([x]), **settings)
+    t = np.unique(np.geomspace(1, 1e6, 400).astype(int))[:, None]
+    envelope = response.envelope(t)[:, 0]
+    assert np.all(np.diff(envelope) <= 1e-12 * envelope[:-1])
+    assert np.all(np.abs(response.at(t)[:, 0]) <= envelope * (1 + 1e-9) + 1e-300)

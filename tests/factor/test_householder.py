@@ -1,0 +1,100 @@
+"""The triangle against plain NumPy, and the bound on its rounding against extended precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from descentlab.factor import householder, tpqrt
+
+rng = np.random.default_rng(5)
+SHAPES = ((1, 1), (1, 4), (3, 4), (20, 3), (512, 12), (700, 45), (5000, 12), (8192, 3))
+
+
+def fresh(values: Any) -> Any:
+    """A copy for ``of_rows`` to overwrite, in the type it wants."""
+    return np.array(values, dtype=householder.precision(*values.shape), order="F")
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_same_triangle_as_numpy(shape: tuple[int, int]) -> None:
+    rows = rng.normal(size=shape)
+    R, error = householder.of_rows(fresh(rows))
+    expected = np.zeros((shape[1], shape[1]))
+    plain = np.linalg.qr(rows, mode="r")
+    expected[: len(plain)] = plain * np.where(np.diagonal(plain) < 0, -1.0, 1.0)[:, None]
+    np.testing.assert_allclose(R, expected, atol=1e-12 * float(np.linalg.norm(rows)))
+    assert (np.diagonal(R) >= 0).all()
+    assert error < 1e-12
+
+
+def awkward(kind: str, n: int, p: int) -> Any:
+    """Rows whose rounding errors all push the same way, beside friendlier ones."""
+    rows = np.full((n, p), 0.3)
+    if kind == "normal":
+        rows = rng.normal(size=(n, p))
+    elif kind == "repeating":
+        rows = np.tile(rng.random((p + 3, p)), (n // (p + 3) + 1, 1))[:n]
+    elif kind == "constant":
+        rows[:p] += np.eye(p)
+        rows[rng.integers(0, n, 5 * p), rng.integers(0, p, 5 * p)] = 0.7
+    elif kind == "two values":
+        rows = 0.1 + 0.2 * (rng.random((n, p)) < 0.5)
+        rows[:p] += np.eye(p)
+    elif kind == "spread":
+        rows = np.exp(3 * rng.normal(size=(n, p)))
+    return rows
+
+
+def moved(rows: Any, R: Any) -> float:
+    """How far the rows have to move, relative to each column's norm, for R to be their exact triangle.
+
+    With Q = rows R^-1 and S = Q'Q - I, the moves that do are U (K - S/2) R for the orthogonal factor U of Q and any
+    skew K, to first order; the least in the scaled Frobenius norm has K M + M K = (S M - M S) / 2, M = R D^-2 R'.
+    """
+    Q, exact = rows.astype(np.longdouble), R.astype(np.longdouble)
+    for j in range(len(R)):
+        Q[:, j] = (Q[:, j] - Q[:, :j] @ exact[:j, j]) / exact[j, j]
+    S = (Q.T @ Q - np.eye(len(R))).astype(np.float64)
+    norms = np.linalg.norm(R, axis=0)
+    M = (R / norms**2) @ R.T
+    values, V = np.linalg.eigh(M)
+    K = V @ (V.T @ (S @ M - M @ S) @ V / 2 / (values[:, None] + values)) @ V.T
+    return float((np.linalg.norm((K - S / 2) @ R, axis=0) / norms).max())
+
+
+@pytest.mark.skipif(bool(np.finfo(np.longdouble).eps > 1e-18), reason="needs a long double wider than float64")
+@pytest.mark.parametrize("kind", ["normal", "repeating", "constant", "two values", "spread"])
+@pytest.mark.parametrize(("n", "p"), [(60, 5), (512, 50), (5000, 12), (8192, 3), (4000, 100)])
+def test_rounding_stays_within_its_bound(kind: str, n: int, p: int) -> None:
+    rows = awkward(kind, n, p)
+    few = householder.precision(n, p) is np.longdouble
+    R, error = householder.of_rows(fresh(rows))
+    assert moved(rows, R) <= (1.5 if few else 1.0) * error  # of few rows the bound is all but exact
+    assert error <= (2 if few else 1000) * householder.UNIT
+
+    first, second = householder.of_rows(fresh(rows[: n // 2])), householder.of_rows(fresh(rows[n // 2 :]))
+    R, joint = householder.joined(first.R, second.R, 10**6)
+    assert moved(rows, R) <= joint + max(first.error, second.error)
+
+
+def test_zero_rows_and_columns_stay_zero() -> None:
+    rows = np.zeros((7, 3))
+    rows[:, 1] = 2.0
+    R, _ = householder.of_rows(fresh(rows))
+    np.testing.assert_allclose(np.linalg.norm(R, axis=0), [0.0, 2 * np.sqrt(7), 0.0])
+    assert not householder.of_rows(fresh(np.zeros((5, 3)))).R.any()
+
+
+def test_scipys_wrapper_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where SciPy's LAPACK cannot be called directly."""
+    rows = rng.normal(size=(5000, 9))
+    direct = householder.of_rows(fresh(rows))
+    joint = householder.joined(direct.R, direct.R, 10**6)
+    assert tpqrt._pointer() is not None
+    monkeypatch.setattr(tpqrt, "_pointer", lambda: None)
+    wrapped = householder.of_rows(fresh(rows))
+    assert (wrapped.R == direct.R).all()
+    assert (householder.joined(wrapped.R, wrapped.R, 10**6).R == joint.R).all()

@@ -1,0 +1,63 @@
+"""Pictures: the right panels, the right points, files that open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import descentlab as dl
+from descentlab.data.builtin import LONGLEY
+
+pytest.importorskip("matplotlib", reason='pip install "descentlab[plot]"')
+
+LESSON = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
+
+
+def test_the_parabola_carries_the_path() -> None:
+    run = dl.descend(LESSON, lr=0.15, epochs=10)
+    cost, path = run.plot().axes
+    np.testing.assert_allclose(cost.lines[0].get_ydata()[:10], run.history.cost)
+    parabola, steps = path.lines[:2]
+    W = parabola.get_xdata()
+    np.testing.assert_allclose(parabola.get_ydata(), 14 / 3 * (W - 1) ** 2, atol=1e-12)
+    np.testing.assert_allclose(steps.get_xdata()[:10], run.history.params[:, 0])
+
+
+def test_contours_for_two_parameters() -> None:
+    run = dl.descend(dl.Problem([1.0, 2, 3], [1.0, 2, 4]), lr=0.1, epochs=30)
+    _, path = run.plot().axes
+    assert (path.get_xlabel(), path.get_ylabel()) == ("x", "bias")
+    np.testing.assert_allclose(path.lines[1].get_xdata()[:30], run.history.params[:, 0])
+
+
+def test_a_slice_for_more() -> None:
+    run = dl.descend(dl.Problem(LONGLEY, target="employed", standardize=True), lr=0.2, epochs=50)
+    _, path = run.plot().axes
+    assert "steepest" in path.get_xlabel()
+    assert "flattest" in path.get_ylabel()
+
+
+def test_a_diverging_path_leaves_the_frame_without_blowing_it_up() -> None:
+    run = dl.descend(LESSON, lr=0.1, reduction="sum", epochs=20)
+    _, path = run.plot().axes
+    assert path.get_xlim()[1] < 50
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_files(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"run.{suffix}"
+    dl.descend(LESSON, lr=0.15, epochs=10).plot(path)
+    magic = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
+    assert path.read_bytes().startswith(magic)
+
+
+def test_words_follow_the_language_where_a_font_has_its_letters() -> None:
+    from matplotlib import font_manager
+
+    from descentlab.run.plot import HANGUL
+
+    has_font = any(font.name in HANGUL for font in font_manager.fontManager.ttflist)
+    title = dl.descend(LESSON, lr=0.15, epochs=10).plot(lang="ko").axes[0].get_title(loc="left")
+    assert title == ("에포크별 비용" if has_font else "Cost by epoch")

@@ -1,0 +1,129 @@
+"""From which update on a descent is there for good: against descents that are simply walked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import descentlab as dl
+from descentlab.descent.recursion import Recursion, limit
+from descentlab.theory.full_batch import Theory
+from descentlab.theory.settling_time import Aim
+
+EPOCHS = 4000
+
+
+def walked(theory: Theory, lr: float, recursion: Recursion, epochs: int = EPOCHS) -> int | None:
+    """The same by torch's own recursion in the data's coordinates, one update after another."""
+    quadratic, c = theory.problem.quadratic, 2 * theory.scale / theory.problem.weight
+    p = theory.problem.start(theory.descent.start)
+    mu, tau, m, outside = recursion["momentum"], recursion["dampening"], None, -1
+    for update in range(epochs + 1):
+        if not theory.near(p):
+            outside = update
+        g = c * quadratic.gradient(p) + theory.decay * p
+        m = g if m is None else mu * m + (1 - tau) * g
+        p = p - lr * (g + mu * m if recursion["nesterov"] else m)
+    return outside + 1 if outside < epochs - 100 else None
+
+
+def problem(kind: str) -> dl.Problem:
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(30, 3)) * [1.0, 2.0, 0.6] + [0.0, 1.0, 2.0]
+    exact = X @ [1.0, -2.0, 0.0] + 3
+    if kind == "noisy":
+        return dl.Problem(X, exact + rng.normal(size=30))
+    if kind == "dependent":
+        return dl.Problem(np.column_stack([X, X[:, 0] - X[:, 1]]), exact)
+    if kind == "standardized":
+        return dl.Problem(X, exact + rng.normal(size=30), standardize=True)
+    return dl.Problem(X, exact)
+
+
+RECURSIONS = [
+    Recursion(momentum=0.0, dampening=0.0, nesterov=False),
+    Recursion(momentum=0.5, dampening=0.0, nesterov=False),
+    Recursion(momentum=0.9, dampening=0.0, nesterov=False),
+    Recursion(momentum=0.9, dampening=0.5, nesterov=False),
+    Recursion(momentum=0.9, dampening=0.0, nesterov=True),
+]
+
+
+@pytest.mark.parametrize("kind", ["noisy", "exact", "dependent", "standardized"])
+@pytest.mark.parametrize("recursion", RECURSIONS, ids=str)
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9, 0.99])
+def test_it_is_what_walking_finds(kind: str, recursion: Recursion, part: float) -> None:
+    theory = Theory(problem(kind), dl.Descent(lr=1.0, start=None))
+    lr = part * limit(**recursion) / theory.spectrum.largest
+    found, slow = Aim.of(theory).settled(lr, recursion), walked(theory, lr, recursion)
+    assert found is not None
+    if slow is None:
+        assert found > EPOCHS - 100
+    else:
+        assert abs(found - slow) <= (1 if slow > 1000 else 0)  # rounding may move a crossing that takes long
+
+
+def test_never_above_the_bound_and_at_once_at_the_minimum() -> None:
+    noisy = problem("noisy")
+    plain = RECURSIONS[0]
+    theory = Theory(noisy, dl.Descent(lr=1.0))
+    bound = 2 / theory.spectrum.largest
+    assert Aim.of(theory).settled(1.001 * bound, plain) is None
+    assert Aim.of(theory).settled(0.999 * bound, plain) is not None
+    at_minimum = Theory(noisy, dl.Descent(lr=1.0, start=noisy.solve().params))
+    assert Aim.of(at_minimum).settled(0.5 * bound, plain) == 0
+
+
+def test_a_tighter_tolerance_takes_longer() -> None:
+    theory = Theory(problem("noisy"), dl.Descent(lr=1.0))
+    lr = 1 / theory.spectrum.largest
+    counts = [Aim.of(theory, within).settled(lr, RECURSIONS[0]) for within in (0.5, 0.1, 0.01, 1e-6)]
+    assert all(count is not None for count in counts)
+    assert counts == sorted(counts, key=lambda count: count or 0)
+    assert len(set(counts)) == len(counts)
+
+
+@given(
+    curvature=st.lists(st.floats(1e-4, 1.9), min_size=1, max_size=4),
+    parts=st.lists(st.floats(-50, 50), min_size=4, max_size=4),
+    squared=st.booleans(),
+)
+@settings(max_examples=200)
+def test_signs_that_cancel_are_not_taken_for_distance(
+    curvature: list[float], parts: list[float], squared: bool
+) -> None:
+    """One condition on errors of any sign: the last update outside, looked for one by one."""
+    row = np.array([parts[: len(curvature)]])
+    aim = Aim(np.array(curvature), np.abs(row) if squared else row, squared)
+    found = aim.settled(1.0, RECURSIONS[0])
+    h = (1 - np.array(curvature)) ** np.arange(200_000.0)[:, None]
+    outside = np.flatnonzero(aim.outside(h))
+    slow = int(outside[-1]) + 1 if outside.size else 0
+    assert found is not None
+    assert abs(found - slow) <= slow * 1e-12 + (slow > 0 and _grazes(aim, h, slow))
+
+
+def _grazes(aim: Aim, h: Any, update: int) -> bool:
+    """Whether a condition is met to the last digits just there, so that rounding decides."""
+    near = h[max(update - 2, 0) : update + 2]
+    sums = (near * near) @ aim.parts[0] if aim.squared else np.abs(near @ aim.parts.T)
+    return bool((np.abs(sums - 1) < 1e-9).any())
+
+
+def test_intervals_that_are_certainly_inside_are_skipped_without_loss() -> None:
+    """Two slow directions that all but cancel: nobody could look at billions of updates one by one."""
+    curvature = np.array([1e-9, 1.05e-9, 0.5])
+    aim = Aim(curvature, np.array([[60.0, -59.5, 0.5]]), squared=False)
+    found = aim.settled(1.0, RECURSIONS[0])
+    assert found is not None
+
+    def sums(t: int) -> float:
+        return float(60 * np.exp(t * np.log1p(-1e-9)) - 59.5 * np.exp(t * np.log1p(-1.05e-9)))
+
+    assert sums(found - 1000) > 1 > sums(found + 1000)
+    bound = aim.estimate(aim.response(np.array([1.0]), RECURSIONS[0]))[0]
+    assert 1e9 < found < 0.8 * bound
