@@ -17,15 +17,15 @@ def main() -> None:
     for n, d in ((1_000_000, 10), (1_000_000, 20), (200_000, 100)):
         C = np.random.default_rng(0).standard_normal((n, d))
         names = [f"x{j}" for j in range(d)]
-        times = take_turns({"factor": partial(Factor.of_block, C, names), "gram": partial(np.matmul, C.T, C)}, 5)
+        times = take_turns({"factor": partial(Factor.from_block, C, names), "gram": partial(np.matmul, C.T, C)}, 5)
         speed = n / statistics.median(times["factor"]) / 1e6
         ratio = median_ratio(times["factor"], times["gram"])
         rows.append(Row(f"factor of {n:,} x {d}", f"{speed:.1f} M rows/s", f"{ratio:.1f} times a bare X'X's time"))
     for n in (100_000, 1_000_000):
         C = np.random.default_rng(0).standard_normal((n, 10))
-        Factor.of_block(C[:10], list("abcdefghij"))
+        Factor.from_block(C[:10], list("abcdefghij"))
         tracemalloc.start()
-        Factor.of_block(C, list("abcdefghij"))
+        Factor.from_block(C, list("abcdefghij"))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         limit = 4 * 8192 * 11 * 8

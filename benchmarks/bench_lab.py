@@ -13,7 +13,7 @@ import numpy as np
 
 import descentlab as dl
 from benchmarks.measure import Row, report
-from descentlab.lab.page import page
+from descentlab.lab.page import render_lab_page
 
 EVENTS, MANY = 200, 10_000
 ROWS = 10_000_000
@@ -56,7 +56,7 @@ def main() -> None:
     with sync_playwright() as play, tempfile.TemporaryDirectory() as folder:
         browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
         for name, problem in problems().items():
-            text = page(problem.lab(epochs=100).spec)
+            text = render_lab_page(problem.lab(epochs=100).spec)
             file = Path(folder) / "lab.html"
             file.write_text(text, "utf-8")
             rows += measured(browser, file, name, len(text.encode()))

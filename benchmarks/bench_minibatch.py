@@ -31,8 +31,8 @@ def epochs_of(problem: dl.Problem, most_bytes: int | None = None, **asked: Any) 
     """A function that walks one more epoch of the engine minibatch, with the rows at hand or in their files."""
     engine = Minibatch(most_bytes)
     descent = dl.Descent(lr=LR, epochs=1000, **asked)
-    engine.start(problem, descent)
-    return partial(engine.update, LR)
+    engine.initialize(problem, descent)
+    return partial(engine.run_epoch, LR)
 
 
 def torch_slices(X: Any, y: Any) -> Callable[[], object]:
@@ -111,12 +111,12 @@ def full_batch(n: int, d: int, goal: float | None) -> Row:
     """The cost and the gradient of all rows, and a step: one reading of X against the two products of NumPy."""
     X, y = data(n, d)
     engine = Minibatch()
-    engine.start(dl.Problem(X, y, bias=False), dl.Descent(lr=1e-9, epochs=1000))
+    engine.initialize(dl.Problem(X, y, bias=False), dl.Descent(lr=1e-9, epochs=1000))
     W = np.zeros(d)
 
     def ours() -> None:
-        engine.look()
-        engine.update(1e-9)
+        engine.snapshot()
+        engine.run_epoch(1e-9)
 
     def theirs() -> None:
         r = X @ W - y

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from descentlab import Factor
-from descentlab.factor.archive import digest
-from descentlab.factor.file import arrays_of
+from descentlab.factor.archive import checksum
+from descentlab.factor.file import factor_to_arrays
 
 NAMES = ("a", "b", "c", "y")
 
 
 def bits(factor: Factor) -> str:
     """One text for everything in a factor: columns, rows, weight, and every bit of every number."""
-    return digest(arrays_of(factor))
+    return checksum(factor_to_arrays(factor))
 
 
 def table(rows: int = 3000, seed: int = 0) -> Any:

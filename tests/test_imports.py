@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from descentlab.engines import NAMES
+from descentlab.engines import ENGINE_NAMES
 
 SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
 
@@ -65,8 +65,8 @@ def test_a_lab_is_imported_only_when_it_is_asked_for() -> None:
 
 
 def test_an_engine_imports_no_other_engine() -> None:
-    for name in NAMES:
-        path, others = SOURCE / "engines" / f"{name}.py", {*NAMES} - {name}
+    for name in ENGINE_NAMES:
+        path, others = SOURCE / "engines" / f"{name}.py", {*ENGINE_NAMES} - {name}
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom):
                 assert (node.module or "").rsplit(".", 1)[-1] not in others

@@ -34,7 +34,7 @@ from descentlab.problem.spectrum import Spectrum
 from descentlab.run.ending import Ending, Reason
 from descentlab.run.history import History
 from descentlab.run.run import Run, descend
-from descentlab.theory.minibatch.expected_cost import Expectation, expect
+from descentlab.theory.minibatch.expected_cost import ExpectedCost, expected_cost
 from descentlab.theory.sweep import Sweep, sweep
 from descentlab.watching.watch import watch
 
@@ -50,7 +50,7 @@ __all__ = [
     "DivergenceError",
     "Ending",
     "EngineError",
-    "Expectation",
+    "ExpectedCost",
     "Factor",
     "Finding",
     "Gpu",
@@ -69,7 +69,7 @@ __all__ = [
     "cross_validate",
     "descend",
     "diagnose",
-    "expect",
+    "expected_cost",
     "split",
     "sweep",
     "validate",

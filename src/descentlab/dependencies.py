@@ -21,13 +21,13 @@ def jit(signature: Any = None, fastmath: Collection[str] = ()) -> Callable[[F], 
     numba = require("numba", "numba", "fast", "compiled")
     settings = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
 
-    def compiled(kernel: F) -> F:
-        given = () if signature is None else (signature,)
-        made = partial(numba.njit, *given, **settings)
+    def decorate(kernel: F) -> F:
+        signatures = () if signature is None else (signature,)
+        compile_kernel = partial(numba.njit, *signatures, **settings)
         try:
-            found: F = made(cache=True)(kernel)
+            compiled_kernel: F = compile_kernel(cache=True)(kernel)
         except RuntimeError:  # a package in an archive, or no folder that can be written to
-            found = made(cache=False)(kernel)
-        return found
+            compiled_kernel = compile_kernel(cache=False)(kernel)
+        return compiled_kernel
 
-    return compiled
+    return decorate

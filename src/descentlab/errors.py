@@ -6,21 +6,21 @@ from collections.abc import Iterable
 from importlib import import_module
 from types import ModuleType
 
-from descentlab.messages import Sentence
+from descentlab.messages import Message
 
 
 class DescentlabError(ValueError):
     """Any error of this package; ``sentence`` holds its words for either language."""
 
     def __init__(self, key: str, **values: object) -> None:
-        self.sentence = Sentence(f"error.{key}", values)
+        self.message = Message(f"error.{key}", values)
         super().__init__(key)
 
     def __str__(self) -> str:
-        return self.sentence.text()
+        return self.message.text()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.sentence)
+        return _unpickle_error, (type(self), self.message)
 
 
 class DataError(DescentlabError):
@@ -43,8 +43,8 @@ class MissingDependencyError(DescentlabError, ImportError):
     """An optional package is needed and not installed."""
 
 
-def _rebuild(kind: type[DescentlabError], sentence: Sentence) -> DescentlabError:
-    return kind(sentence.key.removeprefix("error."), **sentence.values)
+def _unpickle_error(error_type: type[DescentlabError], message: Message) -> DescentlabError:
+    return error_type(message.key.removeprefix("error."), **message.values)
 
 
 def require(module: str, package: str, extra: str | None, purpose: str) -> ModuleType:
@@ -60,50 +60,56 @@ def require(module: str, package: str, extra: str | None, purpose: str) -> Modul
         return import_module(module)
     except ImportError as cause:
         install = f"pip install {package}" + (f" (or the extra: descentlab[{extra}])" if extra else "")
-        needs = Sentence(f"purpose.{purpose}")
-        raise MissingDependencyError("missing_dependency", package=package, purpose=needs, install=install) from cause
+        purpose_message = Message(f"purpose.{purpose}")
+        raise MissingDependencyError(
+            "missing_dependency", package=package, purpose=purpose_message, install=install
+        ) from cause
 
 
-MOST = 10**18  # the largest count: above it, int64 has no room for one more
+MAX_COUNT = 10**18  # the largest count: above it, int64 has no room for one more
 
 
-def near(name: str, known: Iterable[str]) -> Sentence | str:
+def did_you_mean(name: str, candidates: Iterable[str]) -> Message | str:
     """A 'did you mean' for a misspelt name, or nothing."""
     from difflib import get_close_matches
 
-    lower = {candidate.lower(): candidate for candidate in known}
-    close = get_close_matches(name.lower(), lower, n=2, cutoff=0.6)
-    return Sentence("error.did_you_mean", {"names": [f"`{lower[match]}`" for match in close]}) if close else ""
-
-
-def one_of(setting: str, given: object, allowed: Iterable[str]) -> str:
-    """``given`` if it is one of ``allowed``; a :class:`SettingError` that lists them if not."""
-    allowed = tuple(allowed)
-    if given in allowed:
-        return str(given)
-    raise SettingError(
-        "not_one_of", setting=setting, given=repr(given), allowed=allowed, near=near(str(given), allowed)
+    by_lowercase = {candidate.lower(): candidate for candidate in candidates}
+    matches = get_close_matches(name.lower(), by_lowercase, n=2, cutoff=0.6)
+    return (
+        Message("error.did_you_mean", {"names": [f"`{by_lowercase[match]}`" for match in matches]}) if matches else ""
     )
 
 
-def whole_number(setting: str, given: object, least: int) -> int:
+def check_choice(setting: str, value: object, choices: Iterable[str]) -> str:
+    """``given`` if it is one of ``allowed``; a :class:`SettingError` that lists them if not."""
+    choices = tuple(choices)
+    if value in choices:
+        return str(value)
+    raise SettingError(
+        "not_one_of", setting=setting, given=repr(value), allowed=choices, near=did_you_mean(str(value), choices)
+    )
+
+
+def check_int(setting: str, value: object, min_value: int) -> int:
     """``given`` as an int of at least ``least``; ``1e6`` counts as whole."""
-    whole = isinstance(given, int | float) and not isinstance(given, bool) and given == given // 1
-    if hasattr(given, "__index__") and not isinstance(given, bool):
-        given, whole = int(given), True  # NumPy integers too
-    if not whole or given < least or given == float("inf"):  # type: ignore[operator]
-        raise SettingError("not_whole", setting=setting, given=repr(given), least=least)
-    if given > MOST:  # type: ignore[operator]
-        raise SettingError("not_in_range", setting=setting, given=repr(given), least=least, most=MOST)
-    return int(given)  # type: ignore[call-overload,no-any-return]
+    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    if hasattr(value, "__index__") and not isinstance(value, bool):
+        value, is_whole = int(value), True  # NumPy integers too
+    if not is_whole or value < min_value or value == float("inf"):  # type: ignore[operator]
+        raise SettingError("not_whole", setting=setting, given=repr(value), least=min_value)
+    if value > MAX_COUNT:  # type: ignore[operator]
+        raise SettingError("not_in_range", setting=setting, given=repr(value), least=min_value, most=MAX_COUNT)
+    return int(value)  # type: ignore[call-overload,no-any-return]
 
 
-def finite_number(setting: str, given: object, least: float = float("-inf"), most: float = float("inf")) -> float:
+def check_float(
+    setting: str, value: object, min_value: float = float("-inf"), max_value: float = float("inf")
+) -> float:
     """``given`` as a finite float between ``least`` and ``most``, both included."""
     try:
-        value = float(given)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        value = float("nan")
-    if isinstance(given, str | bool) or not least <= value <= most or abs(value) == float("inf"):
-        raise SettingError("not_in_range", setting=setting, given=repr(given), least=least, most=most)
-    return value
+        number = float("nan")
+    if isinstance(value, str | bool) or not min_value <= number <= max_value or abs(number) == float("inf"):
+        raise SettingError("not_in_range", setting=setting, given=repr(value), least=min_value, most=max_value)
+    return number

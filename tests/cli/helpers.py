@@ -6,7 +6,7 @@ import io
 from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 
-from descentlab.cli import invoke
+from descentlab.cli import run_command
 
 
 class Result(NamedTuple):
@@ -19,5 +19,5 @@ def cli(*arguments: str) -> Result:
     """Run one command in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        code = invoke(list(arguments))
+        code = run_command(list(arguments))
     return Result(code, out.getvalue(), err.getvalue())

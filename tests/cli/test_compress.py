@@ -105,7 +105,7 @@ def test_what_is_refused_before_the_work(day: Path, arguments: tuple[str, ...], 
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_that_was_named_is_used_for_little_too(day: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr("descentlab.factor.executors.dask.PATIENCE", 1)
+    monkeypatch.setattr("descentlab.factor.executors.dask.CONNECT_TIMEOUT", 1)
     result = cli("compress", "mon.csv", "--target", "y", "--on", "dask://127.0.0.1:9", "-o", "x.factor")
     assert result.code == 2
     assert "No Dask scheduler answers at tcp://127.0.0.1:9" in result.err

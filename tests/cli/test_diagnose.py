@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.messages import width
+from descentlab.messages import display_width
 from tests.cli.helpers import cli
 
 HOUSES = "size,rooms,city,price\n50,2,Seoul,155\n80,3,Busan,230\n120,4,Seoul,333\n65,2,Jeju,190\n"
@@ -32,7 +32,7 @@ def test_a_page_of_plain_sentences(houses: str) -> None:
     assert "Verdict: diverges" in result.out
     assert "lr = 0.01 is 68.9035 times the largest stable rate, 0.000145131." in result.out
     assert "Column `city` was left out" in result.out
-    assert max(width(line) for line in result.out.split("\n") if houses not in line) <= 80
+    assert max(display_width(line) for line in result.out.split("\n") if houses not in line) <= 80
 
 
 def test_every_setting_reaches_the_diagnosis(houses: str) -> None:

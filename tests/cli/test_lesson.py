@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from descentlab.lessons.course import QuestionBlock, lesson, lessons
-from descentlab.lessons.facts.types import Number
-from descentlab.lessons.grading import graded
-from descentlab.lessons.render.terminal import answered
+from descentlab.lessons.course import QuestionBlock, lesson_slugs, load_lesson
+from descentlab.lessons.facts.types import NumberQuestion
+from descentlab.lessons.grading import grade
+from descentlab.lessons.render.terminal import grade_answer
 from descentlab.messages import LANGUAGES
 from tests.cli.helpers import cli
 
@@ -31,8 +31,8 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
 def test_the_list_has_every_lesson(lang: str) -> None:
     result = cli("lesson", "--lang", lang)
     assert (result.code, result.err) == (0, "")
-    for place in lessons():
-        assert lesson(place, lang).title in result.out
+    for place in lesson_slugs():
+        assert load_lesson(place, lang).title in result.out
 
 
 def test_questions_are_asked_until_they_are_right_or_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,17 +129,17 @@ def test_what_is_no_lesson_is_refused(arguments: tuple[str, ...], said: str) -> 
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_the_answers_are_graded_as_they_say(lang: str) -> None:
     """Every answer that is printed, given to its question, is told what stands beside it."""
-    for number in lessons():
-        opened = lesson(number, lang)
+    for number in lesson_slugs():
+        opened = load_lesson(number, lang)
         blocks = [block for block in opened.blocks if isinstance(block, QuestionBlock)]
         told = cli("lesson", str(number), "--answers", "--lang", lang).out.split("\n? ")
         for block, text in zip(blocks, told, strict=True):
             question = opened.facts.questions[block.name]
             reasons = re.findall(r"^  ([^\s:]+): (.*(?:\n    .*)*)", text.partition("\n\n")[2], re.MULTILINE)
             assert len(reasons) == 1 + (
-                len(question.mistakes) if isinstance(question, Number) else len(block.options) - 1
+                len(question.mistakes) if isinstance(question, NumberQuestion) else len(block.options) - 1
             )
-            assert graded(question, reasons[0][0]) == "right"
+            assert grade(question, reasons[0][0]) == "right"
             for answer, reason in reasons:
-                said = " ".join(answered(opened, block, answer)[1].split())
+                said = " ".join(grade_answer(opened, block, answer)[1].split())
                 assert " ".join(reason.split()) == said

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from descentlab import Problem
-from descentlab.data.arrays import ArraySource, as_columns, as_target
+from descentlab.data.arrays import ArraySource, as_column, as_matrix
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
 
@@ -16,7 +16,7 @@ VALUES = [[1, 2], [3, 4], [5, 6]]
 
 
 def source_values(data: object) -> Any:
-    source = ArraySource.of_matrix(as_columns(data, "X"), None)
+    source = ArraySource.from_matrix(as_matrix(data, "X"), None)
     return np.concatenate(list(source.blocks(source.names)))
 
 
@@ -52,9 +52,9 @@ def test_every_layout_arrives_as_its_numbers(data: object) -> None:
 
 
 def test_one_dimension_is_one_column_called_x() -> None:
-    source = ArraySource.of_matrix(as_columns([1, 2, 3], "X"), None)
+    source = ArraySource.from_matrix(as_matrix([1, 2, 3], "X"), None)
     assert source.names == ("x",)
-    assert as_target([1, 2, 3], "y").shape == (3, 1)
+    assert as_column([1, 2, 3], "y").shape == (3, 1)
 
 
 def test_booleans_are_zero_and_one() -> None:
@@ -125,7 +125,7 @@ REFUSED = [
 @pytest.mark.parametrize("what", ["X", "y"])
 def test_what_is_not_real_numbers_is_refused_and_says_what_it_is(data: object, says: str, what: str) -> None:
     with pytest.raises(DataError) as caught:
-        (as_columns if what == "X" else as_target)(data, what)
+        (as_matrix if what == "X" else as_column)(data, what)
     assert says in str(caught.value)
     assert what in str(caught.value)
 
@@ -134,13 +134,13 @@ def test_a_sparse_matrix_is_refused_with_the_way_out() -> None:
     from scipy.sparse import csr_array
 
     with pytest.raises(DataError, match=r"X\.toarray\(\)"):
-        as_columns(csr_array(np.eye(2)), "X")
+        as_matrix(csr_array(np.eye(2)), "X")
 
 
 @pytest.mark.parametrize("y", [np.ones((3, 1)), np.ones((1, 3)), torch.ones(3, 1), [[1], [2], [3]]])
 def test_a_target_of_two_dimensions_is_refused_with_its_shape(y: Any) -> None:
     with pytest.raises(DataError) as caught:
-        as_target(y, "y")
+        as_column(y, "y")
     assert str(tuple(np.shape(y))) in str(caught.value)
     assert "y.reshape(-1)" in str(caught.value)
 

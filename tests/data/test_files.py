@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from descentlab import Problem
-from descentlab.data.paths import Place, find
+from descentlab.data.paths import FileLocation, resolve_locations
 from descentlab.errors import DataError
 
 pa = pytest.importorskip("pyarrow")
@@ -101,7 +101,7 @@ def test_several_files_are_read_in_order_and_patterns_are_sorted(tmp_path: Path)
 
 def test_a_name_with_brackets_is_a_name_where_such_a_file_exists(tmp_path: Path) -> None:
     path = part(tmp_path / "data[1].csv", x=[1], y=[2])
-    assert find(str(path)) == [Place(str(path))]
+    assert resolve_locations(str(path)) == [FileLocation(str(path))]
 
 
 def test_notices_of_several_files_are_each_said_once(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from descentlab import Factor, Problem
-from descentlab.data.selection import choose, known
+from descentlab.data.selection import check_column, choose_features
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
 
@@ -74,7 +74,7 @@ def test_what_cannot_be_chosen_is_said_with_what_can(asked: dict[str, Any], says
 
 
 def test_a_factor_is_chosen_from_in_the_same_words() -> None:
-    factor = Factor.of_block(np.arange(6.0).reshape(2, 3) ** 2, ["a", "b", "c"])
+    factor = Factor.from_block(np.arange(6.0).reshape(2, 3) ** 2, ["a", "b", "c"])
     assert Problem(factor).target == "c"
     with pytest.raises(DataError, match=r"`d`.*columns are: a, b, c"):
         Problem(factor, target="d")
@@ -83,8 +83,8 @@ def test_a_factor_is_chosen_from_in_the_same_words() -> None:
 def test_no_numeric_column_lists_what_there_is() -> None:
     with pytest.raises(DataError, match=r"beside the target `y`\. The columns are: y, t\."):
         Problem(pa.table({"t": ["a"], "y": [1]}), target="y")
-    assert known("t", ["t"], {}) == "t"
-    assert choose(None, ["a", "b", "w"], {}, "a", "w") == ("b",)
+    assert check_column("t", ["t"], {}) == "t"
+    assert choose_features(None, ["a", "b", "w"], {}, "a", "w") == ("b",)
 
 
 def gaps(n: int) -> tuple[Any, Any, Any, Any]:

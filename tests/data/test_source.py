@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from descentlab.data.arrays import ArraySource
-from descentlab.data.source import BLOCK_ROWS, Beside, Chained, Source, is_from
+from descentlab.data.source import BLOCK_ROWS, ConcatSource, JoinedSource, Source, is_from_package
 from descentlab.data.tables import open_table
 from descentlab.errors import DataError
 
@@ -20,9 +20,9 @@ def test_beside_keeps_rows_together_however_either_is_cut_into_blocks() -> None:
     x = np.arange(float(n))
     chunks = [x[:5], x[5 : BLOCK_ROWS + 1], x[BLOCK_ROWS + 1 :]]
     table = open_table(pa.table({"x": pa.chunked_array(chunks), "text": ["t"] * n}))
-    both = Beside(table, ArraySource(10 * x[:, None], ["y"]), "y")
+    both = JoinedSource(table, ArraySource(10 * x[:, None], ["y"]), "y")
     assert both.names == ("x", "y")
-    assert list(both.left_out) == ["text"]
+    assert list(both.excluded_columns) == ["text"]
     rows = np.concatenate(list(both.blocks(["y", "x"])))
     np.testing.assert_array_equal(rows, np.column_stack([10 * x, x]))
     np.testing.assert_array_equal(np.concatenate(list(both.blocks(["x"]))), x[:, None])
@@ -30,25 +30,25 @@ def test_beside_keeps_rows_together_however_either_is_cut_into_blocks() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 4, 6, 20_000])
 def test_beside_says_both_lengths(n: int) -> None:
-    both = Beside(numbers(x=[1, 2, 3, 4, 5]), ArraySource(np.zeros((n, 1)), ["y"]), "weights")
+    both = JoinedSource(numbers(x=[1, 2, 3, 4, 5]), ArraySource(np.zeros((n, 1)), ["y"]), "weights")
     with pytest.raises(DataError) as caught:
         list(both.blocks(["x", "y"]))
     assert f"X has 5 rows and weights has {n:,}" in str(caught.value)
 
 
 def test_beside_passes_on_what_is_noticed_while_reading() -> None:
-    both = Beside(open_table(pa.table({"id": [2**60, 1]})), numbers(y=[1, 2]), "y")
+    both = JoinedSource(open_table(pa.table({"id": [2**60, 1]})), numbers(y=[1, 2]), "y")
     list(both.blocks(["id", "y"]))
     assert ["id" in str(notice) for notice in both.notices] == [True]
 
 
 def test_beside_refuses_a_name_that_is_taken() -> None:
     with pytest.raises(DataError, match="name x stands more than once"):
-        Beside(numbers(x=[1.0]), numbers(x=[2.0]), "y")
+        JoinedSource(numbers(x=[1.0]), numbers(x=[2.0]), "y")
 
 
 def test_chained_reads_one_after_the_other_by_name() -> None:
-    chained = Chained([("a", numbers(x=[1, 2], y=[3, 4])), ("b", numbers(y=[6], x=[5]))])
+    chained = ConcatSource([("a", numbers(x=[1, 2], y=[3, 4])), ("b", numbers(y=[6], x=[5]))])
     assert chained.names == ("x", "y")
     assert np.concatenate(list(chained.blocks(["y", "x"]))).tolist() == [[3, 1], [4, 2], [6, 5]]
 
@@ -57,7 +57,7 @@ def test_chained_reads_one_after_the_other_by_name() -> None:
 def test_chained_names_the_part_that_lacks_a_column(swap: bool) -> None:
     parts = [("a.csv", numbers(x=[1], y=[2])), ("b.csv", numbers(x=[1]))]
     with pytest.raises(DataError, match=r"b\.csv has no column `y`, which a\.csv has"):
-        Chained(parts[::-1] if swap else parts)
+        ConcatSource(parts[::-1] if swap else parts)
 
 
 @pytest.mark.parametrize("swap", [False, True])
@@ -65,14 +65,14 @@ def test_chained_names_the_part_where_numbers_are_text(swap: bool) -> None:
     text = open_table(pa.table({"x": ["one"]}))
     parts: list[tuple[str, Source]] = [("a.csv", numbers(x=[1])), ("b.csv", text)]
     with pytest.raises(DataError, match=r"`x` holds numbers in a\.csv and not in b\.csv: it holds text, such as 'one'"):
-        Chained(parts[::-1] if swap else parts)
+        ConcatSource(parts[::-1] if swap else parts)
 
 
 @pytest.mark.parametrize("swap", [False, True])
 def test_a_column_empty_in_one_part_is_missing_there(swap: bool) -> None:
     empty = open_table(pa.table({"x": pa.nulls(2), "y": [1.0, 2.0]}))
     parts: list[tuple[str, Source]] = [("a", numbers(x=[7], y=[8])), ("b", empty)]
-    chained = Chained(parts[::-1] if swap else parts)
+    chained = ConcatSource(parts[::-1] if swap else parts)
     assert sorted(chained.names) == ["x", "y"]
     rows = np.concatenate(list(chained.blocks(["x", "y"])))
     assert np.isnan(rows[:, 0]).sum() == 2
@@ -81,7 +81,7 @@ def test_a_column_empty_in_one_part_is_missing_there(swap: bool) -> None:
 
 def test_chained_says_the_same_notice_once() -> None:
     parts = [(label, open_table(pa.table({"id": [2**60]}))) for label in "abc"]
-    chained = Chained(parts)
+    chained = ConcatSource(parts)
     list(chained.blocks(["id"]))
     assert len(chained.notices) == 1
 
@@ -89,5 +89,5 @@ def test_chained_says_the_same_notice_once() -> None:
 def test_where_a_class_comes_from_counts_its_bases() -> None:
     class Mine(np.ndarray): ...
 
-    assert is_from(np.zeros(1).view(Mine), "numpy")
-    assert not is_from([], "numpy", "torch")
+    assert is_from_package(np.zeros(1).view(Mine), "numpy")
+    assert not is_from_package([], "numpy", "torch")

@@ -15,7 +15,7 @@ import pytest
 import descentlab as dl
 from descentlab.data import open_source, source
 from descentlab.data.csv import row_splitter
-from descentlab.data.paths import Place, find
+from descentlab.data.paths import FileLocation, resolve_locations
 from tests.data.csv import fuzz
 
 rng = np.random.default_rng(3)
@@ -60,7 +60,7 @@ def test_a_csv_is_read_in_pieces(tmp_path: Path, kind: str) -> None:
     assert len(pieces) > 5
     assert whole(found) == [[i, i / 8] for i in range(40)]
     for i, piece in enumerate(pieces):  # from where any of them ended
-        rest = [block for each in found.pieces(found.names, piece.after) for block in each.blocks(found.names)]
+        rest = [block for each in found.pieces(found.names, piece.next_offset) for block in each.blocks(found.names)]
         count = sum(len(block) for each in pieces[i + 1 :] for block in each.blocks(found.names))
         assert sum(map(len, rest)) == count
     said = " ".join(str(notice) for notice in found.notices)
@@ -157,7 +157,7 @@ def test_counts_and_sums_are_duckdbs(tmp_path: Path, kind: str, small: None) -> 
     values = np.concatenate(list(found.blocks(["x", "k", "y", "f"])))
     counted = duckdb.sql(f"SELECT count(*), sum(x), sum(k), sum(y), sum(f::int) FROM '{parquet}'").fetchall()[0]
     np.testing.assert_allclose([len(values), *values.sum(axis=0)], counted, rtol=1e-13)
-    after = list(found.pieces(found.names))[2].after
+    after = list(found.pieces(found.names))[2].next_offset
     rest = np.concatenate([b for piece in found.pieces(found.names, after) for b in piece.blocks(["k"])])
     assert rest.ravel().tolist() == list(range(100 - len(rest), 100))
     assert 0 < len(rest) < 100
@@ -173,7 +173,7 @@ def test_a_folder_is_its_files_and_what_their_folders_say(tmp_path: Path) -> Non
             (inside / ".part-0.crc").write_bytes(b"no data")
     found = open_source(tmp_path)
     assert found.names == ("x", "y", "year")
-    assert "it holds text, such as 'north'" in str(found.left_out["region"])
+    assert "it holds text, such as 'north'" in str(found.excluded_columns["region"])
     values = np.concatenate(list(found.blocks(["year", "x"])))
     assert values.tolist() == [[2025, 1], [2025, 2]] * 2 + [[2026, 1], [2026, 2]] * 2
     nowhere = tmp_path / "year=__HIVE_DEFAULT_PARTITION__" / "region=x"
@@ -198,9 +198,9 @@ def test_other_filesystems(tmp_path: Path) -> None:
     assert dl.Problem("memory://rows/*/*.parquet", target="y").features == ("x", "day")
     assert dl.Problem("memory://rows/day=97", target="y").n == 3
     assert dl.Problem((tmp_path / "a.parquet").as_uri(), target="y").n == 3
-    (place,) = find("memory://rows/text.csv")
+    (place,) = resolve_locations("memory://rows/text.csv")
     assert str(place) == "memory:///rows/text.csv"
-    assert place.mark()[0] == 12
+    assert place.fingerprint()[0] == 12
     with pytest.raises(dl.DataError, match=r"no file.*memory://rows/none"):
         dl.Problem("memory://rows/none.csv", target="y")
     with pytest.raises(dl.DataError, match=r"No file matches"):
@@ -212,9 +212,9 @@ def test_other_filesystems(tmp_path: Path) -> None:
 def test_a_place_is_marked_by_size_and_time(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("x\n1\n")
-    before = Place(str(path)).mark()
+    before = FileLocation(str(path)).fingerprint()
     path.write_text("x\n1\n2\n")
-    assert Place(str(path)).mark() != before
+    assert FileLocation(str(path)).fingerprint() != before
 
 
 def test_memory_does_not_grow_with_the_pieces_of_an_array() -> None:

@@ -46,7 +46,7 @@ def after(steps: int, x: float, **settings: Any) -> float:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_errors_shrink_below_the_bound_and_grow_above_it(settings: dict[str, Any]) -> None:
-    limit = stability.limit(**settings)
+    limit = stability.stability_limit(**settings)
     assert after(20_000, 0.999 * limit, **settings) < 1e-3
     assert after(20_000, 1.001 * limit, **settings) > 1e3
 
@@ -61,7 +61,7 @@ def test_growth_is_the_dominant_eigenvalue(x: float, momentum: float, dampening:
     nesterov = nesterov and dampening == 0
     roots = np.linalg.eigvals(recursion(x, momentum, dampening, nesterov))
     dominant = roots[np.argmax(np.abs(roots))]
-    growth = float(stability.growth(np.array(x), momentum, dampening, nesterov))
+    growth = float(stability.convergence_factor(np.array(x), momentum, dampening, nesterov))
     assert abs(growth) == pytest.approx(abs(dominant), abs=1e-7)  # a double root is found to half the digits
     if abs(dominant.imag) < 1e-12 and abs(abs(roots[0]) - abs(roots[1])) > 1e-6:
         assert math.copysign(1, growth) == math.copysign(1, dominant.real)
@@ -85,37 +85,37 @@ def test_the_gap_to_one_keeps_its_digits(x: float, momentum: float, dampening: f
             return  # it swings: nothing to compare near 1
         truth = 1 - (trace + discriminant.sqrt()) / 2 if momentum else Decimal(x)
         close = discriminant < Decimal("1e-6")  # near a double root half the digits are gone in any case
-    gap = float(stability.gap(np.array([x]), momentum, dampening, nesterov)[0])
+    gap = float(stability.one_minus_convergence_factor(np.array([x]), momentum, dampening, nesterov)[0])
     assert gap == pytest.approx(float(truth), rel=1e-6 if close else 1e-9, abs=1e-7 if close else 0)
 
 
 def test_no_pull_no_gap() -> None:
     for momentum in (0.0, 0.9, 1.0):
-        assert stability.gap(np.zeros(2), momentum).tolist() == [0.0, 0.0]
+        assert stability.one_minus_convergence_factor(np.zeros(2), momentum).tolist() == [0.0, 0.0]
 
 
 def test_plain_growth_by_hand() -> None:
     np.testing.assert_array_equal(
-        stability.growth(np.array([0.0, 0.5, 1.0, 1.4, 2.0, 2.8])), 1 - np.array([0, 0.5, 1, 1.4, 2, 2.8])
+        stability.convergence_factor(np.array([0.0, 0.5, 1.0, 1.4, 2.0, 2.8])), 1 - np.array([0, 0.5, 1, 1.4, 2, 2.8])
     )
 
 
 def test_momentum_one_swings_for_ever() -> None:
     x = np.array([1e-12, 1e-3, 0.1, 1.0, 3.0, 3.999])
-    np.testing.assert_allclose(np.abs(stability.growth(x, momentum=1.0)), 1.0, rtol=0, atol=1e-15)
-    assert stability.limit(1.0) == 4.0
+    np.testing.assert_allclose(np.abs(stability.convergence_factor(x, momentum=1.0)), 1.0, rtol=0, atol=1e-15)
+    assert stability.stability_limit(1.0) == 4.0
     assert after(10_000, 1.0, momentum=1.0) < 3
     assert after(10_000, 4.004, momentum=1.0) > 1e3
 
 
 def test_more_momentum_than_one_has_no_bound_below_which_all_is_well() -> None:
-    assert stability.limit(1.1) == 0.0
-    assert stability.limit(1.1, nesterov=True) == pytest.approx(2 * 2.1 / 3.2)  # too small a rate grows, too
+    assert stability.stability_limit(1.1) == 0.0
+    assert stability.stability_limit(1.1, nesterov=True) == pytest.approx(2 * 2.1 / 3.2)  # too small a rate grows, too
     for nesterov in (False, True):
-        assert abs(float(stability.growth(np.array(1e-3), 1.1, nesterov=nesterov))) > 1
+        assert abs(float(stability.convergence_factor(np.array(1e-3), 1.1, nesterov=nesterov))) > 1
 
 
 def test_full_dampening_never_diverges() -> None:
-    assert stability.limit(0.9, dampening=1.0) == math.inf
-    assert float(stability.growth(np.array(1e6), 0.9, dampening=1.0)) == 1.0
-    assert stability.limit(0.0, dampening=1.0) == 2.0  # without momentum, dampening does nothing in torch
+    assert stability.stability_limit(0.9, dampening=1.0) == math.inf
+    assert float(stability.convergence_factor(np.array(1e6), 0.9, dampening=1.0)) == 1.0
+    assert stability.stability_limit(0.0, dampening=1.0) == 2.0  # without momentum, dampening does nothing in torch

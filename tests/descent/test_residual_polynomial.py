@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from descentlab.descent import recursion
-from descentlab.descent.residual_polynomial import Response
+from descentlab.descent.residual_polynomial import ResidualPolynomial
 
 SETTINGS = [
     {"momentum": 0.0, "dampening": 0.0, "nesterov": False},
@@ -45,11 +45,11 @@ def double_roots(momentum: float, nesterov: bool) -> list[float]:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("part", [1e-12, 1e-5, 0.1, 0.4, 0.5, 0.75, 0.999, 1.0, 1.001, 1.7])
-def test_it_is_the_recursion(settings: recursion.Recursion, part: float) -> None:
-    bound = recursion.limit(**settings)
+def test_it_is_the_recursion(settings: recursion.MomentumSettings, part: float) -> None:
+    bound = recursion.stability_limit(**settings)
     x = part * (bound if np.isfinite(bound) else 4.0)
     exact = walked(x, 60, **settings)
-    found = Response.of(np.array([x]), **settings).at(np.arange(61)[:, None])[:, 0]
+    found = ResidualPolynomial.from_lr_times_curvature(np.array([x]), **settings).evaluate(np.arange(61)[:, None])[:, 0]
     size = np.maximum.accumulate(np.abs([float(e) for e in exact]))
     np.testing.assert_allclose(found, [float(e) for e in exact], rtol=0, atol=4e-13 * size.max(), err_msg=str(x))
     # What an error has lost is known to its own digits while little of it is lost.
@@ -59,26 +59,28 @@ def test_it_is_the_recursion(settings: recursion.Recursion, part: float) -> None
 
 
 @pytest.mark.parametrize("settings", [each for each in SETTINGS if 0 < each["momentum"] < 1 and not each["dampening"]])
-def test_it_keeps_its_digits_where_the_roots_meet(settings: recursion.Recursion) -> None:
+def test_it_keeps_its_digits_where_the_roots_meet(settings: recursion.MomentumSettings) -> None:
     for x in double_roots(settings["momentum"], settings["nesterov"]):
         for near in (x, np.nextafter(x, 0), np.nextafter(x, 9), x * (1 + 1e-10), x * (1 - 1e-10)):
             exact = [float(e) for e in walked(near, 40, **settings)]
-            found = Response.of(np.array([near]), **settings).at(np.arange(41)[:, None])[:, 0]
+            found = ResidualPolynomial.from_lr_times_curvature(np.array([near]), **settings).evaluate(
+                np.arange(41)[:, None]
+            )[:, 0]
             np.testing.assert_allclose(found, exact, rtol=0, atol=1e-7 * np.abs(exact).max())
 
 
 def test_far_epochs_cost_nothing_and_stay_exact() -> None:
     x = 1e-9
-    found = float(Response.of(np.array([x])).log[0] * 1e9)
+    found = float(ResidualPolynomial.from_lr_times_curvature(np.array([x])).log_modulus[0] * 1e9)
     assert found == pytest.approx(-1 - x / 2, rel=1e-15)
-    late = Response.of(np.array([x])).at(np.array([10**9]))
+    late = ResidualPolynomial.from_lr_times_curvature(np.array([x])).evaluate(np.array([10**9]))
     assert late[0] == pytest.approx(float(np.exp(-1 - x / 2)), rel=1e-14)
 
 
 def test_shrunk_values_go_on_where_float64_ends() -> None:
-    response = Response.of(np.array([3.0]))
-    assert response.at(np.array([2000]))[0] == np.inf
-    shrunk = response.at(np.array([2000]), shrink=2000 * np.log(2.0))
+    response = ResidualPolynomial.from_lr_times_curvature(np.array([3.0]))
+    assert response.evaluate(np.array([2000]))[0] == np.inf
+    shrunk = response.evaluate(np.array([2000]), log_divisor=2000 * np.log(2.0))
     assert shrunk[0] == pytest.approx(1.0, rel=1e-12)
 
 
@@ -89,14 +91,14 @@ def test_shrunk_values_go_on_where_float64_ends() -> None:
 )
 @example(part=0.5, momentum=2e-100, form="dampened")  # both roots are 0: h(1) is not, all later ones are
 def test_the_envelope_bounds_the_error_and_never_rises(part: float, momentum: float, form: str) -> None:
-    settings = recursion.Recursion(
+    settings = recursion.MomentumSettings(
         momentum=momentum,
         dampening=0.3 if form == "dampened" and momentum else 0.0,
         nesterov=form == "nesterov" and momentum > 0,
     )
-    x = part * recursion.limit(**settings)
-    response = Response.of(np.array([x]), **settings)
+    x = part * recursion.stability_limit(**settings)
+    response = ResidualPolynomial.from_lr_times_curvature(np.array([x]), **settings)
     t = np.unique(np.geomspace(1, 1e6, 400).astype(int))[:, None]
-    envelope = response.envelope(t)[:, 0]
+    envelope = response.upper_envelope(t)[:, 0]
     assert np.all(np.diff(envelope) <= 1e-12 * envelope[:-1])
-    assert np.all(np.abs(response.at(t)[:, 0]) <= envelope * (1 + 1e-9) + 1e-300)
+    assert np.all(np.abs(response.evaluate(t)[:, 0]) <= envelope * (1 + 1e-9) + 1e-300)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import descentlab as dl
-from descentlab.descent.schedules import NAMED, forms, parse, rates
+from descentlab.descent.schedules import SCHEDULES, learning_rates, parse_schedule, schedule_syntax
 
 TWINS: list[tuple[str, Any]] = [
     ("step:3:0.5", lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.5)),
@@ -32,16 +32,16 @@ def test_same_rates_as_torch(text: str, twin: Any) -> None:
         expected.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         scheduler.step()
-    np.testing.assert_allclose(rates(0.3, parse(text), np.arange(45)), expected, rtol=1e-12)
+    np.testing.assert_allclose(learning_rates(0.3, parse_schedule(text), np.arange(45)), expected, rtol=1e-12)
 
 
 def test_every_name_has_a_twin_and_a_form() -> None:
-    assert {text.split(":")[0] for text, _ in TWINS} == set(NAMED)
-    assert [form.split(":")[0] for form in forms()] == list(NAMED)
+    assert {text.split(":")[0] for text, _ in TWINS} == set(SCHEDULES)
+    assert [form.split(":")[0] for form in schedule_syntax()] == list(SCHEDULES)
 
 
 def test_a_plain_function_of_one_number_will_do() -> None:
-    given = rates(2.0, lambda k: 1.0 if k < 2 else 0.5, np.arange(4))
+    given = learning_rates(2.0, lambda k: 1.0 if k < 2 else 0.5, np.arange(4))
     assert given.tolist() == [2.0, 2.0, 1.0, 1.0]
 
 

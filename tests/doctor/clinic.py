@@ -16,8 +16,6 @@ import descentlab as dl
 
 SHARED = Path(__file__).parents[3] / "shared" / "clinic" / "cases.jsonl"
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "clinic.json").read_text("utf-8"))
-# Its recorded overflow was looked for every 64 updates only; a loop that is walked finds 84,512 and 620,709.
-LOOKED_AT_EVERY_64 = "torch208572-lr1.604e-5"
 
 
 def uniform() -> tuple[Any, Any]:

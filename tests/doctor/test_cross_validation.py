@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 
 from descentlab import CrossValidation, Descent, Factor, Finding, Problem, SettingError, cross_validate
-from descentlab.doctor.cross_validation import choose_by_folds
-from descentlab.messages import width
-from descentlab.model_selection.splitting import fold_of
+from descentlab.doctor.cross_validation import cross_validate_for_diagnosis
+from descentlab.messages import display_width
+from descentlab.model_selection.splitting import assign_folds
 from tests.model_selection.test_validation import descended, rows
 
 
 def chosen(problem: Problem, **settings: Any) -> CrossValidation:
-    found = choose_by_folds(problem, Descent(**{"lr": 0.03, "epochs": 200} | settings), 4)
+    found = cross_validate_for_diagnosis(problem, Descent(**{"lr": 0.03, "epochs": 200} | settings), 4)
     assert isinstance(found, CrossValidation)
     return found
 
 
 def refused(problem: Problem, **settings: Any) -> Finding:
-    found = choose_by_folds(problem, Descent(**{"lr": 0.03, "epochs": 200} | settings), 4)
+    found = cross_validate_for_diagnosis(problem, Descent(**{"lr": 0.03, "epochs": 200} | settings), 4)
     assert isinstance(found, Finding)
-    assert (found.name, found.about) == ("no_folds", "held_out")
+    assert (found.name, found.topic) == ("no_folds", "held_out")
     assert all(found.text(lang) for lang in ("en", "ko"))
     return found
 
@@ -35,14 +35,14 @@ def test_the_own_rate_and_ridge_are_tried_with_the_own_weight_decay(settings: An
     problem = Problem(X, y, ridge=0.123, standardize=True)
     found = chosen(problem, weight_decay=decay, **settings)
     i, k = list(found.lr).index(0.03), list(found.ridge).index(0.123)
-    of = fold_of(0, 31, 4, settings.get("seed", 0))
+    of = assign_folds(0, 31, 4, settings.get("seed", 0))
     descent = Descent(lr=0.03, epochs=200, weight_decay=decay, **settings)
     for j in range(4):
         train, held = of != j, of == j
         pair = (X[held], y[held])
         _, cost = descended(X[train], y[train], pair, descent, ridge=0.123, standardize=True)
         np.testing.assert_allclose(found.fold_cost[j, i, k], cost[found.updates], rtol=1e-10)
-    own = found.own_best
+    own = found.best_at_user_choice
     assert own is not None
     assert (own.lr, own.ridge) == (0.03, 0.123)
     assert own.cost == pytest.approx(found.cost[i, k].min(), rel=1e-9)
@@ -61,7 +61,7 @@ def test_a_rate_that_was_given_is_not_said_to_be_missing() -> None:
 
 def test_an_own_rate_that_diverges_costs_infinitely_much() -> None:
     found = chosen(Problem(*rows(31)), lr=7.5)
-    assert found.own_best is None
+    assert found.best_at_user_choice is None
     assert found.best is not None
     assert found.best.lr < found.lr_bound.min()
     text = found.text("en").replace("\n", " ")
@@ -117,7 +117,7 @@ def test_momentum_one_has_no_rates_to_choose_from(momentum: float) -> None:
 
 def test_rows_that_cannot_be_divided_are_a_finding_too() -> None:
     X, y = rows(31)
-    assert "has no rows left to divide" in refused(Problem(Factor.of_block(X, ("a", "b", "y")))).text("en")
+    assert "has no rows left to divide" in refused(Problem(Factor.from_block(X, ("a", "b", "y")))).text("en")
     weights = np.zeros(31)
     weights[0] = 1.0
     assert "No row of fold" in refused(Problem(X, y, weights=weights)).text("en")
@@ -127,10 +127,10 @@ def test_a_wrong_number_of_folds_is_a_mistake_and_no_finding() -> None:
     problem, descent = Problem(*rows(31)), Descent(lr=0.03)
     for folds in (1, 32, 2.5):
         with pytest.raises(SettingError, match=r"folds"):
-            choose_by_folds(problem, descent, folds)  # type: ignore[arg-type]
+            cross_validate_for_diagnosis(problem, descent, folds)  # type: ignore[arg-type]
 
 
 def test_both_languages_in_80_columns() -> None:
     for found in (chosen(Problem(*rows(31))), chosen(Problem(*rows(31)), lr=7.5)):
         for lang in ("en", "ko"):
-            assert max(map(width, found.text(lang).splitlines())) <= 80
+            assert max(map(display_width, found.text(lang).splitlines())) <= 80

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.doctor.findings.data import facts, inflation
+from descentlab.doctor.findings.data import data_findings, variance_inflation
 
 rng = np.random.default_rng(8)
 A, B, C = rng.normal(size=(3, 100))
@@ -20,7 +20,7 @@ def told(X: Any, y: Any = Y, **settings: Any) -> dict[str, Any]:
 
 
 def all_facts(problem: dl.Problem) -> list[Any]:
-    return facts(problem, inflation(problem))
+    return data_findings(problem, variance_inflation(problem))
 
 
 def columns(*each: Any) -> Any:
@@ -45,7 +45,7 @@ def test_a_constant_column_is_one_with_the_intercept() -> None:
 def test_nearly_collinear_columns_and_how_much_is_left_of_them() -> None:
     X = columns(A, B, A + B + 0.01 * C)
     found = told(X)["nearly_collinear"]
-    left = 100 / inflation(dl.Problem(X, Y)).max()
+    left = 100 / variance_inflation(dl.Problem(X, Y)).max()
     assert f"leave {left:.2g} %" in found.text("en")
     assert set(found.evidence["variance_inflation"]) == {"x1", "x2", "x3"}
 
@@ -57,13 +57,13 @@ def test_variance_inflation_is_one_over_one_minus_r_squared() -> None:
         others = np.column_stack([np.delete(X, j, axis=1), np.ones(100)])
         residual = X[:, j] - others @ np.linalg.lstsq(others, X[:, j], rcond=None)[0]
         slow.append(X[:, j].var() / residual.var())
-    np.testing.assert_allclose(inflation(dl.Problem(X, Y)), slow, rtol=1e-10)
+    np.testing.assert_allclose(variance_inflation(dl.Problem(X, Y)), slow, rtol=1e-10)
     without = []
     for j in range(3):
         others = np.delete(X, j, axis=1)
         residual = X[:, j] - others @ np.linalg.lstsq(others, X[:, j], rcond=None)[0]
         without.append((X[:, j] ** 2).sum() / (residual**2).sum())
-    np.testing.assert_allclose(inflation(dl.Problem(X, Y, bias=False)), without, rtol=1e-10)
+    np.testing.assert_allclose(variance_inflation(dl.Problem(X, Y, bias=False)), without, rtol=1e-10)
 
 
 def test_scales_that_are_far_apart() -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.doctor.finding import Weight
-from descentlab.messages import width
+from descentlab.doctor.finding import Severity
+from descentlab.messages import display_width
 from tests.pages import whole
 
 rng = np.random.default_rng(6)
@@ -54,7 +54,7 @@ CASES: dict[str, tuple[dl.Problem, dict[str, Any]]] = {
 def test_it_speaks_in_80_columns(name: str, lang: str) -> None:
     problem, settings = CASES[name]
     text = diagnosed(problem, **settings).text(lang)
-    assert max(map(width, text.split("\n"))) <= 80
+    assert max(map(display_width, text.split("\n"))) <= 80
     assert "{" not in text
     for meant in ("inf and nan", "trades nan", "inf와 nan", "낮추면 nan"):
         text = text.replace(meant, "")
@@ -169,9 +169,9 @@ def test_every_finding_has_its_page_and_every_page_its_finding() -> None:
 def test_findings_say_what_they_weigh_and_rest_on() -> None:
     found = diagnosed(dl.Problem(X, y), lr=0.1)
     first = found.findings[0]
-    assert (first.name, first.weight, first.about) == ("diverges", Weight.PROBLEM, "run")
-    assert first.source is not None
-    assert all(finding.said for finding in found.findings)
+    assert (first.name, first.severity, first.topic) == ("diverges", Severity.PROBLEM, "run")
+    assert first.reference is not None
+    assert all(finding.messages for finding in found.findings)
     assert repr(found).startswith("Diagnosis(diverges, lr 0.1, bound ")
 
 

@@ -47,7 +47,7 @@ def test_the_steepest_direction_of_unscaled_columns_is_the_large_one() -> None:
     assert isinstance(found, dl.Diagnosis)
     assert found.fastest is not None
     assert found.fastest.columns == ("x2",)
-    assert found.fastest.curvature == found.problem.spectrum().largest
+    assert found.fastest.curvature == found.problem.spectrum().lambda_max
 
 
 def test_the_factors_are_those_of_the_two_ends() -> None:
@@ -56,5 +56,5 @@ def test_the_factors_are_those_of_the_two_ends() -> None:
     assert isinstance(found, dl.Diagnosis)
     assert found.slowest is not None
     assert found.fastest is not None
-    largest, smallest = problem.spectrum().largest, problem.spectrum().smallest
+    largest, smallest = problem.spectrum().lambda_max, problem.spectrum().lambda_min
     np.testing.assert_allclose([found.fastest.factor, found.slowest.factor], [1 - 0.1 * largest, 1 - 0.1 * smallest])

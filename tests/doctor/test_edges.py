@@ -9,7 +9,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.descent import recursion
-from descentlab.theory.full_batch import Theory
+from descentlab.theory.full_batch import FullBatchTheory
 
 ONE = dl.Problem([[1.0], [1.0]], [1.0, 3.0], bias=False)  # curvature 2, minimum 2, least cost 1
 THREE = dl.Problem([[1.0, 1.0], [2.0, 0.0], [3.0, 5.0]], [1.0, 2.0, 4.0])  # it fits exactly
@@ -27,7 +27,7 @@ def walked(problem: dl.Problem, epochs: int, lr: float, **settings: Any) -> Any:
     decay, clears = settings.get("weight_decay", 0.0), settings.get("zero_grad", True)
     rows = problem.rows()
     X = np.column_stack([rows.X, np.ones(problem.n)]) if problem.bias else rows.X
-    p, m = problem.start(settings.get("start")), None
+    p, m = problem.scaled_params(settings.get("start")), None
     kept = np.zeros_like(p)
     costs = [np.mean((X @ p - rows.y) ** 2)]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -63,7 +63,7 @@ def test_the_factor_of_gradients_that_add_up_is_what_a_loop_grows_by(
     momentum: float, dampening: float, decay: float
 ) -> None:
     settings: dict[str, Any] = {"momentum": momentum, "dampening": dampening, "weight_decay": decay, "zero_grad": False}
-    factor = Theory(ONE, dl.Descent(lr=0.05, **settings)).accumulating
+    factor = FullBatchTheory(ONE, dl.Descent(lr=0.05, **settings)).accumulated_gradient_factor
     excess = walked(ONE, 4000, 0.05, start=[7.0], **settings) - 1
     late, later = np.abs(excess[1900:2000]).max(), np.abs(excess[3900:4000]).max()
     if abs(factor - 1) > 1e-3 and late > 1e-9 and later > 1e-9 and np.isfinite(later):
@@ -75,7 +75,7 @@ def test_a_constant_target_is_an_exact_fit() -> None:
     wide = dl.Problem([[-0.74, 0.25, 1.03], [0.16, -0.59, -1.34]], [-14.02] * 2)
     tall = dl.Problem([[1.1], [2.3], [4.7]], [0.1] * 3)
     for problem in (wide, tall):
-        assert Theory(problem, dl.Descent(lr=0.01)).fits_exactly
+        assert FullBatchTheory(problem, dl.Descent(lr=0.01)).fits_exactly
     found = diagnosed(tall, lr=0.05, epochs=1000)
     assert found.verdict.converges
     assert found.least_cost < 1e-30
@@ -129,7 +129,7 @@ def test_a_gradient_of_exactly_zero_is_none() -> None:
 @pytest.mark.parametrize("momentum", [1.01, 1.2])
 @pytest.mark.parametrize("part", [0.5, 1.05, 0.98])
 def test_nesterov_above_one_has_a_window(momentum: float, part: float) -> None:
-    window = recursion.nesterov_window(momentum)
+    window = recursion.nesterov_stable_interval(momentum)
     x = part * (window["low"] if part < 0.9 else window["high"])
     found = diagnosed(ONE, lr=x / 2, momentum=momentum, nesterov=True, epochs=2000)
     grows = bool(walked(ONE, 20000, x / 2, momentum=momentum, nesterov=True)[-1] > 1.01)
@@ -141,7 +141,7 @@ def test_nesterov_above_one_has_a_window(momentum: float, part: float) -> None:
 def test_weight_decay_pulls_where_the_data_is_flat() -> None:
     problem = dl.Problem([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]], [1.0, 2.0, 4.0], bias=False)
     found = diagnosed(problem, lr=0.05, weight_decay=0.5, start=[5.0, -5.0])
-    assert found.condition == pytest.approx((problem.spectrum().largest + 0.5) / 0.5)
+    assert found.condition == pytest.approx((problem.spectrum().lambda_max + 0.5) / 0.5)
     assert "stays where it started" not in " ".join(found.text("en").split())
     assert "the fit stays the same" not in " ".join(found.text("en").split())
     assert diagnosed(problem, lr=0.05, weight_decay=0.5).condition == pytest.approx(1.0)
@@ -160,7 +160,7 @@ def test_an_envelope_that_settles_is_followed() -> None:
 @pytest.mark.parametrize("decay", [0.5, 2.53])
 def test_the_cost_that_overflows_is_without_its_penalty(decay: float) -> None:
     problem = dl.Problem([[1.0, 2.0], [3.0, -1.0]], [1.0, 5.0], bias=False)
-    lr = 1.7 * Theory(problem, dl.Descent(lr=1, weight_decay=decay)).lr_bound
+    lr = 1.7 * FullBatchTheory(problem, dl.Descent(lr=1, weight_decay=decay)).lr_bound
     found = diagnosed(problem, lr=lr, weight_decay=decay, epochs=500)
     costs = walked(problem, 500, lr, weight_decay=decay)
     assert found.overflow is not None

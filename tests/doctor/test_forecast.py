@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.descent.reductions import CONVENTIONS
+from descentlab.descent.reductions import REDUCTIONS
 from descentlab.doctor.forecast import Verdict
-from descentlab.theory.full_batch import Theory
+from descentlab.theory.full_batch import FullBatchTheory
 
 rng = np.random.default_rng(11)
 X = rng.normal(size=(40, 3)) * [1.0, 2.0, 0.5] + [0.5, 0.0, 1.0]
@@ -44,12 +44,12 @@ def diagnosed(problem: dl.Problem, **settings: Any) -> dl.Diagnosis:
 
 
 def rate(problem: dl.Problem, part: float, **settings: Any) -> float:
-    return part * Theory(problem, dl.Descent(lr=1, **settings)).lr_bound
+    return part * FullBatchTheory(problem, dl.Descent(lr=1, **settings)).lr_bound
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("steps", STEPS, ids=str)
-@pytest.mark.parametrize("reduction", CONVENTIONS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("part", [0.3, 0.95, 1.1])
 def test_the_curve_is_that_of_a_loop_over_the_rows(
     name: str, steps: dict[str, Any], reduction: str, part: float
@@ -69,7 +69,7 @@ def test_the_curve_is_that_of_a_loop_over_the_rows(
 
 @pytest.mark.parametrize("name", ["plain", "standardized"])
 @pytest.mark.parametrize("steps", [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}], ids=str)
-@pytest.mark.parametrize("reduction", CONVENTIONS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("part", [0.3, 0.95, 1.3])
 def test_the_curve_is_that_of_a_loop_in_float32_until_it_overflows(
     name: str, steps: dict[str, Any], reduction: str, part: float
@@ -98,9 +98,9 @@ def test_the_bound_is_where_runs_turn(name: str, steps: dict[str, Any]) -> None:
         lr = part * bound
         assert (diagnosed(problem, lr=lr, **steps).verdict == "diverges") is grows
         run = dl.descend(problem, lr=lr, engine="hand", epochs=30_000, growth_limit=np.inf, **steps)
-        theory = Theory(problem, run.descent)
-        middle = theory.excess(problem.coordinates.from_units(run.history.params[len(run.history) // 2]))
-        end = theory.excess(problem.coordinates.from_units(run.params))
+        theory = FullBatchTheory(problem, run.descent)
+        middle = theory.suboptimality(problem.scaling.to_scaled(run.history.params[len(run.history) // 2]))
+        end = theory.suboptimality(problem.scaling.to_scaled(run.params))
         assert (end > max(2 * middle, 1e-20) or not np.isfinite(end)) is grows
 
 
@@ -153,7 +153,10 @@ def test_a_walked_descent_is_there_from_the_epoch_that_it_says(settings: dict[st
     assert needed is not None
     engine = "exact" if "schedule" in settings else "replay"
     run = dl.descend(problem, lr=lr, epochs=2001, engine=engine, **settings)
-    near = [bool(x) for x in Theory(problem, run.descent).near(problem.coordinates.from_units(run.history.params))]
+    near = [
+        bool(x)
+        for x in FullBatchTheory(problem, run.descent).is_converged(problem.scaling.to_scaled(run.history.params))
+    ]
     assert all(near[needed:])
     assert not near[needed - 1]
 
@@ -191,11 +194,11 @@ def test_diagnosing_alters_nothing() -> None:
 def test_near_by_chance_is_not_converging() -> None:
     """Momentum 1 never shrinks an error; at this epoch the swing passes the minimum."""
     found = diagnosed(LESSON, lr=0.08, zero_grad=False, epochs=54)
-    assert found.forecast.near
+    assert found.forecast.converged_at_end
     assert found.verdict == "too slow"
     assert found.epochs_to_tolerance is None
     later = diagnosed(LESSON, lr=0.08, zero_grad=False, epochs=55)
-    assert not later.forecast.near
+    assert not later.forecast.converged_at_end
 
 
 def test_near_at_the_end_and_gone_again_is_said() -> None:
@@ -203,7 +206,9 @@ def test_near_at_the_end_and_gone_again_is_said() -> None:
     settled = diagnosed(LESSON, lr=0.01, momentum=0.9, epochs=1000).epochs_to_tolerance
     assert settled is not None
     passing = [
-        epochs for epochs in range(1, settled) if diagnosed(LESSON, lr=0.01, momentum=0.9, epochs=epochs).forecast.near
+        epochs
+        for epochs in range(1, settled)
+        if diagnosed(LESSON, lr=0.01, momentum=0.9, epochs=epochs).forecast.converged_at_end
     ]
     assert passing
     found = diagnosed(LESSON, lr=0.01, momentum=0.9, epochs=passing[0])
@@ -284,7 +289,7 @@ def test_a_few_steps_up_of_an_optimizer_are_no_divergence(epochs: int) -> None:
 
 def test_more_epochs_than_can_be_walked_are_not_diagnosed(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setattr("descentlab.doctor.forecast.MOST_WALKED", 50)
+    monkeypatch.setattr("descentlab.doctor.forecast.MAX_SIMULATED_UPDATES", 50)
     found = diagnosed(LESSON, lr=1e-4, optimizer="Adam", epochs=51)
     assert found.verdict == "cannot tell"
     assert found.findings[0].name == "too_long_to_walk"

@@ -10,13 +10,13 @@ import pytest
 
 from descentlab.descent.descent import Descent
 from descentlab.doctor.losses import moment_bounds
-from descentlab.doctor.losses.diagnose import Given, of_losses
-from descentlab.doctor.losses.moment_bounds import least_pace, most_pace
-from descentlab.doctor.losses.parsing import Printed, read
-from descentlab.typing import Array
+from descentlab.doctor.losses.diagnose import LossSeries, diagnose_losses
+from descentlab.doctor.losses.moment_bounds import growth_lower_bound, growth_upper_bound
+from descentlab.doctor.losses.parsing import PrintedLosses, parse_losses
+from descentlab.typing import FloatArray
 
 
-def sums(seed: int, count: int) -> Iterator[tuple[Printed, Array, Array, list[str]]]:
+def sums(seed: int, count: int) -> Iterator[tuple[PrintedLosses, FloatArray, FloatArray, list[str]]]:
     """Printed losses that rise at their end, the directions' paces and shares of the last loss, and the texts."""
     rng = np.random.default_rng(seed)
     while count:
@@ -26,23 +26,23 @@ def sums(seed: int, count: int) -> Iterator[tuple[Printed, Array, Array, list[st
         weights = 10 ** rng.uniform(-6, 0, d + 1)
         losses = np.power(paces, np.arange(n)[:, np.newaxis]) @ weights
         texts = [f"{loss:.{rng.integers(3, 17)}g}" for loss in losses]
-        printed = read(texts)
-        if printed.values[-1] - printed.values[-2] > printed.halves[-1] + printed.halves[-2]:
+        printed = parse_losses(texts)
+        if printed.values[-1] - printed.values[-2] > printed.half_ulps[-1] + printed.half_ulps[-2]:
             count -= 1
             yield printed, paces, weights * paces ** (n - 1.0) / losses[-1], texts
 
 
 def test_the_largest_pace_is_never_below_what_is_proved() -> None:
     for losses, paces, _, _ in sums(seed=1, count=1500):
-        assert paces.max() >= least_pace(losses) * (1 - 1e-9)
+        assert paces.max() >= growth_lower_bound(losses) * (1 - 1e-9)
 
 
 def test_no_direction_with_a_visible_share_is_above_what_is_proved() -> None:
     told = 0
     for losses, paces, shares, _ in sums(seed=2, count=1500):
-        visible = min(10 * losses.halves[-1] / losses.values[-1], 0.01)
-        assert paces[shares >= visible].max() <= most_pace(losses) * (1 + 1e-6)
-        told += math.isfinite(most_pace(losses))
+        visible = min(10 * losses.half_ulps[-1] / losses.values[-1], 0.01)
+        assert paces[shares >= visible].max() <= growth_upper_bound(losses) * (1 + 1e-6)
+        told += math.isfinite(growth_upper_bound(losses))
     assert told > 300
 
 
@@ -50,8 +50,8 @@ def test_the_range_of_the_bound_holds_it_whatever_grows() -> None:
     """At lr 1 a curvature x has P = (1 - x)^2, and the bound is 2 over the largest x."""
     told = 0
     for losses, paces, shares, texts in sums(seed=3, count=800):
-        visible = min(10 * losses.halves[-1] / losses.values[-1], 0.01)
-        found = of_losses(texts, 1.0)
+        visible = min(10 * losses.half_ulps[-1] / losses.values[-1], 0.01)
+        found = diagnose_losses(texts, 1.0)
         if found.lr_bound_range is None or shares[paces.argmax()] < visible:
             continue
         low, high = found.lr_bound_range
@@ -63,14 +63,14 @@ def test_the_range_of_the_bound_holds_it_whatever_grows() -> None:
 def test_two_directions_are_told_apart_from_their_floor() -> None:
     t = np.arange(9.0)
     v = 3.1 + 2 * 0.25**t + 4 * 1.5**t
-    assert least_pace(Printed(v, 1e-13 * v)) == pytest.approx(1.5, rel=1e-6)
+    assert growth_lower_bound(PrintedLosses(v, 1e-13 * v)) == pytest.approx(1.5, rel=1e-6)
 
 
 def test_single_losses_by_hand() -> None:
     """m0, m1, m2 = 4, 6, 10: the pencil [[4, 6], [6, 10]] has one order, so the ratio 10 / 6 is all that is certain."""
-    losses = Printed(np.array([4.0, 6.0, 10.0]), np.full(3, 1e-9))
-    assert least_pace(losses) == pytest.approx(10 / 6)
-    assert most_pace(losses) == math.inf  # of three moments with a variance the last may hold an infinite pace
+    losses = PrintedLosses(np.array([4.0, 6.0, 10.0]), np.full(3, 1e-9))
+    assert growth_lower_bound(losses) == pytest.approx(10 / 6)
+    assert growth_upper_bound(losses) == math.inf  # of three moments with a variance the last may hold an infinite pace
 
 
 def test_a_share_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,41 +78,45 @@ def test_a_share_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
     1 / (1 + (P - 1.5)^2 / 0.25) * 2, so that P is largest where 5 s (1 + 4 (P - 1.5)^2) = 2 P^2.
     """
-    monkeypatch.setattr(moment_bounds, "SHARE", 0.5)
-    monkeypatch.setattr(moment_bounds, "VISIBLE", 1e13)
-    losses = Printed(np.array([2.0, 3.0, 5.0]), np.full(3, 1e-12))
-    assert most_pace(losses) == pytest.approx(np.roots([8, -30, 25]).max(), rel=1e-6)
+    monkeypatch.setattr(moment_bounds, "VISIBLE_SHARE", 0.5)
+    monkeypatch.setattr(moment_bounds, "VISIBLE_ULPS", 1e13)
+    losses = PrintedLosses(np.array([2.0, 3.0, 5.0]), np.full(3, 1e-12))
+    assert growth_upper_bound(losses) == pytest.approx(np.roots([8, -30, 25]).max(), rel=1e-6)
 
 
 def test_losses_far_apart_make_up_for_coarse_digits() -> None:
-    coarse = read([f"{loss:.3f}" for loss in 10 + 1.05 ** np.arange(41.0)])
-    near = Printed(coarse.values[-5:], coarse.halves[-5:])
-    assert least_pace(near) < 1.04 < least_pace(coarse) <= 1.05
+    coarse = parse_losses([f"{loss:.3f}" for loss in 10 + 1.05 ** np.arange(41.0)])
+    near = PrintedLosses(coarse.values[-5:], coarse.half_ulps[-5:])
+    assert growth_lower_bound(near) < 1.04 < growth_lower_bound(coarse) <= 1.05
 
 
 def test_losses_far_apart_bound_the_pace_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    coarse = read([f"{loss:.2f}" for loss in 10 * 1.05 ** np.arange(41.0)])
-    far = most_pace(coarse)
-    monkeypatch.setattr(moment_bounds, "STRIDES", 1)
-    assert 1.05 <= far < 1.2 < most_pace(coarse)
+    coarse = parse_losses([f"{loss:.2f}" for loss in 10 * 1.05 ** np.arange(41.0)])
+    far = growth_upper_bound(coarse)
+    monkeypatch.setattr(moment_bounds, "MAX_HANKEL_STRIDE", 1)
+    assert 1.05 <= far < 1.2 < growth_upper_bound(coarse)
 
 
 def test_a_range_that_begins_far_below_its_end_begins_at_nothing() -> None:
-    given = Given(read("1,2,4"), 0, Descent(lr=1.0), 1)
-    assert given.range(1e12, 1.0) == (0.0, 1.0)
-    assert given.range(1e4, 1.0) == (2 / 101, 1.0)
+    given = LossSeries(parse_losses("1,2,4"), 0, Descent(lr=1.0), 1)
+    assert given.bound_interval(1e12, 1.0) == (0.0, 1.0)
+    assert given.bound_interval(1e4, 1.0) == (2 / 101, 1.0)
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-150, 1e150, 1e300])
 def test_whatever_their_size(size: float) -> None:
     v = 1 + 1.5 ** np.arange(9.0)
-    losses, scaled = Printed(v, 1e-9 * v), Printed(size * v, 1e-9 * size * v)
-    assert least_pace(scaled) == pytest.approx(least_pace(losses), rel=1e-6) == pytest.approx(1.5, rel=1e-4)
-    assert most_pace(scaled) == pytest.approx(most_pace(losses), rel=1e-3)
-    assert most_pace(losses) < math.inf
+    losses, scaled = PrintedLosses(v, 1e-9 * v), PrintedLosses(size * v, 1e-9 * size * v)
+    assert (
+        growth_lower_bound(scaled)
+        == pytest.approx(growth_lower_bound(losses), rel=1e-6)
+        == pytest.approx(1.5, rel=1e-4)
+    )
+    assert growth_upper_bound(scaled) == pytest.approx(growth_upper_bound(losses), rel=1e-3)
+    assert growth_upper_bound(losses) < math.inf
 
 
 def test_losses_that_fell_from_afar() -> None:
-    losses = read("1e300, 1e290, 1.0, 2.0, 4.0")
-    assert least_pace(losses) == pytest.approx(2.0, rel=0.1)
-    assert most_pace(losses) >= 2.0
+    losses = parse_losses("1e300, 1e290, 1.0, 2.0, 4.0")
+    assert growth_lower_bound(losses) == pytest.approx(2.0, rel=0.1)
+    assert growth_upper_bound(losses) >= 2.0

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.doctor.finding import Finding, Weight
+from descentlab.doctor.finding import Finding, Severity
 from descentlab.doctor.observed import simulation
-from descentlab.doctor.observed.compare import compare
+from descentlab.doctor.observed.compare import compare_observed
 from descentlab.errors import SettingError
 from tests.doctor import clinic
 
@@ -68,7 +68,7 @@ class Loop:
         return seen
 
     def found(self, losses: Any, **settings: Any) -> tuple[Finding, ...]:
-        return compare(self.problem, self.descent, losses, **settings)
+        return compare_observed(self.problem, self.descent, losses, **settings)
 
 
 def rounded(losses: Any, digits: int = 6) -> list[str]:
@@ -87,7 +87,7 @@ LOOPS = [Loop(seed) for seed in range(6)]
 def test_a_right_loop_agrees(after: bool, digits: int) -> None:
     for loop in LOOPS:
         (found,) = loop.found(rounded(loop.losses(after=after), digits))
-        assert (found.name, found.weight, found.about) == ("observed_agrees", Weight.FACT, "observed")
+        assert (found.name, found.severity, found.topic) == ("observed_agrees", Severity.FACT, "observed")
         if digits > 3:
             assert found.evidence["printed"] == ("after" if after else "before")
 
@@ -97,8 +97,8 @@ def test_a_right_loop_in_float32_agrees(dtype: str) -> None:
     for loop in LOOPS:
         run = dl.descend(loop.problem, lr=loop.lr, epochs=3000, start=loop.start, dtype=dtype, engine="hand")
         descent = dl.Descent(lr=loop.lr, epochs=3000, start=loop.start)
-        assert names(compare(loop.problem, descent, run.history.cost)) == ["observed_agrees"]
-        assert names(compare(loop.problem, descent, float(run.cost))) == ["observed_agrees"]
+        assert names(compare_observed(loop.problem, descent, run.history.cost)) == ["observed_agrees"]
+        assert names(compare_observed(loop.problem, descent, float(run.cost))) == ["observed_agrees"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_broadcasting_of_a_sum() -> None:
         lr=lr,
     )
     descent = dl.Descent(lr=lr, reduction="sum", epochs=EPOCHS, start=loop.start)
-    assert names(compare(loop.problem, descent, rounded(losses))) == ["broadcasting"]
+    assert names(compare_observed(loop.problem, descent, rounded(losses))) == ["broadcasting"]
 
 
 def test_forgotten_zero_grad() -> None:
@@ -226,7 +226,7 @@ def test_another_start() -> None:
     # From W = 3 the lesson's losses are 4 times those from W = 0: two explanations that nothing can tell apart.
     lesson = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
     run = dl.descend(lesson, lr=0.03, epochs=6, start=[3.0])
-    multiple, other = compare(lesson, dl.Descent(lr=0.03, epochs=6), rounded(run.history.cost))
+    multiple, other = compare_observed(lesson, dl.Descent(lr=0.03, epochs=6), rounded(run.history.cost))
     assert (multiple.name, other.name) == ("printed_convention", "other_start")
     assert multiple.evidence["ratio"] == pytest.approx(4, rel=1e-5)
     assert other.evidence["starts"] == pytest.approx([-1.0, 3.0], rel=1e-4)  # equally far from W = 1
@@ -237,7 +237,7 @@ class TestNothingExplainsIt:
         for loop in LOOPS:
             other = Loop(50)
             (found,) = loop.found(rounded(other.losses()))
-            assert (found.name, found.weight) == ("not_the_rate", Weight.PROBLEM)
+            assert (found.name, found.severity) == ("not_the_rate", Severity.PROBLEM)
             assert found.advice is not None
             assert found.advice.key == "advice.not_the_rate_start"
             assert "whatever the rate" in found.text("en")
@@ -291,7 +291,7 @@ class TestNan:
                 return loss
 
             descent = dl.Descent(lr=1e-3 * loop.lr, epochs=epochs, start=loop.start)
-            needed = compare(loop.problem, descent, lost)[-1].evidence["needed"]
+            needed = compare_observed(loop.problem, descent, lost)[-1].evidence["needed"]
             assert isinstance(needed, float)
             apart = 1 + 5 / epochs  # an update more or less
             assert not np.isfinite(last(apart * needed))
@@ -303,7 +303,11 @@ class TestNan:
         X = np.arange(40.0)
         problem = dl.Problem(X, 3 * X)
         descent = dl.Descent(lr=0.5 * problem.spectrum().lr_bound(), epochs=100)
-        assert names(compare(problem, descent, "nan")) == ["not_the_rate", "gradient_convention", "stale_weights"]
+        assert names(compare_observed(problem, descent, "nan")) == [
+            "not_the_rate",
+            "gradient_convention",
+            "stale_weights",
+        ]
 
     def test_suddenly(self) -> None:
         for loop in LOOPS:
@@ -314,16 +318,16 @@ class TestNan:
     def test_rows_left_out_are_named(self) -> None:
         X = np.array([1.0, 2.0, np.nan, 4.0])
         problem = dl.Problem(X, [1.0, 2.0, 3.0, 4.5], missing="drop")
-        assert "nan_in_data" in names(compare(problem, dl.Descent(lr=0.01), "nan"))
+        assert "nan_in_data" in names(compare_observed(problem, dl.Descent(lr=0.01), "nan"))
 
     def test_an_overflow_that_theory_has_too(self) -> None:
         loop = Loop(1, part=40.0)
         descent = dl.Descent(lr=loop.lr, epochs=60, start=loop.start)
         losses = [loss if loss < 3e38 else np.nan for loss in loop.losses(epochs=60)]
-        (found,) = compare(loop.problem, descent, losses)
+        (found,) = compare_observed(loop.problem, descent, losses)
         assert found.name == "observed_agrees"
         assert "The rate explains it" in found.text("en")
-        assert names(compare(loop.problem, descent, np.nan)) == ["observed_agrees"]
+        assert names(compare_observed(loop.problem, descent, np.nan)) == ["observed_agrees"]
 
 
 class TestWhatIsAsked:
@@ -357,14 +361,14 @@ class TestWhatIsAsked:
                 losses = loop.losses(after=after, epochs=4 * every + 1)
                 seen = rounded([losses[i] for i in indices])
                 descent = dl.Descent(lr=loop.lr, epochs=epochs, start=loop.start)
-                (found,) = compare(loop.problem, descent, seen)
+                (found,) = compare_observed(loop.problem, descent, seen)
                 assert (found.name, found.evidence["every"]) == ("observed_agrees", every), way
                 assert f"printed every {every} epochs" in found.text("en")
                 other = dl.Descent(lr=loop.lr, epochs=epochs + 7, start=loop.start)
-                (stated,) = compare(loop.problem, other, seen, every=every)
+                (stated,) = compare_observed(loop.problem, other, seen, every=every)
                 assert stated.name == "observed_agrees"
                 wrong = [f"{0.8 * loss:.6g}" for loss in map(float, seen)]
-                assert names(compare(loop.problem, other, wrong, every=every)) != ["observed_agrees"]
+                assert names(compare_observed(loop.problem, other, wrong, every=every)) != ["observed_agrees"]
 
     def test_a_mistake_seen_every_few_epochs(self) -> None:
         for loop in LOOPS:
@@ -393,8 +397,8 @@ class TestWhatIsAsked:
                 for bias in (True, False):
                     problem = dl.Problem(X, LOOPS[0].y, bias=bias)
                     descent = dl.Descent(lr=lr, epochs=40, reduction=reduction)
-                    found = compare(problem, descent, seen)
-                    assert all(finding.text("en") and finding.about == "observed" for finding in found)
+                    found = compare_observed(problem, descent, seen)
+                    assert all(finding.text("en") and finding.topic == "observed" for finding in found)
 
     def test_errors(self) -> None:
         for wrong in ("", "1,x", [-1.0], [None]):
@@ -418,21 +422,23 @@ class TestWhatIsAsked:
             descent = dl.Descent(lr=loop.lr / loop.n, epochs=EPOCHS, start=loop.start, **settings)
             run = dl.descend(loop.problem, descent)
             scale = loop.n / 2 if "reduction" in settings else 1
-            assert names(compare(loop.problem, descent, scale * run.history.cost)) == ["observed_agrees"]
-            wrong = compare(loop.problem, descent, scale * run.history.cost + np.linspace(0.1, 0.3, EPOCHS) ** 2)
+            assert names(compare_observed(loop.problem, descent, scale * run.history.cost)) == ["observed_agrees"]
+            wrong = compare_observed(
+                loop.problem, descent, scale * run.history.cost + np.linspace(0.1, 0.3, EPOCHS) ** 2
+            )
             assert names(wrong)[0] in ("not_the_rate", "observed_differs")
 
     def test_a_factor_is_enough(self) -> None:
         loop = LOOPS[0]
         problem = dl.Problem(loop.problem.factor)
-        assert names(compare(problem, loop.descent, loop.losses())) == ["observed_agrees"]
-        assert names(compare(problem, loop.descent, rounded(loop.losses(printed=lambda r: mean(r) / 2)))) == [
+        assert names(compare_observed(problem, loop.descent, loop.losses())) == ["observed_agrees"]
+        assert names(compare_observed(problem, loop.descent, rounded(loop.losses(printed=lambda r: mean(r) / 2)))) == [
             "printed_convention"
         ]
 
     def test_shuffled_batches_are_beyond_theory(self) -> None:
         descent = dl.Descent(lr=0.1, batch_size=2)
-        assert names(compare(LOOPS[0].problem, descent, [1.0, 2.0])) == ["observed_beyond_theory"]
+        assert names(compare_observed(LOOPS[0].problem, descent, [1.0, 2.0])) == ["observed_beyond_theory"]
 
     def test_nothing_is_altered(self) -> None:
         loop = LOOPS[0]
@@ -461,11 +467,14 @@ def test_the_affine_walk_is_the_descent(settings: dict[str, Any]) -> None:
     for decay in (0.0, 0.1):
         descent = dl.Descent(lr=loop.lr, start=loop.start, weight_decay=decay, **settings)
         np.testing.assert_allclose(
-            simulation.mistaken(problem, descent, updates), simulation.stated(problem, descent, updates)
+            simulation.simulate_linear_bug(problem, descent, updates),
+            simulation.simulate_descent(problem, descent, updates),
         )
         kept = dl.Descent(lr=loop.lr / 9, start=loop.start, weight_decay=decay, zero_grad=False, **settings)
         np.testing.assert_allclose(
-            simulation.mistaken(problem, kept, updates, kept=True), simulation.stated(problem, kept, updates), rtol=1e-6
+            simulation.simulate_linear_bug(problem, kept, updates, accumulate=True),
+            simulation.simulate_descent(problem, kept, updates),
+            rtol=1e-6,
         )
 
 
@@ -474,8 +483,8 @@ def test_row_by_row_is_the_engine_by_hand() -> None:
     problem = dl.Problem(loop.X, loop.y, ridge=0.1, standardize=True)
     for reduction in ("mean", "half_mean", "sum"):
         descent = dl.Descent(lr=0.01, reduction=reduction, batch_size=1, shuffle=False, weight_decay=0.1)
-        walk = simulation.row_by_row(problem, descent)
-        expected = simulation.stated(problem, descent, np.arange(1, 5))
+        walk = simulation.simulate_per_sample(problem, descent)
+        expected = simulation.simulate_descent(problem, descent, np.arange(1, 5))
         np.testing.assert_allclose([next(walk)[0] for _ in range(4)], expected, rtol=1e-12)
 
 
@@ -488,7 +497,7 @@ class TestClinic:
         return clinic.problem(case), dl.Descent(**clinic.settings(case))
 
     def test_nan_at_a_small_rate(self) -> None:
-        found = compare(*self.case("ko-kingrange-nan-not-lr"), ["nan"] * 10, epochs_seen=range(100, 1001, 100))
+        found = compare_observed(*self.case("ko-kingrange-nan-not-lr"), ["nan"] * 10, epochs_seen=range(100, 1001, 100))
         assert names(found) == ["not_the_rate", "stale_weights"]
         assert "2.45 %" in found[0].text("en")
 
@@ -502,14 +511,14 @@ class TestClinic:
             theta0, theta1 = theta0 - 0.001 / m * h.sum(), theta1 - 0.001 / m * (h * x).sum()
             printed.append(f"{sum((theta0 + theta1 * x[-1] - y[-1]) ** 2 for _ in range(m)) / (2 * m):.2f}")
         assert (printed[0], printed[-1]) == ("3.68", "7.80")
-        (found,) = compare(problem, descent, printed)
+        (found,) = compare_observed(problem, descent, printed)
         assert (found.name, found.evidence["row"]) == ("one_row_cost", m)
         assert "4.11 %" in found.text("en")
 
     def test_a_random_start(self) -> None:
         """Six losses from a start that was random fit another start; with four directions they fit other rates too."""
         seen = "58871, 6.4966, 6.4014, 6.3101, 6.2225, 6.1383"
-        (found,) = compare(*self.case("ko-exam-scores-1e-5"), seen, epochs_seen=range(0, 501, 100))
+        (found,) = compare_observed(*self.case("ko-exam-scores-1e-5"), seen, epochs_seen=range(0, 501, 100))
         assert found.name == "not_the_rate"
         assert "Another start would explain every number" in found.text("en")
 
@@ -526,4 +535,4 @@ class TestClinic:
         ],
     )
     def test_what_agrees(self, name: str, observed: str) -> None:
-        assert names(compare(*self.case(name), observed)) == ["observed_agrees"]
+        assert names(compare_observed(*self.case(name), observed)) == ["observed_agrees"]

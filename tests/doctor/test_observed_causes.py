@@ -9,7 +9,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.doctor.finding import Finding
-from descentlab.doctor.observed.compare import compare
+from descentlab.doctor.observed.compare import compare_observed
 
 EPOCHS = 15
 
@@ -31,7 +31,7 @@ class Case:
         self.descent = dl.Descent(lr=self.lr, epochs=EPOCHS, start=self.start)
 
     def found(self, losses: Any, digits: int = 7, **settings: Any) -> tuple[Finding, ...]:
-        return compare(self.problem, self.descent, [f"{loss:.{digits}g}" for loss in losses], **settings)
+        return compare_observed(self.problem, self.descent, [f"{loss:.{digits}g}" for loss in losses], **settings)
 
     def named(self, losses: Any) -> Finding:
         """The one cause that is named."""
@@ -118,7 +118,7 @@ def test_momentum_that_was_stated_and_does_not_act() -> None:
     for case in cases():
         plain = dl.descend(case.problem, case.descent).history.cost
         descent = dl.Descent(lr=case.lr, epochs=EPOCHS, start=case.start, momentum=0.9)
-        (found,) = compare(case.problem, descent, plain)
+        (found,) = compare_observed(case.problem, descent, plain)
         assert (found.name, found.evidence["momentum"]) == ("momentum_acts", 0.0)
 
 
@@ -173,7 +173,7 @@ def test_without_rows_standardizing_is_still_seen() -> None:
     for case in cases(2):
         losses = dl.descend(dl.Problem(case.X, case.y, standardize=True), lr=case.lr, epochs=EPOCHS).history.cost
         descent = dl.Descent(lr=case.lr, epochs=EPOCHS)
-        (found,) = compare(dl.Problem(case.problem.factor), descent, [f"{loss:.7g}" for loss in losses])
+        (found,) = compare_observed(dl.Problem(case.problem.factor), descent, [f"{loss:.7g}" for loss in losses])
         assert (found.name, found.evidence["scaling"]) == ("scaled_columns", "standardized")
 
 
@@ -193,7 +193,7 @@ def test_forgotten_zero_grad_in_float32(exact: bool) -> None:
             dW, db = dW + 2 * (X.T @ r) / n, db + 2 * r.sum() / n
             W, b = W - lr * dW, b - lr * db
         for observed in (losses, losses[:20], [f"{loss:.4f}" for loss in losses]):
-            found = compare(problem, dl.Descent(lr=case.lr, epochs=300), observed)
+            found = compare_observed(problem, dl.Descent(lr=case.lr, epochs=300), observed)
             assert [finding.name for finding in found] == ["forgotten_zero_grad"]
 
 
@@ -218,7 +218,7 @@ def test_right_loops_are_given_no_cause() -> None:
                 b = b - c * r.mean() if case.bias else b
             descent = dl.Descent(lr=case.lr, epochs=300, start=case.start)
             for observed in (losses, [f"{loss:.4f}" for loss in losses], losses[-1], f"{losses[-1]:.6g}"):
-                found = compare(problem, descent, observed)
+                found = compare_observed(problem, descent, observed)
                 assert [finding.name for finding in found] == ["observed_agrees"], (seed, dtype)
 
 
@@ -232,12 +232,12 @@ def test_one_number_near_the_least_cost_names_no_earlier_run() -> None:
         descent = dl.Descent(lr=part * bound, epochs=200)
         later = dl.descend(problem, lr=part * bound, epochs=800).cost
         for digits in (3, 4, 5, 6):
-            names = {finding.name for finding in compare(problem, descent, f"{later:.{digits}g}")}
+            names = {finding.name for finding in compare_observed(problem, descent, f"{later:.{digits}g}")}
             assert not names & {"stale_weights", "gradient_convention", "another_rate", "momentum_acts"}
     # Where it is still far from there, it does tell.
     descent = dl.Descent(lr=0.02 * bound, epochs=20)
     later = dl.descend(problem, lr=0.02 * bound, epochs=41).history.cost[-1]
-    found = compare(problem, descent, f"{later:.7g}")
+    found = compare_observed(problem, descent, f"{later:.7g}")
     assert "stale_weights" in [finding.name for finding in found]
 
 
@@ -245,7 +245,7 @@ def test_rivals_are_not_told_apart() -> None:
     """From W = 3 the lesson's losses are 4 times those from W = 0, and nothing but the weights can tell which."""
     lesson = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
     losses = dl.descend(lesson, lr=0.03, epochs=6, start=[3.0]).history.cost
-    found = compare(lesson, dl.Descent(lr=0.03, epochs=6), [f"{loss:.6g}" for loss in losses])
+    found = compare_observed(lesson, dl.Descent(lr=0.03, epochs=6), [f"{loss:.6g}" for loss in losses])
     assert [finding.evidence["rivals"] for finding in found] == [len(found)] * len(found)
     assert len(found) > 1
     for finding in found:
@@ -264,5 +264,5 @@ def test_a_final_loss_within_rounding_is_given_no_cause() -> None:
         right, near = (float(dl.descend(case.problem, each).history.cost[-1]) for each in (descent, decayed))
         for loss in (right * (1 + 1e-4 * rng.normal()), near):
             if abs(loss / right - 1) < 5e-4:
-                found = compare(case.problem, descent, loss)
+                found = compare_observed(case.problem, descent, loss)
                 assert [finding.name for finding in found] == ["observed_agrees"]

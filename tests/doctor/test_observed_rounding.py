@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.doctor.observed.compare import compare
-from descentlab.doctor.observed.comparison import Inquiry
-from descentlab.doctor.observed.losses import Seen
-from descentlab.doctor.observed.rounding import SINGLE
+from descentlab.doctor.observed.compare import compare_observed
+from descentlab.doctor.observed.comparison import ObservedComparison
+from descentlab.doctor.observed.losses import ObservedLosses
+from descentlab.doctor.observed.rounding import FLOAT32_UNIT_ROUNDOFF
 
 
 def losses(
@@ -58,7 +58,7 @@ def test_a_loop_at_its_floor_agrees(dtype: Any) -> None:
         problem, descent = exact_fit(rng)
         printed = losses(problem, descent, dtype)
         for observed in (printed, printed[-1], [f"{loss:.6g}" for loss in printed], f"{printed[-1]:.4f}"):
-            found = compare(problem, descent, observed)
+            found = compare_observed(problem, descent, observed)
             assert [finding.name for finding in found] == ["observed_agrees"], (problem, descent)
 
 
@@ -76,7 +76,7 @@ def test_the_lessons_in_torch() -> None:
         seen.append(float(cost.detach()))
     problem = dl.Problem([1, 2, 3], [3, 5, 7])
     for observed in (seen, seen[-1]):
-        (found,) = compare(problem, dl.Descent(lr=0.1, epochs=1000), observed)
+        (found,) = compare_observed(problem, dl.Descent(lr=0.1, epochs=1000), observed)
         assert found.name == "observed_agrees"
         assert "What is left there is rounding" in found.text("en")
         assert isinstance(found.evidence["difference"], float)
@@ -89,16 +89,20 @@ def test_the_rounding_of_the_lesson_is_no_mistake() -> None:
     for dtype in (np.float32, np.float64):
         printed = losses(lesson, descent, dtype)
         for observed in (printed, printed[-1]):
-            assert [finding.name for finding in compare(lesson, descent, observed)] == ["observed_agrees"]
+            assert [finding.name for finding in compare_observed(lesson, descent, observed)] == ["observed_agrees"]
 
 
 def test_above_the_floor_nothing_is_forgiven() -> None:
     """A loss a thousand times beyond what rounding makes is not that of the stated descent."""
     lesson = dl.Problem([1, 2, 3], [3, 5, 7])
     descent = dl.Descent(lr=0.1, epochs=1000)
-    floor = float(Inquiry(lesson, descent, Seen.of(1.0, 1000)).rounding(SINGLE)[-1])
+    floor = float(
+        ObservedComparison(lesson, descent, ObservedLosses.from_losses(1.0, 1000)).rounding_tolerance(
+            FLOAT32_UNIT_ROUNDOFF
+        )[-1]
+    )
     assert 1e-13 < floor < 1e-9
-    names = [finding.name for finding in compare(lesson, descent, 1000 * floor)]
+    names = [finding.name for finding in compare_observed(lesson, descent, 1000 * floor)]
     assert names == ["not_the_rate"]
 
 
@@ -109,6 +113,6 @@ def test_mistakes_are_named_though_they_end_at_the_floor() -> None:
         X = rng.normal(size=(6, 1)) + 1
         problem = dl.Problem(X, 2 * X[:, 0] + 1)
         descent = dl.Descent(lr=0.3 * problem.spectrum("sum").lr_bound(), epochs=400)
-        found = compare(problem, descent, losses(problem, descent, np.float32, gradient_of="sum"))
+        found = compare_observed(problem, descent, losses(problem, descent, np.float32, gradient_of="sum"))
         assert [finding.name for finding in found] == ["gradient_convention"]
         assert found[0].evidence["gradient"] == "sum"

@@ -51,7 +51,7 @@ def problem_of(where: str, **shape: Any) -> dl.Problem:
 @pytest.fixture
 def streaming(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of any size are streamed."""
-    monkeypatch.setattr(minibatch, "MOST_BYTES", 0)
+    monkeypatch.setattr(minibatch, "MAX_BYTES_IN_MEMORY", 0)
 
 
 @pytest.mark.usefixtures("streaming")
@@ -74,7 +74,7 @@ def test_pieces_and_rows_are_drawn_from_the_seed(
     tmp_path: Path, batch_size: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow twin: the pieces in a drawn order, the rows of each in a drawn order, batches across their ends."""
-    monkeypatch.setattr(batches, "BLOCK", block)
+    monkeypatch.setattr(batches, "CACHED_BLOCK_ROWS", block)
     run = dl.descend(problem_of(folder(tmp_path)), engine="minibatch", lr=0.02, epochs=4, batch_size=batch_size, seed=9)
     assert "5 pieces" in run.notices[0].text("en")
     files = [table(n, i) for i, n in enumerate(SIZES)]
@@ -98,7 +98,9 @@ def test_rows_left_out_stay_out(tmp_path: Path) -> None:
     part["x1"][3] = part["y"][11] = None
     pq.write_table(pa.table(part), tmp_path / "part-9.parquet")
     problem = problem_of(where, missing="drop")
-    feed = batches.Streamed(problem, 3, batches.Drawing(np.random.default_rng(1)), kernels.gather, np.float64)
+    feed = batches.StreamedBatches(
+        problem, 3, batches.RowSampler(np.random.default_rng(1)), kernels.copy_rows, np.float64
+    )
     for _ in range(3):  # each row once, in every epoch
         seen = np.concatenate([t.copy() for _, t, _ in feed.blocks(7)])
         np.testing.assert_array_equal(np.sort(seen), np.sort(problem.rows().y))
@@ -107,10 +109,10 @@ def test_rows_left_out_stay_out(tmp_path: Path) -> None:
 def test_few_pieces_are_in_memory(tmp_path: Path) -> None:
     """The most that is held while all rows pass by, against what they would take."""
     problem = dl.Problem(folder(tmp_path, sizes=(20_000,) * 20, d=8), target="y")
-    engine, descent = Minibatch(most_bytes=1 << 20), dl.Descent(lr=1e-3, epochs=2, batch_size=64)
-    engine.start(problem, descent)
+    engine, descent = Minibatch(max_bytes=1 << 20), dl.Descent(lr=1e-3, epochs=2, batch_size=64)
+    engine.initialize(problem, descent)
     tracemalloc.start()
-    for _ in engine.visit(range(1, 4)):
+    for _ in engine.snapshots_at(range(1, 4)):
         pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -162,9 +164,9 @@ def test_an_epoch_that_overflows_ends(tmp_path: Path) -> None:
 
 
 def test_says_how_the_rows_were_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from descentlab.cli.run import report
+    from descentlab.cli.run import run_to_text
 
-    monkeypatch.setattr(minibatch, "MOST_BYTES", 0)
+    monkeypatch.setattr(minibatch, "MAX_BYTES_IN_MEMORY", 0)
     run = dl.descend(problem_of(folder(tmp_path)), engine="minibatch", lr=0.01, epochs=2, batch_size=8)
-    assert "The rows stay in their files" in report(run, "parts", 0)
+    assert "The rows stay in their files" in run_to_text(run, "parts", 0)
     assert "The rows stay in their files" in run._repr_html_()

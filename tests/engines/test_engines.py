@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import descentlab as dl
-from descentlab.descent.reductions import CONVENTIONS
-from descentlab.theory.full_batch import Theory
+from descentlab.descent.reductions import REDUCTIONS
+from descentlab.theory.full_batch import FullBatchTheory
 
 ENGINES = ("hand", "minibatch", "autograd", "exact", "replay")
 EPOCHS = 1000
@@ -86,7 +86,7 @@ STEPS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("reduction", CONVENTIONS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("steps", STEPS, ids=stable)
 @pytest.mark.parametrize("part", [0.3, 0.97, 1.002], ids=["converging", "overshooting", "diverging"])
 def test_agrees_with_torch_over_a_thousand_epochs(
@@ -94,7 +94,7 @@ def test_agrees_with_torch_over_a_thousand_epochs(
 ) -> None:
     X, y = rows()
     problem = dl.Problem(X, y)
-    lr = part * Theory(problem, dl.Descent(lr=1, reduction=reduction, **steps)).lr_bound
+    lr = part * FullBatchTheory(problem, dl.Descent(lr=1, reduction=reduction, **steps)).lr_bound
     run = dl.descend(problem, engine=engine, lr=lr, epochs=EPOCHS, reduction=reduction, growth_limit=np.inf, **steps)
     assert len(run.history) == EPOCHS
     assert_same(run, torch_loop(X, y, lr, EPOCHS, reduction, **steps))
@@ -124,9 +124,9 @@ def test_agrees_on_every_kind_of_problem(engine: str, case: dict[str, Any]) -> N
     shape = {name: case.pop(name) for name in ("bias", "ridge") if name in case}
     if engine == "minibatch" and "zero_grad" in case:
         pytest.skip("it clears the gradient, and refuses to forget it")
-    for reduction in CONVENTIONS:
+    for reduction in REDUCTIONS:
         problem = dl.Problem(X, y, weights=weights, **shape)
-        lr = 0.4 / problem.spectrum(reduction).largest
+        lr = 0.4 / problem.spectrum(reduction).lambda_max
         run = dl.descend(problem, engine=engine, lr=lr, epochs=300, reduction=reduction, **case)
         assert_same(run, torch_loop(X, y, lr, 300, reduction, weights=weights, **shape, **case))
 
@@ -164,7 +164,7 @@ def test_an_underdetermined_problem_goes_to_the_nearest_minimum(engine: str) -> 
     X, y = rows(5, n=3)
     X = np.hstack([X, X[:, :1]])
     problem = dl.Problem(X, y)
-    lr = 1 / problem.spectrum().largest
+    lr = 1 / problem.spectrum().lambda_max
     run = dl.descend(problem, engine=engine, lr=lr, epochs=200, momentum=0.5)
     twin = torch_loop(X, y, lr, 200, momentum=0.5)
     assert_same(run, twin)
@@ -331,11 +331,11 @@ class TestExact:
         """The years of an uncentred column: the intercept moves by the closed form, epoch after epoch."""
         year = np.arange(2000.0, 2016)
         problem = dl.Problem(year, 0.7 * (year - 2000) + 68)
-        lr = 0.9 / problem.spectrum().largest
+        lr = 0.9 / problem.spectrum().lambda_max
         epochs = 10**12
         run = dl.descend(problem, lr=lr, epochs=epochs)
         assert len(run.history) <= 100_000
-        slow = problem.spectrum().smallest
+        slow = problem.spectrum().lambda_min
         goal = problem.solve().params
         left = np.exp(epochs * np.log1p(-lr * slow))  # the slow direction alone is left, in closed form
         direction = problem.spectrum().directions[:, -1]

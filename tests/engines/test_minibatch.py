@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import descentlab as dl
-from descentlab.descent.reductions import CONVENTIONS
-from descentlab.engines import batches, engine_for, minibatch
-from descentlab.theory.full_batch import Theory
+from descentlab.descent.reductions import REDUCTIONS
+from descentlab.engines import batches, make_engine, minibatch
+from descentlab.theory.full_batch import FullBatchTheory
 
 
 def rows(seed: int = 1, n: int = 50, d: int = 3) -> tuple[Any, Any]:
@@ -48,7 +48,7 @@ steps = st.one_of(
 asked = st.fixed_dictionaries(
     {
         "batch_size": st.one_of(st.none(), st.just(1), st.integers(2, 60)),
-        "reduction": st.sampled_from(sorted(CONVENTIONS)),
+        "reduction": st.sampled_from(sorted(REDUCTIONS)),
         "weight_decay": st.sampled_from([0.0, 0.05]),
         "shuffle": st.booleans(),
         "seed": st.integers(0, 3),
@@ -84,7 +84,7 @@ def test_steps_as_the_loop_by_hand(
     start = None if asked["start"] is None else np.full(len(problem.parameters), asked["start"])
     part = 0.02 if asked["batch_size"] else 0.5
     reduction = "sum" if "sum" in asked["reduction"] and not asked["batch_size"] else "mean"
-    lr = part * (1 - steps["momentum"]) / problem.spectrum(reduction).largest / (n if reduction == "mean" else 1)
+    lr = part * (1 - steps["momentum"]) / problem.spectrum(reduction).lambda_max / (n if reduction == "mean" else 1)
     asked = {**asked, "replacement": asked["replacement"] and asked["shuffle"] and bool(asked["batch_size"])}
     every = {**asked, **steps, "start": start, "lr": lr, "epochs": 5, "dtype": "float32" if single else "float64"}
     assert_twins(*both(problem, **every), 2e-3 if single else 1e-9)
@@ -94,7 +94,7 @@ def test_steps_as_the_loop_by_hand(
 @pytest.mark.parametrize("n", [1, 3, 1023, 1026, 5000])
 def test_one_reading_of_the_rows_gives_the_gradient(n: int, order: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that fill chunks, groups of four and cache blocks, or do not."""
-    monkeypatch.setattr(minibatch, "LEAST_CHUNK", 3000)
+    monkeypatch.setattr(minibatch, "MIN_CHUNK_VALUES", 3000)
     for d in (1, 4, 6):
         X, y = rows(2, n, d)
         for weights in (None, np.linspace(0, 2, n) + 0.1):
@@ -107,12 +107,12 @@ def test_one_reading_of_the_rows_gives_the_gradient(n: int, order: Any, monkeypa
 def test_any_number_of_threads_gives_the_same_bits(order: Any, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = rows(3, 9001, 7)
     problem = dl.Problem(np.asarray(X, order=order), y)
-    monkeypatch.setattr(minibatch, "THREADED", 1)
-    monkeypatch.setattr(minibatch, "LEAST_CHUNK", 700)
+    monkeypatch.setattr(minibatch, "THREAD_FROM_VALUES", 1)
+    monkeypatch.setattr(minibatch, "MIN_CHUNK_VALUES", 700)
     runs = []
     for threads in (1, 2, 3, 7, 64):
-        monkeypatch.setattr(minibatch, "SHARES", 1)
-        monkeypatch.setattr(minibatch, "cores", lambda threads=threads: threads)
+        monkeypatch.setattr(minibatch, "TASKS_PER_THREAD", 1)
+        monkeypatch.setattr(minibatch, "available_cores", lambda threads=threads: threads)
         runs.append(dl.descend(problem, engine="minibatch", lr=0.05, epochs=20, dtype=dtype))
     for run in runs[1:]:
         np.testing.assert_array_equal(run.history.params, runs[0].history.params)
@@ -124,7 +124,7 @@ def test_any_number_of_threads_gives_the_same_bits(order: Any, dtype: str, monke
 def test_blocks_hold_whole_batches(block: int, batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = dl.Problem(*rows(4), weights=np.arange(50) % 3 + 0.5)
     expected = dl.descend(problem, engine="hand", lr=0.01, epochs=4, batch_size=batch_size)
-    monkeypatch.setattr(batches, "BLOCK", block)
+    monkeypatch.setattr(batches, "CACHED_BLOCK_ROWS", block)
     assert_twins(expected, dl.descend(problem, engine="minibatch", lr=0.01, epochs=4, batch_size=batch_size), 1e-11)
 
 
@@ -134,7 +134,11 @@ def test_blocks_hold_whole_batches(block: int, batch_size: int, monkeypatch: pyt
 def test_overflows_where_the_loop_by_hand_does(times: float, batch_size: int | None, dtype: str) -> None:
     """The last numbers within the range are kept, and so is the epoch."""
     problem = dl.Problem(*rows(5, 300))
-    asked: dict[str, Any] = {"lr": times * Theory(problem, dl.Descent(lr=1)).lr_bound, "epochs": 2000, "dtype": dtype}
+    asked: dict[str, Any] = {
+        "lr": times * FullBatchTheory(problem, dl.Descent(lr=1)).lr_bound,
+        "epochs": 2000,
+        "dtype": dtype,
+    }
     hand, fast = both(problem, batch_size=batch_size, growth_limit=np.inf, **asked)
     assert hand.ending.reason is fast.ending.reason is dl.Reason.OVERFLOWED
     assert hand.ending.epoch == fast.ending.epoch
@@ -176,7 +180,7 @@ class TestAuto:
 
     def chosen(self, **asked: Any) -> str:
         problem = dl.Problem(*rows(7, 2000))
-        return engine_for("auto", problem, dl.Descent(lr=0.1, **asked)).name
+        return make_engine("auto", problem, dl.Descent(lr=0.1, **asked)).name
 
     def test_a_short_descent_does_not_wait_for_a_compiler(self) -> None:
         assert self.chosen(batch_size=1, epochs=2) == "hand"

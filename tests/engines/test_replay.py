@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import descentlab as dl
-from descentlab.descent.reductions import CONVENTIONS, gradient_factor
-from descentlab.engines import engine_for
+from descentlab.descent.reductions import REDUCTIONS, gradient_scale
+from descentlab.engines import make_engine
 from descentlab.engines.replay import Replay
 from tests.engines.test_engines import assert_same, rows, stable
 
@@ -36,7 +36,7 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
 
 def rate(problem: dl.Problem, optimizer: str, reduction: str) -> float:
     """A rate at which the run moves on; curvature binds it where steps, as RAdam's first, are the gradient's size."""
-    return 0.3 / problem.spectrum(reduction).largest if optimizer in ("SGD", "ASGD", "RAdam") else 0.02
+    return 0.3 / problem.spectrum(reduction).lambda_max if optimizer in ("SGD", "ASGD", "RAdam") else 0.02
 
 
 def apart(run: dl.Run, other: dl.Run) -> Any:
@@ -46,7 +46,7 @@ def apart(run: dl.Run, other: dl.Run) -> Any:
     return np.maximum(params, np.abs(run.history.cost - other.history.cost) / run.history.cost)
 
 
-@pytest.mark.parametrize("reduction", CONVENTIONS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize(("optimizer", "settings"), OPTIMIZERS, ids=str)
 def test_the_curve_is_that_of_a_loop_on_the_rows(optimizer: str, settings: dict[str, Any], reduction: str) -> None:
     """While it travels, every optimizer is foretold; what becomes of some at rest is told further down."""
@@ -118,7 +118,7 @@ def lbfgs_loop(X: Any, y: Any, epochs: int, scale: float, bias: bool, ridge: flo
     return np.array(params), np.array(costs)
 
 
-@pytest.mark.parametrize("reduction", CONVENTIONS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize(
     ("lr", "options"),
     [
@@ -133,13 +133,13 @@ def test_lbfgs_asks_as_often_as_it_likes(lr: float, options: dict[str, Any], red
     X, y = rows(3)
     for bias, ridge, standardize in product((True, False), (0.0, 0.3), (True, False)):
         problem = dl.Problem(X, y, bias=bias, ridge=ridge, standardize=standardize)
-        scale = gradient_factor(reduction, len(y)) * len(y) / 2
+        scale = gradient_scale(reduction, len(y)) * len(y) / 2
         run = dl.descend(problem, optimizer="LBFGS", lr=lr, options=options, reduction=reduction, epochs=12)
         assert run.engine == "replay"
-        scaled = problem.descended_rows().X
+        scaled = problem.scaled_rows().X
         params, costs = lbfgs_loop(scaled, y, 12, scale, bias, ridge, lr=lr, **options)
         # Differences of gradients steer it, and near the minimum these are differences of almost equal numbers.
-        assert_same(run, (problem.coordinates.to_units(params), costs), 1e-9)
+        assert_same(run, (problem.scaling.to_original(params), costs), 1e-9)
         assert run.history.cost[-1] < 0.5 * run.history.cost[0]
 
 
@@ -187,12 +187,12 @@ def test_forgetting_zero_grad_in_lbfgs_adds_up_within_a_step_too() -> None:
 def test_cost_and_gradient_have_a_slow_twin() -> None:
     X, y = rows(6)
     problem = dl.Problem(X, y, weights=np.arange(40) % 3 + 0.5, ridge=0.3, standardize=True)
-    for reduction in CONVENTIONS:
+    for reduction in REDUCTIONS:
         engine, start = Replay(), np.array([1.0, -2.0, 0.5, 3.0])
-        engine.start(problem, dl.Descent(lr=0.1, reduction=reduction, start=start))
-        params, cost, norm = engine.look()
-        c = gradient_factor(reduction, problem.weight)
-        np.testing.assert_allclose(params, problem.start(start), rtol=1e-15)
+        engine.initialize(problem, dl.Descent(lr=0.1, reduction=reduction, start=start))
+        params, cost, norm = engine.snapshot()
+        c = gradient_scale(reduction, problem.weight)
+        np.testing.assert_allclose(params, problem.scaled_params(start), rtol=1e-15)
         np.testing.assert_allclose(engine.gradient, c * problem.quadratic.gradient(params), rtol=1e-13)
         np.testing.assert_allclose(engine.closure(), c * problem.weight / 2 * problem.quadratic.objective(params))
         assert cost == pytest.approx(problem.cost(start), rel=1e-13)
@@ -214,10 +214,10 @@ def test_a_merged_factor_stands_for_rows_that_nobody_holds() -> None:
 def test_looks_keep_what_they_saw() -> None:
     """The optimizer writes into the engine's own memory; what a look handed out is to stay."""
     problem = dl.Problem(*rows(8))
-    engine = engine_for("replay", problem, dl.Descent(lr=0.1, optimizer="Adam"))
-    engine.start(problem, dl.Descent(lr=0.1, optimizer="Adam"))
-    (first,) = engine.visit([1])
-    (second,) = engine.visit([2])
+    engine = make_engine("replay", problem, dl.Descent(lr=0.1, optimizer="Adam"))
+    engine.initialize(problem, dl.Descent(lr=0.1, optimizer="Adam"))
+    (first,) = engine.snapshots_at([1])
+    (second,) = engine.snapshots_at([2])
     assert (first.params == 0).all()
     assert (second.params != 0).all()
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from descentlab import DataError, Factor, Problem, SettingError, compress
-from descentlab.data.selection import Selection
-from descentlab.factor.build import Threads, factor_of
+from descentlab.data.selection import ColumnSelection
+from descentlab.factor.build import Threads, build_factor
 from tests.pieces import NAMES, arrow, bits, small_pieces, table, write_csv, write_ipc, write_parquet
 from tests.problem.test_nist import SETS, Set, as_floats, observations
 from tests.rational import correct_digits, least_squares
@@ -32,10 +32,10 @@ WAYS: dict[str, Way] = {
 way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 
 
-def asked(data: object, **settings: Any) -> Selection:
+def asked(data: object, **settings: Any) -> ColumnSelection:
     target = "x4" if not isinstance(data, str | Path | list) else "y"
     chosen = {"target": target, "features": None, "weights": None, "missing": "error", "reading": {}} | settings
-    return Selection(data, None, **chosen)
+    return ColumnSelection(data, None, **chosen)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_any_number_of_workers_gives_the_same_bits(tmp_path: Path, way: Way) -> 
     data = way(tmp_path, table())
     selection = asked(data)
     assert len(list(selection.source.pieces(selection.plan.columns))) > 20
-    one, two, seven = (factor_of(asked(data), Threads(workers)) for workers in (1, 2, 7))
+    one, two, seven = (build_factor(asked(data), Threads(workers)) for workers in (1, 2, 7))
     assert bits(one) == bits(two) == bits(seven)
     assert one.rows == 3000
     assert one.weight == 3000.0
@@ -58,10 +58,10 @@ def test_any_number_of_workers_gives_the_same_bits(tmp_path: Path, way: Way) -> 
 def test_it_is_the_factor_of_the_rows(tmp_path: Path, way: Way) -> None:
     """The slow twin: all rows at once, in extended precision where there is one."""
     values = table()
-    factor = factor_of(asked(way(tmp_path, values)), Threads(2))
+    factor = build_factor(asked(way(tmp_path, values)), Threads(2))
     Z = np.column_stack([np.ones(len(values)), values - factor.origin]).astype(np.longdouble)
     lengths = np.sqrt((Z**2).sum(axis=0)).astype(float)
-    error = np.abs(factor.centred.T @ factor.centred - (Z.T @ Z).astype(float)) / np.outer(lengths, lengths)
+    error = np.abs(factor.R_centered.T @ factor.R_centered - (Z.T @ Z).astype(float)) / np.outer(lengths, lengths)
     assert error.max() < 1e-13
 
 
@@ -71,7 +71,7 @@ def test_weights_too(tmp_path: Path, way: Way) -> None:
     values[:, 2] = np.abs(values[:, 2])
     name = "x3" if way in (WAYS["array"], WAYS["table"]) else "c"
     data = way(tmp_path, values)
-    one, seven = (factor_of(asked(data, weights=name), Threads(workers)) for workers in (1, 7))
+    one, seven = (build_factor(asked(data, weights=name), Threads(workers)) for workers in (1, 7))
     assert bits(one) == bits(seven)
     assert one.weight == pytest.approx(values[:, 2].sum())
     assert len(one.columns) == 3
@@ -86,14 +86,14 @@ def test_rows_that_are_dropped_may_be_whole_pieces(tmp_path: Path, way: Way) -> 
     values[2999, 0] = np.nan
     data = way(tmp_path, values)
     selections = [asked(data, missing="drop") for _ in range(3)]
-    one, two, seven = (factor_of(each, Threads(n)) for each, n in zip(selections, (1, 2, 7), strict=True))
+    one, two, seven = (build_factor(each, Threads(n)) for each, n in zip(selections, (1, 2, 7), strict=True))
     assert bits(one) == bits(two) == bits(seven)
     assert one.rows == 3000 - 951 + first
     assert selections[2].dropped == 951 - first
     kept = values[~np.isnan(values).any(axis=1)]
     np.testing.assert_allclose(one.means, kept.mean(axis=0), rtol=1e-12)
     with pytest.raises(DataError, match=f"missing in {951 - first} rows"):
-        factor_of(asked(data), Threads(7))
+        build_factor(asked(data), Threads(7))
 
 
 def test_rows_that_are_dropped_may_be_all(tmp_path: Path) -> None:
@@ -103,33 +103,33 @@ def test_rows_that_are_dropped_may_be_all(tmp_path: Path) -> None:
 
     pq.write_table(pa.table({name: pa.array([None] * 900, pa.float64()) for name in NAMES}), path, row_group_size=100)
     with pytest.raises(DataError, match="900"):
-        factor_of(asked(path, missing="drop"), Threads(3))
+        build_factor(asked(path, missing="drop"), Threads(3))
 
 
 def test_what_comes_beside_is_cut_with_the_rows() -> None:
     values = table()
     X, y, w = values[:, :3], values[:, 3], np.abs(values[:, 0])
     factors = [
-        factor_of(Selection(X, y, None, None, w, "error", {}), Threads(1)),
-        factor_of(Selection(X, y, None, None, w, "error", {}), Threads(7)),
-        factor_of(Selection(arrow(X, NAMES[:3]), y, None, ["a", "b", "c"], w, "error", {}), Threads(2)),
+        build_factor(ColumnSelection(X, y, None, None, w, "error", {}), Threads(1)),
+        build_factor(ColumnSelection(X, y, None, None, w, "error", {}), Threads(7)),
+        build_factor(ColumnSelection(arrow(X, NAMES[:3]), y, None, ["a", "b", "c"], w, "error", {}), Threads(2)),
     ]
     assert bits(factors[0]) == bits(factors[1])
-    np.testing.assert_array_equal(factors[0].centred, factors[2].centred)
+    np.testing.assert_array_equal(factors[0].R_centered, factors[2].R_centered)
 
 
 def test_an_error_of_one_piece_names_every_column_of_all(tmp_path: Path) -> None:
     values = table()
     values[250, 0], values[2750, 1] = np.inf, -np.inf
     with pytest.raises(DataError, match=r"`a`: 1.*`b`: 1"):
-        factor_of(asked(write_parquet(tmp_path / "a.parquet", values)), Threads(3))
+        build_factor(asked(write_parquet(tmp_path / "a.parquet", values)), Threads(3))
 
 
 def test_progress_counts_what_was_read(tmp_path: Path) -> None:
     for path in (write_csv(tmp_path / "a.csv", table()), write_parquet(tmp_path / "a.parquet", table())):
         told: list[Any] = []
         selection = asked(path)
-        factor_of(selection, Threads(3), progress=lambda *each: told.append(each))  # noqa: B023 (called at once)
+        build_factor(selection, Threads(3), progress=lambda *each: told.append(each))  # noqa: B023 (called at once)
         size = selection.source.size
         assert [done for done, *_ in told] == sorted({done for done, *_ in told})
         assert told[-1] == (size, size, 3000)
@@ -185,10 +185,10 @@ def test_certified_digits_by_every_way_in(
 
 def test_a_tree_is_the_same_where_it_was_begun_elsewhere(tmp_path: Path) -> None:
     """Whatever was joined before it came is joined as the tree would have."""
-    from descentlab.factor.factor import Tree
+    from descentlab.factor.factor import MergeTree
 
-    parts = [Factor.of_block(part, NAMES) for part in np.split(table(1300), 13)]
-    tree, grouped = Tree(NAMES), Tree(NAMES)
+    parts = [Factor.from_block(part, NAMES) for part in np.split(table(1300), 13)]
+    tree, grouped = MergeTree(NAMES), MergeTree(NAMES)
     for part in parts:
         tree.add(part)
     for start in range(0, 12, 4):
@@ -196,4 +196,4 @@ def test_a_tree_is_the_same_where_it_was_begun_elsewhere(tmp_path: Path) -> None
         grouped.add(a.merge(b).merge(c.merge(d)), 2)
     grouped.add(parts[12])
     assert grouped.count == tree.count == 13
-    assert bits(grouped.whole()) == bits(tree.whole())
+    assert bits(grouped.result()) == bits(tree.result())

@@ -25,9 +25,9 @@ from descentlab.errors import DescentlabError
 from descentlab.factor import archive, checkpoint
 from descentlab.factor import file as factor_file
 from descentlab.factor.build import Threads
-from descentlab.factor.compress import Kept, Settings, compressed, state_of
-from descentlab.factor.factor import Tree
-from descentlab.factor.file import arrays_of, opened, save
+from descentlab.factor.compress import CompressOptions, CompressResult, checkpoint_path, compress_with_notices
+from descentlab.factor.factor import MergeTree
+from descentlab.factor.file import factor_to_arrays, load_with_provenance, save_factor
 from tests.pieces import NAMES, arrow, bits, small_pieces, table, write_csv, write_parquet
 
 CHOSEN = {"target": "y", "features": None, "weights": None, "missing": "error"}
@@ -49,8 +49,8 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "out" / "all.factor"
 
 
-def kept(data: Any, output: Path, merge: Any = (), **chosen: Any) -> Kept:
-    return compressed([str(data)], CHOSEN | chosen, merge, output, {}, Settings(every=0.0))
+def kept(data: Any, output: Path, merge: Any = (), **chosen: Any) -> CompressResult:
+    return compress_with_notices([str(data)], CHOSEN | chosen, merge, output, {}, CompressOptions(every=0.0))
 
 
 class Stop(Exception):  # noqa: N818 (it is none)
@@ -72,7 +72,7 @@ def begun(data: Any, output: Path, after: int = 10, **settings: Any) -> None:
     """The beginning of a compression, with its state where a kill would leave it."""
     with pytest.raises(Stop):
         compress(data, target="y", output=output, every=0.0, progress=stopped(after), **settings)
-    assert state_of(output).exists()
+    assert checkpoint_path(output).exists()
     assert not output.exists()
 
 
@@ -94,22 +94,22 @@ def test_the_last_numeric_column_is_the_target_where_none_is_named(rows: Path) -
 def test_the_same_again_is_found_done(rows: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = kept(rows, output)
     content = output.read_bytes()
-    monkeypatch.setattr("descentlab.factor.compress.factor_of", None)  # whoever reads fails
+    monkeypatch.setattr("descentlab.factor.compress.build_factor", None)  # whoever reads fails
     again = kept(rows, output)
-    assert (first.already, again.already) == (False, True)
+    assert (first.was_cached, again.was_cached) == (False, True)
     assert bits(first.factor) == bits(again.factor)
     assert output.read_bytes() == content
 
 
 def test_anything_else_is_not_found_done(rows: Path, output: Path) -> None:
     kept(rows, output)
-    assert not kept(rows, output, features=["a"]).already
+    assert not kept(rows, output, features=["a"]).was_cached
     assert Factor.load(output).columns == ("a", "y")
-    assert not kept(rows, output, missing="drop").already
+    assert not kept(rows, output, missing="drop").was_cached
     write_csv(rows, table(2000))
     assert kept(rows, output, missing="drop").factor.rows == 2000
     os.utime(rows, ns=(1, 1))  # the same size, changed at another time
-    assert not kept(rows, output, missing="drop").already
+    assert not kept(rows, output, missing="drop").was_cached
 
 
 def test_restart_reads_again(rows: Path, output: Path) -> None:
@@ -139,13 +139,13 @@ def test_every_piece_is_a_place_to_stop(tmp_path: Path, output: Path, after: int
     settings = {"weights": "c", "missing": "drop"}
     begun(path, output, after, engine=Threads(3), **settings)
     told: list[int] = []
-    again = compressed(
+    again = compress_with_notices(
         [str(path)],
         CHOSEN | settings,
         (),
         output,
         {},
-        Settings(Threads(2), progress=lambda *each: told.append(each[2])),
+        CompressOptions(Threads(2), progress=lambda *each: told.append(each[2])),
     )
     assert bits(again.factor) == bits(compress(path, target="y", **settings))  # type: ignore[arg-type]
     assert told[-1] == 1200  # each row once
@@ -166,28 +166,28 @@ def test_an_interrupt_leaves_no_half_of_a_piece(
 ) -> None:
     """It comes between any two instructions: also while a part is being merged, and before it is noted."""
     path = write_parquet(tmp_path / "a.parquet", table(1200))
-    whole, added = Tree.add, iter(range(100))
+    whole, added = MergeTree.add, iter(range(100))
 
-    def add(self: Tree, factor: Factor, level: int = 0) -> None:
+    def add(self: MergeTree, factor: Factor, level: int = 0) -> None:
         if next(added) == 7:
             if moment == "popped":
-                self.waiting.pop()
+                self.pending.pop()
             if moment == "added":
                 whole(self, factor, level)
             raise KeyboardInterrupt
         whole(self, factor, level)
 
     with monkeypatch.context() as patched:
-        patched.setattr("descentlab.factor.factor.Tree.add", add)
+        patched.setattr("descentlab.factor.factor.MergeTree.add", add)
         # A tree within a piece would count too: one block a piece has one part only.
-        patched.setattr("descentlab.factor.factor.Factor._with", _one_part)
+        patched.setattr("descentlab.factor.factor.Factor._merge_blocks", _one_part)
         with pytest.raises(KeyboardInterrupt):
             compress(path, target="y", output=output, every=1e9, engine=Threads(1))
     assert bits(compress(path, target="y", output=output)) == bits(compress(path, target="y"))
 
 
 def _one_part(self: Factor, blocks: Any, origin: Any) -> Factor:
-    (part,) = self._parts(blocks, origin)
+    (part,) = self._iter_block_factors(blocks, origin)
     return part
 
 
@@ -197,16 +197,16 @@ def test_an_interrupt_while_counts_are_added(tmp_path: Path, output: Path, monke
     values[::3, 1] = np.nan
     path = write_parquet(tmp_path / "a.parquet", values)
     begun(path, output, 4, missing="drop", engine=Threads(1))
-    from descentlab.data.selection import Seen
+    from descentlab.data.selection import ScanCounts
 
-    whole = Seen.__iadd__
+    whole = ScanCounts.__iadd__
 
-    def interrupted(self: Seen, other: Seen) -> Seen:
+    def interrupted(self: ScanCounts, other: ScanCounts) -> ScanCounts:
         whole(self, other)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("descentlab.data.selection.Seen.__iadd__", interrupted)
+        patched.setattr("descentlab.data.selection.ScanCounts.__iadd__", interrupted)
         with pytest.raises(KeyboardInterrupt):
             compress(path, target="y", output=output, missing="drop", engine=Threads(1))
     again = kept(path, output, missing="drop")
@@ -217,8 +217,8 @@ def test_day_by_day_into_one_file(tmp_path: Path, output: Path) -> None:
     days = [write_csv(tmp_path / f"day{i}.csv", table(300, i)) for i in range(3)]
     compress(days[0], target="y", output=output)
     for day in days[1:]:
-        assert not kept(day, output, [output]).already
-        assert kept(day, output, [output]).already  # the same command again adds nothing
+        assert not kept(day, output, [output]).was_cached
+        assert kept(day, output, [output]).was_cached  # the same command again adds nothing
     whole = Factor.load(output)
     assert whole.rows == 900
     together = compress([str(day) for day in days], target="y")
@@ -256,7 +256,7 @@ def test_killed_between_the_output_and_the_state(rows: Path, output: Path, monke
         compress(rows, target="y", output=output, every=0.0)
     assert beside(output) == {"all.factor", "all.factor.part"}
     content = output.read_bytes()
-    assert kept(rows, output).already
+    assert kept(rows, output).was_cached
     assert beside(output) == {"all.factor"}
     assert output.read_bytes() == content
 
@@ -268,7 +268,7 @@ def test_killed_between_the_last_piece_and_the_output(
         raise Stop
 
     with monkeypatch.context() as patched:
-        patched.setattr("descentlab.factor.compress._save", full)
+        patched.setattr("descentlab.factor.compress._save_factor", full)
         with pytest.raises(Stop):
             compress(rows, target="y", output=output, every=0.0)
     told: list[int] = []
@@ -282,7 +282,7 @@ def test_other_columns_are_refused_by_name_before_anything_is_read(
 ) -> None:
     compress(write_csv(tmp_path / "a.csv", table(300)), target="y", output=output)
     other = write_csv(tmp_path / "b.csv", table(300), ("a", "b", "z", "y"))
-    monkeypatch.setattr("descentlab.factor.compress.factor_of", None)
+    monkeypatch.setattr("descentlab.factor.compress.build_factor", None)
     with pytest.raises(DataError, match=r"One has a, b, c, y; the other has a, b, z, y"):
         kept(other, output, [output])
 
@@ -305,7 +305,10 @@ def test_factors_alone(tmp_path: Path, output: Path) -> None:
         compress(write_csv(tmp_path / f"{i}.csv", table(300, i)), target="y", output=paths[-1])
     whole = compress(paths, output=output, target="a")
     assert (whole.rows, whole.columns) == (600, ("b", "c", "y", "a"))
-    assert opened(output)[1].inputs == opened(paths[0])[1].inputs | opened(paths[1])[1].inputs
+    assert (
+        load_with_provenance(output)[1].input_ids
+        == load_with_provenance(paths[0])[1].input_ids | load_with_provenance(paths[1])[1].input_ids
+    )
     with pytest.raises(DataError, match="No column is called `z`"):
         compress(paths, target="z")
     with pytest.raises(SettingError, match="Leave out weights, features"):
@@ -338,10 +341,10 @@ def test_rows_from_memory(tmp_path: Path, output: Path) -> None:
 def test_changed_inputs_are_refused_until_restart(rows: Path, output: Path) -> None:
     begun(rows, output)
     write_csv(rows, table(2000, 5))
-    state = state_of(output).read_bytes()
+    state = checkpoint_path(output).read_bytes()
     with pytest.raises(DataError, match=r"inputs have changed since: .*rows\.csv\. Give --restart"):
         kept(rows, output)
-    assert state_of(output).read_bytes() == state
+    assert checkpoint_path(output).read_bytes() == state
     factor = compress(rows, target="y", output=output, restart=True)
     assert factor.rows == 2000
     assert beside(output) == {"all.factor"}
@@ -352,7 +355,7 @@ def test_the_way_out_may_also_be_to_delete_the_state(rows: Path, output: Path) -
     rows.touch()
     with pytest.raises(DataError, match="delete that file"):
         kept(rows, output)
-    state_of(output).unlink()
+    checkpoint_path(output).unlink()
     assert kept(rows, output).factor.rows == 3000
 
 
@@ -450,9 +453,9 @@ def test_a_compressed_file_that_was_cut_short(tmp_path: Path, output: Path) -> N
 
 
 def test_a_disks_error_in_a_csv_file(rows: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from descentlab.data.csv.source import Layout
+    from descentlab.data.csv.source import CsvSchema
 
-    whole = Layout.stream
+    whole = CsvSchema.open_stream
 
     class Bad:
         def __init__(self, file: Any) -> None:
@@ -473,10 +476,10 @@ def test_a_disks_error_in_a_csv_file(rows: Path, output: Path, monkeypatch: pyte
             return self.file.read(size)
 
     with monkeypatch.context() as patched:
-        patched.setattr("descentlab.data.csv.source.Layout.stream", lambda self, start=0: Bad(whole(self, start)))
+        patched.setattr("descentlab.data.csv.source.CsvSchema.stream", lambda self, start=0: Bad(whole(self, start)))
         with pytest.raises(DataError, match=r"rows\.csv cannot be read: .*Input/output error"):
             kept(rows, output)
-    assert state_of(output).exists()
+    assert checkpoint_path(output).exists()
     assert bits(kept(rows, output).factor) == bits(compress(rows, target="y"))
 
 
@@ -484,7 +487,7 @@ def test_a_disks_error_in_a_csv_file(rows: Path, output: Path, monkeypatch: pyte
 def test_a_full_disk(rows: Path, output: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """The state written before it was full is there, and the same call goes on once there is room."""
     begun(rows, output, after=20)
-    state = state_of(output).read_bytes()
+    state = checkpoint_path(output).read_bytes()
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -493,7 +496,7 @@ def test_a_full_disk(rows: Path, output: Path, monkeypatch: pytest.MonkeyPatch, 
         patched.setattr(call, full)
         with pytest.raises(DataError, match=r"all\.factor\.part: No space left on device\. .*make room"):
             kept(rows, output)
-        assert state_of(output).read_bytes() == state
+        assert checkpoint_path(output).read_bytes() == state
         with pytest.raises(SettingError, match=r"all\.factor cannot be written: No space left"):
             compress(rows, target="y", output=output, every=1e9)
     assert beside(output) == {"all.factor.part"}  # and no litter
@@ -503,7 +506,7 @@ def test_a_full_disk(rows: Path, output: Path, monkeypatch: pytest.MonkeyPatch, 
 def test_outputs_that_cannot_be_written_are_refused_before_the_work(
     rows: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("descentlab.factor.compress.factor_of", None)
+    monkeypatch.setattr("descentlab.factor.compress.build_factor", None)
     wrong = [output.parent, output / "x", output.parent / "none" / "x", Path("/dev/null"), Path(), rows / "x"]
     for path in wrong:
         with pytest.raises(SettingError, match="cannot be written"):
@@ -563,14 +566,14 @@ def load_state(path: Path, rows: Path) -> object:
 
 
 def load_factor(path: Path, _: Path) -> object:
-    factor, made = opened(path)
+    factor, made = load_with_provenance(path)
     return bits(factor), made
 
 
 def on_disk(kind: str, rows: Path, output: Path) -> tuple[Path, Read]:
     if kind == "checkpoint":
         begun(rows, output)
-        return state_of(output), load_state
+        return checkpoint_path(output), load_state
     compress(rows, target="y", output=output)
     return output, load_factor
 
@@ -584,7 +587,7 @@ def test_a_flipped_bit_is_refused_or_harmless(tmp_path: Path, output: Path, kind
     rows = write_csv(tmp_path / "short.csv", table(600))
     path, read = on_disk(kind, rows, output)
     content, right = path.read_bytes(), bits(compress(rows, target="y"))
-    made = opened(path)[1] if kind == "factor" else None
+    made = load_with_provenance(path)[1] if kind == "factor" else None
     seeded = random.Random(4)
     places = range(seeded.randrange(7), len(content), 7 if kind == "factor" else 31)
     refused: list[str] = []
@@ -595,7 +598,7 @@ def test_a_flipped_bit_is_refused_or_harmless(tmp_path: Path, output: Path, kind
         try:
             found = read(path, rows)
         except DataError as error:
-            refused.append(error.sentence.key)
+            refused.append(error.message.key)
         else:
             assert found == (right if made is None else (right, made))
     assert set(refused) == {f"error.{kind}_damaged"}
@@ -613,18 +616,18 @@ def test_a_file_cut_short_or_grown_is_refused_or_harmless(rows: Path, output: Pa
         assert path.read_bytes() == content[:size]
 
 
-KINDS = {"factor": factor_file.KIND, "checkpoint": checkpoint.KIND}
+KINDS = {"factor": factor_file.FACTOR_FORMAT, "checkpoint": checkpoint.CHECKPOINT_FORMAT}
 
 
 @both
 def test_newer_and_foreign_files(rows: Path, output: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path, read = on_disk(kind, rows, output)
     own = KINDS[kind]
-    _, fields = archive.read(path, own)
-    archive.write(path, archive.packed(replace(own, format=9), fields))
+    _, fields = archive.read_archive(path, own)
+    archive.write_atomically(path, archive.pack_arrays(replace(own, version=9), fields))
     with pytest.raises(DataError, match="format 9"):
         read(path, rows)
-    archive.write(path, archive.packed(replace(own, name="something"), fields))
+    archive.write_atomically(path, archive.pack_arrays(replace(own, name="something"), fields))
     with pytest.raises(DataError, match="damaged"):
         read(path, rows)
     for content in (b"a,b\n1,2\n", b"PK\x03\x04 and nothing else", os.urandom(999)):
@@ -642,38 +645,38 @@ def test_whole_archives_with_other_content(rows: Path, output: Path, kind: str) 
     """What somebody else wrote by the same rules may lack an array, or hold one of another shape."""
     path, read = on_disk(kind, rows, output)
     own = KINDS[kind]
-    _, fields = archive.read(path, own)
+    _, fields = archive.read_archive(path, own)
     changed = [{name: value for name, value in fields.items() if name != gone} for gone in fields]
     changed += [fields | {name: np.ones(2)} for name in fields]
     refused: list[str] = []
     for other in changed:
-        archive.write(path, archive.packed(own, other))
+        archive.write_atomically(path, archive.pack_arrays(own, other))
         try:
             read(path, rows)
         except DataError as error:
-            refused.append(error.sentence.key)
+            refused.append(error.message.key)
     assert set(refused) == {f"error.{kind}_damaged"}
     assert len(refused) >= len(fields)
 
 
 def test_a_factor_of_format_1(tmp_path: Path) -> None:
     """It named no kind and no files."""
-    factor = Factor.of_block(table(50), NAMES)
-    fields = {name: np.asarray(value) for name, value in arrays_of(factor).items()}
+    factor = Factor.from_block(table(50), NAMES)
+    fields = {name: np.asarray(value) for name, value in factor_to_arrays(factor).items()}
     path = tmp_path / "old.factor"
     with path.open("wb") as file:
-        np.savez(file, format=1, digest=archive.digest(fields), **fields)  # type: ignore[arg-type]
-    found, made = opened(path)
+        np.savez(file, format=1, digest=archive.checksum(fields), **fields)  # type: ignore[arg-type]
+    found, made = load_with_provenance(path)
     assert bits(found) == bits(factor)
-    assert made.job == ""
+    assert made.job_id == ""
     with pytest.raises(DataError, match="hold rows of the same file"):
         compress([path, path])
 
 
 def test_saving_twice_writes_the_same_bytes(tmp_path: Path) -> None:
-    factor = Factor.of_block(table(50), NAMES)
-    save(factor, tmp_path / "1")
-    save(factor, tmp_path / "2")
+    factor = Factor.from_block(table(50), NAMES)
+    save_factor(factor, tmp_path / "1")
+    save_factor(factor, tmp_path / "2")
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
 
 
@@ -714,11 +717,13 @@ def long(tmp_path: Path) -> Path:
 
 def test_interrupted_by_ctrl_c(long: Path, output: Path) -> None:
     process = started(long, output)
-    wait_for(state_of(output).exists, process)
+    wait_for(checkpoint_path(output).exists, process)
     process.send_signal(signal.SIGINT)
     code, out, err = ended(process)
     assert (code, out) == (130, "")
-    assert err == f"Interrupted. How far it came is kept in {state_of(output)}: the same command continues there.\n"
+    assert (
+        err == f"Interrupted. How far it came is kept in {checkpoint_path(output)}: the same command continues there.\n"
+    )
     assert beside(output) == {"all.factor.part"}
     assert ended(started(long, output))[0] == 0
     assert bits(Factor.load(output)) == bits(compress(long))
@@ -735,10 +740,10 @@ def killed(rows: Path, output: Path, times: int, seed: int) -> int:
     expected, seeded, half_way, at = whole.read_bytes(), random.Random(seed), 0, -1
     for _ in range(times):
         process = started(rows, output)
-        before = state_of(output).stat().st_mtime_ns if state_of(output).exists() else 0
+        before = checkpoint_path(output).stat().st_mtime_ns if checkpoint_path(output).exists() else 0
 
         def moved(before: int = before) -> bool:
-            path = state_of(output)
+            path = checkpoint_path(output)
             return path.exists() and path.stat().st_mtime_ns != before
 
         if seeded.random() < 0.8:
@@ -749,8 +754,8 @@ def killed(rows: Path, output: Path, times: int, seed: int) -> int:
         if output.exists():
             assert output.read_bytes() == expected
             output.unlink()
-        elif state_of(output).exists():
-            half_way += at < (at := json.loads(str(np.load(state_of(output))["state"]))["done"])
+        elif checkpoint_path(output).exists():
+            half_way += at < (at := json.loads(str(np.load(checkpoint_path(output))["state"]))["done"])
     code, _, err = ended(started(rows, output))
     assert code == 0, err
     assert output.read_bytes() == expected

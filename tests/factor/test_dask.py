@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import descentlab as dl
-from descentlab.data.selection import Selection
-from descentlab.factor.build import Threads, factor_of
+from descentlab.data.selection import ColumnSelection
+from descentlab.factor.build import Threads, build_factor
 from descentlab.factor.checkpoint import Checkpoint
 from tests.cli.helpers import cli
 from tests.pieces import bits
@@ -76,26 +76,26 @@ def test_your_own_client_and_a_start_at_an_odd_piece(rows: Path, cluster: Any, t
         if len(stopped) == 5:
             raise KeyboardInterrupt
 
-    selection = Selection(rows, None, "y", None, None, "error", {})
+    selection = ColumnSelection(rows, None, "y", None, None, "error", {})
     with pytest.raises(KeyboardInterrupt):
-        factor_of(selection, Threads(1), Checkpoint(tmp_path / "state", job), stop)
+        build_factor(selection, Threads(1), Checkpoint(tmp_path / "state", job), stop)
     with distributed.Client(cluster) as client:
-        found = factor_of(selection, dl.Dask(client), Checkpoint(tmp_path / "state", job))
+        found = build_factor(selection, dl.Dask(client), Checkpoint(tmp_path / "state", job))
     assert bits(found) == bits(alone(rows))
 
 
 def slow(piece: Any, plan: Any, columns: Any, origin: Any) -> Any:
-    from descentlab.factor.build import part_of
+    from descentlab.factor.build import compress_piece
 
     time.sleep(0.05)
-    return part_of(piece, plan, columns, origin)
+    return compress_piece(piece, plan, columns, origin)
 
 
 def test_a_worker_killed_in_the_middle(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[int] = []
 
     class Murderous(dl.Dask):
-        swallow = staticmethod(slow)
+        compress_piece = staticmethod(slow)
 
     settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
     with distributed.LocalCluster(**settings) as own, distributed.Client(own) as client:
@@ -124,7 +124,7 @@ def test_what_is_wrong_with_the_data_is_said_from_a_worker(cluster: Any, tmp_pat
 
 
 def test_no_scheduler_and_workers_of_ones_own(monkeypatch: pytest.MonkeyPatch, rows: Path, cluster: Any) -> None:
-    monkeypatch.setattr("descentlab.factor.executors.dask.PATIENCE", 1)
+    monkeypatch.setattr("descentlab.factor.executors.dask.CONNECT_TIMEOUT", 1)
     with pytest.raises(dl.SettingError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         dl.compress(rows, target="y", engine=dl.Dask("dask://127.0.0.1:9"))
     with distributed.Client(cluster) as client, pytest.raises(dl.SettingError, match="Leave out workers"):

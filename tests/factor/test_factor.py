@@ -43,7 +43,7 @@ def same(factor: Factor, values: Any, weights: Any = None) -> None:
 
 @given(tables(), st.lists(st.integers(0, 30), max_size=5), st.randoms())
 def test_any_split_and_any_order_is_the_same(values: Any, cuts: list[int], random: Any) -> None:
-    parts = [Factor.of_block(part, NAMES) for part in np.split(values, sorted(cuts))]
+    parts = [Factor.from_block(part, NAMES) for part in np.split(values, sorted(cuts))]
     random.shuffle(parts)
     whole = Factor.empty(NAMES)
     for part in parts:
@@ -61,61 +61,61 @@ def test_one_row_at_a_time(values: Any) -> None:
 
 @given(tables(), tables(), tables())
 def test_merging_is_associative_and_commutative(first: Any, second: Any, third: Any) -> None:
-    a, b, c = (Factor.of_block(part, NAMES) for part in (first, second, third))
+    a, b, c = (Factor.from_block(part, NAMES) for part in (first, second, third))
     for whole in (a.merge(b).merge(c), a.merge(b.merge(c)), c.merge(b).merge(a)):
         same(whole, np.vstack([first, second, third]))
 
 
 @given(tables())
 def test_the_empty_factor_changes_nothing(values: Any) -> None:
-    factor, empty = Factor.of_block(values, NAMES), Factor.empty(NAMES)
+    factor, empty = Factor.from_block(values, NAMES), Factor.empty(NAMES)
     assert factor.merge(empty) is factor
     assert empty.merge(factor) is factor
-    np.testing.assert_array_equal(factor.update(np.empty((0, 3))).centred, factor.centred)
+    np.testing.assert_array_equal(factor.update(np.empty((0, 3))).R_centered, factor.R_centered)
     assert empty.merge(empty).rows == 0
 
 
 @given(tables(), st.data())
 def test_weights_are_repetition(values: Any, data: st.DataObject) -> None:
     counts = data.draw(arrays.arrays(np.int64, len(values), elements=st.integers(0, 4)))
-    weighted, repeated = Factor.of_block(values, NAMES, counts), np.repeat(values, counts, axis=0)
+    weighted, repeated = Factor.from_block(values, NAMES, counts), np.repeat(values, counts, axis=0)
     same(weighted, values, counts)
     if len(repeated):
         np.testing.assert_allclose(weighted.means, repeated.mean(axis=0), atol=1e-10)
-        np.testing.assert_allclose(weighted.deviations, repeated.std(axis=0), atol=1e-9)
+        np.testing.assert_allclose(weighted.std, repeated.std(axis=0), atol=1e-9)
 
 
 @given(tables())
 def test_rounding_never_shrinks_as_rows_are_added(values: Any) -> None:
-    first = Factor.of_block(values, NAMES)
-    assert (first.merge(first).rounding >= first.rounding).all()
-    assert (first.noise >= first.rounding).all()
+    first = Factor.from_block(values, NAMES)
+    assert (first.merge(first).rounding_error >= first.rounding_error).all()
+    assert (first.column_error >= first.rounding_error).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 4096, 4097, 8192, 20001])
 def test_the_factor_is_the_triangle_of_the_rows(n: int) -> None:
     values = np.random.default_rng(n).normal(size=(n, 3)) * [1, 100, 1e-3] + [3, 0, 50]
-    factor = Factor.of_block(values, NAMES)
+    factor = Factor.from_block(values, NAMES)
     plain = np.linalg.qr(np.column_stack([np.ones(n), values]), mode="r")
     upright = plain * np.where(np.diagonal(plain) < 0, -1, 1)[:, None]
     norms = np.linalg.norm(factor.R, axis=0)
     np.testing.assert_allclose(factor.R[: len(upright)] / norms, upright / norms, atol=1e-12)
     np.testing.assert_allclose(factor.R[0], np.sqrt(n) * np.append(1, values.mean(axis=0)), rtol=1e-12)
     np.testing.assert_allclose(factor.means, values.mean(axis=0), rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(factor.deviations, values.std(axis=0), rtol=1e-10, atol=1e-12)
-    assert (np.tril(factor.centred, -1) == 0).all()
-    assert (np.diagonal(factor.centred) >= 0).all()
+    np.testing.assert_allclose(factor.std, values.std(axis=0), rtol=1e-10, atol=1e-12)
+    assert (np.tril(factor.R_centered, -1) == 0).all()
+    assert (np.diagonal(factor.R_centered) >= 0).all()
 
 
 def test_blocks_of_a_stream_are_merged_as_a_tree() -> None:
     values = np.random.default_rng(3).random((7001, 3))
-    stream = Factor.of_blocks(((part, None) for part in np.array_split(values, 37)), NAMES)
+    stream = Factor.from_blocks(((part, None) for part in np.array_split(values, 37)), NAMES)
     same(stream, values)
     one_by_one = Factor.empty(NAMES)
     for part in np.array_split(values, 37):
         one_by_one = one_by_one.update(part)
-    assert (stream.rounding < one_by_one.rounding).all()
-    assert Factor.of_blocks([], NAMES).rows == 0
+    assert (stream.rounding_error < one_by_one.rounding_error).all()
+    assert Factor.from_blocks([], NAMES).rows == 0
 
 
 @pytest.mark.parametrize("offset", [10**6, 10**9, 1_700_000_000])
@@ -126,10 +126,10 @@ def test_columns_far_from_zero_keep_their_digits(offset: int, step: str) -> None
     exact = fractions(column)
     mean = sum(exact, Fraction(0)) / len(exact)
     variance = sum(((v - mean) ** 2 for v in exact), Fraction(0)) / len(exact)
-    factor = Factor.of_block(column[:, None], ["t"])
-    assert factor.deviations[0] ** 2 == pytest.approx(float(variance), rel=4e-15)
-    halves = Factor.of_block(column[:3, None], ["t"]).merge(Factor.of_block(column[3:, None], ["t"]))
-    assert halves.deviations[0] ** 2 == pytest.approx(float(variance), rel=4e-15)
+    factor = Factor.from_block(column[:, None], ["t"])
+    assert factor.std[0] ** 2 == pytest.approx(float(variance), rel=4e-15)
+    halves = Factor.from_block(column[:3, None], ["t"]).merge(Factor.from_block(column[3:, None], ["t"]))
+    assert halves.std[0] ** 2 == pytest.approx(float(variance), rel=4e-15)
     assert factor.means[0] == pytest.approx(float(mean), rel=3e-16)
 
 
@@ -139,30 +139,30 @@ def test_one_wild_first_row_does_not_cost_the_others_their_digits() -> None:
     values[0] = 1e12
     weights = np.ones(1000)
     weights[0] = 0
-    factor = Factor.of_block(values, ["x"], weights)
-    assert factor.deviations[0] == pytest.approx(values[1:].std(), rel=1e-14)
+    factor = Factor.from_block(values, ["x"], weights)
+    assert factor.std[0] == pytest.approx(values[1:].std(), rel=1e-14)
 
 
 @given(tables(4, 20), st.permutations(NAMES), st.integers(0, 3))
 def test_selecting_is_the_factor_of_those_columns(values: Any, order: list[str], count: int) -> None:
     chosen = order[:count]
-    selected = Factor.of_block(values, NAMES).select(chosen)
+    selected = Factor.from_block(values, NAMES).select(chosen)
     assert selected.columns == tuple(chosen)
     same(selected, values[:, [NAMES.index(name) for name in chosen]])
 
 
 def test_selecting_everything_is_the_same_factor() -> None:
-    factor = Factor.of_block(np.eye(3), NAMES)
+    factor = Factor.from_block(np.eye(3), NAMES)
     assert factor.select(NAMES) is factor
 
 
 def test_centring_and_scaling() -> None:
     values = np.array([5, -3, 100]) + np.random.default_rng(1).normal(size=(50, 3))
-    factor = Factor.of_block(values, NAMES)
+    factor = Factor.from_block(values, NAMES)
     same(factor.center(), values - values.mean(axis=0))
     same(factor.center(["b"]), values - [0, values[:, 1].mean(), 0])
     same(factor.scale(np.array([2.0, 0.5, 8.0])), values / [2, 0.5, 8])
-    assert (factor.center().noise >= factor.noise).all()  # what the offset cost is not forgotten
+    assert (factor.center().column_error >= factor.column_error).all()  # what the offset cost is not forgotten
 
 
 @pytest.mark.parametrize(
@@ -182,13 +182,13 @@ def test_centring_and_scaling() -> None:
     ],
 )
 def test_a_bad_block_is_refused_whole(values: Any, weights: Any, key: str) -> None:
-    factor = Factor.of_block(np.eye(3), NAMES)
-    before = factor.centred.copy()
+    factor = Factor.from_block(np.eye(3), NAMES)
+    before = factor.R_centered.copy()
     with pytest.raises(DataError) as caught:
         factor.update(values, weights)
-    assert caught.value.sentence.key == f"error.{key}"
+    assert caught.value.message.key == f"error.{key}"
     assert str(caught.value)
-    np.testing.assert_array_equal(factor.centred, before)
+    np.testing.assert_array_equal(factor.R_centered, before)
     assert factor.rows == 3
 
 
@@ -196,15 +196,15 @@ def test_inputs_are_left_alone_and_may_be_of_any_real_type() -> None:
     values = np.arange(30).reshape(10, 3)
     for kind in (np.int8, np.uint64, np.float16, np.float32, np.float64, np.longdouble):
         given: Any = values.astype(kind)
-        same(Factor.of_block(given, NAMES, np.ones(10)), values)
+        same(Factor.from_block(given, NAMES, np.ones(10)), values)
         np.testing.assert_array_equal(given, values)
-    same(Factor.of_block(np.eye(3, dtype=bool), NAMES), np.eye(3))
-    factor = Factor.of_block(np.asfortranarray(values.astype(float))[::-1], NAMES)
+    same(Factor.from_block(np.eye(3, dtype=bool), NAMES), np.eye(3))
+    factor = Factor.from_block(np.asfortranarray(values.astype(float))[::-1], NAMES)
     same(factor, values)
 
 
 def test_names() -> None:
-    factor = Factor.of_block(np.eye(3), NAMES)
+    factor = Factor.from_block(np.eye(3), NAMES)
     with pytest.raises(DataError, match="no column"):
         factor.select(["a", "nothing"])
     with pytest.raises(DataError, match="no column"):
@@ -222,22 +222,22 @@ def test_nothing_weighed_has_no_mean() -> None:
     with pytest.raises(DataError, match="no rows"):
         _ = Factor.empty(NAMES).means
     with pytest.raises(DataError, match="weights are zero"):
-        _ = Factor.of_block(np.eye(3), NAMES, np.zeros(3)).deviations
+        _ = Factor.from_block(np.eye(3), NAMES, np.zeros(3)).std
 
 
 def test_constant_is_what_rounding_could_have_made() -> None:
     values = np.array([[0.3, 5, 1e15], [0.1 + 0.2, 5, 1e15 + 1], [0.3, 5, 1e15]])
-    assert Factor.of_block(values, NAMES).constant.tolist() == [True, True, False]
+    assert Factor.from_block(values, NAMES).is_constant.tolist() == [True, True, False]
 
 
 def test_memory_does_not_grow_with_the_rows() -> None:
     values = np.random.default_rng(0).random((200_000, 10))
     names = [f"x{j}" for j in range(10)]
-    Factor.of_block(values[:10_000], names)  # what is imported on first use does not count
+    Factor.from_block(values[:10_000], names)  # what is imported on first use does not count
     peaks = []
     for n in (50_000, 200_000):
         tracemalloc.start()
-        Factor.of_block(values[:n], names, np.ones(n))
+        Factor.from_block(values[:n], names, np.ones(n))
         peaks.append(tracemalloc.get_traced_memory()[1] - 8 * n)  # the weights are input too
         tracemalloc.stop()
     assert peaks[1] < values.nbytes / 4
@@ -247,17 +247,17 @@ def test_memory_does_not_grow_with_the_rows() -> None:
 @given(tables())
 def test_saving_keeps_every_bit(tmp_path_factory: pytest.TempPathFactory, values: Any) -> None:
     path = tmp_path_factory.mktemp("factor") / "rows.factor"
-    factor = Factor.of_block(values, ("온도", "b", "y "), np.full(len(values), 0.1))
+    factor = Factor.from_block(values, ("온도", "b", "y "), np.full(len(values), 0.1))
     factor.save(path)
     loaded = Factor.load(path)
     assert (loaded.columns, loaded.rows, loaded.weight) == (factor.columns, factor.rows, factor.weight)
-    for name in ("centred", "origin", "rounding"):
+    for name in ("R_centered", "origin", "rounding_error"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(factor, name))
 
 
 def test_a_file_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     path, bad = tmp_path / "a.factor", tmp_path / "bad.factor"
-    Factor.of_block(np.random.default_rng(0).random((9, 3)), NAMES).save(path)
+    Factor.from_block(np.random.default_rng(0).random((9, 3)), NAMES).save(path)
     content = path.read_bytes()
     rng = np.random.default_rng(1)
     damaged = [b"", b"PK", b"not a factor", content[:-30], content[: len(content) // 2]]
@@ -271,7 +271,7 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path: Path) -> None:
         except DataError:
             refused += 1
         else:
-            np.testing.assert_array_equal(loaded.centred, Factor.load(path).centred)
+            np.testing.assert_array_equal(loaded.R_centered, Factor.load(path).R_centered)
     assert refused > 100
     with pytest.raises(DataError):
         Factor.load(tmp_path / "missing.factor")
@@ -290,8 +290,8 @@ def test_other_archives_and_newer_formats_are_refused(tmp_path: Path, monkeypatc
     np.savez(path, columns=np.array([{}], dtype=object))
     with pytest.raises(DataError, match="not a whole factor"):
         Factor.load(path)
-    monkeypatch.setattr("descentlab.factor.file.KIND", replace(file.KIND, format=7))
-    Factor.of_block(np.eye(3), NAMES).save(path)
+    monkeypatch.setattr("descentlab.factor.file.FACTOR_FORMAT", replace(file.FACTOR_FORMAT, version=7))
+    Factor.from_block(np.eye(3), NAMES).save(path)
     monkeypatch.undo()
     with pytest.raises(DataError, match="format 7"):
         Factor.load(path)

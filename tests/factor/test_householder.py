@@ -15,13 +15,13 @@ SHAPES = ((1, 1), (1, 4), (3, 4), (20, 3), (512, 12), (700, 45), (5000, 12), (81
 
 def fresh(values: Any) -> Any:
     """A copy for ``of_rows`` to overwrite, in the type it wants."""
-    return np.array(values, dtype=householder.precision(*values.shape), order="F")
+    return np.array(values, dtype=householder.working_dtype(*values.shape), order="F")
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_same_triangle_as_numpy(shape: tuple[int, int]) -> None:
     rows = rng.normal(size=shape)
-    R, error = householder.of_rows(fresh(rows))
+    R, error = householder.qr_of_rows(fresh(rows))
     expected = np.zeros((shape[1], shape[1]))
     plain = np.linalg.qr(rows, mode="r")
     expected[: len(plain)] = plain * np.where(np.diagonal(plain) < 0, -1.0, 1.0)[:, None]
@@ -70,31 +70,31 @@ def moved(rows: Any, R: Any) -> float:
 @pytest.mark.parametrize(("n", "p"), [(60, 5), (512, 50), (5000, 12), (8192, 3), (4000, 100)])
 def test_rounding_stays_within_its_bound(kind: str, n: int, p: int) -> None:
     rows = awkward(kind, n, p)
-    few = householder.precision(n, p) is np.longdouble
-    R, error = householder.of_rows(fresh(rows))
+    few = householder.working_dtype(n, p) is np.longdouble
+    R, error = householder.qr_of_rows(fresh(rows))
     assert moved(rows, R) <= (1.5 if few else 1.0) * error  # of few rows the bound is all but exact
-    assert error <= (2 if few else 1000) * householder.UNIT
+    assert error <= (2 if few else 1000) * householder.UNIT_ROUNDOFF
 
-    first, second = householder.of_rows(fresh(rows[: n // 2])), householder.of_rows(fresh(rows[n // 2 :]))
-    R, joint = householder.joined(first.R, second.R, 10**6)
-    assert moved(rows, R) <= joint + max(first.error, second.error)
+    first, second = householder.qr_of_rows(fresh(rows[: n // 2])), householder.qr_of_rows(fresh(rows[n // 2 :]))
+    R, joint = householder.merge_triangles(first.R, second.R, 10**6)
+    assert moved(rows, R) <= joint + max(first.relative_error, second.relative_error)
 
 
 def test_zero_rows_and_columns_stay_zero() -> None:
     rows = np.zeros((7, 3))
     rows[:, 1] = 2.0
-    R, _ = householder.of_rows(fresh(rows))
+    R, _ = householder.qr_of_rows(fresh(rows))
     np.testing.assert_allclose(np.linalg.norm(R, axis=0), [0.0, 2 * np.sqrt(7), 0.0])
-    assert not householder.of_rows(fresh(np.zeros((5, 3)))).R.any()
+    assert not householder.qr_of_rows(fresh(np.zeros((5, 3)))).R.any()
 
 
 def test_scipys_wrapper_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where SciPy's LAPACK cannot be called directly."""
     rows = rng.normal(size=(5000, 9))
-    direct = householder.of_rows(fresh(rows))
-    joint = householder.joined(direct.R, direct.R, 10**6)
-    assert tpqrt._pointer() is not None
-    monkeypatch.setattr(tpqrt, "_pointer", lambda: None)
-    wrapped = householder.of_rows(fresh(rows))
+    direct = householder.qr_of_rows(fresh(rows))
+    joint = householder.merge_triangles(direct.R, direct.R, 10**6)
+    assert tpqrt._tpqrt_pointer() is not None
+    monkeypatch.setattr(tpqrt, "_tpqrt_pointer", lambda: None)
+    wrapped = householder.qr_of_rows(fresh(rows))
     assert (wrapped.R == direct.R).all()
-    assert (householder.joined(wrapped.R, wrapped.R, 10**6).R == joint.R).all()
+    assert (householder.merge_triangles(wrapped.R, wrapped.R, 10**6).R == joint.R).all()

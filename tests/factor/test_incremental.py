@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
 from descentlab.factor.factor import Factor
-from descentlab.factor.incremental import Gathered
+from descentlab.factor.incremental import IncrementalFactor
 from descentlab.problem.problem import Problem
 
 N = 3 * BLOCK_ROWS + 500
@@ -26,10 +26,10 @@ def table(n: int = N) -> tuple[np.ndarray, np.ndarray]:
 
 
 def same(found: Factor, expected: Factor) -> None:
-    np.testing.assert_array_equal(found.centred, expected.centred)
+    np.testing.assert_array_equal(found.R_centered, expected.R_centered)
     np.testing.assert_array_equal(found.origin, expected.origin)
     assert (found.rows, found.weight, found.columns) == (expected.rows, expected.weight, expected.columns)
-    np.testing.assert_array_equal(found.rounding, expected.rounding)
+    np.testing.assert_array_equal(found.rounding_error, expected.rounding_error)
 
 
 @settings(max_examples=25, deadline=None)
@@ -37,58 +37,58 @@ def same(found: Factor, expected: Factor) -> None:
 def test_any_cuts_give_the_bits_of_one_array(cuts: list[int], weighted: bool, n: int) -> None:
     values, weights = table(n)
     given_weights = weights + 0.5 if weighted else None
-    gathered = Gathered(("a", "b", "y"))
+    gathered = IncrementalFactor(("a", "b", "y"))
     ends = [0, *sorted(min(cut, n) for cut in cuts), n]
     for start, stop in itertools.pairwise(ends):
         gathered.add(values[start:stop], None if given_weights is None else given_weights[start:stop])
-        gathered.factor()  # looking changes nothing
-    same(gathered.factor(), Problem(values[:, :2], values[:, 2], features=["a", "b"], weights=given_weights).factor)
+        gathered.result()  # looking changes nothing
+    same(gathered.result(), Problem(values[:, :2], values[:, 2], features=["a", "b"], weights=given_weights).factor)
 
 
 def test_rows_without_weights_beside_others_count_once() -> None:
     values, _ = table(BLOCK_ROWS + 10)
-    mixed, plain = Gathered(("a", "b", "y")), Gathered(("a", "b", "y"))
+    mixed, plain = IncrementalFactor(("a", "b", "y")), IncrementalFactor(("a", "b", "y"))
     mixed.add(values[:5])
     mixed.add(values[5:], np.ones(len(values) - 5))
     plain.add(values)
-    same(mixed.factor(), plain.factor())
+    same(mixed.result(), plain.result())
 
 
 @pytest.mark.parametrize("bad", [2, BLOCK_ROWS - 1, 2 * BLOCK_ROWS, N - 1])
 def test_a_bad_row_leaves_everything_as_it_was(bad: int) -> None:
     values, _ = table()
-    gathered = Gathered(("a", "b", "y"))
+    gathered = IncrementalFactor(("a", "b", "y"))
     gathered.add(values[:100])
-    before = gathered.factor()
+    before = gathered.result()
     wrong = values.copy()
     wrong[bad, 1] = np.inf
     for part in (wrong[: bad + 1], wrong):
         with pytest.raises(DataError):
             gathered.add(part)
-    same(gathered.factor(), before)
+    same(gathered.result(), before)
     gathered.add(values[100:])
-    same(gathered.factor(), Problem(values[:, :2], values[:, 2], features=["a", "b"]).factor)
+    same(gathered.result(), Problem(values[:, :2], values[:, 2], features=["a", "b"]).factor)
 
 
 def test_what_the_caller_does_to_its_rows_later_changes_nothing() -> None:
     values, weights = table()
-    gathered = Gathered(("a", "b", "y"))
+    gathered = IncrementalFactor(("a", "b", "y"))
     gathered.add(values, weights)
-    before = gathered.factor()
+    before = gathered.result()
     values[:], weights[:] = 7, 7
-    same(gathered.factor(), before)
+    same(gathered.result(), before)
 
 
 def test_few_triangles_and_fewer_than_a_block_of_rows_are_held() -> None:
     values, _ = table()
-    gathered = Gathered(("a", "b", "y"))
+    gathered = IncrementalFactor(("a", "b", "y"))
     for part in np.array_split(values, 40):
         gathered.add(part)
     assert len(pickle.dumps(gathered)) < 500 * 3 * 8 + 4000
-    same(pickle.loads(pickle.dumps(gathered)).factor(), gathered.factor())
+    same(pickle.loads(pickle.dumps(gathered)).result(), gathered.result())
 
 
 def test_no_rows_are_the_empty_factor() -> None:
-    gathered = Gathered(("a", "y"))
+    gathered = IncrementalFactor(("a", "y"))
     gathered.add(np.empty((0, 2)))
-    same(gathered.factor(), Factor.empty(("a", "y")))
+    same(gathered.result(), Factor.empty(("a", "y")))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.data.selection import Selection
-from descentlab.data.tensors import TensorSource, device_of
-from descentlab.factor.build import factor_of
+from descentlab.data.selection import ColumnSelection
+from descentlab.data.tensors import TensorSource, source_device
+from descentlab.factor.build import build_factor
 from descentlab.factor.executors import torch_device
 
 torch = pytest.importorskip("torch")
@@ -20,7 +20,7 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 def on(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     """Treat tensors on this device as lying elsewhere, so that torch's CPU can stand for a GPU."""
-    monkeypatch.setattr("descentlab.data.arrays.elsewhere", lambda data: isinstance(data, torch.Tensor))
+    monkeypatch.setattr("descentlab.data.arrays.is_device_tensor", lambda data: isinstance(data, torch.Tensor))
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -32,14 +32,14 @@ def test_a_device_gives_the_same_triangle(device: str, n: int, k: int) -> None:
     origin = np.median(values, axis=0)
     for w in (None, weights):
         tensors = [None if each is None else torch.tensor(each, device=device) for each in (values, w)]
-        made = torch_device.of_tensor(tensors[0], names, origin, tensors[1])
-        expected = dl.Factor.of_blocks([(values, w)], names, origin)
+        made = torch_device.factor_from_tensor(tensors[0], names, origin, tensors[1])
+        expected = dl.Factor.from_blocks([(values, w)], names, origin)
         assert made.rows == n
         assert made.weight == pytest.approx(expected.weight, rel=1e-14)
-        size = np.linalg.norm(expected.centred, axis=0)
-        np.testing.assert_allclose(made.centred, expected.centred, atol=1e-12 * size.max())
-        assert (np.tril(made.centred, -1) == 0).all()
-        assert (made.rounding >= expected.rounding * 0.5).all()
+        size = np.linalg.norm(expected.R_centered, axis=0)
+        np.testing.assert_allclose(made.R_centered, expected.R_centered, atol=1e-12 * size.max())
+        assert (np.tril(made.R_centered, -1) == 0).all()
+        assert (made.rounding_error >= expected.rounding_error * 0.5).all()
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -55,7 +55,7 @@ def test_a_problem_of_tensors_there(device: str, weighted: bool, monkeypatch: py
         seen.append(given)
         return made(*given)
 
-    monkeypatch.setattr(torch_device, "of_tensor", watched)
+    monkeypatch.setattr(torch_device, "factor_from_tensor", watched)
     problem = dl.Problem(**there, weights=torch.tensor(w, device=device) if weighted else None)
     assert len(seen) == 3  # pieces, all of them compressed where they lie
     assert seen[0][0].device.type == device
@@ -64,7 +64,7 @@ def test_a_problem_of_tensors_there(device: str, weighted: bool, monkeypatch: py
     assert problem.parameters == ("x1", "x2", "x3", "bias")
 
 
-made = torch_device.of_tensor
+made = torch_device.factor_from_tensor
 
 
 def test_what_is_wrong_with_a_value_there_is_said_as_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,9 +85,9 @@ def test_what_is_wrong_with_a_value_there_is_said_as_elsewhere(monkeypatch: pyte
 
 def test_other_rows_on_a_gpu_engine_are_compressed_as_ever() -> None:
     X, y = rng.normal(size=(1000, 2)), rng.normal(size=1000)
-    factor = factor_of(Selection(X, y, None, None, None, "error", {}), torch_device.Gpu("cpu"))
-    assert (factor.centred == dl.Problem(X, y).factor.centred).all()
-    assert device_of(TensorSource(torch.ones(2, 2), None)) == torch.device("cpu")
+    factor = build_factor(ColumnSelection(X, y, None, None, None, "error", {}), torch_device.Gpu("cpu"))
+    assert (factor.R_centered == dl.Problem(X, y).factor.R_centered).all()
+    assert source_device(TensorSource(torch.ones(2, 2), None)) == torch.device("cpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
@@ -101,6 +101,8 @@ def test_without_a_gpu_it_is_refused_plainly() -> None:
 def test_more_joints_are_counted_as_more_rounding() -> None:
     values = rng.normal(size=(300_000, 3))
     origin = np.zeros(3)
-    few, many = (torch_device.of_tensor(torch.tensor(values[:n]), ("a", "b", "c"), origin) for n in (1024, 300_000))
-    relative = [made.rounding / np.linalg.norm(made.centred[:, 1:], axis=0) for made in (few, many)]
+    few, many = (
+        torch_device.factor_from_tensor(torch.tensor(values[:n]), ("a", "b", "c"), origin) for n in (1024, 300_000)
+    )
+    relative = [made.rounding_error / np.linalg.norm(made.R_centered[:, 1:], axis=0) for made in (few, many)]
     assert (relative[1] > 1.3 * relative[0]).all()

@@ -12,20 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from descentlab.factor import householder, tpqrt
-from descentlab.factor.factor import Factor, _pieces
+from descentlab.factor.factor import Factor, _iter_augmented_panels
 
 
-def both(values: Any, origin: Any, weights: Any) -> tuple[householder.Triangle, householder.Triangle]:
-    whole = householder.of_block(values, origin, weights)
+def both(values: Any, origin: Any, weights: Any) -> tuple[householder.TriangularFactor, householder.TriangularFactor]:
+    whole = householder.qr_of_block(values, origin, weights)
     assert whole is not None
     n, p = values.shape[0], values.shape[1] + 1
-    return whole, householder.of_pieces(_pieces(values, origin, weights), n, p)
+    return whole, householder.qr_of_panels(_iter_augmented_panels(values, origin, weights), n, p)
 
 
 @pytest.fixture(autouse=True)
 def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
-    monkeypatch.setattr(tpqrt, "WORTH", 0)
+    monkeypatch.setattr(tpqrt, "COMPILE_AFTER_CALLS", 0)
 
 
 @settings(max_examples=60, deadline=None)
@@ -52,32 +52,32 @@ def test_the_bits_are_those_of_the_calls_one_by_one(n: int, k: int, layout: str,
     origin = np.median(values, axis=0).astype(np.float64)
     found, expected = both(values, origin, weights)
     np.testing.assert_array_equal(found.R, expected.R)
-    assert found.error == expected.error
+    assert found.relative_error == expected.relative_error
 
 
 def test_many_columns_are_taken_as_wide_as_elsewhere() -> None:
-    values = np.random.default_rng(0).standard_normal((1500, householder.MANY + 10))
+    values = np.random.default_rng(0).standard_normal((1500, householder.WIDE_FROM_COLUMNS + 10))
     found, expected = both(values, np.zeros(values.shape[1]), None)
     np.testing.assert_array_equal(found.R, expected.R)
 
 
 def test_a_process_compiles_once_it_has_worked_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tpqrt, "WORTH", 3)
+    monkeypatch.setattr(tpqrt, "COMPILE_AFTER_CALLS", 3)
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "numba")
-    monkeypatch.setattr(tpqrt, "_block", lambda: "compiled")
-    blocks = tpqrt.Blocks()
-    found: list[Any] = [blocks.compiled() for _ in range(5)]
+    monkeypatch.setattr(tpqrt, "_load_block_qr", lambda: "compiled")
+    blocks = tpqrt.CompiledBlockQR()
+    found: list[Any] = [blocks.get() for _ in range(5)]
     assert found == [None, None, None, "compiled", "compiled"]
 
 
 def test_without_numba_or_the_pointer_it_goes_on_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tpqrt, "_pointer", lambda: None)
-    tpqrt._block.cache_clear()
+    monkeypatch.setattr(tpqrt, "_tpqrt_pointer", lambda: None)
+    tpqrt._load_block_qr.cache_clear()
     try:
-        assert tpqrt.Blocks().compiled() is None
+        assert tpqrt.CompiledBlockQR().get() is None
     finally:
-        tpqrt._block.cache_clear()
+        tpqrt._load_block_qr.cache_clear()
 
 
 def test_a_short_work_loads_no_compiler() -> None:
@@ -88,8 +88,8 @@ def test_a_short_work_loads_no_compiler() -> None:
 
 def test_a_factor_is_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(1).standard_normal((20_000, 4)) + 1e6
-    found = Factor.of_block(values, "abcd", np.arange(20_000) % 3)
-    monkeypatch.setattr(tpqrt.Blocks, "compiled", lambda self: None)
-    expected = Factor.of_block(values, "abcd", np.arange(20_000) % 3)
-    np.testing.assert_array_equal(found.centred, expected.centred)
-    np.testing.assert_array_equal(found.rounding, expected.rounding)
+    found = Factor.from_block(values, "abcd", np.arange(20_000) % 3)
+    monkeypatch.setattr(tpqrt.CompiledBlockQR, "get", lambda self: None)
+    expected = Factor.from_block(values, "abcd", np.arange(20_000) % 3)
+    np.testing.assert_array_equal(found.R_centered, expected.R_centered)
+    np.testing.assert_array_equal(found.rounding_error, expected.rounding_error)

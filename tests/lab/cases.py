@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 import descentlab as dl
-from descentlab.engines import engine_for
-from descentlab.factor.householder import UNIT
-from descentlab.theory.full_batch import Theory
-from descentlab.typing import Array
+from descentlab.engines import make_engine
+from descentlab.factor.householder import UNIT_ROUNDOFF
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.typing import FloatArray
 
 HYPOTHESES: dict[str, dict[str, Any]] = {
     "bias": {},
@@ -39,7 +39,7 @@ RATES = (0.03, 0.3, 0.9, 0.999, 1.05, 2.5)  # as parts of the bound
 UPDATES = (0, 1, 2, 3, 10, 57, 1000, 33_333, 1_000_000)
 
 
-def rows_of(kind: str, rng: np.random.Generator) -> tuple[Array, Array, Array | None]:
+def rows_of(kind: str, rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray | None]:
     """X, y and weights of one kind of data."""
     n, d = int(rng.integers(12, 40)), int(rng.integers(1, 4))
     if kind == "wide":
@@ -80,7 +80,7 @@ class Case:
         problem = dl.Problem(X, y, weights=weights, **HYPOTHESES[hypothesis])
         start = None if seed % 3 else rng.normal(size=len(problem.parameters)).tolist()
         descent = dl.Descent(lr=1.0, reduction=reduction, start=start, **step)
-        return cls(problem, replace(descent, lr=rate * float(f"{Theory(problem, descent).lr_bound:.3g}")))
+        return cls(problem, replace(descent, lr=rate * float(f"{FullBatchTheory(problem, descent).lr_bound:.3g}")))
 
     @classmethod
     def number(cls, i: int, kinds: tuple[str, ...]) -> Case:
@@ -92,20 +92,20 @@ class Case:
         )
 
     @property
-    def theory(self) -> Theory:
-        return Theory(self.problem, self.descent)
+    def theory(self) -> FullBatchTheory:
+        return FullBatchTheory(self.problem, self.descent)
 
     def data(self) -> dict[str, Any]:
         """The factor as it travels to the page."""
         factor = self.problem.factor
-        C = factor.centred[1:, 1:]
+        C = factor.R_centered[1:, 1:]
         return {
             "columns": list(factor.columns),
             "rows": factor.rows,
             "weight": factor.weight,
             "means": factor.means.tolist(),
             "triangle": [C[i, i:].tolist() for i in range(len(C))],
-            "noise": factor.noise.tolist(),
+            "noise": factor.column_error.tolist(),
         }
 
     def hypothesis(self) -> dict[str, Any]:
@@ -121,43 +121,45 @@ class Case:
         """The same with every number of the factor, and the rate, moved by half a unit in its last place, at random."""
         rng = np.random.default_rng(seed)
         factor = self.problem.factor
-        centred = factor.centred * (1 + UNIT * rng.choice([-1.0, 1.0], size=factor.centred.shape))
-        shifted = replace(factor, centred=centred, origin=factor.origin * (1 + UNIT * rng.choice([-1.0, 1.0])))
+        centred = factor.R_centered * (1 + UNIT_ROUNDOFF * rng.choice([-1.0, 1.0], size=factor.R_centered.shape))
+        shifted = replace(
+            factor, R_centered=centred, origin=factor.origin * (1 + UNIT_ROUNDOFF * rng.choice([-1.0, 1.0]))
+        )
         problem = dl.Problem(shifted, **self.hypothesis())
         lr = float(np.nextafter(self.descent.lr, np.inf if seed % 2 else 0.0))
         return Case(problem, replace(self.descent, lr=lr))
 
-    def numbers(self) -> dict[str, Array]:
+    def numbers(self) -> dict[str, FloatArray]:
         """What the engines say: every array with the updates, or else the directions, first."""
         theory, problem = self.theory, self.problem
-        engine = engine_for("exact", problem, self.descent)
-        engine.start(problem, self.descent)
-        looks = [next(iter(engine.visit([t + 1]))) for t in UPDATES]
+        engine = make_engine("exact", problem, self.descent)
+        engine.initialize(problem, self.descent)
+        looks = [next(iter(engine.snapshots_at([t + 1]))) for t in UPDATES]
         with np.errstate(over="ignore", invalid="ignore"):
-            params = np.array([problem.coordinates.to_units(look.params[0]) for look in looks])
+            params = np.array([problem.scaling.to_original(look.params[0]) for look in looks])
         return {
-            "curvature": theory.curvature,
+            "curvature": theory.regularized_eigenvalues,
             "bound": np.array([theory.lr_bound]),
             "condition": np.array([theory.condition]),
-            "goal": problem.coordinates.to_units(theory.destination),
+            "goal": problem.scaling.to_original(theory.limit_point),
             "least cost": np.array([theory.least_cost]),
-            "factor": np.array([abs(theory.growing.factor)]),
-            "gap": np.array([theory.growing.gap]),
+            "factor": np.array([abs(theory.dominant_mode.factor)]),
+            "gap": np.array([theory.dominant_mode.one_minus_factor]),
             "params": params,
             "cost": np.array([look.cost[0] for look in looks]),
             "gradient norm": np.array([look.gradient_norm[0] for look in looks]),
         }
 
-    def sizes(self, numbers: dict[str, Array]) -> dict[str, Array]:
+    def sizes(self, numbers: dict[str, FloatArray]) -> dict[str, FloatArray]:
         """What a deviation of each of them is measured against."""
         quadratic, goal = self.problem.quadratic, np.abs(numbers["goal"])
         start = np.abs(numbers["params"][0])
-        p = self.problem.start(self.descent.start)
-        descended = np.maximum(np.abs(p), np.abs(self.theory.destination))
+        p = self.problem.scaled_params(self.descent.start)
+        descended = np.maximum(np.abs(p), np.abs(self.theory.limit_point))
         rounded = (np.abs(quadratic.A) @ descended + np.abs(quadratic.t)) / np.sqrt(quadratic.weight)
         floor = 1e-2 * float(np.sqrt(rounded @ rounded))
         cost = numbers["cost"]
-        c = 2 * self.theory.scale / quadratic.weight
+        c = 2 * self.theory.cost_scale / quadratic.weight
         pulls = c * np.abs(quadratic.A.T) @ (np.abs(quadratic.A) @ descended + np.abs(quadratic.t))
         return {name: np.abs(value) for name, value in numbers.items()} | {
             "goal": goal + 1e-3 * goal.max(),
@@ -168,7 +170,9 @@ class Case:
         }
 
 
-def deviations(found: dict[str, Any], expected: dict[str, Array], sizes: dict[str, Array]) -> dict[str, Array]:
+def deviations(
+    found: dict[str, Any], expected: dict[str, FloatArray], sizes: dict[str, FloatArray]
+) -> dict[str, FloatArray]:
     """By name, how far each number is from what it should be, relatively; inf where only one of them is finite."""
     told = {}
     for name, value in expected.items():

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.lab.page import page
-from descentlab.lab.spec import spec
+from descentlab.lab.page import render_lab_page
+from descentlab.lab.spec import make_spec
 from tests.browsing import Watched
 
 rng = np.random.default_rng(5)
@@ -37,7 +37,7 @@ def opened(watched: Watched, folder: Path, name: str = "lesson", address: str = 
     problem, descent = PROBLEMS[name]
     report = dl.diagnose(problem, descent) if name == "many" else None
     path = folder / "lab.html"
-    path.write_text(page(spec(problem, descent, name, report), lang), "utf-8")
+    path.write_text(render_lab_page(make_spec(problem, descent, name, report), lang), "utf-8")
     watched.context.set_offline(True)
     watched.page.goto("about:blank")  # else another address of the same file is the same page, and no other is opened
     watched.page.goto(path.as_uri() + address)

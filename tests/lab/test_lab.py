@@ -11,7 +11,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.errors import SettingError
-from descentlab.lab.page import page
+from descentlab.lab.page import render_lab_page
 from tests.browsing import Watched
 from tests.lab.test_page import HOSTILE, Seen
 
@@ -44,7 +44,7 @@ def test_a_notebook_gets_the_page_in_a_frame_of_its_own() -> None:
 def test_a_saved_file_is_the_page(tmp_path: Path, lang: str) -> None:
     lab = LESSON.lab(lr=0.1)
     lab.save(tmp_path / "lab.html", lang=lang)
-    assert (tmp_path / "lab.html").read_text("utf-8") == page(lab.spec, lang)
+    assert (tmp_path / "lab.html").read_text("utf-8") == render_lab_page(lab.spec, lang)
     lab.save(tmp_path / "lab.html", lang="en")  # as other outputs, it is written anew
     assert (tmp_path / "lab.html").read_text("utf-8") == lab.html
     with pytest.raises(SettingError, match=r"written as \.html"):

@@ -11,14 +11,14 @@ import pytest
 
 import descentlab as dl
 from descentlab.descent import recursion as stability
-from descentlab.descent.recursion import Recursion
-from descentlab.descent.reductions import gradient_factor
-from descentlab.descent.residual_polynomial import Response
+from descentlab.descent.recursion import MomentumSettings
+from descentlab.descent.reductions import gradient_scale
+from descentlab.descent.residual_polynomial import ResidualPolynomial
 from descentlab.doctor.forecast import forecast
-from descentlab.theory.learning_rates import fastest, heavy_ball, textbook
-from descentlab.theory.overflow import overflow
-from descentlab.theory.settling_time import Aim
-from descentlab.typing import Array
+from descentlab.theory.learning_rates import fastest_rate, minimax_heavy_ball, minimax_rate
+from descentlab.theory.overflow import overflow_updates
+from descentlab.theory.settling_time import ConvergenceCriterion
+from descentlab.typing import FloatArray
 from tests.lab.cases import EASY, HARD, REDUCTIONS, STEPS, UPDATES, Case, deviations, rows_of
 from tests.lab.v8 import Page
 
@@ -51,7 +51,7 @@ def make(page: Page, case: Case) -> None:
     page(MAKE, data=case.data(), hypothesis=case.hypothesis(), settings=case.settings())
 
 
-def compared(page: Page, case: Case) -> tuple[dict[str, Array], dict[str, Array]]:
+def compared(page: Page, case: Case) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
     """How far the page is from Python, and how far Python is from itself where its input is rounded otherwise."""
     make(page, case)
     found, expected = page(NUMBERS, updates=list(UPDATES)), case.numbers()
@@ -88,14 +88,14 @@ def test_columns_far_apart_or_nearly_dependent_lose_no_more_than_rounding_takes(
 def test_epochs_and_verdicts_are_those_of_python(page: Page, i: int) -> None:
     case = Case.number(i, (*EASY, "graded"))
     make(page, case)
-    theory, aim, recursion = case.theory, Aim.of(case.theory), case.descent.recursion
+    theory, aim, recursion = case.theory, ConvergenceCriterion.from_theory(case.theory), case.descent.momentum_settings
     if not theory.diverges:
-        assert page("model.settled(kept.t)") == aim.settled(case.descent.lr, recursion)
-    assert page("model.overflow(kept.t)") == overflow(theory)
+        assert page("model.settled(kept.t)") == aim.epochs_to_tolerance(case.descent.lr, recursion)
+    assert page("model.overflow(kept.t)") == overflow_updates(theory)
     for epochs in (1, 10, 100, 1000):
         told = forecast(replace(theory, descent=replace(case.descent, epochs=epochs)), aim, 0.01).verdict
         assert page("model.verdict(kept.t, epochs)", epochs=epochs) == str(told)
-    best, own = page("model.fastest(kept.t)"), fastest(aim, theory.largest, recursion)
+    best, own = page("model.fastest(kept.t)"), fastest_rate(aim, theory.regularized_lambda_max, recursion)
     assert (best is None) == (own is None)
     if own is not None and own.epochs is not None:
         assert abs(best["epochs"] - own.epochs) <= max(1, 1e-3 * own.epochs)
@@ -106,10 +106,10 @@ def test_epochs_and_verdicts_are_those_of_python(page: Page, i: int) -> None:
 def test_the_textbooks_rates(page: Page, i: int) -> None:
     case = Case.number(i, EASY)
     make(page, case)
-    theory, aim = case.theory, Aim.of(case.theory)
-    polyak = heavy_ball(aim, theory.largest, theory.smallest)
+    theory, aim = case.theory, ConvergenceCriterion.from_theory(case.theory)
+    polyak = minimax_heavy_ball(aim, theory.regularized_lambda_max, theory.regularized_lambda_min)
     assert page("model.textbook(kept.t).lr") == pytest.approx(
-        textbook(aim, theory.largest, theory.smallest).lr, rel=EXACT
+        minimax_rate(aim, theory.regularized_lambda_max, theory.regularized_lambda_min).lr, rel=EXACT
     )
     assert page("model.heavyBall(kept.t)") == pytest.approx({"lr": polyak.lr, "momentum": polyak.momentum}, rel=1e-11)
 
@@ -130,10 +130,10 @@ def test_near_is_what_python_says(page: Page, i: int) -> None:
     case = Case.number(i, EASY)
     make(page, case)
     theory, rng = case.theory, np.random.default_rng(i)
-    spread = np.abs(theory.destination).max()
+    spread = np.abs(theory.limit_point).max()
     for part in (1e-4, 1e-3, 1e-2, 0.1, 1.0):
-        at = theory.destination + part * spread * rng.normal(size=len(theory.destination))
-        assert page("model.near(kept.t, at)", at=at.tolist()) == bool(theory.near(at))
+        at = theory.limit_point + part * spread * rng.normal(size=len(theory.limit_point))
+        assert page("model.near(kept.t, at)", at=at.tolist()) == bool(theory.is_converged(at))
 
 
 @pytest.mark.parametrize("kind", [*EASY, "far", "years"])
@@ -141,19 +141,19 @@ def test_a_factor_of_rows_is_that_of_python(page: Page, kind: str) -> None:
     for seed in range(5):
         X, y, _ = rows_of(kind, np.random.default_rng(seed))
         rows = np.column_stack([X, y])
-        factor = dl.Factor.of_block(rows, [f"c{j}" for j in range(rows.shape[1])])
+        factor = dl.Factor.from_block(rows, [f"c{j}" for j in range(rows.shape[1])])
         found = page("model.factorOf(rows)", rows=rows.tolist())
         C, k = np.zeros((rows.shape[1],) * 2), rows.shape[1]
         for i, row in enumerate(found["triangle"]):
             C[i, i:] = row
         np.testing.assert_allclose(found["means"], factor.means, rtol=1e-15, atol=1e-15)
         # C'C, since below a dependent column a triangle's rows are what rounding makes them; far values have few digits
-        length = np.linalg.norm(factor.centred[1:, 1:], axis=0) + 1e-3 * np.linalg.norm(rows, axis=0) / 1e3
-        expected = factor.centred[1:, 1:].T @ factor.centred[1:, 1:]
+        length = np.linalg.norm(factor.R_centered[1:, 1:], axis=0) + 1e-3 * np.linalg.norm(rows, axis=0) / 1e3
+        expected = factor.R_centered[1:, 1:].T @ factor.R_centered[1:, 1:]
         assert (np.abs(C.T @ C - expected) <= 1e-13 * np.outer(length, length)).all()
         if kind in ("normal", "exact", "wide", "far", "years"):
             sure = slice(None, k - 1)  # an exact fit leaves nothing below
-            np.testing.assert_allclose(C[sure, sure], factor.centred[1:, 1:][sure, sure], atol=1e-13 * length.max())
+            np.testing.assert_allclose(C[sure, sure], factor.R_centered[1:, 1:][sure, sure], atol=1e-13 * length.max())
         assert (found["rows"], found["weight"]) == (len(rows), len(rows))
 
 
@@ -166,8 +166,8 @@ def test_a_step_in_its_parts_is_the_loop_by_hand(page: Page, reduction: str, hyp
     case = Case(problem, dl.Descent(lr=0.07, reduction=reduction, weight_decay=0.1))
     make(page, case)
     p = rng.normal(size=len(problem.parameters))
-    Z = np.column_stack([problem.descended_rows().X, *([np.ones(len(X))] if problem.bias else [])])
-    c, ridge = gradient_factor(reduction, len(X)), problem.quadratic.penalty
+    Z = np.column_stack([problem.scaled_rows().X, *([np.ones(len(X))] if problem.bias else [])])
+    c, ridge = gradient_scale(reduction, len(X)), problem.quadratic.penalty
     gradient = c * (Z.T @ (Z @ p - y) + len(X) * ridge * p)
     found = page("model.microStep(points, kept.p, p, kept.t.settings)", points=np.c_[X, y].tolist(), p=p.tolist())
     np.testing.assert_allclose(found["predictions"], Z @ p, rtol=EXACT, atol=EXACT)
@@ -177,14 +177,14 @@ def test_a_step_in_its_parts_is_the_loop_by_hand(page: Page, reduction: str, hyp
     np.testing.assert_allclose(found["next"], p - 0.07 * (gradient + 0.1 * p), rtol=1e-11)
     np.testing.assert_allclose(page("model.gradientOf(kept.p, p, r)", p=p.tolist(), r=reduction), gradient, rtol=1e-11)
     assert page("model.costOf(kept.p, p)", p=p.tolist()) == pytest.approx(np.mean((Z @ p - y) ** 2), rel=EXACT)
-    units = problem.coordinates.to_units(p)
+    units = problem.scaling.to_original(p)
     np.testing.assert_allclose(page("model.toUnits(kept.p, p)", p=p.tolist()), units, rtol=EXACT)
     np.testing.assert_allclose(page("model.fromUnits(kept.p, p)", p=units.tolist()), p, rtol=1e-11)
 
 
 @pytest.mark.parametrize("step", STEPS, ids=str)
 def test_one_direction_is_stepped_as_in_python(page: Page, step: dict[str, Any]) -> None:
-    recursion: Recursion = dl.Descent(lr=1.0, **step).recursion
+    recursion: MomentumSettings = dl.Descent(lr=1.0, **step).momentum_settings
     x = np.array([1e-12, 1e-5, *RATES])
     found = page(
         "({ limit: model.limit(r), growth: x.map((each) => model.growth(each, r)),"
@@ -194,13 +194,15 @@ def test_one_direction_is_stepped_as_in_python(page: Page, step: dict[str, Any])
         r=dict(recursion),
         ts=[0, 1, 2, 9, 100],
     )
-    own = Response.of(x, **recursion)
-    assert found["limit"] == stability.limit(**recursion)
-    np.testing.assert_allclose(found["growth"], stability.growth(x, **recursion), rtol=1e-14)
-    np.testing.assert_allclose(found["gap"], stability.gap(x, **recursion), rtol=1e-14, atol=1e-15)
+    own = ResidualPolynomial.from_lr_times_curvature(x, **recursion)
+    assert found["limit"] == stability.stability_limit(**recursion)
+    np.testing.assert_allclose(found["growth"], stability.convergence_factor(x, **recursion), rtol=1e-14)
+    np.testing.assert_allclose(
+        found["gap"], stability.one_minus_convergence_factor(x, **recursion), rtol=1e-14, atol=1e-15
+    )
     for name in ("swings", "grows", "stands"):
         assert found["response"][name] == getattr(own, name).tolist()
-    np.testing.assert_allclose(found["at"], own.at(np.array([0, 1, 2, 9, 100])[:, None]), rtol=EXACT, atol=EXACT)
+    np.testing.assert_allclose(found["at"], own.evaluate(np.array([0, 1, 2, 9, 100])[:, None]), rtol=EXACT, atol=EXACT)
 
 
 def test_what_leaves_float64_is_infinite(page: Page) -> None:
@@ -231,6 +233,10 @@ def test_what_has_hardly_begun_to_move_has_all_its_digits(page: Page, step: dict
 
 def test_slow_directions_beside_a_momentum_near_1_keep_their_digits(page: Page) -> None:
     x, ts = [1e-19, 1e-18], [1, 10**6, 10**8, 10**9, 10**10]
-    recursion = Recursion(momentum=1 - 1e-9, dampening=0.0, nesterov=False)
+    recursion = MomentumSettings(momentum=1 - 1e-9, dampening=0.0, nesterov=False)
     found = page("ts.map((t) => model.response(x, r).at(t))", x=x, r=dict(recursion), ts=ts)
-    np.testing.assert_allclose(found, Response.of(np.array(x), **recursion).at(np.array(ts)[:, None]), rtol=1e-14)
+    np.testing.assert_allclose(
+        found,
+        ResidualPolynomial.from_lr_times_curvature(np.array(x), **recursion).evaluate(np.array(ts)[:, None]),
+        rtol=1e-14,
+    )

@@ -15,9 +15,9 @@ import pytest
 from py_mini_racer import MiniRacer
 
 import descentlab as dl
-from descentlab.lab.js_bundle import joined, script
-from descentlab.lab.page import LAB, bare, inert, page, words
-from descentlab.messages import LANGUAGES, catalogue
+from descentlab.lab.js_bundle import bundle, bundle_static
+from descentlab.lab.page import LAB_PAGE, lab_messages, render_lab_page, safe_json, strip_comments
+from descentlab.messages import LANGUAGES, load_catalog
 from tests.browsing import Watched
 
 STATIC = Path(__file__).parents[2] / "src" / "descentlab" / "lab" / "static"
@@ -83,7 +83,7 @@ def unpacked(seen: Seen) -> list[str]:
 
 def run(modules: dict[str, str], entry: str = "main.js") -> Any:
     """What the joined modules export by default, under V8."""
-    return MiniRacer().eval(f"(() => {{ {joined(entry, modules.__getitem__)} return $entry.default; }})()")
+    return MiniRacer().eval(f"(() => {{ {bundle(entry, modules.__getitem__)} return $entry.default; }})()")
 
 
 def test_modules_keep_their_private_names_apart() -> None:
@@ -131,12 +131,12 @@ def test_every_form_of_import_and_export_that_is_used() -> None:
 )
 def test_what_cannot_be_joined_is_refused(modules: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        joined("main.js", modules.__getitem__)
+        bundle("main.js", modules.__getitem__)
 
 
 def test_the_packages_own_modules_are_joined_once_and_parse() -> None:
     static = Path(dl.__file__).parent / "lab" / "static"
-    code = script("boot.js")
+    code = bundle_static("boot.js")
     for path in re.findall(r"^// (\S+\.js)$", code, re.MULTILINE):
         assert (static / path).is_file()
     assert code.count("// lab.js\n") == 1
@@ -148,7 +148,7 @@ def test_the_packages_own_modules_are_joined_once_and_parse() -> None:
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_nothing_that_data_says_is_markup(lang: str) -> None:
     content = hostile()
-    seen = Seen(page(content, lang))
+    seen = Seen(render_lab_page(content, lang))
     tags = [tag for tag, _ in seen.tags]
     assert [tag for tag in tags if tag != "p"] == [
         "html", "head", "meta", "meta", "meta", "meta", "title", "link", "body", "div", "noscript",
@@ -160,7 +160,7 @@ def test_nothing_that_data_says_is_markup(lang: str) -> None:
     assert json.loads(seen.texts["descentlab-spec"]) == content
     assert not set("<>&\u2028\u2029\u202e\x00") & set(seen.texts["descentlab-spec"])
     assert len(seen.texts["title"]) < 200
-    page(content, lang).encode()
+    render_lab_page(content, lang).encode()
 
 
 def test_what_is_bare_is_the_same_program() -> None:
@@ -168,49 +168,49 @@ def test_what_is_bare_is_the_same_program() -> None:
     for path in STATIC.rglob("*.js"):
         text = path.read_text("utf-8")
         assert all(line.count("`") % 2 == 0 for line in text.splitlines()), path
-    assert bare("/** What\n * it is. */\n  const a = 1; // kept\n  // gone\n\nconst b = 'x  y';") == (
+    assert strip_comments("/** What\n * it is. */\n  const a = 1; // kept\n  // gone\n\nconst b = 'x  y';") == (
         "const a = 1; // kept\nconst b = 'x  y';"
     )
 
 
 def test_text_around_json_stays_json() -> None:
     for text in HOSTILE:
-        assert json.loads(inert({text: [text, 0.1 + 0.2]})) == {text: [text, 0.1 + 0.2]}
+        assert json.loads(safe_json({text: [text, 0.1 + 0.2]})) == {text: [text, 0.1 + 0.2]}
     with pytest.raises(ValueError, match="not JSON compliant"):
-        inert(float("nan"))
+        safe_json(float("nan"))
 
 
 @pytest.mark.parametrize("served", [False, True])
 def test_the_policy_allows_this_script_and_this_style_alone(served: bool) -> None:
-    seen = Seen(page(hostile(), "en", served))
+    seen = Seen(render_lab_page(hostile(), "en", served))
     [given] = [attrs["content"] for _, attrs in seen.tags if attrs.get("http-equiv")]
-    assert given == LAB.policy(served)
-    rules = dict(rule.split(" ", 1) for rule in LAB.policy(served).split("; "))
+    assert given == LAB_PAGE.policy(served)
+    rules = dict(rule.split(" ", 1) for rule in LAB_PAGE.policy(served).split("; "))
     look, _, script = unpacked(seen)
     for rule, texts in (("script-src", [seen.texts["program"], script]), ("style-src", [look])):
         hashes = [b64encode(sha256(text.encode()).digest()).decode() for text in texts]
         assert rules[rule] == " ".join(f"'sha256-{each}'" for each in hashes)
     assert rules["default-src"] == "'none'"
     assert rules["connect-src"] == ("'self'" if served else "'none'")
-    assert "unsafe" not in LAB.policy(served)
+    assert "unsafe" not in LAB_PAGE.policy(served)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_page_says_its_language_and_has_both(lang: str) -> None:
-    text = page(dl.Problem([1, 2], [1, 2]).lab(name="my data").spec, lang)
+    text = render_lab_page(dl.Problem([1, 2], [1, 2]).lab(name="my data").spec, lang)
     seen = Seen(text)
     assert dict(seen.tags)["html"] == {"lang": lang, "data-served": "false"}
-    assert seen.texts["title"] == f"my data - {catalogue(lang)['lab.title']}"
+    assert seen.texts["title"] == f"my data - {load_catalog(lang)['lab.title']}"
     held = json.loads(unpacked(seen)[1])
-    assert held == words()
+    assert held == lab_messages()
     assert held["ko"].keys() == held["en"].keys()
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in [a for _, a in seen.tags]
-    assert seen.texts["p"] == catalogue(lang)["lab.without_script"]
+    assert seen.texts["p"] == load_catalog(lang)["lab.without_script"]
 
 
 def test_a_hostile_page_opens_from_a_file_without_the_network(watched: Watched, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    path.write_text(page(hostile()), "utf-8")
+    path.write_text(render_lab_page(hostile()), "utf-8")
     watched.context.set_offline(True)
     watched.page.goto(path.as_uri())
     watched.page.wait_for_timeout(300)
@@ -224,7 +224,7 @@ def test_a_hostile_page_opens_from_a_file_without_the_network(watched: Watched, 
 
 def test_the_policy_holds_in_a_browser(watched: Watched, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    path.write_text(page(dl.Problem([1, 2], [1, 2]).lab().spec), "utf-8")
+    path.write_text(render_lab_page(dl.Problem([1, 2], [1, 2]).lab().spec), "utf-8")
     watched.page.goto(path.as_uri())
     watched.page.evaluate(
         "() => { const s = document.createElement('script'); s.textContent = 'hacked = 1'; document.body.append(s);"
@@ -239,5 +239,5 @@ def test_the_policy_holds_in_a_browser(watched: Watched, tmp_path: Path) -> None
 
 
 def test_the_program_is_strict_and_leaves_no_name_behind() -> None:
-    assert LAB.program.startswith("(() => {")
-    assert LAB.program.endswith("})();")
+    assert LAB_PAGE.program.startswith("(() => {")
+    assert LAB_PAGE.program.endswith("})();")

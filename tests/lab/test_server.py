@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.lab.page import LAB, page
+from descentlab.lab.page import LAB_PAGE, render_lab_page
 from descentlab.lab.server import connections, upload
-from descentlab.lab.server.connections import MOST_CONNECTIONS
+from descentlab.lab.server.connections import MAX_CONNECTIONS
 from descentlab.lab.server.handler import LabServer
-from descentlab.lab.spec import spec
-from descentlab.messages import Sentence
+from descentlab.lab.spec import make_spec
+from descentlab.messages import Message
 from tests.browsing import Watched
 
 SPEC = dl.Problem([1, 2, 3], [1, 2, 3], bias=False).lab(lr=0.01, name="lesson").spec
@@ -78,9 +78,9 @@ def posted(lab: LabServer, body: bytes, query: str = "", **headers: str) -> Answ
 def test_the_page_is_at_its_secret_address(lab: LabServer) -> None:
     answer = ask(lab, "GET", f"/{lab.token}/")
     assert answer.status == 200
-    assert answer.text == page(SPEC, "en", served=True)
+    assert answer.text == render_lab_page(SPEC, "en", served=True)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert answer.headers["Content-Security-Policy"] == f"{LAB.policy(served=True)}; frame-ancestors 'none'"
+    assert answer.headers["Content-Security-Policy"] == f"{LAB_PAGE.policy(served=True)}; frame-ancestors 'none'"
     assert len(lab.token) >= 32
     assert lab.url == f"http://127.0.0.1:{lab.server_port}/{lab.token}/"
 
@@ -187,7 +187,7 @@ def test_a_file_comes_back_as_a_spec(lab: LabServer, tmp_path: Path) -> None:
     path.write_bytes(CSV)
     answer = posted(lab, CSV, "?name=houses.csv&target=price", Origin=f"http://127.0.0.1:{lab.server_port}")
     assert answer.status == 200, answer.text
-    assert json.loads(answer.text) == spec(dl.Problem(path, target="price"), name="houses.csv")
+    assert json.loads(answer.text) == make_spec(dl.Problem(path, target="price"), name="houses.csv")
     last = json.loads(posted(lab, CSV).text)
     assert last["columns"] == ["size", "rooms", "price"]
 
@@ -239,7 +239,7 @@ def test_what_cannot_be_read_is_said_in_a_sentence(lab: LabServer, body: bytes, 
 
 
 def test_errors_are_in_the_askers_language(lab: LabServer) -> None:
-    assert posted(lab, b"", "?lang=ko&name=a").error == Sentence("error.empty_file", {"path": "a"}).text("ko")
+    assert posted(lab, b"", "?lang=ko&name=a").error == Message("error.empty_file", {"path": "a"}).text("ko")
     assert ask(lab, "GET", "/", **{"Accept-Language": "ko-KR,ko;q=0.9"}).error.startswith("여기에는")
     assert ask(lab, "GET", "/", **{"Accept-Language": "de"}).error.startswith("There is nothing here")
 
@@ -330,7 +330,7 @@ def test_ten_files_at_once(lab: LabServer) -> None:
         assert json.loads(answer.text)["means"][0] == pytest.approx(i + 999.5)
 
 
-@pytest.mark.parametrize("count", [20, 3 * MOST_CONNECTIONS])
+@pytest.mark.parametrize("count", [20, 3 * MAX_CONNECTIONS])
 def test_slow_clients_shut_nobody_out(lab: LabServer, count: int) -> None:
     slow = [socket.create_connection(("127.0.0.1", lab.server_port), timeout=30) for _ in range(count)]
     for connection in slow:
@@ -338,13 +338,13 @@ def test_slow_clients_shut_nobody_out(lab: LabServer, count: int) -> None:
     threads = threading.active_count()
     assert ask(lab, "GET", f"/{lab.token}/").status == 200
     assert posted(lab, CSV).status == 200
-    assert threads <= MOST_CONNECTIONS + 10
+    assert threads <= MAX_CONNECTIONS + 10
     for connection in slow:
         connection.close()
 
 
 def test_slow_clients_are_dropped(lab: LabServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "ASKING", 0.5)
+    monkeypatch.setattr(connections, "HEADER_TIMEOUT", 0.5)
     with socket.create_connection(("127.0.0.1", lab.server_port), timeout=30) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n")
         ended = False
@@ -365,7 +365,7 @@ def test_slow_clients_are_dropped(lab: LabServer, monkeypatch: pytest.MonkeyPatc
 
 
 def test_slow_senders_are_dropped(lab: LabServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "EACH_READ", 0.2)
+    monkeypatch.setattr(connections, "READ_TIMEOUT", 0.2)
     with socket.create_connection(("127.0.0.1", lab.server_port), timeout=30) as connection:
         connection.sendall(head(lab, "Content-Length: 100") + b"x,y\n")
         assert connection.recv(65536) == b""

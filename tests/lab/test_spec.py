@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.data.selection import Selection
+from descentlab.data.selection import ColumnSelection
 from descentlab.errors import SettingError
-from descentlab.lab.spec import spec
+from descentlab.lab.spec import make_spec
 
 RNG = np.random.default_rng(7)
 
@@ -32,7 +32,7 @@ def test_the_triangle_and_the_means_are_those_of_the_rows(weighted: bool) -> Non
     X = RNG.normal(size=(60, 3)) * [1, 100, 1e-3] + [0, 1e4, 5]
     y = X @ [1, 2, 3] + RNG.normal(size=60)
     weights = RNG.integers(1, 4, 60).astype(float) if weighted else None
-    content = json.loads(json.dumps(spec(dl.Problem(X, y, weights=weights), dl.Descent(lr=0.1))))
+    content = json.loads(json.dumps(make_spec(dl.Problem(X, y, weights=weights), dl.Descent(lr=0.1))))
     Z, w = np.column_stack([X, y]), np.ones(60) if weights is None else weights
     centred = Z - np.average(Z, axis=0, weights=w)
     np.testing.assert_allclose(content["means"], np.average(Z, axis=0, weights=w), rtol=1e-14)
@@ -44,15 +44,15 @@ def test_the_triangle_and_the_means_are_those_of_the_rows(weighted: bool) -> Non
 
 def test_the_factor_keeps_all_its_digits() -> None:
     problem = dl.Problem(RNG.normal(size=(900, 2)), RNG.normal(size=900))
-    content = json.loads(json.dumps(spec(problem)))
+    content = json.loads(json.dumps(make_spec(problem)))
     for i, row in enumerate(content["triangle"]):
-        assert row == problem.factor.centred[1 + i, 1 + i :].tolist()
+        assert row == problem.factor.R_centered[1 + i, 1 + i :].tolist()
     assert content["means"] == problem.factor.means.tolist()
 
 
 @pytest.mark.parametrize(("n", "most"), [(3, 3), (500, 500), (501, 500), (20_000, 500)])
 def test_points_are_evenly_spaced_rows_in_their_order(n: int, most: int) -> None:
-    content = spec(dl.Problem(np.arange(n, dtype=float), 2.0 * np.arange(n)))
+    content = make_spec(dl.Problem(np.arange(n, dtype=float), 2.0 * np.arange(n)))
     points = np.array(content["points"])
     assert len(points) == most
     assert (points[0, 0], points[-1, 0]) == (0, n - 1)
@@ -63,15 +63,15 @@ def test_points_are_evenly_spaced_rows_in_their_order(n: int, most: int) -> None
 
 def test_points_have_five_digits_unless_they_are_the_rows() -> None:
     few, many = RNG.normal(size=9), RNG.normal(size=900)
-    assert [row[0] for row in spec(dl.Problem(few, few**2))["points"]] == few.tolist()
-    shown = [row[0] for row in spec(dl.Problem(many, many**2))["points"]]
+    assert [row[0] for row in make_spec(dl.Problem(few, few**2))["points"]] == few.tolist()
+    shown = [row[0] for row in make_spec(dl.Problem(many, many**2))["points"]]
     assert all(value == float(f"{value:.5g}") for value in shown)
     np.testing.assert_allclose(shown, many[np.linspace(0, 899, 500).round().astype(int)], rtol=5e-5)
 
 
 @pytest.mark.parametrize(("weights", "whole"), [([1, 1, 1], True), ([0.5, 1, 1.5], False), ([1, 2, 1], False)])
 def test_weighted_rows_are_not_the_whole(weights: list[float], whole: bool) -> None:
-    content = spec(dl.Problem([1, 2, 3], [1, 2, 4], weights=weights))
+    content = make_spec(dl.Problem([1, 2, 3], [1, 2, 4], weights=weights))
     assert content["whole"] is whole
     assert content["points"] == [[1, 1], [2, 2], [3, 4]]
 
@@ -79,7 +79,7 @@ def test_weighted_rows_are_not_the_whole(weights: list[float], whole: bool) -> N
 def test_rows_left_out_are_not_shown(tmp_path: Path) -> None:
     path = tmp_path / "gaps.csv"
     path.write_text("x,y\n" + "".join(f"{i},{'' if i % 3 == 0 else 2 * i}\n" for i in range(3000)))
-    content = spec(dl.Problem(path, target="y", missing="drop"))
+    content = make_spec(dl.Problem(path, target="y", missing="drop"))
     points = np.array(content["points"])
     assert (len(points), content["rows"]) == (500, 2000)
     assert (points[:, 0] % 3 != 0).all()
@@ -88,22 +88,22 @@ def test_rows_left_out_are_not_shown(tmp_path: Path) -> None:
 
 def test_a_factor_shows_no_points() -> None:
     whole = dl.Problem([1, 2, 3], [1, 2, 4])
-    content = spec(dl.Problem(whole.factor))
+    content = make_spec(dl.Problem(whole.factor))
     assert content["points"] == []
     assert content["whole"] is False
-    assert content["triangle"] == spec(whole)["triangle"]
+    assert content["triangle"] == make_spec(whole)["triangle"]
 
 
 def test_rows_are_read_once_more_and_no_oftener(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = dl.Problem(np.arange(30_000.0), np.arange(30_000.0) % 7)
-    passes, blocks = [], Selection.blocks
+    passes, blocks = [], ColumnSelection.blocks
 
-    def counted(self: Selection) -> Iterator[Any]:
+    def counted(self: ColumnSelection) -> Iterator[Any]:
         passes.append(1)
         return blocks(self)
 
-    monkeypatch.setattr(Selection, "blocks", counted)
-    spec(problem)
+    monkeypatch.setattr(ColumnSelection, "blocks", counted)
+    make_spec(problem)
     assert len(passes) == 1
     problem.rows()  # what the sample read is still known: as many rows, none of them dropped
     assert problem.n == 30_000
@@ -111,13 +111,13 @@ def test_rows_are_read_once_more_and_no_oftener(monkeypatch: pytest.MonkeyPatch)
 
 def test_ten_features_and_five_hundred_points_stay_small() -> None:
     X = RNG.normal(size=(5000, 10)) * 10.0 ** np.arange(-5, 5)
-    content = spec(dl.Problem(X, RNG.normal(size=5000)), dl.Descent(lr=0.1))
+    content = make_spec(dl.Problem(X, RNG.normal(size=5000)), dl.Descent(lr=0.1))
     assert len(json.dumps(content)) < 90_000
 
 
 @pytest.mark.parametrize("X", [[1e149, -1e149, 0], [1e-139, 2e-139, 0], [5, 5, 5], [0, 1e-300, 1]])
 def test_no_number_is_infinite(X: list[float]) -> None:
-    content = spec(dl.Problem(X, [1.0, 2.0, 4.0]))
+    content = make_spec(dl.Problem(X, [1.0, 2.0, 4.0]))
     assert json.loads(json.dumps(content, allow_nan=False)) == content
 
 
@@ -132,7 +132,7 @@ def test_settings_and_hypothesis_are_those_asked_for() -> None:
         weight_decay=0.1,
         start=np.array([1, 2, 3]),
     )
-    content = spec(problem, descent, "a name")
+    content = make_spec(problem, descent, "a name")
     assert content["schema"] == "descentlab.lab/1"
     assert content["name"] == "a name"
     assert content["hypothesis"] == {"bias": True, "center": True, "standardize": True, "ridge": 0.5}
@@ -148,7 +148,7 @@ def test_settings_and_hypothesis_are_those_asked_for() -> None:
         "start": [1.0, 2.0, 3.0],
     }
     with pytest.raises(SettingError, match="start has 1 entry"):
-        spec(problem, dl.Descent(lr=0.1, start=[1]))
+        make_spec(problem, dl.Descent(lr=0.1, start=[1]))
 
 
 @pytest.mark.parametrize("settings", [{}, {"momentum": 0.9}, {"reduction": "sum"}, {"weight_decay": 3.0}])
@@ -194,4 +194,4 @@ def test_what_the_page_cannot_show_is_refused(settings: dict[str, Any]) -> None:
 
 def test_more_columns_than_the_page_holds_are_refused() -> None:
     with pytest.raises(SettingError, match="There are 151 columns"):
-        spec(dl.Problem(RNG.normal(size=(200, 150)), RNG.normal(size=200)))
+        make_spec(dl.Problem(RNG.normal(size=(200, 150)), RNG.normal(size=200)))

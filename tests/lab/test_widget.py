@@ -10,8 +10,8 @@ import pytest
 from py_mini_racer import MiniRacer
 
 import descentlab as dl
-from descentlab.lab.js_bundle import script
-from descentlab.lab.widget import ADDRESS, VERSION, LabWidget
+from descentlab.lab.js_bundle import bundle_static
+from descentlab.lab.widget import ADDRESS_VERSION, URL_KEYS, LabWidget
 from tests.browsing import Watched
 
 
@@ -63,14 +63,14 @@ def test_the_page_is_followed(widget: LabWidget) -> None:
 def test_python_leads_the_page(widget: LabWidget, name: str, value: Any, written: str) -> None:
     widget.hash = "#v=1&l=en&p=1,2;3,4"
     setattr(widget, name, value)
-    assert address(widget) == {"v": "1", "l": "en", "p": "1,2;3,4", ADDRESS[name]: written}
+    assert address(widget) == {"v": "1", "l": "en", "p": "1,2;3,4", URL_KEYS[name]: written}
 
 
 def test_addresses_are_those_of_the_pages_own_table() -> None:
     table = "JSON.stringify([$entry.VERSION, Object.fromEntries($entry.STATE.map((each) => [each.name, each.key]))])"
-    version, keys = json.loads(str(MiniRacer().eval(f"(() => {{ {script('state.js')} return {table}; }})()")))
-    assert str(version) == VERSION
-    assert {name: keys[name] for name in ADDRESS} == ADDRESS
+    version, keys = json.loads(str(MiniRacer().eval(f"(() => {{ {bundle_static('state.js')} return {table}; }})()")))
+    assert str(version) == ADDRESS_VERSION
+    assert {name: keys[name] for name in URL_KEYS} == URL_KEYS
 
 
 def test_none_leaves_the_address(widget: LabWidget) -> None:

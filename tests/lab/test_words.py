@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from py_mini_racer import MiniRacer
 
-from descentlab.lab.page import words
-from descentlab.messages import LANGUAGES, number, particled, sentence
+from descentlab.lab.page import lab_messages
+from descentlab.messages import LANGUAGES, format_number, message, resolve_particles
 from tests.lab.v8 import module
 
 Say = Callable[..., Any]
@@ -23,7 +23,7 @@ def say() -> Iterator[Say]:
     """A function of ``words.js`` by name, called with these values."""
     with MiniRacer() as v8:
         v8.eval(f"const words = {module('words.js')};")
-        v8.eval(f"const catalogue = {json.dumps(words())};")
+        v8.eval(f"const catalogue = {json.dumps(lab_messages())};")
         yield lambda expression: v8.eval(expression)
 
 
@@ -35,7 +35,7 @@ def test_numbers_are_pythons(say: Say, value: float) -> None:
     elif not (1e-5 < abs(value) < 1e10):
         assert float(found) == pytest.approx(value, rel=1e-5)
     else:
-        assert float(found.replace(",", "")) == float(number(value).replace(",", ""))
+        assert float(found.replace(",", "")) == float(format_number(value).replace(",", ""))
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_numbers_are_pythons(say: Say, value: float) -> None:
     ],
 )
 def test_particles_are_pythons(say: Say, text: str) -> None:
-    assert say(f"words.particled({json.dumps(text)})") == particled(text)
+    assert say(f"words.particled({json.dumps(text)})") == resolve_particles(text)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_sentence_can_be_said(say: Say, lang: str) -> None:
-    for key in words()[lang]:
+    for key in lab_messages()[lang]:
         said = str(say(f"words.speaker(catalogue, '{lang}')('{key.removeprefix('lab.')}', {{}})"))
         assert said
-    assert say(f"words.speaker(catalogue, '{lang}')('status.near', {{ needed: 1234 }})") == sentence(
+    assert say(f"words.speaker(catalogue, '{lang}')('status.near', {{ needed: 1234 }})") == message(
         "lab.status.near", needed=1234
     ).text(lang)
     with pytest.raises(Exception, match=r"no sentence lab\.nothing"):

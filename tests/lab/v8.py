@@ -7,14 +7,14 @@ from typing import Any
 
 from py_mini_racer import MiniRacer
 
-from descentlab.lab.js_bundle import script
+from descentlab.lab.js_bundle import bundle_static
 
 OUT = "(key, value) => typeof value === 'number' && !Number.isFinite(value) ? { beyond: String(value) } : value"
 
 
 def module(name: str) -> str:
     """A module of the page, with all that it takes from others, as an expression: an object of what it exports."""
-    return f"(() => {{ {script(name)} return $entry; }})()"
+    return f"(() => {{ {bundle_static(name)} return $entry; }})()"
 
 
 class Page:

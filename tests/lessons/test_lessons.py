@@ -14,15 +14,24 @@ import pytest
 
 import descentlab
 from descentlab.lessons import course
-from descentlab.lessons.course import CodeBlock, FigureBlock, Lesson, Prose, QuestionBlock, TableBlock, lesson, lessons
-from descentlab.lessons.facts.types import Choice, Number
+from descentlab.lessons.course import (
+    CodeBlock,
+    FigureBlock,
+    Lesson,
+    ProseBlock,
+    QuestionBlock,
+    TableBlock,
+    lesson_slugs,
+    load_lesson,
+)
+from descentlab.lessons.facts.types import ChoiceQuestion, NumberQuestion
 from descentlab.lessons.formulas import FORMULAS
-from descentlab.lessons.grading import OTHER, RIGHT, graded
+from descentlab.lessons.grading import OTHER_KEY, RIGHT_KEY, grade
 from descentlab.lessons.render import terminal
-from descentlab.messages import LANGUAGES, width
+from descentlab.messages import LANGUAGES, display_width
 
 FOLDER = Path(descentlab.__file__).parent / "lessons"
-PLACES = list(lessons())
+PLACES = list(lesson_slugs())
 HEADINGS = {
     "en": ["Predict", "What happens", "Play", "The rule", "Check yourself", "In code"],
     "ko": ["먼저 예측해 보기", "실제로는", "해 보기", "규칙", "확인하기", "코드로"],
@@ -33,18 +42,18 @@ HEADINGS = {
     params=[(place, lang) for place in PLACES for lang in LANGUAGES], ids=lambda param: f"{param[0]}-{param[1]}"
 )
 def opened(request: pytest.FixtureRequest) -> Lesson:
-    return lesson(*request.param)
+    return load_lesson(*request.param)
 
 
 def prose(read: Lesson) -> str:
-    return "\n".join(block.text for block in read.blocks if isinstance(block, Prose))
+    return "\n".join(block.text for block in read.blocks if isinstance(block, ProseBlock))
 
 
 def shape(read: Lesson) -> list[tuple[str, str]]:
     """What the lesson is made of, without its words."""
     found = []
     for block in read.blocks:
-        if isinstance(block, Prose):
+        if isinstance(block, ProseBlock):
             paragraphs = [
                 re.sub(r"\w[\w\s:]*$", "", part.split("\n")[0][:3]) for part in re.split(r"\n\s*\n", block.text)
             ]
@@ -57,11 +66,11 @@ def shape(read: Lesson) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_both_languages_have_the_same_shape(place: int) -> None:
-    assert shape(lesson(place, "en")) == shape(lesson(place, "ko"))
+    assert shape(load_lesson(place, "en")) == shape(load_lesson(place, "ko"))
     places = [sorted(re.findall(r"\{\{(\w+)", course.source(place, lang))) for lang in LANGUAGES]
     assert set(places[0]) == set(places[1])
     english, korean = (
-        [block for block in lesson(place, lang).blocks if isinstance(block, QuestionBlock)] for lang in LANGUAGES
+        [block for block in load_lesson(place, lang).blocks if isinstance(block, QuestionBlock)] for lang in LANGUAGES
     )
     for one, other in zip(english, korean, strict=True):
         assert (list(one.options), list(one.notes)) == (list(other.options), list(other.notes))
@@ -70,7 +79,7 @@ def test_both_languages_have_the_same_shape(place: int) -> None:
 def test_every_lesson_has_the_skeleton(opened: Lesson) -> None:
     assert re.findall(r"^## (.*)$", prose(opened), re.MULTILINE) == HEADINGS[opened.lang]
     kinds = {type(block) for block in opened.blocks}
-    assert {Prose, FigureBlock, QuestionBlock, CodeBlock} <= kinds
+    assert {ProseBlock, FigureBlock, QuestionBlock, CodeBlock} <= kinds
     assert [block.name for block in opened.blocks if isinstance(block, CodeBlock)] == [
         "by_hand",
         "by_torch",
@@ -90,7 +99,7 @@ def test_facts_and_words_belong_together(opened: Lesson) -> None:
     facts = opened.facts
     assert {block.name for block in opened.blocks if isinstance(block, TableBlock)} == set(facts.tables)
     assert {block.name for block in opened.blocks if isinstance(block, FigureBlock)} == set(facts.figures)
-    assert set(opened.questions) == set(facts.questions)
+    assert set(opened.question_names) == set(facts.questions)
     named = set(re.findall(r"\{\{(\w+)", course.source(opened.number, opened.lang)))
     assert named <= set(facts.numbers)
     for block in opened.blocks:
@@ -101,13 +110,15 @@ def test_facts_and_words_belong_together(opened: Lesson) -> None:
 
 def test_keys_in_tables_are_said_in_words(opened: Lesson) -> None:
     for block in opened.blocks:
-        if isinstance(block, TableBlock) and block.words:
-            keys = {cell for row in course.facts_of(opened.slug).tables[block.name].rows for cell in row}
-            assert set(block.words) <= keys
-            assert set(block.words.values()) <= {cell for row in opened.facts.tables[block.name].rows for cell in row}
+        if isinstance(block, TableBlock) and block.translations:
+            keys = {cell for row in course.compute_facts(opened.slug).tables[block.name].rows for cell in row}
+            assert set(block.translations) <= keys
+            assert set(block.translations.values()) <= {
+                cell for row in opened.facts.tables[block.name].rows for cell in row
+            }
 
 
-def questions(read: Lesson) -> Iterator[tuple[QuestionBlock, Number | Choice]]:
+def questions(read: Lesson) -> Iterator[tuple[QuestionBlock, NumberQuestion | ChoiceQuestion]]:
     for block in read.blocks:
         if isinstance(block, QuestionBlock):
             yield block, read.facts.questions[block.name]
@@ -115,17 +126,17 @@ def questions(read: Lesson) -> Iterator[tuple[QuestionBlock, Number | Choice]]:
 
 def test_every_answer_has_its_reason(opened: Lesson) -> None:
     for block, question in questions(opened):
-        assert {RIGHT, OTHER} <= set(block.notes)
-        if isinstance(question, Choice):
+        assert {RIGHT_KEY, OTHER_KEY} <= set(block.notes)
+        if isinstance(question, ChoiceQuestion):
             assert tuple(block.options) == question.options
-            assert set(block.notes) == {RIGHT, OTHER, *question.options} - {question.answer}
-            assert [graded(question, key) for key in question.options].count(RIGHT) == 1
+            assert set(block.notes) == {RIGHT_KEY, OTHER_KEY, *question.options} - {question.answer}
+            assert [grade(question, key) for key in question.options].count(RIGHT_KEY) == 1
             continue
-        assert set(block.notes) == {RIGHT, OTHER, *question.mistakes}
-        assert graded(question, repr(question.answer)) == RIGHT
+        assert set(block.notes) == {RIGHT_KEY, OTHER_KEY, *question.mistakes}
+        assert grade(question, repr(question.answer)) == RIGHT_KEY
         for name, slip in question.mistakes.items():
-            assert graded(question, repr(slip)) == name, "two answers that cannot be told apart"
-        assert graded(question, repr(question.answer + 1e3)) == OTHER
+            assert grade(question, repr(slip)) == name, "two answers that cannot be told apart"
+        assert grade(question, repr(question.answer + 1e3)) == OTHER_KEY
 
 
 DECIMALS = [
@@ -143,29 +154,30 @@ DECIMALS = [
 @pytest.mark.parametrize(("place", "name", "decimals"), DECIMALS)
 def test_rounded_and_cut_off_are_both_right(place: int, name: str, decimals: int) -> None:
     """Where the question says how many decimals are enough, either way of leaving the others out is."""
-    question = lesson(place, "en").facts.questions[name]
-    assert isinstance(question, Number)
+    question = load_lesson(place, "en").facts.questions[name]
+    assert isinstance(question, NumberQuestion)
     units = question.answer * 10**decimals
     for whole in (math.floor(round(units, 6)), math.ceil(round(units, 6))):
-        assert graded(question, f"{whole / 10**decimals:.{decimals}f}") == RIGHT
-    asked = [block.prompt for block, _ in questions(lesson(place, "en")) if block.name == name]
+        assert grade(question, f"{whole / 10**decimals:.{decimals}f}") == RIGHT_KEY
+    asked = [block.prompt for block, _ in questions(load_lesson(place, "en")) if block.name == name]
     assert "decimals are" in " ".join(asked[0].split())
 
 
 def test_answers_are_graded_aloud(opened: Lesson) -> None:
     for block, question in questions(opened):
-        right = question.answer if isinstance(question, Choice) else repr(question.answer)
-        assert terminal.answered(opened, block, right)[0]
-        assert not terminal.answered(opened, block, "what?")[0]
+        right = question.answer if isinstance(question, ChoiceQuestion) else repr(question.answer)
+        assert terminal.grade_answer(opened, block, right)[0]
+        assert not terminal.grade_answer(opened, block, "what?")[0]
 
 
 def test_a_terminal_shows_all_of_it(opened: Lesson) -> None:
     parts = [
-        part if isinstance(part, str) else terminal.asked(part, terminal.PLAIN) for part in terminal.rendered(opened)
+        part if isinstance(part, str) else terminal.format_question(part, terminal.PLAIN_STYLES)
+        for part in terminal.render_lesson(opened)
     ]
     text = "\n".join(parts)
     assert text.count(f"descentlab lab --lesson {opened.number}\n") == len(opened.facts.figures)
-    assert max(map(width, text.splitlines())) <= 80
+    assert max(map(display_width, text.splitlines())) <= 80
     programs = {line for block in opened.blocks if isinstance(block, CodeBlock) for line in block.text.splitlines()}
     assert programs <= set(text.splitlines())  # as they can be copied
     words = "\n".join(line for line in text.splitlines() if line not in programs and not line.startswith("    "))
@@ -180,7 +192,7 @@ def test_formulas_are_all_used() -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_the_programs_print_the_same(place: int, tmp_path: Path) -> None:
     """By hand, with torch and with descentlab: one output, in double and single precision to its last digit shown."""
-    codes = [block for block in lesson(place, "en").blocks if isinstance(block, CodeBlock)]
+    codes = [block for block in load_lesson(place, "en").blocks if isinstance(block, CodeBlock)]
     outputs = {}
     for block in codes:
         if block.name == "by_torch" and find_spec("torch") is None:
@@ -212,10 +224,10 @@ def test_there_is_no_other_lesson() -> None:
     assert list(range(1, len(PLACES) + 1)) == PLACES
     for place in (0, len(PLACES) + 1, -1):
         with pytest.raises(descentlab.SettingError, match=f"no lesson {place}"):
-            lesson(place, "en")
+            load_lesson(place, "en")
     for lang in LANGUAGES:
         files = sorted(path.name for path in (FOLDER / lang).glob("[0-9]*.md"))
-        assert files == [f"{place:02}-{slug}.md" for place, slug in lessons().items()]
+        assert files == [f"{place:02}-{slug}.md" for place, slug in lesson_slugs().items()]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -227,6 +239,6 @@ def test_emphasis_ends_where_markdown_says_so(place: int) -> None:
 @pytest.mark.parametrize("name", ["teaching.md", "teaching.ko.md"])
 def test_the_teachers_page_lists_every_figures_address(name: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / name).read_text("utf-8")
-    for place in lessons():
-        for figure in lesson(place, "en").facts.figures.values():
+    for place in lesson_slugs():
+        for figure in load_lesson(place, "en").facts.figures.values():
             assert f"{place}. `#v=1&{figure.state}`\n" in text

@@ -11,9 +11,9 @@ import pytest
 from nbclient import NotebookClient
 
 import descentlab
-from descentlab.lessons import opened, progress
-from descentlab.lessons.course import lesson, lessons
-from descentlab.lessons.render.notebook import notebook
+from descentlab.lessons import open_lesson, progress
+from descentlab.lessons.course import lesson_slugs, load_lesson
+from descentlab.lessons.render.notebook import render_notebook
 from descentlab.messages import LANGUAGES
 
 
@@ -22,12 +22,12 @@ def printed(cell: Any) -> str:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
-@pytest.mark.parametrize("place", lessons())
+@pytest.mark.parametrize("place", lesson_slugs())
 def test_it_runs_from_top_to_bottom(place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Korean and English have the same code; one of them is run."""
     monkeypatch.setenv("DESCENTLAB_STATE", str(tmp_path))
     pytest.importorskip("torch")
-    read = {lang: nbformat.reads(notebook(lesson(place, lang)), as_version=4) for lang in LANGUAGES}
+    read = {lang: nbformat.reads(render_notebook(load_lesson(place, lang)), as_version=4) for lang in LANGUAGES}
     for each in read.values():
         nbformat.validate(each)
     lang = LANGUAGES[place % 2]
@@ -39,25 +39,25 @@ def test_it_runs_from_top_to_bottom(place: int, tmp_path: Path, monkeypatch: pyt
     figures = [cell for cell in codes if cell.source.startswith("lesson.figure")]
     assert all("<iframe" in str(cell.outputs) for cell in figures)
     assert figures
-    for name, figure in lesson(place, lang).facts.figures.items():
-        assert opened(place, lang).figure(name).spec["views"] == figure.views
+    for name, figure in load_lesson(place, lang).facts.figures.items():
+        assert open_lesson(place, lang).figure(name).spec["views"] == figure.views
 
 
 def test_answers_are_checked_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DESCENTLAB_STATE", str(tmp_path))
-    first = opened(1, "en")
+    first = open_lesson(1, "en")
     for answer, said in (
         (None, "in place of None"),
         ("x", "cannot be read"),
         (14.0, "sum of the squares"),
         (4.67, "Yes"),
     ):
-        assert progress.done() == {}
+        assert progress.load_answered() == {}
         first.check("cost", answer)
         assert said in capsys.readouterr().out
-    assert progress.done() == {"hypothesis-and-cost": ["cost"]}
+    assert progress.load_answered() == {"hypothesis-and-cost": ["cost"]}
     with pytest.raises(descentlab.SettingError, match="costs"):
         first.check("costs", 1)
     with pytest.raises(descentlab.SettingError, match="parabel"):
@@ -66,7 +66,7 @@ def test_answers_are_checked_and_kept(
 
 
 def test_its_file_is_json_without_outputs() -> None:
-    content = json.loads(notebook(lesson(2, "ko")))
+    content = json.loads(render_notebook(load_lesson(2, "ko")))
     assert (content["nbformat"], content["nbformat_minor"]) == (4, 5)
     assert all(cell.get("outputs", []) == [] for cell in content["cells"])
     assert len({cell["id"] for cell in content["cells"]}) == len(content["cells"])

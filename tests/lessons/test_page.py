@@ -21,22 +21,22 @@ from hypothesis import strategies as st
 from py_mini_racer import MiniRacer
 
 from descentlab.lab.server.handler import LabServer
-from descentlab.lessons import opened as lesson_in_notebook
+from descentlab.lessons import open_lesson as lesson_in_notebook
 from descentlab.lessons import progress
-from descentlab.lessons.course import QuestionBlock, lesson, lessons, outline
-from descentlab.lessons.facts.types import Choice, Number
-from descentlab.lessons.grading import graded
-from descentlab.lessons.render.page import page
-from descentlab.lessons.render.site import Course
+from descentlab.lessons.course import QuestionBlock, lesson_slugs, load_lesson, outline
+from descentlab.lessons.facts.types import ChoiceQuestion, NumberQuestion
+from descentlab.lessons.grading import grade
+from descentlab.lessons.render.page import render_lesson_page
+from descentlab.lessons.render.site import LessonSite
 from descentlab.messages import LANGUAGES
 from tests.browsing import Watched
 from tests.lab.v8 import module
 
-QUESTIONS: list[Number | Choice] = [
-    Number(1.4, 0.005, {"sign": -1.4, "half": 0.7}),
-    Number(31_770_862, 0.5, {"low": 6_991_770}),
-    Number(0.0, 1e-9),
-    Choice("double", ("same", "double", "four")),
+QUESTIONS: list[NumberQuestion | ChoiceQuestion] = [
+    NumberQuestion(1.4, 0.005, {"sign": -1.4, "half": 0.7}),
+    NumberQuestion(31_770_862, 0.5, {"low": 6_991_770}),
+    NumberQuestion(0.0, 1e-9),
+    ChoiceQuestion("double", ("same", "double", "four")),
 ]
 
 
@@ -63,7 +63,7 @@ ANSWERS = st.one_of(
 def test_the_page_grades_as_python_does(js: MiniRacer, answer: str) -> None:
     for question in QUESTIONS:
         given_by_page = js.eval(f"grading.graded({json.dumps(vars(question))}, {json.dumps(answer)})")
-        assert given_by_page == graded(question, answer), (question, answer)
+        assert given_by_page == grade(question, answer), (question, answer)
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ def test_the_page_grades_as_python_does(js: MiniRacer, answer: str) -> None:
     ],
 )
 def test_numbers_are_read_as_people_write_them(answer: str, verdict: str | None) -> None:
-    assert graded(QUESTIONS[0], answer) == verdict
+    assert grade(QUESTIONS[0], answer) == verdict
 
 
 def opened(watched: Watched, folder: Path, place: int, lang: str) -> Any:
     path = folder / "lesson.html"
-    path.write_text(page(lesson(place, lang)), "utf-8")
+    path.write_text(render_lesson_page(load_lesson(place, lang)), "utf-8")
     watched.context.set_offline(True)
     watched.page.goto("about:blank")
     watched.page.goto(path.as_uri())
@@ -101,13 +101,13 @@ def opened(watched: Watched, folder: Path, place: int, lang: str) -> Any:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("place", lessons())
+@pytest.mark.parametrize("place", lesson_slugs())
 def test_every_lesson_opens(watched: Watched, tmp_path: Path, place: int, lang: str) -> None:
     """Offline, without a complaint, without a rule of accessibility broken, at a phone's width too."""
     browsed = opened(watched, tmp_path, place, lang)
-    read = lesson(place, lang)
+    read = load_lesson(place, lang)
     assert browsed.locator("h1").inner_text() == read.title
-    assert browsed.locator("form").count() == len(read.questions)
+    assert browsed.locator("form").count() == len(read.question_names)
     assert browsed.locator(".figure .descentlab").count() == len(read.facts.figures)
     for figure in read.facts.figures.values():
         for view in figure.views:
@@ -125,13 +125,13 @@ def test_every_lesson_opens(watched: Watched, tmp_path: Path, place: int, lang: 
 
 def test_answers_are_graded_with_their_reason(watched: Watched, tmp_path: Path) -> None:
     browsed = opened(watched, tmp_path, 1, "en")
-    read = lesson(1, "en")
+    read = load_lesson(1, "en")
     for block in read.blocks:
         if not isinstance(block, QuestionBlock):
             continue
         form = browsed.locator(f"#question-{block.name}")
         question = read.facts.questions[block.name]
-        if isinstance(question, Choice):
+        if isinstance(question, ChoiceQuestion):
             for key in question.options:
                 form.locator(f"input[value={key}]").check()
                 form.get_by_role("button").click()
@@ -153,7 +153,7 @@ def test_answers_are_graded_with_their_reason(watched: Watched, tmp_path: Path) 
 @pytest.fixture
 def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabServer]:
     monkeypatch.setenv("DESCENTLAB_STATE", str(tmp_path / "state"))
-    server = LabServer({}, lang="en", site=Course(1, "en"))
+    server = LabServer({}, lang="en", site=LessonSite(1, "en"))
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server
     server.shutdown()
@@ -164,16 +164,16 @@ def test_a_served_lesson_leads_to_the_others_and_back(watched: Watched, course: 
     browsed = watched.page
     browsed.goto(course.url)
     browsed.get_by_text("All lessons").click()
-    assert browsed.locator("nav ol a").all_inner_texts() == [outline(place, "en")[0] for place in lessons()]
+    assert browsed.locator("nav ol a").all_inner_texts() == [outline(place, "en")[0] for place in lesson_slugs()]
     browsed.get_by_role("link", name="Mini-batches").click()
-    assert browsed.locator("h1").inner_text() == lesson(11, "en").title
+    assert browsed.locator("h1").inner_text() == load_lesson(11, "en").title
     browsed.get_by_role("link", name="한국어").click()
-    assert browsed.locator("h1").inner_text() == lesson(11, "ko").title
+    assert browsed.locator("h1").inner_text() == load_lesson(11, "ko").title
     browsed.locator("a[rel=next]").click()
-    assert browsed.locator("h1").inner_text() == lesson(12, "ko").title
+    assert browsed.locator("h1").inner_text() == load_lesson(12, "ko").title
     assert browsed.locator("a[rel=next]").count() == 0
     browsed.locator("a[rel=prev]").click()
-    assert browsed.locator("h1").inner_text() == lesson(11, "ko").title
+    assert browsed.locator("h1").inner_text() == load_lesson(11, "ko").title
     assert watched.complaints == []
 
 
@@ -187,12 +187,12 @@ def test_a_served_answer_is_kept_where_the_terminal_keeps_it(watched: Watched, c
     with browsed.expect_response("**/answered?**") as answer:
         form.get_by_role("button").click()
     assert answer.value.status == 200
-    assert progress.done() == {"hypothesis-and-cost": ["cost"]}
-    progress.keep("hypothesis-and-cost", next(name for name in outline(1, "en")[1] if name != "cost"))
+    assert progress.load_answered() == {"hypothesis-and-cost": ["cost"]}
+    progress.mark_answered("hypothesis-and-cost", next(name for name in outline(1, "en")[1] if name != "cost"))
     browsed.reload()
     assert browsed.locator("form.answered").count() == 2
     for right in outline(1, "en")[1]:
-        progress.keep("hypothesis-and-cost", right)
+        progress.mark_answered("hypothesis-and-cost", right)
     browsed.goto(f"{course.url}2-en")
     assert [each[-1] for each in browsed.locator("nav ol li").all_text_contents() if each.endswith("✓")] == ["✓"]
     assert watched.complaints == []
@@ -217,12 +217,12 @@ def test_a_served_answer_that_cannot_be_kept_says_so(watched: Watched, course: L
 def test_only_answers_to_its_questions_are_taken(course: LabServer, told: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(urllib.request.Request(f"{course.url}{told}", method="POST"), timeout=30)
-    assert progress.done() == {}
+    assert progress.load_answered() == {}
 
 
 def test_compared_runs_are_drawn_point_by_point(watched: Watched, tmp_path: Path) -> None:
     """Every point where its numbers put it, on a page and in a notebook, dots, discs and rings as the caption says."""
-    figure = lesson(6, "en").facts.figures["rates"]
+    figure = load_lesson(6, "en").facts.figures["rates"]
     browsed = opened(watched, tmp_path, 6, "en")
     assert browsed.locator(".drawing circle").count() == sum(map(len, figure.curves))
     svg = lesson_in_notebook(6, "en").drawing("rates")._repr_svg_()
@@ -236,7 +236,7 @@ def test_compared_runs_are_drawn_point_by_point(watched: Watched, tmp_path: Path
         np.testing.assert_allclose(drawn, np.multiply(meant, slope) + start, atol=0.06)
     kinds = [(each.attrib["r"], each.attrib["fill"] == "none") for each in circles[:: len(figure.curves[0])]]
     assert kinds == [("2", False), ("4", False), ("4", True)]
-    assert not lesson(1, "en").facts.figures["parabola"].compares
+    assert not load_lesson(1, "en").facts.figures["parabola"].has_several_runs
     assert opened(watched, tmp_path, 1, "en").locator(".drawing").count() == 0
 
 
@@ -273,4 +273,4 @@ def test_the_eighth_lessons_table_has_what_is_left(watched: Watched, tmp_path: P
     browsed.wait_for_timeout(200)
     shown = browsed.locator(".panel.cost table tr").last.locator("td").last.inner_text()
     per_cent = float(re.findall(r"\(([\d.]+) %\)", shown)[0])
-    assert per_cent == pytest.approx(lesson(8, "en").facts.numbers["left"], abs=0.05)
+    assert per_cent == pytest.approx(load_lesson(8, "en").facts.numbers["left"], abs=0.05)

@@ -12,23 +12,23 @@ from descentlab.lessons import progress
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DESCENTLAB_STATE", str(tmp_path / "deep" / "er"))
-    return progress.place()
+    return progress.progress_path()
 
 
 def test_it_is_kept_once_and_forgotten(place: Path) -> None:
-    assert progress.done() == {}
+    assert progress.load_answered() == {}
     for name in ("a", "b", "a"):
-        progress.keep("one", name)
-    progress.keep("two", "c")
-    assert progress.done() == {"one": ["a", "b"], "two": ["c"]}
+        progress.mark_answered("one", name)
+    progress.mark_answered("two", "c")
+    assert progress.load_answered() == {"one": ["a", "b"], "two": ["c"]}
     assert [path.name for path in place.parent.iterdir()] == ["progress.json"]
-    progress.forget("one")
-    progress.forget("three")
-    assert progress.done() == {"two": ["c"]}
-    progress.forget()
-    progress.forget()
-    progress.forget("two")
-    assert progress.done() == {}
+    progress.reset_progress("one")
+    progress.reset_progress("three")
+    assert progress.load_answered() == {"two": ["c"]}
+    progress.reset_progress()
+    progress.reset_progress()
+    progress.reset_progress("two")
+    assert progress.load_answered() == {}
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_it_is_kept_once_and_forgotten(place: Path) -> None:
 def test_a_damaged_file_is_set_aside(place: Path, text: str) -> None:
     place.parent.mkdir(parents=True)
     place.write_text(text)
-    assert progress.done() == {}
-    progress.keep("one", "a")
-    assert progress.done() == {"one": ["a"]}
+    assert progress.load_answered() == {}
+    progress.mark_answered("one", "a")
+    assert progress.load_answered() == {"one": ["a"]}
     assert place.with_suffix(".damaged").read_text() == text
 
 
@@ -57,4 +57,4 @@ def test_it_lies_where_the_system_keeps_such_files(
     monkeypatch.delenv("DESCENTLAB_STATE")
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setenv(variable, value)
-    assert progress.place().as_posix() == end
+    assert progress.progress_path().as_posix() == end

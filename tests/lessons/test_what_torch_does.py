@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from descentlab.lessons.course import facts_of
+from descentlab.lessons.course import compute_facts
 
 torch = pytest.importorskip("torch")
 
@@ -25,7 +25,7 @@ def test_a_leaf_is_not_updated_in_place() -> None:
         W -= 0.1 * W.grad
     with torch.no_grad():
         W -= 0.15 * W.grad
-    assert W.item() == pytest.approx(facts_of("torch-optim").numbers["W"])
+    assert W.item() == pytest.approx(compute_facts("torch-optim").numbers["W"])
     assert W.is_leaf
     assert W.requires_grad
 
@@ -51,12 +51,12 @@ def test_each_line_of_the_loop_does_one_thing() -> None:
         for line in (optimizer.zero_grad, cost.backward, optimizer.step):
             line()
             rows.append(("None" if W.grad is None else f"{W.grad.item():.4f}", f"{W.item():.3f}"))
-    said = facts_of("torch-optim").tables["lines"].rows
+    said = compute_facts("torch-optim").tables["lines"].rows
     assert rows == [(gradient, f"{at:.3f}") for _, gradient, at in said]
 
 
 def test_single_precision_ends_where_the_lesson_says() -> None:
-    numbers = facts_of("learning-rate").numbers
+    numbers = compute_facts("learning-rate").numbers
     W = torch.zeros(1)
     first: dict[str, int] = {}
     for done in range(int(numbers["gradient_overflow"]) + 3):

@@ -9,24 +9,35 @@ from string import Formatter
 
 import pytest
 
-from descentlab.messages import LANGUAGES, SEVERAL, Sentence, catalogue, counted, language, number, sentence
+from descentlab.messages import (
+    LANGUAGES,
+    PLURAL_NOUNS,
+    Message,
+    current_language,
+    format_number,
+    load_catalog,
+    message,
+    pluralize,
+)
 
 SOURCE = Path(__file__).parents[2] / "src" / "descentlab"
 KEY = re.compile(
     r"""["'](?:error|notice|left_out|flat|minimum|refuses|ending|cli|help|demo|plot|csv|purpose|problem|finding|advice|report|validation|folds|sweep|count|lab|stochastic|watch|estimator)\.(?!(?:js|css)["'])[a-z0-9_]+["']"""
 )
 RAISED = re.compile(r"""(?:DataError|SettingError|DivergenceError|EngineError)\(\s*["']([a-z0-9_]+)["']""")
-NAMES = {key: {field for _, field, _, _ in Formatter().parse(text) if field} for key, text in catalogue("en").items()}
+NAMES = {
+    key: {field for _, field, _, _ in Formatter().parse(text) if field} for key, text in load_catalog("en").items()
+}
 
 
 def test_every_language_has_the_same_sentences() -> None:
     for lang in LANGUAGES:
-        assert catalogue(lang).keys() == catalogue("en").keys()
+        assert load_catalog(lang).keys() == load_catalog("en").keys()
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_language_names_the_same_values(lang: str) -> None:
-    for key, text in catalogue(lang).items():
+    for key, text in load_catalog(lang).items():
         named = {field for _, field, _, _ in Formatter().parse(text) if field}
         assert named == NAMES[key], key
 
@@ -40,17 +51,17 @@ def test_no_sentence_is_in_a_file_twice() -> None:
 def test_every_sentence_the_code_names_exists_and_every_sentence_is_named() -> None:
     code = "\n".join(path.read_text("utf-8") for kind in ("*.py", "*.js") for path in SOURCE.rglob(kind))
     named = {match.strip("\"'") for match in KEY.findall(code)} | {f"error.{key}" for key in RAISED.findall(code)}
-    assert named <= set(catalogue("en"))
+    assert named <= set(load_catalog("en"))
     # Some keys are put together from a prefix and a word; the word then stands somewhere, or is an option's name.
     words = set(re.findall(r"[a-z0-9]+(?:_[a-z0-9]+)*", code.replace("-", "_")))
-    assert not [key for key in catalogue("en") if key not in named and key.split(".")[1] not in words]
+    assert not [key for key in load_catalog("en") if key not in named and key.split(".")[1] not in words]
 
 
 def test_korean_is_korean() -> None:
     hangul = re.compile("[가-힣]")
-    for key, text in catalogue("ko").items():
+    for key, text in load_catalog("ko").items():
         if "{" not in text or len(text) > 20:
-            assert hangul.search(text) or text == catalogue("en")[key], key
+            assert hangul.search(text) or text == load_catalog("en")[key], key
 
 
 @pytest.mark.parametrize(
@@ -69,11 +80,11 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, environment: d
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert language() == expected
+    assert current_language() == expected
 
 
 def test_numbers_are_short_and_whole_ones_are_grouped() -> None:
-    assert [number(n) for n in (1 / 14, 1234567, 5e-7, 3.0, 10**20)] == [
+    assert [format_number(n) for n in (1 / 14, 1234567, 5e-7, 3.0, 10**20)] == [
         "0.0714286",
         "1,234,567",
         "5e-07",
@@ -82,34 +93,34 @@ def test_numbers_are_short_and_whole_ones_are_grouped() -> None:
     ]
 
 
-@pytest.mark.parametrize("what", SEVERAL)
+@pytest.mark.parametrize("what", PLURAL_NOUNS)
 def test_one_of_anything_is_singular(what: str) -> None:
-    assert counted(1, what).text("en") == f"1 {what}"
-    assert counted(2_000, what).text("en") == f"2,000 {SEVERAL[what]}"
-    assert counted(0, what).text("en") == f"0 {SEVERAL[what]}"
-    assert "1" in counted(1, what).text("ko")
-    assert counted(123_456_789_012, what).text("en") == f"1.23e+11 {SEVERAL[what]}"
+    assert pluralize(1, what).text("en") == f"1 {what}"
+    assert pluralize(2_000, what).text("en") == f"2,000 {PLURAL_NOUNS[what]}"
+    assert pluralize(0, what).text("en") == f"0 {PLURAL_NOUNS[what]}"
+    assert "1" in pluralize(1, what).text("ko")
+    assert pluralize(123_456_789_012, what).text("en") == f"1.23e+11 {PLURAL_NOUNS[what]}"
 
 
 def test_every_count_has_its_noun() -> None:
     """No sentence puts a plural behind a bare number that may be 1, and no list of names ends in nothing."""
-    known = {f"count.{word}" for pair in SEVERAL.items() for word in pair} | {"count.none"}
-    assert {key for key in catalogue("en") if key.startswith("count.")} == known
-    nouns = "|".join(SEVERAL.values())
+    known = {f"count.{word}" for pair in PLURAL_NOUNS.items() for word in pair} | {"count.none"}
+    assert {key for key in load_catalog("en") if key.startswith("count.")} == known
+    nouns = "|".join(PLURAL_NOUNS.values())
     never_one = {
         "error.lab_columns", "error.too_long", "error.too_long_schedule", "finding.beyond_counting",
         "finding.mini_batches", "folds.tried", "losses.every", "notice.few_rows", "notice.rows_dropped",
         "observed.agrees_every", "observed.per_sample_updates", "observed.too_long", "refuses.replay_batches",
     }  # fmt: skip
-    bare = {key for key, text in catalogue("en").items() if re.search(rf"\{{\w+\}} (more )?({nouns})\b", text)}
+    bare = {key for key, text in load_catalog("en").items() if re.search(rf"\{{\w+\}} (more )?({nouns})\b", text)}
     # The lab's page has its own way: words.js, tested in tests/lab/test_words.py.
     assert {key for key in bare if not key.startswith(("count.", "lab."))} == never_one
-    assert sentence("error.no_target", columns=()).text("en").endswith("The numeric columns are: none.")
-    assert sentence("error.no_target", columns=[]).text("ko").endswith("없음")
+    assert message("error.no_target", columns=()).text("en").endswith("The numeric columns are: none.")
+    assert message("error.no_target", columns=[]).text("ko").endswith("없음")
 
 
 def test_a_sentence_within_a_sentence_takes_the_outer_language() -> None:
-    inner = sentence("left_out.time")
-    outer = Sentence("error.not_numeric", {"name": "날짜", "reason": inner})
+    inner = message("left_out.time")
+    outer = Message("error.not_numeric", {"name": "날짜", "reason": inner})
     assert inner.text("ko") in outer.text("ko")
     assert inner.text("en") in outer.text("en")

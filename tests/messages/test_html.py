@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.messages import speaking
-from descentlab.messages.html import listed, page, paragraph, printed, prose, table
+from descentlab.messages import use_language
+from descentlab.messages.html import (
+    html_bullet_list,
+    html_fragment,
+    html_paragraph,
+    html_preformatted,
+    html_table,
+    html_text,
+)
 from tests.pages import whole
 
 SCRIPT, IMAGE = "</style></script><script>alert(1)</script>\"'&", "<img src=x onerror=alert(1)>"
@@ -51,7 +58,7 @@ PAGES: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_pages_are_whole_in_either_language(name: str, lang: str) -> None:
     shown = PAGES[name]()
-    with speaking(lang):
+    with use_language(lang):
         html = shown._repr_html_()
     words, spoken = whole(html)
     assert spoken == lang
@@ -75,7 +82,7 @@ def test_a_run_shows_its_table_its_settings_and_its_ending() -> None:
     assert run.table(20) in words
     assert "H(x) = Wx, y from x, 3 rows" in words
     assert "lr 0.01, reduction sum, engine exact" in words
-    for each in run.said:
+    for each in run.messages:
         assert str(each).replace("`", "") in words
     assert str(run.ending).split("\n")[0] in words
 
@@ -87,19 +94,19 @@ def test_hostile_names_are_still_legible() -> None:
 
 
 def test_names_in_backticks_are_code() -> None:
-    assert prose("`a` and `b<c`: 1 > 0") == "<code>a</code> and <code>b&lt;c</code>: 1 &gt; 0"
-    assert prose("a ` alone") == "a ` alone"
+    assert html_text("`a` and `b<c`: 1 > 0") == "<code>a</code> and <code>b&lt;c</code>: 1 &gt; 0"
+    assert html_text("a ` alone") == "a ` alone"
     html = dl.diagnose(dl.Problem(X + 1e6, y, features=["size", "age"]), lr=0.1)._repr_html_()
     assert "<code>size</code>" in html
     assert "`" not in html
 
 
 def test_pieces() -> None:
-    html = page(
-        paragraph("Yes & no", strong=True),
-        printed("1 <  2"),
-        listed([("!", "caution", "caution", "mind `it`")]),
-        table("The `title`", ("a", "b"), [("<x>", "1")]),
+    html = html_fragment(
+        html_paragraph("Yes & no", strong=True),
+        html_preformatted("1 <  2"),
+        html_bullet_list([("!", "caution", "caution", "mind `it`")]),
+        html_table("The `title`", ("a", "b"), [("<x>", "1")]),
     )
     words, _ = whole(html)
     assert words == "Yes & no1 <  2!mind itThe titleab<x>1"

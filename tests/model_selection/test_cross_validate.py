@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from descentlab import DataError, Descent, Factor, Problem, SettingError
 from descentlab.data.arrays import ArraySource
-from descentlab.messages import width
-from descentlab.model_selection.cross_validate import cross_validate, others, split
+from descentlab.messages import display_width
+from descentlab.model_selection.cross_validate import cross_validate, merge_leaving_one_out, split
 from descentlab.model_selection.cross_validation import CrossValidation
-from descentlab.model_selection.splitting import fold_of
+from descentlab.model_selection.splitting import assign_folds
 from tests.model_selection.test_validation import descended, rows
 
 
@@ -46,18 +46,18 @@ def test_merging_all_folds_gives_all_rows(folds: int, more: int, seed: int, shuf
     whole = Factor.empty(parts[0].columns)
     for part in parts:
         whole = whole.merge(part)
-    same(whole, Factor.of_block(np.column_stack([X, y]), ("x1", "x2", "x3", "y"), weights))
+    same(whole, Factor.from_block(np.column_stack([X, y]), ("x1", "x2", "x3", "y"), weights))
 
 
 @given(st.integers(2, 9), st.integers(0, 10**12), st.integers(0, 10**18), st.lists(st.integers(0, 40), max_size=6))
 def test_a_rows_fold_does_not_depend_on_where_blocks_are_cut(
     folds: int, start: int, seed: int, lengths: list[int]
 ) -> None:
-    whole = fold_of(start, sum(lengths), folds, seed)
+    whole = assign_folds(start, sum(lengths), folds, seed)
     firsts = start + np.cumsum([0, *lengths])[:-1]
-    parts = [fold_of(int(first), length, folds, seed) for first, length in zip(firsts, lengths, strict=True)]
+    parts = [assign_folds(int(first), length, folds, seed) for first, length in zip(firsts, lengths, strict=True)]
     np.testing.assert_array_equal(np.concatenate([np.empty(0, dtype=int), *parts]), whole)
-    run = fold_of(start // folds * folds, folds, folds, seed)
+    run = assign_folds(start // folds * folds, folds, folds, seed)
     assert sorted(run.tolist()) == list(range(folds))
 
 
@@ -76,18 +76,18 @@ def test_the_order_is_the_same_on_every_machine(seed: int) -> None:
     for run in range(40):
         keys = [scrambled((scrambled(seed) + 5 * run + i) % 2**64) for i in range(5)]
         expected += sorted(range(5), key=keys.__getitem__)
-    assert fold_of(0, 200, 5, seed).tolist() == expected
+    assert assign_folds(0, 200, 5, seed).tolist() == expected
 
 
 def test_the_order_is_drawn_anew_for_each_run_and_each_seed() -> None:
-    drawn = np.stack([fold_of(0, 30_000, 3, seed).reshape(-1, 3) for seed in range(2)])
+    drawn = np.stack([assign_folds(0, 30_000, 3, seed).reshape(-1, 3) for seed in range(2)])
     for runs in drawn:
         _, counts = np.unique(runs, axis=0, return_counts=True)
         assert len(counts) == 6
         assert np.abs(counts - 10_000 / 6).max() < 5 * np.sqrt(10_000 / 6)
     agree = (drawn[0] == drawn[1]).mean()
     assert abs(agree - 1 / 3) < 0.02
-    np.testing.assert_array_equal(fold_of(7, 9, 4, shuffle=False), np.arange(7, 16) % 4)
+    np.testing.assert_array_equal(assign_folds(7, 9, 4, shuffle=False), np.arange(7, 16) % 4)
 
 
 @pytest.mark.parametrize("block", [1, 7, 1000, 8192])
@@ -97,12 +97,12 @@ def test_any_block_cutting_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch, 
     whole = split(X, y, weights=np.arange(3000) % 4, folds=3, seed=1)
     monkeypatch.setattr("descentlab.data.arrays.BLOCK_ROWS", block)
     for part, expected in zip(split(X, y, weights=np.arange(3000) % 4, folds=3, seed=1), whole, strict=True):
-        np.testing.assert_array_equal(part.centred, expected.centred)
+        np.testing.assert_array_equal(part.R_centered, expected.R_centered)
         np.testing.assert_array_equal(part.origin, expected.origin)
         assert part.rows == expected.rows == 1000
-    chosen = fold_of(0, 3000, 3, 1) == 0
+    chosen = assign_folds(0, 3000, 3, 1) == 0
     table = np.column_stack([X, y])[chosen]
-    same(whole[0], Factor.of_block(table, ("x1", "x2", "x3", "y"), (np.arange(3000) % 4)[chosen]))
+    same(whole[0], Factor.from_block(table, ("x1", "x2", "x3", "y"), (np.arange(3000) % 4)[chosen]))
 
 
 def test_files_arrays_and_problems_are_divided_alike(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_files_arrays_and_problems_are_divided_alike(tmp_path: Path) -> None:
     pattern = str(tmp_path / "*.csv")
     for found in (split(pattern, target="t", folds=4), split(Problem(pattern, target="t"), folds=4)):
         for part, one in zip(found, expected, strict=True):
-            np.testing.assert_array_equal(part.centred, one.centred)
+            np.testing.assert_array_equal(part.R_centered, one.R_centered)
             assert part.columns == ("a", "b", "c", "t")
 
 
@@ -142,9 +142,9 @@ def test_the_rows_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_training_set_is_all_other_folds(k: int) -> None:
     X, y = rows(40)
     folds = split(X, y, folds=k)
-    of = fold_of(0, 40, k)
-    for j, found in enumerate(others(folds)):
-        same(found, Factor.of_block(np.column_stack([X, y])[of != j], folds[0].columns))
+    of = assign_folds(0, 40, k)
+    for j, found in enumerate(merge_leaving_one_out(folds)):
+        same(found, Factor.from_block(np.column_stack([X, y])[of != j], folds[0].columns))
 
 
 SETTINGS: list[tuple[Any, Any]] = [
@@ -169,7 +169,7 @@ def test_costs_are_those_of_loops_over_the_rows_of_each_fold(stepping: Any, kind
     found = cross_validate(
         X, y, weights=weights, folds=4, seed=2, lr=rates, ridge=ridges, epochs=300, **stepping, **kind
     )
-    of = fold_of(0, 31, 4, 2)
+    of = assign_folds(0, 31, 4, 2)
     costs = np.empty((4, 2, 2, 301))
     for j in range(4):
         train, held = of != j, of == j
@@ -211,7 +211,7 @@ def test_costs_are_those_of_loops_over_the_rows_of_each_fold(stepping: Any, kind
 def test_converging_gives_the_solution_of_least_squares(ridge: float) -> None:
     X, y = rows(30)
     found = cross_validate(X, y, folds=3, ridge=ridge, standardize=True, epochs=20_000)
-    of = fold_of(0, 30, 3)
+    of = assign_folds(0, 30, 3)
     for j in range(3):
         train, held = of != j, of == j
         mean, scale = X[train].mean(axis=0), X[train].std(axis=0)
@@ -253,7 +253,7 @@ def test_without_a_rate_fractions_of_the_smallest_bound_are_tried() -> None:
     found = cross_validate(X, y, ridge=[0.0, 0.5], momentum=0.5, standardize=True)
     bounds = [
         [Problem(train, ridge=ridge, standardize=True).spectrum().lr_bound(0.5) for ridge in (0.0, 0.5)]
-        for train in others(split(X, y))
+        for train in merge_leaving_one_out(split(X, y))
     ]
     np.testing.assert_allclose(found.lr_bound, bounds)
     parts = found.lr / np.min(bounds)
@@ -341,8 +341,8 @@ def test_wrong_settings_are_refused(given: Any, message: str) -> None:
     X, y = rows(12)
     with pytest.raises((SettingError, DataError)) as caught:
         cross_validate(X, y, **{"folds": 4, "shuffle": False, **given})
-    assert message in caught.value.sentence.text("en")
-    assert caught.value.sentence.text("ko")
+    assert message in caught.value.message.text("en")
+    assert caught.value.message.text("ko")
 
 
 def test_folds_that_do_not_fit_are_refused() -> None:
@@ -393,10 +393,10 @@ def spoken() -> list[CrossValidation]:
 def test_findings_are_told_in_two_languages_and_80_columns() -> None:
     keys = set()
     for found in spoken():
-        keys |= {each.key for each in found.said}
+        keys |= {each.key for each in found.messages}
         for lang in ("en", "ko"):
             text = found.text(lang)
-            assert max(width(line) for line in text.splitlines()) <= 80
+            assert max(display_width(line) for line in text.splitlines()) <= 80
             assert not re.search(r"\b(nan|inf)\b", text)
         json.dumps(found.to_dict(), allow_nan=False)
     assert keys == {

@@ -11,10 +11,15 @@ import numpy as np
 import pytest
 
 from descentlab import DataError, Descent, Diagnosis, Factor, Problem, SettingError, diagnose
-from descentlab.messages import width
+from descentlab.messages import display_width
 from descentlab.model_selection import validation_curve
 from descentlab.model_selection.validation import Validation, validate
-from descentlab.model_selection.validation_curve import Course, cost_on, numbers, spaced
+from descentlab.model_selection.validation_curve import (
+    ValidationCurve,
+    concatenate_ranges,
+    log_spaced_ranges,
+    make_held_out_cost,
+)
 
 NAMES = ("a", "b", "c")
 
@@ -55,7 +60,7 @@ def descended(
     penalty[X.shape[1] - bias :] = 0.0
     n = w.sum()
     c = {"mean": 2 / n, "half_mean": 1 / n, "sum": 2.0, "half_sum": 1.0}[descent.reduction]
-    rates = descent.rates(np.arange(descent.epochs))
+    rates = descent.learning_rates(np.arange(descent.epochs))
     p, m, train, cost = np.zeros(X.shape[1]), None, [], []
     for t in range(descent.epochs + 1):
         train.append(w @ (X @ p - y) ** 2 / n)
@@ -129,15 +134,15 @@ def test_mini_batches_are_walked() -> None:
 )
 @pytest.mark.parametrize("seed", range(6))
 def test_the_best_update_is_the_best_of_all(monkeypatch: pytest.MonkeyPatch, settings: Any, seed: int) -> None:
-    monkeypatch.setattr(validation_curve, "WALK", 64)
-    monkeypatch.setattr(validation_curve, "DOUBLING", 32)
+    monkeypatch.setattr(validation_curve, "EXHAUSTIVE_UPDATES", 64)
+    monkeypatch.setattr(validation_curve, "SEARCH_POINTS_PER_OCTAVE", 32)
     X, y = rows(18, 6, seed, noise=4.0)
     problem = Problem(X[:9], y[:9])
     stepping = {name: value for name, value in settings.items() if name != "part"}
     descent = Descent(lr=settings["part"] * problem.spectrum().lr_bound(**stepping), epochs=40_000, **stepping)
-    way = Course(problem, descent, cost_on(problem, Problem(X[9:], y[9:]).factor))
-    costs = way.held_out([range(40_001)])
-    best, exact = way.least()
+    way = ValidationCurve(problem, descent, make_held_out_cost(problem, Problem(X[9:], y[9:]).factor))
+    costs = way.held_out_costs([range(40_001)])
+    best, exact = way.argmin()
     assert exact
     assert costs[best] <= costs.min() * (1 + 1e-14)
     assert best <= np.argmin(costs)
@@ -147,7 +152,7 @@ def test_a_valley_far_out_is_followed_to_its_bottom() -> None:
     # One fast direction and a slow one, whose best update lies between samples of the log scale.
     X = np.array([[1.0, 0.0], [0.0, 1e-4]])
     problem = Problem(X, [1.0, 1.0], bias=False)
-    held = Factor.of_block([[0.0, 1.0, 3000.0]], ("x1", "x2", "y"))
+    held = Factor.from_block([[0.0, 1.0, 3000.0]], ("x1", "x2", "y"))
     descent = Descent(lr=1.0, reduction="half_sum", epochs=10**9)
     found = validate(problem, descent, held)
     # W2 = 1e4 (1 - (1 - 1e-8)^t) passes 3000 at t = log(0.7) / log(1 - 1e-8)
@@ -178,12 +183,14 @@ def test_what_has_settled_is_settled_from_its_first_update_on(monkeypatch: pytes
     X, y = rows(seed=seed)
     problem, descent = Problem(X, y), Descent(lr=1e-3, epochs=10_000_000)
     found = validate(problem, descent, problem)  # on the training rows themselves the cost only falls
-    assert [each.key for each in found.said] == ["validation.settled"]
+    assert [each.key for each in found.messages] == ["validation.settled"]
     assert found.best_updates < 1_000_000
-    monkeypatch.setattr(validation_curve, "WALK", 16)
-    monkeypatch.setattr(validation_curve, "DOUBLING", 8)
+    monkeypatch.setattr(validation_curve, "EXHAUSTIVE_UPDATES", 16)
+    monkeypatch.setattr(validation_curve, "SEARCH_POINTS_PER_OCTAVE", 8)
     narrowed = validate(problem, descent, problem).best_updates
-    costs = Course(problem, descent, cost_on(problem, problem.factor)).held_out([range(narrowed - 1, narrowed + 1)])
+    costs = ValidationCurve(problem, descent, make_held_out_cost(problem, problem.factor)).held_out_costs(
+        [range(narrowed - 1, narrowed + 1)]
+    )
     assert costs[0] > costs[1]
     assert abs(narrowed - found.best_updates) < 0.02 * found.best_updates  # where rounding has its say
 
@@ -193,12 +200,12 @@ def test_a_rise_that_nobody_would_notice_is_none() -> None:
     problem = Problem(X, y, ridge=1e-3)  # the penalty raises the cost by 1e-13 in the end
     found = validate(problem, Descent(lr=1e-3, epochs=10**7), problem)
     assert found.final_cost > found.best_cost
-    assert [each.key for each in found.said] == ["validation.settled"]
+    assert [each.key for each in found.messages] == ["validation.settled"]
 
 
 @pytest.mark.parametrize(("last", "dense", "doubling"), [(0, 4, 2), (3, 4, 2), (4, 4, 2), (5, 4, 2), (1000, 128, 64)])
 def test_numbers_of_updates_ascend_from_zero_to_the_last(last: int, dense: int, doubling: int) -> None:
-    found = numbers(spaced(last, dense, doubling))
+    found = concatenate_ranges(log_spaced_ranges(last, dense, doubling))
     assert found[0] == 0
     assert found[-1] == last
     assert (np.diff(found) > 0).all()
@@ -223,7 +230,7 @@ def test_held_out_rows_come_in_any_form(tmp_path: Path) -> None:
     expected = validate(problem, descent, X[14:], y[14:]).cost
     table = np.column_stack([y, X[:, ::-1], np.arange(24)])[14:]
     columns = ("t", "c", "b", "a", "more")
-    factor = Factor.of_block(table, columns)
+    factor = Factor.from_block(table, columns)
     path = tmp_path / "held.csv"
     lines = [",".join(columns), *(",".join(repr(float(value)) for value in row) for row in table)]
     path.write_text("\n".join(lines) + "\n,,,1,1\n", "utf-8")
@@ -239,12 +246,12 @@ def test_what_does_not_fit_is_named() -> None:
     X, y = rows()
     problem, descent = Problem(X[:14], y[:14], features=NAMES, target="t"), Descent(lr=0.03)
     with pytest.raises(DataError, match="no column b, t, which the training rows have"):
-        validate(problem, descent, Factor.of_block(X, ("a", "B", "c")))
+        validate(problem, descent, Factor.from_block(X, ("a", "B", "c")))
     with pytest.raises(DataError, match="2 columns; the features of the training rows are: a, b, c"):
         validate(problem, descent, X[14:, :2], y[14:])
     with pytest.raises(DataError, match="No column is called `t`"):
         validate(problem, descent, X)
-    for held in (Factor.empty((*NAMES, "t")), Factor.of_block(np.ones((2, 4)), (*NAMES, "t"), [0, 0])):
+    for held in (Factor.empty((*NAMES, "t")), Factor.from_block(np.ones((2, 4)), (*NAMES, "t"), [0, 0])):
         with pytest.raises(DataError, match="No held-out row counts"):
             validate(problem, descent, held)
     with pytest.raises(DataError, match="No held-out row counts: 0 rows came"):
@@ -258,7 +265,7 @@ def test_a_diagnosis_takes_held_out_rows_in_any_form(tmp_path: Path) -> None:
     table = np.column_stack([X, y])
     problem = Problem(table[:14], target="x4")
     descent = Descent(lr=0.03, epochs=50)
-    expected = validate(problem, descent, Factor.of_block(table[14:], ("x1", "x2", "x3", "x4"))).cost
+    expected = validate(problem, descent, Factor.from_block(table[14:], ("x1", "x2", "x3", "x4"))).cost
     paths = [tmp_path / "1.csv", tmp_path / "2.csv"]
     for path, part in zip(paths, np.split(table[14:], 2), strict=True):
         lines = ["x1,x2,x3,x4", *(",".join(repr(float(value)) for value in row) for row in part)]
@@ -289,7 +296,7 @@ def test_a_diagnosis_takes_held_out_rows_in_any_form(tmp_path: Path) -> None:
 def test_what_is_no_pair_is_refused_in_a_sentence(given: Any, words: str) -> None:
     with pytest.raises(SettingError, match=words) as caught:
         diagnose(Problem(*rows()), lr=0.03, validation=given)
-    assert "(X, y)" in caught.value.sentence.text("ko")
+    assert "(X, y)" in caught.value.message.text("ko")
 
 
 def test_where_no_engine_can_follow_the_rest_is_diagnosed() -> None:
@@ -300,7 +307,7 @@ def test_where_no_engine_can_follow_the_rest_is_diagnosed() -> None:
     assert isinstance(found, Diagnosis)
     assert found.validation is None
     assert found.verdict == "cannot tell"
-    [told] = [each for each in found.findings if each.about == "held_out"]
+    [told] = [each for each in found.findings if each.topic == "held_out"]
     assert told.name == "held_out_unknown"
     assert "no batch of 4 of the 14 rows" in told.text("en")
     assert "14행에서 4행짜리" in told.text("ko")
@@ -326,9 +333,9 @@ def cases() -> dict[str, Validation]:
 
 def test_every_outcome_has_its_sentences() -> None:
     for name, found in cases().items():
-        assert f"validation.{name}" in [each.key for each in found.said]
+        assert f"validation.{name}" in [each.key for each in found.messages]
         for lang in ("en", "ko"):
-            assert all(width(line) <= 80 for line in found.text(lang).splitlines())
+            assert all(display_width(line) <= 80 for line in found.text(lang).splitlines())
             assert not any(word in found.text(lang) for word in ("nan", "inf "))
         content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
         assert content["best_updates"] == found.best_updates

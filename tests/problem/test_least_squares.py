@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from descentlab import Factor, Problem
-from descentlab.problem.least_squares import fit
+from descentlab.problem.least_squares import solve_least_squares
 from tests.rational import Vector, correct_digits, floats, least_squares
 
 KINDS = ("integers", "decimals", "offset", "scales", "collinear", "powers", "hilbert", "grouped", "timestamps")
@@ -75,13 +75,13 @@ def factor_of(values: Any, how: str, rng: np.random.Generator) -> Factor:
             factor = factor.update(row[None])
         return factor
     if how == "merged":
-        factor = Factor.of_block(values[1:], names).merge(Factor.of_block(values[:1], names))
+        factor = Factor.from_block(values[1:], names).merge(Factor.from_block(values[:1], names))
         return factor.merge(factor)
     if how == "repeated":
-        return Factor.of_block(np.repeat(values, int(rng.integers(400, 900)), axis=0), names)
+        return Factor.from_block(np.repeat(values, int(rng.integers(400, 900)), axis=0), names)
     if how == "weighted":
-        return Factor.of_block(values, names, np.full(len(values), 0.3))
-    return Factor.of_block(values, names)
+        return Factor.from_block(values, names, np.full(len(values), 0.3))
+    return Factor.from_block(values, names)
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -95,7 +95,7 @@ def test_never_more_digits_than_are_right(kind: str, how: str) -> None:
         bias = bool(rng.integers(2))
         factor = factor_of(np.column_stack([floats(columns), floats([target])]), how, rng)
         minimum = Problem(factor, bias=bias, standardize=how == "standardized").solve()
-        if minimum.flat:  # groups and powers of few values can repeat themselves; see test_minimum
+        if minimum.null_directions:  # groups and powers of few values can repeat themselves; see test_minimum
             continue
         correct = correct_digits(minimum.params, least_squares(columns, target, bias=bias))
         vouched = minimum.digits > 0
@@ -110,12 +110,12 @@ def test_errors_hold_for_moved_data() -> None:
     X = rng.normal(size=(30, 3)) @ rng.normal(size=(3, 3)) + [100, 0, -3]
     y = X @ [1.0, -2, 0.5] + rng.normal(size=30)
     names, none = ("a", "b", "c", "y"), np.zeros(3)
-    here = fit(Factor.of_block(np.column_stack([X, y]), names), True, none)
+    here = solve_least_squares(Factor.from_block(np.column_stack([X, y]), names), True, none)
     for _ in range(50):
         values = np.column_stack([X, y])
         values = values + rng.choice([-0.5, 0.5], values.shape) * np.spacing(values)
-        there = fit(Factor.of_block(values, names), True, none)
-        assert (np.abs(there.params - here.params) <= here.errors + there.errors).all()
+        there = solve_least_squares(Factor.from_block(values, names), True, none)
+        assert (np.abs(there.params - here.params) <= here.error_bounds + there.error_bounds).all()
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -129,20 +129,20 @@ def test_dependent_columns_are_found_whatever_their_scale(bias: bool, offset: in
         scales = 10.0 ** rng.integers(-9, 9, d + 2)
         values = np.column_stack([X, X @ mix]) * scales
         order = rng.permutation(d + 2)
-        factor = Factor.of_block(
+        factor = Factor.from_block(
             np.column_stack([values[:, order], rng.random(40)]), [*(f"x{j}" for j in range(d + 2)), "y"]
         )
-        found = fit(factor, bias, np.zeros(d + 2))
+        found = solve_least_squares(factor, bias, np.zeros(d + 2))
         assert len(found.dependent) == 2
-        flat = values[:, order] @ found.null[: d + 2] + (found.null[d + 2] if bias else 0)
-        assert (np.abs(flat) <= 1e-13 * np.abs(values[:, order]) @ np.abs(found.null[: d + 2]) + 1e-300).all()
+        flat = values[:, order] @ found.null_space[: d + 2] + (found.null_space[d + 2] if bias else 0)
+        assert (np.abs(flat) <= 1e-13 * np.abs(values[:, order]) @ np.abs(found.null_space[: d + 2]) + 1e-300).all()
 
 
 def test_independent_columns_stay_independent() -> None:
     rng = np.random.default_rng(8)
     x = rng.random(60)
     values = np.column_stack([x, x + 1e-9 * rng.random(60), 1e9 + rng.random(60), 1e-12 * rng.random(60), x])
-    assert fit(Factor.of_block(values, tuple("abcdy")), True, np.zeros(4)).dependent == ()
+    assert solve_least_squares(Factor.from_block(values, tuple("abcdy")), True, np.zeros(4)).dependent == ()
 
 
 def test_ridge_leaves_nothing_flat() -> None:
@@ -151,19 +151,19 @@ def test_ridge_leaves_nothing_flat() -> None:
     x = rng.normal(size=20)
     X, y = np.column_stack([x, x, rng.normal(size=20) + 3]), rng.normal(size=20)
     penalty = np.array([0.5, 0.5, 0.25])
-    found = fit(Factor.of_block(np.column_stack([X, y]), tuple("abcy")), True, penalty)
+    found = solve_least_squares(Factor.from_block(np.column_stack([X, y]), tuple("abcy")), True, penalty)
     centred = X - X.mean(axis=0)
     W = np.linalg.solve(centred.T @ centred + 20 * np.diag(penalty), centred.T @ y)
     assert found.dependent == ()
     np.testing.assert_allclose(found.params[:, 0], [*W, y.mean() - X.mean(axis=0) @ W], rtol=1e-12)
     assert found.cost == pytest.approx(np.mean((X @ W + found.params[3, 0] - y) ** 2))
-    assert (found.errors < 1e-12).all()
+    assert (found.error_bounds < 1e-12).all()
 
 
 def test_what_rounding_decides_is_not_vouched_for() -> None:
     """Columns that differ in their last place only: rounding, not the data, would choose the answer."""
     x = np.random.default_rng(0).random(30) + 1.0
     minimum = Problem(np.column_stack([x, x + np.spacing(x)]), x).solve()
-    assert minimum.flat
+    assert minimum.null_directions
     two = Problem(np.column_stack([x, x + 30 * np.spacing(x) * np.arange(30)]), np.sin(x)).solve()
-    assert two.reliable_digits < 2
+    assert two.min_digits < 2

@@ -51,8 +51,8 @@ def problem(case: tuple[Any, bool, int, list[str]], **settings: Any) -> dl.Probl
 def test_rank_and_flat_directions_by_name(case: tuple[Any, bool, int, list[str]]) -> None:
     minimum = problem(case).solve()
     assert minimum.rank == case[2]
-    assert len(minimum.flat) == len(case[3])
-    for found, expected in zip(minimum.flat, case[3], strict=True):
+    assert len(minimum.null_directions) == len(case[3])
+    for found, expected in zip(minimum.null_directions, case[3], strict=True):
         assert expected in found.text("en")
         assert found.text("ko")
 
@@ -81,12 +81,12 @@ def test_the_nearest_minimiser_is_where_descent_ends(
         return
     given = problem(case, **settings)
     begin = None if start is None else np.arange(1.0, len(given.parameters) + 1)
-    rows = given.descended_rows()
+    rows = given.scaled_rows()
     Z = np.column_stack([rows.X, np.ones(len(rows.y))]) if given.bias else rows.X
-    p0 = given.start(begin)
+    p0 = given.scaled_params(begin)
     limit = p0 + np.linalg.pinv(Z, rcond=1e-12) @ (rows.y - Z @ p0)
     minimum = given.solve(begin)
-    np.testing.assert_allclose(minimum.params, given.coordinates.to_units(limit), rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(minimum.params, given.scaling.to_original(limit), rtol=1e-7, atol=1e-7)
     np.testing.assert_allclose(minimum.cost, np.mean((Z @ limit - rows.y) ** 2), rtol=1e-9, atol=1e-25)
     curvature = np.linalg.eigvalsh(Z.T @ Z)
     if curvature[-1] > 1e4 * max(curvature[curvature > 1e-9 * curvature[-1]].min(initial=np.inf), 1e-9):
@@ -94,7 +94,7 @@ def test_the_nearest_minimiser_is_where_descent_ends(
     p = p0.copy()
     for _ in range(40_000):
         p -= (1 / max(curvature[-1], 1e-9)) * (Z.T @ (Z @ p - rows.y))
-    np.testing.assert_allclose(given.coordinates.to_units(p), minimum.params, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(given.scaling.to_original(p), minimum.params, rtol=1e-3, atol=1e-3)
 
 
 def test_digits_of_nearest_minimisers_are_never_too_many() -> None:
@@ -130,7 +130,7 @@ def test_a_minimum_in_words() -> None:
 def test_a_coefficient_that_is_zero_has_no_digits() -> None:
     minimum = dl.Problem(np.array([[1.0, 1], [2, -1], [3, -1], [4, 1]]), [1, 2, 3, 4.0]).solve()
     np.testing.assert_allclose(minimum.params, [1, 0, 0], atol=1e-15)
-    assert minimum.digits[1] == minimum.digits[2] == minimum.reliable_digits == 0.0
+    assert minimum.digits[1] == minimum.digits[2] == minimum.min_digits == 0.0
     assert minimum.digits[0] > 14
     assert minimum.cost < 1e-30
 

@@ -109,7 +109,7 @@ def test_digits_of_one_pass(data: Set, settings: dict[str, Any]) -> None:
     assert minimum.rank == len(minimum.params)
     assert correct.min() >= data.digits
     assert (minimum.digits <= correct).all()
-    assert minimum.reliable_digits >= min(CLOSE, correct.min()) - 5.5  # modest, and not useless
+    assert minimum.min_digits >= min(CLOSE, correct.min()) - 5.5  # modest, and not useless
 
 
 def test_digits_do_not_depend_on_how_the_rows_came(data: Set) -> None:
@@ -121,7 +121,7 @@ def test_digits_do_not_depend_on_how_the_rows_came(data: Set) -> None:
     one_by_one = dl.Factor.empty(names)
     for row in values:
         one_by_one = one_by_one.update(row[None])
-    merged = dl.Factor.of_block(values[::2], names).merge(dl.Factor.of_block(values[1::2], names))
+    merged = dl.Factor.from_block(values[::2], names).merge(dl.Factor.from_block(values[1::2], names))
     for factor in (one_by_one, merged):
         minimum = dl.Problem(factor, bias=data.bias).solve()
         correct = correct_digits(minimum.params, exact)

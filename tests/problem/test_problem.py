@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.descent.reductions import CONVENTIONS, gradient_factor
+from descentlab.descent.reductions import REDUCTIONS, gradient_scale
 from tests.rational import correct_digits, fractions, least_squares
 
 rng = np.random.default_rng(31)
@@ -49,7 +49,7 @@ def slow(settings: dict[str, Any], weights: Any = None) -> tuple[Any, Any, Any]:
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "weighted"])
-@pytest.mark.parametrize("reduction", CONVENTIONS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_cost_and_gradient_are_those_of_the_rows(settings: dict[str, Any], weights: Any, reduction: str) -> None:
     problem = dl.Problem(X, y, weights=weights, **settings)
     w = np.ones(N) if weights is None else weights
@@ -61,7 +61,7 @@ def test_cost_and_gradient_are_those_of_the_rows(settings: dict[str, Any], weigh
         r = Z @ p - y
         assert problem.cost(units) == pytest.approx(np.average(r**2, weights=w), rel=1e-12)
         c = {"mean": 2 / w.sum(), "half_mean": 1 / w.sum(), "sum": 2, "half_sum": 1}[reduction]
-        assert gradient_factor(reduction, w.sum()) == c
+        assert gradient_scale(reduction, w.sum()) == c
         penalty = w.sum() * problem.ridge * np.append(p[:D], 0 * p[D:])
         np.testing.assert_allclose(
             problem.gradient(units, reduction), c * (Z.T @ (w * r) + penalty), rtol=1e-9, atol=1e-9
@@ -87,7 +87,7 @@ def test_the_minimum_is_that_of_the_normal_equations(settings: dict[str, Any]) -
     minimum = problem.solve()
     np.testing.assert_allclose(minimum.params, np.append(W, p[D:] - W @ means), rtol=1e-9)
     assert minimum.cost == pytest.approx(np.average((Z @ p - y) ** 2, weights=WEIGHTS), rel=1e-12)
-    assert minimum.reliable_digits > 9
+    assert minimum.min_digits > 9
     np.testing.assert_allclose(problem.gradient(minimum.params), 0, atol=1e-10)
 
 
@@ -101,7 +101,7 @@ def test_weights_are_repetition(settings: dict[str, Any]) -> None:
 
 def test_a_factor_is_as_good_as_its_rows(settings: dict[str, Any], tmp_path: Path) -> None:
     rows = dl.Problem(X, y, **settings)
-    factor = dl.Factor.of_block(np.column_stack([y, X[:, ::-1], X[:, 0]]), ["y", "x3", "x2", "x1", "other"])
+    factor = dl.Factor.from_block(np.column_stack([y, X[:, ::-1], X[:, 0]]), ["y", "x3", "x2", "x1", "other"])
     factor.save(tmp_path / "factor")
     alone = dl.Problem(dl.Factor.load(tmp_path / "factor"), target="y", features=["x1", "x2", "x3"], **settings)
     assert alone.parameters == rows.parameters
@@ -115,11 +115,11 @@ def test_a_factor_is_as_good_as_its_rows(settings: dict[str, Any], tmp_path: Pat
 def test_coordinates_there_and_back(settings: dict[str, Any]) -> None:
     problem = dl.Problem(X, y, **settings)
     p = rng.normal(size=(4, len(problem.parameters)))
-    np.testing.assert_allclose(problem.coordinates.to_units(problem.coordinates.from_units(p)), p, rtol=1e-12)
+    np.testing.assert_allclose(problem.scaling.to_original(problem.scaling.to_scaled(p)), p, rtol=1e-12)
     _, means, scales = slow(settings)
-    np.testing.assert_allclose(problem.coordinates.means, means, rtol=1e-13, atol=1e-14)
-    np.testing.assert_allclose(problem.coordinates.scales, scales, rtol=1e-13)
-    rows = problem.descended_rows()
+    np.testing.assert_allclose(problem.scaling.means, means, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(problem.scaling.scales, scales, rtol=1e-13)
+    rows = problem.scaled_rows()
     np.testing.assert_allclose(rows.X, (X - means) / scales, rtol=1e-10, atol=1e-12)
 
 
@@ -127,7 +127,7 @@ def test_a_constant_column_is_not_blown_up() -> None:
     """Its spread is rounding alone; dividing by it would make noise a feature."""
     constant = np.where(np.arange(N) % 2, 0.3, 0.1 + 0.2)
     problem = dl.Problem(np.column_stack([X, constant]), y, standardize=True)
-    assert problem.coordinates.scales[3] == 1.0
+    assert problem.scaling.scales[3] == 1.0
     assert [notice.key for notice in problem.notices] == ["notice.constant"]
     np.testing.assert_allclose(problem.solve().params[:3], dl.Problem(X, y).solve().params[:3], rtol=1e-9)
     assert problem.solve().rank == 4
@@ -231,7 +231,7 @@ def test_squares_beyond_float64_are_refused_with_a_way_out(scale: float) -> None
     for features, target in (([scale, 2 * scale], [1.0, 2.0]), ([1.0, 2.0], [scale, 2 * scale])):
         with pytest.raises(dl.DataError, match=r"square") as caught:
             dl.Problem(np.array(features), np.array(target))
-        assert caught.value.sentence.text("ko")
+        assert caught.value.message.text("ko")
     with pytest.raises(dl.DataError):
         dl.Problem([1.0, 2.0], [1.0, 2.0], weights=[scale, scale])
 

@@ -31,7 +31,7 @@ def test_values_and_gradient_are_those_of_the_rows(bias: bool, ridge: float) -> 
     for p in params:
         np.testing.assert_allclose(quadratic.gradient(p), Z.T @ (Z @ p - y) + ridges * p, rtol=1e-11)
         np.testing.assert_allclose(
-            np.sum((quadratic.stacked @ p - quadratic.stacked_target) ** 2) / 40, quadratic.objective(p), rtol=1e-13
+            np.sum((quadratic.augmented @ p - quadratic.augmented_target) ** 2) / 40, quadratic.objective(p), rtol=1e-13
         )
 
 
@@ -39,18 +39,18 @@ def test_values_and_gradient_are_those_of_the_rows(bias: bool, ridge: float) -> 
 @pytest.mark.parametrize("ridge", [0.0, 0.3])
 def test_modes_are_the_singular_value_decomposition(bias: bool, ridge: float) -> None:
     problem, _, _ = made(bias, ridge)
-    U, s, V = problem.quadratic.modes
-    np.testing.assert_allclose((U * s) @ V.T, problem.quadratic.stacked, atol=1e-12)
+    U, s, V = problem.quadratic.svd
+    np.testing.assert_allclose((U * s) @ V.T, problem.quadratic.augmented, atol=1e-12)
     np.testing.assert_allclose(V.T @ V, np.eye(len(V)), atol=1e-14)
-    np.testing.assert_allclose(s, np.linalg.svd(problem.quadratic.stacked, compute_uv=False), rtol=1e-12)
-    assert problem.quadratic.flat.shape == (len(V), 0)
+    np.testing.assert_allclose(s, np.linalg.svd(problem.quadratic.augmented, compute_uv=False), rtol=1e-12)
+    assert problem.quadratic.null_basis.shape == (len(V), 0)
 
 
 def test_modes_of_flat_directions() -> None:
     rng = np.random.default_rng(1)
     X = rng.normal(size=(20, 2)) * [1e6, 1]
     problem = dl.Problem(np.column_stack([X, X[:, 1], X[:, 1] + 1]), rng.normal(size=20))
-    modes, flat = problem.quadratic.modes, problem.quadratic.flat
+    modes, flat = problem.quadratic.svd, problem.quadratic.null_basis
     assert modes.rank == 3
     np.testing.assert_allclose(modes.V.T @ modes.V, np.eye(5), atol=1e-14)
     np.testing.assert_allclose(problem.quadratic.A @ flat, 0, atol=1e-9)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.descent.reductions import CONVENTIONS, gradient_factor
+from descentlab.descent.reductions import REDUCTIONS, gradient_scale
 from tests.descent.test_recursion import SETTINGS, after
 
 rng = np.random.default_rng(12)
@@ -16,25 +16,25 @@ X, y = rng.normal(size=(50, 3)) * [1, 4, 0.3] + [0, 2, -1], rng.normal(size=50)
 Z = np.column_stack([X, np.ones(50)])
 
 
-@pytest.mark.parametrize("reduction", CONVENTIONS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
 def test_eigenvalues_and_directions_of_the_hessian(reduction: str, ridge: float) -> None:
     spectrum = dl.Problem(X, y, ridge=ridge).spectrum(reduction)
-    hessian = gradient_factor(reduction, 50) * (Z.T @ Z + 50 * ridge * np.diag([1.0, 1, 1, 0]))
+    hessian = gradient_scale(reduction, 50) * (Z.T @ Z + 50 * ridge * np.diag([1.0, 1, 1, 0]))
     np.testing.assert_allclose(spectrum.eigenvalues, np.linalg.eigvalsh(hessian)[::-1], rtol=1e-11)
     V = spectrum.directions
-    np.testing.assert_allclose(hessian @ V, V * spectrum.eigenvalues, atol=1e-11 * spectrum.largest)
-    assert spectrum.largest == spectrum.eigenvalues[0]
-    assert spectrum.smallest == spectrum.eigenvalues[-1]
-    assert spectrum.condition == spectrum.largest / spectrum.smallest
-    assert spectrum.textbook_lr == 2 / (spectrum.largest + spectrum.smallest)
-    assert (spectrum.rank, spectrum.flat, spectrum.reduction) == (4, (), reduction)
+    np.testing.assert_allclose(hessian @ V, V * spectrum.eigenvalues, atol=1e-11 * spectrum.lambda_max)
+    assert spectrum.lambda_max == spectrum.eigenvalues[0]
+    assert spectrum.lambda_min == spectrum.eigenvalues[-1]
+    assert spectrum.condition == spectrum.lambda_max / spectrum.lambda_min
+    assert spectrum.minimax_lr == 2 / (spectrum.lambda_max + spectrum.lambda_min)
+    assert (spectrum.rank, spectrum.null_directions, spectrum.reduction) == (4, (), reduction)
 
 
 @pytest.mark.parametrize("settings", [{"center": True}, {"standardize": True}, {"bias": False, "standardize": True}])
 def test_eigenvalues_in_the_descended_coordinates(settings: dict[str, Any]) -> None:
     problem = dl.Problem(X, y, **settings)
-    rows = problem.descended_rows().X
+    rows = problem.scaled_rows().X
     descended = np.column_stack([rows, np.ones(50)]) if problem.bias else rows
     hessian = 2 / 50 * descended.T @ descended
     np.testing.assert_allclose(problem.spectrum().eigenvalues, np.linalg.eigvalsh(hessian)[::-1], rtol=1e-11)
@@ -69,7 +69,7 @@ def test_small_eigenvalues_keep_their_digits(scales: tuple[float, float, float],
     assert spectrum.rank == 4
     np.testing.assert_allclose(spectrum.eigenvalues[:4], 2 / 50 * truth**2, rtol=1e-11)
     assert not spectrum.eigenvalues[4:].any()
-    assert len(spectrum.flat) == duplicate
+    assert len(spectrum.null_directions) == duplicate
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -77,7 +77,7 @@ def test_small_eigenvalues_keep_their_digits(scales: tuple[float, float, float],
 def test_descent_converges_below_the_bound_and_not_above(settings: dict[str, Any], decay: float) -> None:
     spectrum = dl.Problem(X, y).spectrum()
     bound = spectrum.lr_bound(weight_decay=decay, **settings)
-    steepest = spectrum.largest + decay
+    steepest = spectrum.lambda_max + decay
     assert after(20_000, 0.999 * bound * steepest, **settings) < 1e-3
     assert after(20_000, 1.001 * bound * steepest, **settings) > 1e3
 
@@ -93,15 +93,15 @@ def test_plain_descent_by_a_loop_over_the_rows() -> None:
 
 def test_the_lesson() -> None:
     spectrum = dl.Problem([1, 2, 3], [1, 2, 3], bias=False).spectrum()
-    assert spectrum.largest == pytest.approx(28 / 3, rel=1e-15)
+    assert spectrum.lambda_max == pytest.approx(28 / 3, rel=1e-15)
     assert spectrum.lr_bound() == pytest.approx(2 / (28 / 3), rel=1e-15)
     assert dl.Problem([1, 2, 3], [1, 2, 3], bias=False).spectrum("sum").lr_bound() == pytest.approx(1 / 14, rel=1e-15)
-    assert spectrum.column(0) == "x"
+    assert spectrum.dominant_parameter(0) == "x"
 
 
 def test_no_curvature_no_bound() -> None:
     spectrum = dl.Problem([0.0, 0.0], [1, 2], bias=False).spectrum()
-    assert (spectrum.rank, spectrum.largest, spectrum.smallest, spectrum.condition) == (0, 0.0, 0.0, 1.0)
-    assert spectrum.lr_bound() == spectrum.textbook_lr == np.inf
+    assert (spectrum.rank, spectrum.lambda_max, spectrum.lambda_min, spectrum.condition) == (0, 0.0, 0.0, 1.0)
+    assert spectrum.lr_bound() == spectrum.minimax_lr == np.inf
     assert spectrum.lr_bound(weight_decay=0.5) == 4.0
     assert dl.Problem(X, y).spectrum().lr_bound(momentum=1.5) == 0.0

@@ -56,8 +56,8 @@ def test_files(tmp_path: Path, suffix: str) -> None:
 def test_words_follow_the_language_where_a_font_has_its_letters() -> None:
     from matplotlib import font_manager
 
-    from descentlab.run.plot import HANGUL
+    from descentlab.run.plot import KOREAN_FONTS
 
-    has_font = any(font.name in HANGUL for font in font_manager.fontManager.ttflist)
+    has_font = any(font.name in KOREAN_FONTS for font in font_manager.fontManager.ttflist)
     title = dl.descend(LESSON, lr=0.15, epochs=10).plot(lang="ko").axes[0].get_title(loc="left")
     assert title == ("에포크별 비용" if has_font else "Cost by epoch")

@@ -29,7 +29,7 @@ class TestEveryEngineEnds:
         np.testing.assert_allclose(run.params, minimum.params, rtol=1e-9)
         assert run.ending.least_cost == pytest.approx(minimum.cost)
         assert len(run.history) == 200  # without a tolerance, all epochs asked for are run
-        first = run.ending.since
+        first = run.ending.converged_epoch
         assert first is not None
         assert run.ending.epoch == 200
         assert run.history.gradient_norm[first - 1] < run.history.gradient_norm[0] * 1.1e-6
@@ -38,7 +38,7 @@ class TestEveryEngineEnds:
     def test_stops_at_the_tolerance_if_one_is_given(self, engine: str) -> None:
         run = dl.descend(noisy(), engine=engine, lr=0.3, epochs=200, tolerance=1e-4)
         assert run.ending.reason is dl.Reason.CONVERGED
-        assert run.ending.since == len(run.history) == run.ending.epoch + 1 < 50
+        assert run.ending.converged_epoch == len(run.history) == run.ending.epoch + 1 < 50
         at_zero = np.linalg.norm(noisy().gradient([0, 0]))
         assert run.history.gradient_norm[-1] <= 1e-4 * at_zero < run.history.gradient_norm[-2]
 
@@ -47,7 +47,7 @@ class TestEveryEngineEnds:
         assert run.ending.reason is dl.Reason.DIVERGED
         assert len(run.history) < 30
         assert np.isfinite(run.history.cost).all()
-        assert run.ending.factor == pytest.approx(-1.8)
+        assert run.ending.convergence_factor == pytest.approx(-1.8)
         assert run.ending.lr_bound == pytest.approx(1 / 14)
         for words in ("lr = 0.1 is 1.4 times", "0.0714286", "by -1.8", "`x`"):
             assert words in str(run.ending)
@@ -57,7 +57,7 @@ class TestEveryEngineEnds:
         run = dl.descend(LESSON, engine=engine, lr=0.1, reduction="sum", epochs=5)
         assert len(run.history) == 5
         assert run.ending.reason is dl.Reason.DIVERGED
-        assert run.ending.growth == pytest.approx(1.8**10)
+        assert run.ending.cost_ratio == pytest.approx(1.8**10)
 
     def test_overflowed_where_growth_is_allowed(self, engine: str) -> None:
         run = dl.descend(LESSON, engine=engine, lr=0.1, reduction="sum", epochs=5000, growth_limit=np.inf)
@@ -70,7 +70,7 @@ class TestEveryEngineEnds:
     def test_out_of_epochs_says_how_far_is_left(self, engine: str) -> None:
         run = dl.descend(LESSON, engine=engine, lr=0.01, reduction="sum", epochs=10)
         assert run.ending.reason is dl.Reason.OUT_OF_EPOCHS
-        assert run.ending.left == pytest.approx(0.72**20)
+        assert run.ending.fraction_remaining == pytest.approx(0.72**20)
         assert run.ending.epoch == 10
 
     def test_stalled_where_the_gradient_is_small_and_the_minimum_far(self, engine: str) -> None:
@@ -241,8 +241,8 @@ def test_converged_since_an_epoch_that_is_near_the_minimum() -> None:
     problem = dl.Problem(x, 3 * x - 2900 + np.sin(np.arange(50)))
     run = dl.descend(problem, lr=0.9 * problem.spectrum().lr_bound(), epochs=10**13)
     assert run.ending.reason is dl.Reason.CONVERGED
-    assert run.ending.since is not None
-    row = int(np.flatnonzero(run.history.epoch == run.ending.since)[0])
+    assert run.ending.converged_epoch is not None
+    row = int(np.flatnonzero(run.history.epoch == run.ending.converged_epoch)[0])
     assert run.history.cost[row] <= 1.01 * problem.solve().cost < run.history.cost[row - 1]
 
 
@@ -322,4 +322,4 @@ def test_standardizing_is_named_with_its_bound_where_columns_differ(size: float,
     assert "tandardize" not in dl.descend(dl.Problem(X, y, standardize=True), lr=10.0).ending.text("en")
     with pytest.raises(dl.SettingError) as caught:
         dl.descend(dl.Problem(X, y), epochs=5)
-    assert (sentence in caught.value.sentence.text("en")) is said
+    assert (sentence in caught.value.message.text("en")) is said

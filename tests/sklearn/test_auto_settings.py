@@ -11,24 +11,24 @@ from scipy.optimize import minimize
 from sklearn.linear_model import Ridge
 
 from descentlab.descent import recursion as stability
-from descentlab.descent.recursion import Recursion
+from descentlab.descent.recursion import MomentumSettings
 from descentlab.errors import DivergenceError
 from descentlab.sklearn import DescentRegressor
-from descentlab.sklearn.auto_settings import pair
+from descentlab.sklearn.auto_settings import choose_heavy_ball
 from tests.sklearn.test_regressor import unscaled
 
 
 def slowest(curvature: Any, lr: float, momentum: float, dampening: float = 0.0) -> float:
     """What an epoch multiplies the slowest error by."""
-    recursion: Recursion = {"momentum": momentum, "dampening": dampening if momentum else 0.0, "nesterov": False}
-    return float(np.abs(stability.growth(lr * np.asarray(curvature), **recursion)).max())
+    recursion: MomentumSettings = {"momentum": momentum, "dampening": dampening if momentum else 0.0, "nesterov": False}
+    return float(np.abs(stability.convergence_factor(lr * np.asarray(curvature), **recursion)).max())
 
 
 @pytest.mark.parametrize("high", [1.0, 1.3, 1.6, 4.0, 1e4])
 @pytest.mark.parametrize("dampening", [0.0, 0.5, 1.0])
 def test_the_pair_is_the_best_or_the_best_without_a_momentum(high: float, dampening: float) -> None:
     curvature = [1.0, high]
-    lr, momentum = pair(np.array(curvature), dampening)
+    lr, momentum = choose_heavy_ball(np.array(curvature), dampening)
     polyak = ((np.sqrt(high) - 1) / (np.sqrt(high) + 1)) ** 2
     if polyak < 0.01 or dampening == 1:
         assert momentum == 0
@@ -49,7 +49,7 @@ def test_a_momentum_that_buys_nothing_is_exactly_none() -> None:
     X, y = unscaled()
     model = DescentRegressor().fit(X, y)
     assert model.momentum_ == 0
-    assert "momentum" not in model.history_.said.text("en")
+    assert "momentum" not in model.history_.message.text("en")
     np.testing.assert_allclose(model.coef_, DescentRegressor(momentum=0.0).fit(X, y).coef_, rtol=1e-12)
 
 
@@ -126,7 +126,7 @@ def test_a_rate_of_ones_own_means_with_weights_what_it_means_without() -> None:
         batch = DescentRegressor(**settings).fit(X, y, weights)
         whole = DescentRegressor(**{**settings, "batch_size": None}).fit(X, y, weights)
     np.testing.assert_allclose(batch.coef_, whole.coef_, rtol=1e-10)
-    assert "reduction sum" in batch.history_.said.text("en")
+    assert "reduction sum" in batch.history_.message.text("en")
 
 
 @pytest.mark.parametrize(

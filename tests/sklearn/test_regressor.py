@@ -24,7 +24,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import descentlab as dl
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError, DivergenceError, SettingError
-from descentlab.messages import speaking
+from descentlab.messages import use_language
 from descentlab.sklearn import DescentRegressor, DescentRegressorCV
 from tests.problem.test_nist import SETS, Set, as_floats, observations
 from tests.rational import correct_digits, least_squares
@@ -84,7 +84,7 @@ def test_a_ridge_needs_no_tuning_on_timestamps_and_tiny_columns_either(ridge: fl
     other = Ridge(alpha=2000 * ridge, solver="svd").fit(X, y)
     np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-8)
     assert model.ending_.reason == "converged"
-    assert "minus their means" in model.history_.said.text("en")
+    assert "minus their means" in model.history_.message.text("en")
 
 
 @pytest.mark.parametrize("data", SETS, ids=lambda data: data.name)
@@ -112,7 +112,7 @@ def test_partial_fit_in_any_split_is_one_fit_to_the_last_bit(cuts: list[int], we
             parts.partial_fit(X[part], y[part], None if weights is None else weights[part])
     np.testing.assert_array_equal(parts.coef_, whole.coef_)
     assert parts.intercept_ == whole.intercept_
-    np.testing.assert_array_equal(parts.factor_.centred, dl.Problem(X, y, weights=weights).factor.centred)
+    np.testing.assert_array_equal(parts.factor_.R_centered, dl.Problem(X, y, weights=weights).factor.R_centered)
 
 
 def test_fit_then_partial_fit_is_one_fit_and_a_bad_part_changes_nothing() -> None:
@@ -157,9 +157,9 @@ def test_a_weight_is_repetition(settings_: dict[str, Any]) -> None:
 def test_a_rate_that_is_too_large_is_refused_with_bound_column_and_cure(lang: str) -> None:
     X, y = unscaled()
     bound = dl.Problem(X, y).spectrum().lr_bound()
-    with speaking(lang), pytest.raises(DivergenceError) as caught:
+    with use_language(lang), pytest.raises(DivergenceError) as caught:
         DescentRegressor(lr=0.6).fit(X, y)
-    with speaking(lang):
+    with use_language(lang):
         said = str(caught.value)
     standardized = dl.Problem(X, y, standardize=True).spectrum().lr_bound()
     for part in (
@@ -249,7 +249,7 @@ def test_the_history_says_what_was_done_inside_in_the_datas_units() -> None:
     ]
     assert history.to_arrow().num_rows == len(history)
     assert history.inside["standardize"] is True
-    assert "standardized columns" in history.said.text("en")
+    assert "standardized columns" in history.message.text("en")
     last = [history[name][-1] for name in ("size", "coef:cost", "intercept")]
     assert last == [*model.coef_, model.intercept_]
     for i in (0, 2, -1):

@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_val_score
 
 from descentlab.errors import DivergenceError, SettingError
-from descentlab.model_selection.splitting import fold_of
+from descentlab.model_selection.splitting import assign_folds
 from descentlab.sklearn import DescentRegressor, DescentRegressorCV
 
 
@@ -30,7 +30,7 @@ def test_each_cost_is_that_of_a_fit_to_the_other_folds(cv: Any) -> None:
     model = DescentRegressorCV([0.05, 0.2], ridge=[0.0, 0.1], epochs=60, cv=cv, random_state=0).fit(X, y)
     found = model.cross_validation_
     if cv == 4:
-        goes = fold_of(0, 80, 4, int(np.random.RandomState(0).randint(2**31 - 1)))
+        goes = assign_folds(0, 80, 4, int(np.random.RandomState(0).randint(2**31 - 1)))
         splits = [(np.flatnonzero(goes != j), np.flatnonzero(goes == j)) for j in range(4)]
     else:
         splits = list(KFold(4).split(X))

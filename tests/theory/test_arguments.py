@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.theory.arguments import keywords
+from descentlab.theory.arguments import keyword_names
 
 X, y = np.arange(12.0)[:, None], np.arange(12.0) ** 2
 PROBLEM, DESCENT = dl.Problem(X, y), dl.Descent(lr=0.001)
@@ -32,7 +32,7 @@ def test_a_keyword_that_means_nothing_is_refused_with_what_there_is(name: str) -
     with pytest.raises(dl.SettingError) as caught:
         CALLS[name](foo=1)
     for lang in ("en", "ko"):
-        assert "`foo`" in caught.value.sentence.text(lang)
+        assert "`foo`" in caught.value.message.text(lang)
     assert "There is no setting `foo`. The settings are: " in str(caught.value)
 
 
@@ -90,4 +90,4 @@ def test_settings_that_folds_cannot_follow_are_no_misspellings(name: str) -> Non
 
 
 def test_keywords_are_those_of_the_signature() -> None:
-    assert keywords(dl.descend) == ("engine", "stop", "progress", "interruptible")
+    assert keyword_names(dl.descend) == ("engine", "stop", "progress", "interruptible")

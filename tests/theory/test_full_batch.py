@@ -9,8 +9,8 @@ import pytest
 
 import descentlab as dl
 from descentlab.descent.descent import Descent
-from descentlab.descent.reductions import CONVENTIONS, gradient_factor
-from descentlab.theory.full_batch import NEAR, Theory
+from descentlab.descent.reductions import REDUCTIONS, gradient_scale
+from descentlab.theory.full_batch import DEFAULT_WITHIN, FullBatchTheory
 
 rng = np.random.default_rng(21)
 X, y = rng.normal(size=(30, 2)) * [1, 2] + [0.5, 0], rng.normal(size=30) + 1
@@ -19,8 +19,8 @@ FLAT = np.column_stack([X, X[:, 0]])
 
 def limit_of(problem: dl.Problem, descent: Descent, epochs: int = 20_000) -> Any:
     """Where plain updates end, in the descended coordinates."""
-    c, p = gradient_factor(descent.reduction, problem.weight), problem.start(descent.start)
-    rows = problem.descended_rows()
+    c, p = gradient_scale(descent.reduction, problem.weight), problem.scaled_params(descent.start)
+    rows = problem.scaled_rows()
     Z = np.column_stack([rows.X, np.ones(len(rows.y))])
     ridge = c * problem.weight * problem.ridge * np.append(np.ones(rows.X.shape[1]), 0)
     for _ in range(epochs):
@@ -30,14 +30,14 @@ def limit_of(problem: dl.Problem, descent: Descent, epochs: int = 20_000) -> Any
 
 def slow_objective(problem: dl.Problem, descent: Descent, p: Any) -> float:
     """The function descended on, in units of the mean squared error."""
-    scale = gradient_factor(descent.reduction, problem.weight) * problem.weight / 2
+    scale = gradient_scale(descent.reduction, problem.weight) * problem.weight / 2
     return float(problem.quadratic.objective(p)) + descent.weight_decay / 2 / scale * float(p @ p)
 
 
 @pytest.mark.parametrize("columns", [X, FLAT], ids=["whole", "flat"])
 @pytest.mark.parametrize("settings", [{}, {"standardize": True}, {"ridge": 0.2}], ids=str)
 @pytest.mark.parametrize("decay", [0.0, 0.3])
-@pytest.mark.parametrize("reduction", CONVENTIONS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("begin", [None, 2.0])
 def test_destination_and_excess(
     columns: Any, settings: dict[str, Any], decay: float, reduction: str, begin: float | None
@@ -46,64 +46,64 @@ def test_destination_and_excess(
     start = None if begin is None else [begin] * len(problem.parameters)
     bound = problem.spectrum(reduction).lr_bound(weight_decay=decay)
     descent = Descent(lr=bound / 2, reduction=reduction, weight_decay=decay, start=start)
-    theory = Theory(problem, descent)
+    theory = FullBatchTheory(problem, descent)
     goal = limit_of(problem, descent, 3000)
-    np.testing.assert_allclose(theory.destination, goal, atol=1e-9)
+    np.testing.assert_allclose(theory.limit_point, goal, atol=1e-9)
     assert theory.lr_bound == bound
     assert theory.least_cost == pytest.approx(float(problem.quadratic.cost(goal)), rel=1e-9)
     for _ in range(5):
         p = goal + rng.normal(size=len(goal))
         excess = slow_objective(problem, descent, p) - slow_objective(problem, descent, goal)
-        assert theory.excess(p) == pytest.approx(excess, rel=1e-7)
-    assert 0 <= theory.excess(goal) < 1e-15
+        assert theory.suboptimality(p) == pytest.approx(excess, rel=1e-7)
+    assert 0 <= theory.suboptimality(goal) < 1e-15
 
 
 def test_factors_are_what_an_epoch_multiplies_errors_by() -> None:
     problem = dl.Problem(X, y)
     for lr in (0.01, 0.3, 5.0):
-        theory = Theory(problem, Descent(lr=lr))
+        theory = FullBatchTheory(problem, Descent(lr=lr))
         V = theory.spectrum.directions
         p = rng.normal(size=3)
         after = p - lr * problem.gradient(p)
-        before, now = V.T @ (p - theory.destination), V.T @ (after - theory.destination)
-        np.testing.assert_allclose(now, theory.factors * before, rtol=1e-8)
-        assert abs(theory.growing.factor) == np.abs(theory.factors).max()
-        assert theory.growing.gap == pytest.approx(1 - theory.growing.factor, rel=1e-6)
-        assert theory.growing.column in problem.parameters
+        before, now = V.T @ (p - theory.limit_point), V.T @ (after - theory.limit_point)
+        np.testing.assert_allclose(now, theory.convergence_factors * before, rtol=1e-8)
+        assert abs(theory.dominant_mode.factor) == np.abs(theory.convergence_factors).max()
+        assert theory.dominant_mode.one_minus_factor == pytest.approx(1 - theory.dominant_mode.factor, rel=1e-6)
+        assert theory.dominant_mode.column in problem.parameters
         assert theory.diverges == (lr > theory.lr_bound)
 
 
 def test_flat_directions_do_not_move() -> None:
-    theory = Theory(dl.Problem(FLAT, y), Descent(lr=0.1))
-    assert theory.factors[-1] == 1.0
-    assert abs(theory.growing.factor) < 1.0
-    nothing = Theory(dl.Problem([0.0, 0.0], [1.0, 2.0], bias=False), Descent(lr=1.0))
-    assert nothing.growing == (1.0, 0.0, "x", 0)
+    theory = FullBatchTheory(dl.Problem(FLAT, y), Descent(lr=0.1))
+    assert theory.convergence_factors[-1] == 1.0
+    assert abs(theory.dominant_mode.factor) < 1.0
+    nothing = FullBatchTheory(dl.Problem([0.0, 0.0], [1.0, 2.0], bias=False), Descent(lr=1.0))
+    assert nothing.dominant_mode == (1.0, 0.0, "x", 0)
     assert not nothing.diverges
-    np.testing.assert_array_equal(nothing.destination, [0.0])
+    np.testing.assert_array_equal(nothing.limit_point, [0.0])
 
 
 def test_near_is_one_percent_of_the_cost() -> None:
-    theory = Theory(dl.Problem(X, y), Descent(lr=0.1))
+    theory = FullBatchTheory(dl.Problem(X, y), Descent(lr=0.1))
     assert not theory.fits_exactly
     direction = theory.spectrum.directions[:, 0]
-    reach = np.sqrt(NEAR * theory.least_cost / theory.excess(theory.destination + direction))
-    assert theory.near(theory.destination + 0.999 * reach * direction)
-    assert not theory.near(theory.destination + 1.001 * reach * direction)
+    reach = np.sqrt(DEFAULT_WITHIN * theory.least_cost / theory.suboptimality(theory.limit_point + direction))
+    assert theory.is_converged(theory.limit_point + 0.999 * reach * direction)
+    assert not theory.is_converged(theory.limit_point + 1.001 * reach * direction)
 
 
 def test_near_an_exact_fit_is_one_percent_of_every_coefficient() -> None:
-    theory = Theory(dl.Problem(X, X @ [3.0, 0.02] + 0.0), Descent(lr=0.1))
+    theory = FullBatchTheory(dl.Problem(X, X @ [3.0, 0.02] + 0.0), Descent(lr=0.1))
     assert theory.fits_exactly
-    goal = theory.destination
-    assert theory.near(goal * [1.009, 0.991, 1])
-    assert not theory.near(goal * [1, 1.02, 1])
-    assert theory.near(goal + np.array([0, 0, 0.029]))  # the bias is about 0: 1 % of the largest
-    assert not theory.near(goal + np.array([0, 0, 0.031]))
+    goal = theory.limit_point
+    assert theory.is_converged(goal * [1.009, 0.991, 1])
+    assert not theory.is_converged(goal * [1, 1.02, 1])
+    assert theory.is_converged(goal + np.array([0, 0, 0.029]))  # the bias is about 0: 1 % of the largest
+    assert not theory.is_converged(goal + np.array([0, 0, 0.031]))
 
 
 def test_beyond_all_numbers_is_infinitely_far() -> None:
-    theory = Theory(dl.Problem(FLAT, y), Descent(lr=0.1))
+    theory = FullBatchTheory(dl.Problem(FLAT, y), Descent(lr=0.1))
     for far in (1e200, np.inf, np.nan):
-        assert theory.excess(np.full(4, far)) == np.inf
-        assert not theory.near(np.full(4, far))
+        assert theory.suboptimality(np.full(4, far)) == np.inf
+        assert not theory.is_converged(np.full(4, far))

@@ -10,44 +10,51 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import descentlab as dl
-from descentlab.theory.full_batch import Theory
-from descentlab.theory.learning_rates import fastest, fastest_pair, heavy_ball, textbook, typeable, with_momentum
-from descentlab.theory.settling_time import Aim
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.learning_rates import (
+    fastest_heavy_ball,
+    fastest_rate,
+    heavy_ball_settings,
+    minimax_heavy_ball,
+    minimax_rate,
+    shortest_repr,
+)
+from descentlab.theory.settling_time import ConvergenceCriterion
 
 
-def case(seed: int, d: int = 3, spread: float = 1.0) -> tuple[Aim, Theory]:
+def case(seed: int, d: int = 3, spread: float = 1.0) -> tuple[ConvergenceCriterion, FullBatchTheory]:
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(25, d)) * np.logspace(0, spread, d) + rng.normal(size=d)
     problem = dl.Problem(X, X @ rng.normal(size=d) + rng.normal(size=25))
-    theory = Theory(problem, dl.Descent(lr=1.0))
-    return Aim.of(theory), theory
+    theory = FullBatchTheory(problem, dl.Descent(lr=1.0))
+    return ConvergenceCriterion.from_theory(theory), theory
 
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_no_rate_of_a_fine_grid_is_faster(seed: int, momentum: float) -> None:
     aim, theory = case(seed)
-    recursion = with_momentum(momentum)
-    best = fastest(aim, theory.spectrum.largest, recursion)
+    recursion = heavy_ball_settings(momentum)
+    best = fastest_rate(aim, theory.spectrum.lambda_max, recursion)
     assert best is not None
     assert best.epochs is not None
-    bound = 2 * (1 + momentum) / theory.spectrum.largest
+    bound = 2 * (1 + momentum) / theory.spectrum.lambda_max
     below = np.concatenate([np.linspace(0.001, 0.999, 1500), np.geomspace(1e-8, 1e-3, 300)])
-    counts = [aim.settled(float(lr), recursion) for lr in bound * (1 - below)]
+    counts = [aim.epochs_to_tolerance(float(lr), recursion) for lr in bound * (1 - below)]
     least = min(count for count in counts if count is not None)
     # With momentum errors swing, and the epochs jump from rate to rate.
     assert best.epochs <= least + max(1, least // (20 if momentum else 1000))
-    assert aim.settled(best.lr, recursion) == best.epochs
+    assert aim.epochs_to_tolerance(best.lr, recursion) == best.epochs
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_pair_beats_polyaks_and_the_best_plain_rate(seed: int) -> None:
     aim, theory = case(seed, spread=2.0)
-    largest, smallest = theory.spectrum.largest, theory.spectrum.smallest
+    largest, smallest = theory.spectrum.lambda_max, theory.spectrum.lambda_min
     pair, polyak, plain = (
-        fastest_pair(aim, largest, heavy_ball(aim, largest, smallest)),
-        heavy_ball(aim, largest, smallest),
-        fastest(aim, largest),
+        fastest_heavy_ball(aim, largest, minimax_heavy_ball(aim, largest, smallest)),
+        minimax_heavy_ball(aim, largest, smallest),
+        fastest_rate(aim, largest),
     )
     assert pair is not None
     assert pair.epochs is not None
@@ -55,23 +62,23 @@ def test_the_pair_beats_polyaks_and_the_best_plain_rate(seed: int) -> None:
     assert plain is not None
     assert plain.epochs is not None
     assert pair.epochs <= min(polyak.epochs, plain.epochs)
-    assert aim.settled(pair.lr, with_momentum(pair.momentum)) == pair.epochs
+    assert aim.epochs_to_tolerance(pair.lr, heavy_ball_settings(pair.momentum)) == pair.epochs
 
 
 def test_the_textbooks_are_the_textbooks() -> None:
     aim, theory = case(1)
-    high, low = theory.spectrum.largest, theory.spectrum.smallest
+    high, low = theory.spectrum.lambda_max, theory.spectrum.lambda_min
     kappa = high / low
-    assert textbook(aim, high, low).lr == pytest.approx(2 / (high + low))
-    polyak = heavy_ball(aim, high, low)
+    assert minimax_rate(aim, high, low).lr == pytest.approx(2 / (high + low))
+    polyak = minimax_heavy_ball(aim, high, low)
     assert polyak.momentum == pytest.approx(((math.sqrt(kappa) - 1) / (math.sqrt(kappa) + 1)) ** 2)
     assert polyak.lr == pytest.approx(4 / (math.sqrt(high) + math.sqrt(low)) ** 2)
 
 
 def test_one_curvature_is_done_in_one_step() -> None:
     problem = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
-    theory = Theory(problem, dl.Descent(lr=1, reduction="sum"))
-    best = fastest(Aim.of(theory), theory.spectrum.largest)
+    theory = FullBatchTheory(problem, dl.Descent(lr=1, reduction="sum"))
+    best = fastest_rate(ConvergenceCriterion.from_theory(theory), theory.spectrum.lambda_max)
     assert best is not None
     assert best.epochs == 1
     assert best.lr == pytest.approx(1 / 28)
@@ -82,29 +89,33 @@ def test_a_lucky_step_is_found() -> None:
     rng = np.random.default_rng(0)
     x = np.arange(1, 1001.0)
     problem = dl.Problem(x, 3 * x + 200 * rng.standard_normal(1000))
-    theory = Theory(problem, dl.Descent(lr=1.0))
-    best = fastest(Aim.of(theory), theory.spectrum.largest)
+    theory = FullBatchTheory(problem, dl.Descent(lr=1.0))
+    best = fastest_rate(ConvergenceCriterion.from_theory(theory), theory.spectrum.lambda_max)
     assert best is not None
     assert best.epochs == 1
 
 
 @given(value=st.floats(1e-300, 1e300))
 def test_what_is_shown_is_the_very_float(value: float) -> None:
-    assert float(typeable(value)) == value
+    assert float(shortest_repr(value)) == value
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_what_is_typed_in_is_short_and_takes_as_long_as_it_says(seed: int) -> None:
     aim, theory = case(seed, spread=2.5)
-    largest, smallest = theory.spectrum.largest, theory.spectrum.smallest
-    found = [fastest(aim, largest), textbook(aim, largest, smallest), heavy_ball(aim, largest, smallest)]
-    for rate in [*found, fastest_pair(aim, largest, heavy_ball(aim, largest, smallest))]:
+    largest, smallest = theory.spectrum.lambda_max, theory.spectrum.lambda_min
+    found = [
+        fastest_rate(aim, largest),
+        minimax_rate(aim, largest, smallest),
+        minimax_heavy_ball(aim, largest, smallest),
+    ]
+    for rate in [*found, fastest_heavy_ball(aim, largest, minimax_heavy_ball(aim, largest, smallest))]:
         assert rate is not None
         assert rate.lr < 2 * (1 + rate.momentum) / largest
         assert rate.epochs is not None
-        typed = aim.settled(float(rate.shown), with_momentum(float(rate.shown_momentum)))
+        typed = aim.epochs_to_tolerance(float(rate.lr_text), heavy_ball_settings(float(rate.momentum_text)))
         assert typed == pytest.approx(rate.epochs, rel=0.01, abs=1)
-        assert len(rate.shown.split("e")[0].replace(".", "").lstrip("0")) <= 12
+        assert len(rate.lr_text.split("e")[0].replace(".", "").lstrip("0")) <= 12
 
 
 @pytest.mark.parametrize("power", range(1, 9))
@@ -114,10 +125,16 @@ def test_the_textbooks_momentum_is_typed_with_the_digits_that_keep_it_stable(pow
     rng = np.random.default_rng(power)
     X = rng.normal(size=(40, 2)) * [1.0, 10.0**power]
     problem = dl.Problem(X, X @ [1.0, 1.0] + rng.normal(size=40))
-    theory = Theory(problem, dl.Descent(lr=1.0))
-    aim, largest, smallest = Aim.of(theory), theory.spectrum.largest, theory.spectrum.smallest
+    theory = FullBatchTheory(problem, dl.Descent(lr=1.0))
+    aim, largest, smallest = (
+        ConvergenceCriterion.from_theory(theory),
+        theory.spectrum.lambda_max,
+        theory.spectrum.lambda_min,
+    )
     high, low = math.sqrt(largest), math.sqrt(smallest)
-    rate = heavy_ball(aim, largest, smallest)
-    assert rate.epochs == aim.settled(4 / (high + low) ** 2, with_momentum(((high - low) / (high + low)) ** 2))
-    typed = aim.settled(float(rate.shown), with_momentum(float(rate.shown_momentum)))
+    rate = minimax_heavy_ball(aim, largest, smallest)
+    assert rate.epochs == aim.epochs_to_tolerance(
+        4 / (high + low) ** 2, heavy_ball_settings(((high - low) / (high + low)) ** 2)
+    )
+    typed = aim.epochs_to_tolerance(float(rate.lr_text), heavy_ball_settings(float(rate.momentum_text)))
     assert typed == pytest.approx(rate.epochs, rel=0.01, abs=1)

@@ -10,22 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import descentlab as dl
-from descentlab.descent.recursion import Recursion, limit
-from descentlab.theory.full_batch import Theory
-from descentlab.theory.settling_time import Aim
+from descentlab.descent.recursion import MomentumSettings, stability_limit
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.settling_time import ConvergenceCriterion
 
 EPOCHS = 4000
 
 
-def walked(theory: Theory, lr: float, recursion: Recursion, epochs: int = EPOCHS) -> int | None:
+def walked(theory: FullBatchTheory, lr: float, recursion: MomentumSettings, epochs: int = EPOCHS) -> int | None:
     """The same by torch's own recursion in the data's coordinates, one update after another."""
-    quadratic, c = theory.problem.quadratic, 2 * theory.scale / theory.problem.weight
-    p = theory.problem.start(theory.descent.start)
+    quadratic, c = theory.problem.quadratic, 2 * theory.cost_scale / theory.problem.weight
+    p = theory.problem.scaled_params(theory.descent.start)
     mu, tau, m, outside = recursion["momentum"], recursion["dampening"], None, -1
     for update in range(epochs + 1):
-        if not theory.near(p):
+        if not theory.is_converged(p):
             outside = update
-        g = c * quadratic.gradient(p) + theory.decay * p
+        g = c * quadratic.gradient(p) + theory.weight_decay * p
         m = g if m is None else mu * m + (1 - tau) * g
         p = p - lr * (g + mu * m if recursion["nesterov"] else m)
     return outside + 1 if outside < epochs - 100 else None
@@ -45,21 +45,24 @@ def problem(kind: str) -> dl.Problem:
 
 
 RECURSIONS = [
-    Recursion(momentum=0.0, dampening=0.0, nesterov=False),
-    Recursion(momentum=0.5, dampening=0.0, nesterov=False),
-    Recursion(momentum=0.9, dampening=0.0, nesterov=False),
-    Recursion(momentum=0.9, dampening=0.5, nesterov=False),
-    Recursion(momentum=0.9, dampening=0.0, nesterov=True),
+    MomentumSettings(momentum=0.0, dampening=0.0, nesterov=False),
+    MomentumSettings(momentum=0.5, dampening=0.0, nesterov=False),
+    MomentumSettings(momentum=0.9, dampening=0.0, nesterov=False),
+    MomentumSettings(momentum=0.9, dampening=0.5, nesterov=False),
+    MomentumSettings(momentum=0.9, dampening=0.0, nesterov=True),
 ]
 
 
 @pytest.mark.parametrize("kind", ["noisy", "exact", "dependent", "standardized"])
 @pytest.mark.parametrize("recursion", RECURSIONS, ids=str)
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.9, 0.99])
-def test_it_is_what_walking_finds(kind: str, recursion: Recursion, part: float) -> None:
-    theory = Theory(problem(kind), dl.Descent(lr=1.0, start=None))
-    lr = part * limit(**recursion) / theory.spectrum.largest
-    found, slow = Aim.of(theory).settled(lr, recursion), walked(theory, lr, recursion)
+def test_it_is_what_walking_finds(kind: str, recursion: MomentumSettings, part: float) -> None:
+    theory = FullBatchTheory(problem(kind), dl.Descent(lr=1.0, start=None))
+    lr = part * stability_limit(**recursion) / theory.spectrum.lambda_max
+    found, slow = (
+        ConvergenceCriterion.from_theory(theory).epochs_to_tolerance(lr, recursion),
+        walked(theory, lr, recursion),
+    )
     assert found is not None
     if slow is None:
         assert found > EPOCHS - 100
@@ -70,18 +73,21 @@ def test_it_is_what_walking_finds(kind: str, recursion: Recursion, part: float) 
 def test_never_above_the_bound_and_at_once_at_the_minimum() -> None:
     noisy = problem("noisy")
     plain = RECURSIONS[0]
-    theory = Theory(noisy, dl.Descent(lr=1.0))
-    bound = 2 / theory.spectrum.largest
-    assert Aim.of(theory).settled(1.001 * bound, plain) is None
-    assert Aim.of(theory).settled(0.999 * bound, plain) is not None
-    at_minimum = Theory(noisy, dl.Descent(lr=1.0, start=noisy.solve().params))
-    assert Aim.of(at_minimum).settled(0.5 * bound, plain) == 0
+    theory = FullBatchTheory(noisy, dl.Descent(lr=1.0))
+    bound = 2 / theory.spectrum.lambda_max
+    assert ConvergenceCriterion.from_theory(theory).epochs_to_tolerance(1.001 * bound, plain) is None
+    assert ConvergenceCriterion.from_theory(theory).epochs_to_tolerance(0.999 * bound, plain) is not None
+    at_minimum = FullBatchTheory(noisy, dl.Descent(lr=1.0, start=noisy.solve().params))
+    assert ConvergenceCriterion.from_theory(at_minimum).epochs_to_tolerance(0.5 * bound, plain) == 0
 
 
 def test_a_tighter_tolerance_takes_longer() -> None:
-    theory = Theory(problem("noisy"), dl.Descent(lr=1.0))
-    lr = 1 / theory.spectrum.largest
-    counts = [Aim.of(theory, within).settled(lr, RECURSIONS[0]) for within in (0.5, 0.1, 0.01, 1e-6)]
+    theory = FullBatchTheory(problem("noisy"), dl.Descent(lr=1.0))
+    lr = 1 / theory.spectrum.lambda_max
+    counts = [
+        ConvergenceCriterion.from_theory(theory, within).epochs_to_tolerance(lr, RECURSIONS[0])
+        for within in (0.5, 0.1, 0.01, 1e-6)
+    ]
     assert all(count is not None for count in counts)
     assert counts == sorted(counts, key=lambda count: count or 0)
     assert len(set(counts)) == len(counts)
@@ -98,32 +104,32 @@ def test_signs_that_cancel_are_not_taken_for_distance(
 ) -> None:
     """One condition on errors of any sign: the last update outside, looked for one by one."""
     row = np.array([parts[: len(curvature)]])
-    aim = Aim(np.array(curvature), np.abs(row) if squared else row, squared)
-    found = aim.settled(1.0, RECURSIONS[0])
+    aim = ConvergenceCriterion(np.array(curvature), np.abs(row) if squared else row, squared)
+    found = aim.epochs_to_tolerance(1.0, RECURSIONS[0])
     h = (1 - np.array(curvature)) ** np.arange(200_000.0)[:, None]
-    outside = np.flatnonzero(aim.outside(h))
+    outside = np.flatnonzero(aim.is_violated(h))
     slow = int(outside[-1]) + 1 if outside.size else 0
     assert found is not None
     assert abs(found - slow) <= slow * 1e-12 + (slow > 0 and _grazes(aim, h, slow))
 
 
-def _grazes(aim: Aim, h: Any, update: int) -> bool:
+def _grazes(aim: ConvergenceCriterion, h: Any, update: int) -> bool:
     """Whether a condition is met to the last digits just there, so that rounding decides."""
     near = h[max(update - 2, 0) : update + 2]
-    sums = (near * near) @ aim.parts[0] if aim.squared else np.abs(near @ aim.parts.T)
+    sums = (near * near) @ aim.contributions[0] if aim.squared else np.abs(near @ aim.contributions.T)
     return bool((np.abs(sums - 1) < 1e-9).any())
 
 
 def test_intervals_that_are_certainly_inside_are_skipped_without_loss() -> None:
     """Two slow directions that all but cancel: nobody could look at billions of updates one by one."""
     curvature = np.array([1e-9, 1.05e-9, 0.5])
-    aim = Aim(curvature, np.array([[60.0, -59.5, 0.5]]), squared=False)
-    found = aim.settled(1.0, RECURSIONS[0])
+    aim = ConvergenceCriterion(curvature, np.array([[60.0, -59.5, 0.5]]), squared=False)
+    found = aim.epochs_to_tolerance(1.0, RECURSIONS[0])
     assert found is not None
 
     def sums(t: int) -> float:
         return float(60 * np.exp(t * np.log1p(-1e-9)) - 59.5 * np.exp(t * np.log1p(-1.05e-9)))
 
     assert sums(found - 1000) > 1 > sums(found + 1000)
-    bound = aim.estimate(aim.response(np.array([1.0]), RECURSIONS[0]))[0]
+    bound = aim.epochs_upper_bound(aim.residual_polynomial(np.array([1.0]), RECURSIONS[0]))[0]
     assert 1e9 < found < 0.8 * bound

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.messages import width
-from descentlab.theory.full_batch import Theory
-from descentlab.theory.sweep import _by_products, _walked
+from descentlab.messages import display_width
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.sweep import _evaluate_by_matrix_products, _evaluate_directly
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(60, 4)) * [1, 2, 0.5, 3] + [1, 0, 2, 0]
@@ -32,7 +32,7 @@ SETTINGS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("every", [1, 7])
 def test_it_holds_the_costs_of_runs(settings: dict[str, Any], every: int) -> None:
     problem = dl.Problem(X, y)
-    bound = Theory(problem, dl.Descent(lr=1, **settings)).lr_bound
+    bound = FullBatchTheory(problem, dl.Descent(lr=1, **settings)).lr_bound
     rates = bound * np.array([0.01, 0.3, 0.7, 0.99, 1.05])
     found = dl.sweep(problem, rates, epochs=300, every=every, **settings)
     assert found.cost.shape == (5, len(found.updates))
@@ -44,9 +44,9 @@ def test_it_holds_the_costs_of_runs(settings: dict[str, Any], every: int) -> Non
 @pytest.mark.parametrize("settings", SETTINGS[:5], ids=str)
 def test_the_fast_way_is_the_plain_way(settings: dict[str, Any]) -> None:
     problem = dl.Problem(X, y, standardize=True)
-    theory = Theory(problem, dl.Descent(lr=1, **settings))
+    theory = FullBatchTheory(problem, dl.Descent(lr=1, **settings))
     rates, updates = theory.lr_bound * np.linspace(0.05, 1.2, 17), np.arange(0, 2001)
-    fast, slow = _by_products(theory, rates, updates), _walked(theory, rates, updates)
+    fast, slow = _evaluate_by_matrix_products(theory, rates, updates), _evaluate_directly(theory, rates, updates)
     assert (np.isinf(fast) == np.isinf(slow)).mean() > 0.999
     finite = np.isfinite(fast) & np.isfinite(slow) & (slow < 1e280)
     np.testing.assert_allclose(fast[finite], slow[finite], rtol=1e-9)
@@ -104,7 +104,7 @@ def test_what_cannot_be_swept_is_refused(lr: Any, settings: dict[str, Any], mess
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_its_table_has_the_costs_and_epochs_of_some_of_its_rates(settings: dict[str, Any]) -> None:
     problem = dl.Problem(X, y)
-    bound = Theory(problem, dl.Descent(lr=1, **settings)).lr_bound
+    bound = FullBatchTheory(problem, dl.Descent(lr=1, **settings)).lr_bound
     found = dl.sweep(problem, bound * np.linspace(0.001, 1.4, 40)[::-1], epochs=2000, every=7, **settings)
     _, _, rows = found.table
     shown = [float(lr) for lr, _, _ in rows]
@@ -121,7 +121,7 @@ def test_its_table_has_the_costs_and_epochs_of_some_of_its_rates(settings: dict[
             else (float(epochs.replace(",", "")) == pytest.approx(needed, rel=1e-2))
         )
     for lang in ("en", "ko"):
-        assert max(map(width, found.text(lang).splitlines())) <= 80
+        assert max(map(display_width, found.text(lang).splitlines())) <= 80
 
 
 def test_one_rate_one_epoch_and_nothing_that_curves() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from descentlab.watching.watch import Watch
+
 torch = pytest.importorskip("torch")
 nn = torch.nn
 F = torch.nn.functional
@@ -28,7 +30,7 @@ def seeded(make: Callable[[], Loop]) -> Loop:
     return make()
 
 
-def watched(make: Callable[[], Loop], **settings: Any) -> Any:
+def watched(make: Callable[[], Loop], **settings: Any) -> Watch:
     """The watch after the loop, whatever that raised."""
     import descentlab as dl
 
@@ -41,7 +43,7 @@ def watched(make: Callable[[], Loop], **settings: Any) -> Any:
                 loop.body()
         except RuntimeError:
             assert watch.error is not None
-    assert watch.seen.sight.failure is None
+    assert watch.observation.recorder.internal_error is None
     return watch
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.watching.inspect.nonfinite import tensors
-from descentlab.watching.state_guard import put_back
+from descentlab.watching.inspect.nonfinite import iter_tensors
+from descentlab.watching.state_guard import preserve_module_state
 from tests.watching.healthy import HEALTHY, checkpoint
 from tests.watching.loops import F, Loop, batches, mlp, nn, rows, seeded, torch
 from tests.watching.test_healthy import ended
@@ -149,8 +149,10 @@ def test_what_modules_keep_is_put_back() -> None:
         else:
             with dl.watch(model, optimizer, nn.MSELoss(), every=1, probe=probe) as watch:
                 over(model, optimizer, losses)
-            assert watch.seen.sight.failure is None
-            assert "differ" in str(watch.seen.sight.prober.refused)  # NumPy's noise is there in every mode
+            assert watch.observation.recorder.internal_error is None
+            assert "differ" in str(
+                watch.observation.recorder.curvature_probe.unavailable_reason
+            )  # NumPy's noise is there in every mode
         state = {name: each.tolist() for name, each in model.state_dict().items()}
         modes = [each.training for each in model.modules()]
         return losses, state, modes, model.calls, model.seen, model.state.tolist(), np.random.random(), torch.rand(1)
@@ -166,7 +168,7 @@ def test_containers_and_flags_are_put_back_by_identity() -> None:
     for name, each in held.items():
         setattr(model, f"my_{name}", each)
     parameters = list(model.named_parameters())
-    with put_back(model):
+    with preserve_module_state(model):
         held["l"].append(5)
         held["d"]["b"] = 2
         held["s"].add(6)
@@ -225,7 +227,7 @@ class Catch:
         self.pair: tuple[Any, ...] = ()
 
     def __call__(self, module: Any, args: Any, output: Any) -> None:
-        first = [next(tensors(each)) for each in (*args[:1], output)]
+        first = [next(iter_tensors(each)) for each in (*args[:1], output)]
         self.pair = self.pair or tuple(each.detach().clone() for each in first)
 
 
@@ -284,7 +286,7 @@ def test_a_probe_that_does_not_work_is_told_and_the_loop_goes_on(model: Any, los
             squares(model(rows()[0]), y).backward()
             optimizer.step()
     assert why in words(watch)
-    assert not watch.seen.sight.record.probes
+    assert not watch.observation.recorder.history.measurements
     assert watch.names == ()
 
 
@@ -300,8 +302,10 @@ def test_two_watches_do_not_hear_each_others_probes() -> None:
             optimizer.zero_grad()
             squares(model(X), y).backward()
             optimizer.step()
-    assert [each.seen.sight.forwards for each in (one, other)] == [5, 5]
-    assert len(one.seen.sight.record.probes) == len(other.seen.sight.record.probes) == 5
+    assert [each.observation.recorder.forward_passes for each in (one, other)] == [5, 5]
+    assert (
+        len(one.observation.recorder.history.measurements) == len(other.observation.recorder.history.measurements) == 5
+    )
 
 
 def test_adversaries_are_watched_side_by_side() -> None:
@@ -329,7 +333,7 @@ def test_adversaries_are_watched_side_by_side() -> None:
             F.softplus(-critic(fake)).mean().backward()
             one.step()
     for watch in (of_critic, of_maker):
-        assert watch.seen.sight.failure is None
-        assert watch.seen.sight.prober.refused is None
-        assert watch.seen.sight.record.probes
+        assert watch.observation.recorder.internal_error is None
+        assert watch.observation.recorder.curvature_probe.unavailable_reason is None
+        assert watch.observation.recorder.history.measurements
         assert not set(watch.names) - {"not_learning"}  # a loss of adversaries need not fall

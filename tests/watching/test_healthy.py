@@ -20,7 +20,7 @@ each_one = pytest.mark.parametrize("make", HEALTHY, ids=[make.__name__ for make 
 def test_nothing_is_named(make: Callable[[], Loop]) -> None:
     watch = watched(make)
     assert watch.names == (), str(watch)
-    assert watch.verdicts[0].name == "healthy"
+    assert watch.findings[0].name == "healthy"
 
 
 def ended(make: Callable[[], Loop], **settings: Any) -> list[Any]:
@@ -33,7 +33,7 @@ def ended(make: Callable[[], Loop], **settings: Any) -> list[Any]:
     if settings:
         with dl.watch(loop.model, loop.optimizer, **({"loss_fn": loop.loss_fn} | settings)) as watch:
             losses = loop.body()
-        assert watch.seen.sight.failure is None
+        assert watch.observation.recorder.internal_error is None
         str(watch)
     else:
         losses = loop.body()

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.watching.curvature.lanczos import curved, lanczos, start_vector
-from descentlab.watching.curvature.stability_limits import scaling
+from descentlab.watching.curvature.lanczos import find_top_eigenvalue, make_hessian_vector_product, make_start_vector
+from descentlab.watching.curvature.stability_limits import read_preconditioning
 from tests.watching.loops import F, mlp, nn, rows, torch
 
 
@@ -48,12 +48,12 @@ def test_the_largest_curvature_is_the_explicit_one(case: str) -> None:
     model, loss_of = CASES[case](X, y)
     expected = float(torch.linalg.eigvalsh(explicit(model, loss_of))[-1])
     parameters = list(model.parameters())
-    product = curved(loss_of(model), parameters, [1.0] * len(parameters), [0.0] * len(parameters))
-    found = lanczos(product, start_vector(parameters, None))
+    product = make_hessian_vector_product(loss_of(model), parameters, [1.0] * len(parameters), [0.0] * len(parameters))
+    found = find_top_eigenvalue(product, make_start_vector(parameters, None))
     assert found.value == pytest.approx(expected, rel=1e-3)
     assert found.value <= expected * (1 + 1e-9)  # Ritz values come from below
     assert abs(found.value - expected) <= found.error + 1e-9 * expected
-    again = lanczos(product, start_vector(parameters, found.vector, seed=1))
+    again = find_top_eigenvalue(product, make_start_vector(parameters, found.vector, seed=1))
     assert again.value == pytest.approx(expected, rel=1e-3)
 
 
@@ -63,7 +63,10 @@ def test_no_curvature_is_known_better_than_its_type_can_hold(thousands: int) -> 
     y = X.sum(dim=1, keepdim=True)
     line = nn.Linear(2, 1)
     parameters = list(line.parameters())
-    found = lanczos(curved(F.mse_loss(line(X), y), parameters, [1.0] * 2, [0.0] * 2), start_vector(parameters, None))
+    found = find_top_eigenvalue(
+        make_hessian_vector_product(F.mse_loss(line(X), y), parameters, [1.0] * 2, [0.0] * 2),
+        make_start_vector(parameters, None),
+    )
     whole = np.column_stack([X.double().numpy(), np.ones(300)])
     expected = np.linalg.eigvalsh(2 / 300 * whole.T @ whole)[-1]
     assert found.value != expected
@@ -72,7 +75,7 @@ def test_no_curvature_is_known_better_than_its_type_can_hold(thousands: int) -> 
 
 def test_the_greatest_is_not_the_largest_in_size() -> None:
     diagonal = torch.tensor([-50.0, 1.0, 3.0, 2.0], dtype=torch.float64)
-    found = lanczos(lambda v: diagonal * v, torch.ones(4, dtype=torch.float64))
+    found = find_top_eigenvalue(lambda v: diagonal * v, torch.ones(4, dtype=torch.float64))
     assert found.value == pytest.approx(3.0, rel=1e-9)
     assert found.error < 1e-6
 
@@ -82,10 +85,10 @@ def test_many_eigenvalues_close_together(gap: float) -> None:
     values = torch.cat([torch.linspace(0, 1, 400), torch.tensor([1 + gap])]).double()
     Q = torch.linalg.qr(torch.randn(401, 401, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
     start = torch.randn(401, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    found = lanczos(lambda v: Q @ (values * (Q.T @ v)), start)
+    found = find_top_eigenvalue(lambda v: Q @ (values * (Q.T @ v)), start)
     assert abs(found.value - (1 + gap)) <= found.error
     assert found.value == pytest.approx(1 + gap, rel=2e-2)
-    assert found.products <= 32
+    assert found.n_products <= 32
 
 
 def adam_matrix(group: Any, state: Any) -> Any:
@@ -125,26 +128,26 @@ def test_the_scaled_curvature_and_its_limit(name: str) -> None:
                 root = torch.cat([each.reshape(-1) for each in one]).rsqrt()
                 decay = 0.7 if name == "decayed" else 0.0
                 A = root[:, None] * (H + decay * torch.eye(len(H))) * root
-                probe = watch.seen.sight.record.probes[-1]
+                probe = watch.observation.recorder.history.measurements[-1]
                 assert probe.sharpness == pytest.approx(float(torch.linalg.eigvalsh(A)[-1]), rel=2e-3)
                 assert probe.limit == pytest.approx(most / group["lr"])
             optimizer.step()
-    assert len(watch.seen.sight.record.probes) >= 5
+    assert len(watch.observation.recorder.history.measurements) >= 5
 
 
 def test_groups_with_rates_of_their_own_scale_the_curvature() -> None:
     X, y = (each.double() for each in rows(40, 4))
     model = smooth()
     groups = [{"params": model[0].parameters(), "lr": 0.3}, {"params": model[2].parameters(), "lr": 0.01}]
-    seen = scaling(torch.optim.SGD(groups, lr=0.1))
+    seen = read_preconditioning(torch.optim.SGD(groups, lr=0.1))
     assert seen is not None
     rates = torch.cat([torch.full((p.numel(),), 0.3 if i < 2 else 0.01) for i, p in enumerate(model.parameters())])
     H = explicit(model, lambda f: F.mse_loss(f(X), y))
     A = rates.sqrt()[:, None] * H * rates.sqrt()
-    product = curved(F.mse_loss(model(X), y), seen.parameters, seen.scale, seen.decay)
-    found = lanczos(product, start_vector(seen.parameters, None))
+    product = make_hessian_vector_product(F.mse_loss(model(X), y), seen.parameters, seen.scale, seen.weight_decay)
+    found = find_top_eigenvalue(product, make_start_vector(seen.parameters, None))
     assert seen.lr * found.value == pytest.approx(float(torch.linalg.eigvalsh(A.double())[-1]), rel=1e-3)
-    assert seen.most == 2.0
+    assert seen.stability_limit == 2.0
 
 
 QUADRATIC: dict[str, Callable[[Any, float], Any]] = {
@@ -189,7 +192,10 @@ def test_what_has_no_limit_says_so() -> None:
             optimizer.zero_grad()
             F.mse_loss(model(X), y).backward()
             optimizer.step()
-    assert all(probe.limit is None and np.isfinite(probe.sharpness) for probe in watch.seen.sight.record.probes)
+    assert all(
+        probe.limit is None and np.isfinite(probe.sharpness)
+        for probe in watch.observation.recorder.history.measurements
+    )
     assert "No limit on the rate of NAdam is known" in " ".join(str(watch).split())
 
 
@@ -214,6 +220,6 @@ def test_what_has_no_second_derivative_cannot_be_told_and_trains_on() -> None:
             F.mse_loss(OnceOnly.apply(model(X)), y).backward()
             optimizer.step()
     assert watch.names == ()
-    assert not watch.seen.sight.record.probes
-    assert isinstance(watch.seen.sight.prober.refused, dl.EngineError)
+    assert not watch.observation.recorder.history.measurements
+    assert isinstance(watch.observation.recorder.curvature_probe.unavailable_reason, dl.EngineError)
     assert "cannot be told" in " ".join(str(watch).split())

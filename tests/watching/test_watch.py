@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.watching.history import MOST_STEPS, Record
+from descentlab.watching.history import MAX_KEPT_STEPS, WatchHistory
 from tests.watching import broken, healthy
 from tests.watching.loops import F, mlp, nn, rows, seeded, torch, watched
 
@@ -50,9 +50,9 @@ def test_a_gradient_that_breaks_later_is_named_with_its_step(at: int) -> None:
             if step == at:
                 model[2].weight.grad[0, 3] = torch.inf
             optimizer.step()
-    trouble = watch.seen.sight.trouble
+    trouble = watch.observation.recorder.nonfinite
     assert trouble is not None
-    assert (trouble.kind, trouble.name, trouble.step) == ("gradient", "2.weight", at)
+    assert (trouble.where, trouble.name, trouble.step) == ("gradient", "2.weight", at)
 
 
 def test_a_parameter_overwritten_from_outside_is_named() -> None:
@@ -78,6 +78,7 @@ def test_a_line_has_the_exact_doctors_diagnosis(make: Any) -> None:
     problem = dl.Problem(X.double().numpy(), y[:, 0].double().numpy())
     expected = dl.diagnose(problem, lr=lr, epochs=120, start=start)
     found = watched(make).diagnosis
+    assert found is not None
     assert found.verdict == expected.verdict
     assert found.lr_bound == pytest.approx(expected.lr_bound, rel=1e-12)
     assert found.epochs_to_tolerance == expected.epochs_to_tolerance
@@ -102,7 +103,7 @@ def test_every_reduction_is_recognised(reduction: str, bias: bool) -> None:
     assert found.problem.parameters[-1] == ("bias" if bias else "x6")
     assert (found.descent.momentum, found.descent.weight_decay) == (0.3, 0.01)
     # The same curvature, measured on the graph: lr / bound is what Lanczos found over its limit.
-    assert watch.seen.sight.record.ratios[0] == pytest.approx(found.lr_ratio, rel=1e-3)
+    assert watch.observation.recorder.history.lr_ratios[0] == pytest.approx(found.lr_ratio, rel=1e-3)
 
 
 @pytest.mark.parametrize("make", [healthy.a_network, healthy.adam_on_batches, healthy.hooks_and_half_a_squared_sum])
@@ -176,7 +177,7 @@ def test_a_batch_refilled_in_place_is_another_batch() -> None:
             F.mse_loss(model(X), y).backward()
             optimizer.step()
             X.add_(i)
-    assert not watch.seen.sight.sameness.always
+    assert not watch.observation.recorder.same_batch_check.always_same
 
 
 def test_it_prints_while_running_and_after_an_exception() -> None:
@@ -250,10 +251,10 @@ def test_two_watches_may_stand_in_one_another_and_end_in_any_order() -> None:
     first.__exit__(None, None, None)
     second.__exit__(None, None, None)
     for watch in (first, second):
-        assert watch.seen.sight.steps == watch.seen.sight.backwards == 10
+        assert watch.observation.recorder.steps == watch.observation.recorder.backward_passes == 10
         assert watch.names == ()
     F.mse_loss(one(X), y).backward()
-    assert first.seen.sight.backwards == 10
+    assert first.observation.recorder.backward_passes == 10
     torch.autograd.backward = original
 
 
@@ -263,7 +264,10 @@ def test_the_table_and_its_frames() -> None:
     assert [row.step for row in table] == list(range(1, 121))
     assert [row.step for row in table if row.sharpness is not None] == list(range(1, 121, 10))
     assert table[0].limit == pytest.approx(2 / 0.1)
-    assert table[0].ratio == pytest.approx(table[0].sharpness / table[0].limit)
+    first = table[0]
+    assert first.sharpness is not None
+    assert first.limit is not None
+    assert first.ratio == pytest.approx(first.sharpness / first.limit)
     arrow = watch.to_arrow()
     assert arrow.column_names == ["step", "loss", "lr", "sharpness", "limit", "ratio"]
     assert arrow["sharpness"].null_count == 108
@@ -271,12 +275,12 @@ def test_the_table_and_its_frames() -> None:
 
 
 def test_a_very_long_record_keeps_every_other_step() -> None:
-    record = Record()
-    for step in range(2 * MOST_STEPS + 10):
+    record = WatchHistory()
+    for step in range(2 * MAX_KEPT_STEPS + 10):
         record.add(float(step), 0.1)
-    assert len(record.losses) <= MOST_STEPS + 1
+    assert len(record.losses) <= MAX_KEPT_STEPS + 1
     assert [row.step - 1 for row in record.rows()] == [int(row.loss) for row in record.rows()]
-    assert record.steps == 2 * MOST_STEPS + 10
+    assert record.steps == 2 * MAX_KEPT_STEPS + 10
 
 
 def test_the_notebook_gets_the_sentences_and_a_picture() -> None:
@@ -329,18 +333,18 @@ def test_copies_and_files_of_a_watched_model_are_not_watched() -> None:
         F.mse_loss(model(X), y).backward()
         for other in (copy.deepcopy(model), copy.copy(model[0]), pickle.loads(pickle.dumps(model))):
             other(X)
-    assert watch.seen.sight.forwards == 1
-    assert watch.seen.sight.failure is None
+    assert watch.observation.recorder.forward_passes == 1
+    assert watch.observation.recorder.internal_error is None
 
 
 def test_a_mistake_of_the_watch_does_not_end_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    from descentlab.watching.recorder import Sight
+    from descentlab.watching.recorder import LoopRecorder
 
     def wrong(*_: object) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(Sight, "_study", wrong)
-    monkeypatch.setattr(Sight, "stepped", wrong)
+    monkeypatch.setattr(LoopRecorder, "_inspect_loss", wrong)
+    monkeypatch.setattr(LoopRecorder, "on_optimizer_step", wrong)
     loop = seeded(healthy.a_network)
     with dl.watch(loop.model, loop.optimizer) as watch:
         losses = loop.body()
@@ -360,9 +364,9 @@ def test_curvature_is_measured_no_more_often_than_its_share_of_the_time(monkeypa
         Clock.now += 3.0
         return measure(product, start)
 
-    measure = curvature.lanczos
+    measure = curvature.find_top_eigenvalue
     monkeypatch.setattr(probing, "perf_counter", lambda: Clock.now)
-    monkeypatch.setattr(curvature, "lanczos", lanczos)
+    monkeypatch.setattr(curvature, "find_top_eigenvalue", lanczos)
     X, y = rows()
     model = nn.Linear(6, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
@@ -372,7 +376,7 @@ def test_curvature_is_measured_no_more_often_than_its_share_of_the_time(monkeypa
             F.mse_loss(model(X), y).backward()
             optimizer.step()
             Clock.now += 1.0
-    steps = [probe.step for probe in watch.seen.sight.record.probes]
+    steps = [probe.step for probe in watch.observation.recorder.history.measurements]
     assert steps[0] == 0
     assert set(np.diff(steps)) == {297}
 

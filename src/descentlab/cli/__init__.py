@@ -9,72 +9,72 @@ import os
 import sys
 from collections.abc import Sequence
 
-FINDING, BAD_USE, INTERRUPTED = 1, 2, 130
+EXIT_FINDING, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(invoke(sys.argv[1:] if arguments is None else list(arguments)))
+    sys.exit(run_command(sys.argv[1:] if arguments is None else list(arguments)))
 
 
-def invoke(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
     """Run one command; no error leaves as a traceback.
 
     Returns:
         The exit code.
     """
-    from descentlab.cli.localized_click import asked_language
-    from descentlab.messages import speaking
+    from descentlab.cli.localized_click import requested_language
+    from descentlab.messages import use_language
 
-    with speaking(asked_language(arguments)):
-        return _invoke(arguments)
+    with use_language(requested_language(arguments)):
+        return _run_command(arguments)
 
 
-def _invoke(arguments: list[str]) -> int:
+def _run_command(arguments: list[str]) -> int:
     import click
 
-    from descentlab.cli.app import build
-    from descentlab.cli.localized_click import explain
+    from descentlab.cli.app import build_cli
+    from descentlab.cli.localized_click import translate_click_error
     from descentlab.errors import DescentlabError
-    from descentlab.messages import sentence
+    from descentlab.messages import message
 
     as_json = "--json" in arguments
     try:
-        code = build().main(arguments, "descentlab", standalone_mode=False)
+        code = build_cli().main(arguments, "descentlab", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        return BAD_USE
+        return EXIT_USAGE
     except click.ClickException as error:
-        return fail(explain(error), as_json)
+        return print_error(translate_click_error(error), as_json)
     except DescentlabError as error:
-        return fail(str(error), as_json)
+        return print_error(str(error), as_json)
     except (KeyboardInterrupt, click.Abort):
-        click.echo(str(sentence("cli.interrupted")), err=True)
-        return INTERRUPTED
+        click.echo(str(message("cli.interrupted")), err=True)
+        return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
-        return fail(str(sentence("cli.memory")), as_json)
+        return print_error(str(message("cli.memory")), as_json)
     except OSError as error:  # an output that cannot be written: readers raise errors of their own
-        return fail(
-            str(sentence("error.unwritable", path=error.filename or "", cause=error.strerror or str(error))), as_json
+        return print_error(
+            str(message("error.unwritable", path=error.filename or "", cause=error.strerror or str(error))), as_json
         )
 
 
-def fail(message: str, as_json: bool) -> int:
+def print_error(text: str, as_json: bool) -> int:
     """Say what went wrong: in words on standard error, or as JSON on standard output if that was asked for."""
     import json
 
     import click
 
-    from descentlab.messages import sentence
+    from descentlab.messages import message
 
     if as_json:
-        click.echo(json.dumps({"schema": "descentlab.error/1", "error": message}, ensure_ascii=False))
+        click.echo(json.dumps({"schema": "descentlab.error/1", "error": text}, ensure_ascii=False))
     else:
-        click.echo(click.style(f"{sentence('cli.error')} ", fg="red", bold=True) + message, err=True)
-    return BAD_USE
+        click.echo(click.style(f"{message('cli.error')} ", fg="red", bold=True) + text, err=True)
+    return EXIT_USAGE

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from descentlab.cli.localized_click import LocalisedGroup, language_option
-from descentlab.messages import sentence
+from descentlab.cli.localized_click import LocalizedGroup, language_option
+from descentlab.messages import message
 
 
-def build() -> click.Group:
+def build_cli() -> click.Group:
     """The command line, with its help in the language spoken."""
     from descentlab.cli import compress, demo, diagnose, lab, lesson, run, solve
 
@@ -21,9 +21,9 @@ def build() -> click.Group:
         compress.command(),
         demo.command(),
     ]
-    return LocalisedGroup(
+    return LocalizedGroup(
         name="descentlab",
-        help=sentence("help.descentlab").text(),
+        help=message("help.descentlab").text(),
         commands={command.name or "": command for command in commands},
         params=[
             click.Option(
@@ -31,7 +31,7 @@ def build() -> click.Group:
                 is_flag=True,
                 expose_value=False,
                 is_eager=True,
-                help=sentence("help.version").text(),
+                help=message("help.version").text(),
                 callback=_print_version,
             ),
             language_option(),
@@ -41,8 +41,8 @@ def build() -> click.Group:
     )
 
 
-def _print_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
-    if asked:
+def _print_version(ctx: click.Context, _param: click.Parameter, requested: bool) -> None:
+    if requested:
         from descentlab import __version__
 
         click.echo(f"descentlab {__version__}")

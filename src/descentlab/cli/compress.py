@@ -9,29 +9,29 @@ from typing import Any
 
 import click
 
-from descentlab.cli import INTERRUPTED
-from descentlab.cli.localized_click import Localised, Number, language_option
-from descentlab.cli.options import engine_of, option, reading_of, rows_options, split
-from descentlab.cli.reading import Reading
+from descentlab.cli import EXIT_INTERRUPTED
+from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
+from descentlab.cli.options import option, pop_csv_options, pop_executor, rows_options, split_at_commas
+from descentlab.cli.reading import ReadProgressLine
 from descentlab.errors import SettingError
-from descentlab.factor.compress import Kept, Settings, compressed, state_of
-from descentlab.messages import counted, number, sentence
+from descentlab.factor.compress import CompressOptions, CompressResult, checkpoint_path, compress_with_notices
+from descentlab.messages import format_number, message, pluralize
 
-SCHEMA = "descentlab.compress/1"
+COMPRESS_SCHEMA = "descentlab.compress/1"
 
 
 def command() -> click.Command:
     """The command."""
-    return Localised(
+    return LocalizedCommand(
         "compress",
         callback=run,
-        help=sentence("help.compress").text(),
+        help=message("help.compress").text(),
         params=[
             *rows_options(),
             option("--output", metavar="FILE", short="-o"),
             option("--merge", metavar="FACTOR", multiple=True),
             option("--restart", is_flag=True),
-            option("--checkpoint-every", type=Number(), default=5.0, metavar="SECONDS"),
+            option("--checkpoint-every", type=NumberOrText(), default=5.0, metavar="SECONDS"),
             option("--json", is_flag=True),
             language_option(),
         ],
@@ -40,62 +40,64 @@ def command() -> click.Command:
 
 def run(
     *, data: tuple[str, ...], output: str | None, merge: tuple[str, ...], restart: bool, checkpoint_every: Any,
-    json: bool, **given: Any,
+    json: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Read the files, and keep what they weigh."""
     if not data:
         raise click.MissingParameter(param=click.Argument(["data"]))
     if output is None:
         raise SettingError("no_output")
-    engine = engine_of(given)
-    reading = reading_of(given)
-    features = given.pop("features")
-    chosen = {**given, "features": split(features) if features else None}
+    executor = pop_executor(options)
+    csv_options = pop_csv_options(options)
+    features = options.pop("features")
+    columns = {**options, "features": split_at_commas(features) if features else None}
     started = time.monotonic()
     try:
-        with Reading() as progress:
-            settings = Settings(engine, restart, checkpoint_every, progress)
-            kept = compressed(list(data), chosen, merge, output, reading, settings)
+        with ReadProgressLine() as progress:
+            compress_options = CompressOptions(executor, restart, checkpoint_every, progress)
+            result = compress_with_notices(list(data), columns, merge, output, csv_options, compress_options)
     except KeyboardInterrupt:
-        state = state_of(output)
-        if not state.exists():
+        checkpoint = checkpoint_path(output)
+        if not checkpoint.exists():
             raise
-        click.echo(sentence("cli.compress_interrupted", path=str(state)).text(), err=True)
-        return INTERRUPTED
-    click.echo(as_json(kept, output) if json else report(kept, output, time.monotonic() - started))
+        click.echo(message("cli.compress_interrupted", path=str(checkpoint)).text(), err=True)
+        return EXIT_INTERRUPTED
+    click.echo(
+        compress_to_json(result, output) if json else compress_to_text(result, output, time.monotonic() - started)
+    )
     return 0
 
 
-def report(kept: Kept, output: str, seconds: float) -> str:
+def compress_to_text(result: CompressResult, output: str, seconds: float) -> str:
     """What was made of it, in words."""
-    factor = kept.factor
-    lines = [click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice) for notice in kept.notices]
+    factor = result.factor
+    lines = [click.style(message("cli.note").text() + " ", fg="yellow") + str(notice) for notice in result.notices]
     values = {
         "path": output,
-        "rows": counted(factor.rows, "row"),
-        "columns": counted(len(factor.columns), "column"),
+        "rows": pluralize(factor.rows, "row"),
+        "columns": pluralize(len(factor.columns), "column"),
         "target": factor.columns[-1],
         "bytes": Path(output).stat().st_size,
     }
-    if kept.already:
-        return sentence("cli.compressed_already", **values).text()
-    lines.append(sentence("cli.compressed", **values).text())
+    if result.was_cached:
+        return message("cli.compressed_already", **values).text()
+    lines.append(message("cli.compressed", **values).text())
     if seconds >= 5:  # less says more of how a process starts than of its speed
-        speed = counted(round(float(f"{factor.rows / seconds:.2g}")), "row")
-        lines.append(sentence("cli.compressed_in", seconds=number(float(f"{seconds:.2g}")), speed=speed).text())
+        speed = pluralize(round(float(f"{factor.rows / seconds:.2g}")), "row")
+        lines.append(message("cli.compressed_in", seconds=format_number(float(f"{seconds:.2g}")), speed=speed).text())
     return "\n".join(lines)
 
 
-def as_json(kept: Kept, output: str) -> str:
+def compress_to_json(result: CompressResult, output: str) -> str:
     """The same for a machine; see docs/json.md."""
-    factor = kept.factor
+    factor = result.factor
     content = {
-        "schema": SCHEMA,
+        "schema": COMPRESS_SCHEMA,
         "output": output,
         "rows": factor.rows,
         "weight": factor.weight,
         "columns": list(factor.columns),
-        "already": kept.already,
-        "notices": [str(notice) for notice in kept.notices],
+        "already": result.was_cached,
+        "notices": [str(notice) for notice in result.notices],
     }
     return jsonlib.dumps(content, ensure_ascii=False, allow_nan=False)

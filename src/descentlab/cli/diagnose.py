@@ -9,46 +9,46 @@ from typing import Any
 
 import click
 
-from descentlab.cli import FINDING
-from descentlab.cli.localized_click import Localised, Number, language_option
+from descentlab.cli import EXIT_FINDING
+from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
 from descentlab.cli.options import (
+    check_output_is_not_input,
     data_options,
     descent_settings,
-    file_name,
     open_problem,
     option,
-    spare_inputs,
+    public_name,
     step_options,
-    write,
+    write_output,
 )
-from descentlab.doctor.cross_validation import choose_by_folds
+from descentlab.doctor.cross_validation import cross_validate_for_diagnosis
 from descentlab.doctor.diagnose import diagnose
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Verdict
-from descentlab.errors import SettingError, whole_number
-from descentlab.messages import sentence
+from descentlab.errors import SettingError, check_int
+from descentlab.messages import message
 from descentlab.model_selection.cross_validation import CrossValidation
 
-IDLE = ("every", "tolerance")  # settings of a run that change nothing for a diagnosis
+UNUSED_IN_DIAGNOSE = ("every", "tolerance")  # settings of a run that change nothing for a diagnosis
 
 
 def command() -> click.Command:
     """The command."""
-    steps = [each for each in step_options() if each.name not in IDLE]
-    return Localised(
+    steps = [each for each in step_options() if each.name not in UNUSED_IN_DIAGNOSE]
+    return LocalizedCommand(
         "diagnose",
         callback=run,
-        help=sentence("help.diagnose").text(),
+        help=message("help.diagnose").text(),
         params=[
             *data_options(),
             *steps,
             option("--losses", metavar="L1,L2,L3,..."),
-            option("--losses-every", type=Number(), default=1, metavar="N"),
+            option("--losses-every", type=NumberOrText(), default=1, metavar="N"),
             option("--observed", metavar="L,..."),
             option("--validation", metavar="FILE"),
-            option("--folds", type=Number(), metavar="K"),
-            option("--within", type=Number(), default=0.01, metavar="PART"),
+            option("--folds", type=NumberOrText(), metavar="K"),
+            option("--within", type=NumberOrText(), default=0.01, metavar="PART"),
             option("--html", metavar="FILE"),
             option("--json", is_flag=True),
             language_option(),
@@ -56,57 +56,65 @@ def command() -> click.Command:
     )
 
 
-def run(*, json: bool, html: str | None, losses: str | None, losses_every: Any, **given: Any) -> int:
+def run(*, json: bool, html: str | None, losses: str | None, losses_every: Any, **options: Any) -> int:
     """Open the data, diagnose, and say it."""
     if losses is not None:
         if html is not None:
             raise SettingError("html_without_data")
-        found: Any = _of_losses(losses, losses_every, given)
-        content, text = found.to_dict(), found.text()
+        diagnosis: Any = _diagnose_losses(losses, losses_every, options)
+        content, text = diagnosis.to_dict(), diagnosis.text()
     else:
-        spare_inputs(html, given["data"])
-        spare_inputs(html, (given["validation"],) if given["validation"] else ())
-        found, content, text, name = _of_data(given, losses_every)
+        check_output_is_not_input(html, options["data"])
+        check_output_is_not_input(html, (options["validation"],) if options["validation"] else ())
+        diagnosis, content, text, name = _diagnose_data(options, losses_every)
         if html is not None:
-            write(html, partial(found.save, name=file_name(name)))
+            write_output(html, partial(diagnosis.save, name=public_name(name)))
     click.echo(jsonlib.dumps(content, ensure_ascii=False, allow_nan=False) if json else text)
     if html is not None:
-        click.echo(sentence("cli.written", path=html).text(), err=json)
-    return FINDING if found.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW) else 0
+        click.echo(message("cli.written", path=html).text(), err=json)
+    return EXIT_FINDING if diagnosis.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW) else 0
 
 
-def _of_losses(losses: str, every: Any, given: dict[str, Any]) -> Any:
-    if given["data"]:
+def _diagnose_losses(losses: str, every: Any, options: dict[str, Any]) -> Any:
+    if options["data"]:
         raise SettingError("losses_beside_data")
-    used = {name: given[name] for name in ("momentum", "dampening", "nesterov") if given[name]}
-    return diagnose(losses=_split(losses), lr=given["lr"], every=whole_number("losses-every", every, 1), **used)
+    momentum_settings = {name: options[name] for name in ("momentum", "dampening", "nesterov") if options[name]}
+    return diagnose(
+        losses=_split_losses(losses), lr=options["lr"], every=check_int("losses-every", every, 1), **momentum_settings
+    )
 
 
-def _of_data(given: dict[str, Any], every: Any) -> tuple[Diagnosis, dict[str, Any], str, str]:
+def _diagnose_data(options: dict[str, Any], every: Any) -> tuple[Diagnosis, dict[str, Any], str, str]:
     """The diagnosis, it with the cross-validation if one was asked for: for machines and in words; the data's name."""
-    if not given["data"]:
+    if not options["data"]:
         raise SettingError("nothing_to_diagnose")
-    asked = {name: given.pop(name) for name in ("observed", "validation", "within", "folds")}
-    lesson, opening = given["data"] == ("lesson",), dict(given)
-    problem, name = open_problem(given)
+    diagnose_options = {name: options.pop(name) for name in ("observed", "validation", "within", "folds")}
+    lesson, original_options = options["data"] == ("lesson",), dict(options)
+    problem, name = open_problem(options)
     held_out = None
-    if asked["validation"] is not None:
+    if diagnose_options["validation"] is not None:
         columns = {"target": problem.target, "features": ",".join(problem.features)}
-        held_out, _ = open_problem(opening | columns | {"data": (asked["validation"],)})
-    observed = None if asked["observed"] is None else _split(asked["observed"])
-    settings, every = descent_settings(given, lesson), whole_number("losses-every", every, 1)
-    found = diagnose(problem, observed=observed, validation=held_out, within=asked["within"], every=every, **settings)
-    assert isinstance(found, Diagnosis)
-    chosen = None if asked["folds"] is None else choose_by_folds(problem, found.descent, asked["folds"])
-    if isinstance(chosen, Finding):
-        found = replace(found, findings=(*found.findings, chosen))
-    content, text = found.to_dict(), found.text(name=name)
-    if asked["folds"] is not None:
+        held_out, _ = open_problem(original_options | columns | {"data": (diagnose_options["validation"],)})
+    observed = None if diagnose_options["observed"] is None else _split_losses(diagnose_options["observed"])
+    settings, every = descent_settings(options, lesson), check_int("losses-every", every, 1)
+    diagnosis = diagnose(
+        problem, observed=observed, validation=held_out, within=diagnose_options["within"], every=every, **settings
+    )
+    assert isinstance(diagnosis, Diagnosis)
+    cross_validation = (
+        None
+        if diagnose_options["folds"] is None
+        else cross_validate_for_diagnosis(problem, diagnosis.descent, diagnose_options["folds"])
+    )
+    if isinstance(cross_validation, Finding):
+        diagnosis = replace(diagnosis, findings=(*diagnosis.findings, cross_validation))
+    content, text = diagnosis.to_dict(), diagnosis.text(name=name)
+    if diagnose_options["folds"] is not None:
         content["cross_validation"] = None
-    if isinstance(chosen, CrossValidation):
-        content["cross_validation"], text = chosen.to_dict(), f"{text}\n\n{chosen.text()}"
-    return found, content, text, name
+    if isinstance(cross_validation, CrossValidation):
+        content["cross_validation"], text = cross_validation.to_dict(), f"{text}\n\n{cross_validation.text()}"
+    return diagnosis, content, text, name
 
 
-def _split(text: str) -> list[str]:
+def _split_losses(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]

@@ -8,63 +8,63 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from descentlab.cli.localized_click import Localised, Number, language_option
-from descentlab.cli.options import data_options, descent_settings, file_name, open_problem, option, step_options
-from descentlab.errors import SettingError, whole_number
-from descentlab.lab.lab import of_problem
-from descentlab.lab.server.handler import LabServer, Site, serve
-from descentlab.lab.spec import STEP
-from descentlab.messages import language, sentence
+from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
+from descentlab.cli.options import data_options, descent_settings, open_problem, option, public_name, step_options
+from descentlab.errors import SettingError, check_int
+from descentlab.lab.lab import lab_from_problem
+from descentlab.lab.server.handler import LabServer, Site, serve_until_interrupted
+from descentlab.lab.spec import STEP_SETTINGS
+from descentlab.messages import current_language, message
 
-SHOWN = (*STEP, "start", "forget_zero_grad")  # the settings of a step that the page can show
-LAST_PORT = 65_535
+SHOWN_SETTINGS = (*STEP_SETTINGS, "start", "forget_zero_grad")  # the settings of a step that the page can show
+MAX_PORT = 65_535
 
 
 def command() -> click.Command:
     """The command."""
-    steps = [each for each in step_options() if each.name in SHOWN]
-    return Localised(
+    steps = [each for each in step_options() if each.name in SHOWN_SETTINGS]
+    return LocalizedCommand(
         "lab",
         callback=run,
-        help=sentence("help.lab").text(),
+        help=message("help.lab").text(),
         params=[
             *data_options(),
             *steps,
             option("--open/--no-open", default=True),
-            option("--port", type=Number(), default=0, metavar="N"),
-            click.Option(["--lesson"], type=Number(), metavar="N", help=sentence("help.lab.lesson").text()),
+            option("--port", type=NumberOrText(), default=0, metavar="N"),
+            click.Option(["--lesson"], type=NumberOrText(), metavar="N", help=message("help.lab.lesson").text()),
             language_option(),
         ],
     )
 
 
-def run(*, open: bool, port: Any, lesson: Any, **given: Any) -> int:  # noqa: A002 (the option's own name)
+def run(*, open: bool, port: Any, lesson: Any, **options: Any) -> int:  # noqa: A002 (the option's own name)
     """Open the data, serve the page, and end with Ctrl-C."""
-    port = whole_number("port", port, 0)
-    if port > LAST_PORT:
-        raise SettingError("not_in_range", setting="port", given=str(port), least=0, most=LAST_PORT)
+    port = check_int("port", port, 0)
+    if port > MAX_PORT:
+        raise SettingError("not_in_range", setting="port", given=str(port), least=0, most=MAX_PORT)
     if lesson is not None:
-        _refuse_others()
-    builtin = not given["data"] or given["data"] == ("lesson",)
-    problem, name = open_problem(given)
-    settings = descent_settings(given | {"option": ()}, builtin)
-    lab = of_problem(problem, None, file_name(name), settings)
-    site = None if lesson is None else _course(whole_number("lesson", lesson, 1))
+        _check_no_other_options()
+    builtin = not options["data"] or options["data"] == ("lesson",)
+    problem, name = open_problem(options)
+    settings = descent_settings(options | {"option": ()}, builtin)
+    lab = lab_from_problem(problem, None, public_name(name), settings)
+    site = None if lesson is None else _lesson_site(check_int("lesson", lesson, 1))
     try:
         server = LabServer(lab.spec, port, site=site)
     except OSError as cause:
         raise SettingError("lab_port", port=str(port), cause=cause.strerror or str(cause)) from cause
     for notice in problem.notices:
-        click.echo(click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice))
-    click.echo(sentence("cli.lab_at", url=server.url).text())
+        click.echo(click.style(message("cli.note").text() + " ", fg="yellow") + str(notice))
+    click.echo(message("cli.lab_at", url=server.url).text())
     if open:
         webbrowser.open(server.url)
-    serve(server)
-    click.echo("\n" + sentence("cli.lab_ended").text())
+    serve_until_interrupted(server)
+    click.echo("\n" + message("cli.lab_ended").text())
     return 0
 
 
-def _refuse_others() -> None:
+def _check_no_other_options() -> None:
     """Raise SettingError where a lesson, which brings its own data and settings, is given others."""
     context = click.get_current_context()
     names = [
@@ -77,8 +77,8 @@ def _refuse_others() -> None:
         raise SettingError("lesson_alone", names=names)
 
 
-def _course(number: int) -> Site:
+def _lesson_site(number: int) -> Site:
     """The lessons' pages in the lab's place, this one first."""
-    from descentlab.lessons.render.site import Course
+    from descentlab.lessons.render.site import LessonSite
 
-    return Course(number, language())
+    return LessonSite(number, current_language())

@@ -8,30 +8,30 @@ from typing import Any
 
 import click
 
-from descentlab.cli import INTERRUPTED
-from descentlab.cli.localized_click import Localised, Number, language_option
-from descentlab.errors import SettingError, whole_number
+from descentlab.cli import EXIT_INTERRUPTED
+from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
+from descentlab.errors import SettingError, check_int
 from descentlab.lessons import progress
-from descentlab.lessons.course import Lesson, QuestionBlock, lesson, lessons, outline
-from descentlab.lessons.render.notebook import notebook as notebook_of
-from descentlab.lessons.render.terminal import Styles, answered, asked, rendered, solved
-from descentlab.messages import language, sentence
+from descentlab.lessons.course import Lesson, QuestionBlock, lesson_slugs, load_lesson, outline
+from descentlab.lessons.render.notebook import render_notebook as notebook_of
+from descentlab.lessons.render.terminal import Styles, format_question, format_solutions, grade_answer, render_lesson
+from descentlab.messages import current_language, message
 
-STYLES = Styles(bold=lambda text: click.style(text, bold=True), code=lambda text: click.style(text, fg="cyan"))
+TERMINAL_STYLES = Styles(bold=lambda text: click.style(text, bold=True), code=lambda text: click.style(text, fg="cyan"))
 
 
 def command() -> click.Command:
     """The command."""
-    return Localised(
+    return LocalizedCommand(
         "lesson",
         callback=run,
-        help=sentence("help.lesson").text(),
+        help=message("help.lesson").text(),
         params=[
-            click.Argument(["number"], type=Number(), required=False),
-            click.Option(["--ask/--no-ask"], default=None, help=sentence("help.lesson.ask").text()),
-            click.Option(["--answers"], is_flag=True, help=sentence("help.lesson.answers").text()),
-            click.Option(["--notebook"], metavar="FILE", help=sentence("help.lesson.notebook").text()),
-            click.Option(["--forget"], is_flag=True, help=sentence("help.lesson.forget").text()),
+            click.Argument(["number"], type=NumberOrText(), required=False),
+            click.Option(["--ask/--no-ask"], default=None, help=message("help.lesson.ask").text()),
+            click.Option(["--answers"], is_flag=True, help=message("help.lesson.answers").text()),
+            click.Option(["--notebook"], metavar="FILE", help=message("help.lesson.notebook").text()),
+            click.Option(["--forget"], is_flag=True, help=message("help.lesson.forget").text()),
             language_option(),
         ],
     )
@@ -40,28 +40,30 @@ def command() -> click.Command:
 def run(*, number: Any, ask: bool | None, answers: bool, notebook: str | None, forget: bool) -> int | None:
     """The list, or one lesson from top to bottom."""
     if forget:
-        progress.forget(None if number is None else lesson(whole_number("number", number, 1), language()).slug)
-        click.echo(sentence("lesson.forgotten").text())
+        progress.reset_progress(
+            None if number is None else load_lesson(check_int("number", number, 1), current_language()).slug
+        )
+        click.echo(message("lesson.forgotten").text())
     elif number is None:
         if notebook is not None:
             raise click.MissingParameter(param=click.Argument(["number"]))
-        _list()
+        _print_lesson_list()
     else:
-        opened = lesson(whole_number("number", number, 1), language())
+        selected_lesson = load_lesson(check_int("number", number, 1), current_language())
         if notebook is not None:
-            _write(opened, notebook)
+            _write_notebook(selected_lesson, notebook)
         elif answers:
-            click.echo("\n\n".join(solved(opened, STYLES)))
+            click.echo("\n\n".join(format_solutions(selected_lesson, TERMINAL_STYLES)))
         else:
-            return _told(opened, sys.stdin.isatty() if ask is None else ask)
+            return _run_lesson(selected_lesson, sys.stdin.isatty() if ask is None else ask)
     return None
 
 
-def _write(opened: Lesson, path: str) -> None:
+def _write_notebook(lesson: Lesson, path: str) -> None:
     """The lesson as a notebook, which is not written over one that may hold answers."""
     if Path(path).suffix != ".ipynb":
         raise SettingError("notebook_format", path=path)
-    text = notebook_of(opened)
+    text = notebook_of(lesson)
     try:
         with Path(path).open("x", encoding="utf-8") as file:
             file.write(text)
@@ -69,61 +71,61 @@ def _write(opened: Lesson, path: str) -> None:
         raise SettingError("notebook_exists", path=path) from cause
     except OSError as cause:
         raise SettingError("unwritable", path=path, cause=cause.strerror or str(cause)) from cause
-    click.echo(sentence("lesson.written", path=path).text())
+    click.echo(message("lesson.written", path=path).text())
 
 
-def _list() -> None:
-    for place, slug in lessons().items():
-        title, questions = outline(place, language())
-        done = _done(slug, questions)
-        values = {"number": place, "title": title, "done": done, "questions": len(questions)}
-        click.echo(("✓ " if done == len(questions) else "  ") + sentence("lesson.listed", **values).text())
-    click.echo("\n" + sentence("lesson.open").text())
+def _print_lesson_list() -> None:
+    for number, slug in lesson_slugs().items():
+        title, questions = outline(number, current_language())
+        n_answered = _count_answered(slug, questions)
+        values = {"number": number, "title": title, "done": n_answered, "questions": len(questions)}
+        click.echo(("✓ " if n_answered == len(questions) else "  ") + message("lesson.listed", **values).text())
+    click.echo("\n" + message("lesson.open").text())
 
 
-def _told(opened: Lesson, ask: bool) -> int | None:
+def _run_lesson(lesson: Lesson, ask: bool) -> int | None:
     """The exit code of a lesson that may be left half-way: an answer is kept as soon as it is right."""
     try:
-        _tell(opened, ask)
+        _print_lesson(lesson, ask)
     except (KeyboardInterrupt, click.Abort):
         click.echo()
-        click.echo(sentence("lesson.interrupted").text(), err=True)
-        return INTERRUPTED
+        click.echo(message("lesson.interrupted").text(), err=True)
+        return EXIT_INTERRUPTED
     return None
 
 
-def _tell(opened: Lesson, ask: bool) -> None:
-    for part in rendered(opened, STYLES):
-        if isinstance(part, str):
-            click.echo(part + "\n")
+def _print_lesson(lesson: Lesson, ask: bool) -> None:
+    for item in render_lesson(lesson, TERMINAL_STYLES):
+        if isinstance(item, str):
+            click.echo(item + "\n")
         else:
-            click.echo(asked(part, STYLES))
+            click.echo(format_question(item, TERMINAL_STYLES))
             if ask:
-                _ask(opened, part)
+                _ask_until_right(lesson, item)
             click.echo()
-    done = _done(opened.slug, opened.questions)
-    click.echo(sentence("lesson.kept", done=done, questions=len(opened.questions)).text())
+    n_answered = _count_answered(lesson.slug, lesson.question_names)
+    click.echo(message("lesson.kept", done=n_answered, questions=len(lesson.question_names)).text())
 
 
-def _done(slug: str, questions: list[str]) -> int:
+def _count_answered(slug: str, questions: list[str]) -> int:
     """How many of a lesson's questions are answered."""
-    return len(set(progress.done().get(slug, ())) & set(questions))
+    return len(set(progress.load_answered().get(slug, ())) & set(questions))
 
 
-def _ask(opened: Lesson, question: QuestionBlock) -> None:
+def _ask_until_right(lesson: Lesson, question: QuestionBlock) -> None:
     """Until it is right, or left."""
-    while answer := click.prompt(sentence("lesson.answer").text(), default="", show_default=False).strip():
-        right, said = answered(opened, question, answer, STYLES)
-        click.echo(said)
-        if right:
-            return _keep(opened, question)
+    while answer := click.prompt(message("lesson.answer").text(), default="", show_default=False).strip():
+        is_right, note = grade_answer(lesson, question, answer, TERMINAL_STYLES)
+        click.echo(note)
+        if is_right:
+            return _save_answered(lesson, question)
     return None
 
 
-def _keep(opened: Lesson, question: QuestionBlock) -> None:
+def _save_answered(lesson: Lesson, question: QuestionBlock) -> None:
     """Where nothing can be written, the lesson goes on all the same."""
     try:
-        progress.keep(opened.slug, question.name)
+        progress.mark_answered(lesson.slug, question.name)
     except OSError as cause:
-        path, why = cause.filename or progress.place(), cause.strerror or str(cause)
-        click.echo(sentence("error.unwritable", path=path, cause=why).text(), err=True)
+        path, reason = cause.filename or progress.progress_path(), cause.strerror or str(cause)
+        click.echo(message("error.unwritable", path=path, cause=reason).text(), err=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from descentlab.errors import near, one_of
-from descentlab.messages import LANGUAGES, language, sentence
+from descentlab.errors import check_choice, did_you_mean
+from descentlab.messages import LANGUAGES, current_language, message
 
 
-def asked_language(arguments: list[str]) -> str:
+def requested_language(arguments: list[str]) -> str:
     """The language of ``--lang``, wherever it stands, else that of the environment.
 
     Read before click parses, since click needs the language for its own messages.
@@ -20,74 +20,76 @@ def asked_language(arguments: list[str]) -> str:
         if argument == "--":
             break
         if argument == "--lang" and i + 1 < len(arguments):
-            return arguments[i + 1] if arguments[i + 1] in LANGUAGES else language()
+            return arguments[i + 1] if arguments[i + 1] in LANGUAGES else current_language()
         if argument.startswith("--lang="):
-            given = argument.removeprefix("--lang=")
-            return given if given in LANGUAGES else language()
-    return language()
+            code = argument.removeprefix("--lang=")
+            return code if code in LANGUAGES else current_language()
+    return current_language()
 
 
-def explain(error: click.ClickException) -> str:
+def translate_click_error(error: click.ClickException) -> str:
     """A complaint of click's in the catalogue's words."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "descentlab"
     if isinstance(error, click.NoSuchOption):
         known = [name for option in (context.command.params if context else []) for name in option.opts]
-        hint = near(error.option_name, known)
-        said = sentence("cli.no_such_option", name=error.option_name, near=hint)
+        hint = did_you_mean(error.option_name, known)
+        complaint = message("cli.no_such_option", name=error.option_name, near=hint)
     elif isinstance(error, click.BadOptionUsage):
-        said = sentence("cli.needs_value", name=error.option_name)
+        complaint = message("cli.needs_value", name=error.option_name)
     elif isinstance(error, click.MissingParameter):
-        said = sentence("cli.missing", name=error.param.name if error.param else "")
+        complaint = message("cli.missing", name=error.param.name if error.param else "")
     elif type(error).__name__ == "NoSuchCommand" or "No such command" in error.message:
         commands = context.command.commands if context and isinstance(context.command, click.Group) else {}
         name = error.message.split("'")[1] if "'" in error.message else error.message
-        said = sentence("cli.no_such_command", name=name, commands=list(commands), near=near(name, commands))
+        complaint = message(
+            "cli.no_such_command", name=name, commands=list(commands), near=did_you_mean(name, commands)
+        )
     elif isinstance(error, click.FileError):
-        said = sentence("error.unreadable", path=error.ui_filename, cause=error.message)
+        complaint = message("error.unreadable", path=error.ui_filename, cause=error.message)
     else:
-        said = sentence("cli.other", message=error.format_message())
-    return sentence("error.usage", message=said, command=command).text()
+        complaint = message("cli.other", message=error.format_message())
+    return message("error.usage", message=complaint, command=command).text()
 
 
-class Localised(click.Command):
+class LocalizedCommand(click.Command):
     """A command whose help page has the catalogue's headings."""
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         pieces = " ".join(self.collect_usage_pieces(ctx))
-        formatter.write_usage(ctx.command_path, pieces, prefix=sentence("cli.usage").text() + " ")
+        formatter.write_usage(ctx.command_path, pieces, prefix=message("cli.usage").text() + " ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
         records = [record for option in options if (record := option.get_help_record(ctx))]
-        with formatter.section(sentence("cli.options").text()):
+        with formatter.section(message("cli.options").text()):
             formatter.write_dl(records)
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         option = super().get_help_option(ctx)
         if option is not None:
-            option.help = sentence("help.help").text()
+            option.help = message("help.help").text()
         return option
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         arguments = [param.make_metavar(ctx) for param in self.params if isinstance(param, click.Argument)]
-        return [sentence("cli.options_metavar").text(), *arguments]
+        return [message("cli.options_metavar").text(), *arguments]
 
 
-class LocalisedGroup(Localised, click.Group):
+class LocalizedGroup(LocalizedCommand, click.Group):
     """A group whose list of commands has the catalogue's heading."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        Localised.format_options(self, ctx, formatter)
+        LocalizedCommand.format_options(self, ctx, formatter)
         rows = [(name, command.get_short_help_str(100)) for name, command in self.commands.items()]
-        with formatter.section(sentence("cli.commands").text()):
+        with formatter.section(message("cli.commands").text()):
             formatter.write_dl(rows)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        return [sentence("cli.command_metavar").text()]
+        return [message("cli.command_metavar").text()]
 
 
-class Number(click.ParamType[Any]):
+class NumberOrText(click.ParamType[Any]):
     """A number, or the words given instead: the settings themselves say what they take."""
 
     name = "number"
@@ -102,7 +104,7 @@ class Number(click.ParamType[Any]):
 def check_language(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
     """Refuse a language there is no catalogue for."""
     if value is not None:
-        one_of("lang", value, LANGUAGES)
+        check_choice("lang", value, LANGUAGES)
 
 
 def language_option() -> click.Option:
@@ -110,7 +112,7 @@ def language_option() -> click.Option:
     return click.Option(
         ["--lang"],
         metavar="[en|ko]",
-        help=sentence("help.lang").text(),
+        help=message("help.lang").text(),
         expose_value=False,
         callback=check_language,
     )

@@ -9,28 +9,28 @@ from typing import Any
 
 import click
 
-PATIENCE = 1.0  # seconds before a bar is worth its noise
+BAR_DELAY = 1.0  # seconds before a bar is worth its noise
 
 
-class Progress:
+class EpochProgressBar:
     """A callback for :func:`descentlab.descend` that draws a bar once the run has lasted a second."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
         self.bar: Any = None
-        self.done = 0
+        self.epochs_done = 0
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> EpochProgressBar:
         return self
 
     def __call__(self, done: int, total: int) -> None:
         if self.bar is None:
-            if time.monotonic() - self.started < PATIENCE or not sys.stderr.isatty():
+            if time.monotonic() - self.started < BAR_DELAY or not sys.stderr.isatty():
                 return
             self.bar = click.progressbar(length=total, file=sys.stderr, show_pos=True, label="epoch")
             self.bar.__enter__()
-        self.bar.update(done - self.done)
-        self.done = done
+        self.bar.update(done - self.epochs_done)
+        self.epochs_done = done
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -6,33 +6,33 @@ import sys
 import time
 from types import TracebackType
 
-from descentlab.messages import counted, number, sentence
+from descentlab.messages import format_number, message, pluralize
 
-PATIENCE, OFTEN = 1.0, 0.2  # seconds before a line is worth its noise, and between two
+LINE_DELAY, REFRESH_INTERVAL = 1.0, 0.2  # seconds before a line is worth its noise, and between two
 
 
-class Reading:
+class ReadProgressLine:
     """A callback for :func:`descentlab.compress` that keeps one line on standard error up to date."""
 
     def __init__(self) -> None:
-        self.started = self.told = time.monotonic()
+        self.started = self.last_update = time.monotonic()
         self.width = 0
 
-    def __enter__(self) -> Reading:
+    def __enter__(self) -> ReadProgressLine:
         return self
 
     def __call__(self, done: int, total: int | None, rows: int) -> None:
         now = time.monotonic()
-        passed = now - self.started
-        if passed < PATIENCE or now - self.told < OFTEN or not sys.stderr.isatty():
+        elapsed = now - self.started
+        if elapsed < LINE_DELAY or now - self.last_update < REFRESH_INTERVAL or not sys.stderr.isatty():
             return
-        self.told = now
-        speed = number(float(f"{rows / passed:.3g}"))
-        text = sentence("cli.reading", rows=counted(rows, "row"), speed=speed).text()
+        self.last_update = now
+        speed = format_number(float(f"{rows / elapsed:.3g}"))
+        text = message("cli.reading", rows=pluralize(rows, "row"), speed=speed).text()
         if total:
-            left = int(passed * (total - done) / done) if done else 0
+            seconds_left = int(elapsed * (total - done) / done) if done else 0
             share = f"{100 * done / total:.0f}"
-            text += sentence("cli.reading_left", share=share, left=f"{left // 60}:{left % 60:02}").text()
+            text += message("cli.reading_left", share=share, left=f"{seconds_left // 60}:{seconds_left % 60:02}").text()
         sys.stderr.write(f"\r{text.ljust(self.width)}")
         sys.stderr.flush()
         self.width = len(text)

@@ -7,36 +7,36 @@ from typing import Any
 
 import click
 
-from descentlab.cli.localized_click import Localised, language_option
+from descentlab.cli.localized_click import LocalizedCommand, language_option
 from descentlab.cli.options import data_options, open_problem, option
-from descentlab.messages import sentence
+from descentlab.messages import message
 
-SCHEMA = "descentlab.solve/1"
+SOLVE_SCHEMA = "descentlab.solve/1"
 
 
 def command() -> click.Command:
     """The command."""
     params = [*data_options(), option("--json", is_flag=True), language_option()]
-    return Localised("solve", callback=solve, help=sentence("help.solve").text(), params=params)
+    return LocalizedCommand("solve", callback=solve, help=message("help.solve").text(), params=params)
 
 
-def solve(*, json: bool, **given: Any) -> None:
+def solve(*, json: bool, **options: Any) -> None:
     """Read the data and print where the cost is least."""
-    problem, name = open_problem(given)
+    problem, name = open_problem(options)
     minimum = problem.solve()
     if json:
         content = {
-            "schema": SCHEMA,
+            "schema": SOLVE_SCHEMA,
             "params": dict(zip(minimum.parameters, minimum.params.tolist(), strict=True)),
             "digits": dict(zip(minimum.parameters, minimum.digits.tolist(), strict=True)),
             "cost": minimum.cost,
             "rank": minimum.rank,
-            "flat": [str(direction) for direction in minimum.flat],
+            "flat": [str(direction) for direction in minimum.null_directions],
             "notices": [str(notice) for notice in problem.notices],
         }
         click.echo(jsonlib.dumps(content, ensure_ascii=False, allow_nan=False))
         return
-    click.echo(click.style(f"{name}: {problem.headline}", bold=True))
+    click.echo(click.style(f"{name}: {problem.title}", bold=True))
     for notice in problem.notices:
-        click.echo(click.style(sentence("cli.note").text() + " ", fg="yellow") + str(notice))
+        click.echo(click.style(message("cli.note").text() + " ", fg="yellow") + str(notice))
     click.echo(minimum.text())

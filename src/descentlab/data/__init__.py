@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from descentlab.data.source import Source, is_table
-from descentlab.errors import DataError, one_of
+from descentlab.errors import DataError, check_choice
 
 __all__ = ["Source", "open_column", "open_source"]
 
-READING = ("delimiter", "decimal", "encoding", "header")
+CSV_OPTIONS = ("delimiter", "decimal", "encoding", "header")
 
 
 def open_source(
-    data: object, *, names: tuple[str, ...] | None = None, reading: Mapping[str, Any] | None = None
+    data: object, *, names: tuple[str, ...] | None = None, csv_options: Mapping[str, Any] | None = None
 ) -> Source:
     """The source for whatever holds the rows.
 
@@ -33,28 +33,28 @@ def open_source(
         DataError: nothing readable is there; the message says what was found.
         SettingError: ``reading`` holds an option that does not exist.
     """
-    for option in reading or ():
-        one_of("option", option, READING)
+    for option in csv_options or ():
+        check_choice("option", option, CSV_OPTIONS)
     if isinstance(data, str | os.PathLike) or _is_list_of_paths(data):
         from descentlab.data.files import open_files
 
-        return open_files(data, reading or {})  # type: ignore[arg-type]
-    if reading:
-        raise DataError("reading_options", names=tuple(reading))
+        return open_files(data, csv_options or {})  # type: ignore[arg-type]
+    if csv_options:
+        raise DataError("reading_options", names=tuple(csv_options))
     if is_table(data):
         from descentlab.data.tables import open_table
 
         return open_table(data)
-    from descentlab.data.arrays import ArraySource, as_columns, elsewhere
+    from descentlab.data.arrays import ArraySource, as_matrix, is_device_tensor
 
-    if elsewhere(data):
+    if is_device_tensor(data):
         from descentlab.data.tensors import TensorSource
 
         return TensorSource(data, names)
-    return ArraySource.of_matrix(as_columns(data, "X"), names)
+    return ArraySource.from_matrix(as_matrix(data, "X"), names)
 
 
-def open_column(data: object, what: str, name: str) -> Source:
+def open_column(data: object, argument: str, name: str) -> Source:
     """The source of one column that came on its own, as a target or as weights.
 
     Args:
@@ -65,17 +65,17 @@ def open_column(data: object, what: str, name: str) -> Source:
     Raises:
         DataError: it is not one column of numbers.
     """
-    from descentlab.data.arrays import ArraySource, as_target
+    from descentlab.data.arrays import ArraySource, as_column
 
     if not is_table(data):
-        return ArraySource(as_target(data, what), (name,))
+        return ArraySource(as_column(data, argument), (name,))
     from descentlab.data.tables import is_column, open_table
 
     source = open_table(data, name)
     if not is_column(data):
-        shape = str(getattr(data, "shape", ("n", len(source.names) + len(source.left_out))))
-        raise DataError("target_shape", what=what, shape=shape)
-    for column, reason in source.left_out.items():
+        shape = str(getattr(data, "shape", ("n", len(source.names) + len(source.excluded_columns))))
+        raise DataError("target_shape", what=argument, shape=shape)
+    for column, reason in source.excluded_columns.items():
         raise DataError("not_numeric", name=column, reason=reason)
     return source
 

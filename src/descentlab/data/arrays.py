@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, Piece, Pieced, Whole, is_from
+from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, Piece, SinglePiece, is_from_package
 from descentlab.errors import DataError
-from descentlab.messages import counted
-from descentlab.typing import Array
+from descentlab.messages import pluralize
+from descentlab.typing import FloatArray
 
-EXACT_INTEGER = 2**53  # the largest magnitude below which float64 holds every whole number
+MAX_EXACT_INTEGER = 2**53  # the largest magnitude below which float64 holds every whole number
 
 
-class ArraySource(Pieced):
+class ArraySource(BaseSource):
     """Columns of one (n, k) array. The array is not copied; blocks are."""
 
     def __init__(self, matrix: np.ndarray[Any, Any], names: Sequence[str]) -> None:
@@ -28,22 +28,22 @@ class ArraySource(Pieced):
             raise DataError("duplicate_columns", names=repeated)
 
     @classmethod
-    def of_matrix(cls, matrix: np.ndarray[Any, Any], names: Sequence[str] | None) -> ArraySource:
+    def from_matrix(cls, matrix: np.ndarray[Any, Any], names: Sequence[str] | None) -> ArraySource:
         """Columns called ``names``; else ``x``, or ``x1 .. xk`` where there are several."""
         k = matrix.shape[1]
         if names is not None and len(names) != k:
-            raise DataError("names_count", given=counted(len(names), "name"), count=counted(k, "column"))
+            raise DataError("names_count", given=pluralize(len(names), "name"), count=pluralize(k, "column"))
         return cls(matrix, names or (["x"] if k == 1 else [f"x{j + 1}" for j in range(k)]))
 
-    def part(self, start: int, stop: int) -> ArraySource:
+    def slice_rows(self, start: int, stop: int) -> ArraySource:
         return ArraySource(self.matrix[start:stop], self.names)
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
-        for start in range(after or 0, len(self.matrix), PIECE_ROWS):
-            part = self.part(start, start + PIECE_ROWS)
-            yield Whole(part, len(part.matrix), start + len(part.matrix))
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+        for start in range(offset or 0, len(self.matrix), PIECE_ROWS):
+            rows = self.slice_rows(start, start + PIECE_ROWS)
+            yield SinglePiece(rows, len(rows.matrix), start + len(rows.matrix))
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
         index = [self.names.index(name) for name in columns]
         in_order = index == list(range(self.matrix.shape[1]))
         for start in range(0, len(self.matrix), BLOCK_ROWS):
@@ -51,94 +51,96 @@ class ArraySource(Pieced):
             if not in_order:
                 block = block[:, index]
             if self.matrix.dtype.kind in "iu":
-                ends = zip(columns, block.min(axis=0).tolist(), block.max(axis=0).tolist(), strict=True)
-                self.rounded |= {name for name, low, high in ends if max(-low, high) > EXACT_INTEGER}
+                extremes = zip(columns, block.min(axis=0).tolist(), block.max(axis=0).tolist(), strict=True)
+                self.inexact_columns |= {name for name, low, high in extremes if max(-low, high) > MAX_EXACT_INTEGER}
             with np.errstate(over="ignore"):  # beyond float64's range is infinite, and refused as such
                 yield np.asarray(block, dtype=np.float64)
 
-    def in_memory(self, columns: Sequence[str]) -> Array | None:
+    def as_array(self, columns: Sequence[str]) -> FloatArray | None:
         return self.matrix if self.matrix.dtype == np.float64 and tuple(columns) == self.names else None
 
 
-def as_columns(data: object, what: str) -> np.ndarray[Any, Any]:
+def as_matrix(data: object, argument: str) -> np.ndarray[Any, Any]:
     """A real array of shape (n, k) out of an array, list or tensor; one dimension is one column.
 
     Raises:
         DataError: the values are not real numbers, or not a table of one or two dimensions.
     """
-    array = _real(data, what)
+    array = _as_real(data, argument)
     if array.ndim == 0 or array.ndim > 2:
-        raise DataError("dimensions", what=what, shape=str(array.shape))
+        raise DataError("dimensions", what=argument, shape=str(array.shape))
     return array[:, None] if array.ndim == 1 else array
 
 
-def as_target(data: object, what: str) -> np.ndarray[Any, Any]:
+def as_column(data: object, argument: str) -> np.ndarray[Any, Any]:
     """A real array of shape (n, 1) out of one-dimensional data.
 
     Raises:
         DataError: it has two dimensions. Against (n,) predictions, an (n, 1) target broadcasts to (n, n) in
             NumPy and torch without a word, so the shape is refused rather than guessed.
     """
-    array = _real(data, what)
+    array = _as_real(data, argument)
     if array.ndim == 2:
-        raise DataError("target_shape", what=what, shape=str(array.shape))
-    return as_columns(array, what)
+        raise DataError("target_shape", what=argument, shape=str(array.shape))
+    return as_matrix(array, argument)
 
 
-def _real(data: object, what: str) -> np.ndarray[Any, Any]:
+def _as_real(data: object, argument: str) -> np.ndarray[Any, Any]:
     """Real numbers of any shape; a masked entry is NaN."""
-    array = _as_array(data, what)
+    array = _as_array(data, argument)
     if array.dtype.kind == "c":
-        raise DataError("dtype_complex", what=what)
+        raise DataError("dtype_complex", what=argument)
     if array.dtype.kind not in "fiub":
-        raise DataError("dtype_unusable", what=what, dtype=str(array.dtype))
+        raise DataError("dtype_unusable", what=argument, dtype=str(array.dtype))
     return np.ma.filled(array.astype(np.float64), np.nan) if isinstance(array, np.ma.MaskedArray) else array
 
 
-def _as_array(data: object, what: str) -> np.ndarray[Any, Any]:
-    if is_from(data, "torch"):
-        return _of_tensor(data, what)
+def _as_array(data: object, argument: str) -> np.ndarray[Any, Any]:
+    if is_from_package(data, "torch"):
+        return _tensor_to_array(data, argument)
     if type(data).__module__.startswith("scipy.sparse"):
-        raise DataError("sparse", what=what, dense="toarray")
+        raise DataError("sparse", what=argument, dense="toarray")
     if isinstance(data, np.ndarray):
         return data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
     if isinstance(data, str | bytes | dict | set) or data is None:
-        raise DataError("dtype_unusable", what=what, dtype=type(data).__name__)
+        raise DataError("dtype_unusable", what=argument, dtype=type(data).__name__)
     try:
-        if isinstance(data, list | tuple) and any(is_from(item, "torch") for item in data):
-            return np.array([_of_tensor(item, what) if is_from(item, "torch") else item for item in data])
+        if isinstance(data, list | tuple) and any(is_from_package(item, "torch") for item in data):
+            return np.array(
+                [_tensor_to_array(item, argument) if is_from_package(item, "torch") else item for item in data]
+            )
         return np.asarray(data)
     except DataError:
         raise
     except (ValueError, TypeError, RuntimeError, OverflowError) as cause:  # NumPy refuses ragged lists
-        raise DataError("ragged", what=what) from cause
+        raise DataError("ragged", what=argument) from cause
 
 
-def elsewhere(data: Any) -> bool:
+def is_device_tensor(data: Any) -> bool:
     """Whether this is a tensor of numbers on a device that has float64, such as a CUDA GPU: it is left there.
 
     Raises:
         DataError: it cannot be used.
     """
-    if not is_from(data, "torch") or data.device.type in ("cpu", "mps", "meta"):
+    if not is_from_package(data, "torch") or data.device.type in ("cpu", "mps", "meta"):
         return False
-    _refuse_tensor(data, "X")
+    _check_tensor(data, "X")
     return True
 
 
-def _refuse_tensor(tensor: Any, what: str) -> None:
+def _check_tensor(tensor: Any, argument: str) -> None:
     if tensor.requires_grad:
-        raise DataError("requires_grad", what=what)
+        raise DataError("requires_grad", what=argument)
     if tensor.is_complex():
-        raise DataError("dtype_complex", what=what)
+        raise DataError("dtype_complex", what=argument)
     if tensor.is_sparse or "sparse" in str(tensor.layout):
-        raise DataError("sparse", what=what, dense="to_dense")
+        raise DataError("sparse", what=argument, dense="to_dense")
     if tensor.is_quantized or tensor.is_meta:
-        raise DataError("dtype_unusable", what=what, dtype=f"{tensor.dtype} on {tensor.device}")
+        raise DataError("dtype_unusable", what=argument, dtype=f"{tensor.dtype} on {tensor.device}")
 
 
-def _of_tensor(tensor: Any, what: str) -> np.ndarray[Any, Any]:
-    _refuse_tensor(tensor, what)
+def _tensor_to_array(tensor: Any, argument: str) -> np.ndarray[Any, Any]:
+    _check_tensor(tensor, argument)
     if tensor.is_floating_point() and tensor.element_size() < 4:
         tensor = tensor.float()  # NumPy has no bfloat16; float32 holds it exactly
     array: np.ndarray[Any, Any] = tensor.cpu().resolve_neg().numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Rows = tuple[tuple[float, ...], ...]
+RowTuples = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Dataset:
     name: str
     features: tuple[str, ...]
     target: str
-    rows: Rows
+    rows: RowTuples
     source: str
 
     @property
@@ -69,4 +69,4 @@ LONGLEY = Dataset(
     "J. W. Longley, JASA 62 (1967) 819-841: employment in the United States 1947-1962; certified by NIST StRD",
 )
 
-BUILT_IN = {data.name: data for data in (LESSON, EXAM_SCORES, LONGLEY)}
+DATASETS = {data.name: data for data in (LESSON, EXAM_SCORES, LONGLEY)}

@@ -10,233 +10,251 @@ from typing import Any
 import numpy as np
 
 from descentlab.data.csv.text_columns import is_number
-from descentlab.data.paths import Place, find, unreadable
-from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, Chained, Piece, Pieced, Source
-from descentlab.data.tables import ArrowSource, BatchPiece, index_columns
+from descentlab.data.paths import FileLocation, resolve_locations, unreadable_error
+from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, ConcatSource, Piece, Source
+from descentlab.data.tables import ArrowSource, RecordBatchPiece, index_columns
 from descentlab.errors import DataError, DescentlabError, require
-from descentlab.messages import Sentence, counted, sentence
-from descentlab.typing import Array
+from descentlab.messages import Message, message, pluralize
+from descentlab.typing import FloatArray
 
-ARROW_FILE = b"ARROW1"
-ARROW_STREAM = b"\xff\xff\xff\xff"
-END_OF_STREAM = ARROW_STREAM + bytes(4)
-NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # how Hive, Spark and pyarrow name the folder of rows without a value
-AT_A_TIME = 8 * BLOCK_ROWS  # rows that Parquet is decoded by
+ARROW_FILE_MAGIC = b"ARROW1"
+ARROW_STREAM_MAGIC = b"\xff\xff\xff\xff"
+ARROW_STREAM_END = ARROW_STREAM_MAGIC + bytes(4)
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"  # how Hive, Spark and pyarrow name the folder of rows without a value
+PARQUET_BATCH_ROWS = 8 * BLOCK_ROWS  # rows that Parquet is decoded by
 
 
-def open_files(where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], reading: Mapping[str, Any]) -> Source:
+def open_files(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], csv_options: Mapping[str, Any]
+) -> Source:
     """The source of every file that ``where`` names: paths, patterns such as ``data/*.parquet``, folders, URIs.
 
     Raises:
         DataError: no such file, nothing in it, or not a table.
     """
     require("pyarrow", "pyarrow", None, "tables")
-    places = find(where)
-    parts: list[tuple[str, Source]] = [(str(place), _keyed(open_file(place, reading), place)) for place in places]
-    if len(parts) == 1:
-        return parts[0][1]
-    twice = sorted({str(place) for place in places if places.count(place) > 1})
-    return Chained(parts, [sentence("notice.file_twice", paths=twice)] if twice else [])
+    locations = resolve_locations(paths)
+    labeled_sources: list[tuple[str, Source]] = [
+        (str(place), _with_partition_columns(open_file(place, csv_options), place)) for place in locations
+    ]
+    if len(labeled_sources) == 1:
+        return labeled_sources[0][1]
+    repeated = sorted({str(place) for place in locations if locations.count(place) > 1})
+    return ConcatSource(labeled_sources, [message("notice.file_twice", paths=repeated)] if repeated else [])
 
 
-def open_file(place: Place, reading: Mapping[str, Any]) -> Source:
+def open_file(location: FileLocation, csv_options: Mapping[str, Any]) -> Source:
     """The source of one file."""
     import pyarrow as pa
 
     try:
-        with place.open() as file:
-            start = file.read(8)
-        if start.startswith(b"PAR1"):
-            return ParquetSource(place)
-        if start.startswith((ARROW_FILE, ARROW_STREAM)) or place.suffix in {".arrow", ".arrows", ".feather", ".ipc"}:
-            return ArrowFile(place) if start.startswith(ARROW_FILE) else ArrowStream(place)
-        if place.suffix in {".parquet", ".pq"}:
-            raise DataError("not_parquet", path=str(place))
+        with location.open() as file:
+            signature = file.read(8)
+        if signature.startswith(b"PAR1"):
+            return ParquetSource(location)
+        if signature.startswith((ARROW_FILE_MAGIC, ARROW_STREAM_MAGIC)) or location.suffix in {
+            ".arrow",
+            ".arrows",
+            ".feather",
+            ".ipc",
+        }:
+            return ArrowFileSource(location) if signature.startswith(ARROW_FILE_MAGIC) else ArrowStreamSource(location)
+        if location.suffix in {".parquet", ".pq"}:
+            raise DataError("not_parquet", path=str(location))
         from descentlab.data.csv.source import open_csv
 
-        return open_csv(place, **reading)
+        return open_csv(location, **csv_options)
     except DescentlabError:
         raise
     except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as cause:
-        raise unreadable(place, cause) from cause
+        raise unreadable_error(location, cause) from cause
 
 
 class ParquetSource(ArrowSource):
     """A Parquet file; its row groups, small ones together, are its pieces."""
 
-    reachable = True
+    random_access = True
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, location: FileLocation) -> None:
         import pyarrow.parquet as pq
 
-        self.place = place
-        with pq.ParquetFile(place.arrow()) as file:
-            schema, about = file.schema_arrow, file.metadata
-            self.rows = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
+        self.location = location
+        with pq.ParquetFile(location.open_arrow()) as file:
+            schema, metadata = file.schema_arrow, file.metadata
+            self.group_rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
         super().__init__(schema, index=index_columns(schema))
-        self.size = sum(self.rows)
+        self.size = sum(self.group_rows)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        return _parquet_batches(self.place, range(len(self.rows)), list(columns))
+        return _parquet_batches(self.location, range(len(self.group_rows)), list(columns))
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
-        first = after or 0
-        while first < len(self.rows):
-            last, rows = first + 1, self.rows[first]
-            while last < len(self.rows) and rows + self.rows[last] <= PIECE_ROWS:
-                rows += self.rows[last]
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+        first = offset or 0
+        while first < len(self.group_rows):
+            last, rows = first + 1, self.group_rows[first]
+            while last < len(self.group_rows) and rows + self.group_rows[last] <= PIECE_ROWS:
+                rows += self.group_rows[last]
                 last += 1
-            read = partial(_parquet_batches, self.place, range(first, last))
-            yield BatchPiece(read, self.numbers, rows, last)
+            read_batches = partial(_parquet_batches, self.location, range(first, last))
+            yield RecordBatchPiece(read_batches, self.converter, rows, last)
             first = last
 
 
-def _parquet_batches(place: Place, groups: range, columns: list[str]) -> Iterator[Any]:
+def _parquet_batches(location: FileLocation, groups: range, columns: list[str]) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(place.arrow(), page_checksum_verification=True) as file:
-            found = file.iter_batches(AT_A_TIME, row_groups=list(groups), columns=columns, use_threads=False)
-            for batch in found:
+        with pq.ParquetFile(location.open_arrow(), page_checksum_verification=True) as file:
+            batches = file.iter_batches(PARQUET_BATCH_ROWS, row_groups=list(groups), columns=columns, use_threads=False)
+            for batch in batches:
                 yield batch.select(columns)  # iter_batches keeps the file's order, not ours
     except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as cause:
-        raise unreadable(place, cause) from cause
+        raise unreadable_error(location, cause) from cause
 
 
-class ArrowFile(ArrowSource):
+class ArrowFileSource(ArrowSource):
     """An Arrow IPC file; its record batches, small ones together, are its pieces."""
 
-    reachable = True
+    random_access = True
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, location: FileLocation) -> None:
         import pyarrow as pa
 
-        self.place = place
-        with place.arrow() as file, pa.ipc.open_file(file) as reader:
-            schema, self.count = reader.schema, reader.num_record_batches
+        self.location = location
+        with location.open_arrow() as file, pa.ipc.open_file(file) as reader:
+            schema, self.n_batches = reader.schema, reader.num_record_batches
         super().__init__(schema, index=index_columns(schema))
-        self.size = self.count
+        self.size = self.n_batches
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        return _ipc_batches(self.place, range(self.count), list(columns))
+        return _ipc_batches(self.location, range(self.n_batches), list(columns))
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
-        for i in range(after or 0, self.count):
-            read = partial(_ipc_batches, self.place, range(i, i + 1))
-            yield BatchPiece(read, self.numbers, 1, i + 1)
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+        for i in range(offset or 0, self.n_batches):
+            read_batches = partial(_ipc_batches, self.location, range(i, i + 1))
+            yield RecordBatchPiece(read_batches, self.converter, 1, i + 1)
 
 
-def _ipc_batches(place: Place, which: range, columns: list[str]) -> Iterator[Any]:
+def _ipc_batches(location: FileLocation, indices: range, columns: list[str]) -> Iterator[Any]:
     import pyarrow as pa
 
     try:
-        with place.arrow() as file, pa.ipc.open_file(file) as reader:
-            for i in which:
-                yield _validated(reader.get_batch(i)).select(columns)
+        with location.open_arrow() as file, pa.ipc.open_file(file) as reader:
+            for i in indices:
+                yield _validate_batch(reader.get_batch(i)).select(columns)
     except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as cause:
-        raise unreadable(place, cause) from cause
+        raise unreadable_error(location, cause) from cause
 
 
-class ArrowStream(ArrowSource):
+class ArrowStreamSource(ArrowSource):
     """An Arrow IPC stream: its batches can only be reached one after the other, and a piece is one of them."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, location: FileLocation) -> None:
         import pyarrow as pa
 
-        self.place = place
-        with place.arrow() as file, pa.ipc.open_stream(file) as reader:
+        self.location = location
+        with location.open_arrow() as file, pa.ipc.open_stream(file) as reader:
             schema = reader.schema
         super().__init__(schema, index=index_columns(schema))
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        for batch in self._all():
+        for batch in self._iterate_batches():
             yield batch.select(columns)
 
-    def _all(self) -> Iterator[Any]:
+    def _iterate_batches(self) -> Iterator[Any]:
         import pyarrow as pa
 
         rows = 0
         try:
-            with self.place.arrow() as file:
+            with self.location.open_arrow() as file:
                 for batch in pa.ipc.open_stream(file):
                     rows += batch.num_rows
-                    yield _validated(batch)
+                    yield _validate_batch(batch)
                 end = file.tell()
-                file.seek(max(end - len(END_OF_STREAM), 0))
-                marked = file.read(len(END_OF_STREAM)) == END_OF_STREAM
+                file.seek(max(end - len(ARROW_STREAM_END), 0))
+                has_end_mark = file.read(len(ARROW_STREAM_END)) == ARROW_STREAM_END
         except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as cause:
-            raise unreadable(self.place, cause) from cause
+            raise unreadable_error(self.location, cause) from cause
         # A stream may end without its mark; one that was cut between two batches looks just the same.
-        said = sentence("notice.no_end_mark", path=self.place.name, rows=counted(rows, "row"))
-        if not marked and said not in self.said:
-            self.said.append(said)
+        notice = message("notice.no_end_mark", path=self.location.name, rows=pluralize(rows, "row"))
+        if not has_end_mark and notice not in self.reading_notices:
+            self.reading_notices.append(notice)
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
-        for i, batch in enumerate(self._all()):
-            if i >= (after or 0):
-                yield BatchPiece(partial(_selected, batch.select(list(columns))), self.numbers, 1, i + 1)
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+        for i, batch in enumerate(self._iterate_batches()):
+            if i >= (offset or 0):
+                yield RecordBatchPiece(partial(_select_columns, batch.select(list(columns))), self.converter, 1, i + 1)
 
 
-def _selected(batch: Any, columns: list[str]) -> list[Any]:
+def _select_columns(batch: Any, columns: list[str]) -> list[Any]:
     return [batch.select(columns)]
 
 
-def _validated(batch: Any) -> Any:
+def _validate_batch(batch: Any) -> Any:
     batch.validate(full=True)  # damaged offsets would otherwise be followed out of the file's memory
     return batch
 
 
-class Keyed(Pieced):
+class PartitionedSource(BaseSource):
     """A file with what the names of its folders say of every row in it."""
 
-    def __init__(self, source: Source, keys: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, partition: Mapping[str, str]) -> None:
         super().__init__()
-        self.source, self.size, self.reachable = source, source.size, source.reachable
-        numbers = {name: float(value) for name, value in keys.items() if is_number(value)}
+        self.source, self.size, self.random_access = source, source.size, source.random_access
+        numbers = {name: float(value) for name, value in partition.items() if is_number(value)}
         self.names = (*source.names, *numbers)
-        self.keys = numbers | {name: float("nan") for name, value in keys.items() if value == NO_VALUE}
+        self.partition_values = numbers | {
+            name: float("nan") for name, value in partition.items() if value == HIVE_NULL
+        }
         reasons = {
-            name: sentence("left_out.empty")
-            if value == NO_VALUE
-            else sentence("left_out.text", example=repr(value)[:40])
-            for name, value in keys.items()
+            name: message("left_out.empty")
+            if value == HIVE_NULL
+            else message("left_out.text", example=repr(value)[:40])
+            for name, value in partition.items()
             if name not in numbers
         }
-        self.left_out = {**source.left_out, **reasons}
+        self.excluded_columns = {**source.excluded_columns, **reasons}
 
     @property
-    def notices(self) -> tuple[Sentence, ...]:
+    def notices(self) -> tuple[Message, ...]:
         return self.source.notices
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
-        own = [name for name in columns if name not in self.keys]
-        for piece in self.source.pieces(own, after):
-            yield KeyedPiece(piece, self.keys)
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+        file_columns = [name for name in columns if name not in self.partition_values]
+        for piece in self.source.pieces(file_columns, offset):
+            yield PartitionedPiece(piece, self.partition_values)
 
 
-class KeyedPiece:
+class PartitionedPiece:
     """A piece with columns that are the same in every row."""
 
-    def __init__(self, piece: Piece, keys: Mapping[str, float]) -> None:
-        self.piece, self.keys, self.size, self.after = piece, keys, piece.size, piece.after
+    def __init__(self, piece: Piece, partition_values: Mapping[str, float]) -> None:
+        self.piece, self.partition_values, self.size, self.next_offset = (
+            piece,
+            partition_values,
+            piece.size,
+            piece.next_offset,
+        )
 
     @property
-    def rounded(self) -> set[str]:
-        return self.piece.rounded
+    def inexact_columns(self) -> set[str]:
+        return self.piece.inexact_columns
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
-        own = [name for name in columns if name not in self.keys]
-        for block in self.piece.blocks(own):
+    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
+        file_columns = [name for name in columns if name not in self.partition_values]
+        for block in self.piece.blocks(file_columns):
             values = np.empty((len(block), len(columns)), order="F")
-            values[:, [columns.index(name) for name in own]] = block
+            values[:, [columns.index(name) for name in file_columns]] = block
             for name in columns:
-                if name in self.keys:
-                    values[:, columns.index(name)] = self.keys[name]
+                if name in self.partition_values:
+                    values[:, columns.index(name)] = self.partition_values[name]
             yield values
 
 
-def _keyed(source: Source, place: Place) -> Source:
+def _with_partition_columns(source: Source, location: FileLocation) -> Source:
     """With the columns that its folders name, but for those that the file has itself."""
-    keys = {name: value for name, value in place.keys if name not in (*source.names, *source.left_out)}
-    return Keyed(source, keys) if keys else source
+    partition = {
+        name: value for name, value in location.partition if name not in (*source.names, *source.excluded_columns)
+    }
+    return PartitionedSource(source, partition) if partition else source

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from descentlab.errors import DataError
-from descentlab.messages import Sentence, counted, sentence
-from descentlab.typing import Array
+from descentlab.messages import Message, message, pluralize
+from descentlab.typing import FloatArray
 
 BLOCK_ROWS = 8192  # a block of this many rows and a dozen columns stays in a core's second-level cache
-DOT = 8192
+DOT_CHUNK = 8192
 PIECE_ROWS = 16 * BLOCK_ROWS  # of what is in memory, or of a file's row groups taken together
-LARGEST = 1e150  # squares of larger values, summed, leave the range of float64
+MAX_MAGNITUDE = 1e150  # squares of larger values, summed, leave the range of float64
 
 
 class Piece(Protocol):
@@ -29,11 +29,11 @@ class Piece(Protocol):
     @property
     def size(self) -> int: ...
     @property
-    def after(self) -> Any: ...
+    def next_offset(self) -> Any: ...
     @property
-    def rounded(self) -> set[str]: ...
+    def inexact_columns(self) -> set[str]: ...
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
         """(m, k) float64 blocks of these columns, in order; a missing value is NaN."""
 
 
@@ -49,84 +49,84 @@ class Source(Protocol):
         reachable: whether each piece can be read without those before it.
     """
 
-    rounded: set[str]
+    inexact_columns: set[str]
 
     @property
-    def reachable(self) -> bool: ...
+    def random_access(self) -> bool: ...
 
     @property
     def names(self) -> tuple[str, ...]: ...
     @property
-    def left_out(self) -> Mapping[str, Sentence]: ...
+    def excluded_columns(self) -> Mapping[str, Message]: ...
     @property
-    def notices(self) -> tuple[Sentence, ...]: ...
+    def notices(self) -> tuple[Message, ...]: ...
     @property
     def size(self) -> int | None: ...
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
         """The source in parts, in order: cut the same way whoever reads them; from where a piece ended, or from 0."""
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
         """(m, k) float64 blocks of these columns, in order; a missing value is NaN."""
 
-    def in_memory(self, columns: Sequence[str]) -> Array | None:
+    def as_array(self, columns: Sequence[str]) -> FloatArray | None:
         """(n, k) float64 array of these columns where one is at hand without copying, else None."""
 
-    def part(self, start: int, stop: int) -> Source | None:
+    def slice_rows(self, start: int, stop: int) -> Source | None:
         """The rows from ``start`` to ``stop`` alone, where the number of rows is known and any can be reached."""
 
 
-class Pieced:
+class BaseSource:
     """What sources share: they are read piece by piece."""
 
     names: tuple[str, ...] = ()
-    left_out: Mapping[str, Sentence] = {}
+    excluded_columns: Mapping[str, Message] = {}
     size: int | None = None
-    reachable: bool = False
+    random_access: bool = False
 
-    def __init__(self, notices: Sequence[Sentence] = ()) -> None:
-        self.said = list(notices)
-        self.rounded: set[str] = set()
+    def __init__(self, notices: Sequence[Message] = ()) -> None:
+        self.reading_notices = list(notices)
+        self.inexact_columns: set[str] = set()
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
         raise NotImplementedError
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
         for piece in self.pieces(columns):
             yield from piece.blocks(columns)
-            self.rounded |= piece.rounded
+            self.inexact_columns |= piece.inexact_columns
 
-    def in_memory(self, columns: Sequence[str]) -> Array | None:
+    def as_array(self, columns: Sequence[str]) -> FloatArray | None:
         return None
 
-    def part(self, start: int, stop: int) -> Source | None:
+    def slice_rows(self, start: int, stop: int) -> Source | None:
         return None
 
     @property
-    def notices(self) -> tuple[Sentence, ...]:
+    def notices(self) -> tuple[Message, ...]:
         """How the data was read, and which whole numbers lost digits in the blocks read so far."""
-        rounded = [name for name in self.names if name in self.rounded]
-        return (*self.said, *([sentence("notice.large_integers", names=rounded)] if rounded else []))
+        inexact = [name for name in self.names if name in self.inexact_columns]
+        return (*self.reading_notices, *([message("notice.large_integers", names=inexact)] if inexact else []))
 
 
-class Whole:
+class SinglePiece:
     """A source as one piece."""
 
-    def __init__(self, source: Source, size: int, after: Any) -> None:
-        self.source, self.size, self.after = source, size, after
+    def __init__(self, source: Source, size: int, next_offset: Any) -> None:
+        self.source, self.size, self.next_offset = source, size, next_offset
 
     @property
-    def rounded(self) -> set[str]:
-        return self.source.rounded
+    def inexact_columns(self) -> set[str]:
+        return self.source.inexact_columns
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
         return self.source.blocks(columns)
 
 
-class Chained(Pieced):
+class ConcatSource(BaseSource):
     """Several sources of the same columns, one after the other."""
 
-    def __init__(self, parts: Sequence[tuple[str, Source]], notices: Sequence[Sentence] = ()) -> None:
+    def __init__(self, labeled_sources: Sequence[tuple[str, Source]], notices: Sequence[Message] = ()) -> None:
         """Args:
         parts: each source with the label errors give it, such as its file's name.
         notices: what to tell about the parts as a whole.
@@ -135,153 +135,158 @@ class Chained(Pieced):
             DataError: a part lacks a column of another, or holds text where another holds numbers.
         """
         super().__init__(notices)
-        self.parts = [source for _, source in parts]
-        sizes = [part.size for part in self.parts]
+        self.sources = [source for _, source in labeled_sources]
+        sizes = [part.size for part in self.sources]
         self.size = None if None in sizes else sum(size for size in sizes if size is not None)
-        self.reachable = all(part.reachable for part in self.parts)
-        first_label, first = parts[0]
-        columns = {*first.names, *first.left_out}
-        for label, part in parts[1:]:
-            own = {*part.names, *part.left_out}
-            for lacking, having, names in ((label, first_label, columns - own), (first_label, label, own - columns)):
+        self.random_access = all(part.random_access for part in self.sources)
+        first_label, first = labeled_sources[0]
+        columns = {*first.names, *first.excluded_columns}
+        for label, part in labeled_sources[1:]:
+            source_columns = {*part.names, *part.excluded_columns}
+            for lacking, having, names in (
+                (label, first_label, columns - source_columns),
+                (first_label, label, source_columns - columns),
+            ):
                 if names:
                     raise DataError("parts_lack", label=lacking, name=min(names), first=having)
-        numeric = {name: label for label, part in reversed(parts) for name in part.names}
-        unusable: dict[str, Sentence] = {}
-        for label, part in parts:
-            for name, reason in part.left_out.items():
+        numeric = {name: label for label, part in reversed(labeled_sources) for name in part.names}
+        unusable: dict[str, Message] = {}
+        for label, part in labeled_sources:
+            for name, reason in part.excluded_columns.items():
                 # A column without a value in one file and with numbers in another is a column with missing values.
                 if name in numeric and reason.key != "left_out.empty":
                     raise DataError("parts_differ", label=label, name=name, reason=reason, first=numeric[name])
                 if name not in numeric and (name not in unusable or unusable[name].key == "left_out.empty"):
                     unusable[name] = reason
-        self.left_out: Mapping[str, Sentence] = unusable
-        in_order = dict.fromkeys(name for part in self.parts for name in part.names)
+        self.excluded_columns: Mapping[str, Message] = unusable
+        in_order = dict.fromkeys(name for part in self.sources for name in part.names)
         self.names = tuple(in_order)
 
     @property
-    def notices(self) -> tuple[Sentence, ...]:
-        found = list(self.said)
-        for part in self.parts:
-            found += [notice for notice in part.notices if notice not in found]
-        return (*found, *(notice for notice in super().notices if notice not in found))
+    def notices(self) -> tuple[Message, ...]:
+        notices = list(self.reading_notices)
+        for part in self.sources:
+            notices += [notice for notice in part.notices if notice not in notices]
+        return (*notices, *(notice for notice in super().notices if notice not in notices))
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
-        first, within = after or (0, None)
-        for i, part in enumerate(self.parts[first:], first):
-            for piece in part.pieces(columns, within):
-                yield InPart(piece, i)
-            within = None
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+        first, source_offset = offset or (0, None)
+        for i, source in enumerate(self.sources[first:], first):
+            for piece in source.pieces(columns, source_offset):
+                yield ConcatPiece(piece, i)
+            source_offset = None
 
 
-class InPart:
+class ConcatPiece:
     """A piece of one of several sources: it also says of which."""
 
-    def __init__(self, piece: Piece, part: int) -> None:
-        self.piece, self.size, self.after = piece, piece.size, [part, piece.after]
+    def __init__(self, piece: Piece, source_index: int) -> None:
+        self.piece, self.size, self.next_offset = piece, piece.size, [source_index, piece.next_offset]
 
     @property
-    def rounded(self) -> set[str]:
-        return self.piece.rounded
+    def inexact_columns(self) -> set[str]:
+        return self.piece.inexact_columns
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
         return self.piece.blocks(columns)
 
 
-class Beside(Pieced):
+class JoinedSource(BaseSource):
     """A source with a column set beside it that came on its own: the target or the weights."""
 
-    def __init__(self, source: Source, extra: Source, what: str) -> None:
+    def __init__(self, source: Source, extra: Source, argument: str) -> None:
         """Args:
         source: the rows.
         extra: the column, with as many rows.
         what: the argument that it came in, for errors.
         """
         super().__init__()
-        self.source, self.extra, self.what = source, extra, what
-        self.left_out = source.left_out
+        self.source, self.extra, self.argument = source, extra, argument
+        self.excluded_columns = source.excluded_columns
         self.names = (*source.names, *extra.names)
         repeated = [name for name in extra.names if name in source.names]
         if repeated:
             raise DataError("duplicate_columns", names=repeated)
-        self.size = source.size if self.part(0, 0) else None
+        self.size = source.size if self.slice_rows(0, 0) else None
 
     @property
-    def notices(self) -> tuple[Sentence, ...]:
-        found = (*self.source.notices, *self.extra.notices)
-        return (*found, *(notice for notice in super().notices if notice not in found))
+    def notices(self) -> tuple[Message, ...]:
+        notices = (*self.source.notices, *self.extra.notices)
+        return (*notices, *(notice for notice in super().notices if notice not in notices))
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
         """Rows of both, side by side: where both know their rows, as many at a time as their own pieces have."""
-        start = after or 0
+        start = offset or 0
         while self.size is not None and start < self.size:
             stop = min(start + PIECE_ROWS, self.size)
-            part = self.part(start, stop)
-            if part is None:
+            rows = self.slice_rows(start, stop)
+            if rows is None:
                 break
-            yield Whole(Zipped(part), stop - start, stop)
+            yield SinglePiece(PairedRows(rows), stop - start, stop)
             start = stop
         if not start:
-            yield Whole(Zipped(self), 0, 0)
+            yield SinglePiece(PairedRows(self), 0, 0)
 
-    def part(self, start: int, stop: int) -> Beside | None:
-        here, there = self.source.part(start, stop), self.extra.part(start, stop)
-        if here is None or there is None or self.source.size != self.extra.size:
+    def slice_rows(self, start: int, stop: int) -> JoinedSource | None:
+        source_rows, extra_rows = self.source.slice_rows(start, stop), self.extra.slice_rows(start, stop)
+        if source_rows is None or extra_rows is None or self.source.size != self.extra.size:
             return None
-        made = object.__new__(Beside)
-        Pieced.__init__(made)
-        made.source, made.extra, made.what, made.names, made.left_out = (
-            here,
-            there,
-            self.what,
+        joined = object.__new__(JoinedSource)
+        BaseSource.__init__(joined)
+        joined.source, joined.extra, joined.argument, joined.names, joined.excluded_columns = (
+            source_rows,
+            extra_rows,
+            self.argument,
             self.names,
-            self.left_out,
+            self.excluded_columns,
         )
-        made.size = stop - start
-        return made
+        joined.size = stop - start
+        return joined
 
-    def in_memory(self, columns: Sequence[str]) -> Array | None:
+    def as_array(self, columns: Sequence[str]) -> FloatArray | None:
         if all(name in self.extra.names for name in columns):
-            return self.extra.in_memory(columns)
-        return self.source.in_memory(columns) if all(name in self.source.names for name in columns) else None
+            return self.extra.as_array(columns)
+        return self.source.as_array(columns) if all(name in self.source.names for name in columns) else None
 
 
-class Zipped(Pieced):
+class PairedRows(BaseSource):
     """The rows of two sources, read at the same time."""
 
-    def __init__(self, pair: Beside) -> None:
+    def __init__(self, joined_source: JoinedSource) -> None:
         super().__init__()
-        self.pair, self.names = pair, pair.names
+        self.joined_source, self.names = joined_source, joined_source.names
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
         """Raises:
         DataError: the two have different numbers of rows, said once both were read to the end.
         """
-        source, extra = self.pair.source, self.pair.extra
-        own = [name for name in columns if name not in extra.names]
-        other = [name for name in columns if name in extra.names]
-        if not other:
-            yield from source.blocks(own)
-            self.rounded |= source.rounded
+        source, extra = self.joined_source.source, self.joined_source.extra
+        source_columns = [name for name in columns if name not in extra.names]
+        extra_columns = [name for name in columns if name in extra.names]
+        if not extra_columns:
+            yield from source.blocks(source_columns)
+            self.inexact_columns |= source.inexact_columns
             return
-        beside = extra.in_memory(other)
-        if beside is None:
-            beside = np.concatenate([np.empty((0, len(other))), *extra.blocks(other)])
-        here, there = ([columns.index(name) for name in names] for names in (own, other))
-        seen = 0
-        for block in source.blocks(own):
-            part = beside[seen : seen + len(block)]
-            seen += len(block)
-            if seen <= len(beside):
+        extra_values = extra.as_array(extra_columns)
+        if extra_values is None:
+            extra_values = np.concatenate([np.empty((0, len(extra_columns))), *extra.blocks(extra_columns)])
+        source_index, extra_index = (
+            [columns.index(name) for name in names] for names in (source_columns, extra_columns)
+        )
+        rows_read = 0
+        for block in source.blocks(source_columns):
+            extra_block = extra_values[rows_read : rows_read + len(block)]
+            rows_read += len(block)
+            if rows_read <= len(extra_values):
                 joined = np.empty((len(block), len(columns)), order="F")
-                joined[:, here], joined[:, there] = block, part
+                joined[:, source_index], joined[:, extra_index] = block, extra_block
                 yield joined
-        self.rounded |= source.rounded | extra.rounded
-        if seen != len(beside):
-            raise unequal(seen, self.pair.what, len(beside))
+        self.inexact_columns |= source.inexact_columns | extra.inexact_columns
+        if rows_read != len(extra_values):
+            raise length_mismatch_error(rows_read, self.joined_source.argument, len(extra_values))
 
 
-def tame(array: np.ndarray[Any, Any]) -> bool:
+def has_finite_squares(array: np.ndarray[Any, Any]) -> bool:
     """Whether these are float64 values that are all finite, with squares that can be summed: one fast pass.
 
     The sum of squares is NaN or infinite if any value is, and above LARGEST squared if any is above LARGEST. A false
@@ -291,23 +296,27 @@ def tame(array: np.ndarray[Any, Any]) -> bool:
         return False
     flat = array.ravel(order="K")
     # In pieces that a BLAS does not hand to threads, whose waking costs more than the sum.
-    pieces = (flat[start : start + DOT] for start in range(0, len(flat), DOT))
+    pieces = (flat[start : start + DOT_CHUNK] for start in range(0, len(flat), DOT_CHUNK))
     with np.errstate(over="ignore", invalid="ignore"):
-        return all(piece @ piece <= LARGEST**2 for piece in pieces)
+        return all(piece @ piece <= MAX_MAGNITUDE**2 for piece in pieces)
 
 
-def unequal(rows: int, what: str, entries: int) -> DataError:
+def length_mismatch_error(rows: int, argument: str, entries: int) -> DataError:
     """The error that X has ``rows`` rows and ``what`` another number of ``entries``."""
     return DataError(
-        "lengths", X=counted(rows, "row"), what=what, y=entries, hint=Sentence("error.hint_lengths", {"what": what})
+        "lengths",
+        X=pluralize(rows, "row"),
+        what=argument,
+        y=entries,
+        hint=Message("error.hint_lengths", {"what": argument}),
     )
 
 
-def is_from(data: object, *packages: str) -> bool:
+def is_from_package(data: object, *packages: str) -> bool:
     """Whether an object's class, or one that it derives from, is defined in one of these packages."""
     return any(base.__module__.split(".")[0] in packages for base in type(data).__mro__)
 
 
 def is_table(data: object) -> bool:
     """Whether this is a data frame, a series, or anything else that exports Arrow data."""
-    return is_from(data, "pandas") or hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
+    return is_from_package(data, "pandas") or hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data.arrays import EXACT_INTEGER
-from descentlab.data.csv.text_columns import why_text
-from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, Piece, Pieced, is_from
+from descentlab.data.arrays import MAX_EXACT_INTEGER
+from descentlab.data.csv.text_columns import not_numeric_reason
+from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, Piece, is_from_package
 from descentlab.errors import DataError, require
-from descentlab.messages import Sentence, sentence
-from descentlab.typing import Array
+from descentlab.messages import Message, message
+from descentlab.typing import FloatArray
 
 
 @dataclass(frozen=True)
-class Numbers:
+class ArrowToFloat64:
     """How Arrow columns become float64.
 
     Attributes:
@@ -27,57 +27,57 @@ class Numbers:
         large: columns of whole numbers that can be too large for float64 to hold every digit.
     """
 
-    empty: frozenset[str]
-    large: frozenset[str]
+    empty_columns: frozenset[str]
+    large_integer_columns: frozenset[str]
 
-    def block(self, batch: Any, columns: Sequence[str], rounded: set[str]) -> Array:
+    def block(self, batch: Any, columns: Sequence[str], inexact_columns: set[str]) -> FloatArray:
         """(m, k) values of a batch; a missing one is NaN. ``rounded`` takes the names of columns that lost digits."""
         values = np.empty((batch.num_rows, len(columns)), order="F")
         for j, name in enumerate(columns):
-            values[:, j] = self._column(batch.column(j), name, rounded)
+            values[:, j] = self._column(batch.column(j), name, inexact_columns)
         return values
 
-    def _column(self, column: Any, name: str, rounded: set[str]) -> Array:
+    def _column(self, column: Any, name: str, inexact_columns: set[str]) -> FloatArray:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if name in self.empty:
+        if name in self.empty_columns:
             return np.full(len(column), np.nan)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        if name in self.large and len(column):
+        if name in self.large_integer_columns and len(column):
             extremes = pc.min_max(column).as_py()
-            if max(abs(extremes["min"] or 0), abs(extremes["max"] or 0)) > EXACT_INTEGER:
-                rounded.add(name)
+            if max(abs(extremes["min"] or 0), abs(extremes["max"] or 0)) > MAX_EXACT_INTEGER:
+                inexact_columns.add(name)
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.uint8())
         if not pa.types.is_float64(column.type):
             column = column.cast(pa.float64(), safe=False)
-        values: Array = column.to_numpy(zero_copy_only=False)
+        values: FloatArray = column.to_numpy(zero_copy_only=False)
         return values
 
 
-class BatchPiece:
+class RecordBatchPiece:
     """Record batches that are made when they are asked for."""
 
-    def __init__(self, read: Any, numbers: Numbers, size: int, after: Any) -> None:
+    def __init__(self, read_batches: Any, converter: ArrowToFloat64, size: int, next_offset: Any) -> None:
         """Args:
         read: a function of column names that yields record batches of those columns, in that order.
         """
-        self.read, self.numbers, self.size, self.after = read, numbers, size, after
-        self.rounded: set[str] = set()
+        self.read_batches, self.converter, self.size, self.next_offset = read_batches, converter, size, next_offset
+        self.inexact_columns: set[str] = set()
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
-        for batch in self.read(list(columns)):
+    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
+        for batch in self.read_batches(list(columns)):
             for start in range(0, batch.num_rows, BLOCK_ROWS):
-                yield self.numbers.block(batch.slice(start, BLOCK_ROWS), columns, self.rounded)
+                yield self.converter.block(batch.slice(start, BLOCK_ROWS), columns, self.inexact_columns)
 
 
-class ArrowSource(Pieced):
+class ArrowSource(BaseSource):
     """Columns of an Arrow schema that can be read again and again. How they are cut, each kind of data says."""
 
     def __init__(
-        self, schema: Any, *, index: Sequence[str] = (), notices: Sequence[Sentence] = (), guessed: bool = False
+        self, schema: Any, *, index: Sequence[str] = (), notices: Sequence[Message] = (), inferred: bool = False
     ) -> None:
         """Args:
         schema: the pyarrow schema.
@@ -87,63 +87,67 @@ class ArrowSource(Pieced):
         """
         super().__init__(notices)
         pa = require("pyarrow", "pyarrow", None, "tables")
-        self._guessed = guessed
+        self._inferred = inferred
         names = [str(name) for name in schema.names]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise DataError("duplicate_columns", names=repeated)
-        kinds = {name: _value_type(pa, kind) for name, kind in zip(names, schema.types, strict=True)}
+        value_types = {name: _value_type(pa, kind) for name, kind in zip(names, schema.types, strict=True)}
         reasons = {
-            name: sentence("left_out.index") if name in index else why_not_numeric(pa, kind)
-            for name, kind in kinds.items()
+            name: message("left_out.index") if name in index else not_numeric_type_reason(pa, kind)
+            for name, kind in value_types.items()
         }
         self.names = tuple(name for name, reason in reasons.items() if reason is None)
         self._reasons = {name: reason for name, reason in reasons.items() if reason is not None}
-        large = frozenset(name for name in self.names if _can_exceed_float64(pa, kinds[name]))
-        self.numbers = Numbers(frozenset(self._reasons), large)
+        large = frozenset(name for name in self.names if _can_exceed_float64(pa, value_types[name]))
+        self.converter = ArrowToFloat64(frozenset(self._reasons), large)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """The record batches of these columns, in that order, whatever the columns hold."""
         raise NotImplementedError
 
     @cached_property
-    def left_out(self) -> Mapping[str, Sentence]:  # type: ignore[override]
+    def excluded_columns(self) -> Mapping[str, Message]:  # type: ignore[override]
         """Why each other column is not a number, with a value of it where that helps."""
         return {
-            name: self._why_text(name) if reason.key == "left_out.text" else reason
+            name: self._text_reason(name) if reason.key == "left_out.text" else reason
             for name, reason in self._reasons.items()
         }
 
-    def _why_text(self, name: str) -> Sentence:
+    def _text_reason(self, name: str) -> Message:
         import pyarrow as pa
 
         try:
-            return why_text((batch.column(0) for batch in self.batches([name])), guessed=self._guessed)
+            return not_numeric_reason((batch.column(0) for batch in self.batches([name])), inferred=self._inferred)
         except pa.ArrowInvalid:  # a damaged file may call bytes text that are none
-            return sentence("left_out.binary")
+            return message("left_out.binary")
 
 
 class TableSource(ArrowSource):
     """The columns of a pyarrow table in memory."""
 
-    def __init__(self, table: Any, notices: Sequence[Sentence] = (), *, guessed: bool = False) -> None:
-        super().__init__(table.schema, index=index_columns(table.schema), notices=notices, guessed=guessed)
+    def __init__(self, table: Any, notices: Sequence[Message] = (), *, inferred: bool = False) -> None:
+        super().__init__(table.schema, index=index_columns(table.schema), notices=notices, inferred=inferred)
         self.table, self.size = table, table.num_rows
 
-    def part(self, start: int, stop: int) -> TableSource:
-        part = object.__new__(TableSource)
-        part.__dict__ |= self.__dict__ | {"table": self.table.slice(start, stop - start), "rounded": set(), "said": []}
-        part.size = stop - start
-        return part
+    def slice_rows(self, start: int, stop: int) -> TableSource:
+        sliced = object.__new__(TableSource)
+        sliced.__dict__ |= self.__dict__ | {
+            "table": self.table.slice(start, stop - start),
+            "inexact_columns": set(),
+            "reading_notices": [],
+        }
+        sliced.size = stop - start
+        return sliced
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         # The table is cut by its own chunks: joining them would copy it.
         yield from self.table.select(columns).to_batches(max_chunksize=BLOCK_ROWS)
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
-        for start in range(after or 0, self.table.num_rows, PIECE_ROWS):
-            part = self.table.slice(start, PIECE_ROWS)
-            yield BatchPiece(partial(_table_batches, part), self.numbers, part.num_rows, start + part.num_rows)
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+        for start in range(offset or 0, self.table.num_rows, PIECE_ROWS):
+            rows = self.table.slice(start, PIECE_ROWS)
+            yield RecordBatchPiece(partial(_table_batches, rows), self.converter, rows.num_rows, start + rows.num_rows)
 
 
 def _table_batches(table: Any, columns: list[str]) -> list[Any]:
@@ -162,11 +166,11 @@ def open_table(data: Any, name: str | None = None) -> TableSource:
     """
     pa = require("pyarrow", "pyarrow", None, "tables")
     try:
-        if is_from(data, "pandas"):
+        if is_from_package(data, "pandas"):
             # The index labels rows, so it is no column.
             columns = [data] if is_column(data) else [data.iloc[:, j] for j in range(data.shape[1])]
             names = [name or column_name(data) or "x"] if is_column(data) else [str(label) for label in data.columns]
-            table = pa.Table.from_arrays([_of_series(column) for column in columns], names)
+            table = pa.Table.from_arrays([_series_to_array(column) for column in columns], names)
         elif is_column(data):
             column = pa.chunked_array(data) if hasattr(data, "__arrow_c_stream__") else pa.array(data)
             table = pa.Table.from_arrays([column], [name or column_name(data) or "x"])
@@ -175,34 +179,34 @@ def open_table(data: Any, name: str | None = None) -> TableSource:
     except DataError:
         raise
     except Exception as cause:  # duckdb runs its query here; each exporter fails with a type of its own
-        first = (str(cause).splitlines() or [type(cause).__name__])[0]
-        raise DataError("table_unreadable", type=type(data).__name__, cause=first[:200]) from cause
-    return TableSource(table, guessed=is_from(data, "pandas"))
+        first_line = (str(cause).splitlines() or [type(cause).__name__])[0]
+        raise DataError("table_unreadable", type=type(data).__name__, cause=first_line[:200]) from cause
+    return TableSource(table, inferred=is_from_package(data, "pandas"))
 
 
 def is_column(data: Any) -> bool:
     """Whether this holds one column rather than a table of them."""
-    if is_from(data, "pandas", "polars"):
+    if is_from_package(data, "pandas", "polars"):
         return len(data.shape) == 1
-    return is_from(data, "pyarrow") and hasattr(data, "type") and hasattr(data, "null_count")
+    return is_from_package(data, "pyarrow") and hasattr(data, "type") and hasattr(data, "null_count")
 
 
 def column_name(data: Any) -> str | None:
     """The name of a series, where it has one."""
     name = getattr(data, "name", None)
-    return str(name) if name is not None and is_from(data, "pandas", "polars") and str(name) else None
+    return str(name) if name is not None and is_from_package(data, "pandas", "polars") and str(name) else None
 
 
 def index_columns(schema: Any) -> list[str]:
     """The columns that pandas wrote only to keep a frame's index."""
     try:
-        described = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
-        return [name for name in described["index_columns"] if isinstance(name, str)]
+        pandas_metadata = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        return [name for name in pandas_metadata["index_columns"] if isinstance(name, str)]
     except (ValueError, KeyError, TypeError):  # a note for pandas that pandas did not write
         return []
 
 
-def _of_series(series: Any) -> Any:
+def _series_to_array(series: Any) -> Any:
     import pyarrow as pa
 
     if str(series.dtype).startswith("Sparse"):
@@ -211,39 +215,41 @@ def _of_series(series: Any) -> Any:
         return pa.array(series, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as cause:
         if series.dtype != object:
-            reason = sentence("left_out.other", type=str(series.dtype))
+            reason = message("left_out.other", type=str(series.dtype))
             raise DataError("not_numeric", name=column_name(series) or "x", reason=reason) from cause
     # Values of several types, such as 1 and "n/a": they are read as a CSV file that says the same would be.
     missing = series.isna()
-    return pa.array([None if gone else str(value) for value, gone in zip(series, missing, strict=True)], pa.string())
+    return pa.array(
+        [None if is_missing else str(value) for value, is_missing in zip(series, missing, strict=True)], pa.string()
+    )
 
 
-def _value_type(pa: Any, kind: Any) -> Any:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+def _value_type(pa: Any, arrow_type: Any) -> Any:
+    return arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
 
 
-def _can_exceed_float64(pa: Any, kind: Any) -> bool:
+def _can_exceed_float64(pa: Any, arrow_type: Any) -> bool:
     """Whether a whole number of this type can be too large for float64 to hold every digit."""
-    if pa.types.is_decimal(kind):
-        return bool(kind.scale == 0)
-    return bool(pa.types.is_integer(kind) and kind.bit_width == 64)
+    if pa.types.is_decimal(arrow_type):
+        return bool(arrow_type.scale == 0)
+    return bool(pa.types.is_integer(arrow_type) and arrow_type.bit_width == 64)
 
 
-def why_not_numeric(pa: Any, kind: Any) -> Sentence | None:
+def not_numeric_type_reason(pa: Any, arrow_type: Any) -> Message | None:
     """Why a column of this Arrow type is not a number; None where it is one."""
     if (
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_boolean(kind)
+        pa.types.is_integer(arrow_type)
+        or pa.types.is_floating(arrow_type)
+        or pa.types.is_decimal(arrow_type)
+        or pa.types.is_boolean(arrow_type)
     ):
         return None
-    if pa.types.is_null(kind):
-        return sentence("left_out.empty")
-    if pa.types.is_temporal(kind):
-        return sentence("left_out.time")
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return sentence("left_out.text")
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return sentence("left_out.binary")
-    return sentence("left_out.other", type=str(kind))
+    if pa.types.is_null(arrow_type):
+        return message("left_out.empty")
+    if pa.types.is_temporal(arrow_type):
+        return message("left_out.time")
+    if pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type) or pa.types.is_string_view(arrow_type):
+        return message("left_out.text")
+    if pa.types.is_binary(arrow_type) or pa.types.is_large_binary(arrow_type):
+        return message("left_out.binary")
+    return message("left_out.other", type=str(arrow_type))

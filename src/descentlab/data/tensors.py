@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, Beside, Piece, Pieced, Whole, Zipped
+from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, JoinedSource, PairedRows, Piece, SinglePiece
 from descentlab.errors import DataError
-from descentlab.messages import counted
-from descentlab.typing import Array
+from descentlab.messages import pluralize
+from descentlab.typing import FloatArray
 
 
-class TensorSource(Pieced):
+class TensorSource(BaseSource):
     """Columns of one (n, k) tensor."""
 
     def __init__(self, tensor: Any, names: Sequence[str] | None) -> None:
@@ -21,55 +21,57 @@ class TensorSource(Pieced):
             raise DataError("dimensions", what="X", shape=str(tuple(tensor.shape)))
         k = self.tensor.shape[1]
         if names is not None and len(names) != k:
-            raise DataError("names_count", given=counted(len(names), "name"), count=counted(k, "column"))
+            raise DataError("names_count", given=pluralize(len(names), "name"), count=pluralize(k, "column"))
         self.names = tuple(names or (["x"] if k == 1 else [f"x{j + 1}" for j in range(k)]))
         self.size = len(self.tensor)
 
-    def part(self, start: int, stop: int) -> TensorSource:
+    def slice_rows(self, start: int, stop: int) -> TensorSource:
         return TensorSource(self.tensor[start:stop], self.names)
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
-        for start in range(after or 0, len(self.tensor), PIECE_ROWS):
-            part = self.part(start, start + PIECE_ROWS)
-            yield Whole(part, len(part.tensor), start + len(part.tensor))
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+        for start in range(offset or 0, len(self.tensor), PIECE_ROWS):
+            rows = self.slice_rows(start, start + PIECE_ROWS)
+            yield SinglePiece(rows, len(rows.tensor), start + len(rows.tensor))
 
-    def columns(self, names: Sequence[str]) -> Any:
+    def select_columns(self, names: Sequence[str]) -> Any:
         """(n, k) float64 tensor of these columns, where the tensor lies."""
         return self.tensor[:, [self.names.index(name) for name in names]].double()
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
         for start in range(0, len(self.tensor), BLOCK_ROWS):
-            values: Array = self.part(start, start + BLOCK_ROWS).columns(columns).cpu().numpy()
+            values: FloatArray = self.slice_rows(start, start + BLOCK_ROWS).select_columns(columns).cpu().numpy()
             yield values
 
 
-def on_device(piece: Piece, columns: Sequence[str]) -> Any:
+def to_device_tensor(piece: Piece, columns: Sequence[str]) -> Any:
     """(m, k) float64 tensor of a piece's columns on the device of its features; None where they lie on none."""
-    source = piece.source if isinstance(piece, Whole) else None
-    return _gathered(source.pair if isinstance(source, Zipped) else source, columns)
+    source = piece.source if isinstance(piece, SinglePiece) else None
+    return _device_columns(source.joined_source if isinstance(source, PairedRows) else source, columns)
 
 
-def _gathered(source: object, columns: Sequence[str]) -> Any:
+def _device_columns(source: object, columns: Sequence[str]) -> Any:
     if isinstance(source, TensorSource):
-        return source.columns(columns)
-    if not isinstance(source, Beside):
+        return source.select_columns(columns)
+    if not isinstance(source, JoinedSource):
         return None
-    own = [name for name in columns if name in source.source.names]
-    left = _gathered(source.source, own)
-    if left is None:
+    device_names = [name for name in columns if name in source.source.names]
+    device_values = _device_columns(source.source, device_names)
+    if device_values is None:
         return None
-    values = left.new_empty((len(left), len(columns)))
-    values[:, [columns.index(name) for name in own]] = left
-    there = [name for name in columns if name not in own]
+    values = device_values.new_empty((len(device_values), len(columns)))
+    values[:, [columns.index(name) for name in device_names]] = device_values
+    other_names = [name for name in columns if name not in device_names]
     start = 0
-    for block in source.extra.blocks(there) if there else ():
-        values[start : start + len(block), [columns.index(name) for name in there]] = left.new_tensor(block)
+    for block in source.extra.blocks(other_names) if other_names else ():
+        values[start : start + len(block), [columns.index(name) for name in other_names]] = device_values.new_tensor(
+            block
+        )
         start += len(block)
     return values
 
 
-def device_of(source: object) -> Any:
+def source_device(source: object) -> Any:
     """The device that a source's features lie on; None where they lie in this machine's memory or in files."""
-    while isinstance(source, Beside):
+    while isinstance(source, JoinedSource):
         source = source.source
     return source.tensor.device if isinstance(source, TensorSource) else None

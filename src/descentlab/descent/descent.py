@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from descentlab.descent import recursion as stability
-from descentlab.descent.recursion import Recursion
-from descentlab.descent.reductions import CONVENTIONS
-from descentlab.descent.schedules import Schedule, parse, rates
-from descentlab.errors import SettingError, finite_number, one_of, whole_number
-from descentlab.messages import counted, number
-from descentlab.typing import Array, Integers
+from descentlab.descent.recursion import MomentumSettings
+from descentlab.descent.reductions import REDUCTIONS
+from descentlab.descent.schedules import Schedule, learning_rates, parse_schedule
+from descentlab.errors import SettingError, check_choice, check_float, check_int
+from descentlab.messages import format_number, pluralize
+from descentlab.typing import FloatArray, IntArray
 
-MOST_RECORDED = 100_000  # rows of history kept where `every` is not given
+MAX_RECORDED_EPOCHS = 100_000  # rows of history kept where `every` is not given
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +67,7 @@ class Descent:
     seed: int = 0
     replacement: bool = False
     average: int | None = None
-    start: Sequence[float] | Array | None = None
+    start: Sequence[float] | FloatArray | None = None
     optimizer: str = "SGD"
     options: Mapping[str, object] = field(default_factory=dict)
     dtype: str = "float64"
@@ -84,15 +84,15 @@ class Descent:
             SettingError: names the setting, what was given and what is allowed.
         """
         checked: dict[str, object] = {
-            "lr": self._positive_rate(),
-            "reduction": one_of("reduction", self.reduction, CONVENTIONS),
-            "epochs": whole_number("epochs", self.epochs, 1),
-            "momentum": finite_number("momentum", self.momentum, 0.0, 1e6),
-            "dampening": finite_number("dampening", self.dampening, 0.0, 1.0),
-            "weight_decay": finite_number("weight_decay", self.weight_decay, 0.0),
-            "seed": whole_number("seed", self.seed, 0),
-            "dtype": one_of("dtype", str(self.dtype).removeprefix("torch."), ("float64", "float32")),
-            "schedule": parse(self.schedule) if isinstance(self.schedule, str) else self.schedule,
+            "lr": self._check_lr(),
+            "reduction": check_choice("reduction", self.reduction, REDUCTIONS),
+            "epochs": check_int("epochs", self.epochs, 1),
+            "momentum": check_float("momentum", self.momentum, 0.0, 1e6),
+            "dampening": check_float("dampening", self.dampening, 0.0, 1.0),
+            "weight_decay": check_float("weight_decay", self.weight_decay, 0.0),
+            "seed": check_int("seed", self.seed, 0),
+            "dtype": check_choice("dtype", str(self.dtype).removeprefix("torch."), ("float64", "float32")),
+            "schedule": parse_schedule(self.schedule) if isinstance(self.schedule, str) else self.schedule,
         }
         if not isinstance(self.optimizer, str):
             raise SettingError("optimizer_name", given=repr(self.optimizer))
@@ -101,17 +101,17 @@ class Descent:
         if self.start is not None:
             checked["start"] = copy(self.start)  # a copy: later changes to the caller's own stay out
         if self.batch_size is not None:
-            checked["batch_size"] = whole_number("batch_size", self.batch_size, 1)
+            checked["batch_size"] = check_int("batch_size", self.batch_size, 1)
         if self.every is not None:
-            checked["every"] = whole_number("every", self.every, 1)
+            checked["every"] = check_int("every", self.every, 1)
         if self.tolerance is not None:
-            checked["tolerance"] = finite_number("tolerance", self.tolerance, 0.0)
+            checked["tolerance"] = check_float("tolerance", self.tolerance, 0.0)
         if not isinstance(self.growth_limit, int | float) or not self.growth_limit > 1:
             raise SettingError("growth_limit", given=repr(self.growth_limit))
         if self.average is not None:
-            checked["average"] = whole_number("average", self.average, 0)
+            checked["average"] = check_int("average", self.average, 0)
             if self.average >= self.epochs:
-                raise SettingError("average_too_late", given=self.average, epochs=counted(self.epochs))
+                raise SettingError("average_too_late", given=self.average, epochs=pluralize(self.epochs))
         if self.replacement and (self.batch_size is None or not self.shuffle):
             raise SettingError("replacement")
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
@@ -121,7 +121,7 @@ class Descent:
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
-    def _positive_rate(self) -> float:
+    def _check_lr(self) -> float:
         try:
             lr = float(self.lr)
         except (TypeError, ValueError, OverflowError):
@@ -141,7 +141,7 @@ class Descent:
         return self.momentum if self.zero_grad else 1.0
 
     @property
-    def foreseeable(self) -> bool:
+    def has_closed_form(self) -> bool:
         """Whether full-batch theory says exactly what this descent does."""
         accumulates = not self.zero_grad and (self.momentum or self.weight_decay)
         return self.is_sgd and self.batch_size is None and not accumulates
@@ -149,9 +149,9 @@ class Descent:
     @property
     def summary(self) -> list[str]:
         """The settings in words: those that always matter, and those that differ from the defaults."""
-        parts = [f"lr {number(self.lr)}", f"reduction {self.reduction}"]
+        parts = [f"lr {format_number(self.lr)}", f"reduction {self.reduction}"]
         parts += [
-            f"{name} {number(value)}"
+            f"{name} {format_number(value)}"
             for name, value in (
                 ("momentum", self.momentum),
                 ("dampening", self.dampening),
@@ -177,22 +177,22 @@ class Descent:
             "options": dict(self.options),
         }
 
-    def limit(self) -> float:
+    def stability_limit(self) -> float:
         """The bound on ``lr * (curvature + weight_decay)`` for these settings."""
-        return stability.limit(**self.recursion)
+        return stability.stability_limit(**self.momentum_settings)
 
     @property
-    def recursion(self) -> Recursion:
+    def momentum_settings(self) -> MomentumSettings:
         """The settings that decide what a step does to one direction; see :mod:`descentlab.descent.recursion`."""
         dampening = self.dampening if self.momentum else 0.0  # torch dampens only a momentum that is asked for
         return {"momentum": self.effective_momentum, "dampening": dampening, "nesterov": self.nesterov}
 
-    def rates(self, done: Integers) -> Array:
+    def learning_rates(self, epochs_done: IntArray) -> FloatArray:
         """The learning rates after these many epochs, as an array."""
         assert not isinstance(self.schedule, str)
-        return rates(self.lr, self.schedule, done)
+        return learning_rates(self.lr, self.schedule, epochs_done)
 
-    def recorded(self) -> range:
+    def recorded_epochs(self) -> range:
         """The epochs that the history keeps, the first and evenly spaced ones after it."""
-        every = self.every or -(-self.epochs // MOST_RECORDED)
+        every = self.every or -(-self.epochs // MAX_RECORDED_EPOCHS)
         return range(1, self.epochs + 1, every)

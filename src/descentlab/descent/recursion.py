@@ -18,10 +18,10 @@ from typing import TypedDict
 
 import numpy as np
 
-from descentlab.typing import Array
+from descentlab.typing import FloatArray
 
 
-class Recursion(TypedDict):
+class MomentumSettings(TypedDict):
     """The settings that every function here takes."""
 
     momentum: float
@@ -29,12 +29,12 @@ class Recursion(TypedDict):
     nesterov: bool
 
 
-def plain(momentum: float | Array) -> bool:
+def has_no_momentum(momentum: float | FloatArray) -> bool:
     """Whether no direction has momentum."""
     return not np.any(momentum)
 
 
-def limit(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> float:
+def stability_limit(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> float:
     """The bound on ``lr * curvature`` below which every error shrinks (Jury's criterion on the 2x2 recursion).
 
     Plain descent 2; heavy ball ``2 (1 + mu) / (1 - tau)``; Nesterov ``2 (1 + mu) / (1 + 2 mu)``. At mu = 1
@@ -50,19 +50,21 @@ def limit(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False)
     return math.inf if dampening >= 1 else 2 * (1 + momentum) / (1 - dampening)
 
 
-def damped_most(momentum: float, dampening: float, nesterov: bool) -> float:
+def critical_damping(momentum: float, dampening: float, nesterov: bool) -> float:
     """The ``lr * curvature`` at which the recursion's roots meet at a positive one: no swing, and the fastest decay."""
     if nesterov:
         return ((1 - momentum) / (1 + momentum)) ** 2
     return (1 - math.sqrt(momentum)) ** 2 / (1 - dampening) if dampening < 1 else 1.0
 
 
-def nesterov_window(momentum: float) -> dict[str, float]:
+def nesterov_stable_interval(momentum: float) -> dict[str, float]:
     """Between which ``lr * curvature`` errors shrink with Nesterov's momentum above 1."""
-    return {"momentum": momentum, "low": 1 - 1 / momentum, "high": limit(momentum, nesterov=True)}
+    return {"momentum": momentum, "low": 1 - 1 / momentum, "high": stability_limit(momentum, nesterov=True)}
 
 
-def growth(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
+def convergence_factor(
+    x: FloatArray, momentum: float | FloatArray = 0.0, dampening: float = 0.0, nesterov: bool = False
+) -> FloatArray:
     """The factor by which one epoch multiplies an error where ``lr * curvature`` is x; same shape as x.
 
     The momentum may be an array too, of a shape that broadcasts against x.
@@ -71,17 +73,19 @@ def growth(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nest
     where it is complex (the error swings slowly).
     """
     x = np.asarray(x, dtype=np.float64)
-    if plain(momentum):
-        left: Array = 1.0 - x
-        return left
-    trace, discriminant = characteristic(x, momentum, dampening, nesterov)
+    if has_no_momentum(momentum):
+        without_momentum: FloatArray = 1.0 - x
+        return without_momentum
+    trace, discriminant = trace_and_discriminant(x, momentum, dampening, nesterov)
     determinant = momentum * (1 - x) if nesterov else np.zeros_like(x) + momentum
-    real = (trace + np.copysign(root(trace, discriminant), trace)) / 2
-    factor: Array = np.where(discriminant >= 0, real, np.sqrt(np.maximum(determinant, 0.0)))
+    real = (trace + np.copysign(sqrt_discriminant(trace, discriminant), trace)) / 2
+    factor: FloatArray = np.where(discriminant >= 0, real, np.sqrt(np.maximum(determinant, 0.0)))
     return factor
 
 
-def characteristic(x: Array, momentum: float | Array, dampening: float, nesterov: bool) -> tuple[Array, Array]:
+def trace_and_discriminant(
+    x: FloatArray, momentum: float | FloatArray, dampening: float, nesterov: bool
+) -> tuple[FloatArray, FloatArray]:
     """The trace of the recursion and ``trace^2 - 4 determinant``, whose sign says whether the roots are real."""
     # Multiplied out so that nothing cancels at small x or at momentum 1.
     with np.errstate(over="ignore"):
@@ -91,47 +95,57 @@ def characteristic(x: Array, momentum: float | Array, dampening: float, nesterov
         return 1 + momentum - damped, (1 - momentum) ** 2 - damped * (2 * (1 + momentum) - damped)
 
 
-def root(trace: Array, discriminant: Array) -> Array:
+def sqrt_discriminant(trace: FloatArray, discriminant: FloatArray) -> FloatArray:
     """The square root of the discriminant, 0 where it is negative; ``|trace|`` where it is beyond float64's range."""
-    found: Array = np.where(np.isinf(discriminant), np.abs(trace), np.sqrt(np.maximum(discriminant, 0.0)))
-    return found
+    square_root: FloatArray = np.where(np.isinf(discriminant), np.abs(trace), np.sqrt(np.maximum(discriminant, 0.0)))
+    return square_root
 
 
-def accumulating(lr: float, curvature: Array, decay: float, recursion: Recursion) -> float:
+def accumulated_gradient_factor(
+    lr: float, curvature: FloatArray, weight_decay: float, momentum_settings: MomentumSettings
+) -> float:
     """The greatest factor of an epoch where gradients are never cleared, beside momentum or weight decay.
 
     The gradient kept, ``s' = s + curvature e``, is a third part of the state: ``d = s' + decay e``, ``m' = mu m + (1 -
     tau) d``, and the step is lr times m', or d where mu is 0 (Nesterov: ``d + mu m'``).
     """
-    mu, tau = recursion["momentum"], recursion["dampening"]
-    kept, one = np.zeros((len(curvature), 3, 3)), np.eye(3)
-    kept[:] = one
-    kept[:, 2, 0] = curvature
-    d = kept[:, 2] + decay * one[0]
+    mu, tau = momentum_settings["momentum"], momentum_settings["dampening"]
+    update_matrix, one = np.zeros((len(curvature), 3, 3)), np.eye(3)
+    update_matrix[:] = one
+    update_matrix[:, 2, 0] = curvature
+    d = update_matrix[:, 2] + weight_decay * one[0]
     buffer = (1 - tau) * d + mu * one[1]
-    step = d + mu * buffer if recursion["nesterov"] else buffer if mu else d
-    kept[:, 0] -= lr * step
-    kept[:, 1] = buffer
+    step = d + mu * buffer if momentum_settings["nesterov"] else buffer if mu else d
+    update_matrix[:, 0] -= lr * step
+    update_matrix[:, 1] = buffer
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.abs(np.linalg.eigvals(kept)).max(initial=0.0)) if np.isfinite(kept).all() else np.inf
+        return (
+            float(np.abs(np.linalg.eigvals(update_matrix)).max(initial=0.0))
+            if np.isfinite(update_matrix).all()
+            else np.inf
+        )
 
 
-def gap(x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Array:
+def one_minus_convergence_factor(
+    x: FloatArray, momentum: float | FloatArray = 0.0, dampening: float = 0.0, nesterov: bool = False
+) -> FloatArray:
     """``1 - growth(x)`` with all its digits where the dominant root is real and near 1; same shape as x.
 
     With r = 1 - g the characteristic equation is ``g^2 - (2 - trace) g + pull = 0``, whose smaller root has no
     cancellation in it. Where the root is complex or negative it is plainly 1 minus the modulus or the root.
     """
     x = np.asarray(x, dtype=np.float64)
-    if plain(momentum):
+    if has_no_momentum(momentum):
         return x
     pull = x if nesterov else (1 - dampening) * x
     b = 1 - momentum + (1 + momentum if nesterov else 1 - dampening) * x
     with np.errstate(over="ignore"):
         discriminant = b * b - 4 * pull
-        apart = root(b, discriminant)
-        below = np.where(b + apart == 0, 1.0, b + apart)  # 0 / 0 where neither x nor 1 - momentum pulls
-        small = np.where(b >= 0, 2 * pull / below, (b - apart) / 2)
-    factor = growth(x, momentum, dampening, nesterov)
-    found: Array = np.where((discriminant >= 0) & (factor > 0), small, 1 - factor)
-    return found
+        root_difference = sqrt_discriminant(b, discriminant)
+        denominator = np.where(
+            b + root_difference == 0, 1.0, b + root_difference
+        )  # 0 / 0 where neither x nor 1 - momentum pulls
+        smaller_root = np.where(b >= 0, 2 * pull / denominator, (b - root_difference) / 2)
+    factor = convergence_factor(x, momentum, dampening, nesterov)
+    one_minus_factor: FloatArray = np.where((discriminant >= 0) & (factor > 0), smaller_root, 1 - factor)
+    return one_minus_factor

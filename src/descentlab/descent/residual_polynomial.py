@@ -24,15 +24,17 @@ from typing import NamedTuple
 import numpy as np
 
 from descentlab.descent import recursion
-from descentlab.typing import Array, Flags, Integers
+from descentlab.typing import BoolArray, FloatArray, IntArray
 
-ROUNDING = 1e-13  # a factor no further beyond 1 is 1, as far as float64 can tell
-LARGEST = 1e300  # of lr * curvature: what is beyond it overflows in one update all the same
-ENDLESS = 1e6  # where roots of size 1 all but meet, errors grow this many times before they turn: like t where they do
-VANISHED = -700.0  # the logarithm of a root that is as good as 0: its reciprocal still fits into float64
+FACTOR_TOLERANCE = 1e-13  # a factor no further beyond 1 is 1, as far as float64 can tell
+MAX_LR_TIMES_CURVATURE = 1e300  # of lr * curvature: what is beyond it overflows in one update all the same
+DOUBLE_ROOT_AMPLITUDE = (
+    1e6  # where roots of size 1 all but meet, errors grow this many times before they turn: like t where they do
+)
+LOG_UNDERFLOW = -700.0  # the logarithm of a root that is as good as 0: its reciprocal still fits into float64
 
 
-def geometric_sum(x: Array, t: Array) -> Array:
+def geometric_sum(x: FloatArray, t: FloatArray) -> FloatArray:
     """``(1 - (1 - x)^t) / x``, the sum of (1 - x)^k for k < t, to full precision also where x is tiny.
 
     Its limit at x = 0 is t.
@@ -40,29 +42,29 @@ def geometric_sum(x: Array, t: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         # |1 - x| = 1 + (x - 2) beyond 1, so its logarithm keeps its digits on both sides.
         exponent = t * np.log1p(np.where(x <= 1, -x, x - 2))
-        flips = (x > 1) & (np.mod(t, 2) == 1)
-        falling = np.where(flips, 1 + np.exp(exponent), -np.expm1(exponent))
-        total: Array = np.where(x == 0, t, falling / x)
+        changes_sign = (x > 1) & (np.mod(t, 2) == 1)
+        numerator = np.where(changes_sign, 1 + np.exp(exponent), -np.expm1(exponent))
+        total: FloatArray = np.where(x == 0, t, numerator / x)
     return np.where(t == 0, 0.0, total)
 
 
-class Bound(NamedTuple):
+class EnvelopeCoefficients(NamedTuple):
     """``|h(t)| <= |r|^t min(1 + slope t, amplitude, lasting + fading exp(t fade))``; the first falls from ``peak`` on.
 
     Where the roots are real, ``h / r1^t`` nears ``A = 1 + (h(1) / r1 - 1) / apart`` by ``(r2 / r1)^t``: ``lasting`` is
     |A|, ``fading`` |1 - A|. Where they are complex it swings for ever.
     """
 
-    slope: Array
-    amplitude: Array
-    peak: Array
-    lasting: Array
-    fading: Array
-    fade: Array
+    linear_coefficient: FloatArray
+    amplitude: FloatArray
+    peak_time: FloatArray
+    asymptotic_amplitude: FloatArray
+    transient_amplitude: FloatArray
+    transient_log_rate: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
-class Response:
+class ResidualPolynomial:
     """h(x, .) for an array of x: what is needed to take it at any t. All fields have the shape of x.
 
     Attributes:
@@ -73,42 +75,48 @@ class Response:
         angle: theta, or pi - theta where the sign is negative, where the roots are complex; else 0.
     """
 
-    sign: Array
-    log: Array
-    first: Array
-    apart: Array
-    angle: Array
+    sign: FloatArray
+    log_modulus: FloatArray
+    h1_minus_r1: FloatArray
+    root_gap: FloatArray
+    theta: FloatArray
 
     @classmethod
-    def of(cls, x: Array, momentum: float | Array = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Response:
+    def from_lr_times_curvature(
+        cls, x: FloatArray, momentum: float | FloatArray = 0.0, dampening: float = 0.0, nesterov: bool = False
+    ) -> ResidualPolynomial:
         """The response where ``lr * curvature`` is x, for settings as in
         :func:`descentlab.descent.recursion.growth`.
         """
-        x = np.minimum(np.asarray(x, dtype=np.float64), LARGEST)
+        x = np.minimum(np.asarray(x, dtype=np.float64), MAX_LR_TIMES_CURVATURE)
         settings = (momentum, dampening, nesterov)
-        r = recursion.growth(x, *settings)
-        gap = recursion.gap(x, *settings)
+        r = recursion.convergence_factor(x, *settings)
+        one_minus_factor = recursion.one_minus_convergence_factor(x, *settings)
         zero = np.zeros_like(x)
         with np.errstate(divide="ignore", invalid="ignore"):
-            size = np.abs(r)
-            log = np.log1p(np.where((r > 0.5) & (gap < 1), -gap, size - 1))
-            if recursion.plain(momentum):
-                log = np.log1p(np.where(x <= 1, -x, x - 2))
-                return cls(np.where(r < 0, -1.0, 1.0), log, zero, zero + 1, zero)
-            trace, discriminant = recursion.characteristic(x, *settings)
+            modulus = np.abs(r)
+            log_modulus = np.log1p(np.where((r > 0.5) & (one_minus_factor < 1), -one_minus_factor, modulus - 1))
+            if recursion.has_no_momentum(momentum):
+                log_modulus = np.log1p(np.where(x <= 1, -x, x - 2))
+                return cls(np.where(r < 0, -1.0, 1.0), log_modulus, zero, zero + 1, zero)
+            trace, discriminant = recursion.trace_and_discriminant(x, *settings)
             h1 = 1 - x * ((1 + momentum) if nesterov else 1)
-            turning = discriminant < 0
-            log = np.where(turning, np.log1p(size - 1), log)
-            root = np.where(turning, np.sqrt(np.maximum(-discriminant, 0.0)), recursion.root(trace, discriminant))
-            angle = np.where(turning, np.arctan2(root, np.abs(trace)), 0.0)
+            is_complex = discriminant < 0
+            log_modulus = np.where(is_complex, np.log1p(modulus - 1), log_modulus)
+            root_difference = np.where(
+                is_complex, np.sqrt(np.maximum(-discriminant, 0.0)), recursion.sqrt_discriminant(trace, discriminant)
+            )
+            theta = np.where(is_complex, np.arctan2(root_difference, np.abs(trace)), 0.0)
             # h(1) - r1 from the gap where r1 is near 1, so that slow directions keep their digits.
-            ahead = np.where(r > 0.5, gap - (1 - h1), h1 - r)
-            first = np.where(turning, h1 - trace / 2, ahead)
-            apart = np.where(turning, 0.0, np.where(size > 0, root / np.where(size > 0, size, 1.0), 1.0))
-        sign = np.where(np.where(turning, trace, r) < 0, -1.0, 1.0)
-        return cls(sign, log, first, apart, angle)
+            h1_minus_real_root = np.where(r > 0.5, one_minus_factor - (1 - h1), h1 - r)
+            h1_minus_r1 = np.where(is_complex, h1 - trace / 2, h1_minus_real_root)
+            root_gap = np.where(
+                is_complex, 0.0, np.where(modulus > 0, root_difference / np.where(modulus > 0, modulus, 1.0), 1.0)
+            )
+        sign = np.where(np.where(is_complex, trace, r) < 0, -1.0, 1.0)
+        return cls(sign, log_modulus, h1_minus_r1, root_gap, theta)
 
-    def at(self, t: Array | Integers, shrink: float | Array = 0.0) -> Array:
+    def evaluate(self, t: FloatArray | IntArray, log_divisor: float | FloatArray = 0.0) -> FloatArray:
         """The factor h after t updates, broadcast against x; over ``exp(shrink)``, for what is beyond float64.
 
         Args:
@@ -117,108 +125,148 @@ class Response:
         """
         t = np.asarray(t, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            odd = np.where((self.sign < 0) & (np.mod(t, 2) == 1), -1.0, 1.0)
-            power = odd * np.exp(np.where(t == 0, 0.0, t * self.log) - shrink)
-            if not self.first.any():
+            sign_power = np.where((self.sign < 0) & (np.mod(t, 2) == 1), -1.0, 1.0)
+            power = sign_power * np.exp(np.where(t == 0, 0.0, t * self.log_modulus) - log_divisor)
+            if not self.h1_minus_r1.any():
                 return power
-            turning = self.angle > 0
-            sine = np.where(turning, np.sin(self.angle), 1.0)
-            waves = np.where(turning, np.sin(t * self.angle) / sine, geometric_sum(self.apart, t))
-            before = odd * self.sign * np.exp(np.where(t == 1, 0.0, (t - 1) * self.log) - shrink)
-            found: Array = power * np.where(turning, np.cos(t * self.angle), 1.0) + self.first * before * waves
-            return np.where(t == 0, np.exp(-np.asarray(shrink)), found)
+            is_complex = self.theta > 0
+            sine = np.where(is_complex, np.sin(self.theta), 1.0)
+            sum_factor = np.where(is_complex, np.sin(t * self.theta) / sine, geometric_sum(self.root_gap, t))
+            previous_power = (
+                sign_power * self.sign * np.exp(np.where(t == 1, 0.0, (t - 1) * self.log_modulus) - log_divisor)
+            )
+            h: FloatArray = (
+                power * np.where(is_complex, np.cos(t * self.theta), 1.0)
+                + self.h1_minus_r1 * previous_power * sum_factor
+            )
+            return np.where(t == 0, np.exp(-np.asarray(log_divisor)), h)
 
-    def forward(self, s: Integers) -> tuple[Array, Array]:
+    def shift_coefficients(self, s: IntArray) -> tuple[FloatArray, FloatArray]:
         """The a, b of ``h(t + s) = a h(t) + b h(t - 1)`` for t of at least 1: ``S(s + 1)`` and ``-D S(s)``."""
-        if self._bound is None:  # without momentum
-            return self.at(s), np.zeros(np.broadcast_shapes(np.shape(s), self.log.shape))
-        other = np.where(self.angle > 0, 0.0, 1 - self.apart)  # r2 / r1, where they are real
-        r1 = self.sign * np.exp(self.log)
+        if self._envelope_coefficients is None:  # without momentum
+            return self.evaluate(s), np.zeros(np.broadcast_shapes(np.shape(s), self.log_modulus.shape))
+        root_ratio = np.where(self.theta > 0, 0.0, 1 - self.root_gap)  # r2 / r1, where they are real
+        r1 = self.sign * np.exp(self.log_modulus)
         # S(s + 1) is the solution that starts with 1, T; its h(1) - r1 is r2, or rho cos theta.
-        sums = replace(self, first=np.where(self.angle > 0, r1 * np.cos(self.angle), r1 * other))
-        determinant = np.where(self.angle > 0, r1**2, r1**2 * other)
-        before = np.where(np.asarray(s) > 0, sums.at(np.maximum(np.asarray(s) - 1, 0)), 0.0)
-        return sums.at(s), -determinant * before
+        sum_polynomial = replace(self, h1_minus_r1=np.where(self.theta > 0, r1 * np.cos(self.theta), r1 * root_ratio))
+        determinant = np.where(self.theta > 0, r1**2, r1**2 * root_ratio)
+        previous_sum = np.where(np.asarray(s) > 0, sum_polynomial.evaluate(np.maximum(np.asarray(s) - 1, 0)), 0.0)
+        return sum_polynomial.evaluate(s), -determinant * previous_sum
 
-    def envelope(self, t: Array | Integers) -> Array:
+    def upper_envelope(self, t: FloatArray | IntArray) -> FloatArray:
         """A bound on ``|h|`` from t updates on, which never rises; meant for ``|r1| <= 1``. t need not be whole."""
-        return self.envelope_and_slope(t)[0]
+        return self.envelope_and_log_slope(t)[0]
 
-    def envelope_and_slope(self, t: Array | Integers) -> tuple[Array, Array]:
+    def envelope_and_log_slope(self, t: FloatArray | IntArray) -> tuple[FloatArray, FloatArray]:
         """The envelope, and the slope of its logarithm."""
         t = np.asarray(t, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            if self._bound is None:
-                return np.exp(np.where(t == 0, 0.0, t * self.log)), self.log
-            slope, amplitude, peak, lasting, fading, fade = self._bound
-            log = np.maximum(self.log, VANISHED)  # as the bound has it: roots of 0 still leave h(1)
-            late = np.maximum(t, peak)
-            bent = np.exp(late * log) * (1 + slope * late)
-            left = fading * np.exp(t * fade)
-            settling = lasting + left < amplitude
-            straight = np.exp(t * log) * np.where(settling, lasting + left, amplitude)
-            falling = log + np.where(settling, left * fade / np.where(settling, lasting + left, 1.0), 0.0)
-            bending = np.where(t > peak, log + slope / (1 + slope * late), 0.0)
-            lower = (bent <= straight) & (log < 0)
-        return np.where(lower, bent, straight), np.where(lower, bending, falling)
-
-    @cached_property
-    def _bound(self) -> Bound | None:
-        if not self.first.any():
-            return None
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            slope = np.abs(self.first) * np.exp(-np.maximum(self.log, VANISHED))
-            turning = self.angle > 0
-            round_ = np.hypot(1.0, slope / np.where(turning, np.sin(self.angle), 1.0))
-            straight = 1 + slope * np.where(self.apart > 0, np.maximum(1 / self.apart, 1.0), np.inf)
-            peak = np.where(slope > 0, np.maximum(-1 / self.log - 1 / slope, 0.0), 0.0)
-            added = np.where(
-                turning, 0.0, self.sign * self.first * np.exp(-np.maximum(self.log, VANISHED)) / self.apart
+            if self._envelope_coefficients is None:
+                return np.exp(np.where(t == 0, 0.0, t * self.log_modulus)), self.log_modulus
+            linear_coefficient, amplitude, peak_time, asymptotic_amplitude, transient_amplitude, transient_log_rate = (
+                self._envelope_coefficients
             )
-            fade = np.where(turning, 0.0, np.log(np.abs(1 - self.apart)))
-        lasting = np.where(turning, round_, np.abs(1 + added))
-        return Bound(
-            slope, np.where(turning, round_, straight), peak, lasting, np.abs(added), np.maximum(fade, VANISHED)
+            log_modulus = np.maximum(
+                self.log_modulus, LOG_UNDERFLOW
+            )  # as the bound has it: roots of 0 still leave h(1)
+            t_after_peak = np.maximum(t, peak_time)
+            linear_bound = np.exp(t_after_peak * log_modulus) * (1 + linear_coefficient * t_after_peak)
+            transient = transient_amplitude * np.exp(t * transient_log_rate)
+            use_asymptotic = asymptotic_amplitude + transient < amplitude
+            exponential_bound = np.exp(t * log_modulus) * np.where(
+                use_asymptotic, asymptotic_amplitude + transient, amplitude
+            )
+            exponential_log_slope = log_modulus + np.where(
+                use_asymptotic,
+                transient * transient_log_rate / np.where(use_asymptotic, asymptotic_amplitude + transient, 1.0),
+                0.0,
+            )
+            linear_log_slope = np.where(
+                t > peak_time, log_modulus + linear_coefficient / (1 + linear_coefficient * t_after_peak), 0.0
+            )
+            use_linear = (linear_bound <= exponential_bound) & (log_modulus < 0)
+        return np.where(use_linear, linear_bound, exponential_bound), np.where(
+            use_linear, linear_log_slope, exponential_log_slope
         )
 
-    def only(self, which: Flags) -> Response:
+    @cached_property
+    def _envelope_coefficients(self) -> EnvelopeCoefficients | None:
+        if not self.h1_minus_r1.any():
+            return None
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            linear_coefficient = np.abs(self.h1_minus_r1) * np.exp(-np.maximum(self.log_modulus, LOG_UNDERFLOW))
+            is_complex = self.theta > 0
+            complex_amplitude = np.hypot(1.0, linear_coefficient / np.where(is_complex, np.sin(self.theta), 1.0))
+            real_amplitude = 1 + linear_coefficient * np.where(
+                self.root_gap > 0, np.maximum(1 / self.root_gap, 1.0), np.inf
+            )
+            peak_time = np.where(
+                linear_coefficient > 0, np.maximum(-1 / self.log_modulus - 1 / linear_coefficient, 0.0), 0.0
+            )
+            transient_coefficient = np.where(
+                is_complex,
+                0.0,
+                self.sign * self.h1_minus_r1 * np.exp(-np.maximum(self.log_modulus, LOG_UNDERFLOW)) / self.root_gap,
+            )
+            transient_log_rate = np.where(is_complex, 0.0, np.log(np.abs(1 - self.root_gap)))
+        asymptotic_amplitude = np.where(is_complex, complex_amplitude, np.abs(1 + transient_coefficient))
+        return EnvelopeCoefficients(
+            linear_coefficient,
+            np.where(is_complex, complex_amplitude, real_amplitude),
+            peak_time,
+            asymptotic_amplitude,
+            np.abs(transient_coefficient),
+            np.maximum(transient_log_rate, LOG_UNDERFLOW),
+        )
+
+    def select(self, mask: BoolArray) -> ResidualPolynomial:
         """These rows of an (m, q) response, as (k, 1, q)."""
-        return Response(*(getattr(self, each.name)[which][:, None] for each in fields(self)))
+        return ResidualPolynomial(*(getattr(self, each.name)[mask][:, None] for each in fields(self)))
 
     @property
-    def grows(self) -> Flags:
+    def diverges(self) -> BoolArray:
         """Whether the error grows without end: its dominant root is beyond 1, or a double root of size 1."""
-        if self._bound is None:
-            return self.log > ROUNDING
-        meeting = np.where(self.angle > 0, np.sin(self.angle), self.apart) < 1 / ENDLESS
-        found: Flags = (self.log > ROUNDING) | ((self.log >= -ROUNDING) & meeting & (self._bound.amplitude > ENDLESS))
-        return found
+        if self._envelope_coefficients is None:
+            return self.log_modulus > FACTOR_TOLERANCE
+        near_double_root = np.where(self.theta > 0, np.sin(self.theta), self.root_gap) < 1 / DOUBLE_ROOT_AMPLITUDE
+        flags: BoolArray = (self.log_modulus > FACTOR_TOLERANCE) | (
+            (self.log_modulus >= -FACTOR_TOLERANCE)
+            & near_double_root
+            & (self._envelope_coefficients.amplitude > DOUBLE_ROOT_AMPLITUDE)
+        )
+        return flags
 
     @property
-    def lasting(self) -> Array:
+    def asymptotic_amplitude(self) -> FloatArray:
         """How many times its size at the start the error is in the end, growth and decay apart, at most."""
-        return np.ones_like(self.log) if self._bound is None else self._bound.lasting
+        return (
+            np.ones_like(self.log_modulus)
+            if self._envelope_coefficients is None
+            else self._envelope_coefficients.asymptotic_amplitude
+        )
 
-    def ceiling(self, t: float, shrink: float = 0.0, since: float = 0.0) -> Array:
+    def upper_bound(self, t: float, log_divisor: float = 0.0, since: float = 0.0) -> FloatArray:
         """A bound on ``|h|`` from ``since`` to t updates, which never falls with t, over ``exp(shrink)``."""
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            times = np.ones_like(self.log)
-            if self._bound is not None:
-                slope, amplitude, _, lasting, fading, fade = self._bound
-                settling = lasting + fading * np.exp(since * fade)
-                times = np.fmin(np.minimum(1 + slope * t, amplitude), settling)
-            found: Array = np.exp(np.maximum(self.log, 0.0) * t - shrink) * times
-        return found
+            amplitude_bound = np.ones_like(self.log_modulus)
+            if self._envelope_coefficients is not None:
+                linear_coefficient, amplitude, _, asymptotic_amplitude, transient_amplitude, transient_log_rate = (
+                    self._envelope_coefficients
+                )
+                transient_bound = asymptotic_amplitude + transient_amplitude * np.exp(since * transient_log_rate)
+                amplitude_bound = np.fmin(np.minimum(1 + linear_coefficient * t, amplitude), transient_bound)
+            bound: FloatArray = np.exp(np.maximum(self.log_modulus, 0.0) * t - log_divisor) * amplitude_bound
+        return bound
 
     @property
-    def stands(self) -> Flags:
+    def is_marginal(self) -> BoolArray:
         """Whether the error neither grows nor shrinks: its dominant root is of size 1, as far as float64 can tell."""
-        size_one = (self.log >= 0) | (self.swings & (self.log >= -ROUNDING))
-        found: Flags = size_one & ~self.grows
-        return found
+        has_unit_modulus = (self.log_modulus >= 0) | (self.oscillates & (self.log_modulus >= -FACTOR_TOLERANCE))
+        flags: BoolArray = has_unit_modulus & ~self.diverges
+        return flags
 
     @property
-    def swings(self) -> Flags:
+    def oscillates(self) -> BoolArray:
         """Whether the error changes sides for ever: its dominant root is negative or complex."""
-        found: Flags = (self.sign < 0) | (self.angle > 0)
-        return found
+        flags: BoolArray = (self.sign < 0) | (self.theta > 0)
+        return flags

@@ -12,36 +12,37 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.errors import SettingError, finite_number, whole_number
-from descentlab.typing import Array, Integers
+from descentlab.errors import SettingError, check_float, check_int
+from descentlab.typing import FloatArray, IntArray
 
 Schedule = Callable[[Any], Any]
 
 
-class Named:
+class ScheduleBase:
     """A schedule of this module; printed as :func:`parse` reads it."""
 
     def __str__(self) -> str:
+        name = next(name for name, schedule_class in SCHEDULES.items() if schedule_class is type(self))
         numbers = (getattr(self, each.name) for each in fields(self))  # type: ignore[arg-type]
-        return ":".join([type(self).__name__.lower(), *(f"{number:g}" for number in numbers)])
+        return ":".join([name, *(f"{number:g}" for number in numbers)])
 
 
 @dataclass(frozen=True)
-class Step(Named):
+class StepLR(ScheduleBase):
     """``gamma ** (k // size)``: ``torch.optim.lr_scheduler.StepLR``."""
 
     size: int
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        whole_number("size", self.size, 1)
+        check_int("size", self.size, 1)
 
     def __call__(self, k: Any) -> Any:
         return float(self.gamma) ** (np.asarray(k) // self.size)
 
 
 @dataclass(frozen=True)
-class Exponential(Named):
+class ExponentialLR(ScheduleBase):
     """``gamma ** k``: ``torch.optim.lr_scheduler.ExponentialLR``."""
 
     gamma: float
@@ -51,37 +52,39 @@ class Exponential(Named):
 
 
 @dataclass(frozen=True)
-class Cosine(Named):
+class CosineAnnealingLR(ScheduleBase):
     """``least + (1 - least) (1 + cos(pi k / epochs)) / 2``: ``CosineAnnealingLR``, which rises again after."""
 
     epochs: int
-    least: float = 0.0
+    min_factor: float = 0.0
 
     def __post_init__(self) -> None:
-        whole_number("epochs", self.epochs, 1)
+        check_int("epochs", self.epochs, 1)
 
     def __call__(self, k: Any) -> Any:
-        part = np.asarray(k, dtype=np.float64) / self.epochs
-        return self.least + (1 - self.least) * (1 + np.cos(np.pi * part)) / 2
+        fraction = np.asarray(k, dtype=np.float64) / self.epochs
+        return self.min_factor + (1 - self.min_factor) * (1 + np.cos(np.pi * fraction)) / 2
 
 
 @dataclass(frozen=True)
-class Linear(Named):
+class LinearLR(ScheduleBase):
     """From ``first`` to ``last`` over ``epochs``, then constant: ``torch.optim.lr_scheduler.LinearLR``."""
 
     epochs: int
-    first: float = 1 / 3
-    last: float = 1.0
+    start_factor: float = 1 / 3
+    end_factor: float = 1.0
 
     def __post_init__(self) -> None:
-        whole_number("epochs", self.epochs, 1)
+        check_int("epochs", self.epochs, 1)
 
     def __call__(self, k: Any) -> Any:
-        return self.first + (self.last - self.first) * np.minimum(np.asarray(k, dtype=np.float64) / self.epochs, 1.0)
+        return self.start_factor + (self.end_factor - self.start_factor) * np.minimum(
+            np.asarray(k, dtype=np.float64) / self.epochs, 1.0
+        )
 
 
 @dataclass(frozen=True)
-class Inverse(Named):
+class InverseDecay(ScheduleBase):
     """``1 / (1 + decay * k)``: the rate of Robbins and Monro (1951), the classical one for mini-batches."""
 
     decay: float
@@ -90,40 +93,49 @@ class Inverse(Named):
         return 1.0 / (1.0 + self.decay * np.asarray(k, dtype=np.float64))
 
 
-NAMED = {"step": Step, "exponential": Exponential, "cosine": Cosine, "linear": Linear, "inverse": Inverse}
+SCHEDULES = {
+    "step": StepLR,
+    "exponential": ExponentialLR,
+    "cosine": CosineAnnealingLR,
+    "linear": LinearLR,
+    "inverse": InverseDecay,
+}
 
 
-def parse(text: str) -> Schedule:
+def parse_schedule(text: str) -> Schedule:
     """A schedule from its name and numbers, such as ``step:30:0.1`` or ``cosine:200``.
 
     Raises:
         SettingError: no such schedule, or not its numbers; the message shows every form.
     """
-    name, *given = text.split(":")
-    kind = NAMED.get(name)
-    if kind is None or len(given) > len(fields(kind)):
-        raise SettingError("schedule", given=text, forms=forms())
+    name, *arguments = text.split(":")
+    schedule_class = SCHEDULES.get(name)
+    if schedule_class is None or len(arguments) > len(fields(schedule_class)):
+        raise SettingError("schedule", given=text, forms=schedule_syntax())
     values: list[float] = []
-    for field, value in zip(fields(kind), given, strict=False):
+    for field, value in zip(fields(schedule_class), arguments, strict=False):
         try:
             number = float(value)
         except ValueError as cause:
-            raise SettingError("schedule", given=text, forms=forms()) from cause
+            raise SettingError("schedule", given=text, forms=schedule_syntax()) from cause
         label = f"schedule {name} {field.name}"
-        values.append(whole_number(label, number, 1) if field.type == "int" else finite_number(label, number, 0.0))
+        values.append(check_int(label, number, 1) if field.type == "int" else check_float(label, number, 0.0))
     try:
-        schedule: Schedule = kind(*values)
+        schedule: Schedule = schedule_class(*values)
     except TypeError as cause:
-        raise SettingError("schedule", given=text, forms=forms()) from cause
+        raise SettingError("schedule", given=text, forms=schedule_syntax()) from cause
     return schedule
 
 
-def forms() -> tuple[str, ...]:
+def schedule_syntax() -> tuple[str, ...]:
     """How each named schedule is written."""
-    return tuple(":".join([name, *(field.name for field in fields(kind))]) for name, kind in NAMED.items())
+    return tuple(
+        ":".join([name, *(field.name for field in fields(schedule_class))])
+        for name, schedule_class in SCHEDULES.items()
+    )
 
 
-def rates(lr: float, schedule: Schedule | None, k: Integers) -> Array:
+def learning_rates(lr: float, schedule: Schedule | None, k: IntArray) -> FloatArray:
     """The learning rate after k updates, for an array of k.
 
     Raises:
@@ -139,15 +151,15 @@ def rates(lr: float, schedule: Schedule | None, k: Integers) -> Array:
     except (TypeError, ValueError):  # a plain function of one number, as for torch's LambdaLR
         multipliers = np.array([_multiplier(schedule(int(each))) for each in k])
     with np.errstate(over="ignore"):
-        found = lr * multipliers
-    if not (np.isfinite(found).all() and (found >= 0).all()):
-        wrong = multipliers[~np.isfinite(found) | ~(found >= 0)][0]
-        raise SettingError("schedule_values", given=repr(float(wrong)))
-    return found
+        lrs = lr * multipliers
+    if not (np.isfinite(lrs).all() and (lrs >= 0).all()):
+        invalid = multipliers[~np.isfinite(lrs) | ~(lrs >= 0)][0]
+        raise SettingError("schedule_values", given=repr(float(invalid)))
+    return lrs
 
 
-def _multiplier(given: Any) -> float:
+def _multiplier(value: Any) -> float:
     try:
-        return float(given)
+        return float(value)
     except (TypeError, ValueError) as cause:
-        raise SettingError("schedule_values", given=repr(given)) from cause
+        raise SettingError("schedule_values", given=repr(value)) from cause

@@ -7,20 +7,20 @@ from dataclasses import replace
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.doctor.finding import Finding, Weight
-from descentlab.doctor.forecast import whole_batch
-from descentlab.errors import DataError, whole_number
-from descentlab.messages import Sentence, sentence
-from descentlab.model_selection.cross_validate import tried
+from descentlab.doctor.finding import Finding, Severity
+from descentlab.doctor.forecast import as_full_batch
+from descentlab.errors import DataError, check_int
+from descentlab.messages import Message, message
+from descentlab.model_selection.cross_validate import evaluate_grid
 from descentlab.model_selection.cross_validation import CrossValidation
-from descentlab.model_selection.grid import Trials
-from descentlab.model_selection.splitting import dealt, selected
+from descentlab.model_selection.grid import ParameterGrid
+from descentlab.model_selection.splitting import build_fold_factors, select_rows
 from descentlab.problem.problem import Problem
 
-RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # of the columns' mean square: from hardly any penalty to a strong one
+RELATIVE_RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # of the columns' mean square: from hardly any penalty to a strong one
 
 
-def choose_by_folds(problem: Problem, descent: Descent, folds: int) -> CrossValidation | Finding:
+def cross_validate_for_diagnosis(problem: Problem, descent: Descent, folds: int) -> CrossValidation | Finding:
     """Rate, epochs and ridge by folds of the problem's rows, or a finding that says why they cannot be told.
 
     Tried are the descent's own rate and fractions of the bound, the problem's own ridge and decades below the columns'
@@ -29,43 +29,47 @@ def choose_by_folds(problem: Problem, descent: Descent, folds: int) -> CrossVali
     Raises:
         SettingError: fewer than 2 folds, or more than rows.
     """
-    folds = whole_number("folds", folds, 2)
-    descent = whole_batch(problem, descent)
-    beyond = _beyond(problem, descent)
-    if beyond:
-        said = sentence("folds.not_plain", names=beyond)
-        return _none(said, sentence("advice.no_folds", names=beyond))
+    folds = check_int("folds", folds, 2)
+    descent = as_full_batch(problem, descent)
+    unsupported = _unsupported_settings(problem, descent)
+    if unsupported:
+        reason = message("folds.not_plain", names=unsupported)
+        return _no_folds_finding(reason, message("advice.no_folds", names=unsupported))
     if descent.effective_momentum >= 1:
-        return _none(sentence("folds.momentum_one", momentum=descent.momentum), sentence("advice.momentum_one"))
+        return _no_folds_finding(
+            message("folds.momentum_one", momentum=descent.momentum), message("advice.momentum_one")
+        )
     try:
-        selection = selected(problem, None, None, None, None, problem.missing, {})
-        factors = dealt(selection, folds, descent.seed, shuffle=True)
-        return tried(_trials(problem, descent), factors, tuple(selection.notices))
+        selection = select_rows(problem, None, None, None, None, problem.missing, {})
+        factors = build_fold_factors(selection, folds, descent.seed, shuffle=True)
+        return evaluate_grid(_make_grid(problem, descent), factors, tuple(selection.notices))
     except DataError as error:
-        return _none(error.sentence)
+        return _no_folds_finding(error.message)
 
 
-def _trials(problem: Problem, descent: Descent) -> Trials:
-    size = float(problem.spectrum("mean").eigenvalues.mean()) / 2
-    ridges = {problem.ridge, *(float(f"{part * size:.1g}") for part in RIDGES)}
-    own = (descent.lr, problem.ridge)
-    trials = Trials.of(problem, replace(descent, dtype="float64", device="cpu"), None, sorted(ridges), {})
-    return replace(trials, own=own)
+def _make_grid(problem: Problem, descent: Descent) -> ParameterGrid:
+    mean_square = float(problem.spectrum("mean").eigenvalues.mean()) / 2
+    ridges = {problem.ridge, *(float(f"{fraction * mean_square:.1g}") for fraction in RELATIVE_RIDGES)}
+    user_choice = (descent.lr, problem.ridge)
+    grid = ParameterGrid.from_arguments(
+        problem, replace(descent, dtype="float64", device="cpu"), None, sorted(ridges), {}
+    )
+    return replace(grid, user_choice=user_choice)
 
 
-def _beyond(problem: Problem, descent: Descent) -> list[str]:
+def _unsupported_settings(problem: Problem, descent: Descent) -> list[str]:
     """The settings that folds cannot speak of."""
-    beyond = {
+    unsupported = {
         "optimizer": not descent.is_sgd,
         "option": bool(descent.options),
         "batch_size": descent.batch_size is not None,
         "schedule": descent.schedule is not None,
         "average": descent.average is not None,
         "zero_grad": not descent.zero_grad,
-        "start": bool(np.any(problem.start(descent.start))),
+        "start": bool(np.any(problem.scaled_params(descent.start))),
     }
-    return [f"`{name}`" for name, is_so in beyond.items() if is_so]
+    return [f"`{name}`" for name, is_set in unsupported.items() if is_set]
 
 
-def _none(said: Sentence, advice: Sentence | None = None) -> Finding:
-    return Finding("no_folds", Weight.CAUTION, (said,), {}, advice, about="held_out")
+def _no_folds_finding(reason: Message, advice: Message | None = None) -> Finding:
+    return Finding("no_folds", Severity.CAUTION, (reason,), {}, advice, topic="held_out")

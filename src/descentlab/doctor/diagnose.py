@@ -11,19 +11,19 @@ import numpy as np
 
 from descentlab.descent.descent import Descent
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.directions import ends
+from descentlab.doctor.directions import extreme_directions
 from descentlab.doctor.finding import Finding
-from descentlab.doctor.findings.data import facts, inflation
-from descentlab.doctor.findings.outcome import Case
-from descentlab.doctor.findings.run import conclusions, held_out_finding, held_out_unknown
-from descentlab.doctor.forecast import forecast, whole_batch
-from descentlab.doctor.remedies import Pharmacy
-from descentlab.errors import EngineError, SettingError, finite_number, whole_number
+from descentlab.doctor.findings.data import data_findings, variance_inflation
+from descentlab.doctor.findings.outcome import RunContext
+from descentlab.doctor.findings.run import held_out_finding, held_out_unknown_finding, run_findings
+from descentlab.doctor.forecast import as_full_batch, forecast
+from descentlab.doctor.remedies import RemedyEvaluator
+from descentlab.errors import EngineError, SettingError, check_float, check_int
 from descentlab.problem.problem import Problem
-from descentlab.theory.arguments import descent_asked, problem_asked
-from descentlab.theory.full_batch import NEAR, Theory
-from descentlab.theory.learning_rates import rates_to_use
-from descentlab.theory.settling_time import Aim
+from descentlab.theory.arguments import check_problem, resolve_descent
+from descentlab.theory.full_batch import DEFAULT_WITHIN, FullBatchTheory
+from descentlab.theory.learning_rates import recommended_rates
+from descentlab.theory.settling_time import ConvergenceCriterion
 
 if TYPE_CHECKING:
     from descentlab.doctor.losses.diagnose import LossDiagnosis
@@ -37,7 +37,7 @@ def diagnose(
     losses: Sequence[object] | None = None,
     observed: object = None,
     validation: object = None,
-    within: float = NEAR,
+    within: float = DEFAULT_WITHIN,
     every: int = 1,
     **settings: Any,
 ) -> Diagnosis | LossDiagnosis:
@@ -60,20 +60,20 @@ def diagnose(
             far off that its cost is beyond float64, losses that are no numbers.
     """
     if losses is not None:
-        return _of_losses(problem, losses, every, settings)
-    every = whole_number("every", every, 1)
+        return _diagnose_losses(problem, losses, every, settings)
+    every = check_int("every", every, 1)
     if every != 1 and observed is None:
         raise SettingError("every_without_losses", every=every)
     if problem is None:
         raise SettingError("nothing_to_diagnose")
-    problem = problem_asked(diagnose, problem)
-    descent = descent_asked(diagnose, problem, descent, settings)
-    within = finite_number("within", within, 1e-12, 1.0)
-    return _of_problem(problem, descent, within, observed, validation, every)
+    problem = check_problem(diagnose, problem)
+    descent = resolve_descent(diagnose, problem, descent, settings)
+    within = check_float("within", within, 1e-12, 1.0)
+    return _diagnose_problem(problem, descent, within, observed, validation, every)
 
 
-def _of_losses(problem: object, losses: Sequence[object], every: int, settings: dict[str, Any]) -> LossDiagnosis:
-    from descentlab.doctor.losses.diagnose import of_losses
+def _diagnose_losses(problem: object, losses: Sequence[object], every: int, settings: dict[str, Any]) -> LossDiagnosis:
+    from descentlab.doctor.losses.diagnose import diagnose_losses
 
     if problem is not None:
         raise SettingError("losses_beside_data")
@@ -81,66 +81,70 @@ def _of_losses(problem: object, losses: Sequence[object], every: int, settings: 
     unusable = [name for name in settings if name not in usable]
     if unusable:
         raise SettingError("losses_settings", names=unusable, usable=usable)
-    return of_losses(losses, settings.pop("lr", None), every=every, **settings)
+    return diagnose_losses(losses, settings.pop("lr", None), every=every, **settings)
 
 
-def _of_problem(
-    problem: Problem, asked: Descent, within: float, observed: object, held_out: object, every: int
+def _diagnose_problem(
+    problem: Problem, user_descent: Descent, within: float, observed: object, held_out: object, every: int
 ) -> Diagnosis:
     # In exact arithmetic: what float32 makes of it is told as overflow. What is told is of the steps, not of a mean.
-    descent = replace(whole_batch(problem, asked), dtype="float64", device="cpu", average=None)
-    whole = asked.batch_size is not None and descent.batch_size is None
-    theory = Theory(problem, descent)
-    _refuse_too_far(theory)
-    aim = Aim.of(theory, within)
-    future = forecast(theory, aim, within)
-    rates = rates_to_use(theory, aim) if future.epochs_to_tolerance != 0 else {}  # at the minimum none is needed
-    start = problem.coordinates.to_units(problem.start(descent.start))
-    slowest, steepest = ends(theory)
-    vif = inflation(problem)
-    findings = conclusions(Case(theory, future, within, slowest, steepest, rates, whole))
+    descent = replace(as_full_batch(problem, user_descent), dtype="float64", device="cpu", average=None)
+    batch_holds_all_rows = user_descent.batch_size is not None and descent.batch_size is None
+    theory = FullBatchTheory(problem, descent)
+    _check_start_finite(theory)
+    criterion = ConvergenceCriterion.from_theory(theory, within)
+    prediction = forecast(theory, criterion, within)
+    rates = (
+        recommended_rates(theory, criterion) if prediction.epochs_to_tolerance != 0 else {}
+    )  # at the minimum none is needed
+    start = problem.scaling.to_original(problem.scaled_params(descent.start))
+    slowest, fastest = extreme_directions(theory)
+    vif = variance_inflation(problem)
+    findings = run_findings(RunContext(theory, prediction, within, slowest, fastest, rates, batch_holds_all_rows))
     if observed is not None:
-        from descentlab.doctor.observed.compare import compare
+        from descentlab.doctor.observed.compare import compare_observed
 
-        findings += [replace(each, about="observed") for each in compare(problem, descent, observed, every=every)]
-    validated = None
+        findings += [
+            replace(each, topic="observed") for each in compare_observed(problem, descent, observed, every=every)
+        ]
+    validation = None
     if held_out is not None:
-        validated, said = _held_out(problem, descent, held_out)
-        findings.append(said)
-    bound = theory.lr_bound if descent.is_sgd and theory.applies else None
+        validation, finding = _validate_held_out(problem, descent, held_out)
+        findings.append(finding)
+    lr_bound = theory.lr_bound if descent.is_sgd and theory.is_exact else None
     return Diagnosis(
         problem,
-        asked,
+        user_descent,
         within,
-        future,
-        bound,
+        prediction,
+        lr_bound,
         slowest,
-        steepest,
+        fastest,
         theory.condition,
         theory.least_cost,
-        problem.coordinates.to_units(theory.destination),
+        problem.scaling.to_original(theory.limit_point),
         rates,
-        Pharmacy(theory, aim, within, start, vif).remedies(rates) if rates else (),
-        (*findings, *(replace(each, about="data") for each in facts(problem, vif, theory.decay))),
-        validated,
+        RemedyEvaluator(theory, criterion, within, start, vif).evaluate(rates) if rates else (),
+        (*findings, *(replace(each, topic="data") for each in data_findings(problem, vif, theory.weight_decay))),
+        validation,
     )
 
 
-def _refuse_too_far(theory: Theory) -> None:
+def _check_start_finite(theory: FullBatchTheory) -> None:
     """A start whose squared error float64 cannot hold leaves nothing to compare costs with."""
-    start = theory.problem.start(theory.descent.start)
+    start = theory.problem.scaled_params(theory.descent.start)
     with np.errstate(over="ignore", invalid="ignore"):
-        if not math.isfinite(theory.scale * float(theory.problem.quadratic.objective(start))):
-            furthest = float(np.abs(theory.problem.coordinates.to_units(start)).max())
-            raise SettingError("start_too_far", furthest=furthest)
+        if not math.isfinite(theory.cost_scale * float(theory.problem.quadratic.objective(start))):
+            largest_param = float(np.abs(theory.problem.scaling.to_original(start)).max())
+            raise SettingError("start_too_far", furthest=largest_param)
 
 
-def _held_out(problem: Problem, descent: Descent, given: object) -> tuple[Validation | None, Finding]:
+def _validate_held_out(problem: Problem, descent: Descent, held_out: object) -> tuple[Validation | None, Finding]:
     """The course of the held-out cost and what it means, or why there is none."""
-    from descentlab.model_selection.validation import pair, validate
+    from descentlab.model_selection.validation import unpack_held_out, validate
 
     try:
-        found = validate(problem, descent, *pair(given))
+        validation = validate(problem, descent, *unpack_held_out(held_out))
     except EngineError as error:
-        return None, held_out_unknown(error.sentence)
-    return found, held_out_finding(found, descent.epochs)
+        return None, held_out_unknown_finding(error.message)
+    return validation, held_out_finding(validation, descent.epochs)

@@ -13,10 +13,10 @@ from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Curve, Forecast, Verdict
 from descentlab.doctor.remedies import Remedy
 from descentlab.problem.problem import Problem
-from descentlab.theory.full_batch import Theory
-from descentlab.theory.learning_rates import Rate
-from descentlab.theory.overflow import TYPES, Overflow
-from descentlab.typing import Array
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.learning_rates import RateChoice
+from descentlab.theory.overflow import FLOAT_TYPES, Overflow
+from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
     from descentlab.lab.lab import Lab
@@ -59,8 +59,8 @@ class Diagnosis:
     fastest: Direction | None
     condition: float
     least_cost: float
-    goal: Array
-    rates: Mapping[str, Rate]
+    goal: FloatArray
+    rates: Mapping[str, RateChoice]
     remedies: tuple[Remedy, ...]
     findings: tuple[Finding, ...]
     validation: Validation | None = None
@@ -79,11 +79,11 @@ class Diagnosis:
 
     @property
     def overflow_epoch(self) -> dict[str, int | None]:
-        found: dict[str, int | None] = dict.fromkeys(TYPES)
-        for kind, table in (self.overflow or {}).items():
+        epochs: dict[str, int | None] = dict.fromkeys(FLOAT_TYPES)
+        for dtype, table in (self.overflow or {}).items():
             weights = table["weights"]
-            found[kind] = weights if weights is not None and weights <= self.descent.epochs else None
-        return found
+            epochs[dtype] = weights if weights is not None and weights <= self.descent.epochs else None
+        return epochs
 
     @property
     def params(self) -> dict[str, float] | None:
@@ -100,9 +100,9 @@ class Diagnosis:
         return self.forecast.curve
 
     @property
-    def scale(self) -> float:
+    def cost_scale(self) -> float:
         """The cost in the asker's reduction, as a multiple of the mean squared error."""
-        return Theory(self.problem, self.descent).scale
+        return FullBatchTheory(self.problem, self.descent).cost_scale
 
     @property
     def lr_ratio(self) -> float | None:
@@ -111,9 +111,9 @@ class Diagnosis:
 
     def text(self, lang: str | None = None, name: str = "") -> str:
         """The diagnosis in plain sentences and tables, 80 columns wide; ``name`` is what to call the data."""
-        from descentlab.doctor.report import text
+        from descentlab.doctor.report import diagnosis_to_text
 
-        return text(self, lang, name)
+        return diagnosis_to_text(self, lang, name)
 
     def __str__(self) -> str:
         return self.text()
@@ -124,15 +124,15 @@ class Diagnosis:
         )
 
     def _repr_html_(self) -> str:
-        from descentlab.doctor.html import of_diagnosis
+        from descentlab.doctor.html import diagnosis_to_html
 
-        return of_diagnosis(self)
+        return diagnosis_to_html(self)
 
     def lab(self, name: str = "") -> Lab:
         """A page with these findings, on which the descent can be seen and changed; see :meth:`Problem.lab`."""
-        from descentlab.lab.lab import of_diagnosis
+        from descentlab.lab.lab import lab_from_diagnosis
 
-        return of_diagnosis(self, name)
+        return lab_from_diagnosis(self, name)
 
     def save(self, path: str | os.PathLike[str], *, lang: str | None = None, name: str = "") -> None:
         """Write that page to an ``.html`` file that needs nothing else: the findings are in it in every language.
@@ -149,6 +149,6 @@ class Diagnosis:
 
     def to_dict(self, lang: str | None = None) -> dict[str, Any]:
         """Everything for a machine, JSON-safe; docs/json.md describes it."""
-        from descentlab.doctor.report import to_dict
+        from descentlab.doctor.report import diagnosis_to_dict
 
-        return to_dict(self, lang)
+        return diagnosis_to_dict(self, lang)

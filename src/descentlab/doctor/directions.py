@@ -11,15 +11,15 @@ from functools import cached_property
 
 import numpy as np
 
-from descentlab.descent.recursion import gap
-from descentlab.messages import Sentence, rounded, sentence
+from descentlab.descent.recursion import one_minus_convergence_factor
+from descentlab.messages import Message, format_rounded, message
 from descentlab.problem.problem import Problem
-from descentlab.theory.full_batch import Growing, Theory
-from descentlab.typing import Array
+from descentlab.theory.full_batch import DominantMode, FullBatchTheory
+from descentlab.typing import FloatArray
 
-SHARE = 0.2  # a column with less of the largest share is not named
-MOST_COLUMNS = 3
-FAR = 1.0  # a mean beyond so many times the spread is what makes the direction flat
+MIN_COLUMN_SHARE = 0.2  # a column with less of the largest share is not named
+MAX_NAMED_COLUMNS = 3
+MENTION_OFFSET_FROM = 1.0  # a mean beyond so many times the spread is what makes the direction flat
 
 
 @dataclass(frozen=True)
@@ -35,97 +35,108 @@ class Direction:
     """
 
     factor: float
-    gap: float
+    one_minus_factor: float
     curvature: float
     columns: tuple[str, ...]
-    name: Sentence
+    name: Message
 
     @property
-    def factor_in_words(self) -> str:
+    def factor_text(self) -> str:
         """The factor with the digits that tell it from 1."""
-        return Growing(self.factor, self.gap, self.columns[0]).in_words
+        return DominantMode(self.factor, self.one_minus_factor, self.columns[0]).factor_text
 
 
 @dataclass(frozen=True, eq=False)
-class Namer:
+class DirectionNamer:
     """Puts directions of one problem into words; parameters are the descended ones."""
 
     problem: Problem
 
     @cached_property
-    def sizes(self) -> Array:
+    def column_rms(self) -> FloatArray:
         """(p,) root mean square of what each descended parameter multiplies: its column's, and 1 for the bias."""
-        sizes: Array = np.sqrt((self.problem.quadratic.A**2).sum(axis=0) / self.problem.weight)
-        return sizes
+        rms: FloatArray = np.sqrt((self.problem.quadratic.A**2).sum(axis=0) / self.problem.weight)
+        return rms
 
-    def columns(self, v: Array) -> list[int]:
+    def columns(self, v: FloatArray) -> list[int]:
         """The parameters with a large share in direction v, the largest first."""
-        shares = np.abs(v) * self.sizes
+        shares = np.abs(v) * self.column_rms
         if not shares.any():
             return [int(np.argmax(np.abs(v)))]
-        order = np.argsort(-np.round(shares / shares.max(), 9), kind="stable")[:MOST_COLUMNS]  # ties by place
-        return [int(j) for j in order if shares[j] >= SHARE * shares[order[0]]]
+        order = np.argsort(-np.round(shares / shares.max(), 9), kind="stable")[:MAX_NAMED_COLUMNS]  # ties by place
+        return [int(j) for j in order if shares[j] >= MIN_COLUMN_SHARE * shares[order[0]]]
 
-    def name(self, v: Array) -> Sentence:
+    def describe(self, v: FloatArray) -> Message:
         """Direction v in words, such as "the intercept against `year`, whose mean is 430 times its spread"."""
-        chosen = self.columns(v)
+        columns = self.columns(v)
         d = len(self.problem.features)
-        features = [j for j in chosen if j < d]
+        features = [j for j in columns if j < d]
         names = [f"`{self.problem.features[j]}`" for j in features]
-        if len(features) < len(chosen):
-            return self._against_intercept(features, names)
+        if len(features) < len(columns):
+            return self._describe_with_intercept(features, names)
         if len(features) == 1:
-            return sentence("direction.alone", name=names[0], size=rounded(float(self.sizes[features[0]])))
+            return message("direction.alone", name=names[0], size=format_rounded(float(self.column_rms[features[0]])))
         if len(features) == 2:
-            return sentence(
-                "direction.pair", first=names[0], second=names[1], correlation=self._alike(features[0], features[1])
+            return message(
+                "direction.pair",
+                first=names[0],
+                second=names[1],
+                correlation=self._correlation_text(features[0], features[1]),
             )
-        return sentence("direction.mix", names=names)
+        return message("direction.mix", names=names)
 
-    def _against_intercept(self, features: list[int], names: list[str]) -> Sentence:
+    def _describe_with_intercept(self, features: list[int], names: list[str]) -> Message:
         if not features:
-            return sentence("direction.intercept")
+            return message("direction.intercept")
         if len(features) > 1:
-            return sentence("direction.intercept_mix", names=names)
-        ratio = self._offset(features[0])
-        key = "direction.intercept_far" if FAR <= ratio < np.inf else "direction.intercept_near"
-        return sentence(key, name=names[0], ratio=rounded(ratio))
+            return message("direction.intercept_mix", names=names)
+        ratio = self._offset_ratio(features[0])
+        key = "direction.intercept_far" if MENTION_OFFSET_FROM <= ratio < np.inf else "direction.intercept_near"
+        return message(key, name=names[0], ratio=format_rounded(ratio))
 
-    def _offset(self, j: int) -> float:
+    def _offset_ratio(self, j: int) -> float:
         """A descended column's mean over its spread; 0 where it is centred."""
         if self.problem.center:
             return 0.0
         factor = self.problem.factor
-        spread = float(factor.deviations[j])
-        return abs(float(factor.means[j])) / spread if spread > 0 else float("inf")
+        std = float(factor.std[j])
+        return abs(float(factor.means[j])) / std if std > 0 else float("inf")
 
-    def _alike(self, i: int, j: int) -> str:
+    def _correlation_text(self, i: int, j: int) -> str:
         """The correlation of two descended columns, about their means where there is a bias."""
         A = self.problem.quadratic.A[:, [i, j]]
         if self.problem.bias and not self.problem.center:
             bias = self.problem.quadratic.A[:, -1]
             A = A - np.outer(bias, bias @ A / (bias @ bias))
-        lengths = np.linalg.norm(A, axis=0)
-        r = float(A[:, 0] @ A[:, 1] / lengths.prod()) if lengths.all() else 0.0
+        norms = np.linalg.norm(A, axis=0)
+        r = float(A[:, 0] @ A[:, 1] / norms.prod()) if norms.all() else 0.0
         if abs(r) < 0.9999:
             return f"{r:.4f}"
-        near = f"1 - {1 - abs(r):.1g}" if 1 - abs(r) > 1e-12 else "1"
-        return near if r > 0 else f"-({near})"
+        text = f"1 - {1 - abs(r):.1g}" if 1 - abs(r) > 1e-12 else "1"
+        return text if r > 0 else f"-({text})"
 
 
-def direction(theory: Theory, namer: Namer, i: int, gap: float) -> Direction:
+def make_direction(theory: FullBatchTheory, namer: DirectionNamer, index: int, one_minus_factor: float) -> Direction:
     """Eigendirection i of a descent."""
-    v = theory.spectrum.directions[:, i]
+    v = theory.spectrum.directions[:, index]
     columns = tuple(theory.problem.parameters[j] for j in namer.columns(v))
-    return Direction(float(theory.factors[i]), gap, float(theory.spectrum.eigenvalues[i]), columns, namer.name(v))
+    return Direction(
+        float(theory.convergence_factors[index]),
+        one_minus_factor,
+        float(theory.spectrum.eigenvalues[index]),
+        columns,
+        namer.describe(v),
+    )
 
 
-def ends(theory: Theory) -> tuple[Direction | None, Direction | None]:
+def extreme_directions(theory: FullBatchTheory) -> tuple[Direction | None, Direction | None]:
     """The flattest and the steepest direction."""
     rank = theory.spectrum.rank
     if not rank:
         return None, None
-    namer = Namer(theory.problem)
-    x = theory.descent.lr * theory.curvature[[rank - 1, 0]]
-    gaps = np.asarray(gap(x, **theory.descent.recursion))
-    return direction(theory, namer, rank - 1, float(gaps[0])), direction(theory, namer, 0, float(gaps[1]))
+    namer = DirectionNamer(theory.problem)
+    x = theory.descent.lr * theory.regularized_eigenvalues[[rank - 1, 0]]
+    one_minus_factors = np.asarray(one_minus_convergence_factor(x, **theory.descent.momentum_settings))
+    return make_direction(theory, namer, rank - 1, float(one_minus_factors[0])), make_direction(
+        theory, namer, 0, float(one_minus_factors[1])
+    )

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from descentlab.messages import Sentence
+from descentlab.messages import Message
 
 
-class Weight(StrEnum):
+class Severity(StrEnum):
     """How much a finding matters to the run asked about."""
 
     PROBLEM = "problem"  # it keeps the run from its minimum
@@ -32,17 +32,17 @@ class Finding:
     """
 
     name: str
-    weight: Weight
-    said: tuple[Sentence, ...]
+    severity: Severity
+    messages: tuple[Message, ...]
     evidence: Mapping[str, object] = field(default_factory=dict)
-    advice: Sentence | None = None
-    source: str | None = None
-    about: str = "run"
+    advice: Message | None = None
+    reference: str | None = None
+    topic: str = "run"
 
     def text(self, lang: str | None = None) -> str:
         """The conclusion and the next step, as one paragraph."""
-        sentences = (*self.said, *((self.advice,) if self.advice else ()))
-        return " ".join(each.text(lang) for each in sentences)
+        messages = (*self.messages, *((self.advice,) if self.advice else ()))
+        return " ".join(message.text(lang) for message in messages)
 
     def __str__(self) -> str:
         return self.text()

@@ -14,18 +14,20 @@ from enum import StrEnum
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.descent.residual_polynomial import ROUNDING
-from descentlab.engines import Engine, Look, engine_for
+from descentlab.descent.residual_polynomial import FACTOR_TOLERANCE
+from descentlab.engines import Engine, Snapshots, make_engine
 from descentlab.problem.problem import Problem
-from descentlab.theory.full_batch import Theory
-from descentlab.theory.overflow import QUANTITIES, TYPES, Overflow, overflow
-from descentlab.theory.settling_time import Aim
-from descentlab.typing import Array, Integers
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.overflow import FLOAT_TYPES, OVERFLOW_QUANTITIES, Overflow, overflow_updates
+from descentlab.theory.settling_time import ConvergenceCriterion
+from descentlab.typing import FloatArray, IntArray
 
-GONE = -20.0  # a direction whose error an epoch multiplies by less than exp of this swings no more that anyone sees
-CURVE = 160  # points of a predicted curve
-MOST_WALKED = 100_000  # updates that are walked one by one: some seconds
-TREND = 16  # updates from which an optimizer whose steps have a size of their own can be said to run away
+LOG_NEGLIGIBLE_FACTOR = (
+    -20.0
+)  # a direction whose error an epoch multiplies by less than exp of this swings no more that anyone sees
+CURVE_POINTS = 160  # points of a predicted curve
+MAX_SIMULATED_UPDATES = 100_000  # updates that are walked one by one: some seconds
+MIN_TREND_UPDATES = 16  # updates from which an optimizer whose steps have a size of their own can be said to run away
 
 
 class Verdict(StrEnum):
@@ -51,8 +53,8 @@ class Verdict(StrEnum):
 class Curve:
     """The mean squared error after some numbers of updates; inf beyond the range of float64."""
 
-    updates: Integers
-    cost: Array
+    updates: IntArray
+    cost: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,154 +78,174 @@ class Forecast:
     verdict: Verdict
     oscillates: bool | None = None
     epochs_to_tolerance: int | None = None
-    params: Array | None = None
+    params: FloatArray | None = None
     cost: float | None = None
-    near: bool | None = None
+    converged_at_end: bool | None = None
     overflow: Overflow | None = None
     curve: Curve | None = None
     closed_form: bool = False
-    walked: int | None = None
+    simulated_updates: int | None = None
 
 
-def forecast(theory: Theory, aim: Aim, within: float) -> Forecast:
+def forecast(theory: FullBatchTheory, criterion: ConvergenceCriterion, within: float) -> Forecast:
     """What will become of the descent that a theory is about."""
     descent, problem = theory.descent, theory.problem
     if descent.batch_size is not None:
         return Forecast(Verdict.UNKNOWN)
-    if descent.foreseeable and descent.schedule is None:
-        return _closed(theory, aim)
-    engine = engine_for("exact" if descent.foreseeable else "replay", problem, descent)
-    if engine.jumps or descent.epochs <= MOST_WALKED:
-        return _walked(theory, engine, within)
-    beginning = replace(theory, descent=replace(descent, epochs=MOST_WALKED))
-    found = _walked(beginning, engine, within)
-    if found.verdict is Verdict.DIVERGES:
-        return found
-    return replace(found, verdict=Verdict.UNKNOWN, epochs_to_tolerance=None, near=None, walked=MOST_WALKED)
+    if descent.has_closed_form and descent.schedule is None:
+        return _forecast_closed_form(theory, criterion)
+    engine = make_engine("exact" if descent.has_closed_form else "replay", problem, descent)
+    if engine.random_access or descent.epochs <= MAX_SIMULATED_UPDATES:
+        return _forecast_by_simulation(theory, engine, within)
+    shortened = replace(theory, descent=replace(descent, epochs=MAX_SIMULATED_UPDATES))
+    partial = _forecast_by_simulation(shortened, engine, within)
+    if partial.verdict is Verdict.DIVERGES:
+        return partial
+    return replace(
+        partial,
+        verdict=Verdict.UNKNOWN,
+        epochs_to_tolerance=None,
+        converged_at_end=None,
+        simulated_updates=MAX_SIMULATED_UPDATES,
+    )
 
 
-def whole_batch(problem: Problem, descent: Descent) -> Descent:
+def as_full_batch(problem: Problem, descent: Descent) -> Descent:
     """The descent without its batch size where a batch holds every row once: that is full-batch descent."""
     size = descent.batch_size
-    whole = size is not None and size >= problem.n and not descent.replacement
-    return replace(descent, batch_size=None) if whole else descent
+    holds_all_rows = size is not None and size >= problem.n and not descent.replacement
+    return replace(descent, batch_size=None) if holds_all_rows else descent
 
 
-def _closed(theory: Theory, aim: Aim) -> Forecast:
+def _forecast_closed_form(theory: FullBatchTheory, criterion: ConvergenceCriterion) -> Forecast:
     descent = theory.descent
-    response = aim.response(descent.lr, descent.recursion)
+    response = criterion.residual_polynomial(descent.lr, descent.momentum_settings)
     updates = np.array([[descent.epochs]])
-    near = not bool(aim.outside(response.at(updates))[0])
+    converged = not bool(criterion.is_violated(response.evaluate(updates))[0])
     # Without swinging it changes sides once at most: where torch does not dampen the first update.
-    passed = ~response.swings & (response.at(updates, shrink=updates * response.log) < 0)
-    swinging = bool(((response.swings & (response.log > GONE)) | passed).any())
-    settled = None if theory.diverges else aim.settled(descent.lr, descent.recursion)
-    verdict = Verdict.OSCILLATING if swinging else Verdict.MONOTONE
+    overshot = ~response.oscillates & (response.evaluate(updates, log_divisor=updates * response.log_modulus) < 0)
+    oscillates = bool(((response.oscillates & (response.log_modulus > LOG_NEGLIGIBLE_FACTOR)) | overshot).any())
+    epochs_to_tolerance = (
+        None if theory.diverges else criterion.epochs_to_tolerance(descent.lr, descent.momentum_settings)
+    )
+    verdict = Verdict.OSCILLATING if oscillates else Verdict.MONOTONE
     if theory.diverges:
         verdict = Verdict.DIVERGES
-    elif not near or settled is None:
+    elif not converged or epochs_to_tolerance is None:
         verdict = Verdict.TOO_SLOW
-    params, cost = _after(theory, descent)
-    sampled = _sampled(descent.epochs)
+    params, cost = _final_state(theory, descent)
+    curve_updates = _sample_updates(descent.epochs)
     return Forecast(
         verdict,
-        swinging,
-        settled,
+        oscillates,
+        epochs_to_tolerance,
         params,
         cost,
-        near,
-        overflow(theory),
-        Curve(sampled, theory.cost_after(sampled)),
+        converged,
+        overflow_updates(theory),
+        Curve(curve_updates, theory.cost_at(curve_updates)),
         closed_form=True,
     )
 
 
-def _after(theory: Theory, descent: Descent) -> tuple[Array | None, float | None]:
+def _final_state(theory: FullBatchTheory, descent: Descent) -> tuple[FloatArray | None, float | None]:
     """Parameters in the data's units and the cost after the last update, as the exact engine has them.
 
     Where only rounding could grow, without it.
     """
     if theory.unstable and not theory.diverges:
-        end = np.array([descent.epochs])
-        params = theory.problem.coordinates.to_units(theory.params_after(end)[0])
-        return _finite(params, float(theory.cost_after(end)[0]))
-    engine = engine_for("exact", theory.problem, descent)
-    engine.start(theory.problem, descent)
-    look = next(iter(engine.visit([descent.epochs + 1])))
+        last_update = np.array([descent.epochs])
+        params = theory.problem.scaling.to_original(theory.params_at(last_update)[0])
+        return _finite_or_none(params, float(theory.cost_at(last_update)[0]))
+    engine = make_engine("exact", theory.problem, descent)
+    engine.initialize(theory.problem, descent)
+    snapshots = next(iter(engine.snapshots_at([descent.epochs + 1])))
     with np.errstate(over="ignore", invalid="ignore"):
-        params = theory.problem.coordinates.to_units(look.params[0])
-    return _finite(params, float(look.cost[0]))
+        params = theory.problem.scaling.to_original(snapshots.params[0])
+    return _finite_or_none(params, float(snapshots.cost[0]))
 
 
-def _finite(params: Array, cost: float) -> tuple[Array | None, float | None]:
+def _finite_or_none(params: FloatArray, cost: float) -> tuple[FloatArray | None, float | None]:
     return params if np.isfinite(params).all() else None, cost if math.isfinite(cost) else None
 
 
-def _sampled(epochs: int) -> Integers:
+def _sample_updates(epochs: int) -> IntArray:
     """Numbers of updates from 0 to ``epochs``: each at first, then evenly spread by their logarithm."""
-    spread = np.round(np.geomspace(1, epochs, CURVE)).astype(np.int64)
-    dense = np.arange(min(CURVE // 4, epochs) + 1)
+    spread = np.round(np.geomspace(1, epochs, CURVE_POINTS)).astype(np.int64)
+    dense = np.arange(min(CURVE_POINTS // 4, epochs) + 1)
     return np.union1d(dense, spread)
 
 
-def _walked(theory: Theory, engine: Engine, within: float) -> Forecast:
+def _forecast_by_simulation(theory: FullBatchTheory, engine: Engine, within: float) -> Forecast:
     """A descent without closed form, walked on the factor to its last update."""
     problem, descent = theory.problem, theory.descent
-    engine.start(problem, descent)
-    updates = _sampled(descent.epochs)
-    costs, last_outside, done = [], -1, 0
-    found: Overflow = {kind: dict.fromkeys(QUANTITIES) for kind in TYPES}
-    rose, previous, look = False, math.inf, None
-    for look in engine.visit(range(1, descent.epochs + 2)):
-        outside = np.flatnonzero(~theory.near(look.params, within))
-        last_outside = done + int(outside[-1]) if outside.size else last_outside
-        wanted = updates[(updates >= done) & (updates < done + len(look.cost))] - done
-        costs.append(look.cost[wanted])
-        rose |= bool((look.cost > np.append(previous, look.cost[:-1]) * (1 + 1e-12)).any())
-        previous = float(look.cost[-1])
-        _note_overflow(found, theory, look, done)
-        done += len(look.cost)
-        if not math.isfinite(previous):
+    engine.initialize(problem, descent)
+    updates = _sample_updates(descent.epochs)
+    costs, last_violation, updates_done = [], -1, 0
+    overflows: Overflow = {kind: dict.fromkeys(OVERFLOW_QUANTITIES) for kind in FLOAT_TYPES}
+    cost_rose, previous_cost, snapshots = False, math.inf, None
+    for snapshots in engine.snapshots_at(range(1, descent.epochs + 2)):
+        violations = np.flatnonzero(~theory.is_converged(snapshots.params, within))
+        last_violation = updates_done + int(violations[-1]) if violations.size else last_violation
+        curve_indices = (
+            updates[(updates >= updates_done) & (updates < updates_done + len(snapshots.cost))] - updates_done
+        )
+        costs.append(snapshots.cost[curve_indices])
+        cost_rose |= bool((snapshots.cost > np.append(previous_cost, snapshots.cost[:-1]) * (1 + 1e-12)).any())
+        previous_cost = float(snapshots.cost[-1])
+        _record_overflow(overflows, theory, snapshots, updates_done)
+        updates_done += len(snapshots.cost)
+        if not math.isfinite(previous_cost):
             break
-    assert look is not None
+    assert snapshots is not None
     curve = Curve(
         updates[: sum(map(len, costs))], np.where(np.isnan(np.concatenate(costs)), np.inf, np.concatenate(costs))
     )
-    near = last_outside < done - 1
+    converged = last_violation < updates_done - 1
     with np.errstate(over="ignore", invalid="ignore"):
-        params, cost = _finite(problem.coordinates.to_units(look.params[-1]), float(look.cost[-1]))
-    growing = theory.accumulating
-    if cost is None or (growing > 1 + ROUNDING if growing else not near and _runs_away(theory, curve)):
+        params, cost = _finite_or_none(problem.scaling.to_original(snapshots.params[-1]), float(snapshots.cost[-1]))
+    accumulated_factor = theory.accumulated_gradient_factor
+    if cost is None or (
+        accumulated_factor > 1 + FACTOR_TOLERANCE
+        if accumulated_factor
+        else not converged and _is_diverging(theory, curve)
+    ):
         verdict = Verdict.DIVERGES
-    elif not near or growing > 1 - ROUNDING:
+    elif not converged or accumulated_factor > 1 - FACTOR_TOLERANCE:
         verdict = Verdict.TOO_SLOW
     else:
-        verdict = Verdict.OSCILLATING if rose else Verdict.MONOTONE
-    near_for_good = near and not growing > 1 - ROUNDING
-    settled = last_outside + 1 if near_for_good else None
-    return Forecast(verdict, rose, settled, params, cost, near, found, curve)
+        verdict = Verdict.OSCILLATING if cost_rose else Verdict.MONOTONE
+    stays_converged = converged and not accumulated_factor > 1 - FACTOR_TOLERANCE
+    epochs_to_tolerance = last_violation + 1 if stays_converged else None
+    return Forecast(verdict, cost_rose, epochs_to_tolerance, params, cost, converged, overflows, curve)
 
 
-def _runs_away(theory: Theory, curve: Curve) -> bool:
+def _is_diverging(theory: FullBatchTheory, curve: Curve) -> bool:
     """Whether the cost ends as high as it ever was, above that of the start and of zero parameters.
 
     An optimizer whose steps do not shrink with the gradient may pass the minimum and turn: there it has to have risen
     for a while, and to have doubled meanwhile.
     """
     problem, descent = theory.problem, theory.descent
-    first = max(float(curve.cost[0]), float(problem.quadratic.cost(np.zeros(len(problem.parameters)))))
-    last, later = float(curve.cost[-1]), curve.cost[len(curve.cost) // 2 :]
-    if not last > first or last < later.max() * (1 - 1e-9):
+    reference_cost = max(float(curve.cost[0]), float(problem.quadratic.cost(np.zeros(len(problem.parameters)))))
+    last_cost, later_costs = float(curve.cost[-1]), curve.cost[len(curve.cost) // 2 :]
+    if not last_cost > reference_cost or last_cost < later_costs.max() * (1 - 1e-9):
         return False
-    return descent.is_sgd or (descent.epochs >= TREND and last > 2 * float(later[0]) and last > 2 * first)
+    return descent.is_sgd or (
+        descent.epochs >= MIN_TREND_UPDATES and last_cost > 2 * float(later_costs[0]) and last_cost > 2 * reference_cost
+    )
 
 
-def _note_overflow(found: Overflow, theory: Theory, look: Look, done: int) -> None:
+def _record_overflow(overflows: Overflow, theory: FullBatchTheory, snapshots: Snapshots, updates_done: int) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
-        weights = np.abs(theory.problem.coordinates.to_units(look.params)).max(axis=1)
-    for kind in TYPES:
-        top = float(np.finfo(kind).max)
-        for name, size in (("weights", weights), ("gradient", look.gradient_norm), ("cost", theory.scale * look.cost)):
-            beyond = np.flatnonzero(~(size <= top))
-            if beyond.size and found[kind][name] is None:
-                found[kind][name] = done + int(beyond[0])
+        weights = np.abs(theory.problem.scaling.to_original(snapshots.params)).max(axis=1)
+    for dtype in FLOAT_TYPES:
+        max_value = float(np.finfo(dtype).max)
+        for name, values in (
+            ("weights", weights),
+            ("gradient", snapshots.gradient_norm),
+            ("cost", theory.cost_scale * snapshots.cost),
+        ):
+            exceeded = np.flatnonzero(~(values <= max_value))
+            if exceeded.size and overflows[dtype][name] is None:
+                overflows[dtype][name] = updates_done + int(exceeded[0])

@@ -6,41 +6,43 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from descentlab.doctor.finding import Finding
-from descentlab.doctor.report import MARKS, Table, headline, sections, tables, verdict_line
-from descentlab.messages import Sentence, sentence
-from descentlab.messages.html import heading, listed, page, paragraph, table
+from descentlab.doctor.report import SEVERITY_MARKS, Table, group_findings, make_tables, title_line, verdict_line
+from descentlab.messages import Message, message
+from descentlab.messages.html import html_bullet_list, html_fragment, html_heading, html_paragraph, html_table
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
     from descentlab.doctor.losses.diagnosis import LossDiagnosis
 
 
-def of_diagnosis(diagnosis: Diagnosis) -> str:
+def diagnosis_to_html(diagnosis: Diagnosis) -> str:
     """The same sentences and tables as :func:`descentlab.doctor.report.text`."""
-    run, *others = ([heading(each.title), _findings(each.findings)] for each in sections(diagnosis))
-    shown = [table(*each) for each in tables(diagnosis)]
-    return page(
-        paragraph(headline(diagnosis)),
-        paragraph(verdict_line(diagnosis.verdict), strong=True),
+    run, *others = ([html_heading(each.title), _findings_to_html(each.findings)] for each in group_findings(diagnosis))
+    html_tables = [html_table(*each) for each in make_tables(diagnosis)]
+    return html_fragment(
+        html_paragraph(title_line(diagnosis)),
+        html_paragraph(verdict_line(diagnosis.verdict), strong=True),
         *run,
-        *shown,
-        *(part for other in others for part in other),
+        *html_tables,
+        *(block for other in others for block in other),
     )
 
 
-def of_losses(found: LossDiagnosis) -> str:
+def losses_to_html(diagnosis: LossDiagnosis) -> str:
     """The verdict on printed losses, and what it rests on."""
-    return page(paragraph(verdict_line(found.verdict), strong=True), _findings(found.findings))
+    return html_fragment(
+        html_paragraph(verdict_line(diagnosis.verdict), strong=True), _findings_to_html(diagnosis.findings)
+    )
 
 
-def of_sentences(said: Iterable[Sentence], tables: Iterable[Table] = ()) -> str:
+def messages_to_html(messages: Iterable[Message], tables: Iterable[Table] = ()) -> str:
     """Sentences, a paragraph each, then tables."""
-    return page(*map(paragraph, said), *(table(*each) for each in tables))
+    return html_fragment(*map(html_paragraph, messages), *(html_table(*each) for each in tables))
 
 
-def _findings(findings: Iterable[Finding]) -> str:
+def _findings_to_html(findings: Iterable[Finding]) -> str:
     """Findings with their marks."""
-    return listed(
-        (MARKS[each.weight], sentence(f"weight.{each.weight}").text(), each.weight.value, each.text())
+    return html_bullet_list(
+        (SEVERITY_MARKS[each.severity], message(f"weight.{each.severity}").text(), each.severity.value, each.text())
         for each in findings
     )

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from descentlab.descent.recursion import Recursion, limit
-from descentlab.doctor.findings.data import NEARLY_DEPENDENT
-from descentlab.messages import Sentence, rounded, sentence
+from descentlab.descent.recursion import MomentumSettings, stability_limit
+from descentlab.doctor.findings.data import MAX_VIF
+from descentlab.messages import Message, format_rounded, message
 from descentlab.problem.problem import Problem
-from descentlab.theory.full_batch import Theory
-from descentlab.theory.learning_rates import PLAIN, Rate, fastest, with_momentum
-from descentlab.theory.settling_time import Aim
-from descentlab.typing import Array
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.learning_rates import NO_MOMENTUM, RateChoice, fastest_rate, heavy_ball_settings
+from descentlab.theory.settling_time import ConvergenceCriterion
+from descentlab.typing import FloatArray
 
-USUAL_MOMENTUM = 0.9
-LITTLE = 0.01  # a momentum that small is none
-RIDGE_STEPS = 40  # halvings on the way to the largest ridge that costs no more than asked
-MEANS = {"sum": "mean", "half_sum": "half_mean"}
+SUGGESTED_MOMENTUM = 0.9
+MIN_MOMENTUM = 0.01  # a momentum that small is none
+RIDGE_BISECTIONS = 40  # halvings on the way to the largest ridge that costs no more than asked
+MEAN_OF_SUM = {"sum": "mean", "half_sum": "half_mean"}
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Remedy:
     """
 
     name: str
-    title: Sentence
+    title: Message
     lr_bound: float
     lr: float | None
-    shown: str | None
+    lr_text: str | None
     momentum: float
     epochs: int | None
     epochs_at_lr: int | None
@@ -52,7 +52,7 @@ class Remedy:
 
 
 @dataclass(frozen=True, eq=False)
-class Pharmacy:
+class RemedyEvaluator:
     """Makes remedies for one diagnosis: each changes one thing of what was asked.
 
     Attributes:
@@ -62,100 +62,116 @@ class Pharmacy:
         vif: the features' variance inflation.
     """
 
-    theory: Theory
-    aim: Aim
+    theory: FullBatchTheory
+    criterion: ConvergenceCriterion
     within: float
-    start: Array
-    vif: Array
+    start: FloatArray
+    vif: FloatArray
 
     @property
-    def recursion(self) -> Recursion:
+    def momentum_settings(self) -> MomentumSettings:
         """The asker's own momentum; none where theirs lets no rate converge."""
-        own = self.theory.descent.recursion
-        return own if own["momentum"] < 1 else PLAIN
+        settings = self.theory.descent.momentum_settings
+        return settings if settings["momentum"] < 1 else NO_MOMENTUM
 
-    def remedies(self, rates: Mapping[str, Rate]) -> tuple[Remedy, ...]:
+    def evaluate(self, rates: Mapping[str, RateChoice]) -> tuple[Remedy, ...]:
         """All that apply, given the rates to use."""
-        return tuple(self._all(rates))
+        return tuple(self._make_remedies(rates))
 
-    def _all(self, rates: Mapping[str, Rate]) -> Iterator[Remedy]:
-        problem, descent, own = self.theory.problem, self.theory.descent, self.recursion
+    def _make_remedies(self, rates: Mapping[str, RateChoice]) -> Iterator[Remedy]:
+        problem, descent, settings = self.theory.problem, self.theory.descent, self.momentum_settings
         if not descent.zero_grad:
-            yield self._row("clear_gradients", sentence("remedy.clear_gradients"), self.theory, self.aim, PLAIN)
-        best, pair = rates.get("own_momentum" if own["momentum"] else "fastest"), rates.get("fastest_pair")
-        yield self._row("fastest_rate", sentence("remedy.fastest_rate"), self.theory, self.aim, own, best)
-        usual = with_momentum(USUAL_MOMENTUM)
-        if own != usual:
-            title = sentence("remedy.momentum", momentum=USUAL_MOMENTUM)
-            yield self._row("momentum", title, self.theory, self.aim, usual)
-        if pair is not None and pair.momentum > LITTLE:
-            title = sentence("remedy.tuned_momentum", momentum=pair.shown_momentum)
-            tuned = with_momentum(pair.momentum)
-            yield self._row("tuned_momentum", title, self.theory, self.aim, tuned, pair)
-        if descent.reduction in MEANS:
-            mean = MEANS[descent.reduction]
-            yield self._of(problem, "mean_for_sum", sentence("remedy.mean_for_sum", name=mean), reduction=mean)
+            yield self._make_remedy(
+                "clear_gradients", message("remedy.clear_gradients"), self.theory, self.criterion, NO_MOMENTUM
+            )
+        best, pair = rates.get("own_momentum" if settings["momentum"] else "fastest"), rates.get("fastest_pair")
+        yield self._make_remedy(
+            "fastest_rate", message("remedy.fastest_rate"), self.theory, self.criterion, settings, best
+        )
+        suggested = heavy_ball_settings(SUGGESTED_MOMENTUM)
+        if settings != suggested:
+            title = message("remedy.momentum", momentum=SUGGESTED_MOMENTUM)
+            yield self._make_remedy("momentum", title, self.theory, self.criterion, suggested)
+        if pair is not None and pair.momentum > MIN_MOMENTUM:
+            title = message("remedy.tuned_momentum", momentum=pair.momentum_text)
+            tuned = heavy_ball_settings(pair.momentum)
+            yield self._make_remedy("tuned_momentum", title, self.theory, self.criterion, tuned, pair)
+        if descent.reduction in MEAN_OF_SUM:
+            mean = MEAN_OF_SUM[descent.reduction]
+            yield self._with_problem(problem, "mean_for_sum", message("remedy.mean_for_sum", name=mean), reduction=mean)
         if problem.bias and not problem.center:
-            yield self._of(self.theory.problem.variant(center=True), "center", sentence("remedy.center"))
+            yield self._with_problem(self.theory.problem.with_changes(center=True), "center", message("remedy.center"))
         if not problem.standardize:
-            yield self._of(self.theory.problem.variant(standardize=True), "standardize", sentence("remedy.standardize"))
-        dropped = self._droppable()
+            yield self._with_problem(
+                self.theory.problem.with_changes(standardize=True), "standardize", message("remedy.standardize")
+            )
+        dropped = self._redundant_features()
         if dropped:
-            kept = [name for name in problem.features if name not in dropped]
-            title = sentence("remedy.drop", names=[f"`{name}`" for name in dropped])
-            row = self._of(self.theory.problem.variant(features=kept), "drop", title)
+            remaining = [name for name in problem.features if name not in dropped]
+            title = message("remedy.drop", names=[f"`{name}`" for name in dropped])
+            remedy = self._with_problem(self.theory.problem.with_changes(features=remaining), "drop", title)
             if not problem.fit.dependent:  # something of its own goes with it
-                title = sentence("remedy.at_cost", remedy=title, cost=rounded(row.least_cost))
-            yield replace(row, title=title)
-        ridge = self._affordable_ridge()
+                title = message("remedy.at_cost", remedy=title, cost=format_rounded(remedy.least_cost))
+            yield replace(remedy, title=title)
+        ridge = self._largest_harmless_ridge()
         if ridge:
-            title = sentence("remedy.ridge", ridge=f"{ridge:.3g}")
-            yield self._of(self.theory.problem.variant(ridge=ridge), "ridge", title)
+            title = message("remedy.ridge", ridge=f"{ridge:.3g}")
+            yield self._with_problem(self.theory.problem.with_changes(ridge=ridge), "ridge", title)
 
-    def _of(self, problem: Problem, name: str, title: Sentence, reduction: str | None = None) -> Remedy:
+    def _with_problem(self, problem: Problem, name: str, title: Message, reduction: str | None = None) -> Remedy:
         """A remedy that changes the problem or the reduction."""
         descent = self.theory.descent
-        own = self.theory.problem  # whose start it is: of features in order, then the bias
-        kept = [own.features.index(name) for name in problem.features] + [len(own.features)] * problem.bias
-        changed = replace(descent, start=self.start[kept], reduction=reduction or descent.reduction)
-        theory = Theory(problem, changed)
-        return self._row(name, title, theory, Aim.of(theory, self.within), self.recursion)
+        original = self.theory.problem  # whose start it is: of features in order, then the bias
+        start_indices = [original.features.index(name) for name in problem.features] + [
+            len(original.features)
+        ] * problem.bias
+        changed = replace(descent, start=self.start[start_indices], reduction=reduction or descent.reduction)
+        theory = FullBatchTheory(problem, changed)
+        return self._make_remedy(
+            name, title, theory, ConvergenceCriterion.from_theory(theory, self.within), self.momentum_settings
+        )
 
-    def _row(
-        self, name: str, title: Sentence, theory: Theory, aim: Aim, recursion: Recursion, rate: Rate | None = None
+    def _make_remedy(
+        self,
+        name: str,
+        title: Message,
+        theory: FullBatchTheory,
+        criterion: ConvergenceCriterion,
+        momentum_settings: MomentumSettings,
+        rate: RateChoice | None = None,
     ) -> Remedy:
-        largest = theory.largest
-        rate = rate or (fastest(aim, largest, recursion) if largest > 0 else None)
+        lambda_max = theory.regularized_lambda_max
+        rate = rate or (fastest_rate(criterion, lambda_max, momentum_settings) if lambda_max > 0 else None)
         return Remedy(
             name,
             title,
-            limit(**recursion) / largest if largest > 0 else float("inf"),
+            stability_limit(**momentum_settings) / lambda_max if lambda_max > 0 else float("inf"),
             rate.lr if rate else None,
-            rate.shown if rate else None,
-            recursion["momentum"],
+            rate.lr_text if rate else None,
+            momentum_settings["momentum"],
             rate.epochs if rate else None,
-            aim.settled(theory.descent.lr, recursion),
+            criterion.epochs_to_tolerance(theory.descent.lr, momentum_settings),
             theory.condition,
             theory.least_cost,
         )
 
-    def _droppable(self) -> list[str]:
+    def _redundant_features(self) -> list[str]:
         """Features that others stand in for, or the one that adds least of its own."""
         problem = self.theory.problem
         dependent = [problem.features[j] for j in problem.fit.dependent]
         if dependent or len(problem.features) < 2:
             return dependent if len(dependent) < len(problem.features) else []
         worst = int(np.argmax(self.vif))
-        return [problem.features[worst]] if self.vif[worst] > NEARLY_DEPENDENT else []
+        return [problem.features[worst]] if self.vif[worst] > MAX_VIF else []
 
-    def _affordable_ridge(self) -> float:
+    def _largest_harmless_ridge(self) -> float:
         """The largest ridge that moves the minimum no further than the tolerance allows; 0 for none.
 
         ``(A'A + weight ridge I) W = A't`` with the means off where there is a bias, which is not penalised; one
         eigendecomposition serves every ridge.
         """
         theory, problem = self.theory, self.theory.problem
-        if problem.ridge or theory.decay or not theory.spectrum.rank:
+        if problem.ridge or theory.weight_decay or not theory.spectrum.rank:
             return 0.0
         d = len(problem.features)
         A, t = problem.quadratic.A, problem.quadratic.t
@@ -165,17 +181,19 @@ class Pharmacy:
             means = np.append(A[0, :d], t[0]) / A[0, d]
             columns, target = A[1:, :d], t[1:]
         eigenvalues, V = np.linalg.eigh(columns.T @ columns)
-        right = V.T @ (columns.T @ target)
+        projected_target = V.T @ (columns.T @ target)
 
-        def moved(ridge: float) -> Array:
-            W = V @ (right / (np.maximum(eigenvalues, 0.0) + problem.weight * ridge))
+        def minimum_at(ridge: float) -> FloatArray:
+            W = V @ (projected_target / (np.maximum(eigenvalues, 0.0) + problem.weight * ridge))
             return np.append(W, means[d] - means[:d] @ W) if problem.bias else W
 
-        largest = float(problem.spectrum("mean").largest) / 2
-        low, high = math.log(largest * 1e-14), math.log(largest)
-        if not theory.near(moved(math.exp(low)), self.within):
+        max_ridge = float(problem.spectrum("mean").lambda_max) / 2
+        low, high = math.log(max_ridge * 1e-14), math.log(max_ridge)
+        if not theory.is_converged(minimum_at(math.exp(low)), self.within):
             return 0.0
-        for _ in range(RIDGE_STEPS):
+        for _ in range(RIDGE_BISECTIONS):
             middle = (low + high) / 2
-            low, high = (middle, high) if theory.near(moved(math.exp(middle)), self.within) else (low, middle)
+            low, high = (
+                (middle, high) if theory.is_converged(minimum_at(math.exp(middle)), self.within) else (low, middle)
+            )
         return math.exp(low)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from descentlab.doctor.finding import Finding, Weight
+from descentlab.doctor.finding import Finding, Severity
 from descentlab.doctor.forecast import Verdict
-from descentlab.messages import counted, jsonable, language, number, padded, sentence, speaking, width, wrapped
+from descentlab.messages import (
+    current_language,
+    display_width,
+    format_number,
+    message,
+    pad,
+    pluralize,
+    to_json_types,
+    use_language,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
     from descentlab.doctor.directions import Direction
 
-SCHEMA = "descentlab.diagnosis/1"
-COLUMNS = 80
-MARKS = {Weight.PROBLEM: "✗", Weight.CAUTION: "!", Weight.FACT: "·"}
-LONG = 10_000_000  # counts from here on are shown in powers of ten in tables
+DIAGNOSIS_SCHEMA = "descentlab.diagnosis/1"
+LINE_WIDTH = 80
+SEVERITY_MARKS = {Severity.PROBLEM: "✗", Severity.CAUTION: "!", Severity.FACT: "·"}
+SCIENTIFIC_FROM = 10_000_000  # counts from here on are shown in powers of ten in tables
 
 
 class Table(NamedTuple):
@@ -27,16 +36,21 @@ class Table(NamedTuple):
     headings: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
 
-    def text(self) -> list[str]:
+    def to_lines(self) -> list[str]:
         """Its lines: the first column takes what the others leave of 80."""
-        narrow = [max(width(row[i]) for row in [self.headings, *self.rows]) for i in range(1, len(self.headings))]
-        first = min(
-            max(width(row[0]) for row in [self.headings, *self.rows]), COLUMNS - 2 - sum(narrow) - 2 * len(narrow)
+        other_widths = [
+            max(display_width(row[i]) for row in [self.headings, *self.rows]) for i in range(1, len(self.headings))
+        ]
+        first_width = min(
+            max(display_width(row[0]) for row in [self.headings, *self.rows]),
+            LINE_WIDTH - 2 - sum(other_widths) - 2 * len(other_widths),
         )
 
         def line(cells: Sequence[str]) -> str:
-            rest = (padded(cell, columns, right=True) for cell, columns in zip(cells[1:], narrow, strict=True))
-            return "  " + "  ".join([padded(cells[0], first), *rest])
+            other_cells = (
+                pad(cell, columns, align_right=True) for cell, columns in zip(cells[1:], other_widths, strict=True)
+            )
+            return "  " + "  ".join([pad(cells[0], first_width), *other_cells])
 
         return [self.title, line(self.headings), *(line(row) for row in self.rows)]
 
@@ -48,125 +62,131 @@ class Section(NamedTuple):
     findings: list[Finding]
 
 
-def text(diagnosis: Diagnosis, lang: str | None = None, name: str = "") -> str:
+def diagnosis_to_text(diagnosis: Diagnosis, lang: str | None = None, name: str = "") -> str:
     """The diagnosis in plain sentences and tables."""
-    with speaking(lang or language()):
-        asked = f"{name}: {headline(diagnosis)}" if name else headline(diagnosis)
-        lines = [*wrapped(asked, COLUMNS).split("\n"), verdict_line(diagnosis.verdict)]
-        run, *others = map(_told, sections(diagnosis))
-        for part in (run, *(table.text() for table in tables(diagnosis)), *others):
-            lines += ["", *part]
+    with use_language(lang or current_language()):
+        title = f"{name}: {title_line(diagnosis)}" if name else title_line(diagnosis)
+        lines = [*wrap(title, LINE_WIDTH).split("\n"), verdict_line(diagnosis.verdict)]
+        run, *others = map(_section_lines, group_findings(diagnosis))
+        for block in (run, *(table.to_lines() for table in make_tables(diagnosis)), *others):
+            lines += ["", *block]
         pages = ", ".join(dict.fromkeys(finding.name for finding in diagnosis.findings))
-        lines += ["", *wrapped(sentence("report.pages", names=pages).text(), COLUMNS).split("\n")]
+        lines += ["", *wrap(message("report.pages", names=pages).text(), LINE_WIDTH).split("\n")]
         return "\n".join(lines)
 
 
-def _told(section: Section) -> list[str]:
+def _section_lines(section: Section) -> list[str]:
     lines = [section.title]
     for finding in section.findings:
-        lines += wrapped(finding.text(), COLUMNS, f"{MARKS[finding.weight]} ").split("\n")
+        lines += wrap(finding.text(), LINE_WIDTH, f"{SEVERITY_MARKS[finding.severity]} ").split("\n")
     return lines
 
 
-def headline(diagnosis: Diagnosis) -> str:
+def title_line(diagnosis: Diagnosis) -> str:
     """What was asked about, in one line."""
     problem, descent = diagnosis.problem, diagnosis.descent
-    epochs = counted(descent.epochs).text()
-    return f"{problem.headline}; " + ", ".join([*descent.summary, *problem.summary, epochs])
+    epochs = pluralize(descent.epochs).text()
+    return f"{problem.title}; " + ", ".join([*descent.summary, *problem.summary, epochs])
 
 
 def verdict_line(verdict: Verdict) -> str:
     """The verdict in the reader's language."""
     word = verdict.replace("-", "_").replace(" ", "_")
-    return sentence("report.verdict", verdict=sentence(f"verdict.{word}")).text()
+    return message("report.verdict", verdict=message(f"verdict.{word}")).text()
 
 
-def sections(diagnosis: Diagnosis) -> list[Section]:
+def group_findings(diagnosis: Diagnosis) -> list[Section]:
     """The findings by what they are about; the run's own come first, always."""
     groups: dict[str, list[Finding]] = {"run": [], "observed": [], "held_out": [], "data": []}
     for finding in diagnosis.findings:
-        groups[finding.about].append(finding)
-    notices = [Finding("notice", Weight.FACT, (notice,)) for notice in diagnosis.problem.notices]
+        groups[finding.topic].append(finding)
+    notices = [Finding("notice", Severity.FACT, (notice,)) for notice in diagnosis.problem.notices]
     groups["data"] += notices
     return [
-        Section(sentence(f"about.{about}").text(), found) for about, found in groups.items() if found or about == "run"
+        Section(message(f"about.{topic}").text(), findings)
+        for topic, findings in groups.items()
+        if findings or topic == "run"
     ]
 
 
-def tables(diagnosis: Diagnosis) -> list[Table]:
+def make_tables(diagnosis: Diagnosis) -> list[Table]:
     """The rates to use, and what each remedy buys."""
-    percent = f"{100 * diagnosis.within:.3g}"
+    within_percent = f"{100 * diagnosis.within:.3g}"
 
     def heading(name: str) -> str:
-        return sentence(f"column.{name}", within=percent).text()
+        return message(f"column.{name}", within=within_percent).text()
 
     # The tables are about plain full-batch SGD; where something else was asked about, they say so.
-    asked = diagnosis.descent
-    settled = asked.is_sgd and asked.schedule is None and diagnosis.verdict is not Verdict.UNKNOWN
-    found = []
+    descent = diagnosis.descent
+    describe_run = descent.is_sgd and descent.schedule is None and diagnosis.verdict is not Verdict.UNKNOWN
+    report_tables = []
     if diagnosis.rates:
         rows = [
             (
-                sentence(f"rate.{rate.name}").text(),
-                rate.shown,
-                rate.shown_momentum,
-                count(rate.epochs),
+                message(f"rate.{rate.name}").text(),
+                rate.lr_text,
+                rate.momentum_text,
+                format_epochs(rate.epochs),
             )
             for rate in diagnosis.rates.values()
         ]
         headings = tuple(map(heading, ("rate", "lr", "momentum", "epochs")))
-        found.append(
-            Table(sentence("report.rates" if settled else "report.rates_beside", within=percent).text(), headings, rows)
+        report_tables.append(
+            Table(
+                message("report.rates" if describe_run else "report.rates_beside", within=within_percent).text(),
+                headings,
+                rows,
+            )
         )
     if diagnosis.remedies:
         remedies = [
             (
                 remedy.title.text(),
-                _short(remedy.lr_bound),
-                remedy.shown or "-",
-                count(remedy.epochs),
-                count(remedy.epochs_at_lr),
-                _short(remedy.condition, 3),
+                _format_short(remedy.lr_bound),
+                remedy.lr_text or "-",
+                format_epochs(remedy.epochs),
+                format_epochs(remedy.epochs_at_lr),
+                _format_short(remedy.condition, 3),
             )
             for remedy in diagnosis.remedies
         ]
         headings = tuple(map(heading, ("remedy", "bound", "best", "epochs", "at_yours", "condition")))
-        found.append(
+        report_tables.append(
             Table(
-                sentence(_remedies_title(diagnosis, settled), within=percent).text(),
+                message(_remedies_title(diagnosis, describe_run), within=within_percent).text(),
                 headings,
                 remedies,
             )
         )
-    return found
+    return report_tables
 
 
-def _remedies_title(diagnosis: Diagnosis, settled: bool) -> str:
+def _remedies_title(diagnosis: Diagnosis, describe_run: bool) -> str:
     """What the remedies are about: one change each, and where no rate converges as asked, that besides."""
     if not diagnosis.descent.zero_grad:
         return "report.remedies_cleared"
     if diagnosis.descent.momentum >= 1:
         return "report.remedies_without_momentum"
-    return "report.remedies" if settled else "report.remedies_beside"
+    return "report.remedies" if describe_run else "report.remedies_beside"
 
 
-def _short(value: float | None, digits: int = 4) -> str:
+def _format_short(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}g}"
 
 
-def count(epochs: int | None) -> str:
+def format_epochs(epochs: int | None) -> str:
     """A number of epochs as a table has it."""
     if epochs is None:
-        return sentence("report.never").text()
-    return number(epochs) if epochs < LONG else f"{epochs:.3g}"
+        return message("report.never").text()
+    return format_number(epochs) if epochs < SCIENTIFIC_FROM else f"{epochs:.3g}"
 
 
-def to_dict(diagnosis: Diagnosis, lang: str | None = None) -> dict[str, Any]:
+def diagnosis_to_dict(diagnosis: Diagnosis, lang: str | None = None) -> dict[str, Any]:
     """The diagnosis for a machine: JSON-safe, numbers that are not finite as None."""
     problem, descent, forecast = diagnosis.problem, diagnosis.descent, diagnosis.forecast
-    with speaking(lang or language()):
+    with use_language(lang or current_language()):
         content = {
-            "schema": SCHEMA,
+            "schema": DIAGNOSIS_SCHEMA,
             "problem": problem.to_dict(),
             "descent": descent.to_dict(),
             "within": diagnosis.within,
@@ -179,23 +199,36 @@ def to_dict(diagnosis: Diagnosis, lang: str | None = None) -> dict[str, Any]:
             "overflow": diagnosis.overflow,
             "params": diagnosis.params,
             "cost": diagnosis.cost,
-            "loss": None if diagnosis.cost is None else diagnosis.cost * diagnosis.scale,
+            "loss": None if diagnosis.cost is None else diagnosis.cost * diagnosis.cost_scale,
             "least_cost": diagnosis.least_cost,
             "goal": dict(zip(problem.parameters, diagnosis.goal.tolist(), strict=True)),
             "condition": diagnosis.condition,
-            "slowest": _direction(diagnosis.slowest),
-            "fastest": _direction(diagnosis.fastest),
-            "rates": [asdict(rate) for rate in diagnosis.rates.values()],
-            "remedies": [vars(remedy) for remedy in diagnosis.remedies],
+            "slowest": _direction_to_dict(diagnosis.slowest),
+            "fastest": _direction_to_dict(diagnosis.fastest),
+            "rates": [
+                {
+                    "name": rate.name,
+                    "lr": rate.lr,
+                    "momentum": rate.momentum,
+                    "epochs": rate.epochs,
+                    "shown": rate.lr_text,
+                    "shown_momentum": rate.momentum_text,
+                }
+                for rate in diagnosis.rates.values()
+            ],
+            "remedies": [
+                {("shown" if name == "lr_text" else name): value for name, value in vars(remedy).items()}
+                for remedy in diagnosis.remedies
+            ],
             "findings": [
                 {
                     "name": finding.name,
-                    "weight": finding.weight.value,
-                    "about": finding.about,
-                    "text": " ".join(map(str, finding.said)),
+                    "weight": finding.severity.value,
+                    "about": finding.topic,
+                    "text": " ".join(map(str, finding.messages)),
                     "advice": finding.advice,
                     "evidence": dict(finding.evidence),
-                    "source": finding.source,
+                    "source": finding.reference,
                 }
                 for finding in diagnosis.findings
             ],
@@ -205,16 +238,16 @@ def to_dict(diagnosis: Diagnosis, lang: str | None = None) -> dict[str, Any]:
             else {"updates": diagnosis.curve.updates.tolist(), "cost": diagnosis.curve.cost.tolist()},
             "notices": problem.notices,
         }
-        found: dict[str, Any] = jsonable(content)
-    return found
+        json_content: dict[str, Any] = to_json_types(content)
+    return json_content
 
 
-def _direction(direction: Direction | None) -> dict[str, Any] | None:
+def _direction_to_dict(direction: Direction | None) -> dict[str, Any] | None:
     if direction is None:
         return None
     return {
         "factor": direction.factor,
-        "gap": direction.gap,
+        "gap": direction.one_minus_factor,
         "curvature": direction.curvature,
         "columns": direction.columns,
         "name": direction.name,

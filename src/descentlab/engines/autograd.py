@@ -6,51 +6,51 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descentlab.descent.optimizers import make_optimizer, take_step, unfit
-from descentlab.descent.reductions import gradient_factor
-from descentlab.engines import Stepping, iterate_batches, length
+from descentlab.descent.optimizers import make_optimizer, take_step, unsupported_optimizer_reason
+from descentlab.descent.reductions import gradient_scale
+from descentlab.engines import SteppingEngine, iterate_batches, safe_norm
 from descentlab.errors import EngineError, require
-from descentlab.messages import Sentence, sentence
-from descentlab.typing import Array
+from descentlab.messages import Message, message
+from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
     from descentlab.descent.descent import Descent
     from descentlab.problem.problem import Problem
 
 
-class Autograd(Stepping):
+class Autograd(SteppingEngine):
     """Gradient descent by PyTorch; see :class:`descentlab.engines.Engine`."""
 
     name = "autograd"
 
     @staticmethod
-    def refuses(problem: Problem, descent: Descent) -> Sentence | None:
+    def unsupported_reason(problem: Problem, descent: Descent) -> Message | None:
         if not problem.has_rows:
-            return sentence("refuses.rows_gone")
+            return message("refuses.rows_gone")
         if descent.average is not None:
-            return sentence("refuses.average")
-        return unfit(descent.optimizer, closure=False)
+            return message("refuses.average")
+        return unsupported_optimizer_reason(descent.optimizer, supports_closure=False)
 
-    def start(self, problem: Problem, descent: Descent) -> None:
+    def initialize(self, problem: Problem, descent: Descent) -> None:
         self.torch = torch = require("torch", "torch", "torch", "autograd")
         options: dict[str, Any] = {"dtype": getattr(torch, descent.dtype), "device": _device(torch, descent.device)}
-        rows = problem.descended_rows()
+        rows = problem.scaled_rows()
         self.X, self.y = (
             torch.tensor(np.ascontiguousarray(rows.X), **options),
             torch.tensor(np.ascontiguousarray(rows.y), **options),
         )
         self.weights = None if rows.weights is None else torch.tensor(np.ascontiguousarray(rows.weights), **options)
-        start = problem.start(descent.start)
+        start = problem.scaled_params(descent.start)
         d = len(problem.features)
         self.W = torch.tensor(start[:d], **options, requires_grad=True)
         self.b = torch.tensor(start[d:], **options, requires_grad=True)  # empty without a bias
         self.parameters = [self.W, self.b] if problem.bias else [self.W]
         self.ridge, self.descent = problem.ridge, descent
-        self.rates, self.epochs = descent.rates, descent.epochs
-        self.order = np.random.default_rng(descent.seed) if descent.shuffle else None
+        self.learning_rates, self.epochs = descent.learning_rates, descent.epochs
+        self.rng = np.random.default_rng(descent.seed) if descent.shuffle else None
         self.optimizer = make_optimizer(torch, self.parameters, descent)
-        self.fresh: Any = None
-        self.broken = False
+        self.cached_gradients: Any = None
+        self.overflowed = False
 
     def objective(self, rows: Any) -> tuple[Any, Any]:
         """What autograd differentiates, in the convention asked for, and the mean squared error in it."""
@@ -63,24 +63,24 @@ class Autograd(Stepping):
             weights = self.weights[rows]
             n = float(weights.sum())
             cost = (weights * squares).sum() / (n or 1.0)
-        penalised = cost + self.ridge * (self.W**2).sum() if self.ridge else cost
+        penalized = cost + self.ridge * (self.W**2).sum() if self.ridge else cost
         # The gradient of the mean has c = 2/n; every other convention is a multiple of it.
-        return penalised * (gradient_factor(self.descent.reduction, n) * n / 2 if n else 0.0), cost
+        return penalized * (gradient_scale(self.descent.reduction, n) * n / 2 if n else 0.0), cost
 
-    def look(self) -> tuple[Array, float, float]:
+    def snapshot(self) -> tuple[FloatArray, float, float]:
         objective, cost = self.objective(slice(None))
-        self.fresh = self.torch.autograd.grad(objective, self.parameters)
-        norm = length(self.torch.cat(self.fresh).double().cpu().numpy())
+        self.cached_gradients = self.torch.autograd.grad(objective, self.parameters)
+        norm = safe_norm(self.torch.cat(self.cached_gradients).double().cpu().numpy())
         params = self.torch.cat([p.detach() for p in self.parameters]).double().cpu().numpy()
-        return params, np.inf if self.broken else float(cost.detach()), norm
+        return params, np.inf if self.overflowed else float(cost.detach()), norm
 
-    def update(self, lr: float) -> None:
+    def run_epoch(self, lr: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         batched = self.descent.batch_size is not None
-        for rows in iterate_batches(len(self.X), self.descent.batch_size, self.order, self.descent.replacement):
-            if self.descent.batch_size is None and self.fresh is not None:
-                gradients = self.fresh  # `look` has just been at this very point
+        for rows in iterate_batches(len(self.X), self.descent.batch_size, self.rng, self.descent.replacement):
+            if self.descent.batch_size is None and self.cached_gradients is not None:
+                gradients = self.cached_gradients  # `look` has just been at this very point
             else:
                 rows = rows if isinstance(rows, slice) else self.torch.from_numpy(rows)
                 gradients = self.torch.autograd.grad(self.objective(rows)[0], self.parameters)
@@ -92,12 +92,12 @@ class Autograd(Stepping):
             before = [parameter.detach().clone() for parameter in self.parameters] if batched else []
             take_step(self.optimizer)
             if batched and not all(self.torch.isfinite(parameter).all() for parameter in self.parameters):
-                self.broken = True  # the epoch ends here, with the last numbers there are
+                self.overflowed = True  # the epoch ends here, with the last numbers there are
                 with self.torch.no_grad():
                     for parameter, last in zip(self.parameters, before, strict=True):
                         parameter.copy_(last)
                 break
-        self.fresh = None
+        self.cached_gradients = None
 
 
 def _device(torch: Any, name: str) -> Any:
@@ -105,6 +105,6 @@ def _device(torch: Any, name: str) -> Any:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
     except Exception as cause:  # each backend has its own exception for a device that is not there
-        reason = sentence("refuses.no_device", device=name, cause=str(cause).splitlines()[0][:120])
+        reason = message("refuses.no_device", device=name, cause=str(cause).splitlines()[0][:120])
         raise EngineError("engine_refuses", engine="autograd", reason=reason) from cause
     return device

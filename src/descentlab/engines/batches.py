@@ -14,136 +14,136 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from descentlab.data.selection import Seen
+from descentlab.data.selection import ScanCounts
 from descentlab.data.source import Piece
 from descentlab.errors import DataError
-from descentlab.messages import Sentence, counted, sentence
+from descentlab.messages import Message, message, pluralize
 from descentlab.problem.problem import Problem
-from descentlab.typing import Array, Integers
+from descentlab.typing import FloatArray, IntArray
 
-BLOCK = 4096  # rows copied at once: they stay in the second-level cache while they are walked
+CACHED_BLOCK_ROWS = 4096  # rows copied at once: they stay in the second-level cache while they are walked
 
-Block = tuple[Array, Array, Array]
-Gather = Callable[[Array, Array, Array, Integers, Block], None]
+RowBlock = tuple[FloatArray, FloatArray, FloatArray]
+CopyRows = Callable[[FloatArray, FloatArray, FloatArray, IntArray, RowBlock], None]
 
 
-class Feed(Protocol):
+class BatchSource(Protocol):
     """Where the rows of an epoch come from.
 
     Attributes:
         notices: what a reader should know about their order.
     """
 
-    notices: tuple[Sentence, ...]
+    notices: tuple[Message, ...]
 
-    def blocks(self, batch: int) -> Iterator[Block]:
+    def blocks(self, batch: int) -> Iterator[RowBlock]:
         """(m, p) rows with the bias's column of ones, (m,) targets and (m,) weights or none: whole batches.
 
         A block is overwritten by the next.
         """
 
 
-class Drawing(NamedTuple):
+class RowSampler(NamedTuple):
     """How rows are drawn: by which generator (None: as they come), and whether each one anew."""
 
-    order: np.random.Generator | None
+    rng: np.random.Generator | None
     replacement: bool = False
 
-    def of(self, n: int) -> Integers:
+    def draw_indices(self, n: int) -> IntArray:
         """(n,) which of n rows come one after the other."""
-        if self.order is None:
+        if self.rng is None:
             return np.arange(n)
-        return self.order.integers(n, size=n) if self.replacement else self.order.permutation(n)
+        return self.rng.integers(n, size=n) if self.replacement else self.rng.permutation(n)
 
 
-class InMemory:
+class InMemoryBatches:
     """Rows that are all at hand."""
 
-    notices: tuple[Sentence, ...] = ()
+    notices: tuple[Message, ...] = ()
 
-    def __init__(self, rows: Block, width: int, drawing: Drawing, gather: Gather) -> None:
+    def __init__(self, rows: RowBlock, width: int, sampler: RowSampler, copy_rows: CopyRows) -> None:
         """Args:
         rows: (n, d) features, (n,) targets, (n,) weights or none.
         width: columns of a block: d, and one of ones for a bias.
         drawing: of each epoch.
         gather: copies chosen rows to the head of a block.
         """
-        self.rows, self.width, self.drawing, self.gather = rows, width, drawing, gather
+        self.rows, self.width, self.sampler, self.copy_rows = rows, width, sampler, copy_rows
 
-    def blocks(self, batch: int) -> Iterator[Block]:
-        order = self.drawing.of(len(self.rows[1]))
-        x, t, w = _room(self.rows, self.width, batch, len(order))
+    def blocks(self, batch: int) -> Iterator[RowBlock]:
+        order = self.sampler.draw_indices(len(self.rows[1]))
+        x, t, w = _allocate_block(self.rows, self.width, batch, len(order))
         for first in range(0, len(order), len(t)):
-            part = order[first : first + len(t)]
-            self.gather(*self.rows, part, (x, t, w))
-            yield x[: len(part)], t[: len(part)], w[: len(part)]
+            chunk = order[first : first + len(t)]
+            self.copy_rows(*self.rows, chunk, (x, t, w))
+            yield x[: len(chunk)], t[: len(chunk)], w[: len(chunk)]
 
 
-class Streamed:
+class StreamedBatches:
     """Rows of a source whose pieces can be reached one by one; a row is never in two places of an epoch."""
 
-    def __init__(self, problem: Problem, width: int, drawing: Drawing, gather: Gather, kind: Any) -> None:
+    def __init__(self, problem: Problem, width: int, sampler: RowSampler, copy_rows: CopyRows, dtype: Any) -> None:
         """Args:
         problem: whose rows, in the coordinates that are descended.
         width, drawing, gather: as of :class:`InMemory`.
         kind: the type of the numbers.
         """
-        self.problem, self.width, self.drawing, self.gather, self.kind = problem, width, drawing, gather, kind
+        self.problem, self.width, self.sampler, self.copy_rows, self.dtype = problem, width, sampler, copy_rows, dtype
         columns = problem.selection.plan.columns
-        self.starts = [None, *(piece.after for piece in problem.selection.source.pieces(columns))][:-1]
-        key = "notice.streamed_in_order" if drawing.order is None else "notice.streamed"
-        self.notices: tuple[Sentence, ...] = (sentence(key, pieces=len(self.starts)),)
+        self.piece_starts = [None, *(piece.next_offset for piece in problem.selection.source.pieces(columns))][:-1]
+        key = "notice.streamed_in_order" if sampler.rng is None else "notice.streamed"
+        self.notices: tuple[Message, ...] = (message(key, pieces=len(self.piece_starts)),)
 
-    def blocks(self, batch: int) -> Iterator[Block]:
+    def blocks(self, batch: int) -> Iterator[RowBlock]:
         """Raises:
         DataError: there are more or fewer rows than there were.
         """
-        room: Block | None = None
-        filled = seen = 0
-        for rows in self._pieces():
-            order = self.drawing.of(len(rows[1]))
-            room = _room(rows, self.width, batch, self.problem.n) if room is None else room
-            x, t, w = room
-            seen += len(order)
+        block: RowBlock | None = None
+        filled = rows_read = 0
+        for rows in self._iterate_pieces():
+            order = self.sampler.draw_indices(len(rows[1]))
+            block = _allocate_block(rows, self.width, batch, self.problem.n) if block is None else block
+            x, t, w = block
+            rows_read += len(order)
             while len(order):
-                part, order = order[: len(t) - filled], order[len(t) - filled :]
-                self.gather(*rows, part, (x[filled:], t[filled:], w[filled:]))
-                filled += len(part)
+                chunk, order = order[: len(t) - filled], order[len(t) - filled :]
+                self.copy_rows(*rows, chunk, (x[filled:], t[filled:], w[filled:]))
+                filled += len(chunk)
                 if filled == len(t):
-                    yield room
+                    yield block
                     filled = 0
-        if seen != self.problem.n:
-            raise DataError("rows_changed", now=counted(seen, "row"), before=counted(self.problem.n, "row"))
-        if filled and room is not None:
-            yield room[0][:filled], room[1][:filled], room[2][:filled]
+        if rows_read != self.problem.n:
+            raise DataError("rows_changed", now=pluralize(rows_read, "row"), before=pluralize(self.problem.n, "row"))
+        if filled and block is not None:
+            yield block[0][:filled], block[1][:filled], block[2][:filled]
 
-    def _pieces(self) -> Iterator[Block]:
+    def _iterate_pieces(self) -> Iterator[RowBlock]:
         """The rows of each piece, in this epoch's order; the next is read while one is walked."""
-        wanted = self.drawing._replace(replacement=False).of(len(self.starts)).tolist()
+        piece_order = self.sampler._replace(replacement=False).draw_indices(len(self.piece_starts)).tolist()
         with ThreadPoolExecutor(1) as reader:
-            ahead = reader.submit(self._read, wanted[0])
-            for following in [*wanted[1:], None]:
-                rows = ahead.result()
-                if following is not None:
-                    ahead = reader.submit(self._read, following)
+            next_rows = reader.submit(self._read_piece, piece_order[0])
+            for next_piece in [*piece_order[1:], None]:
+                rows = next_rows.result()
+                if next_piece is not None:
+                    next_rows = reader.submit(self._read_piece, next_piece)
                 yield rows
 
-    def _read(self, which: int) -> Block:
+    def _read_piece(self, index: int) -> RowBlock:
         """One piece's rows, in the descended coordinates."""
-        selection, coordinates, d = self.problem.selection, self.problem.coordinates, len(self.problem.features)
+        selection, coordinates, d = self.problem.selection, self.problem.scaling, len(self.problem.features)
         plan = selection.plan
-        piece: Piece = next(iter(selection.source.pieces(plan.columns, self.starts[which])))
+        piece: Piece = next(iter(selection.source.pieces(plan.columns, self.piece_starts[index])))
         X, y, w = [np.empty((0, d))], [np.empty(0)], [np.empty(0)]
-        for values, weights in plan.taken(piece, Seen.none(len(plan.columns))):
+        for values, weights in plan.clean_blocks(piece, ScanCounts.zeros(len(plan.columns))):
             X.append((values[:, :d] - coordinates.means) / coordinates.scales)
             y.append(values[:, d])
             w += [] if weights is None else [weights]
-        whole = (np.concatenate(parts).astype(self.kind, copy=False) for parts in (X, y, w))
-        return tuple(whole)  # type: ignore[return-value]
+        arrays = (np.concatenate(parts).astype(self.dtype, copy=False) for parts in (X, y, w))
+        return tuple(arrays)  # type: ignore[return-value]
 
 
-def _room(rows: Block, width: int, batch: int, n: int) -> Block:
+def _allocate_block(rows: RowBlock, width: int, batch: int, n: int) -> RowBlock:
     """A block to be filled: whole batches, about so many rows that they stay in the cache; the bias's column is 1."""
-    size = min(n, max(BLOCK // batch, 1) * batch)
+    size = min(n, max(CACHED_BLOCK_ROWS // batch, 1) * batch)
     X, y, w = rows
     return np.ones((size, width), X.dtype), np.empty(size, y.dtype), np.empty(size if len(w) else 0, w.dtype)

@@ -9,47 +9,47 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descentlab.descent.reductions import gradient_factor
-from descentlab.engines import Stepping, iterate_batches, length, not_sgd
-from descentlab.messages import Sentence, sentence
-from descentlab.typing import Array
+from descentlab.descent.reductions import gradient_scale
+from descentlab.engines import SteppingEngine, iterate_batches, non_sgd_reason, safe_norm
+from descentlab.messages import Message, message
+from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
     from descentlab.descent.descent import Descent
     from descentlab.problem.problem import Problem
 
 
-class Hand(Stepping):
+class Hand(SteppingEngine):
     """Gradient descent as in a first lesson; see :class:`descentlab.engines.Engine`."""
 
     name = "hand"
 
     @staticmethod
-    def refuses(problem: Problem, descent: Descent) -> Sentence | None:
-        reason = not_sgd(descent)
+    def unsupported_reason(problem: Problem, descent: Descent) -> Message | None:
+        reason = non_sgd_reason(descent)
         if reason is not None:
             return reason
         if descent.device != "cpu":
-            return sentence("refuses.device", device=descent.device)
+            return message("refuses.device", device=descent.device)
         if not problem.has_rows:
-            return sentence("refuses.rows_gone")
+            return message("refuses.rows_gone")
         return None
 
-    def start(self, problem: Problem, descent: Descent) -> None:
-        rows = problem.descended_rows()
+    def initialize(self, problem: Problem, descent: Descent) -> None:
+        rows = problem.scaled_rows()
         self.X, self.y = rows.X.astype(descent.dtype, copy=False), rows.y.astype(descent.dtype, copy=False)
         self.weights = None if rows.weights is None else rows.weights.astype(descent.dtype, copy=False)
-        self.params = problem.start(descent.start).astype(descent.dtype)
+        self.params = problem.scaled_params(descent.start).astype(descent.dtype)
         self.bias, self.ridge, self.descent = problem.bias, problem.ridge, descent
-        self.rates, self.epochs = descent.rates, descent.epochs
-        self.order = np.random.default_rng(descent.seed) if descent.shuffle else None
-        self.buffer: Array | None = None
-        self.sum: Array | None = None
-        self.fresh: Array | None = None
-        self.mean, self.averaged = np.zeros(len(self.params)), 0
-        self.broken = False
+        self.learning_rates, self.epochs = descent.learning_rates, descent.epochs
+        self.rng = np.random.default_rng(descent.seed) if descent.shuffle else None
+        self.buffer: FloatArray | None = None
+        self.accumulated_gradient: FloatArray | None = None
+        self.cached_gradient: FloatArray | None = None
+        self.mean_params, self.averaged_steps = np.zeros(len(self.params)), 0
+        self.overflowed = False
 
-    def gradient(self, rows: Any) -> tuple[Array, float]:
+    def gradient(self, rows: Any) -> tuple[FloatArray, float]:
         """The gradient over these rows, and their mean squared error."""
         X, y = self.X[rows], self.y[rows]
         weights = None if self.weights is None else self.weights[rows]
@@ -62,18 +62,20 @@ class Hand(Stepping):
         n = len(X) if weights is None else float(weights.sum())
         if n == 0:  # every row of this batch has weight zero: it has nothing to say
             return np.zeros_like(self.params), 0.0
-        c = gradient_factor(self.descent.reduction, n)
+        c = gradient_scale(self.descent.reduction, n)
         gradient = np.empty_like(self.params)
         gradient[:d] = c * (wr @ X) + c * n * self.ridge * W
         gradient[d:] = c * wr.sum()
         return gradient, float(wr @ r) / n
 
-    def step(self, gradient: Array, lr: float) -> None:
+    def step(self, gradient: FloatArray, lr: float) -> None:
         """One step, as ``torch.optim.SGD`` defines it."""
         descent = self.descent
         if not descent.zero_grad:  # what forgetting it does: the old gradients are still in there
-            self.sum = gradient if self.sum is None else self.sum + gradient
-            gradient = self.sum
+            self.accumulated_gradient = (
+                gradient if self.accumulated_gradient is None else self.accumulated_gradient + gradient
+            )
+            gradient = self.accumulated_gradient
         if descent.weight_decay:
             gradient = gradient + descent.weight_decay * self.params
         if descent.momentum:
@@ -84,29 +86,29 @@ class Hand(Stepping):
             gradient = gradient + descent.momentum * self.buffer if descent.nesterov else self.buffer
         self.params = self.params - lr * gradient
 
-    def look(self) -> tuple[Array, float, float]:
-        self.fresh, cost = self.gradient(slice(None))
-        cost = np.inf if self.broken else cost
-        return self.params.astype(np.float64), cost, length(self.fresh)
+    def snapshot(self) -> tuple[FloatArray, float, float]:
+        self.cached_gradient, cost = self.gradient(slice(None))
+        cost = np.inf if self.overflowed else cost
+        return self.params.astype(np.float64), cost, safe_norm(self.cached_gradient)
 
-    def update(self, lr: float) -> None:
-        if self.descent.batch_size is None and self.fresh is not None:
-            self.step(self.fresh, lr)  # `look` has just been at this very point
-            self.include()
+    def run_epoch(self, lr: float) -> None:
+        if self.descent.batch_size is None and self.cached_gradient is not None:
+            self.step(self.cached_gradient, lr)  # `look` has just been at this very point
+            self.update_average()
         else:
-            for rows in iterate_batches(len(self.X), self.descent.batch_size, self.order, self.descent.replacement):
+            for rows in iterate_batches(len(self.X), self.descent.batch_size, self.rng, self.descent.replacement):
                 before = self.params
                 self.step(self.gradient(rows)[0], lr)
                 if not np.isfinite(self.params).all():  # the epoch ends here, with the last numbers there are
-                    self.params, self.broken = before, True
+                    self.params, self.overflowed = before, True
                     break
-                self.include()
-        if self.averaged and self.done + 1 == self.epochs and not self.broken:
-            self.params = self.mean.astype(self.descent.dtype)
-        self.fresh = None
+                self.update_average()
+        if self.averaged_steps and self.epochs_done + 1 == self.epochs and not self.overflowed:
+            self.params = self.mean_params.astype(self.descent.dtype)
+        self.cached_gradient = None
 
-    def include(self) -> None:
+    def update_average(self) -> None:
         """Take where the last step led into the mean, once averaging has begun."""
-        if self.descent.average is not None and self.done >= self.descent.average:
-            self.averaged += 1
-            self.mean = self.mean + (self.params - self.mean) / self.averaged
+        if self.descent.average is not None and self.epochs_done >= self.descent.average:
+            self.averaged_steps += 1
+            self.mean_params = self.mean_params + (self.params - self.mean_params) / self.averaged_steps

@@ -12,39 +12,39 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from descentlab.descent.reductions import CONVENTIONS, gradient_factor
-from descentlab.engines import Stepping, length, not_sgd
-from descentlab.engines.batches import Drawing, Feed, InMemory, Streamed
-from descentlab.factor.build import cores
-from descentlab.messages import Sentence, sentence
-from descentlab.typing import Array
+from descentlab.descent.reductions import REDUCTIONS, gradient_scale
+from descentlab.engines import SteppingEngine, non_sgd_reason, safe_norm
+from descentlab.engines.batches import BatchSource, InMemoryBatches, RowSampler, StreamedBatches
+from descentlab.factor.build import available_cores
+from descentlab.messages import Message, message
+from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
     from descentlab.descent.descent import Descent
     from descentlab.problem.problem import Problem
 
 
-MOST_BYTES = 256 << 20  # of rows in files: more than that is read anew for every epoch
-CHUNKS = 256  # parts of the rows whose sums are added in order: the bits are the same for any number of threads
-LEAST_CHUNK = 1 << 16  # numbers of a chunk, about, at least
-SHARES = 4  # tasks a thread: one that is held up leaves the rest to the others
-THREADED = 1 << 19  # numbers from which on waking threads costs less than it saves
+MAX_BYTES_IN_MEMORY = 256 << 20  # of rows in files: more than that is read anew for every epoch
+SUM_CHUNKS = 256  # parts of the rows whose sums are added in order: the bits are the same for any number of threads
+MIN_CHUNK_VALUES = 1 << 16  # numbers of a chunk, about, at least
+TASKS_PER_THREAD = 4  # tasks a thread: one that is held up leaves the rest to the others
+THREAD_FROM_VALUES = 1 << 19  # numbers from which on waking threads costs less than it saves
 
 
-class State(NamedTuple):
+class SGDState(NamedTuple):
     """What steps move: parameters, momentum's buffer, the parameters' mean, and marks; see ``kernels.advance``."""
 
-    params: Array
-    buffer: Array
-    mean: Array
-    marks: Any
+    params: FloatArray
+    buffer: FloatArray
+    mean: FloatArray
+    counters: Any
 
-    def copy(self) -> State:
+    def copy(self) -> SGDState:
         """The same, in memory of its own."""
-        return State(*(part.copy() for part in self))
+        return SGDState(*(array.copy() for array in self))
 
 
-class Minibatch(Stepping):
+class Minibatch(SteppingEngine):
     """The loop by hand, compiled; see :class:`descentlab.engines.Engine`.
 
     With batches, the cost and the gradient that are looked at come from the factor, not from another pass. Rows of
@@ -53,135 +53,150 @@ class Minibatch(Stepping):
 
     name = "minibatch"
 
-    def __init__(self, most_bytes: int | None = None) -> None:
-        self.most_bytes = MOST_BYTES if most_bytes is None else most_bytes
-        self.notices: tuple[Sentence, ...] = ()
+    def __init__(self, max_bytes: int | None = None) -> None:
+        self.max_bytes = MAX_BYTES_IN_MEMORY if max_bytes is None else max_bytes
+        self.notices: tuple[Message, ...] = ()
 
     @staticmethod
-    def refuses(problem: Problem, descent: Descent) -> Sentence | None:
-        reason = not_sgd(descent)
+    def unsupported_reason(problem: Problem, descent: Descent) -> Message | None:
+        reason = non_sgd_reason(descent)
         if reason is not None:
             return reason
         if descent.device != "cpu":
-            return sentence("refuses.device", device=descent.device)
+            return message("refuses.device", device=descent.device)
         if not descent.zero_grad:
-            return sentence("refuses.minibatch_zero_grad")
+            return message("refuses.minibatch_zero_grad")
         if not problem.has_rows:
-            return sentence("refuses.rows_gone")
+            return message("refuses.rows_gone")
         return None
 
-    def start(self, problem: Problem, descent: Descent) -> None:
+    def initialize(self, problem: Problem, descent: Descent) -> None:
         from descentlab.engines import kernels
 
         self.kernels: Any = kernels
         self.problem, self.descent = problem, descent
-        self.rates, self.epochs = descent.rates, descent.epochs
-        self.kind = np.dtype(descent.dtype).type
-        drawing = Drawing(np.random.default_rng(descent.seed) if descent.shuffle else None, descent.replacement)
-        params = problem.start(descent.start).astype(self.kind)
-        self.state = State(params, np.zeros_like(params), np.zeros(len(params)), np.zeros(3, dtype=np.int64))
-        self.slot = np.zeros_like(params)
-        self.recursion = np.array([descent.momentum, 1 - descent.dampening, float(descent.nesterov)], dtype=self.kind)
+        self.learning_rates, self.epochs = descent.learning_rates, descent.epochs
+        self.dtype = np.dtype(descent.dtype).type
+        sampler = RowSampler(np.random.default_rng(descent.seed) if descent.shuffle else None, descent.replacement)
+        params = problem.scaled_params(descent.start).astype(self.dtype)
+        self.state = SGDState(params, np.zeros_like(params), np.zeros(len(params)), np.zeros(3, dtype=np.int64))
+        self.gradient_buffer = np.zeros_like(params)
+        self.momentum_settings = np.array(
+            [descent.momentum, 1 - descent.dampening, float(descent.nesterov)], dtype=self.dtype
+        )
         self.ridge = np.zeros_like(params)
         self.ridge[: len(problem.features)] = problem.ridge
-        self.fresh: Array | None = None
-        self.broken = False
-        if self._too_many:
-            self.feed: Feed = Streamed(problem, len(params), drawing, kernels.gather, self.kind)
+        self.cached_gradient: FloatArray | None = None
+        self.overflowed = False
+        if self._must_stream:
+            self.batch_source: BatchSource = StreamedBatches(
+                problem, len(params), sampler, kernels.copy_rows, self.dtype
+            )
         else:
-            self._take_rows()
-            self.feed = InMemory((self.X, self.y, self.w), len(params), drawing, kernels.gather)
-        self.notices = self.feed.notices
+            self._load_rows()
+            self.batch_source = InMemoryBatches((self.X, self.y, self.w), len(params), sampler, kernels.copy_rows)
+        self.notices = self.batch_source.notices
 
     @property
-    def _too_many(self) -> bool:
+    def _must_stream(self) -> bool:
         """Whether the rows stay in their files: where nothing needs all of them at hand, as drawing them anew does."""
-        small = self.problem.n * (len(self.slot) + 1) * self.slot.itemsize <= self.most_bytes
-        if small or self.descent.batch_size is None or self.descent.replacement:
+        fits_in_memory = (
+            self.problem.n * (len(self.gradient_buffer) + 1) * self.gradient_buffer.itemsize <= self.max_bytes
+        )
+        if fits_in_memory or self.descent.batch_size is None or self.descent.replacement:
             return False
-        return self.problem.selection.source.reachable
+        return self.problem.selection.source.random_access
 
-    def _take_rows(self) -> None:
+    def _load_rows(self) -> None:
         """The rows, in the layout that is walked: row by row for batches, as they are for all rows at once."""
-        rows = self.problem.descended_rows()
+        rows = self.problem.scaled_rows()
         layout: Literal["A", "C"] = "C" if self.descent.batch_size is not None or not rows.X.flags.f_contiguous else "A"
-        self.X = np.asarray(rows.X, dtype=self.kind, order=layout)
-        self.y = np.ascontiguousarray(rows.y, dtype=self.kind)
-        given = np.empty(0) if rows.weights is None else rows.weights
-        self.w = np.ascontiguousarray(given, dtype=self.kind)
+        self.X = np.asarray(rows.X, dtype=self.dtype, order=layout)
+        self.y = np.ascontiguousarray(rows.y, dtype=self.dtype)
+        weights = np.empty(0) if rows.weights is None else rows.weights
+        self.w = np.ascontiguousarray(weights, dtype=self.dtype)
         self.weight = float(self.w.sum()) if len(self.w) else len(self.y)
         if self.descent.batch_size is None:
-            self.pool = ThreadPoolExecutor(cores())
+            self.pool = ThreadPoolExecutor(available_cores())
 
-    def look(self) -> tuple[Array, float, float]:
+    def snapshot(self) -> tuple[FloatArray, float, float]:
         params = self.state.params.astype(np.float64)
         if self.descent.batch_size is None:
-            self.fresh, cost = self._gradient()
-            return params, cost, length(self.fresh)
-        quadratic, c = self.problem.quadratic, gradient_factor(self.descent.reduction, self.problem.weight)
-        cost = np.inf if self.broken else float(self.kind(quadratic.cost(params)))  # beyond float32's range: inf
-        return params, cost, length((c * quadratic.gradient(params)).astype(self.kind))
+            self.cached_gradient, cost = self._full_gradient()
+            return params, cost, safe_norm(self.cached_gradient)
+        quadratic, c = self.problem.quadratic, gradient_scale(self.descent.reduction, self.problem.weight)
+        cost = np.inf if self.overflowed else float(self.dtype(quadratic.cost(params)))  # beyond float32's range: inf
+        return params, cost, safe_norm((c * quadratic.gradient(params)).astype(self.dtype))
 
-    def update(self, lr: float) -> None:
-        rates = self.kind(lr), self.kind(self.descent.weight_decay), self.recursion
-        self.state.marks[2] = self.descent.average is not None and self.done >= self.descent.average
+    def run_epoch(self, lr: float) -> None:
+        coefficients = self.dtype(lr), self.dtype(self.descent.weight_decay), self.momentum_settings
+        self.state.counters[2] = self.descent.average is not None and self.epochs_done >= self.descent.average
         if self.descent.batch_size is None:
-            fresh = self._gradient()[0] if self.fresh is None else self.fresh  # `look` may have been at this very point
-            self.kernels.advance(self.state, fresh, rates)
+            gradient = (
+                self._full_gradient()[0] if self.cached_gradient is None else self.cached_gradient
+            )  # `look` may have been at this very point
+            self.kernels.advance(self.state, gradient, coefficients)
         else:
-            for block in self.feed.blocks(self.descent.batch_size):
-                if not self._walk(block, self.descent.batch_size, rates):
+            for block in self.batch_source.blocks(self.descent.batch_size):
+                if not self._run_block(block, self.descent.batch_size, coefficients):
                     break
-        if self.state.marks[2] and self.done + 1 == self.epochs and not self.broken:
+        if self.state.counters[2] and self.epochs_done + 1 == self.epochs and not self.overflowed:
             self.state.params[:] = self.state.mean
-        self.fresh = None
+        self.cached_gradient = None
 
-    def _gradient(self) -> tuple[Array, float]:
+    def _full_gradient(self) -> tuple[FloatArray, float]:
         """The gradient over all rows and their mean squared error, from one reading of X."""
         n, d = self.X.shape
-        size = max(LEAST_CHUNK // d, -(-n // CHUNKS), 1)
-        count = -(-n // size)
-        out = np.empty((count, d + 2), dtype=self.kind)
-        W, b = self.state.params[:d], self.kind(self.state.params[d] if self.problem.bias else 0)
+        chunk_rows = max(MIN_CHUNK_VALUES // d, -(-n // SUM_CHUNKS), 1)
+        chunk_count = -(-n // chunk_rows)
+        out = np.empty((chunk_count, d + 2), dtype=self.dtype)
+        W, b = self.state.params[:d], self.dtype(self.state.params[d] if self.problem.bias else 0)
         rows = self.X, self.y, self.w
         kernel = self.kernels.sums if self.X.flags.c_contiguous else self.kernels.sums_by_column
-        parts = min(SHARES * cores(), count) if self.X.size >= THREADED else 1
-        ends = [count * i // parts for i in range(parts + 1)]
-        if parts == 1:
-            kernel(rows, W, b, size, (0, count), out)
+        task_count = min(TASKS_PER_THREAD * available_cores(), chunk_count) if self.X.size >= THREAD_FROM_VALUES else 1
+        task_ends = [chunk_count * i // task_count for i in range(task_count + 1)]
+        if task_count == 1:
+            kernel(rows, W, b, chunk_rows, (0, chunk_count), out)
         else:
-            tasks = [self.pool.submit(kernel, rows, W, b, size, part, out) for part in pairwise(ends)]
+            tasks = [
+                self.pool.submit(kernel, rows, W, b, chunk_rows, chunk_range, out)
+                for chunk_range in pairwise(task_ends)
+            ]
             for task in tasks:
                 task.result()
         total = out.sum(axis=0)
-        c = gradient_factor(self.descent.reduction, self.weight)
+        c = gradient_scale(self.descent.reduction, self.weight)
         gradient = np.empty_like(self.state.params)
         gradient[:d] = c * total[:d] + c * self.weight * self.problem.ridge * W
         gradient[d:] = c * total[d]
         return gradient, float(total[d + 1]) / self.weight
 
-    def _walk(self, block: tuple[Array, Array, Array], batch: int, rates: tuple[Any, Any, Array]) -> bool:
+    def _run_block(
+        self, block: tuple[FloatArray, FloatArray, FloatArray], batch: int, coefficients: tuple[Any, Any, FloatArray]
+    ) -> bool:
         """The steps of a block; False where one of them left the range: then up to the one before it, as in hand.
 
         A parameter that is not finite never is again, so looking after the block is enough to know.
         """
         before = self.state.copy()
-        self._steps(block, batch, rates)
+        self._run_kernel(block, batch, coefficients)
         if np.isfinite(self.state.params).all():
             return True
         self.state = before
         for first in range(0, len(block[1]), batch):
             before = self.state.copy()
-            x, t, w = (part[first : first + batch] for part in block)
-            self._steps((x, t, w), batch, rates)
+            x, t, w = (array[first : first + batch] for array in block)
+            self._run_kernel((x, t, w), batch, coefficients)
             if not np.isfinite(self.state.params).all():
                 break
-        self.state, self.broken = before, True
+        self.state, self.overflowed = before, True
         return False
 
-    def _steps(self, block: tuple[Array, Array, Array], batch: int, rates: tuple[Any, Any, Array]) -> None:
-        c = CONVENTIONS[self.descent.reduction]
+    def _run_kernel(
+        self, block: tuple[FloatArray, FloatArray, FloatArray], batch: int, coefficients: tuple[Any, Any, FloatArray]
+    ) -> None:
+        c = REDUCTIONS[self.descent.reduction]
         if batch == 1:
-            self.kernels.walk_singly(block, self.state, rates, self.ridge, c)
+            self.kernels.walk_singly(block, self.state, coefficients, self.ridge, c)
         else:
-            self.kernels.walk(block, batch, self.state, self.slot, rates, self.ridge, c)
+            self.kernels.walk(block, batch, self.state, self.gradient_buffer, coefficients, self.ridge, c)

@@ -16,81 +16,85 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from descentlab.descent.optimizers import make_optimizer, take_step, unfit
-from descentlab.descent.reductions import gradient_factor
-from descentlab.engines import Stepping, length
+from descentlab.descent.optimizers import make_optimizer, take_step, unsupported_optimizer_reason
+from descentlab.descent.reductions import gradient_scale
+from descentlab.engines import SteppingEngine, safe_norm
 from descentlab.errors import require
-from descentlab.messages import Sentence, sentence
-from descentlab.typing import Array
+from descentlab.messages import Message, message
+from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
     from descentlab.descent.descent import Descent
     from descentlab.problem.problem import Problem
 
 
-class Replay(Stepping):
+class Replay(SteppingEngine):
     """Gradient descent by PyTorch without the rows; see :class:`descentlab.engines.Engine`."""
 
     name = "replay"
 
     @staticmethod
-    def refuses(problem: Problem, descent: Descent) -> Sentence | None:
-        reason = unfit(descent.optimizer, closure=True)
+    def unsupported_reason(problem: Problem, descent: Descent) -> Message | None:
+        reason = unsupported_optimizer_reason(descent.optimizer, supports_closure=True)
         if reason is not None:
             return reason
         if descent.average is not None:
-            return sentence("refuses.average")
+            return message("refuses.average")
         if descent.batch_size is not None and (descent.batch_size < problem.n or descent.replacement):
-            return sentence("refuses.replay_batches", batch_size=descent.batch_size, rows=problem.n)
+            return message("refuses.replay_batches", batch_size=descent.batch_size, rows=problem.n)
         if descent.dtype != "float64":
-            return sentence("refuses.replay_dtype", dtype=descent.dtype)
+            return message("refuses.replay_dtype", dtype=descent.dtype)
         if descent.device != "cpu":
-            return sentence("refuses.replay_device", device=descent.device)
+            return message("refuses.replay_device", device=descent.device)
         return None
 
-    def start(self, problem: Problem, descent: Descent) -> None:
+    def initialize(self, problem: Problem, descent: Descent) -> None:
         torch = require("torch", "torch", "torch", "replay")
         quadratic, d = problem.quadratic, len(problem.features)
-        self.c, self.weight = gradient_factor(descent.reduction, problem.weight), problem.weight
-        self.S, self.z = np.ascontiguousarray(quadratic.stacked), quadratic.stacked_target
-        self.pull = np.ascontiguousarray(self.c * self.S.T)
+        self.c, self.weight = gradient_scale(descent.reduction, problem.weight), problem.weight
+        self.S, self.z = np.ascontiguousarray(quadratic.augmented), quadratic.augmented_target
+        self.gradient_matrix = np.ascontiguousarray(self.c * self.S.T)
         self.residual = np.zeros(len(self.z))
-        self.misfit = self.residual[: len(quadratic.t)]  # without the ridge's rows
-        self.params = problem.start(descent.start)
+        self.data_residual = self.residual[: len(quadratic.t)]  # without the ridge's rows
+        self.params = problem.scaled_params(descent.start)
         self.gradient = np.zeros_like(self.params)
         # Forgotten gradients add up in an array of their own; else the optimizer sees the gradient itself.
-        self.seen = self.gradient if descent.zero_grad else np.zeros_like(self.params)
+        self.optimizer_gradient = self.gradient if descent.zero_grad else np.zeros_like(self.params)
         # The tensors share memory with the arrays: an update needs no copy, neither in nor out. W and b stay two,
         # as in a loop on the rows, since some optimizers take norms tensor by tensor.
-        parts = [slice(d), slice(d, None)] if problem.bias else [slice(d)]
-        tensors = [torch.from_numpy(self.params[part]) for part in parts]
-        for tensor, part in zip(tensors, parts, strict=True):
-            tensor.grad = torch.from_numpy(self.seen[part])
+        slices = [slice(d), slice(d, None)] if problem.bias else [slice(d)]
+        tensors = [torch.from_numpy(self.params[part]) for part in slices]
+        for tensor, part in zip(tensors, slices, strict=True):
+            tensor.grad = torch.from_numpy(self.optimizer_gradient[part])
         self.optimizer = make_optimizer(torch, tensors, descent)
-        self.settings = self.optimizer.param_groups[0]
-        self.rates, self.epochs = descent.rates, descent.epochs
-        self.fresh = False
+        self.param_group = self.optimizer.param_groups[0]
+        self.learning_rates, self.epochs = descent.learning_rates, descent.epochs
+        self.gradient_is_current = False
 
     def evaluate(self) -> None:
         """Residuals and gradient where the parameters are now."""
         self.S.dot(self.params, out=self.residual)
         self.residual -= self.z
-        self.pull.dot(self.residual, out=self.gradient)
+        self.gradient_matrix.dot(self.residual, out=self.gradient)
 
     def closure(self) -> float:
         """The objective, its gradient left where the optimizer looks for it: what torch's closures do."""
-        if not self.fresh:
+        if not self.gradient_is_current:
             self.evaluate()
-        self.fresh = False  # `look` had just been at this very point; the optimizer moves on from it
-        if self.seen is not self.gradient:
-            self.seen += self.gradient
+        self.gradient_is_current = False  # `look` had just been at this very point; the optimizer moves on from it
+        if self.optimizer_gradient is not self.gradient:
+            self.optimizer_gradient += self.gradient
         return 0.5 * self.c * float(self.residual.dot(self.residual))
 
-    def look(self) -> tuple[Array, float, float]:
+    def snapshot(self) -> tuple[FloatArray, float, float]:
         self.evaluate()
-        self.fresh = True
-        return self.params.copy(), float(self.misfit.dot(self.misfit)) / self.weight, length(self.gradient)
+        self.gradient_is_current = True
+        return (
+            self.params.copy(),
+            float(self.data_residual.dot(self.data_residual)) / self.weight,
+            safe_norm(self.gradient),
+        )
 
-    def update(self, lr: float) -> None:
-        self.settings["lr"] = lr
+    def run_epoch(self, lr: float) -> None:
+        self.param_group["lr"] = lr
         take_step(self.optimizer, self.closure)

@@ -21,32 +21,32 @@ from descentlab.errors import DataError
 
 
 @dataclass(frozen=True)
-class Kind:
+class ArchiveFormat:
     """A kind of archive: its name, the newest format known, and the errors that say what is wrong with one."""
 
     name: str
-    format: int
-    damaged: str
-    newer: str
+    version: int
+    damaged_key: str
+    newer_key: str
 
 
-HEAD = 40  # bytes that tell an archive of ours from other zip files
+SIGNATURE_BYTES = 40  # bytes that tell an archive of ours from other zip files
 
 
-def begins(head: bytes) -> bool:
+def has_signature(head: bytes) -> bool:
     """Whether a file begins as :func:`write` begins one: a zip archive whose first member is its kind or format."""
     return head.startswith(b"PK\x03\x04") and head[30:].startswith((b"kind.npy", b"format.npy"))
 
 
-def packed(kind: Kind, fields: Mapping[str, Any]) -> bytes:
+def pack_arrays(archive_format: ArchiveFormat, fields: Mapping[str, Any]) -> bytes:
     """The arrays as an archive, in the newest format of their kind: the same arrays give the same bytes."""
     arrays: dict[str, Any] = {name: np.asarray(value) for name, value in fields.items()}
-    made = io.BytesIO()
-    np.savez(made, kind=kind.name, format=kind.format, digest=digest(arrays), **arrays)
-    return made.getvalue()
+    buffer = io.BytesIO()
+    np.savez(buffer, kind=archive_format.name, format=archive_format.version, digest=checksum(arrays), **arrays)
+    return buffer.getvalue()
 
 
-def unpacked(data: bytes, kind: Kind, label: str) -> tuple[int, dict[str, Any]]:
+def unpack_arrays(data: bytes, archive_format: ArchiveFormat, label: str) -> tuple[int, dict[str, Any]]:
     """The format and the arrays of an archive; ``label`` names it in errors.
 
     Raises:
@@ -55,56 +55,56 @@ def unpacked(data: bytes, kind: Kind, label: str) -> tuple[int, dict[str, Any]]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             fields = {name: archive[name] for name in archive.files}
-        number = int(fields.pop("format"))
-        found = str(fields.pop("kind", np.asarray(kind.name)))
-        intact = str(fields.pop("digest")) == digest(fields)
+        version = int(fields.pop("format"))
+        format_name = str(fields.pop("kind", np.asarray(archive_format.name)))
+        is_intact = str(fields.pop("digest")) == checksum(fields)
     except Exception as cause:  # zipfile, zlib and NumPy each have their own ways to fail on damage
-        raise DataError(kind.damaged, path=label) from cause
-    if found == kind.name and number > kind.format:
-        raise DataError(kind.newer, path=label, format=number, known=kind.format)
-    if found != kind.name or not intact:
-        raise DataError(kind.damaged, path=label)
-    return number, fields
+        raise DataError(archive_format.damaged_key, path=label) from cause
+    if format_name == archive_format.name and version > archive_format.version:
+        raise DataError(archive_format.newer_key, path=label, format=version, known=archive_format.version)
+    if format_name != archive_format.name or not is_intact:
+        raise DataError(archive_format.damaged_key, path=label)
+    return version, fields
 
 
-def write(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write the file in one step.
 
     Raises:
         OSError: it cannot be written; what was at ``path`` before is still there.
     """
-    to = Path(path).resolve()  # what a link leads to is written, not the link
-    check(to)
-    fresh = to.with_name(f".{to.name}.{os.getpid()}.new")
+    target = Path(path).resolve()  # what a link leads to is written, not the link
+    check_writable(target)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
-        with fresh.open("wb") as file:
+        with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(to)
+        temporary.replace(target)
     finally:
-        fresh.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def check(path: str | os.PathLike[str]) -> None:
+def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise the OSError that :func:`write` would, as far as looking tells."""
-    to = Path(path).resolve()
-    number = 0
-    if to.is_dir():
-        number = errno.EISDIR
-    elif not to.parent.exists():
-        number = errno.ENOENT
-    elif not to.parent.is_dir():
-        number = errno.ENOTDIR
-    elif to.exists() and not to.is_file():  # a device, a pipe: moving a file there would put an end to it
-        number = errno.EINVAL
-    elif not os.access(to.parent, os.W_OK):
-        number = errno.EACCES
-    if number:
-        raise OSError(number, os.strerror(number), str(path))
+    target = Path(path).resolve()
+    error_number = 0
+    if target.is_dir():
+        error_number = errno.EISDIR
+    elif not target.parent.exists():
+        error_number = errno.ENOENT
+    elif not target.parent.is_dir():
+        error_number = errno.ENOTDIR
+    elif target.exists() and not target.is_file():  # a device, a pipe: moving a file there would put an end to it
+        error_number = errno.EINVAL
+    elif not os.access(target.parent, os.W_OK):
+        error_number = errno.EACCES
+    if error_number:
+        raise OSError(error_number, os.strerror(error_number), str(path))
 
 
-def read(path: str | os.PathLike[str], kind: Kind) -> tuple[int, dict[str, Any]]:
+def read_archive(path: str | os.PathLike[str], archive_format: ArchiveFormat) -> tuple[int, dict[str, Any]]:
     """:func:`unpacked`, of a file.
 
     Raises:
@@ -114,12 +114,12 @@ def read(path: str | os.PathLike[str], kind: Kind) -> tuple[int, dict[str, Any]]
         data = Path(path).read_bytes()
     except OSError as cause:
         raise DataError("unreadable", path=str(path), cause=cause.strerror or str(cause)) from cause
-    return unpacked(data, kind, str(path))
+    return unpack_arrays(data, archive_format, str(path))
 
 
-def digest(fields: Mapping[str, Any]) -> str:
+def checksum(fields: Mapping[str, Any]) -> str:
     """A checksum of all names and values."""
-    made = sha256()
+    hasher = sha256()
     for name, value in sorted(fields.items()):
-        made.update(name.encode() + np.asarray(value).tobytes())
-    return made.hexdigest()
+        hasher.update(name.encode() + np.asarray(value).tobytes())
+    return hasher.hexdigest()

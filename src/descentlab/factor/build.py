@@ -16,40 +16,44 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any, Protocol, TypeVar
 
-from descentlab.data.selection import Plan, Seen, Selection
+from descentlab.data.selection import ColumnSelection, ReadPlan, ScanCounts
 from descentlab.data.source import Piece
-from descentlab.errors import whole_number
-from descentlab.factor.checkpoint import Checkpoint, State
-from descentlab.factor.factor import Factor, Tree, median
-from descentlab.typing import Array
+from descentlab.errors import check_int
+from descentlab.factor.checkpoint import Checkpoint, CompressionState
+from descentlab.factor.factor import Factor, MergeTree, choose_origin
+from descentlab.typing import FloatArray
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-Progress = Callable[[int, int | None, int], None]  # done, of how much in all where it is known, rows so far
+TaskT = TypeVar("TaskT")
+ResultT = TypeVar("ResultT")
+CompressionCallback = Callable[[int, int | None, int], None]  # done, of how much in all where it is known, rows so far
 
 
 @dataclass
-class Part:
+class PieceResult:
     """A piece, swallowed; or ``2 ** level`` of them."""
 
     factor: Factor
-    seen: Seen
+    scan_counts: ScanCounts
     size: int
-    after: Any
+    next_offset: Any
     level: int = 0
 
-    def joined(self, other: Part) -> Part:
+    def merge(self, other: PieceResult) -> PieceResult:
         """Two of one level as one of the next."""
-        seen = Seen.none(len(self.seen.missing))
-        seen += self.seen
-        seen += other.seen
-        return Part(self.factor.merge(other.factor), seen, self.size + other.size, other.after, self.level + 1)
+        scan_counts = ScanCounts.zeros(len(self.scan_counts.missing))
+        scan_counts += self.scan_counts
+        scan_counts += other.scan_counts
+        return PieceResult(
+            self.factor.merge(other.factor), scan_counts, self.size + other.size, other.next_offset, self.level + 1
+        )
 
 
-class Engine(Protocol):
+class Executor(Protocol):
     """Where pieces are swallowed; one that does it its own way has a ``swallow`` in place of :func:`part_of`."""
 
-    def ordered(self, task: Callable[[Piece], Part], pieces: Iterable[Piece], begun: int) -> Iterator[Part]:
+    def map_ordered(
+        self, task: Callable[[Piece], PieceResult], pieces: Iterable[Piece], first_index: int
+    ) -> Iterator[PieceResult]:
         """The task's results in the order of the pieces, a few of them under way at a time.
 
         ``begun`` pieces came before these; results may be joined where the tree would join them.
@@ -66,45 +70,47 @@ class Threads:
         Raises:
             SettingError: fewer than one.
         """
-        self.workers = cores() if workers is None else whole_number("workers", workers, 1)
+        self.workers = available_cores() if workers is None else check_int("workers", workers, 1)
 
-    def ordered(self, task: Callable[[Task], Result], pieces: Iterable[Task], begun: int) -> Iterator[Result]:
+    def map_ordered(
+        self, task: Callable[[TaskT], ResultT], pieces: Iterable[TaskT], first_index: int
+    ) -> Iterator[ResultT]:
         from threadpoolctl import threadpool_limits
 
-        waiting: deque[Future[Result]] = deque()
+        pending: deque[Future[ResultT]] = deque()
         # A BLAS with threads of its own would have more of them than cores, on products too small for any.
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(self.workers) as pool:
             try:
                 for piece in pieces:
-                    waiting.append(pool.submit(task, piece))
-                    if len(waiting) > self.workers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
+                    pending.append(pool.submit(task, piece))
+                    if len(pending) > self.workers:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
             finally:
-                for each in waiting:
-                    each.cancel()
+                for future in pending:
+                    future.cancel()
 
 
-def cores() -> int:
+def available_cores() -> int:
     """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def part_of(piece: Piece, plan: Plan, columns: tuple[str, ...], origin: Array | None) -> Part:
+def compress_piece(piece: Piece, plan: ReadPlan, columns: tuple[str, ...], origin: FloatArray | None) -> PieceResult:
     """One piece, swallowed: what travels to a worker and back."""
-    seen = Seen.none(len(plan.columns))
-    factor = Factor.of_blocks(plan.taken(piece, seen), columns, origin)
-    return Part(factor, seen, piece.size, piece.after)
+    scan_counts = ScanCounts.zeros(len(plan.columns))
+    factor = Factor.from_blocks(plan.clean_blocks(piece, scan_counts), columns, origin)
+    return PieceResult(factor, scan_counts, piece.size, piece.next_offset)
 
 
-def factor_of(
-    selection: Selection,
-    engine: Engine | None = None,
+def build_factor(
+    selection: ColumnSelection,
+    executor: Executor | None = None,
     checkpoint: Checkpoint | None = None,
-    progress: Progress | None = None,
+    progress: CompressionCallback | None = None,
 ) -> Factor:
     """The factor of a selection's features and target, in one pass.
 
@@ -119,50 +125,56 @@ def factor_of(
     """
     columns = (*selection.features, selection.target)
     state = checkpoint.load() if checkpoint else None
-    pieces = selection.source.pieces(selection.plan.columns, state.after if state else None)
+    pieces = selection.source.pieces(selection.plan.columns, state.next_offset if state else None)
     if state is None:
-        first = list(islice(pieces, 2))
-        several, origin = len(first) > 1, None
-        if several:
-            origin = _origin(first, selection.plan)
+        first_pieces = list(islice(pieces, 2))
+        more_than_one_piece, origin = len(first_pieces) > 1, None
+        if more_than_one_piece:
+            origin = _find_origin(first_pieces, selection.plan)
             if origin is None:  # none of their rows is kept
-                origin = _origin(selection.source.pieces(selection.plan.columns), selection.plan)
-        pieces = chain(first, pieces)
+                origin = _find_origin(selection.source.pieces(selection.plan.columns), selection.plan)
+        pieces = chain(first_pieces, pieces)
     else:
-        origin, several = state.origin, True
-    seen = replace(state.seen) if state else Seen.none(len(selection.plan.columns))
-    tree, done = Tree(columns, state.waiting if state else ()), state.done if state else 0
-    task = partial(getattr(engine, "swallow", part_of), plan=selection.plan, columns=columns, origin=origin)
-    elsewhere = several or engine is not None  # one piece alone is swallowed here, unless it was said where
-    parts = (engine or Threads()).ordered(task, pieces, tree.count) if elsewhere else map(task, pieces)
+        origin, more_than_one_piece = state.origin, True
+    scan_counts = replace(state.scan_counts) if state else ScanCounts.zeros(len(selection.plan.columns))
+    tree, size_done = MergeTree(columns, state.pending if state else ()), state.size_done if state else 0
+    task = partial(
+        getattr(executor, "compress_piece", compress_piece), plan=selection.plan, columns=columns, origin=origin
+    )
+    use_executor = (
+        more_than_one_piece or executor is not None
+    )  # one piece alone is swallowed here, unless it was said where
+    results = (executor or Threads()).map_ordered(task, pieces, tree.count) if use_executor else map(task, pieces)
     try:
-        for part in parts:
-            tree.add(part.factor, part.level)
-            seen += part.seen
-            done += part.size
+        for result in results:
+            tree.add(result.factor, result.level)
+            scan_counts += result.scan_counts
+            size_done += result.size
             if checkpoint and origin is not None:
                 # Copies: an interrupt while the next part is being added must leave no half of it in what is kept.
-                state = State(origin, list(tree.waiting), replace(seen), part.after, done)
-                if checkpoint.due():
-                    checkpoint.keep(state)
+                state = CompressionState(
+                    origin, list(tree.pending), replace(scan_counts), result.next_offset, size_done
+                )
+                if checkpoint.is_due():
+                    checkpoint.save(state)
             if progress:
-                progress(done, selection.source.size, seen.rows)
+                progress(size_done, selection.source.size, scan_counts.rows)
     except BaseException:
         if checkpoint and state:
-            checkpoint.keep(state)
+            checkpoint.save(state)
         raise
     finally:
-        if isinstance(parts, Generator):
-            parts.close()  # lets the workers go now, and not when the error that is passing through is forgotten
-    selection.accept(seen)
-    return tree.whole()
+        if isinstance(results, Generator):
+            results.close()  # lets the workers go now, and not when the error that is passing through is forgotten
+    selection.check_scan(scan_counts)
+    return tree.result()
 
 
-def _origin(pieces: Iterable[Piece], plan: Plan) -> Array | None:
+def _find_origin(pieces: Iterable[Piece], plan: ReadPlan) -> FloatArray | None:
     """The median of the first block that has rows; None where none has."""
     k = len(plan.columns)
     for piece in pieces:
-        for values, _ in plan.taken(piece, Seen.none(k)):
+        for values, _ in plan.clean_blocks(piece, ScanCounts.zeros(k)):
             if len(values):
-                return median(values)
+                return choose_origin(values)
     return None

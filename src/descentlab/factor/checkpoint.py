@@ -12,20 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data.selection import Seen
+from descentlab.data.selection import ScanCounts
 from descentlab.errors import DataError
 from descentlab.factor import archive
 from descentlab.factor.factor import Factor
-from descentlab.factor.file import arrays_of, factor_of
-from descentlab.typing import Array
+from descentlab.factor.file import factor_from_arrays, factor_to_arrays
+from descentlab.typing import FloatArray
 
-KIND = archive.Kind("checkpoint", 1, damaged="checkpoint_damaged", newer="checkpoint_newer")
-SECONDS = 5.0  # between two writings
-COUNTS = ("missing", "infinite", "large")
+CHECKPOINT_FORMAT = archive.ArchiveFormat(
+    "checkpoint", 1, damaged_key="checkpoint_damaged", newer_key="checkpoint_newer"
+)
+SAVE_INTERVAL = 5.0  # between two writings
+COUNT_FIELDS = ("missing", "infinite", "large")
 
 
 @dataclass
-class State:
+class CompressionState:
     """How far a compression has come.
 
     Attributes:
@@ -36,11 +38,11 @@ class State:
         done: the size of the pieces so far.
     """
 
-    origin: Array
-    waiting: list[tuple[int, Factor]]
-    seen: Seen
-    after: Any = None
-    done: int = 0
+    origin: FloatArray
+    pending: list[tuple[int, Factor]]
+    scan_counts: ScanCounts
+    next_offset: Any = None
+    size_done: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,27 +54,27 @@ class Job:
         marks: each input with its size and the time of its last change.
     """
 
-    plan: Any
-    marks: list[list[Any]]
+    settings: Any
+    fingerprints: list[list[Any]]
 
     @property
-    def text(self) -> str:
-        return json.dumps({"plan": self.plan, "marks": self.marks}, sort_keys=True)
+    def json_text(self) -> str:
+        return json.dumps({"plan": self.settings, "marks": self.fingerprints}, sort_keys=True)
 
     @property
-    def name(self) -> str:
+    def job_id(self) -> str:
         """A short name for exactly this job."""
-        return sha256(self.text.encode()).hexdigest()[:32]
+        return sha256(self.json_text.encode()).hexdigest()[:32]
 
 
 class Checkpoint:
     """A file that holds the state of one job."""
 
-    def __init__(self, path: str | Path, job: Job, every: float = SECONDS) -> None:
+    def __init__(self, path: str | Path, job: Job, every: float = SAVE_INTERVAL) -> None:
         self.path, self.job, self.every = Path(path), job, every
-        self.kept = time.monotonic()
+        self.last_saved = time.monotonic()
 
-    def load(self) -> State | None:
+    def load(self) -> CompressionState | None:
         """The state of this job, where it was begun.
 
         Raises:
@@ -80,58 +82,60 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        _, fields = archive.read(self.path, KIND)
+        _, fields = archive.read_archive(self.path, CHECKPOINT_FORMAT)
         try:
-            before, state = json.loads(str(fields["job"])), _state_of(fields)
+            stored, state = json.loads(str(fields["job"])), _decode_state(fields)
         except (KeyError, TypeError, ValueError) as cause:
             raise DataError("checkpoint_damaged", path=str(self.path)) from cause
-        now = json.loads(self.job.text)
-        if before["marks"] != now["marks"]:
-            both = [tuple(mark) for marks in (before["marks"], now["marks"]) for mark in marks]
-            changed = sorted({mark[0] for mark in both if both.count(mark) == 1})
+        current = json.loads(self.job.json_text)
+        if stored["marks"] != current["marks"]:
+            all_fingerprints = [tuple(mark) for marks in (stored["marks"], current["marks"]) for mark in marks]
+            changed = sorted({mark[0] for mark in all_fingerprints if all_fingerprints.count(mark) == 1})
             raise DataError("checkpoint_inputs", path=str(self.path), names=changed[:5])
-        if before["plan"] != now["plan"]:
+        if stored["plan"] != current["plan"]:
             raise DataError("checkpoint_other", path=str(self.path))
         return state
 
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether the last writing lies long enough back."""
-        return time.monotonic() - self.kept >= self.every
+        return time.monotonic() - self.last_saved >= self.every
 
-    def keep(self, state: State) -> None:
+    def save(self, state: CompressionState) -> None:
         """Write the state.
 
         Raises:
             DataError: it cannot be written; the one before is still there.
         """
-        seen = state.seen
-        about = {
-            "waiting": [[level, factor.rows, factor.weight] for level, factor in state.waiting],
-            "after": state.after,
-            "done": state.done,
-            "rows": seen.rows,
-            "incomplete": seen.incomplete,
-            "negative": seen.negative,
-            "rounded": sorted(seen.rounded),
+        scan_counts = state.scan_counts
+        metadata = {
+            "waiting": [[level, factor.rows, factor.weight] for level, factor in state.pending],
+            "after": state.next_offset,
+            "done": state.size_done,
+            "rows": scan_counts.rows,
+            "incomplete": scan_counts.rows_with_missing,
+            "negative": scan_counts.negative,
+            "rounded": sorted(scan_counts.inexact_columns),
         }
         fields: dict[str, Any] = {
-            "job": np.array(self.job.text),
-            "state": np.array(json.dumps(about)),
+            "job": np.array(self.job.json_text),
+            "state": np.array(json.dumps(metadata)),
             "origin": state.origin,
-            **{name: getattr(seen, name) for name in COUNTS},
+            "missing": scan_counts.missing,
+            "infinite": scan_counts.infinite,
+            "large": scan_counts.too_large,
         }
         columns: tuple[str, ...] = ()
-        for i, (_, factor) in enumerate(state.waiting):
+        for i, (_, factor) in enumerate(state.pending):
             columns = factor.columns
-            arrays = arrays_of(factor)
+            arrays = factor_to_arrays(factor)
             fields |= {f"{name}{i}": arrays[name] for name in ("centred", "origin", "rounding")}
         fields["columns"] = np.array(columns, dtype=np.str_)
         try:
-            archive.write(self.path, archive.packed(KIND, fields))
+            archive.write_atomically(self.path, archive.pack_arrays(CHECKPOINT_FORMAT, fields))
         except OSError as cause:
-            why = cause.strerror or str(cause)
-            raise DataError("checkpoint_unwritable", path=str(self.path), cause=why) from cause
-        self.kept = time.monotonic()
+            reason = cause.strerror or str(cause)
+            raise DataError("checkpoint_unwritable", path=str(self.path), cause=reason) from cause
+        self.last_saved = time.monotonic()
 
     def clear(self) -> None:
         """The job is done."""
@@ -139,18 +143,20 @@ class Checkpoint:
             self.path.unlink()
 
 
-def _state_of(fields: dict[str, Any]) -> State:
+def _decode_state(fields: dict[str, Any]) -> CompressionState:
     """The state of what :meth:`Checkpoint.keep` wrote."""
     state = json.loads(str(fields["state"]))
     columns = [str(name) for name in fields["columns"]]
-    waiting = []
+    pending = []
     for i, (level, rows, weight) in enumerate(state["waiting"]):
         arrays = {name: fields[f"{name}{i}"] for name in ("centred", "origin", "rounding")}
-        waiting.append((level, factor_of({"columns": columns, "rows": rows, "weight": weight, **arrays})))
-    missing, infinite, large = counts = [np.asarray(fields[name], dtype=np.int64) for name in COUNTS]
+        pending.append((level, factor_from_arrays({"columns": columns, "rows": rows, "weight": weight, **arrays})))
+    missing, infinite, large = counts = [np.asarray(fields[name], dtype=np.int64) for name in COUNT_FIELDS]
     origin, k = np.asarray(fields["origin"], dtype=np.float64), len(columns)
     if origin.shape != (k,) or {count.shape for count in counts} not in ({(k,)}, {(k + 1,)}):  # with weights
         raise ValueError("shapes")
-    rounded = set(state["rounded"])
-    seen = Seen(state["rows"], state["incomplete"], missing, infinite, large, state["negative"], rounded)
-    return State(origin, waiting, seen, state["after"], state["done"])
+    inexact_columns = set(state["rounded"])
+    scan_counts = ScanCounts(
+        state["rows"], state["incomplete"], missing, infinite, large, state["negative"], inexact_columns
+    )
+    return CompressionState(origin, pending, scan_counts, state["after"], state["done"])

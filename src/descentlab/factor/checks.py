@@ -6,41 +6,43 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data.source import LARGEST, tame
+from descentlab.data.source import MAX_MAGNITUDE, has_finite_squares
 from descentlab.errors import DataError
-from descentlab.messages import counted
+from descentlab.messages import pluralize
 
 
-def checked(given: Any, weights: Any, k: int) -> np.ndarray[Any, Any]:
+def check_block(block: Any, weights: Any, k: int) -> np.ndarray[Any, Any]:
     """The (n, k) values as an array, left in their own type.
 
     Raises:
         DataError: they, or their (n,) weights, are not finite real numbers of that shape with finite squares, or
             a weight is negative.
     """
-    values = _numbers(given, "values")
+    values = _check_values(block, "values")
     n = len(values) if values.ndim else 0
     if values.shape != (n, k):
-        raise DataError("block_shape", shape=str(values.shape), count=k, columns=counted(k, "column"))
+        raise DataError("block_shape", shape=str(values.shape), count=k, columns=pluralize(k, "column"))
     if weights is not None:
-        repeats = _numbers(weights, "weights")
-        if repeats.shape != (n,):
-            raise DataError("lengths", X=counted(n, "row"), what="weights", y=str(repeats.shape), hint="")
-        if n and repeats.min() < 0:
-            raise DataError("weights_negative", count=int((repeats < 0).sum()))
+        weight_array = _check_values(weights, "weights")
+        if weight_array.shape != (n,):
+            raise DataError("lengths", X=pluralize(n, "row"), what="weights", y=str(weight_array.shape), hint="")
+        if n and weight_array.min() < 0:
+            raise DataError("weights_negative", count=int((weight_array < 0).sum()))
     return values
 
 
-def _numbers(given: Any, what: str) -> np.ndarray[Any, Any]:
+def _check_values(data: Any, what: str) -> np.ndarray[Any, Any]:
     """An array of finite real numbers whose squares are finite as well."""
-    array = np.asarray(given)
+    array = np.asarray(data)
     if array.dtype.kind not in "fiub":
         raise DataError("dtype_unusable", what=what, dtype=str(array.dtype))
-    if tame(array):
+    if has_finite_squares(array):
         return array
-    size = max(-float(array.min()), float(array.max())) if array.size else 0.0  # NaN and infinity show in both
-    if not np.isfinite(size):
+    largest_magnitude = (
+        max(-float(array.min()), float(array.max())) if array.size else 0.0
+    )  # NaN and infinity show in both
+    if not np.isfinite(largest_magnitude):
         raise DataError("block_not_finite")
-    if size > LARGEST:
-        raise DataError("too_large", counts=what, limit=LARGEST)
+    if largest_magnitude > MAX_MAGNITUDE:
+        raise DataError("too_large", counts=what, limit=MAX_MAGNITUDE)
     return array

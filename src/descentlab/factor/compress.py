@@ -10,31 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from descentlab.data import open_source
-from descentlab.data.paths import Place, find
-from descentlab.data.selection import Selection, known
-from descentlab.errors import DataError, SettingError, finite_number, one_of
+from descentlab.data.paths import FileLocation, resolve_locations
+from descentlab.data.selection import ColumnSelection, check_column
+from descentlab.errors import DataError, SettingError, check_choice, check_float
 from descentlab.factor import archive, file
-from descentlab.factor.build import Engine, Progress, factor_of
-from descentlab.factor.checkpoint import SECONDS, Checkpoint, Job
+from descentlab.factor.build import CompressionCallback, Executor, build_factor
+from descentlab.factor.checkpoint import SAVE_INTERVAL, Checkpoint, Job
 from descentlab.factor.factor import Factor
-from descentlab.factor.file import Made, is_factor
-from descentlab.messages import Sentence
+from descentlab.factor.file import Provenance, is_factor_file
+from descentlab.messages import Message
 
-VERSION = 1  # of how files are cut and merged: another gives other bits
+COMPRESS_VERSION = 1  # of how files are cut and merged: another gives other bits
 
 
 @dataclass(frozen=True)
-class Settings:
+class CompressOptions:
     """How a compression goes about it: nothing in here changes what comes out. See :func:`compress`."""
 
-    engine: Engine | None = None
+    executor: Executor | None = None
     restart: bool = False
-    every: float = SECONDS
-    progress: Progress | None = None
+    every: float = SAVE_INTERVAL
+    progress: CompressionCallback | None = None
 
 
 @dataclass(frozen=True)
-class Kept:
+class CompressResult:
     """What :func:`compressed` made.
 
     Attributes:
@@ -44,8 +44,8 @@ class Kept:
     """
 
     factor: Factor
-    notices: tuple[Sentence, ...]
-    already: bool = False
+    notices: tuple[Message, ...]
+    was_cached: bool = False
 
 
 def compress(
@@ -57,11 +57,11 @@ def compress(
     missing: str = "error",
     merge: Sequence[str | os.PathLike[str]] = (),
     output: str | os.PathLike[str] | None = None,
-    engine: Engine | None = None,
+    engine: Executor | None = None,
     restart: bool = False,
-    every: float = SECONDS,
-    progress: Progress | None = None,
-    **reading: Any,
+    every: float = SAVE_INTERVAL,
+    progress: CompressionCallback | None = None,
+    **csv_options: Any,
 ) -> Factor:
     """Compress files of any size into a factor, which stands for them wherever descentlab takes data.
 
@@ -84,62 +84,68 @@ def compress(
         DataError: the rows cannot be used; an input has changed since the state was written; columns differ.
         SettingError: a setting is outside what it may be.
     """
-    chosen = {"target": target, "features": features, "weights": weights, "missing": missing}
-    settings = Settings(engine, restart, every, progress)
-    return compressed(data, chosen, merge, output, reading, settings).factor
+    column_options = {"target": target, "features": features, "weights": weights, "missing": missing}
+    options = CompressOptions(engine, restart, every, progress)
+    return compress_with_notices(data, column_options, merge, output, csv_options, options).factor
 
 
-def compressed(
+def compress_with_notices(
     data: object,
-    chosen: dict[str, Any],
+    column_options: dict[str, Any],
     merge: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None,
-    reading: dict[str, Any],
-    how: Settings,
-) -> Kept:
+    csv_options: dict[str, Any],
+    options: CompressOptions,
+) -> CompressResult:
     """:func:`compress`, with what is to be said of it; ``chosen`` has target, features, weights, missing."""
-    every = finite_number("every", how.every, least=0.0)
-    one_of("missing", chosen["missing"], ("error", "drop"))
+    every = check_float("every", options.every, min_value=0.0)
+    check_choice("missing", column_options["missing"], ("error", "drop"))
     if output is not None:
-        _check(output)
-    files = _listed(data)
-    factors = [*merge, *(path for path in files or () if is_factor(path))]
-    rows: Any = data if files is None else [path for path in files if not is_factor(path)]
-    if files is not None and not rows:
-        return _merged_only(factors, chosen, output)
-    places = find(rows) if files is not None else []
-    if output is not None and places:
-        _spare(output, rows, places)
-    marks = _marks(places)
-    job = Job(_plan(chosen, reading, factors, output), marks)
+        _check_output_writable(output)
+    files = _as_paths(data)
+    factor_paths = [*merge, *(path for path in files or () if is_factor_file(path))]
+    row_inputs: Any = data if files is None else [path for path in files if not is_factor_file(path)]
+    if files is not None and not row_inputs:
+        return _merge_factors_only(factor_paths, column_options, output)
+    locations = resolve_locations(row_inputs) if files is not None else []
+    if output is not None and locations:
+        _check_output_not_input(output, row_inputs, locations)
+    fingerprints = _fingerprint_files(locations)
+    job = Job(_make_job_settings(column_options, csv_options, factor_paths, output), fingerprints)
     checkpoint = None
     if output is not None:
-        if places and file.is_factor(output) and not how.restart:
-            there, made = file.opened(output)
-            if made.job == job.name:
-                Checkpoint(state_of(output), job).clear()
-                return Kept(there, (), already=True)
-        checkpoint = Checkpoint(state_of(output), job, every) if places else None
-        if checkpoint and how.restart:
+        if locations and file.is_factor_file(output) and not options.restart:
+            existing, provenance = file.load_with_provenance(output)
+            if provenance.job_id == job.job_id:
+                Checkpoint(checkpoint_path(output), job).clear()
+                return CompressResult(existing, (), was_cached=True)
+        checkpoint = Checkpoint(checkpoint_path(output), job, every) if locations else None
+        if checkpoint and options.restart:
             checkpoint.clear()
-    others, inputs = _others(factors, places)
-    selection = _selection(rows, chosen, reading)
+    other_factors, input_ids = _load_factors_to_merge(factor_paths, locations)
+    selection = _make_selection(row_inputs, column_options, csv_options)
     columns = (*selection.features, selection.target)
-    before = file.merged([*others, Factor.empty(columns)])  # refuses other columns now, and not after hours
-    factor = factor_of(selection, how.engine, checkpoint, how.progress)
-    if changed := [mark[0] for mark, now in zip(marks, _marks(places), strict=True) if mark != now]:
+    merged_before = file.merge_factors(
+        [*other_factors, Factor.empty(columns)]
+    )  # refuses other columns now, and not after hours
+    factor = build_factor(selection, options.executor, checkpoint, options.progress)
+    if changed := [
+        fingerprint[0]
+        for fingerprint, current in zip(fingerprints, _fingerprint_files(locations), strict=True)
+        if fingerprint != current
+    ]:
         if checkpoint:
             checkpoint.clear()
         raise DataError("changed_meanwhile", names=changed[:5])
-    factor = _ending_in(chosen["target"], file.merged([before, factor]))
+    factor = _with_target_last(column_options["target"], file.merge_factors([merged_before, factor]))
     if output is not None:
-        _save(factor, output, Made(inputs, job.name))
+        _save_factor(factor, output, Provenance(input_ids, job.job_id))
         if checkpoint:
             checkpoint.clear()
-    return Kept(factor, tuple(selection.notices))
+    return CompressResult(factor, tuple(selection.notices))
 
 
-def _listed(data: object) -> list[str] | None:
+def _as_paths(data: object) -> list[str] | None:
     """The paths that data consists of; None where it is something else."""
     if isinstance(data, str | os.PathLike):
         return [os.fspath(data)]
@@ -148,110 +154,126 @@ def _listed(data: object) -> list[str] | None:
     return None
 
 
-def _merged_only(
-    factors: Sequence[str | os.PathLike[str]], chosen: dict[str, Any], output: str | os.PathLike[str] | None
-) -> Kept:
+def _merge_factors_only(
+    factor_paths: Sequence[str | os.PathLike[str]],
+    column_options: dict[str, Any],
+    output: str | os.PathLike[str] | None,
+) -> CompressResult:
     """Factors alone, merged."""
-    named = [name for name in ("weights", "features") if chosen[name] is not None]
-    if named:
-        raise SettingError("factors_hold", names=named)
-    others, inputs = _others(factors, [])
-    factor = file.merged(others)
-    target = chosen["target"]
+    unusable_options = [name for name in ("weights", "features") if column_options[name] is not None]
+    if unusable_options:
+        raise SettingError("factors_hold", names=unusable_options)
+    other_factors, input_ids = _load_factors_to_merge(factor_paths, [])
+    factor = file.merge_factors(other_factors)
+    target = column_options["target"]
     if target is not None:
-        factor = _ending_in(known(target, factor.columns, {}), factor)
+        factor = _with_target_last(check_column(target, factor.columns, {}), factor)
     if output is not None:
-        _save(factor, output, Made(inputs))
-    return Kept(factor, ())
+        _save_factor(factor, output, Provenance(input_ids))
+    return CompressResult(factor, ())
 
 
-def _ending_in(target: str | None, factor: Factor) -> Factor:
+def _with_target_last(target: str | None, factor: Factor) -> Factor:
     """The factor with this column last; as it is, where none is named."""
     if target is None:
         return factor
     return factor.select([*(name for name in factor.columns if name != target), target])
 
 
-def _selection(rows: Any, chosen: dict[str, Any], reading: dict[str, Any]) -> Selection:
-    target, weights = chosen["target"], chosen["weights"]
+def _make_selection(row_inputs: Any, column_options: dict[str, Any], csv_options: dict[str, Any]) -> ColumnSelection:
+    target, weights = column_options["target"], column_options["weights"]
     if target is None:
-        names = [name for name in open_source(rows, reading=reading).names if name != weights]
+        names = [name for name in open_source(row_inputs, csv_options=csv_options).names if name != weights]
         target = names[-1] if names else None
-    return Selection(rows, None, target, chosen["features"], weights, chosen["missing"], reading)
+    return ColumnSelection(
+        row_inputs, None, target, column_options["features"], weights, column_options["missing"], csv_options
+    )
 
 
-def _plan(
-    chosen: dict[str, Any],
-    reading: dict[str, Any],
-    factors: Sequence[str | os.PathLike[str]],
+def _make_job_settings(
+    column_options: dict[str, Any],
+    csv_options: dict[str, Any],
+    factor_paths: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None,
 ) -> dict[str, Any]:
     """All that decides the bits, but for the rows. A factor that is written over is known by its name alone."""
-    merged = [
-        os.fspath(path) if _same(path, output) else sha256(Path(path).read_bytes()).hexdigest()
-        for path in factors
+    merged_ids = [
+        os.fspath(path) if _is_same_file(path, output) else sha256(Path(path).read_bytes()).hexdigest()
+        for path in factor_paths
         if Path(path).exists()
     ]
-    wanted = None if chosen["features"] is None else list(chosen["features"])
-    return {**chosen, "features": wanted, "reading": reading, "merged": merged, "version": VERSION}
+    features = None if column_options["features"] is None else list(column_options["features"])
+    return {
+        **column_options,
+        "features": features,
+        "reading": csv_options,
+        "merged": merged_ids,
+        "version": COMPRESS_VERSION,
+    }
 
 
-def _same(path: str | os.PathLike[str], output: str | os.PathLike[str] | None) -> bool:
+def _is_same_file(path: str | os.PathLike[str], output: str | os.PathLike[str] | None) -> bool:
     return output is not None and Path(output).exists() and Path(path).samefile(output)
 
 
-def _marks(places: Sequence[Place]) -> list[list[Any]]:
-    return [[str(place), *place.mark()] for place in places]
+def _fingerprint_files(locations: Sequence[FileLocation]) -> list[list[Any]]:
+    return [[str(location), *location.fingerprint()] for location in locations]
 
 
-def _others(factors: Sequence[str | os.PathLike[str]], places: Sequence[Place]) -> tuple[list[Factor], frozenset[str]]:
+def _load_factors_to_merge(
+    factor_paths: Sequence[str | os.PathLike[str]], locations: Sequence[FileLocation]
+) -> tuple[list[Factor], frozenset[str]]:
     """The factors to merge, and the marks of everything in the result.
 
     Raises:
         DataError: an input is in one of the factors, or in two of them.
     """
-    marked = {_digest(place): str(place) for place in places}
-    inputs, others = frozenset(marked), []
-    for path, (factor, made) in zip(factors, file.apart(factors), strict=True):
-        if twice := sorted(marked[mark] for mark in made.inputs if mark in marked):
-            raise DataError("already_merged", path=os.fspath(path), names=twice[:5])
-        inputs |= made.inputs
-        others.append(factor)
-    return others, inputs
+    input_names = {_compute_file_id(place): str(place) for place in locations}
+    input_ids, loaded = frozenset(input_names), []
+    for path, (factor, provenance) in zip(factor_paths, file.load_disjoint_factors(factor_paths), strict=True):
+        if duplicates := sorted(input_names[input_id] for input_id in provenance.input_ids if input_id in input_names):
+            raise DataError("already_merged", path=os.fspath(path), names=duplicates[:5])
+        input_ids |= provenance.input_ids
+        loaded.append(factor)
+    return loaded, input_ids
 
 
-def _digest(place: Place) -> str:
+def _compute_file_id(location: FileLocation) -> str:
     """A file by its name, size and time: wherever it lies, it is the same one."""
-    return sha256(f"{place.name} {place.mark()}".encode(errors="surrogateescape")).hexdigest()[:16]
+    return sha256(f"{location.name} {location.fingerprint()}".encode(errors="surrogateescape")).hexdigest()[:16]
 
 
-def state_of(output: str | os.PathLike[str]) -> Path:
+def checkpoint_path(output: str | os.PathLike[str]) -> Path:
     """Where the state of a compression lies while it goes on."""
     path = Path(output)
     return path.with_name(f"{path.name}.part")
 
 
-def _check(output: str | os.PathLike[str]) -> None:
+def _check_output_writable(output: str | os.PathLike[str]) -> None:
     """Raise SettingError where the output cannot be written: before the work, and not after it."""
     try:
-        archive.check(output)
+        archive.check_writable(output)
     except (OSError, ValueError) as cause:
         raise SettingError("unwritable", path=os.fspath(output), cause=getattr(cause, "strerror", cause)) from cause
 
 
-def _spare(output: str | os.PathLike[str], rows: Sequence[str], places: Sequence[Place]) -> None:
+def _check_output_not_input(
+    output: str | os.PathLike[str], row_inputs: Sequence[str], locations: Sequence[FileLocation]
+) -> None:
     """Refuse to write over an input, or into a folder that is read, where the same command would find the output."""
-    for path in (Path(output), state_of(output)):
-        if path.exists() and any(place.root is None and path.samefile(place.path) for place in places):
+    for path in (Path(output), checkpoint_path(output)):
+        if path.exists() and any(
+            location.filesystem_uri is None and path.samefile(location.path) for location in locations
+        ):
             raise SettingError("output_is_input", path=str(path))
-    to = Path(output).resolve()
-    for folder in map(Path, rows):
-        if folder.expanduser().is_dir() and to.is_relative_to(folder.expanduser().resolve()):
+    resolved_output = Path(output).resolve()
+    for folder in map(Path, row_inputs):
+        if folder.expanduser().is_dir() and resolved_output.is_relative_to(folder.expanduser().resolve()):
             raise SettingError("output_in_folder", path=os.fspath(output), folder=str(folder))
 
 
-def _save(factor: Factor, output: str | os.PathLike[str], made: Made) -> None:
+def _save_factor(factor: Factor, output: str | os.PathLike[str], provenance: Provenance) -> None:
     try:
-        file.save(factor, output, made)
+        file.save_factor(factor, output, provenance)
     except OSError as cause:
         raise SettingError("unwritable", path=os.fspath(output), cause=cause.strerror or str(cause)) from cause

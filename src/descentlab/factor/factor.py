@@ -20,8 +20,8 @@ import numpy as np
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
 from descentlab.factor import householder
-from descentlab.factor.checks import checked
-from descentlab.typing import Array, Flags
+from descentlab.factor.checks import check_block
+from descentlab.typing import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,23 +39,23 @@ class Factor:
     """
 
     columns: tuple[str, ...]
-    centred: Array
-    origin: Array
+    R_centered: FloatArray
+    origin: FloatArray
     rows: int
     weight: float
-    rounding: Array
+    rounding_error: FloatArray
 
     @classmethod
     def empty(cls, columns: Sequence[str]) -> Factor:
         """The factor of no rows: merging it changes nothing."""
         k = len(columns)
-        repeated = sorted({name for name in columns if list(columns).count(name) > 1})
-        if repeated:
-            raise DataError("duplicate_columns", names=repeated)
+        duplicates = sorted({name for name in columns if list(columns).count(name) > 1})
+        if duplicates:
+            raise DataError("duplicate_columns", names=duplicates)
         return cls(tuple(columns), np.zeros((k + 1, k + 1)), np.zeros(k), 0, 0.0, np.zeros(k))
 
     @classmethod
-    def of_block(cls, values: Any, columns: Sequence[str], weights: Any = None) -> Factor:
+    def from_block(cls, values: Any, columns: Sequence[str], weights: Any = None) -> Factor:
         """The factor of (n, k) finite values, with (n,) non-negative weights if any.
 
         Weights act as repetition: a row of weight 2 counts like the row twice. Memory beyond the input does
@@ -64,11 +64,11 @@ class Factor:
         Raises:
             DataError: the shapes do not fit the columns, or a value is no number, not finite, or too large.
         """
-        return cls.of_blocks([(values, weights)], columns)
+        return cls.from_blocks([(values, weights)], columns)
 
     @classmethod
-    def of_blocks(
-        cls, blocks: Iterable[tuple[Any, Any]], columns: Sequence[str], origin: Array | None = None
+    def from_blocks(
+        cls, blocks: Iterable[tuple[Any, Any]], columns: Sequence[str], origin: FloatArray | None = None
     ) -> Factor:
         """The factor of many blocks, as :meth:`of_block` takes them, merged two by two in a fixed tree.
 
@@ -78,41 +78,45 @@ class Factor:
             origin: what rows are taken relative to; default: the median of the first block. Parts of one table made
                 apart, with one origin, merge without moving.
         """
-        return cls.empty(columns)._with(blocks, origin)
+        return cls.empty(columns)._merge_blocks(blocks, origin)
 
     def update(self, values: Any, weights: Any = None) -> Factor:
         """This factor with the rows of one more block in it. For a long stream, see :meth:`of_blocks`."""
-        return self.merge(self._with([(values, weights)], self.origin if self.rows else None))
+        return self.merge(self._merge_blocks([(values, weights)], self.origin if self.rows else None))
 
-    def _with(self, blocks: Iterable[tuple[Any, Any]], origin: Array | None) -> Factor:
-        tree = Tree(self.columns)
-        for part in self._parts(blocks, origin):
-            tree.add(part)
-        return tree.whole()
+    def _merge_blocks(self, blocks: Iterable[tuple[Any, Any]], origin: FloatArray | None) -> Factor:
+        tree = MergeTree(self.columns)
+        for block_factor in self._iter_block_factors(blocks, origin):
+            tree.add(block_factor)
+        return tree.result()
 
-    def _parts(self, blocks: Iterable[tuple[Any, Any]], origin: Array | None) -> Iterator[Factor]:
+    def _iter_block_factors(self, blocks: Iterable[tuple[Any, Any]], origin: FloatArray | None) -> Iterator[Factor]:
         """Factors of at most BLOCK_ROWS rows each, all relative to one origin; a bad block yields nothing."""
         empty = self.empty(self.columns)
-        for given, weights in blocks:
-            values = checked(given, weights, len(self.columns))
+        for block, weights in blocks:
+            values = check_block(block, weights, len(self.columns))
             if not len(values):
                 continue
             if origin is None:
-                origin = median(values)
+                origin = choose_origin(values)
             for start in range(0, len(values), BLOCK_ROWS):
                 stop = start + BLOCK_ROWS
-                yield empty._of_part(values[start:stop], origin, None if weights is None else weights[start:stop])
+                yield empty._from_rows(values[start:stop], origin, None if weights is None else weights[start:stop])
 
-    def _of_part(self, values: Array, origin: Array, weights: Any) -> Factor:
-        n, p = len(values), len(self.centred)
-        if householder.precision(n, p) is np.longdouble:
-            R, error = householder.of_rows(_rows(values, origin, weights, np.empty((n, p), np.longdouble, order="F")))
+    def _from_rows(self, values: FloatArray, origin: FloatArray, weights: Any) -> Factor:
+        n, p = len(values), len(self.R_centered)
+        if householder.working_dtype(n, p) is np.longdouble:
+            R, error = householder.qr_of_rows(
+                _fill_augmented_rows(values, origin, weights, np.empty((n, p), np.longdouble, order="F"))
+            )
         else:
-            whole = householder.of_block(values, origin, weights)
-            R, error = whole or householder.of_pieces(_pieces(values, origin, weights), n, p)
-        total = float(n if weights is None else np.sum(weights, dtype=np.float64))
-        R[0, 0] = np.sqrt(total)  # which sums know better than reflections
-        return Factor(self.columns, R, origin, n, total, error * _lengths(R))
+            compiled_result = householder.qr_of_block(values, origin, weights)
+            R, error = compiled_result or householder.qr_of_panels(
+                _iter_augmented_panels(values, origin, weights), n, p
+            )
+        total_weight = float(n if weights is None else np.sum(weights, dtype=np.float64))
+        R[0, 0] = np.sqrt(total_weight)  # which sums know better than reflections
+        return Factor(self.columns, R, origin, n, total_weight, error * _column_norms(R))
 
     def merge(self, other: Factor) -> Factor:
         """The factor of both sets of rows: the R of the two stacked.
@@ -127,53 +131,55 @@ class Factor:
         if not self.rows:
             return other
         rows = self.rows + other.rows
-        R, error = householder.joined(self.centred, other.moved_to(self.origin).centred, rows)
+        R, error = householder.merge_triangles(self.R_centered, other.with_origin(self.origin).R_centered, rows)
         weight = self.weight + other.weight
         R[0, 0] = np.sqrt(weight)
-        rounding = np.hypot(self.rounding, other.rounding) + (error + 2 * householder.UNIT) * _lengths(R)  # 2: the move
-        return Factor(self.columns, R, self.origin, rows, weight, rounding)
+        rounding_error = np.hypot(self.rounding_error, other.rounding_error) + (
+            error + 2 * householder.UNIT_ROUNDOFF
+        ) * _column_norms(R)  # 2: the move
+        return Factor(self.columns, R, self.origin, rows, weight, rounding_error)
 
-    def moved_to(self, origin: Array) -> Factor:
+    def with_origin(self, origin: FloatArray) -> Factor:
         """The same rows relative to another origin: only the first row of the triangle changes."""
-        moved = self.centred.copy()
-        moved[0, 1:] += moved[0, 0] * (self.origin - origin)
-        return replace(self, centred=moved, origin=np.asarray(origin, dtype=np.float64))
+        R_centered = self.R_centered.copy()
+        R_centered[0, 1:] += R_centered[0, 0] * (self.origin - origin)
+        return replace(self, R_centered=R_centered, origin=np.asarray(origin, dtype=np.float64))
 
     @property
-    def R(self) -> Array:  # noqa: N802 (the name it has in every formula)
+    def R(self) -> FloatArray:  # noqa: N802 (the name it has in every formula)
         """(k+1, k+1) factor of ``[1 C]`` itself; ``R[0] = sqrt(weight) * (1, means)``."""
-        return self.moved_to(np.zeros(len(self.columns))).centred
+        return self.with_origin(np.zeros(len(self.columns))).R_centered
 
     @property
-    def means(self) -> Array:
+    def means(self) -> FloatArray:
         """(k,) weighted mean of each column, in its own unit; raises DataError where there is no weight."""
-        self._weigh()
-        means: Array = self.origin + self.centred[0, 1:] / self.centred[0, 0]
+        self._check_has_weight()
+        means: FloatArray = self.origin + self.R_centered[0, 1:] / self.R_centered[0, 0]
         return means
 
     @property
-    def deviations(self) -> Array:
+    def std(self) -> FloatArray:
         """(k,) weighted standard deviation of each column (divisor: the total weight), in its own unit.
 
         Raises DataError where there is no weight.
         """
-        self._weigh()
-        deviations: Array = _lengths(self.centred[1:]) / np.sqrt(self.weight)
-        return deviations
+        self._check_has_weight()
+        std: FloatArray = _column_norms(self.R_centered[1:]) / np.sqrt(self.weight)
+        return std
 
     @property
-    def noise(self) -> Array:
+    def column_error(self) -> FloatArray:
         """(k,) bound on how far rounding may have moved each column, as the norm of a change to its rows.
 
         Half a unit in the last place of every value as given, and what compression added (``rounding``).
         """
-        return householder.UNIT * _lengths(self.R) + self.rounding
+        return householder.UNIT_ROUNDOFF * _column_norms(self.R) + self.rounding_error
 
     @property
-    def constant(self) -> Flags:
+    def is_constant(self) -> BoolArray:
         """(k,) whether a column's spread is no more than rounding may have left."""
-        constant: Flags = _lengths(self.centred[1:]) <= self.noise
-        return constant
+        is_constant: BoolArray = _column_norms(self.R_centered[1:]) <= self.column_error
+        return is_constant
 
     def select(self, columns: Sequence[str]) -> Factor:
         """The factor of the same rows with only these columns, in this order.
@@ -181,13 +187,13 @@ class Factor:
         Raises:
             DataError: a column is not there, or stands twice.
         """
-        index = self._index(columns)
+        index = self._column_indices(columns)
         selected = replace(self.empty(columns), rows=self.rows, weight=self.weight, origin=self.origin[index])
         if selected.columns == self.columns:
             return self
-        chosen = self.centred[:, [0, *(i + 1 for i in index)]]
-        R, error = householder.of_rows(chosen.astype(householder.precision(*chosen.shape), order="F"))
-        return replace(selected, centred=R, rounding=self.rounding[index] + error * _lengths(R))
+        R_selected = self.R_centered[:, [0, *(i + 1 for i in index)]]
+        R, error = householder.qr_of_rows(R_selected.astype(householder.working_dtype(*R_selected.shape), order="F"))
+        return replace(selected, R_centered=R, rounding_error=self.rounding_error[index] + error * _column_norms(R))
 
     def center(self, columns: Sequence[str] | None = None) -> Factor:
         """The factor of the rows with these columns (default: all) minus their means.
@@ -195,26 +201,26 @@ class Factor:
         Raises:
             DataError: a column is not there.
         """
-        index = self._index(self.columns if columns is None else columns)
-        R, origin, rounding = self.centred.copy(), self.origin.copy(), self.rounding.copy()
+        index = self._column_indices(self.columns if columns is None else columns)
+        R, origin, rounding_error = self.R_centered.copy(), self.origin.copy(), self.rounding_error.copy()
         R[0, [i + 1 for i in index]] = 0.0
         origin[index] = 0.0
-        rounding[index] = self.noise[index]  # the values' own rounding was relative to what is now gone
-        return replace(self, centred=R, origin=origin, rounding=rounding)
+        rounding_error[index] = self.column_error[index]  # the values' own rounding was relative to what is now gone
+        return replace(self, R_centered=R, origin=origin, rounding_error=rounding_error)
 
-    def scale(self, divisors: Array) -> Factor:
+    def scale(self, divisors: FloatArray) -> Factor:
         """The factor of the rows with every column divided by its (k,) positive divisor."""
-        R = self.centred.copy()
+        R = self.R_centered.copy()
         R[:, 1:] /= divisors
-        return replace(self, centred=R, origin=self.origin / divisors, rounding=self.rounding / divisors)
+        return replace(self, R_centered=R, origin=self.origin / divisors, rounding_error=self.rounding_error / divisors)
 
-    def _index(self, columns: Sequence[str]) -> list[int]:
+    def _column_indices(self, columns: Sequence[str]) -> list[int]:
         missing = [name for name in columns if name not in self.columns]
         if missing:
             raise DataError("no_such_columns", names=missing, columns=self.columns)
         return [self.columns.index(name) for name in columns]
 
-    def _weigh(self) -> None:
+    def _check_has_weight(self) -> None:
         if not self.weight > 0:
             raise DataError("no_weight" if self.rows else "no_rows")
 
@@ -222,7 +228,7 @@ class Factor:
         """Write a NumPy ``.npz`` archive (no pickle) with a format number and a checksum."""
         from descentlab.factor import file
 
-        file.save(self, path)
+        file.save_factor(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Factor:
@@ -233,13 +239,13 @@ class Factor:
         """
         from descentlab.factor import file
 
-        return file.load(path)
+        return file.load_factor(path)
 
     def to_bytes(self) -> bytes:
         """What :meth:`save` writes, for other ways to travel: a message, a column of a table."""
         from descentlab.factor import file
 
-        return file.packed(self, file.Made())
+        return file.encode_factor(self, file.Provenance())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Factor:
@@ -250,67 +256,71 @@ class Factor:
         """
         from descentlab.factor import file
 
-        return file.of_bytes(data)
+        return file.decode_factor(data)
 
     def __repr__(self) -> str:
         return f"Factor({self.rows:,} rows of {', '.join(self.columns)})"
 
 
-def _rows(values: Array, origin: Array, weights: Any, into: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _fill_augmented_rows(
+    values: FloatArray, origin: FloatArray, weights: Any, out: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
     """``into`` (m, p), filled with rows of ``[1, values - origin]``, each times the root of its weight."""
-    into[:, 0] = 1
-    np.subtract(values, origin, out=into[:, 1:], dtype=into.dtype)
+    out[:, 0] = 1
+    np.subtract(values, origin, out=out[:, 1:], dtype=out.dtype)
     if weights is not None:
-        into *= np.sqrt(np.asarray(weights, dtype=into.dtype))[:, None]
-    return into
+        out *= np.sqrt(np.asarray(weights, dtype=out.dtype))[:, None]
+    return out
 
 
-def _pieces(values: Array, origin: Array, weights: Any) -> Iterator[Array]:
+def _iter_augmented_panels(values: FloatArray, origin: FloatArray, weights: Any) -> Iterator[FloatArray]:
     """:func:`_rows`, PIECE of them at a time and always in the same memory, which stays in a core's cache."""
-    size = householder.PIECE
-    buffer = np.empty((min(size, len(values)) + householder.APART, len(origin) + 1), order="F")
-    for start in range(0, len(values), size):
-        part = values[start : start + size]
-        yield _rows(part, origin, None if weights is None else weights[start : start + size], buffer[: len(part)])
+    panel_rows = householder.PANEL_ROWS
+    buffer = np.empty((min(panel_rows, len(values)) + householder.PADDING_ROWS, len(origin) + 1), order="F")
+    for start in range(0, len(values), panel_rows):
+        panel = values[start : start + panel_rows]
+        yield _fill_augmented_rows(
+            panel, origin, None if weights is None else weights[start : start + panel_rows], buffer[: len(panel)]
+        )
 
 
-class Tree:
+class MergeTree:
     """Factors merged two by two as they come, like a binary counter: only their number and order decide the shape.
 
     Attributes:
         waiting: the merged ones so far, each with the power of two of how many it stands for.
     """
 
-    def __init__(self, columns: Sequence[str], waiting: Iterable[tuple[int, Factor]] = ()) -> None:
-        self.columns, self.waiting = tuple(columns), list(waiting)
+    def __init__(self, columns: Sequence[str], pending: Iterable[tuple[int, Factor]] = ()) -> None:
+        self.columns, self.pending = tuple(columns), list(pending)
 
     @property
     def count(self) -> int:
         """How many have been added."""
-        return sum(1 << level for level, _ in self.waiting)
+        return sum(1 << level for level, _ in self.pending)
 
     def add(self, factor: Factor, level: int = 0) -> None:
         """The next one, or the next ``2 ** level``, merged already; their number before must be a multiple of that."""
-        while self.waiting and self.waiting[-1][0] == level:
-            factor = self.waiting.pop()[1].merge(factor)
+        while self.pending and self.pending[-1][0] == level:
+            factor = self.pending.pop()[1].merge(factor)
             level += 1
-        self.waiting.append((level, factor))
+        self.pending.append((level, factor))
 
-    def whole(self) -> Factor:
+    def result(self) -> Factor:
         """All of them as one."""
-        whole = Factor.empty(self.columns)
-        for _, factor in reversed(self.waiting):
-            whole = factor.merge(whole)
-        return whole
+        merged = Factor.empty(self.columns)
+        for _, factor in reversed(self.pending):
+            merged = factor.merge(merged)
+        return merged
 
 
-def median(values: Any) -> Array:
+def choose_origin(values: Any) -> FloatArray:
     """(k,) origin of a table that begins with these rows: one wild row does not move it."""
-    middle: Array = np.median(np.asarray(values)[:BLOCK_ROWS].astype(np.float64), axis=0)
-    return middle
+    origin: FloatArray = np.median(np.asarray(values)[:BLOCK_ROWS].astype(np.float64), axis=0)
+    return origin
 
 
-def _lengths(columns: Array) -> Array:
+def _column_norms(columns: FloatArray) -> FloatArray:
     """(k,) norms of all columns but the first."""
-    lengths: Array = np.linalg.norm(columns[:, 1:], axis=0)
-    return lengths
+    norms: FloatArray = np.linalg.norm(columns[:, 1:], axis=0)
+    return norms

@@ -13,14 +13,14 @@ import numpy as np
 
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.factor.build import Threads
-from descentlab.factor.checks import checked
-from descentlab.factor.factor import Factor, Tree, median
-from descentlab.typing import Array
+from descentlab.factor.checks import check_block
+from descentlab.factor.factor import Factor, MergeTree, choose_origin
+from descentlab.typing import FloatArray
 
-Take = Callable[[int, int], tuple[Array, Array | None]]
+GetRows = Callable[[int, int], tuple[FloatArray, FloatArray | None]]
 
 
-class Gathered:
+class IncrementalFactor:
     """The factor of all rows added so far; at most 8,191 of them are held as they are.
 
     Attributes:
@@ -30,65 +30,74 @@ class Gathered:
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns, self.rows = tuple(columns), 0
-        self._tree = Tree(self.columns)
-        self._origin: Array | None = None
-        self._waiting: tuple[Array, Array | None] = (np.empty((0, len(self.columns))), None)
+        self._tree = MergeTree(self.columns)
+        self._origin: FloatArray | None = None
+        self._buffer: tuple[FloatArray, FloatArray | None] = (np.empty((0, len(self.columns))), None)
 
-    def add(self, values: Array, weights: Array | None = None) -> None:
+    def add(self, values: FloatArray, weights: FloatArray | None = None) -> None:
         """(m, k) rows more, and their (m,) weights if any.
 
         Raises:
             DataError: a value cannot be used; then none of these rows was added.
         """
-        self.take(len(values), lambda start, stop: (values[start:stop], _part(weights, start, stop)))
+        self.add_from(len(values), lambda start, stop: (values[start:stop], _slice_weights(weights, start, stop)))
 
-    def take(self, count: int, rows: Take) -> None:
+    def add_from(self, count: int, get_rows: GetRows) -> None:
         """``count`` rows more, asked for from ``start`` to ``stop``, a block at a time, by several threads at once.
 
         Raises:
             DataError: a value cannot be used; then none of these rows was added.
         """
-        held = len(self._waiting[0])
-        room = BLOCK_ROWS - held
-        if count < room:
-            self._waiting, self.rows = _stacked(self._waiting, self._checked(rows(0, count))), self.rows + count
+        buffered_rows = len(self._buffer[0])
+        free_rows = BLOCK_ROWS - buffered_rows
+        if count < free_rows:
+            self._buffer, self.rows = (
+                _concatenate(self._buffer, self._check_rows(get_rows(0, count))),
+                self.rows + count,
+            )
             return
-        first = _stacked(self._waiting, rows(0, room))
-        origin = median(first[0]) if self._origin is None else self._origin
-        tree = Tree(self.columns, self._tree.waiting)
-        tree.add(Factor.of_blocks([first], self.columns, origin))
-        starts = range(room, count - BLOCK_ROWS + 1, BLOCK_ROWS)
-        block = partial(_block, rows, self.columns, origin)
-        for factor in Threads().ordered(block, starts, 0) if len(starts) > 1 else map(block, starts):
+        first_block = _concatenate(self._buffer, get_rows(0, free_rows))
+        origin = choose_origin(first_block[0]) if self._origin is None else self._origin
+        tree = MergeTree(self.columns, self._tree.pending)
+        tree.add(Factor.from_blocks([first_block], self.columns, origin))
+        starts = range(free_rows, count - BLOCK_ROWS + 1, BLOCK_ROWS)
+        compress_block = partial(_compress_block, get_rows, self.columns, origin)
+        for factor in (
+            Threads().map_ordered(compress_block, starts, 0) if len(starts) > 1 else map(compress_block, starts)
+        ):
             tree.add(factor)
-        begun = room + len(starts) * BLOCK_ROWS
-        values, weights = self._checked(rows(begun, count))
-        waiting = (np.array(values), None if weights is None else np.array(weights))  # copies: the caller's may change
-        self._tree, self._origin, self._waiting, self.rows = tree, origin, waiting, self.rows + count
+        rest_start = free_rows + len(starts) * BLOCK_ROWS
+        values, weights = self._check_rows(get_rows(rest_start, count))
+        buffer = (np.array(values), None if weights is None else np.array(weights))  # copies: the caller's may change
+        self._tree, self._origin, self._buffer, self.rows = tree, origin, buffer, self.rows + count
 
-    def factor(self) -> Factor:
+    def result(self) -> Factor:
         """The factor of every row so far, with the bits that any other way of adding them has."""
-        tree = Tree(self.columns, self._tree.waiting)
-        if len(self._waiting[0]):
-            tree.add(Factor.of_blocks([self._waiting], self.columns, self._origin))
-        return tree.whole()
+        tree = MergeTree(self.columns, self._tree.pending)
+        if len(self._buffer[0]):
+            tree.add(Factor.from_blocks([self._buffer], self.columns, self._origin))
+        return tree.result()
 
-    def _checked(self, rows: tuple[Array, Array | None]) -> tuple[Array, Array | None]:
-        return checked(*rows, len(self.columns)), rows[1]
-
-
-def _block(rows: Take, columns: tuple[str, ...], origin: Array, start: int) -> Factor:
-    return Factor.of_blocks([rows(start, start + BLOCK_ROWS)], columns, origin)
+    def _check_rows(self, rows: tuple[FloatArray, FloatArray | None]) -> tuple[FloatArray, FloatArray | None]:
+        return check_block(*rows, len(self.columns)), rows[1]
 
 
-def _part(weights: Array | None, start: int, stop: int) -> Array | None:
+def _compress_block(get_rows: GetRows, columns: tuple[str, ...], origin: FloatArray, start: int) -> Factor:
+    return Factor.from_blocks([get_rows(start, start + BLOCK_ROWS)], columns, origin)
+
+
+def _slice_weights(weights: FloatArray | None, start: int, stop: int) -> FloatArray | None:
     return None if weights is None else weights[start:stop]
 
 
-def _stacked(first: tuple[Array, Array | None], second: tuple[Array, Array | None]) -> tuple[Array, Array | None]:
+def _concatenate(
+    first: tuple[FloatArray, FloatArray | None], second: tuple[FloatArray, FloatArray | None]
+) -> tuple[FloatArray, FloatArray | None]:
     """Both sets of rows; where one of them has no weights, they are 1."""
     values = np.concatenate([first[0], second[0]])
     if first[1] is None and second[1] is None:
         return values, None
-    ones = [np.ones(len(part)) if weights is None else weights for part, weights in (first, second)]
-    return values, np.concatenate(ones)
+    filled_weights = [
+        np.ones(len(block_values)) if weights is None else weights for block_values, weights in (first, second)
+    ]
+    return values, np.concatenate(filled_weights)

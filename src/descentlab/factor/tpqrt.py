@@ -16,115 +16,117 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.typing import Array
+from descentlab.typing import FloatArray
 
-INTEGER, VALUES = "int *", "__pyx_t_5scipy_6linalg_13cython_lapack_d *"
+INT_P, DOUBLE_P = "int *", "__pyx_t_5scipy_6linalg_13cython_lapack_d *"
 # m, n, l, nb, A, lda, B, ldb, T, ldt, work, info
-ARGUMENTS = [INTEGER] * 4 + [VALUES, INTEGER, VALUES, INTEGER, VALUES, INTEGER, VALUES, INTEGER]
+TPQRT_SIGNATURE = [INT_P] * 4 + [DOUBLE_P, INT_P, DOUBLE_P, INT_P, DOUBLE_P, INT_P, DOUBLE_P, INT_P]
 
-WORTH = 2000  # blocks of a thousand rows and more after which a process has worked as long as compiling takes
+COMPILE_AFTER_CALLS = (
+    2000  # blocks of a thousand rows and more after which a process has worked as long as compiling takes
+)
 
 
-class Blocks:
+class CompiledBlockQR:
     """Whether blocks are reflected in a compiled call each: where numba is loaded anyhow, or once it pays to load it.
 
     The bits are the same, so that only the time depends on what this process has done before.
     """
 
     def __init__(self) -> None:
-        self.seen = 0
+        self.calls = 0
 
-    def compiled(self) -> Callable[..., Array] | None:
+    def get(self) -> Callable[..., FloatArray] | None:
         """:func:`descentlab.factor.tpqrt_numba.block` with its pointer; None where Python calls LAPACK for every
         piece.
         """
-        self.seen += 1
-        if not ("numba" in sys.modules or self.seen > WORTH):
+        self.calls += 1
+        if not ("numba" in sys.modules or self.calls > COMPILE_AFTER_CALLS):
             return None
-        return _block()
+        return _load_block_qr()
 
 
-BLOCKS = Blocks()
+compiled_block_qr = CompiledBlockQR()
 
 
 @cache
-def _block() -> Callable[..., Array] | None:
-    pointer = _pointer()
+def _load_block_qr() -> Callable[..., FloatArray] | None:
+    pointer = _tpqrt_pointer()
     if pointer is None or find_spec("numba") is None:
         return None
-    from descentlab.factor.tpqrt_numba import block
+    from descentlab.factor.tpqrt_numba import compute_block_qr
 
     address: Any = ctypes.cast(pointer, ctypes.c_void_p).value  # type: ignore[arg-type]
-    return partial(block, address)
+    return partial(compute_block_qr, address)
 
 
-class Reflector:
+class TpqrtWorkspace:
     """Rows reflected into triangles, and triangles into one another; what is below a diagonal is left alone.
 
     Attributes:
         triangles: (k, p, p) of them, each upper triangular and column by column in memory: ``triangles[i].T``.
     """
 
-    def __init__(self, triangles: Array, width: int) -> None:
+    def __init__(self, triangles: FloatArray, block_size: int) -> None:
         """``width``: how many columns LAPACK takes at a time."""
         self.triangles, (_, p, _) = triangles, triangles.shape
         self.p: int = p
-        self.width = min(width, p)
-        self._T, self._work = np.empty((self.width, p), order="F"), np.empty(self.width * p)
+        self.block_size = min(block_size, p)
+        self._T, self._work = np.empty((self.block_size, p), order="F"), np.empty(self.block_size * p)
         self._info = ctypes.c_int()
-        self._call = _pointer()
+        self._tpqrt_call = _tpqrt_pointer()
 
-    def take(self, i: int, rows: Array) -> None:
+    def add_rows(self, i: int, rows: FloatArray) -> None:
         """(m, p) rows, column by column in memory, into triangle ``i``. They are overwritten."""
-        if self._call is None:
-            self.triangles[i] = _wrapped(self.triangles[i].T, rows, 0, self.width).T
+        if self._tpqrt_call is None:
+            self.triangles[i] = _tpqrt_scipy(self.triangles[i].T, rows, 0, self.block_size).T
         else:
-            self._reflect(i, rows.ctypes.data, len(rows), rows.strides[1] // 8, 0)
+            self._tpqrt(i, rows.ctypes.data, len(rows), rows.strides[1] // 8, 0)
 
-    def join(self, i: int, j: int) -> None:
+    def merge(self, i: int, j: int) -> None:
         """Triangle ``j`` into triangle ``i``. It is overwritten."""
-        if self._call is None:
-            self.triangles[i] = _wrapped(self.triangles[i].T, self.triangles[j].T, self.p, self.width).T
+        if self._tpqrt_call is None:
+            self.triangles[i] = _tpqrt_scipy(self.triangles[i].T, self.triangles[j].T, self.p, self.block_size).T
         else:
-            self._reflect(i, self._address(j), self.p, self.p, self.p)
+            self._tpqrt(i, self._triangle_address(j), self.p, self.p, self.p)
 
-    def _address(self, i: int) -> int:
+    def _triangle_address(self, i: int) -> int:
         start: int = self.triangles.ctypes.data
         return start + 8 * i * self.p * self.p
 
-    def _reflect(self, i: int, rows: int, m: int, lead: int, triangular: int) -> None:
-        sizes = [ctypes.c_int(size) for size in (m, self.p, triangular, self.width, lead)]
-        of_m, of_p, of_l, of_width, of_lead = map(ctypes.byref, sizes)
-        info = ctypes.byref(self._info)
-        assert self._call is not None
-        self._call(
-            *(of_m, of_p, of_l, of_width, self._address(i), of_p, rows, of_lead),
-            *(self._T.ctypes.data, of_width, self._work.ctypes.data, info),
+    def _tpqrt(self, i: int, rows_address: int, m: int, ldb: int, trapezoidal_rows: int) -> None:
+        lapack_ints = [ctypes.c_int(value) for value in (m, self.p, trapezoidal_rows, self.block_size, ldb)]
+        m_ref, p_ref, l_ref, nb_ref, ldb_ref = map(ctypes.byref, lapack_ints)
+        info_ref = ctypes.byref(self._info)
+        assert self._tpqrt_call is not None
+        self._tpqrt_call(
+            *(m_ref, p_ref, l_ref, nb_ref, self._triangle_address(i), p_ref, rows_address, ldb_ref),
+            *(self._T.ctypes.data, nb_ref, self._work.ctypes.data, info_ref),
         )
         if self._info.value:
             raise ValueError(f"tpqrt: argument {-self._info.value}")
 
 
-def _wrapped(triangle: Array, rows: Array, triangular: int, width: int) -> Array:
+def _tpqrt_scipy(triangle: FloatArray, rows: FloatArray, trapezoidal_rows: int, block_size: int) -> FloatArray:
     """The same by SciPy's wrapper."""
     from scipy.linalg.lapack import dtpqrt
 
-    R: Array = dtpqrt(triangular, width, triangle, rows)[0]
+    R: FloatArray = dtpqrt(trapezoidal_rows, block_size, triangle, rows)[0]
     return R
 
 
 @cache
-def _pointer() -> Callable[..., Any] | None:
+def _tpqrt_pointer() -> Callable[..., Any] | None:
     """The function itself; None where SciPy describes another than the one that is called here."""
     from scipy.linalg import cython_lapack
 
     capsule = cython_lapack.__pyx_capi__.get("dtpqrt")
-    name, pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
-    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    described = b"" if capsule is None else name(capsule)
-    if described != f"void ({', '.join(ARGUMENTS)})".encode():
+    get_name, get_pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
+    get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    signature = b"" if capsule is None else get_name(capsule)
+    if signature != f"void ({', '.join(TPQRT_SIGNATURE)})".encode():
         return None
-    kinds = [ctypes.c_void_p] * len(ARGUMENTS)
-    made: Callable[..., Any] = ctypes.CFUNCTYPE(None, *kinds)(pointer(capsule, described))
-    return made
+    argument_types = [ctypes.c_void_p] * len(TPQRT_SIGNATURE)
+    tpqrt: Callable[..., Any] = ctypes.CFUNCTYPE(None, *argument_types)(get_pointer(capsule, signature))
+    return tpqrt

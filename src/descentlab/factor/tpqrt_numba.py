@@ -13,20 +13,20 @@ import numpy as np
 
 from descentlab.dependencies import jit
 from descentlab.errors import require
-from descentlab.typing import Array
+from descentlab.typing import FloatArray
 
 numba: Any = require("numba", "numba", "fast", "compiled")
 require("numba.experimental.function_type", "numba", "fast", "compiled")  # what hands a pointer over at run time
 types: Any = numba.types
 
-ROWS = 64  # taken out of a block at a time: they stay in the first-level cache
-READ = types.Array(types.float64, 2, "A", readonly=True)
-LINE = types.Array(types.float64, 1, "C", readonly=True)
-TPQRT = types.int64(*[types.uintp] * 12)  # it returns nothing; what an int64 would be returned in is not looked at
-PLANE, CUBE = types.float64[:, ::1], types.float64[:, :, ::1]
+COPY_ROWS = 64  # taken out of a block at a time: they stay in the first-level cache
+MATRIX_RO = types.Array(types.float64, 2, "A", readonly=True)
+VECTOR_RO = types.Array(types.float64, 1, "C", readonly=True)
+TPQRT_TYPE = types.int64(*[types.uintp] * 12)  # it returns nothing; what an int64 would be returned in is not looked at
+MATRIX_RW, TENSOR3_RW = types.float64[:, ::1], types.float64[:, :, ::1]
 
 
-class Pointer(types.WrapperAddressProtocol):  # type: ignore[misc]
+class TpqrtPointer(types.WrapperAddressProtocol):  # type: ignore[misc]
     """``tpqrt`` at an address, as an argument: a compiled function that held it could not be kept on disk."""
 
     def __init__(self, address: int) -> None:
@@ -36,24 +36,32 @@ class Pointer(types.WrapperAddressProtocol):  # type: ignore[misc]
         return self.address
 
     def signature(self) -> Any:
-        return TPQRT
+        return TPQRT_TYPE
 
 
 @jit(
     types.void(
-        READ, LINE, LINE, types.int64, types.FunctionType(TPQRT), CUBE, PLANE, types.float64[::1], types.int32[::1]
+        MATRIX_RO,
+        VECTOR_RO,
+        VECTOR_RO,
+        types.int64,
+        types.FunctionType(TPQRT_TYPE),
+        TENSOR3_RW,
+        MATRIX_RW,
+        types.float64[::1],
+        types.int32[::1],
     )
 )
-def reflect(
-    values: Array,
-    origin: Array,
-    roots: Array,
-    piece: int,
+def block_qr_kernel(
+    values: FloatArray,
+    origin: FloatArray,
+    sqrt_weights: FloatArray,
+    panel_rows: int,
     tpqrt: Any,
-    triangles: Array,
-    buffer: Array,
-    work: Array,
-    sizes: Any,
+    triangles: FloatArray,
+    buffer: FloatArray,
+    work: FloatArray,
+    lapack_ints: Any,
 ) -> None:
     """The triangle of ``[1, values - origin]``, rows times their roots, into ``triangles[0]``.
 
@@ -69,39 +77,73 @@ def reflect(
     """
     n, k = values.shape
     count = len(triangles)
-    p, width = sizes[1:].ctypes.data, sizes[3:].ctypes.data
-    m, triangular, apart, info = (
-        sizes[0:].ctypes.data,
-        sizes[2:].ctypes.data,
-        sizes[4:].ctypes.data,
-        sizes[5:].ctypes.data,
+    p, block_size = lapack_ints[1:].ctypes.data, lapack_ints[3:].ctypes.data
+    m, trapezoidal_rows, ldb, info = (
+        lapack_ints[0:].ctypes.data,
+        lapack_ints[2:].ctypes.data,
+        lapack_ints[4:].ctypes.data,
+        lapack_ints[5:].ctypes.data,
     )
-    T, room = work.ctypes.data, work[sizes[1] * sizes[3] :].ctypes.data
+    T, lapack_work = work.ctypes.data, work[lapack_ints[1] * lapack_ints[3] :].ctypes.data
     for i in range(count):
-        begin, rows = i * piece, min(piece, n - i * piece)
-        for first in range(0, rows, ROWS):
-            last = min(first + ROWS, rows)
+        begin, rows = i * panel_rows, min(panel_rows, n - i * panel_rows)
+        for first in range(0, rows, COPY_ROWS):
+            last = min(first + COPY_ROWS, rows)
             for r in range(first, last):
                 buffer[0, r] = 1.0
             for j in range(k):
                 for r in range(first, last):
                     buffer[j + 1, r] = values[begin + r, j] - origin[j]
-            if roots.size:
+            if sqrt_weights.size:
                 for j in range(k + 1):
                     for r in range(first, last):
-                        buffer[j, r] *= roots[begin + r]
-        sizes[0], sizes[2], sizes[4] = rows, 0, buffer.shape[1]
-        tpqrt(m, p, triangular, width, triangles[i].ctypes.data, p, buffer.ctypes.data, apart, T, width, room, info)
-    sizes[0], sizes[2], sizes[4] = k + 1, k + 1, k + 1
+                        buffer[j, r] *= sqrt_weights[begin + r]
+        lapack_ints[0], lapack_ints[2], lapack_ints[4] = rows, 0, buffer.shape[1]
+        tpqrt(
+            m,
+            p,
+            trapezoidal_rows,
+            block_size,
+            triangles[i].ctypes.data,
+            p,
+            buffer.ctypes.data,
+            ldb,
+            T,
+            block_size,
+            lapack_work,
+            info,
+        )
+    lapack_ints[0], lapack_ints[2], lapack_ints[4] = k + 1, k + 1, k + 1
     step = 1
     while step < count:
         for i in range(0, count - step, 2 * step):
-            into, other = triangles[i].ctypes.data, triangles[i + step].ctypes.data
-            tpqrt(m, p, triangular, width, into, p, other, apart, T, width, room, info)
+            first_triangle, second_triangle = triangles[i].ctypes.data, triangles[i + step].ctypes.data
+            tpqrt(
+                m,
+                p,
+                trapezoidal_rows,
+                block_size,
+                first_triangle,
+                p,
+                second_triangle,
+                ldb,
+                T,
+                block_size,
+                lapack_work,
+                info,
+            )
         step *= 2
 
 
-def block(address: int, values: Array, origin: Array, roots: Array | None, piece: int, width: int, room: int) -> Array:
+def compute_block_qr(
+    address: int,
+    values: FloatArray,
+    origin: FloatArray,
+    sqrt_weights: FloatArray | None,
+    panel_rows: int,
+    block_size: int,
+    row_padding: int,
+) -> FloatArray:
     """(p, p) the triangle of a block, column by column in memory; its diagonal may be negative.
 
     Args:
@@ -111,10 +153,20 @@ def block(address: int, values: Array, origin: Array, roots: Array | None, piece
         room: rows between columns in memory, so that they do not all want the same lines of the cache.
     """
     n, p = len(values), len(origin) + 1
-    triangles, width = np.zeros((-(-n // piece), p, p)), min(width, p)
-    sizes = np.array([0, p, 0, width, 0, 0], dtype=np.int32)
-    given = np.empty(0) if roots is None else roots
-    buffer = np.empty((p, min(piece, n) + room))
-    reflect(values, origin, given, piece, Pointer(address), triangles, buffer, np.empty(2 * p * width), sizes)
-    R: Array = triangles[0].T
+    triangles, block_size = np.zeros((-(-n // panel_rows), p, p)), min(block_size, p)
+    lapack_ints = np.array([0, p, 0, block_size, 0, 0], dtype=np.int32)
+    sqrt_weights_or_empty = np.empty(0) if sqrt_weights is None else sqrt_weights
+    buffer = np.empty((p, min(panel_rows, n) + row_padding))
+    block_qr_kernel(
+        values,
+        origin,
+        sqrt_weights_or_empty,
+        panel_rows,
+        TpqrtPointer(address),
+        triangles,
+        buffer,
+        np.empty(2 * p * block_size),
+        lapack_ints,
+    )
+    R: FloatArray = triangles[0].T
     return R

@@ -13,31 +13,31 @@ from collections.abc import Callable, Collection
 from functools import cache
 from importlib.resources import files
 
-IMPORT = re.compile(
+IMPORT_STATEMENT = re.compile(
     r"^import\s+(?:(?P<default>\w+)|\*\s+as\s+(?P<whole>\w+)|\{(?P<names>[^}]*)\})"
     r'\s+from\s+"(?P<path>\.[\w./-]+)";?[ \t]*$',
     re.MULTILINE,
 )
-DECLARED = re.compile(r"^export\s+(?=(?:const|class|(?:async\s+)?function\s*\*?)\s+(\w+))", re.MULTILINE)
-DEFAULT = re.compile(r"^export\s+default\s+", re.MULTILINE)
-LISTED = re.compile(r"^export\s+\{([^}]*)\};?[ \t]*$", re.MULTILINE)
-PASSED_ON = re.compile(r'^export\s+\{(?P<names>[^}]*)\}\s+from\s+"(?P<path>\.[\w./-]+)";?[ \t]*$', re.MULTILINE)
-LEFT = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
-ENDING = re.compile(r"</script|<!--", re.IGNORECASE)
+EXPORT_DECLARATION = re.compile(r"^export\s+(?=(?:const|class|(?:async\s+)?function\s*\*?)\s+(\w+))", re.MULTILINE)
+EXPORT_DEFAULT = re.compile(r"^export\s+default\s+", re.MULTILINE)
+EXPORT_LIST = re.compile(r"^export\s+\{([^}]*)\};?[ \t]*$", re.MULTILINE)
+EXPORT_FROM = re.compile(r'^export\s+\{(?P<names>[^}]*)\}\s+from\s+"(?P<path>\.[\w./-]+)";?[ \t]*$', re.MULTILINE)
+UNSUPPORTED_STATEMENT = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
+SCRIPT_END = re.compile(r"</script|<!--", re.IGNORECASE)
 
 
-def static(name: str) -> str:
+def read_static(name: str) -> str:
     """The text of a file in ``static/``."""
     return (files("descentlab.lab") / "static" / name).read_text("utf-8")
 
 
 @cache
-def script(entry: str) -> str:
+def bundle_static(entry: str) -> str:
     """The package's own module ``entry`` with all that it imports; see :func:`joined`."""
-    return joined(entry, static)
+    return bundle(entry, read_static)
 
 
-def joined(entry: str, read: Callable[[str], str]) -> str:
+def bundle(entry: str, read_module: Callable[[str], str]) -> str:
     """One script that runs ``entry`` after all that it imports, and leaves its exports in ``$entry``.
 
     Args:
@@ -47,74 +47,83 @@ def joined(entry: str, read: Callable[[str], str]) -> str:
     Raises:
         ValueError: names what cannot be joined.
     """
-    done: dict[str, tuple[str, dict[str, str], str]] = {}  # a path's name in the script, its exports, its scope
-    _add(entry, read, done, ())
-    code = "".join(f"// {path}\nconst {name} = {scope};\n" for path, (name, _, scope) in done.items())
-    if ENDING.search(code):
+    modules: dict[str, tuple[str, dict[str, str], str]] = {}  # a path's name in the script, its exports, its scope
+    _add_module(entry, read_module, modules, ())
+    code = "".join(f"// {path}\nconst {name} = {scope};\n" for path, (name, _, scope) in modules.items())
+    if SCRIPT_END.search(code):
         raise ValueError(f"{entry}: a module holds text that would end the page's script")
-    return f"{code}const $entry = {done[entry][0]};\n"
+    return f"{code}const $entry = {modules[entry][0]};\n"
 
 
-def _add(
-    path: str, read: Callable[[str], str], done: dict[str, tuple[str, dict[str, str], str]], within: tuple[str, ...]
+def _add_module(
+    path: str,
+    read_module: Callable[[str], str],
+    modules: dict[str, tuple[str, dict[str, str], str]],
+    ancestors: tuple[str, ...],
 ) -> None:
-    if path in done:
+    if path in modules:
         return
-    if path in within:
-        raise ValueError(f"modules import one another in a circle: {' -> '.join((*within, path))}")
-    code, exported = read(path), {}
+    if path in ancestors:
+        raise ValueError(f"modules import one another in a circle: {' -> '.join((*ancestors, path))}")
+    code, exports = read_module(path), {}
 
-    def named(relative: str, wanted: Collection[str]) -> str:
+    def resolve_import(relative: str, names: Collection[str]) -> str:
         """Another module's name in the script, once that has all that is wanted of it."""
-        other = _resolved(path, relative)
-        _add(other, read, done, (*within, path))
-        name, offered, _ = done[other]
-        lacking = set(wanted) - offered.keys()
-        if lacking:
-            raise ValueError(f"{path}: {other} does not export {', '.join(sorted(lacking))}")
+        other = _resolve_path(path, relative)
+        _add_module(other, read_module, modules, (*ancestors, path))
+        name, available, _ = modules[other]
+        missing = set(names) - available.keys()
+        if missing:
+            raise ValueError(f"{path}: {other} does not export {', '.join(sorted(missing))}")
         return name
 
-    def taken(found: re.Match[str]) -> str:
-        wanted = {"default": found["default"]} if found["default"] else _pairs(found["names"] or "")
-        name = named(found["path"], wanted)
-        if found["whole"]:
-            return f"const {found['whole']} = {name};"
-        return f"const {{ {', '.join(f'{each}: {own}' for each, own in wanted.items())} }} = {name};"
+    def replace_import(match: re.Match[str]) -> str:
+        names = {"default": match["default"]} if match["default"] else _parse_names(match["names"] or "")
+        name = resolve_import(match["path"], names)
+        if match["whole"]:
+            return f"const {match['whole']} = {name};"
+        return f"const {{ {', '.join(f'{each}: {own}' for each, own in names.items())} }} = {name};"
 
-    def passed_on(found: re.Match[str]) -> str:
-        pairs = _pairs(found["names"])
-        name = named(found["path"], pairs)
-        exported.update({own: f"{name}.{each}" for each, own in pairs.items()})
+    def replace_reexport(match: re.Match[str]) -> str:
+        pairs = _parse_names(match["names"])
+        name = resolve_import(match["path"], pairs)
+        exports.update({own: f"{name}.{each}" for each, own in pairs.items()})
         return ""
 
-    def listed(found: re.Match[str]) -> str:
-        exported.update({own: name for name, own in _pairs(found[1]).items()})
+    def replace_export_list(match: re.Match[str]) -> str:
+        exports.update({own: name for name, own in _parse_names(match[1]).items()})
         return ""
 
-    code = PASSED_ON.sub(passed_on, IMPORT.sub(taken, code))
-    exported |= {name: name for name in DECLARED.findall(code)}
-    if DEFAULT.search(code):
-        exported["default"] = "$default"
-    code = LISTED.sub(listed, DEFAULT.sub("const $default = ", DECLARED.sub("", code)))
-    left = LEFT.search(code)
-    if left:
-        raise ValueError(f"{path}: cannot join {left[0]!r}")
-    returned = ", ".join(f"{name}: {own}" for name, own in exported.items())
-    done[path] = f"$module{len(done)}", exported, f'(() => {{\n"use strict";\n{code}\nreturn {{ {returned} }};\n}})()'
+    code = EXPORT_FROM.sub(replace_reexport, IMPORT_STATEMENT.sub(replace_import, code))
+    exports |= {name: name for name in EXPORT_DECLARATION.findall(code)}
+    if EXPORT_DEFAULT.search(code):
+        exports["default"] = "$default"
+    code = EXPORT_LIST.sub(
+        replace_export_list, EXPORT_DEFAULT.sub("const $default = ", EXPORT_DECLARATION.sub("", code))
+    )
+    unsupported = UNSUPPORTED_STATEMENT.search(code)
+    if unsupported:
+        raise ValueError(f"{path}: cannot join {unsupported[0]!r}")
+    returned = ", ".join(f"{name}: {own}" for name, own in exports.items())
+    modules[path] = (
+        f"$module{len(modules)}",
+        exports,
+        f'(() => {{\n"use strict";\n{code}\nreturn {{ {returned} }};\n}})()',
+    )
 
 
-def _resolved(path: str, relative: str) -> str:
+def _resolve_path(path: str, relative: str) -> str:
     """The path that a module at ``path`` means by ``../kit.js``."""
     parts = path.split("/")[:-1]
-    for part in relative.split("/"):
-        if part == "..":
+    for segment in relative.split("/"):
+        if segment == "..":
             parts.pop()
-        elif part != ".":
-            parts.append(part)
+        elif segment != ".":
+            parts.append(segment)
     return "/".join(parts)
 
 
-def _pairs(names: str) -> dict[str, str]:
+def _parse_names(names: str) -> dict[str, str]:
     """``a, b as c`` as ``{a: a, b: c}``."""
     pairs = [name.split(" as ") for name in map(str.strip, names.split(",")) if name]
     return {pair[0].strip(): pair[-1].strip() for pair in pairs}

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from descentlab.descent.descent import Descent
 from descentlab.errors import SettingError
-from descentlab.lab.page import page
-from descentlab.lab.spec import first_try, spec, unshown
-from descentlab.messages import sentence
+from descentlab.lab.page import render_lab_page
+from descentlab.lab.spec import default_descent, make_spec, unsupported_settings
+from descentlab.messages import message
 from descentlab.problem.problem import Problem
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
     from descentlab.lab.widget import LabWidget
 
-HEIGHT = 1000  # pixels of a notebook's cell, where the page cannot say its own
+FRAME_HEIGHT = 1000  # pixels of a notebook's cell, where the page cannot say its own
 # What the notebook does for the frame: as high as the page says, and the page told of JupyterLab's theme.
-ONLOAD = (
+FRAME_ONLOAD = (
     "window.addEventListener('message', ({ source, data }) => { if (source === this.contentWindow && data.height > 0) "
     "{ this.height = data.height; source.postMessage({ light: document.body.dataset.jpThemeLight }, '*'); } })"
 )
-ENDINGS = (".html", ".htm")
+HTML_SUFFIXES = (".html", ".htm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Lab:
     @property
     def html(self) -> str:
         """The whole page, in the reader's language."""
-        return page(self.spec)
+        return render_lab_page(self.spec)
 
     def save(self, path: str | os.PathLike[str], *, lang: str | None = None) -> None:
         """Write the page to an ``.html`` file, which needs no network and no other file.
@@ -52,9 +52,9 @@ class Lab:
         Raises:
             SettingError: the file's name does not end in .html.
         """
-        if Path(path).suffix.lower() not in ENDINGS:
+        if Path(path).suffix.lower() not in HTML_SUFFIXES:
             raise SettingError("lab_format", path=str(path))
-        Path(path).write_text(page(self.spec, lang), "utf-8")
+        Path(path).write_text(render_lab_page(self.spec, lang), "utf-8")
 
     def open(self) -> Path:
         """Show the page in a browser, from a temporary file; gives its path."""
@@ -77,28 +77,28 @@ class Lab:
     def _repr_html_(self) -> str:
         # In a frame of its own: neither the page's style nor its script meets the notebook's.
         inner = self.html.replace("&", "&amp;").replace('"', "&quot;")
-        title = escape(sentence("lab.title").text())
-        untrusted = escape(sentence("lab.untrusted").text())  # what is left of it where frames are taken out
+        title = escape(message("lab.title").text())
+        untrusted = escape(message("lab.untrusted").text())  # what is left of it where frames are taken out
         return (
-            f'<iframe title="{title}" sandbox="allow-scripts allow-downloads" width="100%" height="{HEIGHT}" '
-            f'style="border: 0" onload="{escape(ONLOAD)}" srcdoc="{inner}">{untrusted}</iframe>'
+            f'<iframe title="{title}" sandbox="allow-scripts allow-downloads" width="100%" height="{FRAME_HEIGHT}" '
+            f'style="border: 0" onload="{escape(FRAME_ONLOAD)}" srcdoc="{inner}">{untrusted}</iframe>'
         )
 
     def __repr__(self) -> str:
         return f"Lab({self.spec['columns'][-1]} ~ {' + '.join(self.spec['columns'][:-1])}; {self.spec['rows']:,} rows)"
 
 
-def of_problem(problem: Problem, descent: Descent | None, name: str, settings: Mapping[str, Any]) -> Lab:
+def lab_from_problem(problem: Problem, descent: Descent | None, name: str, settings: Mapping[str, Any]) -> Lab:
     """See :meth:`descentlab.Problem.lab`."""
     if descent is not None and settings:
         raise SettingError("settings_twice", names=tuple(settings))
-    descent = descent or first_try(problem, **settings)
-    left_out = unshown(descent)
-    if left_out:
-        raise SettingError("lab_plain", names=left_out)
-    return Lab(spec(problem, descent, name))
+    descent = descent or default_descent(problem, **settings)
+    unsupported = unsupported_settings(descent)
+    if unsupported:
+        raise SettingError("lab_plain", names=unsupported)
+    return Lab(make_spec(problem, descent, name))
 
 
-def of_diagnosis(diagnosis: Diagnosis, name: str) -> Lab:
+def lab_from_diagnosis(diagnosis: Diagnosis, name: str) -> Lab:
     """See :meth:`descentlab.Diagnosis.lab`."""
-    return Lab(spec(diagnosis.problem, diagnosis.descent, name, diagnosis))
+    return Lab(make_spec(diagnosis.problem, diagnosis.descent, name, diagnosis))

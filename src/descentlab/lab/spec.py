@@ -11,25 +11,31 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data.builtin import BUILT_IN
+from descentlab.data.builtin import DATASETS
 from descentlab.descent.descent import Descent
-from descentlab.doctor.report import sections
+from descentlab.doctor.report import group_findings
 from descentlab.errors import SettingError
-from descentlab.messages import LANGUAGES, jsonable, sentence
-from descentlab.problem.problem import Problem, Rows
-from descentlab.theory.full_batch import Theory
-from descentlab.typing import Array
+from descentlab.messages import LANGUAGES, message, to_json_types
+from descentlab.problem.problem import Problem, RowArrays
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.typing import FloatArray
 
-SCHEMA = "descentlab.lab/1"
-MOST_POINTS, MOST_NUMBERS, FEWEST = 500, 2_000, 50  # rows shown, and of wide ones fewer: so many numbers, or rows
-MOST_COLUMNS = 100  # the page decomposes their triangle in a frame
-DIGITS = 5  # of a shown point that nobody can drag
-RATE = 0.1  # where every rate is stable, or none
-SETS = tuple(BUILT_IN.values())  # data that the page offers beside its own
-STEP = ("lr", "reduction", "epochs", "momentum", "dampening", "nesterov", "weight_decay", "zero_grad")
+LAB_SCHEMA = "descentlab.lab/1"
+MAX_POINTS, MAX_POINT_VALUES, MIN_POINTS = (
+    500,
+    2_000,
+    50,
+)  # rows shown, and of wide ones fewer: so many numbers, or rows
+MAX_LAB_COLUMNS = 100  # the page decomposes their triangle in a frame
+POINT_DIGITS = 5  # of a shown point that nobody can drag
+FALLBACK_LR = 0.1  # where every rate is stable, or none
+BUILT_IN_DATASETS = tuple(DATASETS.values())  # data that the page offers beside its own
+STEP_SETTINGS = ("lr", "reduction", "epochs", "momentum", "dampening", "nesterov", "weight_decay", "zero_grad")
 
 
-def spec(problem: Problem, descent: Descent | None = None, name: str = "", report: Any = None) -> dict[str, Any]:
+def make_spec(
+    problem: Problem, descent: Descent | None = None, name: str = "", diagnosis: Any = None
+) -> dict[str, Any]:
     """Everything the page needs, in JSON's own types.
 
     Args:
@@ -42,96 +48,99 @@ def spec(problem: Problem, descent: Descent | None = None, name: str = "", repor
         SettingError: more columns than the page can hold, or a start of the wrong length.
     """
     factor, columns = problem.factor, (*problem.features, problem.target)
-    if len(columns) > MOST_COLUMNS:
-        raise SettingError("lab_columns", count=len(columns), most=MOST_COLUMNS)
-    most = min(MOST_POINTS, max(MOST_NUMBERS // len(columns), FEWEST))
-    rows = problem.sample(most) if problem.has_rows else None
-    whole = rows is not None and problem.n <= most and _unweighted(rows.weights)
-    spread = factor.centred[1:, 1:]
+    if len(columns) > MAX_LAB_COLUMNS:
+        raise SettingError("lab_columns", count=len(columns), most=MAX_LAB_COLUMNS)
+    max_points = min(MAX_POINTS, max(MAX_POINT_VALUES // len(columns), MIN_POINTS))
+    rows = problem.sample_rows(max_points) if problem.has_rows else None
+    shows_all_rows = rows is not None and problem.n <= max_points and _has_unit_weights(rows.weights)
+    triangle = factor.R_centered[1:, 1:]
     content = {
-        "schema": SCHEMA,
+        "schema": LAB_SCHEMA,
         "name": name,
         "columns": columns,
         "rows": problem.n,
         "weight": problem.weight,
         "means": factor.means,
-        "noise": factor.noise,
-        "triangle": [spread[i, i:] for i in range(len(columns))],
-        "points": [] if rows is None else _points(rows, whole),
-        "whole": whole,
+        "noise": factor.column_error,
+        "triangle": [triangle[i, i:] for i in range(len(columns))],
+        "points": [] if rows is None else _shown_points(rows, shows_all_rows),
+        "whole": shows_all_rows,
         "hypothesis": {
             "bias": problem.bias,
             "center": problem.center,
             "standardize": problem.standardize,
             "ridge": problem.ridge,
         },
-        "settings": _settings(problem, descent or first_try(problem)),
-        "sets": [{"name": each.name, "columns": (*each.features, each.target), "rows": each.rows} for each in SETS],
-        "report": None if report is None else _told(report),
+        "settings": _page_settings(problem, descent or default_descent(problem)),
+        "sets": [
+            {"name": dataset.name, "columns": (*dataset.features, dataset.target), "rows": dataset.rows}
+            for dataset in BUILT_IN_DATASETS
+        ],
+        "report": None if diagnosis is None else _findings_by_language(diagnosis),
     }
-    safe: dict[str, Any] = jsonable(content)
-    return safe
+    json_content: dict[str, Any] = to_json_types(content)
+    return json_content
 
 
-def first_try(problem: Problem, **settings: Any) -> Descent:
+def default_descent(problem: Problem, **settings: Any) -> Descent:
     """These settings; where lr is not among them, at half the largest stable rate, rounded down to two digits."""
     if "lr" in settings:
         return Descent(**settings)
     descent = Descent(lr=1.0, **settings)
-    bound = Theory(problem, descent).lr_bound
-    return replace(descent, lr=_rounded_down(bound / 2) if 0 < bound < inf else RATE)
+    lr_bound = FullBatchTheory(problem, descent).lr_bound
+    return replace(descent, lr=_round_down(lr_bound / 2) if 0 < lr_bound < inf else FALLBACK_LR)
 
 
-def _rounded_down(value: float) -> float:
+def _round_down(value: float) -> float:
     digits, power = f"{value:.17e}".split("e")
     return float(f"{digits[:3]}e{power}")
 
 
-def unshown(descent: Descent) -> list[str]:
+def unsupported_settings(descent: Descent) -> list[str]:
     """The settings that the page, which is of full-batch SGD at a constant rate, leaves out."""
-    said = {
+    is_used = {
         "schedule": descent.schedule is not None,
         "batch_size": descent.batch_size is not None,
         "average": descent.average is not None,
         "optimizer": not descent.is_sgd,
     }
-    return [name for name, there in said.items() if there]
+    return [name for name, used in is_used.items() if used]
 
 
-def _unweighted(weights: Array | None) -> bool:
+def _has_unit_weights(weights: FloatArray | None) -> bool:
     return weights is None or bool((weights == 1).all())
 
 
-def _points(rows: Rows, whole: bool) -> list[list[float]]:
+def _shown_points(rows: RowArrays, keep_digits: bool) -> list[list[float]]:
     table = np.column_stack([rows.X, rows.y]).tolist()
-    return [[_short(value, whole) for value in row] for row in table]
+    return [[_shorten_value(value, keep_digits) for value in row] for row in table]
 
 
-def _short(value: float, whole: bool) -> float:
+def _shorten_value(value: float, keep_digits: bool) -> float:
     """A shown value in few characters; all its digits where points can be dragged and are the data themselves."""
-    kept = value if whole else float(f"{value:.{DIGITS}g}")
-    return int(kept) if kept.is_integer() and abs(kept) < 2**53 else kept
+    shown = value if keep_digits else float(f"{value:.{POINT_DIGITS}g}")
+    return int(shown) if shown.is_integer() and abs(shown) < 2**53 else shown
 
 
-def _settings(problem: Problem, descent: Descent) -> dict[str, Any]:
-    problem.start(descent.start)  # raises for a start that does not fit
-    every = descent.to_dict()
-    return {name: every[name] for name in (*STEP, "start")}
+def _page_settings(problem: Problem, descent: Descent) -> dict[str, Any]:
+    problem.scaled_params(descent.start)  # raises for a start that does not fit
+    settings = descent.to_dict()
+    return {name: settings[name] for name in (*STEP_SETTINGS, "start")}
 
 
-def _told(report: Any) -> dict[str, Any]:
+def _findings_by_language(diagnosis: Any) -> dict[str, Any]:
     """The verdict and every finding, with the notices about the data, in each language."""
-    findings = [finding for section in sections(report) for finding in section.findings]
-    left_out = unshown(report.descent)
-    told = {
+    findings = [finding for section in group_findings(diagnosis) for finding in section.findings]
+    unsupported = unsupported_settings(diagnosis.descent)
+    findings_by_language = {
         lang: [
-            {"name": each.name, "weight": each.weight, "about": each.about, "text": each.text(lang)}
-            for each in findings
+            {"name": entry.name, "weight": entry.severity, "about": entry.topic, "text": entry.text(lang)}
+            for entry in findings
         ]
         for lang in LANGUAGES
     }
-    if left_out:
-        for lang, texts in told.items():
-            text = sentence("notice.lab_plain", names=left_out).text(lang)
+    if unsupported:
+        for lang, texts in findings_by_language.items():
+            text = message("notice.lab_plain", names=unsupported).text(lang)
             texts.append({"name": "notice", "weight": "caution", "about": "run", "text": text})
-    return {"verdict": report.verdict, "findings": told}
+    return {"verdict": diagnosis.verdict, "findings": findings_by_language}

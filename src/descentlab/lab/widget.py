@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from descentlab.errors import require
-from descentlab.lab.js_bundle import script
-from descentlab.lab.page import LAB, words
-from descentlab.messages import language
+from descentlab.lab.js_bundle import bundle_static
+from descentlab.lab.page import LAB_PAGE, lab_messages
+from descentlab.messages import current_language
 
 require("anywidget", "anywidget", "notebook", "widget")
 
@@ -19,7 +19,7 @@ import anywidget  # noqa: E402 (what is missing is named first)
 import traitlets  # noqa: E402
 
 # What each attribute is called in the page's address (``STATE`` in static/state.js).
-ADDRESS = {
+URL_KEYS = {
     "lr": "lr",
     "reduction": "r",
     "epochs": "n",
@@ -33,7 +33,7 @@ ADDRESS = {
     "standardize": "z",
     "lang": "l",
 }
-VERSION = "1"  # of the address
+ADDRESS_VERSION = "1"  # of the address
 
 
 class LabWidget(anywidget.AnyWidget):
@@ -49,8 +49,8 @@ class LabWidget(anywidget.AnyWidget):
         hash: the same as the page's address, which opens a page in that state anywhere.
     """
 
-    _esm = f"{script('lab.js')}export default $entry.default;\n"
-    _css = LAB.style
+    _esm = f"{bundle_static('lab.js')}export default $entry.default;\n"
+    _css = LAB_PAGE.style
 
     spec = traitlets.Dict().tag(sync=True)
     words = traitlets.Dict().tag(sync=True)
@@ -71,43 +71,43 @@ class LabWidget(anywidget.AnyWidget):
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         settings, hypothesis = spec["settings"], spec["hypothesis"]
-        plain = ("lr", "reduction", "epochs", "momentum", "nesterov", "start")
-        self._following = False
+        setting_names = ("lr", "reduction", "epochs", "momentum", "nesterov", "start")
+        self._updating_from_page = False
         super().__init__(
             spec=dict(spec),
-            words=words(),
-            hash=f"#v={VERSION}&l={language()}",
-            lang=language(),
+            words=lab_messages(),
+            hash=f"#v={ADDRESS_VERSION}&l={current_language()}",
+            lang=current_language(),
             forget=not settings["zero_grad"],
-            **{name: settings[name] for name in plain},
+            **{name: settings[name] for name in setting_names},
             **{name: hypothesis[name] for name in ("bias", "center", "standardize")},
         )
-        self.observe(self._follow, "state")
-        self.observe(self._lead, list(ADDRESS))
+        self.observe(self._on_page_change, "state")
+        self.observe(self._on_python_change, list(URL_KEYS))
 
-    def _follow(self, change: Mapping[str, Any]) -> None:
+    def _on_page_change(self, change: Mapping[str, Any]) -> None:
         """The page was changed: take over what it says."""
-        self._following = True
+        self._updating_from_page = True
         try:
-            for name in ADDRESS.keys() & change["new"].keys():
+            for name in URL_KEYS.keys() & change["new"].keys():
                 if name != "lang" or change["new"][name] is not None:
                     setattr(self, name, change["new"][name])
         finally:
-            self._following = False
+            self._updating_from_page = False
 
-    def _lead(self, change: Mapping[str, Any]) -> None:
+    def _on_python_change(self, change: Mapping[str, Any]) -> None:
         """A value was set in Python: send the page to the address that says so."""
-        if self._following:
+        if self._updating_from_page:
             return
         pairs = dict(pair.split("=", 1) for pair in self.hash.removeprefix("#").split("&") if "=" in pair)
-        key, value = ADDRESS[change["name"]], change["new"]
+        key, value = URL_KEYS[change["name"]], change["new"]
         pairs.pop(key, None)
         if value is not None:
-            pairs[key] = _written(value)
-        self.hash = "#" + "&".join(f"{key}={value}" for key, value in ({"v": VERSION} | pairs).items())
+            pairs[key] = _to_url_value(value)
+        self.hash = "#" + "&".join(f"{key}={value}" for key, value in ({"v": ADDRESS_VERSION} | pairs).items())
 
 
-def _written(value: object) -> str:
+def _to_url_value(value: object) -> str:
     """A value as it stands in an address."""
     if isinstance(value, bool):
         return str(int(value))

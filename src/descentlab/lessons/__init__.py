@@ -1,5 +1,5 @@
 """Lessons: a first course in gradient descent, in which every number is computed when it is read."""
 
-from descentlab.lessons.render.notebook import Opened, opened
+from descentlab.lessons.render.notebook import NotebookLesson, open_lesson
 
-__all__ = ["Opened", "opened"]
+__all__ = ["NotebookLesson", "open_lesson"]

@@ -10,9 +10,9 @@ from importlib import import_module
 from importlib.resources import files
 
 from descentlab.errors import SettingError
-from descentlab.lessons.facts.types import Cell, Facts
-from descentlab.lessons.order import ORDER
-from descentlab.messages import number, particled
+from descentlab.lessons.facts.types import Cell, LessonFacts
+from descentlab.lessons.order import LESSON_ORDER
+from descentlab.messages import format_number, resolve_particles
 
 _FENCE = re.compile(r"^```(table|figure|question|code) (\S+)\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
 _PLACE = re.compile(r"\{\{(\w+)(?::([^}]+))?\}\}")
@@ -21,7 +21,7 @@ _OPTION = re.compile(r"^- (\w+): (.*)$")
 
 
 @dataclass(frozen=True)
-class Prose:
+class ProseBlock:
     """Markdown, with its numbers in place and formulas as ``$name$``."""
 
     text: str
@@ -33,7 +33,7 @@ class TableBlock:
 
     name: str
     headings: tuple[str, ...]
-    words: Mapping[str, str] = field(default_factory=dict)
+    translations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class CodeBlock:
     text: str
 
 
-Block = Prose | TableBlock | FigureBlock | QuestionBlock | CodeBlock
+Block = ProseBlock | TableBlock | FigureBlock | QuestionBlock | CodeBlock
 
 
 @dataclass(frozen=True)
@@ -74,120 +74,120 @@ class Lesson:
     lang: str
     title: str
     blocks: tuple[Block, ...]
-    facts: Facts
+    facts: LessonFacts
 
     @property
-    def questions(self) -> list[str]:
+    def question_names(self) -> list[str]:
         return [block.name for block in self.blocks if isinstance(block, QuestionBlock)]
 
 
 @cache
-def lessons() -> Mapping[int, str]:
+def lesson_slugs() -> Mapping[int, str]:
     """The lessons by number, in the course's order: those that have been written."""
-    written = {path.name for path in (files("descentlab.lessons") / "en").iterdir()}
-    return {place: slug for place, slug in enumerate(ORDER, 1) if f"{place:02}-{slug}.md" in written}
+    file_names = {path.name for path in (files("descentlab.lessons") / "en").iterdir()}
+    return {number: slug for number, slug in enumerate(LESSON_ORDER, 1) if f"{number:02}-{slug}.md" in file_names}
 
 
-def lesson(place: int, lang: str) -> Lesson:
+def load_lesson(number: int, lang: str) -> Lesson:
     """Lesson ``place``, counted from 1, with every number computed.
 
     Raises:
         SettingError: there is no such lesson.
     """
-    if place not in lessons():
-        raise SettingError("no_such_lesson", given=place, most=max(lessons()))
-    slug = lessons()[place]
-    facts = facts_of(slug)
-    text = filled(source(place, lang), facts.numbers, lang)
+    if number not in lesson_slugs():
+        raise SettingError("no_such_lesson", given=number, most=max(lesson_slugs()))
+    slug = lesson_slugs()[number]
+    facts = compute_facts(slug)
+    text = fill_placeholders(source(number, lang), facts.numbers, lang)
     heading, _, body = text.partition("\n")
-    blocks = tuple(_blocks(body, f"{place:02}-{slug}"))
-    return Lesson(place, slug, lang, heading.removeprefix("# "), blocks, _worded(facts, blocks))
+    blocks = tuple(_parse_blocks(body, f"{number:02}-{slug}"))
+    return Lesson(number, slug, lang, heading.removeprefix("# "), blocks, _translate_keys(facts, blocks))
 
 
-def outline(place: int, lang: str) -> tuple[str, list[str]]:
+def outline(number: int, lang: str) -> tuple[str, list[str]]:
     """The lesson's title and its questions' names, without computing anything."""
-    heading, _, body = source(place, lang).partition("\n")
-    return heading.removeprefix("# "), [found[2] for found in _FENCE.finditer(body) if found[1] == "question"]
+    heading, _, body = source(number, lang).partition("\n")
+    return heading.removeprefix("# "), [match[2] for match in _FENCE.finditer(body) if match[1] == "question"]
 
 
-def source(place: int, lang: str) -> str:
+def source(number: int, lang: str) -> str:
     """The lesson as it was written."""
-    return (files("descentlab.lessons") / lang / f"{place:02}-{lessons()[place]}.md").read_text("utf-8")
+    return (files("descentlab.lessons") / lang / f"{number:02}-{lesson_slugs()[number]}.md").read_text("utf-8")
 
 
 @cache
-def facts_of(slug: str) -> Facts:
+def compute_facts(slug: str) -> LessonFacts:
     """The lesson's numbers, computed once."""
-    found = import_module(f"descentlab.lessons.facts.{slug.replace('-', '_')}")
-    return Facts(found.numbers(), found.tables(), found.figures(), found.questions())
+    module = import_module(f"descentlab.lessons.facts.{slug.replace('-', '_')}")
+    return LessonFacts(module.numbers(), module.tables(), module.figures(), module.questions())
 
 
-def filled(text: str, numbers: Mapping[str, Cell], lang: str) -> str:
+def fill_placeholders(text: str, numbers: Mapping[str, Cell], lang: str) -> str:
     """The text with ``{{name}}`` and ``{{name:.3f}}`` replaced by what the facts say.
 
     >>> filled("W is {{W:.3f}} of {{goal}}.", {"W": 0.28, "goal": 1.0}, "en")
     'W is 0.280 of 1.'
     """
-    said = _PLACE.sub(lambda found: _shown(numbers[found[1]], found[2]), text)
-    return particled(said) if lang == "ko" else said
+    filled_text = _PLACE.sub(lambda match: _format_cell(numbers[match[1]], match[2]), text)
+    return resolve_particles(filled_text) if lang == "ko" else filled_text
 
 
-def _worded(facts: Facts, blocks: tuple[Block, ...]) -> Facts:
+def _translate_keys(facts: LessonFacts, blocks: tuple[Block, ...]) -> LessonFacts:
     """The facts, with the keys in their tables said in words: a verdict is computed once, for every language."""
     tables = dict(facts.tables)
     for block in blocks:
-        if isinstance(block, TableBlock) and block.words:
-            rows = [[block.words.get(str(cell), cell) for cell in row] for row in tables[block.name].rows]
+        if isinstance(block, TableBlock) and block.translations:
+            rows = [[block.translations.get(str(cell), cell) for cell in row] for row in tables[block.name].rows]
             tables[block.name] = replace(tables[block.name], rows=rows)
     return replace(facts, tables=tables)
 
 
-def _shown(value: Cell, form: str | None) -> str:
-    if form:
-        return format(value, form)
-    return value if isinstance(value, str) else number(value)
+def _format_cell(value: Cell, format_spec: str | None) -> str:
+    if format_spec:
+        return format(value, format_spec)
+    return value if isinstance(value, str) else format_number(value)
 
 
-def _blocks(body: str, folder: str) -> Iterator[Block]:
+def _parse_blocks(body: str, folder: str) -> Iterator[Block]:
     end = 0
-    for found in _FENCE.finditer(body):
-        if before := body[end : found.start()].strip():
-            yield Prose(before)
-        yield _block(found[1], found[2], found[3].strip(), folder)
-        end = found.end()
+    for match in _FENCE.finditer(body):
+        if before := body[end : match.start()].strip():
+            yield ProseBlock(before)
+        yield _make_block(match[1], match[2], match[3].strip(), folder)
+        end = match.end()
     if rest := body[end:].strip():
-        yield Prose(rest)
+        yield ProseBlock(rest)
 
 
-def _block(kind: str, name: str, inside: str, folder: str) -> Block:
+def _make_block(kind: str, name: str, body: str, folder: str) -> Block:
     if kind == "table":
-        headings, _, words = inside.partition("\n")
-        said = {found[1]: found[2] for found in map(_OPTION.match, words.splitlines()) if found}
-        return TableBlock(name, tuple(part.strip() for part in headings.split("|")), said)
+        headings, _, words = body.partition("\n")
+        translations = {match[1]: match[2] for match in map(_OPTION.match, words.splitlines()) if match}
+        return TableBlock(name, tuple(heading.strip() for heading in headings.split("|")), translations)
     if kind == "figure":
-        return FigureBlock(name, inside)
+        return FigureBlock(name, body)
     if kind == "question":
-        return _question(name, inside)
+        return _parse_question(name, body)
     return CodeBlock(name, (files("descentlab.lessons") / "code" / folder / f"{name}.py").read_text("utf-8"))
 
 
-def sections(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+def split_sections(blocks: Iterable[Block]) -> Iterator[list[Block]]:
     """The blocks from heading to heading."""
     section: list[Block] = []
     for block in blocks:
-        for part in re.split(r"\n(?=## )", block.text) if isinstance(block, Prose) else [""]:
-            if part.startswith("## ") and section:
+        for text in re.split(r"\n(?=## )", block.text) if isinstance(block, ProseBlock) else [""]:
+            if text.startswith("## ") and section:
                 yield section
                 section = []
-            section.append(Prose(part) if isinstance(block, Prose) else block)
+            section.append(ProseBlock(text) if isinstance(block, ProseBlock) else block)
     yield section
 
 
-def _question(name: str, inside: str) -> QuestionBlock:
+def _parse_question(name: str, body: str) -> QuestionBlock:
     prompt: list[str] = []
     options: dict[str, str] = {}
     notes: dict[str, str] = {}
-    for line in inside.splitlines():
+    for line in body.splitlines():
         if option := _OPTION.match(line):
             options[option[1]] = option[2]
         elif note := _NOTE.match(line):

@@ -18,17 +18,17 @@ class Formula:
     text: str
 
 
-def placed(text: str, how: Callable[[str], str]) -> str:
+def replace_formulas(text: str, render: Callable[[str], str]) -> str:
     """The text with each ``$name$`` replaced by what ``how`` makes of the name."""
-    return _NAMED.sub(lambda found: how(found[1]), text)
+    return _FORMULA_NAME.sub(lambda match: render(match[1]), text)
 
 
-def as_text(name: str) -> str:
+def formula_to_text(name: str) -> str:
     """A formula in one line of text."""
     return FORMULAS[name].text
 
 
-_NAMED = re.compile(r"\$(\w+)\$")
+_FORMULA_NAME = re.compile(r"\$(\w+)\$")
 
 FORMULAS = {
     "hypothesis": Formula(r"H(x) = W x", "H(x) = W·x"),

@@ -6,18 +6,18 @@ import math
 import re
 import unicodedata
 
-from descentlab.lessons.facts.types import Choice, Number, Question
+from descentlab.lessons.facts.types import ChoiceQuestion, NumberQuestion, Question
 
-RIGHT, OTHER = "right", "other"
-LETTERS = "abcdefgh"  # of options, in order
+RIGHT_KEY, OTHER_KEY = "right", "other"
+OPTION_LETTERS = "abcdefgh"  # of options, in order
 _THOUSANDS = r"[1-9]\d{0,2}(?:,\d{3})+(?!\d)"  # 1,234; but 1,5 and 0,962 have a decimal comma
 _DIGITS = rf"{_THOUSANDS}(?:\.\d*)?|\d+(?:[.,]\d*)?|[.,]\d+"
 _NUMBER = rf"[-+]?\s*(?:{_DIGITS})(?:\s*(?:e|[x×*·]\s*10\s*(?:\^|\*\*))\s*[-+]?\d+)?"
-_READ = re.compile(rf"({_NUMBER})(?:\s*/\s*({_NUMBER}))?(\D*)", re.IGNORECASE | re.ASCII)
+_ANSWER = re.compile(rf"({_NUMBER})(?:\s*/\s*({_NUMBER}))?(\D*)", re.IGNORECASE | re.ASCII)
 _DASHES = str.maketrans("−–", "--")
 
 
-def graded(question: Question, answer: str) -> str | None:
+def grade(question: Question, answer: str) -> str | None:
     """The key of the reason for this answer: ``right``, the name of a common mistake, or ``other``.
 
     None where the answer cannot be read: no number, or neither an option's letter nor its name.
@@ -26,29 +26,29 @@ def graded(question: Question, answer: str) -> str | None:
     >>> [graded(first, each) for each in ("1.4", "W = 1.4", "7/5", "-1.4", "3", "what?")]
     ['right', 'right', 'right', 'sign', 'other', None]
     """
-    if isinstance(question, Choice):
-        given = answer.strip().lower().strip("().")
-        given = dict(zip(LETTERS, question.options, strict=False)).get(given, given)
-        if given not in question.options:
+    if isinstance(question, ChoiceQuestion):
+        option = answer.strip().lower().strip("().")
+        option = dict(zip(OPTION_LETTERS, question.options, strict=False)).get(option, option)
+        if option not in question.options:
             return None
-        return RIGHT if given == question.answer else given
-    value = read(answer)
+        return RIGHT_KEY if option == question.answer else option
+    value = parse_answer(answer)
     if value is None:
         return None
-    return _nearest(question, value)
+    return _grade_number(question, value)
 
 
-def _nearest(question: Number, value: float) -> str:
+def _grade_number(question: NumberQuestion, value: float) -> str:
     """The right answer first: a mistake that comes as near as that cannot be told from it."""
     if math.isclose(value, question.answer, rel_tol=0, abs_tol=question.tolerance):
-        return RIGHT
-    for name, slip in question.mistakes.items():
-        if math.isclose(value, slip, rel_tol=0, abs_tol=question.tolerance):
+        return RIGHT_KEY
+    for name, mistake in question.mistakes.items():
+        if math.isclose(value, mistake, rel_tol=0, abs_tol=question.tolerance):
             return name
-    return OTHER
+    return OTHER_KEY
 
 
-def read(answer: str) -> float | None:
+def parse_answer(answer: str) -> float | None:
     """A number as people write it: ``1.4``, ``-0,4``, ``1,234``, ``3e-5``, ``3·10^-5``, ``7/5``, ``W ≈ 2.8``.
 
     What holds several numbers says none, and what is left to be computed is none, but for a fraction.
@@ -59,12 +59,12 @@ def read(answer: str) -> float | None:
     (None, None, None, None)
     """
     text = re.split("[=≈~]", unicodedata.normalize("NFKC", answer))[-1]  # digits of full width too
-    found = _READ.fullmatch(text.strip().translate(_DASHES))
-    below = _float(found[2] or "1") if found else 0.0
-    value = _float(found[1]) / below if found and below else math.nan
+    match = _ANSWER.fullmatch(text.strip().translate(_DASHES))
+    denominator = _parse_float(match[2] or "1") if match else 0.0
+    value = _parse_float(match[1]) / denominator if match and denominator else math.nan
     return value if math.isfinite(value) else None
 
 
-def _float(written: str) -> float:
-    power = re.sub(r"[x×*·]10(\^|\*\*)", "e", re.sub(r"\s", "", written.lower()))
-    return float(power.replace(",", "" if re.match(rf"[-+]?{_THOUSANDS}", power) else "."))
+def _parse_float(text: str) -> float:
+    normalized = re.sub(r"[x×*·]10(\^|\*\*)", "e", re.sub(r"\s", "", text.lower()))
+    return float(normalized.replace(",", "" if re.match(rf"[-+]?{_THOUSANDS}", normalized) else "."))

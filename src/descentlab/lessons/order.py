@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ORDER = (
+LESSON_ORDER = (
     "hypothesis-and-cost",
     "one-step",
     "epochs",
@@ -18,6 +18,6 @@ ORDER = (
 )
 
 
-def number_of(slug: str) -> int:
+def lesson_number(slug: str) -> int:
     """Which lesson that is, counted from 1."""
-    return ORDER.index(slug) + 1
+    return LESSON_ORDER.index(slug) + 1

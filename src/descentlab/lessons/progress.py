@@ -7,33 +7,33 @@ import os
 import sys
 from pathlib import Path
 
-FILE = "progress.json"
+PROGRESS_FILE_NAME = "progress.json"
 
 
-def place() -> Path:
+def progress_path() -> Path:
     """Where the file lies: ``DESCENTLAB_STATE``, else where this system keeps the state of programs."""
-    if given := os.environ.get("DESCENTLAB_STATE"):
-        return Path(given) / FILE
+    if folder := os.environ.get("DESCENTLAB_STATE"):
+        return Path(folder) / PROGRESS_FILE_NAME
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Application Support"
     else:
         base = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state"))
-    return base / "descentlab" / FILE
+    return base / "descentlab" / PROGRESS_FILE_NAME
 
 
-def done() -> dict[str, list[str]]:
+def load_answered() -> dict[str, list[str]]:
     """The questions answered rightly, by lesson; nothing where the file is missing or is none of ours."""
-    return _read() or {}
+    return _read_answered() or {}
 
 
-def keep(slug: str, name: str) -> None:
+def mark_answered(slug: str, name: str) -> None:
     """This question was answered rightly. The file is replaced whole, so that a kill leaves the old one.
 
     A file that cannot be read is set aside, with ``.damaged`` in its name.
     """
-    path, answered = place(), _read()
+    path, answered = progress_path(), _read_answered()
     if answered is None and path.exists():
         path.replace(path.with_suffix(".damaged"))
     answered = answered or {}
@@ -41,28 +41,28 @@ def keep(slug: str, name: str) -> None:
     if name not in names:
         names.append(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(answered)
+    _write_answered(answered)
 
 
-def _write(answered: dict[str, list[str]]) -> None:
-    fresh = place().with_suffix(".new")
-    fresh.write_text(json.dumps({"version": 1, "answered": answered}, indent=1), "utf-8")
-    fresh.replace(place())
+def _write_answered(answered: dict[str, list[str]]) -> None:
+    temporary = progress_path().with_suffix(".new")
+    temporary.write_text(json.dumps({"version": 1, "answered": answered}, indent=1), "utf-8")
+    temporary.replace(progress_path())
 
 
-def _read() -> dict[str, list[str]] | None:
+def _read_answered() -> dict[str, list[str]] | None:
     """What the file says; None where it is missing or damaged."""
     try:
-        found = json.loads(place().read_text("utf-8"))["answered"]
-        return {str(slug): [str(name) for name in names] for slug, names in found.items()}
+        stored = json.loads(progress_path().read_text("utf-8"))["answered"]
+        return {str(slug): [str(name) for name in names] for slug, names in stored.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def forget(slug: str | None = None) -> None:
+def reset_progress(slug: str | None = None) -> None:
     """Begin anew: with this lesson, or with all of them."""
     if slug is None:
-        place().unlink(missing_ok=True)
-    elif slug in (answered := done()):
+        progress_path().unlink(missing_ok=True)
+    elif slug in (answered := load_answered()):
         del answered[slug]
-        _write(answered)
+        _write_answered(answered)

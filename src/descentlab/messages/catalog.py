@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 LANGUAGES = ("en", "ko")
-MOST_NAMED = 40  # names that a sentence lists before it only counts them
-MANY = 10**10  # so many are said to three digits
-SEVERAL = {
+MAX_LISTED = 40  # names that a sentence lists before it only counts them
+ROUND_COUNTS_FROM = 10**10  # so many are said to three digits
+PLURAL_NOUNS = {
     "cell": "cells",
     "column": "columns",
     "entry": "entries",
@@ -37,43 +37,43 @@ SEVERAL = {
 }
 
 
-_STYLE = re.compile(r"\x1b\[[0-9;]*m")
-_spoken: ContextVar[str | None] = ContextVar("_spoken", default=None)
+_ANSI_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+_language_override: ContextVar[str | None] = ContextVar("_spoken", default=None)
 
 
 @contextmanager
-def speaking(lang: str) -> Iterator[None]:
+def use_language(lang: str) -> Iterator[None]:
     """Every sentence within in this language, whatever the environment says."""
-    token = _spoken.set(lang)
+    token = _language_override.set(lang)
     try:
         yield
     finally:
-        _spoken.reset(token)
+        _language_override.reset(token)
 
 
-def language() -> str:
+def current_language() -> str:
     """The reader's language: that of :func:`speaking`, else ``DESCENTLAB_LANG``, else the locale's, else English."""
-    spoken = _spoken.get()
-    if spoken is not None:
-        return spoken
+    override = _language_override.get()
+    if override is not None:
+        return override
     for variable in ("DESCENTLAB_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
-        wanted = os.environ.get(variable, "")[:2].lower()
-        if wanted in LANGUAGES:
-            return wanted
-        if wanted:  # a locale that is set but not ours ends the search, as in POSIX
+        code = os.environ.get(variable, "")[:2].lower()
+        if code in LANGUAGES:
+            return code
+        if code:  # a locale that is set but not ours ends the search, as in POSIX
             break
     return "en"
 
 
 @cache
-def catalogue(lang: str) -> dict[str, str]:
+def load_catalog(lang: str) -> dict[str, str]:
     """Every sentence of one language, by key."""
     path = files("descentlab.messages") / "locale" / f"{lang}.json"
     entries: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     return entries
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """A number for reading: six significant digits, thousands separated in whole numbers.
 
     >>> number(0.0714285714), number(1234567), number(5e-7), number(3.0)
@@ -84,43 +84,43 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def rounded(value: float, digits: int = 3) -> str:
+def format_rounded(value: float, digits: int = 3) -> str:
     """A number of few digits for a sentence, with thousands separated.
 
     >>> rounded(188967.3), rounded(2.8349), rounded(3.1e12)
     ('189,000', '2.83', '3.1e+12')
     """
     short = float(f"{value:.{digits}g}")
-    return number(int(short)) if abs(short) < 1e10 and short == int(short) else number(short)
+    return format_number(int(short)) if abs(short) < 1e10 and short == int(short) else format_number(short)
 
 
-def distinct(value: float, one: float = 1.0) -> str:
+def format_distinct(value: float, reference: float = 1.0) -> str:
     """A number with the digits that tell it from ``one``.
 
     >>> distinct(1.0423854), distinct(1.00000123), distinct(99.99987, 100)
     ('1.04239', '1.0000012', '99.99987')
     """
-    apart = abs(value / one - 1)
-    digits = 6 if apart == 0 else max(6, 2 - math.floor(math.log10(apart)))
+    relative_difference = abs(value / reference - 1)
+    digits = 6 if relative_difference == 0 else max(6, 2 - math.floor(math.log10(relative_difference)))
     return f"{value:.{min(digits, 16)}g}"
 
 
-def shown(value: object, lang: str) -> str:
+def format_value(value: object, lang: str) -> str:
     """One value as it stands in a sentence."""
-    if isinstance(value, Sentence):
+    if isinstance(value, Message):
         return value.text(lang)
     if isinstance(value, bool) or not isinstance(value, int | float | tuple | list):
         return str(value)
     if isinstance(value, tuple | list):
         if not value:
-            return catalogue(lang)["count.none"]
-        more = f", ... ({len(value) - MOST_NAMED:,})" if len(value) > MOST_NAMED else ""
-        return ", ".join(shown(item, lang) for item in value[:MOST_NAMED]) + more
-    return number(value)
+            return load_catalog(lang)["count.none"]
+        more = f", ... ({len(value) - MAX_LISTED:,})" if len(value) > MAX_LISTED else ""
+        return ", ".join(format_value(item, lang) for item in value[:MAX_LISTED]) + more
+    return format_number(value)
 
 
 # Korean particles that depend on the sound before them: after a consonant, after a vowel (and l, for the last).
-PARTICLES = {
+KOREAN_PARTICLES = {
     "은(는)": ("은", "는"),
     "이(가)": ("이", "가"),
     "을(를)": ("을", "를"),
@@ -129,12 +129,18 @@ PARTICLES = {
     "(으)로": ("으로", "로"),
     "(이)라": ("이라", "라"),
 }
-_PARTICLE = re.compile(r"(\S?\S)([`'\")\]…]*)(" + "|".join(map(re.escape, PARTICLES)) + ")")
-_L, _CLOSED = "178lLrR", "036mMnN"  # digits and letters that are read with an l, or another consonant, at the end
-_VOWEL, _NG = re.compile("[aeou]r"), "ng"  # `year` ends in a vowel in Korean, though `R` and `lr` end in an l
+_PARTICLE_PATTERN = re.compile(r"(\S?\S)([`'\")\]…]*)(" + "|".join(map(re.escape, KOREAN_PARTICLES)) + ")")
+_RIEUL_FINAL, _CONSONANT_FINAL = (
+    "178lLrR",
+    "036mMnN",
+)  # digits and letters that are read with an l, or another consonant, at the end
+_VOWEL_R_FINAL, _NG_FINAL = (
+    re.compile("[aeou]r"),
+    "ng",
+)  # `year` ends in a vowel in Korean, though `R` and `lr` end in an l
 
 
-def particled(text: str) -> str:
+def resolve_particles(text: str) -> str:
     """Korean text with each ``은(는)`` and the like decided by the sound before it, as it is read aloud.
 
     >>> particled("0.01은(는) 0.5의 2%이고, `x`과(와) `total`이(가) 3(으)로 나뉩니다.")
@@ -142,23 +148,23 @@ def particled(text: str) -> str:
     >>> particled("`year`이(가) 2이고, `lr`이(가) 1이며, `rating`은(는) 없습니다.")
     '`year`가 2이고, `lr`이 1이며, `rating`은 없습니다.'
     """
-    return _PARTICLE.sub(lambda found: found[1] + found[2] + _particle(found[1], found[3]), text)
+    return _PARTICLE_PATTERN.sub(lambda match: match[1] + match[2] + _choose_particle(match[1], match[3]), text)
 
 
-def _particle(end: str, form: str) -> str:
-    closed, open_ = PARTICLES[form]
+def _choose_particle(end: str, form: str) -> str:
+    closed, open_ = KOREAN_PARTICLES[form]
     last = end[-1]
     if "가" <= last <= "힣":
         final = (ord(last) - ord("가")) % 28
         sound = "l" if final == 8 else "closed" if final else "open"
     else:
-        sound = "l" if last in _L else "closed" if last in _CLOSED or end == _NG else "open"
-        sound = "open" if _VOWEL.fullmatch(end) else sound
+        sound = "l" if last in _RIEUL_FINAL else "closed" if last in _CONSONANT_FINAL or end == _NG_FINAL else "open"
+        sound = "open" if _VOWEL_R_FINAL.fullmatch(end) else sound
     return open_ if sound == "open" or (sound == "l" and form == "(으)로") else closed
 
 
 @dataclass(frozen=True)
-class Sentence:
+class Message:
     """A sentence of the catalogue and the values it names.
 
     >>> Sentence("notice.rows_dropped", {"count": 2, "total": 9, "counts": ["`size`: 2"]}).text("en")
@@ -169,71 +175,74 @@ class Sentence:
     values: Mapping[str, object] = field(default_factory=dict)
 
     def text(self, lang: str | None = None) -> str:
-        lang = lang or language()
-        words = {name: shown(value, lang) for name, value in self.values.items()}
-        said = catalogue(lang)[self.key].format(**words)
-        return particled(said) if lang == "ko" else said
+        lang = lang or current_language()
+        formatted_values = {name: format_value(value, lang) for name, value in self.values.items()}
+        text = load_catalog(lang)[self.key].format(**formatted_values)
+        return resolve_particles(text) if lang == "ko" else text
 
     def __str__(self) -> str:
         return self.text()
 
 
-def sentence(key: str, **values: object) -> Sentence:
+def message(key: str, **values: object) -> Message:
     """A :class:`Sentence`, written as a call."""
-    return Sentence(key, values)
+    return Message(key, values)
 
 
-def counted(count: int, what: str = "epoch") -> Sentence:
+def pluralize(count: int, noun: str = "epoch") -> Message:
     """A number of things, one or several; very many to three digits, since their rest is mostly rounding.
 
     >>> str(counted(1)), str(counted(2000, "row")), str(counted(0, "entry"))
     ('1 epoch', '2,000 rows', '0 entries')
     """
     count = int(count)
-    return sentence(f"count.{what if count == 1 else SEVERAL[what]}", count=count if count < MANY else rounded(count))
+    return message(
+        f"count.{noun if count == 1 else PLURAL_NOUNS[noun]}",
+        count=count if count < ROUND_COUNTS_FROM else format_rounded(count),
+    )
 
 
-def width(text: str) -> int:
+def display_width(text: str) -> int:
     r"""How many columns of a terminal this takes: a Korean letter takes two, what only styles takes none.
 
     >>> width("epoch"), width("에포크"), width("\x1b[1mbold\x1b[0m")
     (5, 6, 4)
     """
-    text = _STYLE.sub("", text)
-    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
-    bare = sum(unicodedata.combining(letter) > 0 for letter in text)
-    return len(text) + wide - bare
+    text = _ANSI_STYLE.sub("", text)
+    double_width = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    zero_width = sum(unicodedata.combining(letter) > 0 for letter in text)
+    return len(text) + double_width - zero_width
 
 
-def wrapped(text: str, columns: int = 80, first: str = "", rest: str | None = None) -> str:
+def wrap(text: str, columns: int = 80, initial_indent: str = "", subsequent_indent: str | None = None) -> str:
     """Text in lines of at most so many columns, broken at spaces; ``first`` and ``rest`` begin the lines."""
-    rest = " " * width(first) if rest is None else rest
-    lines, line = [], first
+    subsequent_indent = " " * display_width(initial_indent) if subsequent_indent is None else subsequent_indent
+    lines, line = [], initial_indent
     empty = True
     for word in text.split():
-        if not empty and width(line) + 1 + width(word) > columns:
+        if not empty and display_width(line) + 1 + display_width(word) > columns:
             lines.append(line)
-            line, empty = rest, True
+            line, empty = subsequent_indent, True
         line, empty = line + ("" if empty else " ") + word, False
     return "\n".join([*lines, line])
 
 
-def padded(text: str, columns: int, right: bool = False) -> str:
+def pad(text: str, columns: int, align_right: bool = False) -> str:
     """Text filled with spaces to a column's width, cut with an ellipsis where it is wider."""
-    while width(text) > columns:
+    while display_width(text) > columns:
         text = text.removesuffix("…")[:-1] + "…"
-    space = " " * (columns - width(text))
-    return space + text if right else text + space
+    space = " " * (columns - display_width(text))
+    return space + text if align_right else text + space
 
 
-def jsonable(value: Any) -> Any:
+def to_json_types(value: Any) -> Any:
     """The same out of JSON's own types, with None for numbers that are not finite and words for sentences."""
     if isinstance(value, Mapping):
-        return {str(name): jsonable(each) for name, each in value.items()}
+        return {str(name): to_json_types(each) for name, each in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return jsonable(value.tolist())
+        return to_json_types(value.tolist())
     if isinstance(value, tuple | list):
-        return [jsonable(each) for each in value]
-    if isinstance(value, Sentence):
+        return [to_json_types(each) for each in value]
+    if isinstance(value, Message):
         return value.text()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from descentlab.messages import language
+from descentlab.messages import current_language
 
 # Under one class, so that nothing outside it changes; the colours are the notebook's own but for the marks.
-STYLE = """
+NOTEBOOK_CSS = """
 .descentlab { max-width: 46rem; line-height: 1.5; word-break: keep-all; overflow-wrap: anywhere; }
 .descentlab h4 { margin: 1em 0 .3em; }
 .descentlab p { margin: .35em 0; }
@@ -25,58 +25,58 @@ STYLE = """
 .descentlab th { font-weight: normal; }
 .descentlab thead th { border-bottom: 1px solid currentColor; }
 """
-_QUOTED = re.compile(r"`([^`]+)`")
+_BACKTICKED = re.compile(r"`([^`]+)`")
 
 
-def page(*parts: str) -> str:
+def html_fragment(*parts: str) -> str:
     """The parts as one piece of HTML, in the language that is spoken."""
-    return f'<div class="descentlab" lang="{language()}"><style>{STYLE}</style>{"".join(parts)}</div>'
+    return f'<div class="descentlab" lang="{current_language()}"><style>{NOTEBOOK_CSS}</style>{"".join(parts)}</div>'
 
 
-def prose(text: str) -> str:
+def html_text(text: str) -> str:
     """Text, escaped, with its names in backticks as code.
 
     >>> prose("Column `<b>` is 2 > 1.")
     'Column <code>&lt;b&gt;</code> is 2 &gt; 1.'
     """
-    return _QUOTED.sub(r"<code>\1</code>", escape(text))
+    return _BACKTICKED.sub(r"<code>\1</code>", escape(text))
 
 
-def paragraph(text: object, strong: bool = False) -> str:
+def html_paragraph(text: object, strong: bool = False) -> str:
     """A sentence, or a few, as a paragraph."""
-    said = prose(str(text))
-    return f"<p><strong>{said}</strong></p>" if strong else f"<p>{said}</p>"
+    content = html_text(str(text))
+    return f"<p><strong>{content}</strong></p>" if strong else f"<p>{content}</p>"
 
 
-def heading(text: str) -> str:
+def html_heading(text: str) -> str:
     """The title of what follows."""
-    return f"<h4>{prose(text)}</h4>"
+    return f"<h4>{html_text(text)}</h4>"
 
 
-def listed(items: Iterable[tuple[str, str, str, str]]) -> str:
+def html_bullet_list(items: Iterable[tuple[str, str, str, str]]) -> str:
     """Paragraphs with a mark each.
 
     Args:
         items: the mark, what it means in a word, the class of its style, and the paragraph's text.
     """
     rows = (
-        f'<li><span class="{escape(kind)}" role="img" aria-label="{escape(meaning)}">{escape(mark)}</span>'
-        f"{prose(text)}</li>"
-        for mark, meaning, kind, text in items
+        f'<li><span class="{escape(css_class)}" role="img" aria-label="{escape(meaning)}">{escape(mark)}</span>'
+        f"{html_text(text)}</li>"
+        for mark, meaning, css_class, text in items
     )
     return f"<ul>{''.join(rows)}</ul>"
 
 
-def printed(text: str) -> str:
+def html_preformatted(text: str) -> str:
     """Lines as a terminal has them."""
     return f"<pre>{escape(text)}</pre>"
 
 
-def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def html_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table under its title; the first cell of a row names it."""
-    head = "".join(f'<th scope="col">{prose(cell)}</th>' for cell in headings)
+    head = "".join(f'<th scope="col">{html_text(cell)}</th>' for cell in headings)
     body = "".join(
-        f'<tr><th scope="row">{prose(first)}</th>{"".join(f"<td>{prose(cell)}</td>" for cell in rest)}</tr>'
+        f'<tr><th scope="row">{html_text(first)}</th>{"".join(f"<td>{html_text(cell)}</td>" for cell in rest)}</tr>'
         for first, *rest in rows
     )
-    return f"{heading(title)}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"{html_heading(title)}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

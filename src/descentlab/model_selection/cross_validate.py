@@ -12,21 +12,29 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data import READING
+from descentlab.data import CSV_OPTIONS
 from descentlab.descent.descent import Descent
 from descentlab.errors import DataError, SettingError
 from descentlab.factor.factor import Factor
-from descentlab.messages import Sentence, counted
+from descentlab.messages import Message, pluralize
 from descentlab.model_selection.cross_validation import CrossValidation
-from descentlab.model_selection.grid import Trials
-from descentlab.model_selection.splitting import alike, dealt, selected
-from descentlab.model_selection.validation_curve import Course, cost_on, numbers, spaced
+from descentlab.model_selection.grid import ParameterGrid
+from descentlab.model_selection.splitting import align_fold_columns, build_fold_factors, select_rows
+from descentlab.model_selection.validation_curve import (
+    ValidationCurve,
+    concatenate_ranges,
+    log_spaced_ranges,
+    make_held_out_cost,
+)
 from descentlab.problem.problem import Problem
-from descentlab.theory.arguments import OF_A_DESCENT, keywords, known
-from descentlab.theory.full_batch import Theory
-from descentlab.typing import Array
+from descentlab.theory.arguments import DESCENT_FIELDS, check_keywords, keyword_names
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.typing import FloatArray
 
-DENSE, DOUBLING = 128, 64  # numbers of updates tried: every one up to here, then so many as they double
+GRID_DENSE_UPDATES, GRID_POINTS_PER_OCTAVE = (
+    128,
+    64,
+)  # numbers of updates tried: every one up to here, then so many as they double
 
 
 def split(
@@ -58,8 +66,8 @@ def split(
         DataError: the rows cannot be used, or X is a factor, which has none.
         SettingError: a setting is outside what it may be.
     """
-    known(reading, (*READING, *keywords(split)))
-    return dealt(selected(X, y, target, features, weights, missing, reading), folds, seed, shuffle)
+    check_keywords(reading, (*CSV_OPTIONS, *keyword_names(split)))
+    return build_fold_factors(select_rows(X, y, target, features, weights, missing, reading), folds, seed, shuffle)
 
 
 def cross_validate(
@@ -73,9 +81,9 @@ def cross_validate(
     folds: int = 5,
     seed: int = 0,
     shuffle: bool = True,
-    lr: float | Sequence[float] | Array | None = None,
+    lr: float | Sequence[float] | FloatArray | None = None,
     epochs: int = 1000,
-    ridge: float | Sequence[float] | Array | None = None,
+    ridge: float | Sequence[float] | FloatArray | None = None,
     bias: bool | None = None,
     center: bool | None = None,
     standardize: bool | None = None,
@@ -104,27 +112,27 @@ def cross_validate(
         DataError, SettingError: the rows or a setting cannot be used; fewer than 2 folds, or more than rows; a fold
             of no weight; folds of different columns.
     """
-    beyond = [name for name in reading if name in OF_A_DESCENT]
-    if beyond:
-        raise SettingError("folds_closed_form", names=beyond)
-    known(reading, (*READING, *keywords(cross_validate)))
-    stepping: dict[str, Any] = {"reduction": reduction, "momentum": momentum, "dampening": dampening}
-    descent = Descent(lr=1.0, epochs=epochs, nesterov=nesterov, weight_decay=weight_decay, **stepping)
-    hypothesis = {"bias": bias, "center": center, "standardize": standardize}
-    trials = Trials.of(data, descent, lr, ridge, hypothesis)
-    notices: tuple[Sentence, ...] = ()
+    unsupported = [name for name in reading if name in DESCENT_FIELDS]
+    if unsupported:
+        raise SettingError("folds_closed_form", names=unsupported)
+    check_keywords(reading, (*CSV_OPTIONS, *keyword_names(cross_validate)))
+    step_options: dict[str, Any] = {"reduction": reduction, "momentum": momentum, "dampening": dampening}
+    descent = Descent(lr=1.0, epochs=epochs, nesterov=nesterov, weight_decay=weight_decay, **step_options)
+    problem_options = {"bias": bias, "center": center, "standardize": standardize}
+    grid = ParameterGrid.from_arguments(data, descent, lr, ridge, problem_options)
+    notices: tuple[Message, ...] = ()
     if isinstance(data, list | tuple) and data and all(isinstance(each, Factor) for each in data):
         if y is not None or weights is not None:
             raise SettingError("factor_with_rows")
-        factors = alike(data, target, features)
+        factors = align_fold_columns(data, target, features)
     else:
-        selection = selected(data, y, target, features, weights, missing, reading)
-        factors = dealt(selection, folds, seed, shuffle)
+        selection = select_rows(data, y, target, features, weights, missing, reading)
+        factors = build_fold_factors(selection, folds, seed, shuffle)
         notices = tuple(selection.notices)
-    return tried(trials, factors, notices)
+    return evaluate_grid(grid, factors, notices)
 
 
-def tried(trials: Trials, factors: Sequence[Factor], notices: tuple[Sentence, ...] = ()) -> CrossValidation:
+def evaluate_grid(grid: ParameterGrid, factors: Sequence[Factor], notices: tuple[Message, ...] = ()) -> CrossValidation:
     """What the trials come to: each fold is held out from the descent on the others.
 
     Raises:
@@ -133,29 +141,29 @@ def tried(trials: Trials, factors: Sequence[Factor], notices: tuple[Sentence, ..
     """
     for j, factor in enumerate(factors):
         if not factor.weight > 0:
-            raise DataError("fold_weight", fold=j + 1, rows=counted(factor.rows, "row"))
-    problems = trials.problems(others(factors))
-    bounds = trials.bounds(problems)
-    descents = trials.descents(float(bounds.min()))
-    ranges = spaced(trials.descent.epochs, DENSE, DOUBLING)
-    fold_cost, limit = _held_out(factors, problems, descents, ranges)
+            raise DataError("fold_weight", fold=j + 1, rows=pluralize(factor.rows, "row"))
+    problems = grid.make_problems(merge_leaving_one_out(factors))
+    lr_bounds = grid.compute_lr_bounds(problems)
+    descents = grid.make_descents(float(lr_bounds.min()))
+    ranges = log_spaced_ranges(grid.descent.epochs, GRID_DENSE_UPDATES, GRID_POINTS_PER_OCTAVE)
+    fold_cost, limit_fold_cost = _compute_fold_costs(factors, problems, descents, ranges)
     return CrossValidation(
         rows=np.array([factor.rows for factor in factors]),
         weights=np.array([factor.weight for factor in factors]),
-        lr=np.array([each.lr for each in descents]),
+        lr=np.array([descent.lr for descent in descents]),
         ridge=np.array([problem.ridge for problem in problems[0]]),
-        updates=numbers(ranges),
+        updates=concatenate_ranges(ranges),
         fold_cost=fold_cost,
-        limit_fold_cost=limit,
-        lr_bound=bounds,
-        reduction=trials.descent.reduction,
-        rates_given=trials.rates is not None,
+        limit_fold_cost=limit_fold_cost,
+        lr_bound=lr_bounds,
+        reduction=grid.descent.reduction,
+        has_user_rates=grid.rates is not None,
         notices=notices,
-        own=trials.own,
+        user_choice=grid.user_choice,
     )
 
 
-def others(factors: Sequence[Factor]) -> list[Factor]:
+def merge_leaving_one_out(factors: Sequence[Factor]) -> list[Factor]:
     """For each fold the factor of all other folds, by about 3 merges a fold."""
     empty = Factor.empty(factors[0].columns)
     before = accumulate(factors[:-1], Factor.merge, initial=empty)
@@ -163,17 +171,19 @@ def others(factors: Sequence[Factor]) -> list[Factor]:
     return [first.merge(second) for first, second in zip(before, reversed(after), strict=True)]
 
 
-def _held_out(
+def _compute_fold_costs(
     factors: Sequence[Factor], problems: list[list[Problem]], descents: list[Descent], ranges: list[range]
-) -> tuple[Array, Array]:
+) -> tuple[FloatArray, FloatArray]:
     """(k, a, r, u) costs on each fold, inf for a rate that diverges, and (k, r) costs after convergence."""
-    costs = np.empty((len(factors), len(descents), len(problems[0]), len(numbers(ranges))))
-    limit = np.empty((len(factors), len(problems[0])))
+    costs = np.empty((len(factors), len(descents), len(problems[0]), len(concatenate_ranges(ranges))))
+    limit_fold_cost = np.empty((len(factors), len(problems[0])))
     for j, (factor, row) in enumerate(zip(factors, problems, strict=True)):
         for k, problem in enumerate(row):
-            held = cost_on(problem, factor)
-            limit[j, k] = held.cost(Theory(problem, descents[0]).destination)
+            held_out_quadratic = make_held_out_cost(problem, factor)
+            limit_fold_cost[j, k] = held_out_quadratic.cost(FullBatchTheory(problem, descents[0]).limit_point)
             for i, descent in enumerate(descents):
-                diverges = Theory(problem, descent).unstable
-                costs[j, i, k] = np.inf if diverges else Course(problem, descent, held).held_out(ranges)
-    return costs, limit
+                diverges = FullBatchTheory(problem, descent).unstable
+                costs[j, i, k] = (
+                    np.inf if diverges else ValidationCurve(problem, descent, held_out_quadratic).held_out_costs(ranges)
+                )
+    return costs, limit_fold_cost

@@ -10,20 +10,31 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data import READING
-from descentlab.data.selection import Selection
+from descentlab.data import CSV_OPTIONS
+from descentlab.data.selection import ColumnSelection
 from descentlab.descent.descent import Descent
 from descentlab.errors import DataError, SettingError
-from descentlab.factor.build import factor_of
+from descentlab.factor.build import build_factor
 from descentlab.factor.factor import Factor
-from descentlab.messages import Sentence, counted, jsonable, sentence, wrapped
-from descentlab.model_selection.validation_curve import Course, cost_on, numbers, spaced
+from descentlab.messages import Message, message, pluralize, to_json_types, wrap
+from descentlab.model_selection.validation_curve import (
+    ValidationCurve,
+    concatenate_ranges,
+    log_spaced_ranges,
+    make_held_out_cost,
+)
 from descentlab.problem.problem import Problem
-from descentlab.theory.arguments import descent_given, keywords, known, problem_asked
-from descentlab.typing import Array, Integers
+from descentlab.theory.arguments import check_descent, check_keywords, check_problem, keyword_names
+from descentlab.typing import FloatArray, IntArray
 
-DENSE, DOUBLING = 128, 64  # numbers of updates reported: every one up to here, then so many as they double
-SAME, NOTHING = 1e-9, 1e-24  # parts of a cost, and of the start's, by which costs differ without a reader's notice
+REPORT_DENSE_UPDATES, REPORT_POINTS_PER_OCTAVE = (
+    128,
+    64,
+)  # numbers of updates reported: every one up to here, then so many as they double
+EQUAL_RTOL, EQUAL_START_RTOL = (
+    1e-9,
+    1e-24,
+)  # parts of a cost, and of the start's, by which costs differ without a reader's notice
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,53 +54,53 @@ class Validation:
         notices: what was left out when the held-out rows were read.
     """
 
-    updates: Integers
-    train_cost: Array
-    cost: Array
+    updates: IntArray
+    train_cost: FloatArray
+    cost: FloatArray
     best_updates: int
     best_cost: float
     best_train_cost: float
-    best_params: Array
+    best_params: FloatArray
     final_cost: float
     rows: int
     weight: float
     exact: bool = True
-    notices: tuple[Sentence, ...] = ()
+    notices: tuple[Message, ...] = ()
 
     @property
-    def said(self) -> tuple[Sentence, ...]:
+    def messages(self) -> tuple[Message, ...]:
         """Where the held-out cost is least, what comes after, and what that means."""
         last, final_train = int(self.updates[-1]), float(self.train_cost[-1])
-        there = {"updates": self.best_updates, "cost": self.best_cost, "train": self.best_train_cost}
+        at_best = {"updates": self.best_updates, "cost": self.best_cost, "train": self.best_train_cost}
         if self.best_updates == last:
-            return (sentence("validation.falling", **there),)
-        if self.final_cost - self.best_cost <= SAME * self.best_cost + NOTHING * float(self.cost[0]):
-            return (sentence("validation.settled", **there),)
-        first = sentence("validation.least" if self.best_updates else "validation.never", **there)
+            return (message("validation.falling", **at_best),)
+        if self.final_cost - self.best_cost <= EQUAL_RTOL * self.best_cost + EQUAL_START_RTOL * float(self.cost[0]):
+            return (message("validation.settled", **at_best),)
+        first = message("validation.least" if self.best_updates else "validation.never", **at_best)
         if not (math.isfinite(self.final_cost) and math.isfinite(final_train)):
-            return (first, sentence("validation.overflowed", epochs=last))
-        after = sentence("validation.after", epochs=last, cost=self.final_cost, train=final_train)
+            return (first, message("validation.overflowed", epochs=last))
+        after = message("validation.after", epochs=last, cost=self.final_cost, train=final_train)
         if final_train <= self.best_train_cost:
-            return (first, after, sentence("validation.overfits"))
+            return (first, after, message("validation.overfits"))
         grows = final_train > float(self.train_cost[0])
-        return (first, after, sentence("validation.grows")) if grows else (first, after)
+        return (first, after, message("validation.grows")) if grows else (first, after)
 
     def text(self, lang: str | None = None) -> str:
         """The verdict in words, at most 80 columns wide, after what was left out."""
-        return "\n".join(wrapped(each.text(lang)) for each in (*self.notices, *self.said))
+        return "\n".join(wrap(each.text(lang)) for each in (*self.notices, *self.messages))
 
     def __str__(self) -> str:
         return self.text()
 
     def _repr_html_(self) -> str:
-        from descentlab.doctor.html import of_sentences
+        from descentlab.doctor.html import messages_to_html
 
-        return of_sentences((*self.notices, *self.said))
+        return messages_to_html((*self.notices, *self.messages))
 
     def to_dict(self) -> dict[str, object]:
         """Every field for a machine: JSON-safe, with None for what is not finite."""
-        found: dict[str, object] = jsonable({each.name: getattr(self, each.name) for each in fields(self)})
-        return found
+        result: dict[str, object] = to_json_types({each.name: getattr(self, each.name) for each in fields(self)})
+        return result
 
 
 def validate(
@@ -117,23 +128,23 @@ def validate(
         EngineError: no engine can run this descent.
         SettingError: the descent is none, or a keyword is unknown.
     """
-    problem = problem_asked(validate, problem)
-    descent = descent_given(validate, descent)
-    known(reading, (*READING, *keywords(validate)))
-    factor, notices = _held_out(problem, held_out, y, weights, missing, reading)
-    course = Course(problem, descent, cost_on(problem, factor))
-    best, exact = course.least()
-    shown = spaced(descent.epochs, DENSE, DOUBLING)
-    train, cost = np.concatenate([course.at(each) for each in shown], axis=1)
-    best_train, best_cost = course.at(range(best, best + 1))[:, 0].tolist()
+    problem = check_problem(validate, problem)
+    descent = check_descent(validate, descent)
+    check_keywords(reading, (*CSV_OPTIONS, *keyword_names(validate)))
+    factor, notices = _build_held_out_factor(problem, held_out, y, weights, missing, reading)
+    curve = ValidationCurve(problem, descent, make_held_out_cost(problem, factor))
+    best_updates, exact = curve.argmin()
+    ranges = log_spaced_ranges(descent.epochs, REPORT_DENSE_UPDATES, REPORT_POINTS_PER_OCTAVE)
+    train, cost = np.concatenate([curve.costs_at(span) for span in ranges], axis=1)
+    best_train, best_cost = curve.costs_at(range(best_updates, best_updates + 1))[:, 0].tolist()
     return Validation(
-        updates=numbers(shown),
+        updates=concatenate_ranges(ranges),
         train_cost=train,
         cost=cost,
-        best_updates=best,
+        best_updates=best_updates,
         best_cost=best_cost,
         best_train_cost=best_train,
-        best_params=course.params(best),
+        best_params=curve.params_at(best_updates),
         final_cost=float(cost[-1]),
         rows=factor.rows,
         weight=factor.weight,
@@ -142,7 +153,7 @@ def validate(
     )
 
 
-def pair(given: object) -> tuple[object, object]:
+def unpack_held_out(held_out: object) -> tuple[object, object]:
     """What was given as held-out rows, as X and y; y is None where the target is among the columns.
 
     Args:
@@ -151,21 +162,23 @@ def pair(given: object) -> tuple[object, object]:
     Raises:
         SettingError: it is a tuple or list of something else.
     """
-    if not isinstance(given, tuple | list) or (given and all(isinstance(each, str | os.PathLike) for each in given)):
-        return given, None
-    if len(given) == 2 or (len(given) == 1 and isinstance(given, tuple)):
-        return given[0], given[-1] if len(given) == 2 else None
-    if isinstance(given, list) and given and all(isinstance(each, list | tuple) for each in given):
-        return given, None  # rows with the target among their columns
-    raise SettingError("held_out_pair", kind=type(given).__name__, count=len(given))
+    if not isinstance(held_out, tuple | list) or (
+        held_out and all(isinstance(each, str | os.PathLike) for each in held_out)
+    ):
+        return held_out, None
+    if len(held_out) == 2 or (len(held_out) == 1 and isinstance(held_out, tuple)):
+        return held_out[0], held_out[-1] if len(held_out) == 2 else None
+    if isinstance(held_out, list) and held_out and all(isinstance(each, list | tuple) for each in held_out):
+        return held_out, None  # rows with the target among their columns
+    raise SettingError("held_out_pair", kind=type(held_out).__name__, count=len(held_out))
 
 
-def _held_out(
+def _build_held_out_factor(
     problem: Problem, held_out: object, y: object, weights: object, missing: str, reading: Mapping[str, Any]
-) -> tuple[Factor, tuple[Sentence, ...]]:
+) -> tuple[Factor, tuple[Message, ...]]:
     """The held-out rows' factor with the training columns in their order, and what was left out of it."""
     columns = (*problem.features, problem.target)
-    notices: tuple[Sentence, ...] = ()
+    notices: tuple[Message, ...] = ()
     if isinstance(held_out, Problem | Factor):
         if y is not None or weights is not None:
             raise SettingError("factor_with_rows")
@@ -176,14 +189,14 @@ def _held_out(
         factor = factor.select(columns)
     else:
         try:
-            selection = Selection(held_out, y, problem.target, problem.features, weights, missing, reading)
+            selection = ColumnSelection(held_out, y, problem.target, problem.features, weights, missing, reading)
         except DataError as error:
-            if error.sentence.key == "error.names_count":
-                values = error.sentence.values
+            if error.message.key == "error.names_count":
+                values = error.message.values
                 raise DataError("held_out_count", count=values["count"], names=problem.features) from error
             raise
-        factor = factor_of(selection)
+        factor = build_factor(selection)
         notices = tuple(selection.notices)
     if not factor.weight > 0:
-        raise DataError("held_out_empty", rows=counted(factor.rows, "row"))
+        raise DataError("held_out_empty", rows=pluralize(factor.rows, "row"))
     return factor, notices

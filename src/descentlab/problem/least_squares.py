@@ -19,10 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descentlab.factor.factor import Factor
-from descentlab.factor.householder import UNIT
-from descentlab.typing import Array
+from descentlab.factor.householder import UNIT_ROUNDOFF
+from descentlab.typing import FloatArray
 
-SURE = 4  # how many times the given values' own rounding a dependent column may leave and still be one for sure
+CERTAIN_RANK_FACTOR = (
+    4  # how many times the given values' own rounding a dependent column may leave and still be one for sure
+)
 
 
 class Fit(NamedTuple):
@@ -38,16 +40,16 @@ class Fit(NamedTuple):
     """
 
     dependent: tuple[int, ...]
-    params: Array
-    errors: Array
+    params: FloatArray
+    error_bounds: FloatArray
     cost: float
 
     @property
-    def null(self) -> Array:
+    def null_space(self) -> FloatArray:
         """(p, k) a direction in which the cost is flat, for each dependent feature."""
-        null = -self.params[:, 1:]
-        null[list(self.dependent), range(len(self.dependent))] = 1.0
-        return null
+        null_space = -self.params[:, 1:]
+        null_space[list(self.dependent), range(len(self.dependent))] = 1.0
+        return null_space
 
 
 @dataclass(frozen=True)
@@ -58,104 +60,128 @@ class _System:
     the part of it that is the ``given`` values' own, and ``means`` (d + 1,) are scaled like the columns.
     """
 
-    rows: Array
-    units: Array
-    noise: Array
-    given: Array
+    rows: FloatArray
+    column_scales: FloatArray
+    column_errors: FloatArray
+    input_errors: FloatArray
     means: Any
     weight: float
     bias: bool
 
     @classmethod
-    def of(cls, factor: Factor, bias: bool, penalty: Array) -> _System:
-        rows = factor.centred[1:, 1:] if bias else factor.R[:, 1:]
-        noise = factor.noise + (2 if bias else 6) * UNIT * np.linalg.norm(rows, axis=0)  # by R and by substitution
+    def from_factor(cls, factor: Factor, bias: bool, penalty: FloatArray) -> _System:
+        rows = factor.R_centered[1:, 1:] if bias else factor.R[:, 1:]
+        column_errors = factor.column_error + (2 if bias else 6) * UNIT_ROUNDOFF * np.linalg.norm(
+            rows, axis=0
+        )  # by R and by substitution
         if penalty.any():
             rows = np.vstack([rows, np.eye(len(penalty), len(penalty) + 1) * np.sqrt(factor.weight * penalty)[:, None]])
-        lengths = np.linalg.norm(rows, axis=0)
-        units = np.exp2(np.rint(np.log2(np.where(lengths > 0, lengths, 1.0))))
-        given = UNIT * (np.linalg.norm(factor.R[:, 1:], axis=0) + np.linalg.norm(rows, axis=0))
-        means = factor.origin + factor.centred[0, 1:].astype(np.longdouble) / factor.centred[0, 0]
-        return cls(rows / units, units, noise / units, given / units, means / units, factor.weight, bias)
+        norms = np.linalg.norm(rows, axis=0)
+        column_scales = np.exp2(np.rint(np.log2(np.where(norms > 0, norms, 1.0))))
+        input_errors = UNIT_ROUNDOFF * (np.linalg.norm(factor.R[:, 1:], axis=0) + np.linalg.norm(rows, axis=0))
+        means = factor.origin + factor.R_centered[0, 1:].astype(np.longdouble) / factor.R_centered[0, 0]
+        return cls(
+            rows / column_scales,
+            column_scales,
+            column_errors / column_scales,
+            input_errors / column_scales,
+            means / column_scales,
+            factor.weight,
+            bias,
+        )
 
 
-def fit(factor: Factor, bias: bool, penalty: Array) -> Fit:
+def solve_least_squares(factor: Factor, bias: bool, penalty: FloatArray) -> Fit:
     """Fit the factor's last column with its d others; ``penalty`` (d,) is the ridge on each of their weights."""
-    system = _System.of(factor, bias, penalty)
+    system = _System.from_factor(factor, bias, penalty)
     d = len(penalty)
-    T, right, independent, doubtful = _echelon(system)
+    T, rotated_rows, independent, uncertain = _rank_revealing_triangle(system)
     dependent = [j for j in range(d) if j not in independent]
     if dependent or penalty.any():  # reflections and sums that a plain triangle does without
-        system = replace(system, noise=system.noise + (4 + d) * UNIT * np.linalg.norm(system.rows, axis=0))
-    W, errors = _solve(system, T, right, independent, [d, *dependent])
+        system = replace(
+            system, column_errors=system.column_errors + (4 + d) * UNIT_ROUNDOFF * np.linalg.norm(system.rows, axis=0)
+        )
+    W, errors = _solve_with_error_bounds(system, T, rotated_rows, independent, [d, *dependent])
 
-    places = [*independent, *([d] if bias else [])]
-    into = np.append(system.units[:d], 1.0)[places, None] / system.units[[d, *dependent]]
-    params, bounds = np.zeros((2, d + bias, 1 + len(dependent)))
-    params[places], bounds[places] = W / into, (errors + 2 * UNIT * np.abs(W)) / into
-    for j in doubtful:  # their weights may be anything that the relation allows: no digit is certain
+    row_indices = [*independent, *([d] if bias else [])]
+    scale_ratios = np.append(system.column_scales[:d], 1.0)[row_indices, None] / system.column_scales[[d, *dependent]]
+    params, error_bounds = np.zeros((2, d + bias, 1 + len(dependent)))
+    params[row_indices], error_bounds[row_indices] = (
+        W / scale_ratios,
+        (errors + 2 * UNIT_ROUNDOFF * np.abs(W)) / scale_ratios,
+    )
+    for j in uncertain:  # their weights may be anything that the relation allows: no digit is certain
         relation = params[:, 1 + dependent.index(j)] != 0
         relation[j] = True
-        bounds[relation, 0] = np.inf
-    data = len(factor.centred) - bias
-    residual = system.rows[:data, :d] @ (params[:d, 0] * system.units[:d] / system.units[d]) - system.rows[:data, d]
-    cost = float(residual @ residual) * float(system.units[d]) ** 2 / factor.weight
-    return Fit(tuple(dependent), params, bounds, cost)
+        error_bounds[relation, 0] = np.inf
+    data_rows = len(factor.R_centered) - bias
+    residual = (
+        system.rows[:data_rows, :d] @ (params[:d, 0] * system.column_scales[:d] / system.column_scales[d])
+        - system.rows[:data_rows, d]
+    )
+    cost = float(residual @ residual) * float(system.column_scales[d]) ** 2 / factor.weight
+    return Fit(tuple(dependent), params, error_bounds, cost)
 
 
-def _echelon(system: _System) -> tuple[Array, Array, list[int], list[int]]:
+def _rank_revealing_triangle(system: _System) -> tuple[FloatArray, FloatArray, list[int], list[int]]:
     """T (r, r), the rotated rows (m, d + 1), and the r independent columns, found from the first to the last.
 
     Last, the dependent columns that might not be: what is left of them is more than the values' own rounding
     explains, and less than what compressing many rows can have added.
     """
-    rows, noise, d = system.rows.copy(), system.noise, len(system.noise) - 1
+    rows, column_errors, d = system.rows.copy(), system.column_errors, len(system.column_errors) - 1
     T, inverse = np.zeros((d, d), order="F"), np.zeros((d, d))
     independent: list[int] = []
-    doubtful: list[int] = []
+    uncertain: list[int] = []
     for j in range(d):
         r = len(independent)
         above, below = rows[:r, j], rows[r:, j]
-        parts = np.abs(inverse[:r, :r] @ above)
-        length = np.linalg.norm(below)
-        if length <= noise[j] + parts @ noise[independent]:
-            if length > SURE * (system.given[j] + parts @ system.given[independent]):
-                doubtful.append(j)
+        abs_coefficients = np.abs(inverse[:r, :r] @ above)
+        norm = np.linalg.norm(below)
+        if norm <= column_errors[j] + abs_coefficients @ column_errors[independent]:
+            if norm > CERTAIN_RANK_FACTOR * (
+                system.input_errors[j] + abs_coefficients @ system.input_errors[independent]
+            ):
+                uncertain.append(j)
             continue
         if below[1:].any():
             v = below.copy()
-            v[0] += np.copysign(length, v[0])
+            v[0] += np.copysign(norm, v[0])
             rows[r:, j:] -= np.outer(v * (2 / (v @ v)), v @ rows[r:, j:])
         T[: r + 1, r] = rows[: r + 1, j]
         inverse[r, r] = 1 / T[r, r]
         inverse[:r, r] = inverse[:r, :r] @ T[:r, r] * -inverse[r, r]
         independent.append(j)
     r = len(independent)
-    return T[:r, :r], rows, independent, doubtful
+    return T[:r, :r], rows, independent, uncertain
 
 
-def _solve(system: _System, T: Array, rows: Array, independent: list[int], targets: list[int]) -> tuple[Array, Array]:
+def _solve_with_error_bounds(
+    system: _System, T: FloatArray, rows: FloatArray, independent: list[int], targets: list[int]
+) -> tuple[FloatArray, FloatArray]:
     """Coefficients (r, or r + 1 with a bias, by targets), in the system's units, and bounds on their errors."""
     from scipy.linalg.blas import dtrsm, dtrsv  # LAPACK's trtrs wakes every thread for a 5 x 5 triangle, and waits
 
-    r, noise = len(T), system.noise[independent]
+    r, column_errors = len(T), system.column_errors[independent]
     # dtrsv divides by the diagonal where dtrsm multiplies by its reciprocal, which makes 14 / 14 not 1.
     W = np.array([dtrsv(T, rows[:r, j]) for j in targets]).T if r else np.zeros((0, len(targets)))
     inverse = dtrsm(1.0, T, np.eye(r)) if r else np.zeros((0, 0))
     residual = np.linalg.norm(rows[r:, targets], axis=0)
-    moved = noise @ np.abs(W) + system.noise[targets]
-    W[:, 1:][np.abs(W[:, 1:]) <= moved[1:]] = 0.0  # no part in the relation that rounding could not have made
-    own = np.zeros((r, len(targets)))
-    reading = inverse  # what reads the coefficients off a target
+    perturbations = column_errors @ np.abs(W) + system.column_errors[targets]
+    W[:, 1:][np.abs(W[:, 1:]) <= perturbations[1:]] = 0.0  # no part in the relation that rounding could not have made
+    direct_errors = np.zeros((r, len(targets)))
+    solution_operator = inverse  # what reads the coefficients off a target
     if system.bias:
         means = system.means[independent]
         constant = (system.means[targets] - means @ W).astype(np.float64)
-        constant[1:][np.abs(constant[1:]) <= moved[1:] / np.sqrt(system.weight)] = 0.0
+        constant[1:][np.abs(constant[1:]) <= perturbations[1:] / np.sqrt(system.weight)] = 0.0
         terms = (np.abs(means) @ np.abs(W) + np.abs(system.means[targets])).astype(np.float64)
         W = np.vstack([W, constant])
-        own = np.vstack([own, moved / np.sqrt(system.weight) + 4 * UNIT * terms])
-        reading = np.vstack([inverse, -(means @ inverse).astype(np.float64)])
-    errors = own + np.linalg.norm(reading, axis=1)[:, None] * moved
-    errors += (np.abs(reading @ inverse.T) @ noise)[:, None] * residual
-    spread = float(noise @ np.linalg.norm(inverse, axis=1))  # the first order is all that matters well below 1
-    return W, 2 * errors / (1 - spread) if spread < 1 else np.full_like(errors, np.inf)
+        direct_errors = np.vstack([direct_errors, perturbations / np.sqrt(system.weight) + 4 * UNIT_ROUNDOFF * terms])
+        solution_operator = np.vstack([inverse, -(means @ inverse).astype(np.float64)])
+    errors = direct_errors + np.linalg.norm(solution_operator, axis=1)[:, None] * perturbations
+    errors += (np.abs(solution_operator @ inverse.T) @ column_errors)[:, None] * residual
+    relative_perturbation = float(
+        column_errors @ np.linalg.norm(inverse, axis=1)
+    )  # the first order is all that matters well below 1
+    return W, 2 * errors / (1 - relative_perturbation) if relative_perturbation < 1 else np.full_like(errors, np.inf)

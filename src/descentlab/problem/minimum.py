@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from descentlab.factor.householder import UNIT
-from descentlab.messages import Sentence, sentence
-from descentlab.problem.spectrum import flat_directions
-from descentlab.typing import Array
+from descentlab.factor.householder import UNIT_ROUNDOFF
+from descentlab.messages import Message, message
+from descentlab.problem.spectrum import describe_null_directions
+from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
     from descentlab.problem.problem import Problem
 
 
-MOST_DIGITS = 15.9  # a float64 holds no more
+FLOAT64_DIGITS = 15.9  # a float64 holds no more
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,61 +35,71 @@ class Minimum:
     """
 
     parameters: tuple[str, ...]
-    params: Array
+    params: FloatArray
     cost: float
     rank: int
-    flat: tuple[Sentence, ...]
-    digits: Array
+    null_directions: tuple[Message, ...]
+    digits: FloatArray
 
     @classmethod
-    def of(cls, problem: Problem, start: Array) -> Minimum:
+    def from_problem(cls, problem: Problem, start: FloatArray) -> Minimum:
         """The minimum nearest to ``start``, a vector of the descended coordinates."""
         with np.errstate(divide="ignore", invalid="ignore"):  # errors may be inf, params 0: no digits
-            params, errors = _nearest(problem, start)
+            params, errors = _nearest_minimizer(problem, start)
             digits = -np.log10(errors / np.abs(params))
-        digits = np.clip(np.nan_to_num(digits, nan=0.0), 0.0, MOST_DIGITS)
+        digits = np.clip(np.nan_to_num(digits, nan=0.0), 0.0, FLOAT64_DIGITS)
         fit = problem.fit
         rank = len(params) - len(fit.dependent)
-        return cls(problem.parameters, params.copy(), fit.cost, rank, flat_directions(problem), digits)
+        return cls(problem.parameters, params.copy(), fit.cost, rank, describe_null_directions(problem), digits)
 
     @property
-    def reliable_digits(self) -> float:
+    def min_digits(self) -> float:
         """The digits vouched for in every entry: the least of ``digits``."""
         return float(self.digits.min())
 
     def text(self, lang: str | None = None) -> str:
         """The minimum in words: every parameter by name, with the digits vouched for."""
-        lines = [sentence("minimum.cost", cost=self.cost).text(lang)]
+        lines = [message("minimum.cost", cost=self.cost).text(lang)]
         for name, value, digits in zip(self.parameters, self.params, self.digits, strict=True):
-            lines.append(sentence("minimum.param", name=name, value=f"{value:.10g}", digits=f"{digits:.1f}").text(lang))
-        if self.flat:
-            lines += [sentence("minimum.nearest").text(lang), *(direction.text(lang) for direction in self.flat)]
+            lines.append(message("minimum.param", name=name, value=f"{value:.10g}", digits=f"{digits:.1f}").text(lang))
+        if self.null_directions:
+            lines += [
+                message("minimum.nearest").text(lang),
+                *(direction.text(lang) for direction in self.null_directions),
+            ]
         return "\n".join(lines)
 
     def __str__(self) -> str:
         return self.text()
 
 
-def _nearest(problem: Problem, start: Array) -> tuple[Array, Array]:
+def _nearest_minimizer(problem: Problem, start: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The minimiser nearest to ``start`` in the data's units, and bounds on its errors.
 
     All minimisers are ``p + N c`` with N the flat directions; in the descended coordinates ``M (p + N c)`` the
     distance to ``start`` is least at ``c = -(M N)^+ (M p - start)``.
     """
     fit = problem.fit
-    params, errors = fit.params[:, 0], fit.errors[:, 0]
+    params, errors = fit.params[:, 0], fit.error_bounds[:, 0]
     if not fit.dependent:
         return params, errors
-    M = problem.coordinates.from_units(np.eye(len(params))).T
-    sizes = np.linalg.norm(M @ fit.null, axis=0)
-    N, shifts = fit.null / sizes, fit.errors[:, 1:] / sizes
+    M = problem.scaling.to_scaled(np.eye(len(params))).T
+    norms = np.linalg.norm(M @ fit.null_space, axis=0)
+    N, shifts = fit.null_space / norms, fit.error_bounds[:, 1:] / norms
     inverse = np.linalg.pinv(M @ N)
-    away = M @ params - start
-    c = -inverse @ away
-    left = away + M @ N @ c  # orthogonal to the flat directions
+    offset = M @ params - start
+    c = -inverse @ offset
+    remaining_offset = offset + M @ N @ c  # orthogonal to the flat directions
     # What moves p or N moves the answer: directly, by the c that answers it, and by the turn of N against `left`.
-    direct = errors + shifts @ np.abs(c)
-    turned = np.abs(N @ inverse @ inverse.T) @ (shifts.T @ np.abs(M.T @ left))
-    size = np.linalg.norm(inverse, 2) * (np.linalg.norm(M @ params) + np.linalg.norm(start))
-    rounded = 4 * UNIT * len(params) * (np.abs(params) + np.linalg.cond(M @ N) * size * np.abs(N).sum(axis=1))
-    return params + N @ c, np.abs(np.eye(len(params)) - N @ inverse @ M) @ direct + turned + rounded
+    direct_error = errors + shifts @ np.abs(c)
+    rotation_error = np.abs(N @ inverse @ inverse.T) @ (shifts.T @ np.abs(M.T @ remaining_offset))
+    solution_norm = np.linalg.norm(inverse, 2) * (np.linalg.norm(M @ params) + np.linalg.norm(start))
+    rounding_error = (
+        4
+        * UNIT_ROUNDOFF
+        * len(params)
+        * (np.abs(params) + np.linalg.cond(M @ N) * solution_norm * np.abs(N).sum(axis=1))
+    )
+    return params + N @ c, np.abs(
+        np.eye(len(params)) - N @ inverse @ M
+    ) @ direct_error + rotation_error + rounding_error

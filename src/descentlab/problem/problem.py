@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from descentlab.data.selection import Selection, choose, known
-from descentlab.descent.reductions import gradient_factor
-from descentlab.errors import DataError, SettingError, finite_number, one_of
-from descentlab.factor.build import Engine, Progress, factor_of
-from descentlab.factor.executors.torch_device import engine_for
+from descentlab.data.selection import ColumnSelection, check_column, choose_features
+from descentlab.descent.reductions import gradient_scale
+from descentlab.errors import DataError, SettingError, check_choice, check_float
+from descentlab.factor.build import CompressionCallback, Executor, build_factor
+from descentlab.factor.executors.torch_device import executor_for
 from descentlab.factor.factor import Factor
-from descentlab.factor.file import kept
-from descentlab.messages import Sentence, counted, number, sentence
-from descentlab.problem.least_squares import Fit, fit
-from descentlab.problem.quadratic import Quadratic, orthonormal
-from descentlab.typing import Array
+from descentlab.factor.file import load_if_factor
+from descentlab.messages import Message, format_number, message, pluralize
+from descentlab.problem.least_squares import Fit, solve_least_squares
+from descentlab.problem.quadratic import Quadratic, orthonormalize
+from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
     from descentlab.descent.descent import Descent
@@ -33,25 +33,25 @@ if TYPE_CHECKING:
     from descentlab.problem.spectrum import Spectrum
 
 
-SMALLEST = 1e-140  # squares of columns below it leave the range of float64
+MIN_MAGNITUDE = 1e-140  # squares of columns below it leave the range of float64
 
 
-class Rows(NamedTuple):
+class RowArrays(NamedTuple):
     """The rows themselves: X (n, d), y (n,), and weights (n,) or None."""
 
-    X: Array
-    y: Array
-    weights: Array | None
+    X: FloatArray
+    y: FloatArray
+    weights: FloatArray | None
 
 
-class Coordinates(NamedTuple):
+class Scaling(NamedTuple):
     """Where descent takes place: features minus ``means``, over ``scales``."""
 
-    means: Array
-    scales: Array
+    means: FloatArray
+    scales: FloatArray
     bias: bool
 
-    def to_units(self, params: Array) -> Array:
+    def to_original(self, params: FloatArray) -> FloatArray:
         """(..., p) parameters of the descended columns as parameters of the data's own columns."""
         d = len(self.scales)
         W = params[..., :d] / self.scales
@@ -59,7 +59,7 @@ class Coordinates(NamedTuple):
             return W
         return np.concatenate([W, params[..., d:] - (W @ self.means)[..., None]], axis=-1)
 
-    def from_units(self, params: Array) -> Array:
+    def to_scaled(self, params: FloatArray) -> FloatArray:
         """The inverse of :meth:`to_units`."""
         d = len(self.scales)
         W = params[..., :d]
@@ -116,36 +116,36 @@ class Problem:
         center: bool = False,
         standardize: bool = False,
         missing: str = "error",
-        engine: Engine | None = None,
-        progress: Progress | None = None,
-        **reading: Any,
+        engine: Executor | None = None,
+        progress: CompressionCallback | None = None,
+        **csv_options: Any,
     ) -> None:
         self.bias = bool(bias)
-        self.ridge = finite_number("ridge", ridge, least=0.0)
+        self.ridge = check_float("ridge", ridge, min_value=0.0)
         self.center, self.standardize = bool(center or standardize) and self.bias, bool(standardize)
-        self.missing = one_of("missing", missing, ("error", "drop"))
+        self.missing = check_choice("missing", missing, ("error", "drop"))
         if center and not bias:
             raise SettingError("center_without_bias")
-        X = kept(X)
+        X = load_if_factor(X)
         if isinstance(X, Factor):
             if y is not None or weights is not None:
                 raise SettingError("factor_with_rows")
             self._selection = None
-            self.target = known(target, X.columns, {}) if target else X.columns[-1]
-            self.features = choose(features, X.columns, {}, self.target, None)
+            self.target = check_column(target, X.columns, {}) if target else X.columns[-1]
+            self.features = choose_features(features, X.columns, {}, self.target, None)
             self.factor = X.select((*self.features, self.target))
         else:
-            self._selection = Selection(X, y, target, features, weights, self.missing, reading)
+            self._selection = ColumnSelection(X, y, target, features, weights, self.missing, csv_options)
             self.target, self.features = self._selection.target, self._selection.features
-            engine = engine or engine_for(self._selection.source)
-            self.factor = factor_of(self._selection, engine, progress=progress)
+            engine = engine or executor_for(self._selection.source)
+            self.factor = build_factor(self._selection, engine, progress=progress)
         self.n, self.weight = self.factor.rows, self.factor.weight
-        _refuse_vanishing(self.factor)
+        _check_not_vanishing(self.factor)
         self.parameters = (
             *self.features,
             *(("bias" if "bias" not in self.features else "(bias)",) if self.bias else ()),
         )
-        self.notices = (*(self._selection.notices if self._selection else ()), *self._facts())
+        self.notices = (*(self._selection.notices if self._selection else ()), *self._notices())
 
     @property
     def has_rows(self) -> bool:
@@ -153,7 +153,7 @@ class Problem:
         return self._selection is not None
 
     @property
-    def selection(self) -> Selection:
+    def selection(self) -> ColumnSelection:
         """The columns and rows that were fitted, to be read again: :meth:`Selection.blocks` yields them.
 
         Raises:
@@ -163,15 +163,15 @@ class Problem:
             raise DataError("rows_gone")
         return self._selection
 
-    def rows(self) -> Rows:
+    def rows(self) -> RowArrays:
         """The rows themselves, in memory: what the engines that walk the data need.
 
         Raises:
             DataError: this problem was made from a factor, so the rows are gone.
         """
-        return Rows(*self.selection.whole())
+        return RowArrays(*self.selection.to_arrays())
 
-    def sample(self, most: int) -> Rows:
+    def sample_rows(self, max_rows: int) -> RowArrays:
         """At most ``most`` of the rows, evenly spaced in their order: what a picture shows, however many there are.
 
         Raises:
@@ -179,52 +179,52 @@ class Problem:
         """
         if self._selection is None:
             raise DataError("rows_gone")
-        values, weights = self._selection.sample(most)
-        return Rows(values[:, :-1], values[:, -1], weights)
+        values, weights = self._selection.sample_rows(max_rows)
+        return RowArrays(values[:, :-1], values[:, -1], weights)
 
-    def descended_rows(self) -> Rows:
+    def scaled_rows(self) -> RowArrays:
         """:meth:`rows` in the coordinates that descent takes place in."""
         rows = self.rows()
         if not (self.center or self.standardize):
             return rows
-        return rows._replace(X=(rows.X - self.coordinates.means) / self.coordinates.scales)
+        return rows._replace(X=(rows.X - self.scaling.means) / self.scaling.scales)
 
     @cached_property
-    def coordinates(self) -> Coordinates:
+    def scaling(self) -> Scaling:
         """The map between the parameters descended on and those in the data's units."""
         d = len(self.features)
         means = self.factor.means[:d] if self.center else np.zeros(d)
         if not self.standardize:
-            return Coordinates(means, np.ones(d), self.bias)
-        spread = np.where(self.factor.constant, 0.0, self.factor.deviations)[:d]
+            return Scaling(means, np.ones(d), self.bias)
+        scales = np.where(self.factor.is_constant, 0.0, self.factor.std)[:d]
         if not self.bias:
-            spread = np.hypot(self.factor.deviations, self.factor.means)[:d]
-        return Coordinates(means, np.where(spread > 0, spread, 1.0), self.bias)
+            scales = np.hypot(self.factor.std, self.factor.means)[:d]
+        return Scaling(means, np.where(scales > 0, scales, 1.0), self.bias)
 
     @cached_property
     def quadratic(self) -> Quadratic:
         """The cost over the parameters descended on."""
         d = len(self.features)
         factor = self.factor.center(self.features) if self.center else self.factor
-        R = factor.scale(np.append(self.coordinates.scales, 1.0)).R
+        R = factor.scale(np.append(self.scaling.scales, 1.0)).R
         order = [*range(1, d + 1), *((0,) if self.bias else ())]
         penalty = np.full(len(order), self.ridge)
         penalty[d:] = 0.0
-        flat = orthonormal(self.coordinates.from_units(self.fit.null.T).T)
-        return Quadratic(R[:, order], R[:, d + 1], self.weight, penalty, flat)
+        null_basis = orthonormalize(self.scaling.to_scaled(self.fit.null_space.T).T)
+        return Quadratic(R[:, order], R[:, d + 1], self.weight, penalty, null_basis)
 
     @cached_property
     def fit(self) -> Fit:
         """Target and dependent columns fitted with the independent ones, in the units of the data."""
-        return fit(self.factor, self.bias, self.ridge * self.coordinates.scales**2)
+        return solve_least_squares(self.factor, self.bias, self.ridge * self.scaling.scales**2)
 
     def spectrum(self, reduction: str = "mean") -> Spectrum:
         """Curvatures, directions and rates of the cost descended on; see :class:`Spectrum`."""
         from descentlab.problem.spectrum import Spectrum
 
-        return Spectrum.of(self, reduction)
+        return Spectrum.from_problem(self, reduction)
 
-    def solve(self, start: Sequence[float] | Array | None = None) -> Minimum:
+    def solve(self, start: Sequence[float] | FloatArray | None = None) -> Minimum:
         """The minimum: parameters, cost, rank, flat directions, and the digits it vouches for.
 
         Where several parameter vectors reach the minimum, the one nearest to ``start`` (default: zero) in the
@@ -232,20 +232,20 @@ class Problem:
         """
         from descentlab.problem.minimum import Minimum
 
-        return Minimum.of(self, self.start(start))
+        return Minimum.from_problem(self, self.scaled_params(start))
 
-    def cost(self, params: Sequence[float] | Array) -> float:
+    def cost(self, params: Sequence[float] | FloatArray) -> float:
         """The mean squared error at parameters in the data's units, without the ridge penalty."""
-        return float(self.quadratic.cost(self.start(params)))
+        return float(self.quadratic.cost(self.scaled_params(params)))
 
-    def gradient(self, params: Sequence[float] | Array, reduction: str = "mean") -> Array:
+    def gradient(self, params: Sequence[float] | FloatArray, reduction: str = "mean") -> FloatArray:
         """(p,) gradient of the cost descended on, ``c X'(Xw - y)`` and the ridge's part, at those parameters.
 
         With ``center`` or ``standardize`` it is the gradient in the descended coordinates.
         """
-        return gradient_factor(reduction, self.weight) * self.quadratic.gradient(self.start(params))
+        return gradient_scale(reduction, self.weight) * self.quadratic.gradient(self.scaled_params(params))
 
-    def start(self, params: Sequence[float] | Array | None) -> Array:
+    def scaled_params(self, params: Sequence[float] | FloatArray | None) -> FloatArray:
         """Parameters in the data's units (None: all zero) as a vector of the descended coordinates."""
         p = len(self.parameters)
         if params is None:
@@ -257,15 +257,15 @@ class Problem:
         if vector.shape != (p,):
             raise SettingError(
                 "start_length",
-                given=counted(vector.size, "entry"),
-                count=counted(p, "parameter"),
+                given=pluralize(vector.size, "entry"),
+                count=pluralize(p, "parameter"),
                 names=self.parameters,
             )
         if not np.isfinite(vector).all():
             raise SettingError("start_values", given=repr(params)[:60])
-        return self.coordinates.from_units(vector)
+        return self.scaling.to_scaled(vector)
 
-    def variant(self, **changes: Any) -> Problem:
+    def with_changes(self, **changes: Any) -> Problem:
         """The same rows as another problem, made from the factor: this one's settings, but for the changes.
 
         Args:
@@ -292,9 +292,9 @@ class Problem:
         Raises:
             SettingError: a setting is outside what it may be, or one that the page cannot show.
         """
-        from descentlab.lab.lab import of_problem
+        from descentlab.lab.lab import lab_from_problem
 
-        return of_problem(self, descent, name, settings)
+        return lab_from_problem(self, descent, name, settings)
 
     @property
     def hypothesis(self) -> str:
@@ -304,15 +304,15 @@ class Problem:
         return "H(x) = W·x + b" if self.bias else "H(x) = W·x"
 
     @property
-    def headline(self) -> Sentence:
+    def title(self) -> Message:
         """The hypothesis, its columns and its rows in one line."""
         features = ", ".join(self.features[:8]) + (", ..." if len(self.features) > 8 else "")
-        return sentence(
+        return message(
             "problem.headline",
             hypothesis=self.hypothesis,
             target=self.target,
             features=features,
-            rows=counted(self.n, "row"),
+            rows=pluralize(self.n, "row"),
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -332,20 +332,20 @@ class Problem:
     @property
     def summary(self) -> list[str]:
         """What is done to the columns and the cost, in words."""
-        parts = [f"ridge {number(self.ridge)}"] if self.ridge else []
+        parts = [f"ridge {format_number(self.ridge)}"] if self.ridge else []
         return parts + ["standardized" if self.standardize else "centered"] * (self.center or self.standardize)
 
-    def _facts(self) -> list[Sentence]:
+    def _notices(self) -> list[Message]:
         """What is worth knowing about the rows before any run."""
-        facts = []
-        constant = [name for name, same in zip(self.features, self.factor.constant[:-1], strict=True) if same]
+        notices = []
+        constant = [name for name, same in zip(self.features, self.factor.is_constant[:-1], strict=True) if same]
         if constant and self.bias:
-            facts.append(sentence("notice.constant", names=constant))
+            notices.append(message("notice.constant", names=constant))
         if self.n < len(self.parameters) and not self.ridge:
-            facts.append(sentence("notice.few_rows", rows=counted(self.n, "row"), parameters=len(self.parameters)))
+            notices.append(message("notice.few_rows", rows=pluralize(self.n, "row"), parameters=len(self.parameters)))
         if self.standardize and not self.bias:
-            facts.append(sentence("notice.scaled_only"))
-        return facts
+            notices.append(message("notice.scaled_only"))
+        return notices
 
     def __repr__(self) -> str:
         return (
@@ -353,11 +353,15 @@ class Problem:
         )
 
 
-def _refuse_vanishing(factor: Factor) -> None:
+def _check_not_vanishing(factor: Factor) -> None:
     """Raise DataError where there is no row that counts, or where squares would vanish in float64."""
     if not factor.weight > 0:
         raise DataError("no_weight" if factor.rows else "no_rows")
-    largest = np.abs(factor.R).max(axis=0)
-    names = [name for name, size in zip(("(weights)", *factor.columns), largest, strict=True) if 0 < size < SMALLEST]
+    max_magnitudes = np.abs(factor.R).max(axis=0)
+    names = [
+        name
+        for name, size in zip(("(weights)", *factor.columns), max_magnitudes, strict=True)
+        if 0 < size < MIN_MAGNITUDE
+    ]
     if names:
-        raise DataError("vanishing", names=names, smallest=SMALLEST)
+        raise DataError("vanishing", names=names, smallest=MIN_MAGNITUDE)

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descentlab.typing import Array
+from descentlab.typing import FloatArray
 
 
-class Modes(NamedTuple):
+class SVD(NamedTuple):
     """The singular value decomposition ``U diag(s) V'`` of the stacked system, flat directions apart.
 
     Attributes:
@@ -26,16 +26,16 @@ class Modes(NamedTuple):
         V: (p, p) orthonormal; the columns from ``rank`` on span the directions in which J is flat.
     """
 
-    U: Array
-    s: Array
-    V: Array
+    U: FloatArray
+    s: FloatArray
+    V: FloatArray
 
     @property
     def rank(self) -> int:
         return len(self.s)
 
 
-def orthonormal(columns: Array) -> Array:
+def orthonormalize(columns: FloatArray) -> FloatArray:
     """(p, k) an orthonormal basis of what k independent columns span, also where rows differ by many magnitudes.
 
     Householder's reflections spoil no row by more than its own rounding where large rows come first and large columns
@@ -64,44 +64,44 @@ class Quadratic:
         flat: (p, p - rank) orthonormal basis of the directions in which J does not change.
     """
 
-    A: Array
-    t: Array
+    A: FloatArray
+    t: FloatArray
     weight: float
-    penalty: Array
-    flat: Array
+    penalty: FloatArray
+    null_basis: FloatArray
 
-    def cost(self, params: Array) -> Array:
+    def cost(self, params: FloatArray) -> FloatArray:
         """(...) mean squared error of (..., p) parameters, without the ridge penalty; inf beyond float64's range."""
         with np.errstate(over="ignore", invalid="ignore"):
             residual = params @ self.A.T - self.t
-            mean: Array = np.sum(residual * residual, axis=-1) / self.weight
+            mean: FloatArray = np.sum(residual * residual, axis=-1) / self.weight
         return mean
 
-    def objective(self, params: Array) -> Array:
+    def objective(self, params: FloatArray) -> FloatArray:
         """(...) J: the mean squared error and the ridge penalty."""
-        total: Array = self.cost(params) + np.sum(self.penalty * params * params, axis=-1)
+        total: FloatArray = self.cost(params) + np.sum(self.penalty * params * params, axis=-1)
         return total
 
-    def gradient(self, params: Array) -> Array:
+    def gradient(self, params: FloatArray) -> FloatArray:
         """(p,) half the gradient of ``weight * J``: ``A'(A p - t) + weight * penalty * p``."""
         with np.errstate(over="ignore", invalid="ignore"):
-            gradient: Array = self.A.T @ (self.A @ params - self.t) + self.weight * self.penalty * params
+            gradient: FloatArray = self.A.T @ (self.A @ params - self.t) + self.weight * self.penalty * params
         return gradient
 
     @cached_property
-    def stacked(self) -> Array:
+    def augmented(self) -> FloatArray:
         """(m', p) A, with the ridge as rows of its own where there is one: ``|S p - target|^2 = weight J``."""
         if not self.penalty.any():
             return self.A
         return np.vstack([self.A, np.diag(np.sqrt(self.weight * self.penalty))])
 
     @cached_property
-    def stacked_target(self) -> Array:
+    def augmented_target(self) -> FloatArray:
         """(m',) t, followed by zeros for the ridge rows."""
-        return np.concatenate([self.t, np.zeros(len(self.stacked) - len(self.t))])
+        return np.concatenate([self.t, np.zeros(len(self.augmented) - len(self.t))])
 
     @cached_property
-    def modes(self) -> Modes:
+    def svd(self) -> SVD:
         """Curvatures and directions of J, each small one with its own digits.
 
         One-sided Jacobi (LAPACK ``gejsv``) finds small singular values to a relative accuracy that badly
@@ -109,26 +109,26 @@ class Quadratic:
         """
         from scipy.linalg.lapack import dgejsv
 
-        steep = self._steep
-        if not steep.size:
-            return Modes(np.zeros((len(self.stacked), 0)), np.zeros(0), self.flat)
-        s, U, V, work, _, info = dgejsv(self.stacked @ steep, joba=0, jobu=0, jobv=0, jobr=0, jobp=0)
+        curved_basis = self._curved_basis
+        if not curved_basis.size:
+            return SVD(np.zeros((len(self.augmented), 0)), np.zeros(0), self.null_basis)
+        s, U, V, work, _, info = dgejsv(self.augmented @ curved_basis, joba=0, jobu=0, jobv=0, jobr=0, jobp=0)
         if info != 0:
             raise np.linalg.LinAlgError(f"gejsv: info = {info}")
-        rank = steep.shape[1]
-        directions = np.hstack([steep @ V, self.flat])
+        rank = curved_basis.shape[1]
+        directions = np.hstack([curved_basis @ V, self.null_basis])
         directions.setflags(write=False)  # a spectrum hands them out, and the exact engine relies on them
-        return Modes(U[:, :rank], s * (work[0] / work[1]), directions)
+        return SVD(U[:, :rank], s * (work[0] / work[1]), directions)
 
     @property
-    def _steep(self) -> Array:
+    def _curved_basis(self) -> FloatArray:
         """(p, rank) orthonormal complement of the flat directions.
 
         The parameters that no flat direction moves come last, so that a column far larger than the others is
         not mixed into them.
         """
-        p, k = self.flat.shape
-        order = np.argsort(-np.abs(self.flat).max(axis=1, initial=0.0), kind="stable")
-        steep = np.empty((p, p - k))
-        steep[order] = np.linalg.qr(self.flat[order], mode="complete")[0][:, k:]
-        return steep
+        p, k = self.null_basis.shape
+        order = np.argsort(-np.abs(self.null_basis).max(axis=1, initial=0.0), kind="stable")
+        curved_basis = np.empty((p, p - k))
+        curved_basis[order] = np.linalg.qr(self.null_basis[order], mode="complete")[0][:, k:]
+        return curved_basis

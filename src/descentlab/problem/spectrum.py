@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from descentlab.descent import recursion
-from descentlab.descent.reductions import gradient_factor
-from descentlab.messages import Sentence, number, sentence
-from descentlab.typing import Array
+from descentlab.descent.reductions import gradient_scale
+from descentlab.messages import Message, format_number, message
+from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
     from descentlab.problem.problem import Problem
@@ -35,26 +35,26 @@ class Spectrum:
 
     reduction: str
     parameters: tuple[str, ...]
-    eigenvalues: Array
-    directions: Array
+    eigenvalues: FloatArray
+    directions: FloatArray
     rank: int
-    flat: tuple[Sentence, ...]
+    null_directions: tuple[Message, ...]
 
     @classmethod
-    def of(cls, problem: Problem, reduction: str = "mean") -> Spectrum:
+    def from_problem(cls, problem: Problem, reduction: str = "mean") -> Spectrum:
         """The spectrum of a problem; same as ``problem.spectrum(reduction)``."""
-        modes = problem.quadratic.modes
+        svd = problem.quadratic.svd
         eigenvalues = np.zeros(len(problem.parameters))
-        eigenvalues[: modes.rank] = gradient_factor(reduction, problem.weight) * modes.s**2
-        return cls(reduction, problem.parameters, eigenvalues, modes.V, modes.rank, flat_directions(problem))
+        eigenvalues[: svd.rank] = gradient_scale(reduction, problem.weight) * svd.s**2
+        return cls(reduction, problem.parameters, eigenvalues, svd.V, svd.rank, describe_null_directions(problem))
 
     @property
-    def largest(self) -> float:
+    def lambda_max(self) -> float:
         """lambda_max, the curvature that bounds the learning rate."""
         return float(self.eigenvalues[0])
 
     @property
-    def smallest(self) -> float:
+    def lambda_min(self) -> float:
         """lambda_min, the smallest positive curvature (0 where there is none): it sets how long descent takes."""
         return float(self.eigenvalues[self.rank - 1]) if self.rank else 0.0
 
@@ -63,7 +63,7 @@ class Spectrum:
         """lambda_max / lambda_min: the epochs that plain descent needs grow in proportion to it."""
         if not self.rank:
             return 1.0
-        return self.largest / self.smallest if self.smallest > 0 else float("inf")
+        return self.lambda_max / self.lambda_min if self.lambda_min > 0 else float("inf")
 
     def lr_bound(
         self, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
@@ -72,40 +72,38 @@ class Spectrum:
 
         inf where nothing curves. See :func:`descentlab.descent.recursion.limit` for the other settings.
         """
-        curvature = self.largest + weight_decay
-        return recursion.limit(momentum, dampening, nesterov) / curvature if curvature > 0 else float("inf")
+        curvature = self.lambda_max + weight_decay
+        return recursion.stability_limit(momentum, dampening, nesterov) / curvature if curvature > 0 else float("inf")
 
     @property
-    def textbook_lr(self) -> float:
+    def minimax_lr(self) -> float:
         """``2 / (lambda_max + lambda_min)``: plain descent's best rate for the worst start."""
-        return 2.0 / (self.largest + self.smallest) if self.rank else float("inf")
+        return 2.0 / (self.lambda_max + self.lambda_min) if self.rank else float("inf")
 
-    def column(self, i: int) -> str:
+    def dominant_parameter(self, i: int) -> str:
         """The parameter that weighs most in direction i."""
         return self.parameters[int(np.argmax(np.abs(self.directions[:, i])))]
 
 
-def flat_directions(problem: Problem) -> tuple[Sentence, ...]:
+def describe_null_directions(problem: Problem) -> tuple[Message, ...]:
     """What makes the cost flat, named by columns: one sentence for each direction it is flat in."""
     fit, d = problem.fit, len(problem.features)
     return tuple(
-        _relation(problem, problem.features[j], coefficients[:d], float(coefficients[d:].sum()))
+        _linear_relation(problem, problem.features[j], coefficients[:d], float(coefficients[d:].sum()))
         for j, coefficients in zip(fit.dependent, fit.params.T[1:], strict=True)
     )
 
 
-def _relation(problem: Problem, name: str, weights: Array, constant: float) -> Sentence:
+def _linear_relation(problem: Problem, name: str, weights: FloatArray, constant: float) -> Message:
     """``name`` = a combination of the columns before it, as a sentence."""
     if not weights.any():
-        return (
-            sentence("flat.constant", name=name, value=constant) if problem.bias else sentence("flat.zero", name=name)
-        )
-    terms = [_term(float(weights[j]), problem.features[j]) for j in np.flatnonzero(weights)]
+        return message("flat.constant", name=name, value=constant) if problem.bias else message("flat.zero", name=name)
+    terms = [_format_term(float(weights[j]), problem.features[j]) for j in np.flatnonzero(weights)]
     if constant:
-        terms.append(number(round(constant, 12)))
-    return sentence("flat.relation", name=name, terms=" + ".join(terms).replace("+ -", "- "))
+        terms.append(format_number(round(constant, 12)))
+    return message("flat.relation", name=name, terms=" + ".join(terms).replace("+ -", "- "))
 
 
-def _term(weight: float, column: str) -> str:
-    shown = number(round(weight, 12))
-    return {"1": "", "-1": "-"}.get(shown, f"{shown}·") + f"`{column}`"
+def _format_term(weight: float, column: str) -> str:
+    coefficient_text = format_number(round(weight, 12))
+    return {"1": "", "-1": "-"}.get(coefficient_text, f"{coefficient_text}·") + f"`{column}`"

@@ -6,9 +6,17 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
-from descentlab.messages import Sentence
+from descentlab.messages import Message
 
-NOT_NUMBERS = ("reason", "sentences")
+NON_NUMERIC_FIELDS = ("reason", "messages")
+# What a stored ending and the catalog call these fields.
+STORED_NAMES = {
+    "converged_epoch": "since",
+    "suboptimality": "excess",
+    "fraction_remaining": "left",
+    "cost_ratio": "growth",
+    "convergence_factor": "factor",
+}
 
 
 class Reason(StrEnum):
@@ -46,38 +54,39 @@ class Ending:
 
     reason: Reason
     epoch: int
-    since: int | None
+    converged_epoch: int | None
     cost: float
     least_cost: float
-    excess: float
-    left: float
+    suboptimality: float
+    fraction_remaining: float
     gradient_norm: float
-    growth: float
+    cost_ratio: float
     lr: float
     lr_bound: float | None
-    factor: float | None
+    convergence_factor: float | None
     column: str | None
-    sentences: tuple[Sentence, ...] = field(default=(), repr=False)
+    messages: tuple[Message, ...] = field(default=(), repr=False)
 
     @property
-    def is_finding(self) -> bool:
+    def is_failure(self) -> bool:
         """Whether something went wrong: diverged, overflowed or stalled."""
         return self.reason in (Reason.DIVERGED, Reason.OVERFLOWED, Reason.STALLED)
 
     def text(self, lang: str | None = None) -> str:
         """The ending in words, one sentence a line."""
-        return "\n".join(each.text(lang) for each in self.sentences)
+        return "\n".join(each.text(lang) for each in self.messages)
 
     def __str__(self) -> str:
         return self.text()
 
-    def saying(self, *sentences: Sentence) -> Ending:
+    def with_messages(self, *messages: Message) -> Ending:
         """The same ending with its sentences."""
-        return replace(self, sentences=sentences)
+        return replace(self, messages=messages)
 
-    def numbers(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """Every number for a machine: JSON-safe, with None for what is not finite."""
-        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in NOT_NUMBERS}
+        names = [field.name for field in fields(self) if field.name not in NON_NUMERIC_FIELDS]
+        values = {STORED_NAMES.get(name, name): getattr(self, name) for name in names}
         return {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in values.items()

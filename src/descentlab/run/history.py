@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.errors import DataError, SettingError, require, whole_number
-from descentlab.typing import Array, Integers
+from descentlab.errors import DataError, SettingError, check_int, require
+from descentlab.typing import FloatArray, IntArray
 
-WIDEST_TABLE = 6  # parameters in a line of the table; more are left to `to_arrow`
+MAX_TABLE_PARAMETERS = 6  # parameters in a line of the table; more are left to `to_arrow`
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +34,10 @@ class History:
 
     parameters: tuple[str, ...]
     epochs: int
-    epoch: Integers
-    params: Array
-    cost: Array
-    gradient_norm: Array
+    epoch: IntArray
+    params: FloatArray
+    cost: FloatArray
+    gradient_norm: FloatArray
     has_bias: bool = True
 
     def __len__(self) -> int:
@@ -55,31 +55,31 @@ class History:
         Args:
             rows: print at most this many, at least 2: the first and the last ones, and say how many lie between.
         """
-        labels = self._labels()
-        rows = None if rows is None else whole_number("rows", rows, 2)
+        labels = self._make_labels()
+        rows = None if rows is None else check_int("rows", rows, 2)
         shown = range(len(self))
         if rows is not None and len(self) > rows:
             tail = rows // 2
             shown = [*range(rows - tail), *range(len(self) - tail, len(self))]  # type: ignore[assignment]
-        chosen = np.array(shown, dtype=int)
-        forms = [_form(self.params[chosen, j], ".3f") for j in range(len(labels))]
-        cost_form = _form(self.cost[chosen], ".6f")
+        indices = np.array(shown, dtype=int)
+        formats = [_choose_format(self.params[indices, j], ".3f") for j in range(len(labels))]
+        cost_format = _choose_format(self.cost[indices], ".6f")
         lines, previous = [], -1
         for i in shown:
             if i != previous + 1:
                 lines.append(f"  ... {i - previous - 1:,} ...")
             weights = ", ".join(
                 f"{label}: {self.params[i, j]:{form}}"
-                for j, (label, form) in enumerate(zip(labels, forms, strict=True))
+                for j, (label, form) in enumerate(zip(labels, formats, strict=True))
             )
-            front = f"Epoch: {self.epoch[i]:4d}/{self.epochs} "
-            lines.append(front + (f"{weights}, " if weights else "") + f"Cost: {self.cost[i]:{cost_form}}")
+            prefix = f"Epoch: {self.epoch[i]:4d}/{self.epochs} "
+            lines.append(prefix + (f"{weights}, " if weights else "") + f"Cost: {self.cost[i]:{cost_format}}")
             previous = i
         return "\n".join(lines)
 
-    def _labels(self) -> list[str]:
+    def _make_labels(self) -> list[str]:
         features = self.parameters[: len(self.parameters) - self.has_bias]
-        if len(self.parameters) > WIDEST_TABLE:
+        if len(self.parameters) > MAX_TABLE_PARAMETERS:
             return []
         weights = ["W"] if len(features) == 1 else [f"W[{name}]" for name in features]
         return weights + ["b"] * self.has_bias
@@ -89,9 +89,9 @@ class History:
         pa = require("pyarrow", "pyarrow", None, "tables")
         columns = [self.epoch, self.cost, self.gradient_norm, *self.params.T]
         names = ["epoch", "cost", "gradient_norm", *(f"param:{name}" for name in self.parameters)]
-        about = {"epochs": self.epochs, "parameters": self.parameters, "has_bias": self.has_bias}
+        metadata = {"epochs": self.epochs, "parameters": self.parameters, "has_bias": self.has_bias}
         table = pa.table([np.ascontiguousarray(column) for column in columns], names=names)
-        return table.replace_schema_metadata({"descentlab": json.dumps(about)})
+        return table.replace_schema_metadata({"descentlab": json.dumps(metadata)})
 
     def to_pandas(self) -> Any:
         """:meth:`to_arrow` as a pandas data frame."""
@@ -124,25 +124,27 @@ class History:
 
         try:
             table = parquet.read_table(path)
-            about = json.loads(table.schema.metadata[b"descentlab"])
+            metadata = json.loads(table.schema.metadata[b"descentlab"])
         except (pa.ArrowInvalid, KeyError, TypeError) as cause:
             raise DataError("not_history", path=str(path)) from cause
         epoch, cost, norm, *params = (column.to_numpy() for column in table.columns)
         stacked = np.column_stack(params) if params else np.empty((len(epoch), 0))
-        return cls(tuple(about["parameters"]), about["epochs"], epoch, stacked, cost, norm, about["has_bias"])
+        return cls(tuple(metadata["parameters"]), metadata["epochs"], epoch, stacked, cost, norm, metadata["has_bias"])
 
     @classmethod
-    def of_looks(cls, parameters: Sequence[str], epochs: int, has_bias: bool, looks: Sequence[Any]) -> History:
+    def from_snapshots(
+        cls, parameters: Sequence[str], epochs: int, has_bias: bool, snapshots: Sequence[Any]
+    ) -> History:
         """One history out of the looks an engine took, in order."""
-        epoch = np.concatenate([look.epochs for look in looks]).astype(np.int64)
-        params = np.concatenate([look.params for look in looks])
-        cost = np.concatenate([look.cost for look in looks])
-        norm = np.concatenate([look.gradient_norm for look in looks])
+        epoch = np.concatenate([look.epochs for look in snapshots]).astype(np.int64)
+        params = np.concatenate([look.params for look in snapshots])
+        cost = np.concatenate([look.cost for look in snapshots])
+        norm = np.concatenate([look.gradient_norm for look in snapshots])
         return cls(tuple(parameters), epochs, epoch, params, cost, norm, has_bias)
 
 
-def _form(values: Array, form: str) -> str:
+def _choose_format(values: FloatArray, default: str) -> str:
     """The lesson's form where it shows the values; six significant digits where it would not."""
     finite = np.abs(values[np.isfinite(values)])
     largest = float(finite.max()) if finite.size else 0.0
-    return form if largest == 0 or 0.05 <= largest < 1e7 else ".5e" if largest >= 1e7 or largest < 1e-4 else ".6g"
+    return default if largest == 0 or 0.05 <= largest < 1e7 else ".5e" if largest >= 1e7 or largest < 1e-4 else ".6g"

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.engines import Engine, Look, length
+from descentlab.engines import Engine, Snapshots, safe_norm
 from descentlab.problem.problem import Problem
 from descentlab.run.ending import Reason
-from descentlab.typing import Flags
+from descentlab.typing import BoolArray
 
-Progress = Callable[[int, int], None]
+EpochCallback = Callable[[int, int], None]
 
-TOLERANCE = 1e-6  # what calls a gradient small where the settings give no tolerance
+DEFAULT_GRADIENT_RTOL = 1e-6  # what calls a gradient small where the settings give no tolerance
 
 
 class Loop:
@@ -32,107 +32,120 @@ class Loop:
         self,
         problem: Problem,
         descent: Descent,
-        mover: Engine,
-        stop: Callable[[Look], bool] | None = None,
-        progress: Progress | None = None,
+        engine: Engine,
+        stop: Callable[[Snapshots], bool] | None = None,
+        progress: EpochCallback | None = None,
     ) -> None:
-        self.problem, self.descent, self.mover = problem, descent, mover
+        self.problem, self.descent, self.engine = problem, descent, engine
         self.stop, self.progress = stop, progress
-        self.recorded = descent.recorded()
-        self.kept: list[Look] = []
-        self.last: Look | None = None
-        self.cause: Reason | None = None
-        self.first_cost = np.nan
-        zero = problem.coordinates.to_units(np.zeros(len(problem.parameters)))
+        self.recorded_epochs = descent.recorded_epochs()
+        self.recorded_snapshots: list[Snapshots] = []
+        self.current: Snapshots | None = None
+        self.stop_reason: Reason | None = None
+        self.initial_cost = np.nan
+        zero_params = problem.scaling.to_original(np.zeros(len(problem.parameters)))
         with np.errstate(over="ignore"):
-            self.cost_at_zero = problem.cost(zero)
-            tolerance = TOLERANCE if descent.tolerance is None else descent.tolerance
-            at_zero = length(problem.gradient(zero, descent.reduction))
-            start = problem.coordinates.to_units(problem.start(descent.start))
+            self.cost_at_zero = problem.cost(zero_params)
+            tolerance = DEFAULT_GRADIENT_RTOL if descent.tolerance is None else descent.tolerance
+            norm_at_zero = safe_norm(problem.gradient(zero_params, descent.reduction))
+            start = problem.scaling.to_original(problem.scaled_params(descent.start))
             # Where the gradient is zero at zero, as for a target of zeros, the start's is the measure.
-            self.small = tolerance * (at_zero or length(problem.gradient(start, descent.reduction)))
+            self.gradient_tolerance = tolerance * (
+                norm_at_zero or safe_norm(problem.gradient(start, descent.reduction))
+            )
 
     def run(self) -> None:
         """Visit the epochs, until the last one or a reason to stop."""
-        for look in self._looks():
-            if self.last is None:
-                self.first_cost = float(look.cost[0])
-            for part in self._parts(look):
-                self._take(part)
-                if self.cause is None and self.stop is not None and self.stop(self._in_units(part)):
-                    self.cause = Reason.STOPPED
-                if self.cause is not None:
+        for snapshots in self._iterate_snapshots():
+            if self.current is None:
+                self.initial_cost = float(snapshots.cost[0])
+            for chunk in self._split(snapshots):
+                self._process(chunk)
+                if self.stop_reason is None and self.stop is not None and self.stop(self._to_original(chunk)):
+                    self.stop_reason = Reason.STOPPED
+                if self.stop_reason is not None:
                     break
-            if self.cause is not None:
+            if self.stop_reason is not None:
                 return
             if self.progress is not None:
-                self.progress(min(int(look.epochs[-1]), self.descent.epochs), self.descent.epochs)
+                self.progress(min(int(snapshots.epochs[-1]), self.descent.epochs), self.descent.epochs)
 
-    def _parts(self, look: Look) -> Iterator[Look]:
+    def _split(self, snapshots: Snapshots) -> Iterator[Snapshots]:
         """The look as a whole; epoch by epoch where the caller wants to see each."""
         if self.stop is None:
-            yield look
+            yield snapshots
         else:
-            yield from (look.at(slice(i, i + 1)) for i in range(len(look.epochs)))
+            yield from (snapshots.select(slice(i, i + 1)) for i in range(len(snapshots.epochs)))
 
-    def _in_units(self, look: Look) -> Look:
-        return look._replace(params=self.problem.coordinates.to_units(look.params))
+    def _to_original(self, snapshots: Snapshots) -> Snapshots:
+        return snapshots._replace(params=self.problem.scaling.to_original(snapshots.params))
 
-    def _looks(self) -> Iterator[Look]:
+    def _iterate_snapshots(self) -> Iterator[Snapshots]:
         # Between recorded epochs, an engine that steps looks on where a look is free, so as to stop in time.
-        every_one = not self.mover.jumps and self.descent.batch_size is None
-        visits: Iterable[int] = range(1, self.descent.epochs + 1) if every_one else self.recorded
-        yield from self.mover.visit(visits)
-        yield from self.mover.visit([self.descent.epochs + 1])
+        visits_all = not self.engine.random_access and self.descent.batch_size is None
+        visits: Iterable[int] = range(1, self.descent.epochs + 1) if visits_all else self.recorded_epochs
+        yield from self.engine.snapshots_at(visits)
+        yield from self.engine.snapshots_at([self.descent.epochs + 1])
 
-    def _take(self, look: Look) -> None:
+    def _process(self, snapshots: Snapshots) -> None:
         """Keep a look, up to the epoch at which the run has to stop if there is one in it."""
-        look = look._replace(cost=np.where(np.isnan(look.cost), np.inf, look.cost))  # inf - inf is past inf
-        ends = self._ends(look)
-        if not ends.any():
-            self._keep(look)
+        snapshots = snapshots._replace(
+            cost=np.where(np.isnan(snapshots.cost), np.inf, snapshots.cost)
+        )  # inf - inf is past inf
+        should_stop = self._should_stop(snapshots)
+        if not should_stop.any():
+            self._record(snapshots)
             return
-        end = int(np.argmax(ends))
-        before, found = look.upto(end), look.at(slice(end, end + 1))
-        self._keep(before)
-        if self.mover.jumps:
-            found = self._first_end(int(self.last.epochs[0]) if self.last else 0, found)
-        beyond = bool(self._beyond(found)[0])
-        finite = bool(np.isfinite(found.cost[0]) and np.isfinite(found.params).all())
-        if not np.isfinite(found.params).all() and self.last is not None:
+        first_stop = int(np.argmax(should_stop))
+        before, final = snapshots.head(first_stop), snapshots.select(slice(first_stop, first_stop + 1))
+        self._record(before)
+        if self.engine.random_access:
+            final = self._find_first_stop(int(self.current.epochs[0]) if self.current else 0, final)
+        has_diverged = bool(self._has_diverged(final)[0])
+        is_finite = bool(np.isfinite(final.cost[0]) and np.isfinite(final.params).all())
+        if not np.isfinite(final.params).all() and self.current is not None:
             # Past the range, infinities cancel to nan: the last numbers there were say more.
             infinite = np.full(1, np.inf)
-            found = Look(found.epochs, self.last.params, infinite, infinite)
-        self._keep(found)
+            final = Snapshots(final.epochs, self.current.params, infinite, infinite)
+        self._record(final)
         # A small gradient is only a reason to stop; whether the run converged, the verdict says.
-        self.cause = (Reason.DIVERGED if finite else Reason.OVERFLOWED) if beyond else Reason.CONVERGED
+        self.stop_reason = (Reason.DIVERGED if is_finite else Reason.OVERFLOWED) if has_diverged else Reason.CONVERGED
 
-    def _keep(self, look: Look) -> None:
-        if not len(look.epochs):
+    def _record(self, snapshots: Snapshots) -> None:
+        if not len(snapshots.epochs):
             return
-        self.last = look.at(slice(-1, None))
-        chosen = (look.epochs <= self.descent.epochs) & ((look.epochs - 1) % self.recorded.step == 0)
-        if chosen.any():
-            self.kept.append(look.at(chosen))
+        self.current = snapshots.select(slice(-1, None))
+        is_recorded = (snapshots.epochs <= self.descent.epochs) & (
+            (snapshots.epochs - 1) % self.recorded_epochs.step == 0
+        )
+        if is_recorded.any():
+            self.recorded_snapshots.append(snapshots.select(is_recorded))
 
-    def _beyond(self, look: Look) -> Flags:
+    def _has_diverged(self, snapshots: Snapshots) -> BoolArray:
         """Where the cost has outgrown its limit, or is no number any more."""
-        limit = self.descent.growth_limit * max(self.first_cost, self.cost_at_zero)
-        finite = np.isfinite(look.cost) & np.isfinite(look.params).all(axis=1)
-        return ~finite | (look.cost > limit)
+        cost_limit = self.descent.growth_limit * max(self.initial_cost, self.cost_at_zero)
+        finite = np.isfinite(snapshots.cost) & np.isfinite(snapshots.params).all(axis=1)
+        return ~finite | (snapshots.cost > cost_limit)
 
-    def _ends(self, look: Look) -> Flags:
+    def _should_stop(self, snapshots: Snapshots) -> BoolArray:
         """Where the run has to stop: beyond the limit, or within the tolerance if one was given."""
-        beyond = self._beyond(look)
-        return beyond if self.descent.tolerance is None else beyond | (look.gradient_norm <= self.small)
+        has_diverged = self._has_diverged(snapshots)
+        return (
+            has_diverged
+            if self.descent.tolerance is None
+            else has_diverged | (snapshots.gradient_norm <= self.gradient_tolerance)
+        )
 
-    def _first_end(self, low: int, found: Look) -> Look:
+    def _find_first_stop(self, low: int, latest: Snapshots) -> Snapshots:
         """The first epoch after ``low`` at which to stop, known to be no later than the one found: by narrowing."""
-        high = int(found.epochs[0])
+        high = int(latest.epochs[0])
         while high - low > 1:
             step = max(1, (high - low) // 64)
-            look = next(iter(self.mover.visit(range(low + step, high, step))))
-            epochs, ends = [low, *look.epochs.tolist(), high], [False, *self._ends(look).tolist(), True]
-            first = ends.index(True)
+            snapshots = next(iter(self.engine.snapshots_at(range(low + step, high, step))))
+            epochs, should_stop = (
+                [low, *snapshots.epochs.tolist(), high],
+                [False, *self._should_stop(snapshots).tolist(), True],
+            )
+            first = should_stop.index(True)
             low, high = epochs[first - 1], epochs[first]
-        return next(iter(self.mover.visit([high])))
+        return next(iter(self.engine.snapshots_at([high])))

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.engines import Engine, Look, engine_for
+from descentlab.engines import Engine, Snapshots, make_engine
 from descentlab.errors import SettingError
-from descentlab.messages import Sentence, number, sentence
-from descentlab.messages.html import page, paragraph, printed
+from descentlab.messages import Message, format_number, message
+from descentlab.messages.html import html_fragment, html_paragraph, html_preformatted
 from descentlab.problem.problem import Problem
 from descentlab.run.ending import Ending, Reason
 from descentlab.run.history import History
-from descentlab.run.loop import Loop, Progress
-from descentlab.run.termination import judge
-from descentlab.theory.arguments import descent_asked, problem_asked
-from descentlab.typing import Array
+from descentlab.run.loop import EpochCallback, Loop
+from descentlab.run.termination import make_ending
+from descentlab.theory.arguments import check_problem, resolve_descent
+from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
     from descentlab.lab.lab import Lab
 
-LONGEST = 86_400.0  # a run predicted to take more seconds than a day is refused
-NAMED, ROWS = 12, 20  # parameters named in a sentence, and rows of the table in a notebook
-PILOT_FROM, PILOT = 100_000, 20  # when that prediction is made, and from how many epochs
+MAX_RUN_SECONDS = 86_400.0  # a run predicted to take more seconds than a day is refused
+MAX_NAMED_PARAMETERS, HTML_TABLE_ROWS = 12, 20  # parameters named in a sentence, and rows of the table in a notebook
+PILOT_FROM_EPOCHS, PILOT_EPOCHS = 100_000, 20  # when that prediction is made, and from how many epochs
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,37 +48,41 @@ class Run:
     descent: Descent
     engine: str
     history: History
-    params: Array
+    params: FloatArray
     cost: float
     gradient_norm: float
     ending: Ending
-    notices: tuple[Sentence, ...] = ()
+    notices: tuple[Message, ...] = ()
 
     def table(self, rows: int | None = None) -> str:
         """The history as the lesson prints it; see :meth:`History.table`."""
         return self.history.table(rows)
 
     @property
-    def named(self) -> dict[str, float]:
+    def params_by_name(self) -> dict[str, float]:
         """The last parameters by name."""
         return dict(zip(self.problem.parameters, self.params.tolist(), strict=True))
 
     @property
-    def said(self) -> list[Sentence]:
+    def messages(self) -> list[Message]:
         """Where the last update left the parameters, in the data's units, and how the run ended."""
-        pairs = [f"{name} = {number(value)}" for name, value in self.named.items()]
-        shown = ", ".join(pairs[:NAMED]) + (", ..." if len(pairs) > NAMED else "")
-        return [sentence("cli.last", params=shown, cost=self.cost), *self.ending.sentences]
+        pairs = [f"{name} = {format_number(value)}" for name, value in self.params_by_name.items()]
+        shown = ", ".join(pairs[:MAX_NAMED_PARAMETERS]) + (", ..." if len(pairs) > MAX_NAMED_PARAMETERS else "")
+        return [message("cli.last", params=shown, cost=self.cost), *self.ending.messages]
 
     @property
-    def settings(self) -> list[str]:
+    def summary(self) -> list[str]:
         """What was done, in words: the step, the columns, the engine."""
         return [*self.descent.summary, *self.problem.summary, f"engine {self.engine}"]
 
     def _repr_html_(self) -> str:
         """The run in a notebook: what was run, its table, how it ended."""
-        about = [self.problem.headline, ", ".join(self.settings), *self.problem.notices, *self.notices]
-        return page(*map(paragraph, about), printed(self.table(ROWS)), *map(paragraph, self.said))
+        header = [self.problem.title, ", ".join(self.summary), *self.problem.notices, *self.notices]
+        return html_fragment(
+            *map(html_paragraph, header),
+            html_preformatted(self.table(HTML_TABLE_ROWS)),
+            *map(html_paragraph, self.messages),
+        )
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, lang: str | None = None) -> Any:
         """The cost by epoch beside the cost's parabola or contours with the path; needs matplotlib.
@@ -90,9 +94,9 @@ class Run:
         Returns:
             The :class:`matplotlib.figure.Figure`.
         """
-        from descentlab.run.plot import plot
+        from descentlab.run.plot import plot_run
 
-        return plot(self, path, lang)
+        return plot_run(self, path, lang)
 
     def lab(self, name: str = "") -> Lab:
         """A page on which this descent can be seen and changed; see :meth:`descentlab.Problem.lab`."""
@@ -107,8 +111,8 @@ def descend(
     descent: Descent | None = None,
     *,
     engine: str = "auto",
-    stop: Callable[[Look], bool] | None = None,
-    progress: Progress | None = None,
+    stop: Callable[[Snapshots], bool] | None = None,
+    progress: EpochCallback | None = None,
     interruptible: bool = False,
     **settings: Any,
 ) -> Run:
@@ -128,46 +132,48 @@ def descend(
     Raises:
         SettingError, EngineError, DataError: what cannot be run, and what could be.
     """
-    problem = problem_asked(descend, problem)
-    descent = descent_asked(descend, problem, descent, settings)
-    problem.start(descent.start)
-    mover = engine_for(engine, problem, descent)
-    mover.start(problem, descent)
-    if not mover.jumps and descent.epochs > PILOT_FROM:
-        _refuse_endless(engine_for(engine, problem, descent), problem, descent)
-    loop = Loop(problem, descent, mover, stop, progress)
+    problem = check_problem(descend, problem)
+    descent = resolve_descent(descend, problem, descent, settings)
+    problem.scaled_params(descent.start)
+    chosen_engine = make_engine(engine, problem, descent)
+    chosen_engine.initialize(problem, descent)
+    if not chosen_engine.random_access and descent.epochs > PILOT_FROM_EPOCHS:
+        _check_duration(make_engine(engine, problem, descent), problem, descent)
+    loop = Loop(problem, descent, chosen_engine, stop, progress)
     try:
         loop.run()
     except KeyboardInterrupt:
-        if not interruptible or loop.last is None:
+        if not interruptible or loop.current is None:
             raise
-        loop.cause = Reason.STOPPED
-    return _result(loop, mover)
+        loop.stop_reason = Reason.STOPPED
+    return _make_run(loop, chosen_engine)
 
 
-def _result(loop: Loop, mover: Engine) -> Run:
+def _make_run(loop: Loop, engine: Engine) -> Run:
     """What the loop saw, in the data's units, and the verdict on it."""
-    assert loop.last is not None
+    assert loop.current is not None
     problem, descent = loop.problem, loop.descent
     with np.errstate(over="ignore", invalid="ignore"):  # an overflowed run has infinities to convert
-        to_units = problem.coordinates.to_units
-        looks = [look._replace(params=to_units(look.params)) for look in loop.kept or [loop.last]]
-        history = History.of_looks(problem.parameters, descent.epochs, problem.bias, looks)
-        params = to_units(loop.last.params[0])
-        ending = judge(loop)
-    cost, norm = float(loop.last.cost[0]), float(loop.last.gradient_norm[0])
-    notices: tuple[Sentence, ...] = getattr(mover, "notices", ())
-    return Run(problem, descent, mover.name, history, params, cost, norm, ending, notices)
+        to_original = problem.scaling.to_original
+        snapshots = [
+            chunk._replace(params=to_original(chunk.params)) for chunk in loop.recorded_snapshots or [loop.current]
+        ]
+        history = History.from_snapshots(problem.parameters, descent.epochs, problem.bias, snapshots)
+        params = to_original(loop.current.params[0])
+        ending = make_ending(loop)
+    cost, norm = float(loop.current.cost[0]), float(loop.current.gradient_norm[0])
+    notices: tuple[Message, ...] = getattr(engine, "notices", ())
+    return Run(problem, descent, engine.name, history, params, cost, norm, ending, notices)
 
 
-def _refuse_endless(pilot: Engine, problem: Problem, descent: Descent) -> None:
+def _check_duration(pilot: Engine, problem: Problem, descent: Descent) -> None:
     """Time a few epochs, and refuse a run that would take more than a day."""
-    pilot.start(problem, descent)
+    pilot.initialize(problem, descent)
     started = time.perf_counter()
-    for _ in pilot.visit(range(1, PILOT + 2)):
+    for _ in pilot.snapshots_at(range(1, PILOT_EPOCHS + 2)):
         pass
-    each = (time.perf_counter() - started) / PILOT
-    if each * descent.epochs > LONGEST:
-        days = each * descent.epochs / LONGEST
+    seconds_per_epoch = (time.perf_counter() - started) / PILOT_EPOCHS
+    if seconds_per_epoch * descent.epochs > MAX_RUN_SECONDS:
+        days = seconds_per_epoch * descent.epochs / MAX_RUN_SECONDS
         key = "too_long_schedule" if pilot.name == "exact" else "too_long"
-        raise SettingError(key, epochs=descent.epochs, each=each, days=days, engine=pilot.name)
+        raise SettingError(key, epochs=descent.epochs, each=seconds_per_epoch, days=days, engine=pilot.name)

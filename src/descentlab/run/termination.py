@@ -6,131 +6,148 @@ import math
 
 import numpy as np
 
-from descentlab.descent.reductions import gradient_factor
-from descentlab.engines import length
-from descentlab.messages import Sentence, number, sentence
+from descentlab.descent.reductions import gradient_scale
+from descentlab.engines import safe_norm
+from descentlab.messages import Message, format_number, message
 from descentlab.run.ending import Ending, Reason
 from descentlab.run.loop import Loop
-from descentlab.theory.full_batch import Theory
+from descentlab.theory.full_batch import FullBatchTheory
 
-NOTHING = 1e-20  # a part of what there was to gain that is only rounding
-MANY = 10  # from how many times the minimum's cost on it is said in times, not in percent
+NEGLIGIBLE_FRACTION = 1e-20  # a part of what there was to gain that is only rounding
+TIMES_FROM_RATIO = 10  # from how many times the minimum's cost on it is said in times, not in percent
 
 
-def judge(loop: Loop) -> Ending:
+def make_ending(loop: Loop) -> Ending:
     """The ending of a loop that has stopped."""
-    assert loop.last is not None
-    problem, descent, last = loop.problem, loop.descent, loop.last
+    assert loop.current is not None
+    problem, descent, last = loop.problem, loop.descent, loop.current
     epoch = int(last.epochs[0]) - 1
-    lr = float(descent.rates(np.array([max(epoch - 1, 0)]))[0])
-    theory = Theory(problem, descent, lr)
-    here = last.params[0]
+    lr = float(descent.learning_rates(np.array([max(epoch - 1, 0)]))[0])
+    theory = FullBatchTheory(problem, descent, lr)
+    params = last.params[0]
     cost, norm = float(last.cost[0]), float(last.gradient_norm[0])
-    excess, at_start = theory.excess(here), theory.excess(problem.start(descent.start))
-    reason = _reason(loop, theory)
-    growing = theory.growing if descent.foreseeable else None
+    suboptimality, initial_suboptimality = (
+        theory.suboptimality(params),
+        theory.suboptimality(problem.scaled_params(descent.start)),
+    )
+    reason = _find_reason(loop, theory)
+    dominant_mode = theory.dominant_mode if descent.has_closed_form else None
     ending = Ending(
         reason=reason,
         epoch=epoch,
-        since=_since(loop, theory) if reason is Reason.CONVERGED else None,
+        converged_epoch=_find_converged_epoch(loop, theory) if reason is Reason.CONVERGED else None,
         cost=cost,
         least_cost=theory.least_cost,
-        excess=excess,
-        left=excess / at_start if at_start > 0 else math.inf if excess > 0 else 0.0,
+        suboptimality=suboptimality,
+        fraction_remaining=suboptimality / initial_suboptimality
+        if initial_suboptimality > 0
+        else math.inf
+        if suboptimality > 0
+        else 0.0,
         gradient_norm=norm,
-        growth=cost / loop.first_cost if loop.first_cost > 0 else math.inf if cost > 0 else 1.0,
+        cost_ratio=cost / loop.initial_cost if loop.initial_cost > 0 else math.inf if cost > 0 else 1.0,
         lr=lr,
-        lr_bound=theory.lr_bound if descent.is_sgd and theory.applies else None,
-        factor=growing.factor if growing else None,
-        column=growing.column if growing else None,
-        sentences=(),
+        lr_bound=theory.lr_bound if descent.is_sgd and theory.is_exact else None,
+        convergence_factor=dominant_mode.factor if dominant_mode else None,
+        column=dominant_mode.column if dominant_mode else None,
+        messages=(),
     )
-    return ending.saying(*_words(ending, loop, theory))
+    return ending.with_messages(*_ending_messages(ending, loop, theory))
 
 
-def _since(loop: Loop, theory: Theory) -> int:
+def _find_converged_epoch(loop: Loop, theory: FullBatchTheory) -> int:
     """The first recorded epoch from which the gradient is small and the minimum near, by halving."""
-    assert loop.last is not None
-    looks = [*loop.kept, loop.last]
-    epochs = np.concatenate([look.epochs for look in looks])
-    params = np.concatenate([look.params for look in looks])
-    norms = np.concatenate([look.gradient_norm for look in looks])
-    small = (norms <= loop.small) | (theory.decay > 0)  # under weight decay the gradient never is: nearness has to do
+    assert loop.current is not None
+    chunks = [*loop.recorded_snapshots, loop.current]
+    epochs = np.concatenate([look.epochs for look in chunks])
+    params = np.concatenate([look.params for look in chunks])
+    norms = np.concatenate([look.gradient_norm for look in chunks])
+    is_small = (norms <= loop.gradient_tolerance) | (
+        theory.weight_decay > 0
+    )  # under weight decay the gradient never is: nearness has to do
     low, high = -1, len(epochs) - 1
     while high - low > 1:
         middle = (low + high) // 2
-        if small[middle] and theory.near(params[middle]):
+        if is_small[middle] and theory.is_converged(params[middle]):
             high = middle
         else:
             low = middle
     return int(epochs[high])
 
 
-def _reason(loop: Loop, theory: Theory) -> Reason:
-    assert loop.last is not None
-    if loop.cause is not None and loop.cause is not Reason.CONVERGED:
-        return loop.cause
-    tail = np.concatenate([look.params for look in loop.kept[-3:]])[-3:]
-    unmoved = len(tail) == 3 and bool((tail == loop.last.params).all())
-    if loop.last.gradient_norm[0] <= loop.small < math.inf or unmoved or _balanced(loop, theory):
-        return Reason.CONVERGED if theory.near(loop.last.params[0]) else Reason.STALLED
-    if theory.unstable and loop.last.cost[0] > loop.first_cost:
+def _find_reason(loop: Loop, theory: FullBatchTheory) -> Reason:
+    assert loop.current is not None
+    if loop.stop_reason is not None and loop.stop_reason is not Reason.CONVERGED:
+        return loop.stop_reason
+    last_params = np.concatenate([look.params for look in loop.recorded_snapshots[-3:]])[-3:]
+    is_unchanged = len(last_params) == 3 and bool((last_params == loop.current.params).all())
+    if (
+        loop.current.gradient_norm[0] <= loop.gradient_tolerance < math.inf
+        or is_unchanged
+        or _decay_balances_gradient(loop, theory)
+    ):
+        return Reason.CONVERGED if theory.is_converged(loop.current.params[0]) else Reason.STALLED
+    if theory.unstable and loop.current.cost[0] > loop.initial_cost:
         return Reason.DIVERGED
     return Reason.OUT_OF_EPOCHS
 
 
-def _balanced(loop: Loop, theory: Theory) -> bool:
+def _decay_balances_gradient(loop: Loop, theory: FullBatchTheory) -> bool:
     """Whether weight decay and the gradient cancel: what is left of them is as small as a small gradient."""
-    assert loop.last is not None
-    if not theory.decay or not theory.applies:
+    assert loop.current is not None
+    if not theory.weight_decay or not theory.is_exact:
         return False
-    here, problem = loop.last.params[0], loop.problem
+    params, problem = loop.current.params[0], loop.problem
     with np.errstate(over="ignore", invalid="ignore"):
-        gradient = gradient_factor(loop.descent.reduction, problem.weight) * problem.quadratic.gradient(here)
-        return bool(length(gradient + theory.decay * here) <= loop.small < math.inf)
+        gradient = gradient_scale(loop.descent.reduction, problem.weight) * problem.quadratic.gradient(params)
+        return bool(safe_norm(gradient + theory.weight_decay * params) <= loop.gradient_tolerance < math.inf)
 
 
-def _words(ending: Ending, loop: Loop, theory: Theory) -> list[Sentence]:
+def _ending_messages(ending: Ending, loop: Loop, theory: FullBatchTheory) -> list[Message]:
     """What to tell: how it ended, then the one thing that explains it."""
-    assert loop.last is not None
-    descent, bound = loop.descent, ending.lr_bound
+    assert loop.current is not None
+    descent, lr_bound = loop.descent, ending.lr_bound
     numbers: dict[str, object] = {
-        **ending.numbers(),
-        "factor": theory.growing.in_words,
-        "lr_bound": bound,
-        "growth": ending.growth,
-        "first_cost": loop.first_cost,
+        **ending.to_dict(),
+        "factor": theory.dominant_mode.factor_text,
+        "lr_bound": lr_bound,
+        "growth": ending.cost_ratio,
+        "first_cost": loop.initial_cost,
         "dtype": descent.dtype,
         "momentum": descent.effective_momentum,
-        "rest": rest(theory, ending.excess, ending.left),
+        "rest": remaining_message(theory, ending.suboptimality, ending.fraction_remaining),
     }
-    stuck = ending.reason is Reason.STALLED and ending.gradient_norm > loop.small
-    said = [sentence("ending.unmoved" if stuck else f"ending.{ending.reason}", **numbers)]
-    if ending.reason is Reason.CONVERGED and ending.gradient_norm > loop.small and theory.decay:
-        said = [sentence("ending.balanced", **numbers)]
+    is_stuck = ending.reason is Reason.STALLED and ending.gradient_norm > loop.gradient_tolerance
+    messages = [message("ending.unmoved" if is_stuck else f"ending.{ending.reason}", **numbers)]
+    if ending.reason is Reason.CONVERGED and ending.gradient_norm > loop.gradient_tolerance and theory.weight_decay:
+        messages = [message("ending.balanced", **numbers)]
     if ending.reason is Reason.CONVERGED:
-        return said
-    broken = ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED)
-    if not theory.applies:
-        said.append(sentence("ending.accumulates"))
-    elif bound is None:
-        said += [sentence("ending.no_bound")] * broken
-    elif descent.effective_momentum >= 1 and abs(theory.growing.factor) >= 1:  # Nesterov's can converge at 1
-        said.append(sentence("ending.momentum_one", **numbers))
-    elif 0 < bound < ending.lr:
-        key = "ending.above_bound" if ending.factor is not None else "ending.above_full_batch"
+        return messages
+    has_diverged = ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED)
+    if not theory.is_exact:
+        messages.append(message("ending.accumulates"))
+    elif lr_bound is None:
+        messages += [message("ending.no_bound")] * has_diverged
+    elif descent.effective_momentum >= 1 and abs(theory.dominant_mode.factor) >= 1:  # Nesterov's can converge at 1
+        messages.append(message("ending.momentum_one", **numbers))
+    elif 0 < lr_bound < ending.lr:
+        key = "ending.above_bound" if ending.convergence_factor is not None else "ending.above_full_batch"
         key = key if descent.schedule is None else "ending.above_scheduled"
-        said.append(sentence(key, ratio=ending.lr / bound, half=bound / 2, **numbers))
-        scaled = theory.scaled_bound if key == "ending.above_bound" else None
-        said += [sentence("ending.standardize", bound=scaled)] * (scaled is not None)
-    elif broken:
-        said.append(sentence("ending.not_full_batch", **numbers))
-    elif ending.factor is not None and descent.schedule is None and not theory.near(loop.last.params[0]):
-        said.append(sentence("ending.slow", **numbers))
-    return said
+        messages.append(message(key, ratio=ending.lr / lr_bound, half=lr_bound / 2, **numbers))
+        standardized_lr_bound = theory.standardized_lr_bound if key == "ending.above_bound" else None
+        messages += [message("ending.standardize", bound=standardized_lr_bound)] * (standardized_lr_bound is not None)
+    elif has_diverged:
+        messages.append(message("ending.not_full_batch", **numbers))
+    elif (
+        ending.convergence_factor is not None
+        and descent.schedule is None
+        and not theory.is_converged(loop.current.params[0])
+    ):
+        messages.append(message("ending.slow", **numbers))
+    return messages
 
 
-def rest(theory: Theory, excess: float, left: float) -> Sentence:
+def remaining_message(theory: FullBatchTheory, suboptimality: float, fraction_remaining: float) -> Message:
     """What is left to gain: against the minimum's cost, or against the start's where the minimum's is 0.
 
     Args:
@@ -138,18 +155,18 @@ def rest(theory: Theory, excess: float, left: float) -> Sentence:
         excess: how far the objective is above the least, as a mean squared error.
         left: that as a part of what it was at the start.
     """
-    if not theory.applies or excess == 0 or left < NOTHING:
-        return sentence("ending.rest_nothing" if theory.applies else "ending.rest_unknown")
+    if not theory.is_exact or suboptimality == 0 or fraction_remaining < NEGLIGIBLE_FRACTION:
+        return message("ending.rest_nothing" if theory.is_exact else "ending.rest_unknown")
     if theory.fits_exactly:
-        return sentence("ending.rest_left", percent=percent(left))
-    if theory.penalised:
-        return sentence("ending.rest_penalised", percent=percent(excess / theory.least_objective))
-    part = excess / theory.least_cost
-    if part > MANY:
-        return sentence("ending.rest_times", times=number(1 + part), least_cost=theory.least_cost)
-    return sentence("ending.rest_above", percent=percent(part), least_cost=theory.least_cost)
+        return message("ending.rest_left", percent=format_percent(fraction_remaining))
+    if theory.is_regularized:
+        return message("ending.rest_penalised", percent=format_percent(suboptimality / theory.least_objective))
+    ratio = suboptimality / theory.least_cost
+    if ratio > TIMES_FROM_RATIO:
+        return message("ending.rest_times", times=format_number(1 + ratio), least_cost=theory.least_cost)
+    return message("ending.rest_above", percent=format_percent(ratio), least_cost=theory.least_cost)
 
 
-def percent(part: float) -> str:
+def format_percent(fraction: float) -> str:
     """A part as a percentage, to three digits, without its sign."""
-    return f"{100 * part:.3g}"
+    return f"{100 * fraction:.3g}"

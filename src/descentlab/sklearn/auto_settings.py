@@ -25,92 +25,110 @@ import numpy as np
 
 from descentlab.descent import recursion as stability
 from descentlab.descent.descent import Descent
-from descentlab.descent.recursion import Recursion
-from descentlab.descent.reductions import gradient_factor
-from descentlab.errors import MOST
+from descentlab.descent.recursion import MomentumSettings
+from descentlab.descent.reductions import gradient_scale
+from descentlab.errors import MAX_COUNT
 from descentlab.problem.problem import Problem
-from descentlab.theory.full_batch import Theory
-from descentlab.typing import Array
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.typing import FloatArray
 
-Block = tuple[Array, Array | None]
+FeatureBlock = tuple[FloatArray, FloatArray | None]
 
-LOST = 45.0  # exp(-45) of an error, 3e-20, is less than rounding leaves of any coefficient
-FLATTEST = 1e-24  # of the largest curvature: a momentum for flatter ones could not be told from 1
-LEAST = 0.01  # below it a momentum saves an epoch or two of the few that plain descent takes
-BELOW = 1 - 1e-6  # of the pair's rate, which at high conditions is its bound to every digit
-GRID, ROUNDS = 129, 6
+LOG_REDUCTION_TO_ROUNDING = 45.0  # exp(-45) of an error, 3e-20, is less than rounding leaves of any coefficient
+MIN_RELATIVE_EIGENVALUE = 1e-24  # of the largest curvature: a momentum for flatter ones could not be told from 1
+MIN_AUTO_MOMENTUM = 0.01  # below it a momentum saves an epoch or two of the few that plain descent takes
+LR_BOUND_MARGIN = 1 - 1e-6  # of the pair's rate, which at high conditions is its bound to every digit
+AUTO_LR_GRID_SIZE, AUTO_LR_REFINEMENTS = 129, 6
 
 
-def pair(curvature: Array, dampening: float = 0.0) -> tuple[float, float]:
+def choose_heavy_ball(eigenvalues: FloatArray, dampening: float = 0.0) -> tuple[float, float]:
     """Polyak's learning rate and momentum for (p,) curvatures; flat directions do not count.
 
     Where that momentum is below 0.01, or a dampening of 1 would leave it nothing but the first gradient, it is 0, and
     the rate is plain descent's best. Another dampening only makes the rate larger.
     """
-    steep = curvature[curvature > 0]
-    if not steep.size:
+    positive = eigenvalues[eigenvalues > 0]
+    if not positive.size:
         return 1.0, 0.0
-    high = math.sqrt(float(steep.max()))
-    low = max(math.sqrt(float(steep.min())), high * math.sqrt(FLATTEST))
-    momentum = ((high - low) / (high + low)) ** 2
-    if momentum < LEAST or dampening >= 1:
-        return 2 / (high**2 + low**2), 0.0
-    return BELOW * 4 / (high + low) ** 2 / (1 - dampening), momentum
+    sqrt_max = math.sqrt(float(positive.max()))
+    sqrt_min = max(math.sqrt(float(positive.min())), sqrt_max * math.sqrt(MIN_RELATIVE_EIGENVALUE))
+    momentum = ((sqrt_max - sqrt_min) / (sqrt_max + sqrt_min)) ** 2
+    if momentum < MIN_AUTO_MOMENTUM or dampening >= 1:
+        return 2 / (sqrt_max**2 + sqrt_min**2), 0.0
+    return LR_BOUND_MARGIN * 4 / (sqrt_max + sqrt_min) ** 2 / (1 - dampening), momentum
 
 
-def rate(curvature: Array, recursion: Recursion) -> float:
+def choose_lr(eigenvalues: FloatArray, momentum_settings: MomentumSettings) -> float:
     """The learning rate at which the slowest of (p,) curvatures' errors shrinks fastest, for this momentum."""
-    steep = curvature[curvature > 0]
-    if not steep.size:
+    positive = eigenvalues[eigenvalues > 0]
+    if not positive.size:
         return 1.0
-    largest = float(steep.max())
-    if stability.plain(recursion["momentum"]):
-        return 2 / (largest + float(steep.min()))
-    limit = stability.limit(**recursion)
-    ends = np.array([float(steep.min()), largest])
+    lambda_max = float(positive.max())
+    if stability.has_no_momentum(momentum_settings["momentum"]):
+        return 2 / (lambda_max + float(positive.min()))
+    stability_limit = stability.stability_limit(**momentum_settings)
+    extreme_eigenvalues = np.array([float(positive.min()), lambda_max])
     low, high = 1e-6, 1.0
-    for _ in range(ROUNDS):
-        parts = np.geomspace(low, high, GRID)[:-1] if high == 1.0 else np.geomspace(low, high, GRID)
-        x = parts[:, None] * limit * ends / largest
-        factor = stability.growth(x, **recursion)
-        left = np.where(factor < 0, 1 + factor, stability.gap(x, **recursion)).min(axis=1)
-        i = int(np.argmax(left))
-        low, high = float(parts[max(i - 1, 0)]), float(parts[min(i + 1, len(parts) - 1)])
-    return float(parts[i]) * limit / largest
+    for _ in range(AUTO_LR_REFINEMENTS):
+        fractions = (
+            np.geomspace(low, high, AUTO_LR_GRID_SIZE)[:-1]
+            if high == 1.0
+            else np.geomspace(low, high, AUTO_LR_GRID_SIZE)
+        )
+        x = fractions[:, None] * stability_limit * extreme_eigenvalues / lambda_max
+        convergence_factor = stability.convergence_factor(x, **momentum_settings)
+        one_minus_factor = np.where(
+            convergence_factor < 0,
+            1 + convergence_factor,
+            stability.one_minus_convergence_factor(x, **momentum_settings),
+        ).min(axis=1)
+        i = int(np.argmax(one_minus_factor))
+        low, high = float(fractions[max(i - 1, 0)]), float(fractions[min(i + 1, len(fractions) - 1)])
+    return float(fractions[i]) * stability_limit / lambda_max
 
 
-def epochs(theory: Theory) -> int | None:
+def count_epochs_to_rounding(theory: FullBatchTheory) -> int | None:
     """Epochs after which no direction has an error that float64 could hold; None where one never loses it.
 
     The most that can be counted, 10^18, where it takes longer.
     """
-    moving = (theory.curvature > 0) & (theory.error != 0)
-    if not moving.any():
+    is_active = (theory.regularized_eigenvalues > 0) & (theory.initial_error != 0)
+    if not is_active.any():
         return 1
-    slowest = float(theory.response.log[moving].max())
-    if slowest >= 0:
+    slowest_log_modulus = float(theory.residual_polynomial.log_modulus[is_active].max())
+    if slowest_log_modulus >= 0:
         return None
-    alone = LOST / -slowest
-    return min(math.ceil((LOST + math.log1p(alone)) / -slowest) + 1, MOST)  # where roots meet, t r^t is what falls
+    single_mode_epochs = LOG_REDUCTION_TO_ROUNDING / -slowest_log_modulus
+    return min(
+        math.ceil((LOG_REDUCTION_TO_ROUNDING + math.log1p(single_mode_epochs)) / -slowest_log_modulus) + 1, MAX_COUNT
+    )  # where roots meet, t r^t is what falls
 
 
-def batch_rate(problem: Problem, blocks: Iterable[Block], descent: Descent) -> float:
+def choose_minibatch_lr(problem: Problem, blocks: Iterable[FeatureBlock], descent: Descent) -> float:
     """The learning rate for a descent in mini-batches, from ``blocks`` of (m, d) features and their weights, if any.
 
     A momentum mu makes steps ``1 / (1 - mu)`` times as long in the end, dampening ``1 - tau`` times, so the rate makes
     up for both.
     """
-    means, scales, bias = problem.coordinates
-    each = problem.weight / problem.n
-    longest = 0.0
+    means, scales, bias = problem.scaling
+    mean_row_weight = problem.weight / problem.n
+    max_squared_norm = 0.0
     for X, weights in blocks:
-        moved = (X - means) / scales
-        squares = np.einsum("ij,ij->i", moved, moved) + bias
-        squares = squares if weights is None else squares * (weights / each)
-        longest = max(longest, float(squares.max(initial=0.0)))
-    size = min(descent.batch_size or problem.n, problem.n)
-    steepest = 2 * longest / size + (1 - 1 / size) * problem.spectrum().largest + 2 * problem.ridge
-    part = gradient_factor("mean", size * each) / gradient_factor(descent.reduction, size * each)
-    steepest += part * descent.weight_decay
-    damped = 1 - descent.dampening if descent.momentum else 1.0
-    return part / steepest * (1 - descent.momentum) / damped if steepest > 0 else part
+        scaled_rows = (X - means) / scales
+        squared_norms = np.einsum("ij,ij->i", scaled_rows, scaled_rows) + bias
+        squared_norms = squared_norms if weights is None else squared_norms * (weights / mean_row_weight)
+        max_squared_norm = max(max_squared_norm, float(squared_norms.max(initial=0.0)))
+    batch_size = min(descent.batch_size or problem.n, problem.n)
+    curvature_bound = (
+        2 * max_squared_norm / batch_size + (1 - 1 / batch_size) * problem.spectrum().lambda_max + 2 * problem.ridge
+    )
+    reduction_ratio = gradient_scale("mean", batch_size * mean_row_weight) / gradient_scale(
+        descent.reduction, batch_size * mean_row_weight
+    )
+    curvature_bound += reduction_ratio * descent.weight_decay
+    one_minus_dampening = 1 - descent.dampening if descent.momentum else 1.0
+    return (
+        reduction_ratio / curvature_bound * (1 - descent.momentum) / one_minus_dampening
+        if curvature_bound > 0
+        else reduction_ratio
+    )

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descentlab.errors import require
-from descentlab.messages import Sentence, number, sentence
+from descentlab.messages import Message, format_number, message
 
 if TYPE_CHECKING:
-    from descentlab.sklearn.fitting import Fitted
+    from descentlab.sklearn.fitting import FitResult
 
-ABOUT = (
+RESERVED_COLUMNS = (
     "target",
     "epoch",
     "lr",
@@ -55,18 +55,19 @@ class FitHistory:
         yield from self.columns
 
     @property
-    def said(self) -> Sentence:
+    def message(self) -> Message:
         """What was done inside, in words."""
-        given = {name: value for name, value in self.inside.items() if value not in (None, False)}
-        scaled, centred = given.pop("standardize", False), given.pop("center", False)
-        parts = [
-            f"{name} {number(value) if isinstance(value, int | float) else value}" for name, value in given.items()
+        settings = {name: value for name, value in self.inside.items() if value not in (None, False)}
+        standardized, centered = settings.pop("standardize", False), settings.pop("center", False)
+        setting_texts = [
+            f"{name} {format_number(value) if isinstance(value, int | float) else value}"
+            for name, value in settings.items()
         ]
-        if scaled:
-            return sentence("estimator.inside_scaled", settings=parts)
-        if centred:
-            return sentence("estimator.inside_centered", settings=parts)
-        return sentence("estimator.inside", settings=parts)
+        if standardized:
+            return message("estimator.inside_scaled", settings=setting_texts)
+        if centered:
+            return message("estimator.inside_centered", settings=setting_texts)
+        return message("estimator.inside", settings=setting_texts)
 
     def to_arrow(self) -> Any:
         """A pyarrow table of the columns."""
@@ -79,47 +80,47 @@ class FitHistory:
         return pandas.DataFrame(dict(self.columns))
 
     def __repr__(self) -> str:
-        return f"FitHistory({len(self):,} rows of {', '.join(self.keys())}; {self.said.text('en')})"
+        return f"FitHistory({len(self):,} rows of {', '.join(self.keys())}; {self.message.text('en')})"
 
 
-def history_of(found: Sequence[Fitted], features: Sequence[str], reduction: str) -> FitHistory:
+def make_history(results: Sequence[FitResult], features: Sequence[str], reduction: str) -> FitHistory:
     """The history of a fit: of each target in turn; a reduction other than the one asked for is said."""
     columns: dict[str, list[Any]] = {}
-    named = labels(features)
-    for j, one in enumerate(found):
-        looks, params = one.looks, one.looks.params.T
-        parts = {
-            "target": np.full(len(looks.epochs), j),
-            "epoch": looks.epochs,
-            "lr": one.descent.rates(looks.epochs - 1),
-            "cost": looks.cost,
-            "gradient_norm": looks.gradient_norm,
-            **({} if one.validation_cost is None else {"validation_cost": one.validation_cost}),
-            **dict(zip(named, params, strict=False)),
-            **({"intercept": params[-1]} if one.problem.bias else {}),
+    coef_names = coefficient_columns(features)
+    for j, result in enumerate(results):
+        snapshots, params = result.snapshots, result.snapshots.params.T
+        target_columns = {
+            "target": np.full(len(snapshots.epochs), j),
+            "epoch": snapshots.epochs,
+            "lr": result.descent.learning_rates(snapshots.epochs - 1),
+            "cost": snapshots.cost,
+            "gradient_norm": snapshots.gradient_norm,
+            **({} if result.validation_cost is None else {"validation_cost": result.validation_cost}),
+            **dict(zip(coef_names, params, strict=False)),
+            **({"intercept": params[-1]} if result.problem.bias else {}),
         }
-        for name, values in parts.items():
+        for name, values in target_columns.items():
             columns.setdefault(name, []).append(np.asarray(values))
-    one = found[0]
+    result = results[0]
     inside = {
-        "standardize": one.problem.standardize,
-        "center": one.problem.center and not one.problem.standardize,
-        "lr": one.descent.lr,
-        "momentum": one.descent.momentum,
-        "epochs": one.descent.epochs,
-        "batch_size": one.descent.batch_size,
-        "reduction": None if one.descent.reduction == reduction else one.descent.reduction,
-        "engine": one.engine,
+        "standardize": result.problem.standardize,
+        "center": result.problem.center and not result.problem.standardize,
+        "lr": result.descent.lr,
+        "momentum": result.descent.momentum,
+        "epochs": result.descent.epochs,
+        "batch_size": result.descent.batch_size,
+        "reduction": None if result.descent.reduction == reduction else result.descent.reduction,
+        "engine": result.engine,
     }
     return FitHistory({name: np.concatenate(values) for name, values in columns.items()}, inside)
 
 
-def labels(features: Sequence[str]) -> tuple[str, ...]:
+def coefficient_columns(features: Sequence[str]) -> tuple[str, ...]:
     """What the columns of coefficients are called: as their features, which are all different, and so are these."""
-    found = []
+    labels = []
     for name in features:
         label = name
-        while label in ABOUT or (label != name and label in features):
+        while label in RESERVED_COLUMNS or (label != name and label in features):
             label = f"coef:{label}"
-        found.append(label)
-    return tuple(found)
+        labels.append(label)
+    return tuple(labels)

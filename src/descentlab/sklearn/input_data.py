@@ -13,16 +13,18 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
-from descentlab.factor.incremental import Gathered
-from descentlab.messages import counted
-from descentlab.typing import Array, Integers
+from descentlab.factor.incremental import IncrementalFactor
+from descentlab.messages import pluralize
+from descentlab.typing import FloatArray, IntArray
 
-MOST_COLUMNS = 2048  # curvatures of so many columns take about half a minute, and eight times that for twice as many
-WIDEST = 1 << 27  # numbers: the sparse rows that mini-batches may have in memory at once, as 1 GB
+MAX_FACTOR_COLUMNS = (
+    2048  # curvatures of so many columns take about half a minute, and eight times that for twice as many
+)
+MAX_DENSE_VALUES = 1 << 27  # numbers: the sparse rows that mini-batches may have in memory at once, as 1 GB
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class InputData:
     """X (n, d), dense or CSR; Y (n, m); (n,) weights or None; and what their columns are called.
 
     Attributes:
@@ -31,23 +33,23 @@ class Rows:
     """
 
     X: Any
-    Y: Array
-    weights: Array | None
+    Y: FloatArray
+    weights: FloatArray | None
     features: tuple[str, ...]
     targets: tuple[str, ...]
-    single: bool
-    estimator: str
+    y_is_1d: bool
+    estimator_name: str
 
     @classmethod
-    def given(cls, estimator: Any, X: object, y: object, sample_weight: object, reset: bool) -> Rows:
+    def from_fit_arguments(cls, estimator: Any, X: object, y: object, sample_weight: object, reset: bool) -> InputData:
         """What ``fit`` or ``partial_fit`` was given.
 
         Raises:
             ValueError: scikit-learn refuses it.
             DataError: more columns than a factor is for; dates or times.
         """
-        refuse_times(X, "X")
-        refuse_times(y, "y")
+        check_no_datetimes(X, "X")
+        check_no_datetimes(y, "y")
         accepted = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "multi_output": True, "y_numeric": True}
         # Whether values are finite is seen again as they are gathered: once is enough, see `into`.
         X, y = validate_data(estimator, X, y, reset=reset, ensure_all_finite=hasattr(X, "tocsr"), **accepted)
@@ -55,11 +57,11 @@ class Rows:
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         n, d = X.shape  # type: ignore[attr-defined]
-        if d > MOST_COLUMNS:
-            raise DataError("estimator_columns", columns=counted(d, "column"), most=MOST_COLUMNS)
+        if d > MAX_FACTOR_COLUMNS:
+            raise DataError("estimator_columns", columns=pluralize(d, "column"), most=MAX_FACTOR_COLUMNS)
         Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
-        features = _features(estimator, d)
-        targets = _targets(features, Y.shape[1])
+        features = _feature_names(estimator, d)
+        targets = _target_names(features, Y.shape[1])
         return cls(X, Y, weights, features, targets, np.asarray(y).ndim == 1, type(estimator).__name__)
 
     @property
@@ -67,44 +69,44 @@ class Rows:
         """Features, then targets: those of the factor."""
         return (*self.features, *self.targets)
 
-    def block(self, start: int, stop: int) -> tuple[Array, Array | None]:
+    def get_block(self, start: int, stop: int) -> tuple[FloatArray, FloatArray | None]:
         """The values of these rows, features then targets, and their weights."""
         X = self.X[start:stop]
         dense = X.toarray() if hasattr(X, "toarray") else X
         weights = None if self.weights is None else self.weights[start:stop]
         return np.column_stack([dense, self.Y[start:stop]]), weights
 
-    def into(self, gathered: Gathered) -> None:
+    def add_to(self, incremental_factor: IncrementalFactor) -> None:
         """Add all rows to what was gathered before.
 
         Raises:
             ValueError: a value is missing or infinite, in scikit-learn's words.
         """
-        with self.named():
-            gathered.take(len(self.Y), self.block)
+        with self.translate_errors():
+            incremental_factor.add_from(len(self.Y), self.get_block)
 
     @contextmanager
-    def named(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Where values within are found not to be finite, say in scikit-learn's words whether X or y has them."""
         try:
             yield
         except DataError:
-            assert_all_finite(self.X, estimator_name=self.estimator, input_name="X")
-            assert_all_finite(self.Y, estimator_name=self.estimator, input_name="y")
+            assert_all_finite(self.X, estimator_name=self.estimator_name, input_name="X")
+            assert_all_finite(self.Y, estimator_name=self.estimator_name, input_name="y")
             raise
 
-    def only(self, which: Integers) -> Rows:
+    def select(self, indices: IntArray) -> InputData:
         """Some of the rows, in the order given."""
-        weights = None if self.weights is None else self.weights[which]
-        return replace(self, X=self.X[which], Y=self.Y[which], weights=weights)
+        weights = None if self.weights is None else self.weights[indices]
+        return replace(self, X=self.X[indices], Y=self.Y[indices], weights=weights)
 
-    def counting(self) -> Rows:
+    def with_positive_weight(self) -> InputData:
         """The rows whose weight is not 0."""
         if self.weights is None or self.weights.all():
             return self
-        return self.only(np.flatnonzero(self.weights))
+        return self.select(np.flatnonzero(self.weights))
 
-    def dense(self) -> Array:
+    def to_dense(self) -> FloatArray:
         """X as an array: what mini-batches are drawn from.
 
         Raises:
@@ -113,58 +115,58 @@ class Rows:
         if not hasattr(self.X, "toarray"):
             return np.asarray(self.X)
         n, d = self.X.shape
-        if n * d > WIDEST:
+        if n * d > MAX_DENSE_VALUES:
             raise DataError(
                 "estimator_sparse_batches",
-                rows=counted(n, "row"),
-                columns=counted(d, "column"),
+                rows=pluralize(n, "row"),
+                columns=pluralize(d, "column"),
                 gigabytes=8 * n * d / 1e9,
             )
         return np.asarray(self.X.toarray())
 
-    def feature_blocks(self) -> Iterator[tuple[Array, Array | None]]:
+    def iter_feature_blocks(self) -> Iterator[tuple[FloatArray, FloatArray | None]]:
         """(m, d) features and their weights, if any, a block at a time."""
         for start in range(0, len(self.Y), BLOCK_ROWS):
-            values, weights = self.block(start, start + BLOCK_ROWS)
+            values, weights = self.get_block(start, start + BLOCK_ROWS)
             yield values[:, : len(self.features)], weights
 
 
-def refuse_times(given: object, what: str) -> None:
+def check_no_datetimes(data: object, argument_name: str) -> None:
     """Raise DataError where a table or an array holds dates or times, which are numbers of a unit that nobody named.
 
     As numbers, the same moments are a thousand times as large in one unit as in the next: fitted in nanoseconds and
     predicted in seconds, they would give an answer, and a wrong one.
     """
-    columns = getattr(given, "columns", None)
-    kinds = getattr(given, "dtypes", None) if columns is not None else None
-    if kinds is None:
-        columns, kinds = [what], [getattr(given, "dtype", None)]
-    names = [f"`{name}`" for name, kind in zip(columns, kinds, strict=False) if _temporal(kind)]  # type: ignore[arg-type]
+    columns = getattr(data, "columns", None)
+    dtypes = getattr(data, "dtypes", None) if columns is not None else None
+    if dtypes is None:
+        columns, dtypes = [argument_name], [getattr(data, "dtype", None)]
+    names = [f"`{name}`" for name, kind in zip(columns, dtypes, strict=False) if _is_datetime(kind)]  # type: ignore[arg-type]
     if names:
         raise DataError("estimator_times", names=names)
 
 
-def _temporal(kind: Any) -> bool:
+def _is_datetime(dtype: Any) -> bool:
     """Whether a type of NumPy's, pandas', Arrow's or polars' is one of dates, times or durations."""
-    return getattr(kind, "kind", None) in ("m", "M") or bool(getattr(kind, "is_temporal", bool)())
+    return getattr(dtype, "kind", None) in ("m", "M") or bool(getattr(dtype, "is_temporal", bool)())
 
 
-def seed_of(random_state: Any) -> int:
+def draw_seed(random_state: Any) -> int:
     """A seed from what scikit-learn takes (None, a whole number, a ``RandomState``) or NumPy's newer ``Generator``."""
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31 - 1))
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def _features(estimator: Any, d: int) -> tuple[str, ...]:
+def _feature_names(estimator: Any, d: int) -> tuple[str, ...]:
     """The names that X had, if it had different ones; else ``x``, or ``x1 .. xd``."""
-    named = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
-    if len(set(named)) == d:
-        return named
+    names = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    if len(set(names)) == d:
+        return names
     return ("x",) if d == 1 else tuple(f"x{j + 1}" for j in range(d))
 
 
-def _targets(features: tuple[str, ...], m: int) -> tuple[str, ...]:
+def _target_names(features: tuple[str, ...], m: int) -> tuple[str, ...]:
     """``y``, or ``y1 .. ym``, in parentheses where a feature is called that."""
     names = ("y",) if m == 1 else tuple(f"y{j + 1}" for j in range(m))
     while set(names) & set(features):

@@ -14,33 +14,33 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from descentlab.doctor.diagnose import diagnose
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.errors import SettingError, finite_number, whole_number
+from descentlab.errors import SettingError, check_float, check_int
 from descentlab.factor.factor import Factor
-from descentlab.factor.incremental import Gathered
-from descentlab.messages import counted
+from descentlab.factor.incremental import IncrementalFactor
+from descentlab.messages import pluralize
 from descentlab.problem.problem import Problem
 from descentlab.run.ending import Reason
-from descentlab.sklearn.advice import nearer
-from descentlab.sklearn.fitting import Fitted, averages, fitted, moved
-from descentlab.sklearn.history import history_of
-from descentlab.sklearn.input_data import Rows, refuse_times, seed_of
-from descentlab.typing import Array
+from descentlab.sklearn.advice import convergence_advice
+from descentlab.sklearn.fitting import FitResult, fit_target, scaling_options, should_average
+from descentlab.sklearn.history import make_history
+from descentlab.sklearn.input_data import InputData, check_no_datetimes, draw_seed
+from descentlab.typing import FloatArray
 
-PREDICTED = 1 << 16  # float32 rows that are predicted at once, in float64
+PREDICT_CHUNK_ROWS = 1 << 16  # float32 rows that are predicted at once, in float64
 
 
-def _mergeable(estimator: DescentRegressor) -> bool:
+def _supports_partial_fit(estimator: DescentRegressor) -> bool:
     """Whether rows can be merged into those before; raises SettingError, with the reason, where they cannot."""
     if estimator.early_stopping:
         raise SettingError("estimator_partial")
-    if _walks(estimator):
+    if _needs_rows(estimator):
         raise SettingError("estimator_partial_batches")
     return True
 
 
-def _walks(estimator: DescentRegressor) -> bool:
+def _needs_rows(estimator: DescentRegressor) -> bool:
     """Whether the rows themselves are walked, for want of a closed form."""
-    return estimator.batch_size is not None or averages(estimator)
+    return estimator.batch_size is not None or should_average(estimator)
 
 
 class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -153,86 +153,92 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             ValueError: the rows cannot be used.
             DivergenceError: these settings diverge; the message says the bound, the column and the cure.
         """
-        rows = Rows.given(self, X, y, sample_weight, reset=True)
-        seed = seed_of(self.random_state)
-        held = None
-        training, others = self._held_out(rows, seed) if self.early_stopping else (rows, None)
-        gathered = Gathered(rows.columns)
-        training.into(gathered)
-        factor = gathered.factor()
-        if others is not None:
-            held = Gathered(rows.columns)
-            others.into(held)
-            others.into(gathered)  # where partial_fit goes on later, it is on all rows
-        training = training.counting() if _walks(self) else training  # one without weight must not fill a batch
-        self._settle(training, factor, None if held is None else held.factor(), seed)
-        self._gathered = gathered
-        self._warn()
+        rows = InputData.from_fit_arguments(self, X, y, sample_weight, reset=True)
+        seed = draw_seed(self.random_state)
+        held_out_factor = None
+        training, held_out_rows = self._split_held_out(rows, seed) if self.early_stopping else (rows, None)
+        incremental_factor = IncrementalFactor(rows.columns)
+        training.add_to(incremental_factor)
+        factor = incremental_factor.result()
+        if held_out_rows is not None:
+            held_out_factor = IncrementalFactor(rows.columns)
+            held_out_rows.add_to(held_out_factor)
+            held_out_rows.add_to(incremental_factor)  # where partial_fit goes on later, it is on all rows
+        training = (
+            training.with_positive_weight() if _needs_rows(self) else training
+        )  # one without weight must not fill a batch
+        self._fit_targets(training, factor, None if held_out_factor is None else held_out_factor.result(), seed)
+        self._incremental_factor = incremental_factor
+        self._warn_if_not_converged()
         return self
 
-    @available_if(_mergeable)  # type: ignore[untyped-decorator]
+    @available_if(_supports_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> DescentRegressor:
         """Fit these rows and all before: bit by bit what ``fit`` gives on all of them, however they are split.
 
         Not there with ``batch_size``, ``average`` or ``early_stopping``, which need the rows that are gone.
         """
-        begun = getattr(self, "_gathered", None)
-        rows = Rows.given(self, X, y, sample_weight, reset=begun is None)
-        gathered = Gathered(rows.columns) if begun is None else copy(begun)
-        if gathered.columns != rows.columns:
-            before = len(gathered.columns) - len(rows.features)
-            raise SettingError("estimator_partial_targets", given=len(rows.targets), known=before)
-        rows.into(gathered)
-        self._settle(rows, gathered.factor(), None, 0)
-        self._gathered = gathered
-        self._warn()
+        previous = getattr(self, "_incremental_factor", None)
+        rows = InputData.from_fit_arguments(self, X, y, sample_weight, reset=previous is None)
+        incremental_factor = IncrementalFactor(rows.columns) if previous is None else copy(previous)
+        if incremental_factor.columns != rows.columns:
+            n_targets_before = len(incremental_factor.columns) - len(rows.features)
+            raise SettingError("estimator_partial_targets", given=len(rows.targets), known=n_targets_before)
+        rows.add_to(incremental_factor)
+        self._fit_targets(rows, incremental_factor.result(), None, 0)
+        self._incremental_factor = incremental_factor
+        self._warn_if_not_converged()
         return self
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any) -> FloatArray:
         """(n,) or (n, m) predictions ``X w + b``, in the type of X; computed in float64."""
         check_is_fitted(self)
-        return predicted(self, X)
+        return predict_linear(self, X)
 
     def diagnose(self, target: int = 0) -> Diagnosis:
         """What the doctor says of this fit's descent: see :func:`descentlab.diagnose`; of several targets, of one."""
         check_is_fitted(self)
-        count = len(self._fitted)
-        if whole_number("target", target, 0) >= count:
-            raise SettingError("estimator_target", given=target, count=count)
-        one = self._fitted[target]
-        return diagnose(one.problem, one.descent)  # type: ignore[return-value]
+        n_targets = len(self._results)
+        if check_int("target", target, 0) >= n_targets:
+            raise SettingError("estimator_target", given=target, count=n_targets)
+        result = self._results[target]
+        return diagnose(result.problem, result.descent)  # type: ignore[return-value]
 
-    def _held_out(self, rows: Rows, seed: int) -> tuple[Rows, Rows]:
+    def _split_held_out(self, rows: InputData, seed: int) -> tuple[InputData, InputData]:
         n = len(rows.Y)
-        part = finite_number("validation_fraction", self.validation_fraction, 0.0, 1.0)
-        held = round(part * n)
-        if not 0 < held < n:
-            counts = {"training": n - held, "held": held, "part": part}
-            raise SettingError("estimator_held_out", rows=counted(n, "row"), samples=n, **counts)
+        fraction = check_float("validation_fraction", self.validation_fraction, 0.0, 1.0)
+        n_held_out = round(fraction * n)
+        if not 0 < n_held_out < n:
+            counts = {"training": n - n_held_out, "held": n_held_out, "part": fraction}
+            raise SettingError("estimator_held_out", rows=pluralize(n, "row"), samples=n, **counts)
         order = np.random.default_rng(seed).permutation(n)
-        return rows.only(np.sort(order[held:])), rows.only(np.sort(order[:held]))
+        return rows.select(np.sort(order[n_held_out:])), rows.select(np.sort(order[:n_held_out]))
 
-    def _problem(self, factor: Factor, rows: Rows, target: int) -> Problem:
-        settings: dict[str, Any] = {"bias": bool(self.fit_intercept), "ridge": self.ridge, **moved(self)}
+    def _make_problem(self, factor: Factor, rows: InputData, target: int) -> Problem:
+        settings: dict[str, Any] = {"bias": bool(self.fit_intercept), "ridge": self.ridge, **scaling_options(self)}
         name = rows.targets[target]
-        if not _walks(self):
+        if not _needs_rows(self):
             return Problem(factor, target=name, features=rows.features, **settings)
         return Problem(
-            rows.dense(), rows.Y[:, target], features=rows.features, target=name, weights=rows.weights, **settings
+            rows.to_dense(), rows.Y[:, target], features=rows.features, target=name, weights=rows.weights, **settings
         )
 
-    def _settle(self, rows: Rows, factor: Factor, held: Factor | None = None, seed: int = 0) -> DescentRegressor:
+    def _fit_targets(
+        self, rows: InputData, factor: Factor, held_out: Factor | None = None, seed: int = 0
+    ) -> DescentRegressor:
         """Descend on the factor for each target, and keep what was found; an error leaves the fit before as it was."""
-        found = []
+        results = []
         for j, name in enumerate(rows.targets):
-            problem = self._problem(factor, rows, j)
-            part = None if held is None else held.select((*rows.features, name))
-            found.append(fitted(self, problem, rows.feature_blocks, part, self._start(rows, j), seed))
-        self._fitted, self.factor_ = found, factor
-        self._keep(rows)
+            problem = self._make_problem(factor, rows, j)
+            target_held_out = None if held_out is None else held_out.select((*rows.features, name))
+            results.append(
+                fit_target(self, problem, rows.iter_feature_blocks, target_held_out, self._start_params(rows, j), seed)
+            )
+        self._results, self.factor_ = results, factor
+        self._store_results(rows)
         return self
 
-    def _start(self, rows: Rows, target: int) -> Array | None:
+    def _start_params(self, rows: InputData, target: int) -> FloatArray | None:
         """Where this fit begins: in the data's units, intercept last; None is 0."""
         if not (self.warm_start and hasattr(self, "coef_")):
             return None
@@ -241,55 +247,59 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         coef = np.atleast_2d(self.coef_)[target].astype(np.float64)
         return np.append(coef, np.atleast_1d(self.intercept_)[target]) if self.fit_intercept else coef
 
-    def _keep(self, rows: Rows) -> None:
-        found, d = self._fitted, len(rows.features)
-        kind = rows.X.dtype
-        coef = np.array([one.params[:d] for one in found]).astype(kind)
-        intercept = np.array([_intercept(one, part) for one, part in zip(found, coef, strict=True)]).astype(kind)
-        self.coef_ = coef[0] if rows.single else coef
-        self.intercept_: Any = intercept[0].item() if rows.single else intercept
-        self.history_ = history_of(found, rows.features, self.reduction)
-        bounds = np.array([one.theory.lr_bound for one in found])
-        rates, momenta = (np.array([getattr(one.descent, name) for one in found]) for name in ("lr", "momentum"))
-        self.lr_, self.momentum_, self.lr_bound_ = (_one(values) for values in (rates, momenta, bounds))
-        endings, validations = [one.ending for one in found], [one.validation for one in found]
-        self.ending_: Any = endings[0] if rows.single else endings
+    def _store_results(self, rows: InputData) -> None:
+        results, d = self._results, len(rows.features)
+        dtype = rows.X.dtype
+        coef = np.array([one.params[:d] for one in results]).astype(dtype)
+        intercept = np.array([_intercept_for(one, part) for one, part in zip(results, coef, strict=True)]).astype(dtype)
+        self.coef_ = coef[0] if rows.y_is_1d else coef
+        self.intercept_: Any = intercept[0].item() if rows.y_is_1d else intercept
+        self.history_ = make_history(results, rows.features, self.reduction)
+        lr_bounds = np.array([one.theory.lr_bound for one in results])
+        learning_rates, momenta = (
+            np.array([getattr(one.descent, name) for one in results]) for name in ("lr", "momentum")
+        )
+        self.lr_, self.momentum_, self.lr_bound_ = (
+            _scalar_if_equal(values) for values in (learning_rates, momenta, lr_bounds)
+        )
+        endings, validations = [one.ending for one in results], [one.validation for one in results]
+        self.ending_: Any = endings[0] if rows.y_is_1d else endings
         self.__dict__.pop("validation_", None)
         if self.early_stopping:
-            self.validation_: Any = validations[0] if rows.single else validations
-        self.n_iter_ = max(1, *(one.updates for one in found)) if len(found) > 1 else max(1, found[0].updates)
+            self.validation_: Any = validations[0] if rows.y_is_1d else validations
+        self.n_iter_ = max(1, *(one.updates for one in results)) if len(results) > 1 else max(1, results[0].updates)
 
-    def _warn(self) -> None:
+    def _warn_if_not_converged(self) -> None:
         """Say so where the epochs that were given did not suffice."""
-        for one in self._fitted:
-            if one.ending.reason is not Reason.STOPPED and not one.arrived:
-                said = [one.ending.text(), *(each.text() for each in nearer(self, one))]
-                warnings.warn(" ".join(said), ConvergenceWarning, stacklevel=3)
+        for result in self._results:
+            if result.ending.reason is not Reason.STOPPED and not result.converged:
+                texts = [result.ending.text(), *(each.text() for each in convergence_advice(self, result))]
+                warnings.warn(" ".join(texts), ConvergenceWarning, stacklevel=3)
 
 
-def predicted(model: Any, X: Any) -> Array:
+def predict_linear(model: Any, X: Any) -> FloatArray:
     """(n,) or (n, m) predictions ``X w + b`` in the type of X; those of float32 rows are computed in float64."""
-    refuse_times(X, "X")
+    check_no_datetimes(X, "X")
     X = validate_data(model, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
     W = np.asarray(model.coef_, dtype=np.float64).T
     if X.dtype == np.float64:
         return np.asarray(X @ W + model.intercept_)
-    found = np.empty((X.shape[0], *W.shape[1:]), dtype=np.float32)
-    for start in range(0, X.shape[0], PREDICTED):
-        part = X[start : start + PREDICTED].astype(np.float64)
-        found[start : start + PREDICTED] = part @ W + model.intercept_
-    return found
+    predictions = np.empty((X.shape[0], *W.shape[1:]), dtype=np.float32)
+    for start in range(0, X.shape[0], PREDICT_CHUNK_ROWS):
+        chunk = X[start : start + PREDICT_CHUNK_ROWS].astype(np.float64)
+        predictions[start : start + PREDICT_CHUNK_ROWS] = chunk @ W + model.intercept_
+    return predictions
 
 
-def _intercept(one: Fitted, coef: Array) -> float:
+def _intercept_for(result: FitResult, coef: FloatArray) -> float:
     """The constant term that goes with coefficients as they are kept: what float32 did to them, it makes up for."""
-    if not one.problem.bias:
+    if not result.problem.bias:
         return 0.0
     d = len(coef)
-    means = one.problem.factor.means[:d]
-    return float(one.params[d] + (one.params[:d] - coef.astype(np.float64)) @ means)
+    means = result.problem.factor.means[:d]
+    return float(result.params[d] + (result.params[:d] - coef.astype(np.float64)) @ means)
 
 
-def _one(values: Array) -> Any:
+def _scalar_if_equal(values: FloatArray) -> Any:
     """A number where all targets have the same, else the array."""
     return values[0].item() if (values == values[0]).all() else values

@@ -17,19 +17,19 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.descent.descent import Descent
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.errors import DivergenceError, SettingError, finite_number, one_of, whole_number
+from descentlab.errors import DivergenceError, SettingError, check_choice, check_float, check_int
 from descentlab.factor.factor import Factor
-from descentlab.factor.incremental import Gathered
-from descentlab.messages import counted, sentence
-from descentlab.model_selection.cross_validate import cross_validate, others
-from descentlab.model_selection.grid import FRACTIONS
-from descentlab.model_selection.splitting import deal, fold_of
+from descentlab.factor.incremental import IncrementalFactor
+from descentlab.messages import message, pluralize
+from descentlab.model_selection.cross_validate import cross_validate, merge_leaving_one_out
+from descentlab.model_selection.grid import LR_FRACTIONS
+from descentlab.model_selection.splitting import add_to_folds, assign_folds
 from descentlab.problem.problem import Problem
-from descentlab.sklearn.input_data import Rows, seed_of
-from descentlab.sklearn.regressor import DescentRegressor, predicted
-from descentlab.typing import Array, Integers
+from descentlab.sklearn.input_data import InputData, draw_seed
+from descentlab.sklearn.regressor import DescentRegressor, predict_linear
+from descentlab.typing import FloatArray, IntArray
 
-RIDGES = (0.0, 1e-6, 1e-4, 1e-2, 1.0)  # of standardized columns, beside the mean squared error
+DEFAULT_RIDGES = (0.0, 1e-6, 1e-4, 1e-2, 1.0)  # of standardized columns, beside the mean squared error
 
 
 class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -67,7 +67,7 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self,
         lr: float | Sequence[float] | None = None,
         *,
-        ridge: float | Sequence[float] = RIDGES,
+        ridge: float | Sequence[float] = DEFAULT_RIDGES,
         epochs: int = 1000,
         cv: Any = 5,
         rule: str = "best",
@@ -101,107 +101,119 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             SettingError: a setting is outside what it may be; test sets that overlap or leave rows out.
             DivergenceError: every rate diverges.
         """
-        one_of("rule", self.rule, ("best", "simplest"))
-        how = self._stepping()
-        rows = Rows.given(self, X, column_or_1d(y, warn=True), sample_weight, reset=True)
-        seed = seed_of(self.random_state)
-        factors = self._folds(rows, seed)
-        whole = reduce(Factor.merge, factors)
-        lr = self._rates([*others(factors), whole], how) if self.lr is None else self.lr
+        check_choice("rule", self.rule, ("best", "simplest"))
+        descent_options = self._descent_options()
+        rows = InputData.from_fit_arguments(self, X, column_or_1d(y, warn=True), sample_weight, reset=True)
+        seed = draw_seed(self.random_state)
+        factors = self._fold_factors(rows, seed)
+        total_factor = reduce(Factor.merge, factors)
+        lr = (
+            self._candidate_rates([*merge_leaving_one_out(factors), total_factor], descent_options)
+            if self.lr is None
+            else self.lr
+        )
         bias = bool(self.fit_intercept)
-        found = cross_validate(factors, lr=lr, ridge=self.ridge, epochs=self.epochs, bias=bias, **how)
-        chosen = found.best if self.rule == "best" else found.simplest
+        cross_validation = cross_validate(
+            factors, lr=lr, ridge=self.ridge, epochs=self.epochs, bias=bias, **descent_options
+        )
+        chosen = cross_validation.best if self.rule == "best" else cross_validation.simplest
         if chosen is None:
-            raise DivergenceError("estimator_all_diverge", lr=found.lr.tolist(), bound=float(found.lr_bound.min()))
+            raise DivergenceError(
+                "estimator_all_diverge", lr=cross_validation.lr.tolist(), bound=float(cross_validation.lr_bound.min())
+            )
         epochs = max(1, chosen.updates)
-        best = DescentRegressor(chosen.lr, epochs=epochs, ridge=chosen.ridge, fit_intercept=self.fit_intercept, **how)
-        self.regressor_ = best._settle(rows, whole)
-        self.cross_validation_, self.cv_results_ = found, _results(found)
-        if found.unfinished:
-            said = sentence("folds.last", epochs=int(found.updates[-1])).text()
-            warnings.warn(said, ConvergenceWarning, stacklevel=2)
+        regressor = DescentRegressor(
+            chosen.lr, epochs=epochs, ridge=chosen.ridge, fit_intercept=self.fit_intercept, **descent_options
+        )
+        self.regressor_ = regressor._fit_targets(rows, total_factor)
+        self.cross_validation_, self.cv_results_ = cross_validation, _make_cv_results(cross_validation)
+        if cross_validation.hit_epoch_limit:
+            warning_text = message("folds.last", epochs=int(cross_validation.updates[-1])).text()
+            warnings.warn(warning_text, ConvergenceWarning, stacklevel=2)
         self.lr_, self.ridge_, self.epochs_ = chosen.lr, chosen.ridge, epochs
         for name in ("coef_", "intercept_", "history_", "ending_", "lr_bound_", "n_iter_", "factor_"):
-            setattr(self, name, getattr(best, name))
+            setattr(self, name, getattr(regressor, name))
         return self
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any) -> FloatArray:
         """(n,) predictions ``X w + b``; see :meth:`DescentRegressor.predict`."""
         check_is_fitted(self)
-        return predicted(self, X)
+        return predict_linear(self, X)
 
     def diagnose(self) -> Diagnosis:
         """What the doctor says of the descent that was chosen."""
         check_is_fitted(self)
         return self.regressor_.diagnose()
 
-    def _stepping(self) -> dict[str, Any]:
+    def _descent_options(self) -> dict[str, Any]:
         """How each trial steps; raises SettingError, before any row is read, where a setting cannot be."""
         if not isinstance(self.standardize, bool | np.bool_):
             raise SettingError("estimator_standardize_folds", given=repr(self.standardize))
         descent = Descent(lr=1.0, epochs=self.epochs, momentum=self.momentum, nesterov=self.nesterov)
-        self._ridges()
+        self._candidate_ridges()
         return {"momentum": descent.momentum, "nesterov": self.nesterov, "standardize": bool(self.standardize)}
 
-    def _ridges(self) -> list[float]:
-        given = (self.ridge,) if np.ndim(self.ridge) == 0 else self.ridge
-        return [finite_number("ridge", each, least=0.0) for each in given]  # type: ignore[union-attr]
+    def _candidate_ridges(self) -> list[float]:
+        ridges = (self.ridge,) if np.ndim(self.ridge) == 0 else self.ridge
+        return [check_float("ridge", each, min_value=0.0) for each in ridges]  # type: ignore[union-attr]
 
-    def _rates(self, training: list[Factor], how: dict[str, Any]) -> Array:
+    def _candidate_rates(self, training_factors: list[Factor], descent_options: dict[str, Any]) -> FloatArray:
         """Rates that no training set, and not all rows together, diverge at."""
-        stepping: dict[str, Any] = {"momentum": self.momentum, "nesterov": self.nesterov}
-        bound = np.inf
-        for factor in training:
-            for ridge in self._ridges():
-                problem = Problem(factor, bias=bool(self.fit_intercept), ridge=ridge, standardize=how["standardize"])
-                bound = min(bound, problem.spectrum().lr_bound(**stepping))
-        return np.array(FRACTIONS) * (bound if 0 < bound < np.inf else 1.0)
+        momentum_settings: dict[str, Any] = {"momentum": self.momentum, "nesterov": self.nesterov}
+        lr_bound = np.inf
+        for factor in training_factors:
+            for ridge in self._candidate_ridges():
+                problem = Problem(
+                    factor, bias=bool(self.fit_intercept), ridge=ridge, standardize=descent_options["standardize"]
+                )
+                lr_bound = min(lr_bound, problem.spectrum().lr_bound(**momentum_settings))
+        return np.array(LR_FRACTIONS) * (lr_bound if 0 < lr_bound < np.inf else 1.0)
 
-    def _folds(self, rows: Rows, seed: int) -> list[Factor]:
+    def _fold_factors(self, rows: InputData, seed: int) -> list[Factor]:
         """The factor of each fold, in one pass."""
         n = len(rows.Y)
         if not isinstance(self.cv, numbers.Number):
-            goes, k = _by_splitter(check_cv(self.cv), rows)
+            fold_of_row, k = _folds_from_splitter(check_cv(self.cv), rows)
         else:
-            k = whole_number("cv", self.cv, 2)
+            k = check_int("cv", self.cv, 2)
             if k > n:
-                raise SettingError("estimator_folds", folds=k, rows=counted(n, "row"), samples=n)
-            goes = fold_of(0, n, k, seed)
-        gathered = [Gathered(rows.columns) for _ in range(k)]
+                raise SettingError("estimator_folds", folds=k, rows=pluralize(n, "row"), samples=n)
+            fold_of_row = assign_folds(0, n, k, seed)
+        incremental_factors = [IncrementalFactor(rows.columns) for _ in range(k)]
         for start in range(0, n, BLOCK_ROWS):
-            values, weights = rows.block(start, start + BLOCK_ROWS)
-            with rows.named():
-                deal(values, weights, goes[start : start + BLOCK_ROWS], gathered)
-        return [each.factor() for each in gathered]
+            values, weights = rows.get_block(start, start + BLOCK_ROWS)
+            with rows.translate_errors():
+                add_to_folds(values, weights, fold_of_row[start : start + BLOCK_ROWS], incremental_factors)
+        return [each.result() for each in incremental_factors]
 
 
-def _by_splitter(splitter: Any, rows: Rows) -> tuple[Integers, int]:
+def _folds_from_splitter(splitter: Any, rows: InputData) -> tuple[IntArray, int]:
     """(n,) the fold of each row, by a splitter's test sets, and how many there are."""
-    goes = np.full(len(rows.Y), -1)
-    count = 0
+    fold_of_row = np.full(len(rows.Y), -1)
+    n_folds = 0
     for _, test in splitter.split(rows.X, rows.Y[:, 0]):
-        if (goes[test] >= 0).any():
+        if (fold_of_row[test] >= 0).any():
             raise SettingError("estimator_splitter", splitter=repr(splitter))
-        goes[test] = count
-        count += 1
-    if (goes < 0).any():
+        fold_of_row[test] = n_folds
+        n_folds += 1
+    if (fold_of_row < 0).any():
         raise SettingError("estimator_splitter", splitter=repr(splitter))
-    return goes, count
+    return fold_of_row, n_folds
 
 
-def _results(found: Any) -> dict[str, Array]:
+def _make_cv_results(cross_validation: Any) -> dict[str, FloatArray]:
     """One row a rate and ridge, at the number of epochs that is best for them."""
-    at = np.argmin(found.cost, axis=2)
-    lr, ridge = np.meshgrid(found.lr, found.ridge, indexing="ij")
+    best_index = np.argmin(cross_validation.cost, axis=2)
+    lr, ridge = np.meshgrid(cross_validation.lr, cross_validation.ridge, indexing="ij")
 
-    def best(values: Array) -> Array:
-        taken: Array = np.take_along_axis(values, at[..., None], axis=2)[..., 0].ravel()
-        return taken
+    def best(values: FloatArray) -> FloatArray:
+        selected: FloatArray = np.take_along_axis(values, best_index[..., None], axis=2)[..., 0].ravel()
+        return selected
 
     return {
         "param_lr": lr.ravel(),
         "param_ridge": ridge.ravel(),
-        "param_epochs": found.updates[at].ravel(),
-        "mean_cost": best(found.cost),
-        "standard_error": best(found.error),
+        "param_epochs": cross_validation.updates[best_index].ravel(),
+        "mean_cost": best(cross_validation.cost),
+        "standard_error": best(cross_validation.error),
     }

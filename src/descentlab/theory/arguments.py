@@ -12,58 +12,58 @@ from inspect import signature
 from typing import Any, TypeVar
 
 from descentlab.descent.descent import Descent
-from descentlab.errors import SettingError, near
-from descentlab.messages import sentence
+from descentlab.errors import SettingError, did_you_mean
+from descentlab.messages import message
 from descentlab.problem.problem import Problem
-from descentlab.theory.full_batch import Theory
+from descentlab.theory.full_batch import FullBatchTheory
 
 T = TypeVar("T")
-OF_A_DESCENT = tuple(each.name for each in fields(Descent))
+DESCENT_FIELDS = tuple(each.name for each in fields(Descent))
 
 
-def known(given: Iterable[str], allowed: Iterable[str] = OF_A_DESCENT) -> None:
+def check_keywords(names: Iterable[str], allowed: Iterable[str] = DESCENT_FIELDS) -> None:
     """Refuse keywords that mean nothing.
 
     Raises:
         SettingError: the first name that is not allowed, the nearest ones that are, and all of these.
     """
     allowed = tuple(dict.fromkeys(allowed))
-    for name in given:
+    for name in names:
         if name not in allowed:
-            raise SettingError("unknown_setting", name=name, allowed=allowed, near=near(name, allowed))
+            raise SettingError("unknown_setting", name=name, allowed=allowed, near=did_you_mean(name, allowed))
 
 
-def keywords(function: Callable[..., object]) -> tuple[str, ...]:
+def keyword_names(function: Callable[..., object]) -> tuple[str, ...]:
     """The keywords that a function names itself."""
     return tuple(name for name, each in signature(function).parameters.items() if each.kind is each.KEYWORD_ONLY)
 
 
-def problem_asked(caller: Callable[..., object], given: object) -> Problem:
+def check_problem(caller: Callable[..., object], problem: object) -> Problem:
     """The problem that a function was given.
 
     Raises:
         SettingError: it is something else.
     """
-    return _of_kind(Problem, "not_a_problem", caller, given)
+    return _check_type(Problem, "not_a_problem", caller, problem)
 
 
-def descent_given(caller: Callable[..., object], given: object) -> Descent:
+def check_descent(caller: Callable[..., object], descent: object) -> Descent:
     """The descent that a function was given.
 
     Raises:
         SettingError: it is something else.
     """
-    return _of_kind(Descent, "not_a_descent", caller, given)
+    return _check_type(Descent, "not_a_descent", caller, descent)
 
 
-def _of_kind(kind: type[T], refusal: str, caller: Callable[..., object], given: object) -> T:
-    if not isinstance(given, kind):
-        raise SettingError(refusal, caller=caller.__name__, given=type(given).__name__)
-    return given
+def _check_type(expected_type: type[T], error_key: str, caller: Callable[..., object], value: object) -> T:
+    if not isinstance(value, expected_type):
+        raise SettingError(error_key, caller=caller.__name__, given=type(value).__name__)
+    return value
 
 
-def descent_asked(
-    caller: Callable[..., object], problem: Problem, given: object, settings: Mapping[str, Any]
+def resolve_descent(
+    caller: Callable[..., object], problem: Problem, descent: object, settings: Mapping[str, Any]
 ) -> Descent:
     """The descent that a function was given, or the one that its keywords describe.
 
@@ -77,26 +77,34 @@ def descent_asked(
         SettingError: ``given`` is something else, a keyword is unknown or came beside a descent, no rate was given,
             or a setting is outside what it may be.
     """
-    known(settings, (*OF_A_DESCENT, *keywords(caller)))
-    if given is not None:
+    check_keywords(settings, (*DESCENT_FIELDS, *keyword_names(caller)))
+    if descent is not None:
         if settings:
             raise SettingError("settings_twice", names=tuple(settings))
-        return descent_given(caller, given)
+        return check_descent(caller, descent)
     if settings.get("lr") is None:
-        raise _rate_needed(problem, {name: value for name, value in settings.items() if name != "lr"})
+        raise _missing_lr_error(problem, {name: value for name, value in settings.items() if name != "lr"})
     return Descent(**settings)
 
 
-def _rate_needed(problem: Problem, settings: Mapping[str, Any]) -> SettingError:
+def _missing_lr_error(problem: Problem, settings: Mapping[str, Any]) -> SettingError:
     """Say which rates would do, instead of only that one is missing."""
     descent = Descent(**settings, lr=1.0)
-    theory = Theory(problem, descent)
-    bound = theory.lr_bound
-    if not descent.foreseeable or descent.schedule is not None or descent.effective_momentum >= 1 or math.isinf(bound):
+    theory = FullBatchTheory(problem, descent)
+    lr_bound = theory.lr_bound
+    if (
+        not descent.has_closed_form
+        or descent.schedule is not None
+        or descent.effective_momentum >= 1
+        or math.isinf(lr_bound)
+    ):
         return SettingError("no_lr_unbounded")
-    scaled = theory.scaled_bound
-    if scaled is None:
-        return SettingError("no_lr", bound=bound, half=bound / 2)
+    standardized_lr_bound = theory.standardized_lr_bound
+    if standardized_lr_bound is None:
+        return SettingError("no_lr", bound=lr_bound, half=lr_bound / 2)
     return SettingError(
-        "no_lr_scales", bound=bound, half=bound / 2, scales=sentence("ending.standardize", bound=scaled)
+        "no_lr_scales",
+        bound=lr_bound,
+        half=lr_bound / 2,
+        scales=message("ending.standardize", bound=standardized_lr_bound),
     )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from descentlab.descent import recursion
-from descentlab.descent.reductions import gradient_factor
-from descentlab.descent.residual_polynomial import Response
-from descentlab.factor.householder import UNIT
-from descentlab.messages import number
-from descentlab.typing import Array, Flags, Integers
+from descentlab.descent.reductions import gradient_scale
+from descentlab.descent.residual_polynomial import ResidualPolynomial
+from descentlab.factor.householder import UNIT_ROUNDOFF
+from descentlab.messages import format_number
+from descentlab.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from descentlab.descent.descent import Descent
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from descentlab.problem.spectrum import Spectrum
 
 
-NEAR = 0.01  # "at the minimum": within 1 % of its cost, or of every coefficient where it fits exactly
-FASTER = 100  # times less condition, from which on standardizing is worth a word
-NOTHING = 32  # units of rounding that a residual may be along a direction and still be none
-EXACT_FIT = 1e-10  # the root mean square residual, relative to the target's spread, below which a fit is exact
+DEFAULT_WITHIN = 0.01  # "at the minimum": within 1 % of its cost, or of every coefficient where it fits exactly
+STANDARDIZE_ADVICE_RATIO = 100  # times less condition, from which on standardizing is worth a word
+ZERO_RESIDUAL_ULPS = 32  # units of rounding that a residual may be along a direction and still be none
+EXACT_FIT_RTOL = 1e-10  # the root mean square residual, relative to the target's spread, below which a fit is exact
 
 
-class Growing(NamedTuple):
+class DominantMode(NamedTuple):
     """The direction whose error grows fastest, or shrinks slowest.
 
     Attributes:
@@ -38,23 +38,23 @@ class Growing(NamedTuple):
     """
 
     factor: float
-    gap: float
+    one_minus_factor: float
     column: str
     direction: int = 0
 
     @property
-    def in_words(self) -> str:
+    def factor_text(self) -> str:
         """The factor with the digits that tell it from 1, such as ``1 - 6.4e-08``."""
-        beyond = -self.factor - 1
-        if 0 < abs(beyond) < 1e-4:
-            return f"-(1 {'+' if beyond > 0 else '-'} {abs(beyond):.2g})"
-        if abs(self.gap) > 1e-4 or self.gap == 0:
-            return number(self.factor)
-        return f"1 {'-' if self.gap > 0 else '+'} {abs(self.gap):.2g}"
+        below_minus_one = -self.factor - 1
+        if 0 < abs(below_minus_one) < 1e-4:
+            return f"-(1 {'+' if below_minus_one > 0 else '-'} {abs(below_minus_one):.2g})"
+        if abs(self.one_minus_factor) > 1e-4 or self.one_minus_factor == 0:
+            return format_number(self.factor)
+        return f"1 {'-' if self.one_minus_factor > 0 else '+'} {abs(self.one_minus_factor):.2g}"
 
 
 @dataclass(frozen=True, eq=False)
-class Theory:
+class FullBatchTheory:
     """Bound, growth, and distance to the point that descent is bound for. Parameters are the descended ones.
 
     Attributes:
@@ -71,47 +71,53 @@ class Theory:
         return self.problem.spectrum(self.descent.reduction)
 
     @cached_property
-    def decay(self) -> float:
+    def weight_decay(self) -> float:
         """The weight decay that SGD adds to every curvature; other optimizers have their own rules."""
         return self.descent.weight_decay if self.descent.is_sgd else 0.0
 
     @cached_property
-    def scale(self) -> float:
+    def cost_scale(self) -> float:
         """The cost descended on, as a multiple of the mean squared error: 1, 1/2, n or n/2 by the reduction."""
-        return gradient_factor(self.descent.reduction, self.problem.weight) * self.problem.weight / 2
+        return gradient_scale(self.descent.reduction, self.problem.weight) * self.problem.weight / 2
 
     @property
-    def largest(self) -> float:
+    def regularized_lambda_max(self) -> float:
         """The greatest curvature, weight decay included; 0 where nothing curves."""
-        return self.spectrum.largest + self.decay
+        return self.spectrum.lambda_max + self.weight_decay
 
     @property
-    def smallest(self) -> float:
+    def regularized_lambda_min(self) -> float:
         """The least curvature of directions that the data has, or the start an error in; weight decay included."""
-        open_ = self.decay > 0 and bool((self.error[self.spectrum.rank :] != 0).any())
-        return self.decay if open_ else self.spectrum.smallest + self.decay
+        has_undetermined_error = self.weight_decay > 0 and bool((self.initial_error[self.spectrum.rank :] != 0).any())
+        return self.weight_decay if has_undetermined_error else self.spectrum.lambda_min + self.weight_decay
 
     @property
     def condition(self) -> float:
         """Greatest over least of these curvatures; 1 where nothing curves."""
-        if self.largest == 0:
+        if self.regularized_lambda_max == 0:
             return 1.0
-        return self.largest / self.smallest if self.smallest > 0 else float("inf")
+        return (
+            self.regularized_lambda_max / self.regularized_lambda_min
+            if self.regularized_lambda_min > 0
+            else float("inf")
+        )
 
     @cached_property
-    def accumulating(self) -> float:
+    def accumulated_gradient_factor(self) -> float:
         """The greatest factor of an epoch where gradients add up beside momentum or weight decay; 0 for others."""
         descent = self.descent
-        if descent.zero_grad or descent.foreseeable or not descent.is_sgd or descent.schedule or descent.batch_size:
+        if descent.zero_grad or descent.has_closed_form or not descent.is_sgd or descent.schedule or descent.batch_size:
             return 0.0
-        moving = self.spectrum.eigenvalues > 0
-        own: recursion.Recursion = {**descent.recursion, "momentum": descent.momentum}
-        return recursion.accumulating(descent.lr, self.spectrum.eigenvalues[moving], self.decay, own)
+        curved = self.spectrum.eigenvalues > 0
+        momentum_settings: recursion.MomentumSettings = {**descent.momentum_settings, "momentum": descent.momentum}
+        return recursion.accumulated_gradient_factor(
+            descent.lr, self.spectrum.eigenvalues[curved], self.weight_decay, momentum_settings
+        )
 
     @property
-    def applies(self) -> bool:
+    def is_exact(self) -> bool:
         """Whether theory can speak of this descent: gradients that add up beside other settings are beyond it."""
-        return self.descent.foreseeable or self.descent.zero_grad
+        return self.descent.has_closed_form or self.descent.zero_grad
 
     @property
     def lr_bound(self) -> float:
@@ -119,174 +125,196 @@ class Theory:
 
         A batch's sum has fewer rows than the whole sum, so its average step curves less by that part.
         """
-        part = 1.0
+        batch_fraction = 1.0
         if self.descent.batch_size is not None and self.descent.reduction in ("sum", "half_sum"):
-            part = min(1.0, self.descent.batch_size / self.problem.n)
-        curvature = part * self.spectrum.largest + self.decay
-        return self.descent.limit() / curvature if curvature > 0 else float("inf")
+            batch_fraction = min(1.0, self.descent.batch_size / self.problem.n)
+        curvature = batch_fraction * self.spectrum.lambda_max + self.weight_decay
+        return self.descent.stability_limit() / curvature if curvature > 0 else float("inf")
 
     @property
-    def scaled_bound(self) -> float | None:
+    def standardized_lr_bound(self) -> float | None:
         """The bound on standardized columns, where they would descend far faster; None where it is not that."""
         if self.problem.standardize:
             return None
-        other = Theory(self.problem.variant(standardize=True), self.descent)
-        return other.lr_bound if other.condition * FASTER <= self.condition else None
+        standardized = FullBatchTheory(self.problem.with_changes(standardize=True), self.descent)
+        return standardized.lr_bound if standardized.condition * STANDARDIZE_ADVICE_RATIO <= self.condition else None
 
     @cached_property
-    def factors(self) -> Array:
+    def convergence_factors(self) -> FloatArray:
         """(p,) what one epoch multiplies the error by in each direction; 1 where nothing pulls."""
-        return np.where(self._x > 0, recursion.growth(self._x, **self.descent.recursion), 1.0)
+        return np.where(
+            self._lr_times_curvature > 0,
+            recursion.convergence_factor(self._lr_times_curvature, **self.descent.momentum_settings),
+            1.0,
+        )
 
     @property
-    def _x(self) -> Array:
+    def _lr_times_curvature(self) -> FloatArray:
         lr = self.descent.lr if self.lr is None else self.lr
-        return lr * self.curvature
+        return lr * self.regularized_eigenvalues
 
     @property
-    def growing(self) -> Growing:
+    def dominant_mode(self) -> DominantMode:
         """The worst direction among those with an error that anything pulls at, or, where none has, among all."""
-        moving = np.flatnonzero((self._x > 0) & (self.error != 0))
-        moving = moving if moving.size else np.flatnonzero(self._x > 0)
-        if not moving.size:
-            return Growing(1.0, 0.0, self.problem.parameters[0])
+        active = np.flatnonzero((self._lr_times_curvature > 0) & (self.initial_error != 0))
+        active = active if active.size else np.flatnonzero(self._lr_times_curvature > 0)
+        if not active.size:
+            return DominantMode(1.0, 0.0, self.problem.parameters[0])
         # Of equal factors the last: the flattest direction, where several are 1 to every digit.
-        i = int(moving[::-1][np.argmax(np.abs(self.factors[moving[::-1]]))])
-        gap = float(recursion.gap(self._x[i : i + 1], **self.descent.recursion)[0])
-        return Growing(float(self.factors[i]), gap, self.spectrum.column(i), i)
+        i = int(active[::-1][np.argmax(np.abs(self.convergence_factors[active[::-1]]))])
+        one_minus_factor = float(
+            recursion.one_minus_convergence_factor(
+                self._lr_times_curvature[i : i + 1], **self.descent.momentum_settings
+            )[0]
+        )
+        return DominantMode(
+            float(self.convergence_factors[i]), one_minus_factor, self.spectrum.dominant_parameter(i), i
+        )
 
     @cached_property
-    def response(self) -> Response:
+    def residual_polynomial(self) -> ResidualPolynomial:
         """What any number of updates makes of the error in each of the p directions."""
-        return Response.of(self._x, **self.descent.recursion)
+        return ResidualPolynomial.from_lr_times_curvature(self._lr_times_curvature, **self.descent.momentum_settings)
 
     @property
     def unstable(self) -> bool:
         """Whether this rate makes an error in some direction grow without end, if there is one."""
-        settled = self.descent.foreseeable and self.descent.schedule is None
-        return settled and bool((self.response.grows & (self.curvature > 0)).any())
+        has_constant_factors = self.descent.has_closed_form and self.descent.schedule is None
+        return has_constant_factors and bool(
+            (self.residual_polynomial.diverges & (self.regularized_eigenvalues > 0)).any()
+        )
 
     @property
     def diverges(self) -> bool:
         """Whether this rate makes an error that this start has grow without end."""
-        return self.unstable and bool((self.response.grows & (self.error != 0)).any())
+        return self.unstable and bool((self.residual_polynomial.diverges & (self.initial_error != 0)).any())
 
-    def params_after(self, updates: Integers) -> Array:
+    def params_at(self, updates: IntArray) -> FloatArray:
         """(k, p) the descended parameters after these many updates."""
-        h = self.response.at(np.asarray(updates)[:, None])
+        h = self.residual_polynomial.evaluate(np.asarray(updates)[:, None])
         with np.errstate(over="ignore", invalid="ignore"):
-            moved = np.where(self.error == 0, 0.0, h * self.error)
-            after: Array = self.destination + moved @ self.spectrum.directions.T
-        return after
+            error = np.where(self.initial_error == 0, 0.0, h * self.initial_error)
+            params: FloatArray = self.limit_point + error @ self.spectrum.directions.T
+        return params
 
-    def cost_after(self, updates: Integers) -> Array:
+    def cost_at(self, updates: IntArray) -> FloatArray:
         """(k,) the mean squared error after these many updates; inf beyond float64's range."""
-        cost = self.problem.quadratic.cost(self.params_after(updates))
+        cost = self.problem.quadratic.cost(self.params_at(updates))
         return np.where(np.isnan(cost), np.inf, cost)
 
     @cached_property
-    def curvature(self) -> Array:
+    def regularized_eigenvalues(self) -> FloatArray:
         """(p,) what pulls in each direction: the eigenvalue and the weight decay."""
-        curvature: Array = self.spectrum.eigenvalues + self.decay
-        return curvature
+        eigenvalues: FloatArray = self.spectrum.eigenvalues + self.weight_decay
+        return eigenvalues
 
     @cached_property
-    def error(self) -> Array:
+    def initial_error(self) -> FloatArray:
         """(p,) start minus destination along each direction; 0 where nothing pulls.
 
         From the gradient at the start, not from a difference of points, so that each direction keeps its own digits.
         What is no more than the rounding of the target is 0.
         """
-        return self._error(self.problem.start(self.descent.start))
+        return self._error_from(self.problem.scaled_params(self.descent.start))
 
-    def _error(self, start: Array) -> Array:
-        quadratic, modes = self.problem.quadratic, self.problem.quadratic.modes
-        c = gradient_factor(self.descent.reduction, self.problem.weight)
+    def _error_from(self, start: FloatArray) -> FloatArray:
+        quadratic, svd = self.problem.quadratic, self.problem.quadratic.svd
+        c = gradient_scale(self.descent.reduction, self.problem.weight)
         with np.errstate(over="ignore", invalid="ignore"):
-            pull = self.decay * (modes.V.T @ start)
-            predicted, target = quadratic.stacked @ start, quadratic.stacked_target
-            residuals = modes.U.T @ (predicted - target)
-            nothing = NOTHING * UNIT * (np.linalg.norm(predicted) + np.linalg.norm(target))
-            pull[: modes.rank] += c * modes.s * np.where(np.abs(residuals) <= nothing, 0.0, residuals)
-            return np.where(self.curvature > 0, pull / np.where(self.curvature > 0, self.curvature, 1.0), 0.0)
+            regularized_gradient = self.weight_decay * (svd.V.T @ start)
+            predicted, target = quadratic.augmented @ start, quadratic.augmented_target
+            residuals = svd.U.T @ (predicted - target)
+            zero_threshold = ZERO_RESIDUAL_ULPS * UNIT_ROUNDOFF * (np.linalg.norm(predicted) + np.linalg.norm(target))
+            regularized_gradient[: svd.rank] += (
+                c * svd.s * np.where(np.abs(residuals) <= zero_threshold, 0.0, residuals)
+            )
+            return np.where(
+                self.regularized_eigenvalues > 0,
+                regularized_gradient / np.where(self.regularized_eigenvalues > 0, self.regularized_eigenvalues, 1.0),
+                0.0,
+            )
 
     @cached_property
-    def destination(self) -> Array:
+    def limit_point(self) -> FloatArray:
         """(p,) the point that descent from its start is bound for: the nearest minimum, moved by weight decay.
 
         Only where nothing pulls does it rest on the start, so it is found from there or from zero: from whichever is
         nearer, since the way from a far start takes the digits with it.
         """
-        start, V = self.problem.start(self.descent.start), self.spectrum.directions
-        from_zero = self._error(np.zeros_like(start))
-        if np.abs(self.error).max() <= np.abs(from_zero).max():
-            return np.asarray(start - V @ self.error)
-        return np.asarray(V @ np.where(self.curvature > 0, -from_zero, V.T @ start))
+        start, V = self.problem.scaled_params(self.descent.start), self.spectrum.directions
+        from_zero = self._error_from(np.zeros_like(start))
+        if np.abs(self.initial_error).max() <= np.abs(from_zero).max():
+            return np.asarray(start - V @ self.initial_error)
+        return np.asarray(V @ np.where(self.regularized_eigenvalues > 0, -from_zero, V.T @ start))
 
     @cached_property
     def least_cost(self) -> float:
         """The mean squared error at the destination."""
-        return float(self.problem.quadratic.cost(self.destination)) if self.penalised else self.problem.fit.cost
+        return float(self.problem.quadratic.cost(self.limit_point)) if self.is_regularized else self.problem.fit.cost
 
     @cached_property
-    def penalised(self) -> bool:
+    def is_regularized(self) -> bool:
         """Whether ridge or weight decay keeps the destination away from the least mean squared error."""
-        return self.problem.ridge > 0 or self.decay > 0
+        return self.problem.ridge > 0 or self.weight_decay > 0
 
     @cached_property
     def least_objective(self) -> float:
         """Mean squared error, ridge and weight decay's part at the destination, in units of the mean squared error."""
-        if not self.penalised:
+        if not self.is_regularized:
             return self.least_cost
-        at = self.destination
-        return float(self.problem.quadratic.objective(at)) + self.decay * float(at @ at) / (2 * self.scale)
+        limit_point = self.limit_point
+        return float(self.problem.quadratic.objective(limit_point)) + self.weight_decay * float(
+            limit_point @ limit_point
+        ) / (2 * self.cost_scale)
 
     @cached_property
     def fits_exactly(self) -> bool:
         """Whether nothing but rounding is left of the residuals at the destination."""
         factor, quadratic = self.problem.factor, self.problem.quadratic
-        spread = factor.deviations[-1] if self.problem.bias else np.hypot(factor.deviations, factor.means)[-1]
-        terms = np.linalg.norm(np.abs(quadratic.A) @ np.abs(self.destination)) + np.linalg.norm(quadratic.t)
-        rounding = max(factor.noise[-1], UNIT * float(terms)) / np.sqrt(factor.weight)
-        return bool(np.sqrt(self.least_cost) <= max(EXACT_FIT * spread, 4 * rounding))
+        spread = factor.std[-1] if self.problem.bias else np.hypot(factor.std, factor.means)[-1]
+        terms = np.linalg.norm(np.abs(quadratic.A) @ np.abs(self.limit_point)) + np.linalg.norm(quadratic.t)
+        rounding = max(factor.column_error[-1], UNIT_ROUNDOFF * float(terms)) / np.sqrt(factor.weight)
+        return bool(np.sqrt(self.least_cost) <= max(EXACT_FIT_RTOL * spread, 4 * rounding))
 
-    def excess(self, params: Array) -> float:
+    def suboptimality(self, params: FloatArray) -> float:
         """How far the objective is above its value at the destination, in units of the mean squared error.
 
         From the distance, not from a difference of costs, so that it keeps its digits near zero; inf where the
         parameters, or the excess, have left the range of float64.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            error = self.spectrum.directions.T @ (params - self.destination)
-            excess = float(np.sum(self.curvature * error**2) / (2 * self.scale))
-        return excess if excess == excess else np.inf
+            error = self.spectrum.directions.T @ (params - self.limit_point)
+            suboptimality = float(np.sum(self.regularized_eigenvalues * error**2) / (2 * self.cost_scale))
+        return suboptimality if suboptimality == suboptimality else np.inf
 
-    def near(self, params: Array, within: float = NEAR) -> Flags:
+    def is_converged(self, params: FloatArray, within: float = DEFAULT_WITHIN) -> BoolArray:
         """(...) whether parameters (..., p) are at the destination: within 1 % of its objective, mostly its cost.
 
         Where it fits exactly, within 1 % in every coefficient, 1 % of the largest for one that is about 0; along
         directions that the data determines, since others change no cost.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            error = (params - self.destination) @ self.spectrum.directions
+            error = (params - self.limit_point) @ self.spectrum.directions
             if not self.fits_exactly:
-                excess = (error * error) @ self.curvature / (2 * self.scale)
-                near: Flags = excess <= within * self.least_objective
+                suboptimality = (error * error) @ self.regularized_eigenvalues / (2 * self.cost_scale)
+                converged: BoolArray = suboptimality <= within * self.least_objective
             else:
-                steep = np.where(self.curvature > 0, error, 0.0) @ self.spectrum.directions.T
-                off = np.abs(self.problem.coordinates.to_units(steep))
-                near = np.all(off <= within * self.sizes, axis=-1)
-        return near
+                determined_error = np.where(self.regularized_eigenvalues > 0, error, 0.0) @ self.spectrum.directions.T
+                coefficient_errors = np.abs(self.problem.scaling.to_original(determined_error))
+                converged = np.all(coefficient_errors <= within * self.parameter_scales, axis=-1)
+        return converged
 
     @cached_property
-    def sizes(self) -> Array:
+    def parameter_scales(self) -> FloatArray:
         """(p,) what each coefficient's error is measured against: its size at the destination, in the data's units.
 
         For one that is about 0, the size of the largest; where all of them are 0, that of the largest at the start.
         """
-        to_units = self.problem.coordinates.to_units
-        size = np.abs(to_units(self.destination))
-        largest = float(size.max(initial=0.0))
-        if largest == 0:
-            return np.full_like(size, np.abs(to_units(self.problem.start(self.descent.start))).max(initial=0.0))
-        return np.where(size > 1e-6 * largest, size, largest)
+        to_original = self.problem.scaling.to_original
+        magnitudes = np.abs(to_original(self.limit_point))
+        max_magnitude = float(magnitudes.max(initial=0.0))
+        if max_magnitude == 0:
+            return np.full_like(
+                magnitudes, np.abs(to_original(self.problem.scaled_params(self.descent.start))).max(initial=0.0)
+            )
+        return np.where(magnitudes > 1e-6 * max_magnitude, magnitudes, max_magnitude)

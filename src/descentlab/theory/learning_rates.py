@@ -17,25 +17,27 @@ from decimal import ROUND_DOWN, Context, Decimal
 import numpy as np
 
 from descentlab.descent import recursion as stability
-from descentlab.descent.recursion import Recursion
-from descentlab.descent.residual_polynomial import Response
-from descentlab.theory.full_batch import Theory
-from descentlab.theory.settling_time import Aim
-from descentlab.typing import Array
+from descentlab.descent.recursion import MomentumSettings
+from descentlab.descent.residual_polynomial import ResidualPolynomial
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.settling_time import ConvergenceCriterion
+from descentlab.typing import FloatArray
 
-PLAIN = Recursion(momentum=0.0, dampening=0.0, nesterov=False)
-GRID, ZOOM, ROUNDS = 32, 9, 6  # rates tried first, then around the best, and how often
-BESIDE = np.geomspace(0.5, 8, 9)  # times the rate that damps a direction most, looked at where errors swing
-SWINGING = 64  # of so many directions at most is the swing of errors looked at during the search
-KEPT = 2  # valleys followed to their bottom
-PAIRS = 14  # momentums, and rates for each, tried at once
-SHORT, LONGEST = 6, 17  # digits of a rate to type in, at least, and from how many on all of them
-ALIKE = 0.01  # the part of its epochs that a shortened rate may take more or less
-DIGITS = 1e-7  # relative precision of the epochs that rates are compared by
+NO_MOMENTUM = MomentumSettings(momentum=0.0, dampening=0.0, nesterov=False)
+GRID_SIZE, REFINED_GRID_SIZE, GRID_REFINEMENTS = 32, 9, 6  # rates tried first, then around the best, and how often
+CRITICAL_DAMPING_MULTIPLES = np.geomspace(
+    0.5, 8, 9
+)  # times the rate that damps a direction most, looked at where errors swing
+MAX_OSCILLATING_MODES = 64  # of so many directions at most is the swing of errors looked at during the search
+RATE_MINIMA_REFINED = 2  # valleys followed to their bottom
+MOMENTUM_GRID_SIZE = 14  # momentums, and rates for each, tried at once
+MIN_RATE_DIGITS, MAX_RATE_DIGITS = 6, 17  # digits of a rate to type in, at least, and from how many on all of them
+SHORTENED_EPOCHS_RTOL = 0.01  # the part of its epochs that a shortened rate may take more or less
+EPOCHS_RTOL = 1e-7  # relative precision of the epochs that rates are compared by
 
 
 @dataclass(frozen=True)
-class Rate:
+class RateChoice:
     """A learning rate with its momentum, and what it costs.
 
     Attributes:
@@ -49,27 +51,36 @@ class Rate:
     lr: float
     momentum: float
     epochs: int | None
-    shown: str
-    shown_momentum: str
+    lr_text: str
+    momentum_text: str
 
     @classmethod
-    def of(cls, name: str, aim: Aim, lr: float, recursion: Recursion, epochs: int | None) -> Rate:
+    def from_lr(
+        cls,
+        name: str,
+        criterion: ConvergenceCriterion,
+        lr: float,
+        momentum_settings: MomentumSettings,
+        epochs: int | None,
+    ) -> RateChoice:
         """The rate with its epochs, which are :meth:`Aim.settled`.
 
         Shown, it is rounded down, away from its bound; the momentum is rounded up, in the digits that tell it from 1:
         up is slower, and down might be beyond the bound.
         """
-        momentum = recursion["momentum"]
-        for digits in range(SHORT, LONGEST):
-            short_lr = float(_cut(Decimal(repr(lr)), digits))
-            short = float(1 - _cut(1 - Decimal(repr(momentum)), digits - 2))
-            typed = aim.settled(short_lr, {**recursion, "momentum": short})
-            if typed == epochs or (typed and epochs and abs(typed - epochs) <= max(1, ALIKE * epochs)):
-                return cls(name, lr, momentum, epochs, typeable(short_lr), typeable(short))
-        return cls(name, lr, momentum, epochs, typeable(lr), typeable(momentum))
+        momentum = momentum_settings["momentum"]
+        for digits in range(MIN_RATE_DIGITS, MAX_RATE_DIGITS):
+            short_lr = float(_truncate(Decimal(repr(lr)), digits))
+            short_momentum = float(1 - _truncate(1 - Decimal(repr(momentum)), digits - 2))
+            typed_epochs = criterion.epochs_to_tolerance(short_lr, {**momentum_settings, "momentum": short_momentum})
+            if typed_epochs == epochs or (
+                typed_epochs and epochs and abs(typed_epochs - epochs) <= max(1, SHORTENED_EPOCHS_RTOL * epochs)
+            ):
+                return cls(name, lr, momentum, epochs, shortest_repr(short_lr), shortest_repr(short_momentum))
+        return cls(name, lr, momentum, epochs, shortest_repr(lr), shortest_repr(momentum))
 
 
-def typeable(value: float) -> str:
+def shortest_repr(value: float) -> str:
     """The shortest decimal that is this float.
 
     >>> typeable(1.60308e-05), typeable(0.99999457), typeable(2.0)
@@ -78,139 +89,170 @@ def typeable(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def _cut(value: Decimal, digits: int) -> Decimal:
+def _truncate(value: Decimal, digits: int) -> Decimal:
     """A number rounded towards 0, to so many digits."""
     return Context(prec=digits, rounding=ROUND_DOWN).plus(value)
 
 
-def textbook(aim: Aim, largest: float, smallest: float) -> Rate:
+def minimax_rate(criterion: ConvergenceCriterion, lambda_max: float, lambda_min: float) -> RateChoice:
     """Plain descent's best rate for the worst start."""
-    lr = 2 / (largest + smallest)
-    return Rate.of("textbook", aim, lr, PLAIN, aim.settled(lr, PLAIN))
+    lr = 2 / (lambda_max + lambda_min)
+    return RateChoice.from_lr("textbook", criterion, lr, NO_MOMENTUM, criterion.epochs_to_tolerance(lr, NO_MOMENTUM))
 
 
-def heavy_ball(aim: Aim, largest: float, smallest: float) -> Rate:
+def minimax_heavy_ball(criterion: ConvergenceCriterion, lambda_max: float, lambda_min: float) -> RateChoice:
     """Polyak's pair: the heavy ball's best for the worst start."""
-    high, low = math.sqrt(largest), math.sqrt(smallest)
-    lr, recursion = 4 / (high + low) ** 2, with_momentum(((high - low) / (high + low)) ** 2)
-    return Rate.of("heavy_ball", aim, lr, recursion, aim.settled(lr, recursion))
+    high, low = math.sqrt(lambda_max), math.sqrt(lambda_min)
+    lr, momentum_settings = 4 / (high + low) ** 2, heavy_ball_settings(((high - low) / (high + low)) ** 2)
+    return RateChoice.from_lr(
+        "heavy_ball", criterion, lr, momentum_settings, criterion.epochs_to_tolerance(lr, momentum_settings)
+    )
 
 
-def rates_to_use(theory: Theory, aim: Aim) -> dict[str, Rate]:
+def recommended_rates(theory: FullBatchTheory, criterion: ConvergenceCriterion) -> dict[str, RateChoice]:
     """The rates by name: those without momentum, with the asker's own, and with the best; none where nothing curves."""
-    largest, smallest = theory.largest, theory.smallest
-    if not smallest > 0 or not math.isfinite(largest):
+    lambda_max, lambda_min = theory.regularized_lambda_max, theory.regularized_lambda_min
+    if not lambda_min > 0 or not math.isfinite(lambda_max):
         return {}
-    own = theory.descent.recursion
-    found = [textbook(aim, largest, smallest), fastest(aim, largest)]
-    found += [fastest(aim, largest, own)] if 0 < own["momentum"] < 1 and theory.descent.is_sgd else []
-    polyak = heavy_ball(aim, largest, smallest)
-    found += [polyak, fastest_pair(aim, largest, polyak)]
-    return {rate.name: rate for rate in found if rate is not None}
+    user_settings = theory.descent.momentum_settings
+    choices = [minimax_rate(criterion, lambda_max, lambda_min), fastest_rate(criterion, lambda_max)]
+    choices += (
+        [fastest_rate(criterion, lambda_max, user_settings)]
+        if 0 < user_settings["momentum"] < 1 and theory.descent.is_sgd
+        else []
+    )
+    polyak = minimax_heavy_ball(criterion, lambda_max, lambda_min)
+    choices += [polyak, fastest_heavy_ball(criterion, lambda_max, polyak)]
+    return {rate.name: rate for rate in choices if rate is not None}
 
 
-def with_momentum(momentum: float) -> Recursion:
+def heavy_ball_settings(momentum: float) -> MomentumSettings:
     """The heavy ball's settings."""
-    return Recursion(momentum=momentum, dampening=0.0, nesterov=False)
+    return MomentumSettings(momentum=momentum, dampening=0.0, nesterov=False)
 
 
-def fastest(aim: Aim, largest: float, recursion: Recursion = PLAIN) -> Rate | None:
+def fastest_rate(
+    criterion: ConvergenceCriterion, lambda_max: float, momentum_settings: MomentumSettings = NO_MOMENTUM
+) -> RateChoice | None:
     """The learning rate with which a descent with these settings is soonest at its aim, for good.
 
     Without momentum that is the best there is; where errors swing the epochs jump from rate to rate, and it is the
     best of the many tried. None where no rate ever is.
     """
-    limit = stability.limit(**recursion)
+    limit = stability.stability_limit(**momentum_settings)
     if limit == 0:
         return None
     limit = limit if math.isfinite(limit) else 100.0
-    if not aim.curvature.size:  # there is no error to lose
-        return Rate.of(_name(recursion), aim, limit / 2 / largest, recursion, 0)
+    if not criterion.curvature.size:  # there is no error to lose
+        return RateChoice.from_lr(
+            _rate_name(momentum_settings), criterion, limit / 2 / lambda_max, momentum_settings, 0
+        )
 
-    def estimate(below: Array) -> Array:
-        response = aim.response(limit * (1 - below) / largest, recursion)
-        smooth = recursion["momentum"] == 0 or len(aim.curvature) > SWINGING
-        return aim.estimate(response, DIGITS) if smooth else aim.counts(response, DIGITS)
+    def epochs_at_margins(below: FloatArray) -> FloatArray:
+        polynomial = criterion.residual_polynomial(limit * (1 - below) / lambda_max, momentum_settings)
+        use_upper_bound = momentum_settings["momentum"] == 0 or len(criterion.curvature) > MAX_OSCILLATING_MODES
+        return (
+            criterion.epochs_upper_bound(polynomial, EPOCHS_RTOL)
+            if use_upper_bound
+            else criterion.approximate_epochs(polynomial, EPOCHS_RTOL)
+        )
 
-    below = _grid(aim, largest, limit, recursion)
-    epochs = estimate(below)
+    below = _margin_grid(criterion, lambda_max, limit, momentum_settings)
+    epochs = epochs_at_margins(below)
     candidates: list[float] = []
-    for i in _valleys(epochs):
+    for i in _local_minima(epochs):
         left, right = below[max(i - 1, 0)], below[min(i + 1, len(below) - 1)]
         best, at = float(epochs[i]), float(below[i])
-        for _ in range(ROUNDS if recursion["momentum"] == 0 else ROUNDS // 2):
-            points = np.union1d(np.geomspace(left, right, ZOOM), at)
-            found = estimate(points)
-            j = int(np.argmin(found))
-            best, at = float(found[j]), float(points[j])
+        for _ in range(GRID_REFINEMENTS if momentum_settings["momentum"] == 0 else GRID_REFINEMENTS // 2):
+            points = np.union1d(np.geomspace(left, right, REFINED_GRID_SIZE), at)
+            point_epochs = epochs_at_margins(points)
+            j = int(np.argmin(point_epochs))
+            best, at = float(point_epochs[j]), float(points[j])
             left, right = float(points[max(j - 1, 0)]), float(points[min(j + 1, len(points) - 1)])
         if math.isfinite(best):
             candidates.append(at)
-    exact = [(aim.settled(lr, recursion), lr) for lr in (limit * (1 - at) / largest for at in candidates)]
-    done = [(count, lr) for count, lr in exact if count is not None]
-    if not done:
+    exact_epochs = [
+        (criterion.epochs_to_tolerance(lr, momentum_settings), lr)
+        for lr in (limit * (1 - at) / lambda_max for at in candidates)
+    ]
+    reachable = [(count, lr) for count, lr in exact_epochs if count is not None]
+    if not reachable:
         return None
-    least, lr = min(done)
-    return Rate.of(_name(recursion), aim, lr, recursion, least)
+    best_epochs, lr = min(reachable)
+    return RateChoice.from_lr(_rate_name(momentum_settings), criterion, lr, momentum_settings, best_epochs)
 
 
-def _name(recursion: Recursion) -> str:
-    return "own_momentum" if recursion["momentum"] else "fastest"
+def _rate_name(momentum_settings: MomentumSettings) -> str:
+    return "own_momentum" if momentum_settings["momentum"] else "fastest"
 
 
-def _grid(aim: Aim, largest: float, limit: float, recursion: Recursion) -> Array:
+def _margin_grid(
+    criterion: ConvergenceCriterion, lambda_max: float, limit: float, momentum_settings: MomentumSettings
+) -> FloatArray:
     """How far below the bound to look, as parts of it, ascending: every decade, and where a step ends a direction.
 
     Below half the bound of plain descent every error shrinks the faster the larger the rate.
     """
-    condition = largest / float(aim.curvature.min())
-    near = max(min(0.05 / condition, 0.25), 1e-14)
+    condition = lambda_max / float(criterion.curvature.min())
+    min_margin = max(min(0.05 / condition, 0.25), 1e-14)
     # At lr = 1 / curvature a plain step leaves nothing of that error. With momentum roots meet where it is damped most,
     # and a little above that it swings, by less than the aim, and is there sooner.
-    swinging = recursion["momentum"] > 0 and len(aim.curvature) <= SWINGING
-    most = stability.damped_most(**recursion) * (BESIDE if swinging else np.ones(1))
-    steps = 1 - (most[:, None] * (largest / limit) / aim.curvature).ravel()
-    grids = [np.geomspace(near, 0.5, GRID), steps[(steps > near) & (steps < 1)]]
-    if recursion["momentum"]:
-        grids += [1 - np.geomspace(1e-6, 1e-3, GRID // 4), 1 - np.geomspace(1e-3, 0.5, GRID)]
+    oscillating = momentum_settings["momentum"] > 0 and len(criterion.curvature) <= MAX_OSCILLATING_MODES
+    critical_values = stability.critical_damping(**momentum_settings) * (
+        CRITICAL_DAMPING_MULTIPLES if oscillating else np.ones(1)
+    )
+    margins = 1 - (critical_values[:, None] * (lambda_max / limit) / criterion.curvature).ravel()
+    grids = [np.geomspace(min_margin, 0.5, GRID_SIZE), margins[(margins > min_margin) & (margins < 1)]]
+    if momentum_settings["momentum"]:
+        grids += [1 - np.geomspace(1e-6, 1e-3, GRID_SIZE // 4), 1 - np.geomspace(1e-3, 0.5, GRID_SIZE)]
     return np.unique(np.concatenate(grids))
 
 
-def _valleys(epochs: Array) -> list[int]:
+def _local_minima(epochs: FloatArray) -> list[int]:
     """The lowest local minima, best first."""
     padded = np.concatenate([[np.inf], epochs, [np.inf]])
-    low = np.flatnonzero((padded[1:-1] <= padded[:-2]) & (padded[1:-1] <= padded[2:]) & np.isfinite(epochs))
-    return [int(i) for i in low[np.argsort(epochs[low], kind="stable")][:KEPT]]
+    minima = np.flatnonzero((padded[1:-1] <= padded[:-2]) & (padded[1:-1] <= padded[2:]) & np.isfinite(epochs))
+    return [int(i) for i in minima[np.argsort(epochs[minima], kind="stable")][:RATE_MINIMA_REFINED]]
 
 
-def fastest_pair(aim: Aim, largest: float, polyak: Rate) -> Rate:
+def fastest_heavy_ball(criterion: ConvergenceCriterion, lambda_max: float, polyak: RateChoice) -> RateChoice:
     """The learning rate and momentum with which the heavy ball is soonest at its aim: by search, so near the best.
 
     Searched by how far the momentum falls short of 1, and by how far the rate stays below its bound; ``polyak``, the
     textbook's pair, is what it has to beat.
     """
-    if not aim.curvature.size:
+    if not criterion.curvature.size:
         return replace(polyak, name="fastest_pair")
-    shorts = (max(1 - polyak.momentum, 1e-9) / 30, 1.0)
-    below = (1e-4, 1 - 1e-3)
+    momentum_gaps = (max(1 - polyak.momentum, 1e-9) / 30, 1.0)
+    lr_margins = (1e-4, 1 - 1e-3)
     best = (np.inf, 0.0, 0.0)
-    for _ in range(ROUNDS):
-        momentum = np.repeat(1 - np.geomspace(*shorts, PAIRS), PAIRS)
-        lr = np.tile(1 - np.geomspace(*below, PAIRS), PAIRS) * 2 * (1 + momentum) / largest
-        found = aim.estimate(Response.of(lr[:, None] * aim.curvature, momentum[:, None]), DIGITS)
-        j = int(np.argmin(found))
-        best = min(best, (float(found[j]), float(lr[j]), float(momentum[j])))
-        shorts = _around(1 - best[2], shorts, 1e-12, 1.0)
-        below = _around(1 - best[1] * largest / (2 * (1 + best[2])), below, 1e-9, 1 - 1e-6)
-    recursion = with_momentum(best[2])
-    pair = Rate.of("fastest_pair", aim, best[1], recursion, aim.settled(best[1], recursion))
-    swinging = 0 < best[2] < 1 and len(aim.curvature) <= SWINGING
-    finer = fastest(aim, largest, recursion) if swinging else None
-    done = [each for each in (polyak, pair, finer) if each is not None and each.epochs is not None] or [polyak]
-    return replace(min(done, key=lambda each: each.epochs or 0), name="fastest_pair")
+    for _ in range(GRID_REFINEMENTS):
+        momentum = np.repeat(1 - np.geomspace(*momentum_gaps, MOMENTUM_GRID_SIZE), MOMENTUM_GRID_SIZE)
+        lr = (
+            np.tile(1 - np.geomspace(*lr_margins, MOMENTUM_GRID_SIZE), MOMENTUM_GRID_SIZE)
+            * 2
+            * (1 + momentum)
+            / lambda_max
+        )
+        epochs = criterion.epochs_upper_bound(
+            ResidualPolynomial.from_lr_times_curvature(lr[:, None] * criterion.curvature, momentum[:, None]),
+            EPOCHS_RTOL,
+        )
+        j = int(np.argmin(epochs))
+        best = min(best, (float(epochs[j]), float(lr[j]), float(momentum[j])))
+        momentum_gaps = _neighborhood(1 - best[2], momentum_gaps, 1e-12, 1.0)
+        lr_margins = _neighborhood(1 - best[1] * lambda_max / (2 * (1 + best[2])), lr_margins, 1e-9, 1 - 1e-6)
+    momentum_settings = heavy_ball_settings(best[2])
+    pair = RateChoice.from_lr(
+        "fastest_pair", criterion, best[1], momentum_settings, criterion.epochs_to_tolerance(best[1], momentum_settings)
+    )
+    oscillating = 0 < best[2] < 1 and len(criterion.curvature) <= MAX_OSCILLATING_MODES
+    refined = fastest_rate(criterion, lambda_max, momentum_settings) if oscillating else None
+    candidates = [each for each in (polyak, pair, refined) if each is not None and each.epochs is not None] or [polyak]
+    return replace(min(candidates, key=lambda each: each.epochs or 0), name="fastest_pair")
 
 
-def _around(centre: float, ends: tuple[float, float], least: float, most: float) -> tuple[float, float]:
+def _neighborhood(center: float, ends: tuple[float, float], lower: float, upper: float) -> tuple[float, float]:
     """A third of the way, in decades, on both sides."""
     width = (ends[1] / ends[0]) ** (1 / 6)
-    return max(centre / width, least), min(centre * width, most)
+    return max(center / width, lower), min(center * width, upper)

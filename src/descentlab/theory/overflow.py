@@ -6,21 +6,21 @@ import math
 
 import numpy as np
 
-from descentlab.descent.residual_polynomial import Response
-from descentlab.theory.full_batch import Theory
-from descentlab.typing import Array, Flags
+from descentlab.descent.residual_polynomial import ResidualPolynomial
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.typing import BoolArray, FloatArray
 
-TYPES = ("float32", "float64")
-QUANTITIES = ("weights", "gradient", "cost")
-FARTHEST = 1e15  # updates; growth that takes longer is none that anyone will see
-FIRST_LOOK, LONGEST_LOOK, MOST_LOOKS = 32, 1 << 14, 40  # updates looked at in one go, and how often
+FLOAT_TYPES = ("float32", "float64")
+OVERFLOW_QUANTITIES = ("weights", "gradient", "cost")
+MAX_OVERFLOW_UPDATES = 1e15  # updates; growth that takes longer is none that anyone will see
+FIRST_SEARCH_SIZE, MAX_SEARCH_SIZE, MAX_SEARCHES = 32, 1 << 14, 40  # updates looked at in one go, and how often
 
-ROUNDS = 3  # towards the update from which on it is looked for
+BOUND_REFINEMENTS = 3  # towards the update from which on it is looked for
 
 Overflow = dict[str, dict[str, int | None]]
 
 
-def overflow(theory: Theory) -> Overflow:
+def overflow_updates(theory: FullBatchTheory) -> Overflow:
     """For each type, after how many updates a weight, the gradient and the cost first leave its range.
 
     A weight is one in the data's units, in a loop that computes in float64: beyond the range of float32 it still
@@ -29,34 +29,38 @@ def overflow(theory: Theory) -> Overflow:
     where it never happens: the descent is stable, or has no error to grow.
     """
     if not theory.diverges:
-        return {kind: dict.fromkeys(QUANTITIES) for kind in TYPES}
-    moving = (theory.curvature > 0) & (theory.error != 0)
-    error, curvature = theory.error[moving], theory.curvature[moving]
-    response = Response.of(theory.descent.lr * curvature, **theory.descent.recursion)
-    directions, to_units = theory.spectrum.directions[:, moving], theory.problem.coordinates.to_units
+        return {kind: dict.fromkeys(OVERFLOW_QUANTITIES) for kind in FLOAT_TYPES}
+    active = (theory.regularized_eigenvalues > 0) & (theory.initial_error != 0)
+    error, curvature = theory.initial_error[active], theory.regularized_eigenvalues[active]
+    polynomial = ResidualPolynomial.from_lr_times_curvature(
+        theory.descent.lr * curvature, **theory.descent.momentum_settings
+    )
+    directions, to_original = theory.spectrum.directions[:, active], theory.problem.scaling.to_original
     # Each is linear in h, so that it can be taken at a small fraction of its size.
-    weights = to_units((directions * error).T), to_units(theory.destination)
-    gradient = (directions * (theory.spectrum.eigenvalues[moving] * error)).T, np.zeros(len(directions))
-    quadratic, scale = theory.problem.quadratic, math.sqrt(theory.scale / theory.problem.weight)
+    weights = to_original((directions * error).T), to_original(theory.limit_point)
+    gradient = (directions * (theory.spectrum.eigenvalues[active] * error)).T, np.zeros(len(directions))
+    quadratic, scale = theory.problem.quadratic, math.sqrt(theory.cost_scale / theory.problem.weight)
     root_of_cost = (
         scale * (quadratic.A @ (directions * error)).T,
-        scale * (quadratic.A @ theory.destination - quadratic.t),
+        scale * (quadratic.A @ theory.limit_point - quadratic.t),
     )
-    found: Overflow = {}
-    for kind in TYPES:
-        top = math.log(np.finfo(kind).max)
-        found[kind] = {
-            "weights": _first(response, *weights, top, np.inf),
-            "gradient": _first(response, *gradient, top, np.inf),
-            "cost": _first(response, *root_of_cost, top / 2, 2),
+    first_updates: Overflow = {}
+    for kind in FLOAT_TYPES:
+        log_max = math.log(np.finfo(kind).max)
+        first_updates[kind] = {
+            "weights": _first_overflow(polynomial, *weights, log_max, np.inf),
+            "gradient": _first_overflow(polynomial, *gradient, log_max, np.inf),
+            "cost": _first_overflow(polynomial, *root_of_cost, log_max / 2, 2),
         }
-    of_float64, gradient_at = found["float64"], found["float64"]["gradient"]
-    if of_float64["weights"] is not None and gradient_at is not None:
-        of_float64["weights"] = min(of_float64["weights"], gradient_at + 1)
-    return found
+    float64_updates, gradient_at = first_updates["float64"], first_updates["float64"]["gradient"]
+    if float64_updates["weights"] is not None and gradient_at is not None:
+        float64_updates["weights"] = min(float64_updates["weights"], gradient_at + 1)
+    return first_updates
 
 
-def _first(response: Response, parts: Array, rest: Array, top: float, norm: float) -> int | None:
+def _first_overflow(
+    polynomial: ResidualPolynomial, contributions: FloatArray, offset: FloatArray, log_max: float, norm: float
+) -> int | None:
     """The first update after which the norm of ``h @ parts + rest`` is beyond ``exp(top)``.
 
     It is looked for from where errors that all pulled the same way would get there, one update after another: so many
@@ -64,31 +68,38 @@ def _first(response: Response, parts: Array, rest: Array, top: float, norm: floa
     update up to which it has certainly not happened.
     """
 
-    def beyond(updates: Array) -> Flags:
+    def is_beyond(updates: FloatArray) -> BoolArray:
         with np.errstate(over="ignore", invalid="ignore"):
-            size = np.linalg.norm(
-                response.at(updates[:, None], shrink=top) @ parts + rest * math.exp(-top), norm, axis=1
+            scaled_norm = np.linalg.norm(
+                polynomial.evaluate(updates[:, None], log_divisor=log_max) @ contributions
+                + offset * math.exp(-log_max),
+                norm,
+                axis=1,
             )
-        found: Flags = ~(size <= 1)
-        return found
+        exceeded: BoolArray = ~(scaled_norm <= 1)
+        return exceeded
 
-    if beyond(np.zeros(1))[0]:
+    if is_beyond(np.zeros(1))[0]:
         return 0
-    low, count = 1.0, FIRST_LOOK
-    for _ in range(ROUNDS):  # the later, the better is known what errors have come to
-        low = _earliest(response, np.abs(parts), float(np.linalg.norm(rest, norm)), top, norm, low)
-    for _ in range(MOST_LOOKS):
-        if not low < FARTHEST:
+    low, count = 1.0, FIRST_SEARCH_SIZE
+    for _ in range(BOUND_REFINEMENTS):  # the later, the better is known what errors have come to
+        low = _overflow_lower_bound(
+            polynomial, np.abs(contributions), float(np.linalg.norm(offset, norm)), log_max, norm, low
+        )
+    for _ in range(MAX_SEARCHES):
+        if not low < MAX_OVERFLOW_UPDATES:
             return None
         updates = low + np.arange(count, dtype=np.float64)
-        found = np.flatnonzero(beyond(updates))
+        found = np.flatnonzero(is_beyond(updates))
         if found.size:
             return int(updates[found[0]])
-        low, count = float(updates[-1]) + 1, min(2 * count, LONGEST_LOOK)
+        low, count = float(updates[-1]) + 1, min(2 * count, MAX_SEARCH_SIZE)
     return int(low)
 
 
-def _earliest(response: Response, parts: Array, rest: float, top: float, norm: float, low: float) -> float:
+def _overflow_lower_bound(
+    polynomial: ResidualPolynomial, contributions: FloatArray, offset: float, log_max: float, norm: float, low: float
+) -> float:
     """An update, not before ``low``, up to which no sum of these parts can be beyond ``exp(top)``.
 
     By a bound on h that only grows.
@@ -97,10 +108,12 @@ def _earliest(response: Response, parts: Array, rest: float, top: float, norm: f
 
     def bound(t: float) -> float:
         with np.errstate(over="ignore", invalid="ignore"):
-            return float(np.linalg.norm(response.ceiling(t, top, since) @ parts, norm)) + rest * math.exp(-top)
+            return float(
+                np.linalg.norm(polynomial.upper_bound(t, log_max, since) @ contributions, norm)
+            ) + offset * math.exp(-log_max)
 
     high = 2 * low
-    while bound(high) <= 1 and high < FARTHEST:
+    while bound(high) <= 1 and high < MAX_OVERFLOW_UPDATES:
         low, high = high, 2 * high
     while high - low > 1:
         middle = math.floor((low + high) / 2)

@@ -15,18 +15,27 @@ from typing import Any
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.descent.residual_polynomial import Response
-from descentlab.doctor.report import Table, count
-from descentlab.errors import SettingError, whole_number
-from descentlab.messages import LANGUAGES, Sentence, counted, language, number, sentence, speaking, wrapped
+from descentlab.descent.residual_polynomial import ResidualPolynomial
+from descentlab.doctor.report import Table, format_epochs
+from descentlab.errors import SettingError, check_int
+from descentlab.messages import (
+    LANGUAGES,
+    Message,
+    current_language,
+    format_number,
+    message,
+    pluralize,
+    use_language,
+    wrap,
+)
 from descentlab.problem.problem import Problem
-from descentlab.theory.arguments import known, problem_asked
-from descentlab.theory.full_batch import NEAR, Theory
-from descentlab.theory.settling_time import Aim
-from descentlab.typing import Array, Integers
+from descentlab.theory.arguments import check_keywords, check_problem
+from descentlab.theory.full_batch import DEFAULT_WITHIN, FullBatchTheory
+from descentlab.theory.settling_time import ConvergenceCriterion
+from descentlab.typing import FloatArray, IntArray
 
-MOST_CELLS = 250_000_000  # two gigabytes of float64
-SHOWN = 12  # rates in the table
+MAX_CELLS = 250_000_000  # two gigabytes of float64
+MAX_TABLE_RATES = 12  # rates in the table
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +53,9 @@ class Sweep:
 
     problem: Problem
     descent: Descent
-    lr: Array
-    updates: Integers
-    cost: Array
+    lr: FloatArray
+    updates: IntArray
+    cost: FloatArray
     lr_bound: float
     least_cost: float
 
@@ -58,40 +67,44 @@ class Sweep:
     @cached_property
     def epochs_to_tolerance(self) -> tuple[int | None, ...]:
         """For each rate, from how many updates on it stays within 1 %; None for never."""
-        return tuple(self._settled(range(len(self.lr))))
+        return tuple(self._epochs_to_tolerance_of(range(len(self.lr))))
 
-    def _settled(self, rates: Iterable[int]) -> Iterator[int | None]:
-        aim = Aim.of(Theory(self.problem, self.descent), NEAR)
-        return (aim.settled(float(self.lr[i]), self.descent.recursion) for i in rates)
+    def _epochs_to_tolerance_of(self, rates: Iterable[int]) -> Iterator[int | None]:
+        criterion = ConvergenceCriterion.from_theory(FullBatchTheory(self.problem, self.descent), DEFAULT_WITHIN)
+        return (criterion.epochs_to_tolerance(float(self.lr[i]), self.descent.momentum_settings) for i in rates)
 
     @property
-    def said(self) -> Iterator[Sentence]:
+    def messages(self) -> Iterator[Message]:
         """What was swept, how many rates are stable, and which is best after the last update."""
         rates, last, cost = len(self.lr), int(self.updates[-1]), float(self.cost[self.best, -1])
         stable = int((self.lr < self.lr_bound).sum())
         bounded = np.isfinite(self.lr_bound)
-        swept = {"rates": counted(rates, "rate"), "epochs": counted(last), "stable": stable, "bound": self.lr_bound}
-        yield sentence("sweep.said" if bounded else "sweep.unbounded", **swept)
+        swept = {"rates": pluralize(rates, "rate"), "epochs": pluralize(last), "stable": stable, "bound": self.lr_bound}
+        yield message("sweep.said" if bounded else "sweep.unbounded", **swept)
         best = {"best": float(self.lr[self.best]), "cost": cost, "least": self.least_cost}
-        yield sentence("sweep.best" if np.isfinite(cost) else "sweep.overflowed", **best)
+        yield message("sweep.best" if np.isfinite(cost) else "sweep.overflowed", **best)
 
     @property
     def table(self) -> Table:
         """What rates come to: all of them, or evenly chosen ones and the best."""
-        chosen = np.unique([*np.linspace(0, len(self.lr) - 1, SHOWN).round().astype(int), self.best])
+        chosen = np.unique([*np.linspace(0, len(self.lr) - 1, MAX_TABLE_RATES).round().astype(int), self.best])
         order = chosen[np.argsort(self.lr[chosen], kind="stable")]
         rows = [
-            (number(float(self.lr[i])), number(float(self.cost[i, -1])).replace("inf", "∞"), count(needed))
-            for i, needed in zip(order, self._settled(order), strict=True)
+            (
+                format_number(float(self.lr[i])),
+                format_number(float(self.cost[i, -1])).replace("inf", "∞"),
+                format_epochs(epochs),
+            )
+            for i, epochs in zip(order, self._epochs_to_tolerance_of(order), strict=True)
         ]
-        headings = tuple(sentence(f"column.{name}").text() for name in ("lr", "last_cost", "epochs"))
-        values = {"updates": counted(int(self.updates[-1]), "update"), "within": f"{100 * NEAR:.3g}"}
-        return Table(sentence("sweep.table", **values).text(), headings, rows)
+        headings = tuple(message(f"column.{name}").text() for name in ("lr", "last_cost", "epochs"))
+        values = {"updates": pluralize(int(self.updates[-1]), "update"), "within": f"{100 * DEFAULT_WITHIN:.3g}"}
+        return Table(message("sweep.table", **values).text(), headings, rows)
 
     def text(self, lang: str | None = None) -> str:
         """The surface in words and a few of its rates as a table, 80 columns wide."""
-        with speaking(lang if lang in LANGUAGES else language()):
-            return "\n".join([*(wrapped(each.text()) for each in self.said), "", *self.table.text()])
+        with use_language(lang if lang in LANGUAGES else current_language()):
+            return "\n".join([*(wrap(each.text()) for each in self.messages), "", *self.table.to_lines()])
 
     def __str__(self) -> str:
         return self.text()
@@ -100,12 +113,14 @@ class Sweep:
         return f"Sweep({len(self.lr)} rates, {int(self.updates[-1])} epochs, bound {self.lr_bound:.6g})"
 
     def _repr_html_(self) -> str:
-        from descentlab.doctor.html import of_sentences
+        from descentlab.doctor.html import messages_to_html
 
-        return of_sentences(self.said, [self.table])
+        return messages_to_html(self.messages, [self.table])
 
 
-def sweep(problem: Problem, lr: Sequence[float] | Array, epochs: int = 100, every: int = 1, **settings: Any) -> Sweep:
+def sweep(
+    problem: Problem, lr: Sequence[float] | FloatArray, epochs: int = 100, every: int = 1, **settings: Any
+) -> Sweep:
     """The mean squared error of every rate after every number of updates.
 
     Args:
@@ -118,62 +133,69 @@ def sweep(problem: Problem, lr: Sequence[float] | Array, epochs: int = 100, ever
         SettingError: a rate is not positive, a setting is unknown, the settings have no closed form, or the surface
             would not fit in memory.
     """
-    problem = problem_asked(sweep, problem)
-    known(settings)
+    problem = check_problem(sweep, problem)
+    check_keywords(settings)
     rates = np.atleast_1d(np.asarray(lr, dtype=np.float64)).ravel()
     if not rates.size:
         raise SettingError("no_rates")
-    wrong = rates[~((rates > 0) & np.isfinite(rates))]
-    descent = Descent(lr=float(wrong[0] if wrong.size else rates[0]), epochs=epochs, **settings)
-    if not descent.foreseeable or descent.schedule is not None or descent.average is not None:
+    invalid = rates[~((rates > 0) & np.isfinite(rates))]
+    descent = Descent(lr=float(invalid[0] if invalid.size else rates[0]), epochs=epochs, **settings)
+    if not descent.has_closed_form or descent.schedule is not None or descent.average is not None:
         raise SettingError("sweep_closed_form")
-    step = whole_number("every", every, 1)
-    count = descent.epochs // step + 1
-    if len(rates) * count > MOST_CELLS:
+    step = check_int("every", every, 1)
+    n_updates = descent.epochs // step + 1
+    if len(rates) * n_updates > MAX_CELLS:
         raise SettingError(
-            "sweep_too_large", rates=counted(len(rates), "rate"), updates=counted(count, "update"), most=MOST_CELLS
+            "sweep_too_large",
+            rates=pluralize(len(rates), "rate"),
+            updates=pluralize(n_updates, "update"),
+            most=MAX_CELLS,
         )
-    updates = step * np.arange(count)
-    theory = Theory(problem, descent)
-    fill = _walked if theory.penalised else _by_products
-    return Sweep(problem, descent, rates, updates, fill(theory, rates, updates), theory.lr_bound, theory.least_cost)
+    updates = step * np.arange(n_updates)
+    theory = FullBatchTheory(problem, descent)
+    evaluate = _evaluate_directly if theory.is_regularized else _evaluate_by_matrix_products
+    return Sweep(problem, descent, rates, updates, evaluate(theory, rates, updates), theory.lr_bound, theory.least_cost)
 
 
-def _walked(theory: Theory, rates: Array, updates: Integers) -> Array:
+def _evaluate_directly(theory: FullBatchTheory, rates: FloatArray, updates: IntArray) -> FloatArray:
     """(m, k) costs by evaluating every error at every update: the plain way, and with penalties the only one."""
     cost = np.empty((len(rates), len(updates)))
     for i, lr in enumerate(rates.tolist()):
-        cost[i] = replace(theory, lr=lr).cost_after(updates)
+        cost[i] = replace(theory, lr=lr).cost_at(updates)
     return cost
 
 
-def _by_products(theory: Theory, rates: Array, updates: Integers) -> Array:
+def _evaluate_by_matrix_products(theory: FullBatchTheory, rates: FloatArray, updates: IntArray) -> FloatArray:
     """The same by two small matrices a rate: errors at every b-th update, and what the updates between make of them.
 
     With ``S(s + 1) = T S(s) - D S(s - 1)``, ``h(t + s) = S(s + 1) h(t) - D S(s) h(t - 1)`` from t = 1 on.
     """
-    energy = theory.curvature * theory.error**2 / (2 * theory.scale)
-    pulled = energy > 0
+    energy = theory.regularized_eigenvalues * theory.initial_error**2 / (2 * theory.cost_scale)
+    active = energy > 0
     cost = np.empty((len(rates), len(updates)))
-    cost[:, 0] = theory.problem.quadratic.cost(theory.problem.start(theory.descent.start))
+    cost[:, 0] = theory.problem.quadratic.cost(theory.problem.scaled_params(theory.descent.start))
     if len(updates) == 1:
         return cost
     every = int(updates[1])
     width = int(np.ceil(np.sqrt(len(updates) - 1)))
     coarse = every * (1 + width * np.arange(-(-(len(updates) - 1) // width)))
     fine = every * np.arange(width)
-    x = rates[:, None, None] * theory.curvature[pulled]
-    response = Response.of(x, **theory.descent.recursion)
+    x = rates[:, None, None] * theory.regularized_eigenvalues[active]
+    polynomial = ResidualPolynomial.from_lr_times_curvature(x, **theory.descent.momentum_settings)
     with np.errstate(over="ignore", invalid="ignore"):
-        here, before = response.at(coarse[:, None]), response.at(coarse[:, None] - 1)
-        ahead, beside = response.forward(fine[:, None])
-        left = np.concatenate([here**2, 2 * here * before, before**2], axis=-1) * np.tile(energy[pulled], 3)
-        right = np.concatenate([ahead**2, ahead * beside, beside**2], axis=-1)
-        if not beside.any():  # without momentum nothing but the present counts
-            q = int(pulled.sum())
+        current, previous = polynomial.evaluate(coarse[:, None]), polynomial.evaluate(coarse[:, None] - 1)
+        current_coefficient, previous_coefficient = polynomial.shift_coefficients(fine[:, None])
+        left = np.concatenate([current**2, 2 * current * previous, previous**2], axis=-1) * np.tile(energy[active], 3)
+        right = np.concatenate(
+            [current_coefficient**2, current_coefficient * previous_coefficient, previous_coefficient**2], axis=-1
+        )
+        if not previous_coefficient.any():  # without momentum nothing but the present counts
+            q = int(active.sum())
             left, right = left[..., :q], right[..., :q]
-        excess = left @ np.swapaxes(right, -1, -2)
-    excess = np.maximum(excess.reshape(len(rates), -1)[:, : len(updates) - 1], 0.0)  # rounding may leave it below
-    surface = excess + theory.least_cost
+        suboptimality = left @ np.swapaxes(right, -1, -2)
+    suboptimality = np.maximum(
+        suboptimality.reshape(len(rates), -1)[:, : len(updates) - 1], 0.0
+    )  # rounding may leave it below
+    surface = suboptimality + theory.least_cost
     cost[:, 1:] = np.where(np.isnan(surface), np.inf, surface)
     return cost

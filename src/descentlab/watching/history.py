@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descentlab.typing import Array
+from descentlab.typing import FloatArray
 
-SETTLED = 10  # steps after which Adam and its kind have seen enough gradients to scale by
-MOST_STEPS = 100_000  # kept one by one; beyond, every second of them goes, again and again
+ADAPTIVE_WARMUP_STEPS = 10  # steps after which Adam and its kind have seen enough gradients to scale by
+MAX_KEPT_STEPS = 100_000  # kept one by one; beyond, every second of them goes, again and again
 
 
-class Probe(NamedTuple):
+class CurvatureMeasurement(NamedTuple):
     """One measurement of curvature.
 
     Attributes:
@@ -34,8 +34,8 @@ class Probe(NamedTuple):
     error: float
     limit: float | None
     lr: float
-    tries: int
-    adapts: bool = False
+    n_products: int
+    is_adaptive: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -43,7 +43,7 @@ class Probe(NamedTuple):
         return None if self.limit is None else self.sharpness / self.limit
 
 
-class Row(NamedTuple):
+class WatchRow(NamedTuple):
     """One line of the table; the last three are None at steps where nothing was measured."""
 
     step: int
@@ -55,47 +55,56 @@ class Row(NamedTuple):
 
 
 @dataclass
-class Record:
+class WatchHistory:
     """Losses and rates by step, every ``stride``-th of them, and probes."""
 
     stride: int = 1
     steps: int = 0
     losses: array[float] = field(default_factory=lambda: array("d"))
-    rates: array[float] = field(default_factory=lambda: array("d"))
-    probes: list[Probe] = field(default_factory=list)
+    learning_rates: array[float] = field(default_factory=lambda: array("d"))
+    measurements: list[CurvatureMeasurement] = field(default_factory=list)
 
     def add(self, loss: float, lr: float) -> None:
         """Keep one more step."""
         if self.steps % self.stride == 0:
             self.losses.append(loss)
-            self.rates.append(lr)
-            if len(self.losses) > MOST_STEPS:
-                self.losses, self.rates, self.stride = self.losses[::2], self.rates[::2], 2 * self.stride
+            self.learning_rates.append(lr)
+            if len(self.losses) > MAX_KEPT_STEPS:
+                self.losses, self.learning_rates, self.stride = (
+                    self.losses[::2],
+                    self.learning_rates[::2],
+                    2 * self.stride,
+                )
         self.steps += 1
 
     @property
-    def loss(self) -> Array:
+    def loss(self) -> FloatArray:
         """(k,) the losses kept, each taken just before its update."""
         return np.frombuffer(self.losses.tobytes(), dtype=np.float64)
 
     @property
-    def lr(self) -> Array:
+    def lr(self) -> FloatArray:
         """(k,) the rates of those updates."""
-        return np.frombuffer(self.rates.tobytes(), dtype=np.float64)
+        return np.frombuffer(self.learning_rates.tobytes(), dtype=np.float64)
 
     @property
-    def ratios(self) -> list[float]:
+    def lr_ratios(self) -> list[float]:
         """Sharpness over limit where both were numbers, the rate not 0, and the optimizer's scales settled."""
-        settled = [probe for probe in self.probes if not probe.adapts or probe.step >= SETTLED]
-        found = [probe.ratio for probe in settled if probe.limit is not None and math.isfinite(probe.limit)]
-        return [each for each in found if each is not None and math.isfinite(each)]
+        warmed_up = [
+            probe for probe in self.measurements if not probe.is_adaptive or probe.step >= ADAPTIVE_WARMUP_STEPS
+        ]
+        ratios = [probe.ratio for probe in warmed_up if probe.limit is not None and math.isfinite(probe.limit)]
+        return [each for each in ratios if each is not None and math.isfinite(each)]
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[WatchRow, ...]:
         """Every step kept, counted from 1."""
-        measured = {probe.step: probe for probe in self.probes}
-        kept = zip(range(0, self.steps, self.stride), self.losses, self.rates, strict=False)
-        return tuple(Row(step + 1, loss, lr, *_measured(measured.get(step))) for step, loss, lr in kept)
+        measurement_by_step = {probe.step: probe for probe in self.measurements}
+        kept_steps = zip(range(0, self.steps, self.stride), self.losses, self.learning_rates, strict=False)
+        return tuple(
+            WatchRow(step + 1, loss, lr, *_measurement_columns(measurement_by_step.get(step)))
+            for step, loss, lr in kept_steps
+        )
 
 
-def _measured(probe: Probe | None) -> tuple[float | None, float | None, float | None]:
-    return (None, None, None) if probe is None else (probe.sharpness, probe.limit, probe.ratio)
+def _measurement_columns(measurement: CurvatureMeasurement | None) -> tuple[float | None, float | None, float | None]:
+    return (None, None, None) if measurement is None else (measurement.sharpness, measurement.limit, measurement.ratio)

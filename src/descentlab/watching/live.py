@@ -5,44 +5,44 @@ from __future__ import annotations
 import sys
 from time import perf_counter
 
-from descentlab.messages import number, padded, rounded, sentence, width
-from descentlab.watching.history import Record
+from descentlab.messages import display_width, format_number, format_rounded, message, pad
+from descentlab.watching.history import WatchHistory
 
-PAUSE = 0.2  # seconds between two lines
-COLUMNS = 79
+LIVE_UPDATE_INTERVAL = 0.2  # seconds between two lines
+LIVE_LINE_WIDTH = 79
 
 
-class Live:
+class LiveLine:
     """One line on the standard error, written over itself at most five times a second, and erased at the end."""
 
-    def __init__(self, record: Record) -> None:
-        self.record = record
-        self._next = 0.0
-        self._width = 0
+    def __init__(self, history: WatchHistory) -> None:
+        self.history = history
+        self._next_update = 0.0
+        self._shown_width = 0
 
-    def show(self) -> None:
+    def update(self) -> None:
         """After a step."""
         now = perf_counter()
-        if now < self._next or not self.record.losses:
+        if now < self._next_update or not self.history.losses:
             return
-        self._next = now + PAUSE
-        line = self.line()
-        line = padded(line, COLUMNS) if width(line) > COLUMNS else line
-        sys.stderr.write("\r" + line + " " * max(0, self._width - width(line)))
+        self._next_update = now + LIVE_UPDATE_INTERVAL
+        line = self.text()
+        line = pad(line, LIVE_LINE_WIDTH) if display_width(line) > LIVE_LINE_WIDTH else line
+        sys.stderr.write("\r" + line + " " * max(0, self._shown_width - display_width(line)))
         sys.stderr.flush()
-        self._width = width(line)
+        self._shown_width = display_width(line)
 
-    def line(self) -> str:
+    def text(self) -> str:
         """What it says now."""
-        values = {"step": self.record.steps, "loss": number(self.record.losses[-1])}
-        probe = self.record.probes[-1] if self.record.probes else None
-        if probe is None or probe.ratio is None:
-            return sentence("watch.live", **values).text()
-        return sentence("watch.live_rate", **values, part=rounded(100 * probe.ratio)).text()
+        values = {"step": self.history.steps, "loss": format_number(self.history.losses[-1])}
+        measurement = self.history.measurements[-1] if self.history.measurements else None
+        if measurement is None or measurement.ratio is None:
+            return message("watch.live", **values).text()
+        return message("watch.live_rate", **values, part=format_rounded(100 * measurement.ratio)).text()
 
-    def erase(self) -> None:
+    def clear(self) -> None:
         """Leave the terminal as it was."""
-        if self._width:
-            sys.stderr.write("\r" + " " * self._width + "\r")
+        if self._shown_width:
+            sys.stderr.write("\r" + " " * self._shown_width + "\r")
             sys.stderr.flush()
-            self._width = 0
+            self._shown_width = 0

@@ -9,113 +9,131 @@ from typing import Any
 import numpy as np
 
 from descentlab.errors import SettingError, require
-from descentlab.messages import language, number, sentence
-from descentlab.run.plot import COST, DESCENT, MOST_POINTS, PICTURES, QUIET, _language_and_font
-from descentlab.typing import Array
-from descentlab.watching.history import Record
+from descentlab.messages import current_language, format_number, message
+from descentlab.run.plot import (
+    COST_COLOR,
+    FIGURE_FORMATS,
+    MAX_PATH_POINTS,
+    MUTED_COLOR,
+    PATH_COLOR,
+    choose_language_and_fonts,
+)
+from descentlab.typing import FloatArray
+from descentlab.watching.history import WatchHistory
 
-WIDE, HIGH, LEFT, TOP = 320, 150, 44, 24  # of one panel of the notebook's picture, in pixels
-POINTS = 400
+PANEL_WIDTH, PANEL_HEIGHT, PANEL_LEFT_MARGIN, PANEL_TOP_MARGIN = (
+    320,
+    150,
+    44,
+    24,
+)  # of one panel of the notebook's picture, in pixels
+MAX_SVG_POINTS = 400
 
 
-def plot(record: Record, path: str | os.PathLike[str] | None = None, lang: str | None = None) -> Any:
+def plot_watch_history(
+    history: WatchHistory, path: str | os.PathLike[str] | None = None, lang: str | None = None
+) -> Any:
     """Draw both panels with matplotlib; see :meth:`descentlab.watching.watch.Watch.plot`."""
-    if path is not None and Path(path).suffix.lower() not in PICTURES:
+    if path is not None and Path(path).suffix.lower() not in FIGURE_FORMATS:
         raise SettingError("plot_format", path=str(path))
     matplotlib = require("matplotlib", "matplotlib", "plot", "plot")
     from matplotlib.figure import Figure
 
-    lang, family = _language_and_font(lang or language())
+    lang, family = choose_language_and_fonts(lang or current_language())
     style = {"font.family": family, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
              "axes.titlelocation": "left", "axes.unicode_minus": False, "svg.fonttype": "none"}  # fmt: skip
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(10, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2)
-        step, loss = losses(record, MOST_POINTS)
-        _draw(left, [(step, loss, COST, "-")], sentence("watch.loss").text(lang), lang)
-        measured, sharp, limit = sharpness(record)
-        lines = [(measured, sharp, COST, "o-"), (measured, limit, DESCENT, "--")]
-        _draw(right, lines, sentence("watch.sharpness_and_limit").text(lang), lang)
+        step, loss = loss_curve(history, MAX_PATH_POINTS)
+        _plot_lines(left, [(step, loss, COST_COLOR, "-")], message("watch.loss").text(lang), lang)
+        measured_steps, sharpness, limit = sharpness_curve(history)
+        lines = [(measured_steps, sharpness, COST_COLOR, "o-"), (measured_steps, limit, PATH_COLOR, "--")]
+        _plot_lines(right, lines, message("watch.sharpness_and_limit").text(lang), lang)
         if path is not None:
             figure.savefig(path, dpi=150)
     return figure
 
 
-def _draw(axes: Any, lines: list[tuple[Array, Array, str, str]], title: str, lang: str) -> None:
-    for x, y, colour, style in lines:
-        shown = np.isfinite(y)
-        axes.plot(x[shown], y[shown], style, color=colour, markersize=3.5)
+def _plot_lines(axes: Any, lines: list[tuple[FloatArray, FloatArray, str, str]], title: str, lang: str) -> None:
+    for x, y, color, style in lines:
+        finite = np.isfinite(y)
+        axes.plot(x[finite], y[finite], style, color=color, markersize=3.5)
     values = np.concatenate([y[np.isfinite(y)] for _, y, _, _ in lines])
-    if _wide_range(values):
+    if _needs_log_scale(values):
         axes.set_yscale("log")
     axes.set_title(title)
-    axes.set_xlabel(sentence("watch.step").text(lang))
+    axes.set_xlabel(message("watch.step").text(lang))
 
 
-def losses(record: Record, most: int) -> tuple[Array, Array]:
+def loss_curve(history: WatchHistory, max_points: int) -> tuple[FloatArray, FloatArray]:
     """Steps from 1 and their losses, evenly thinned to at most so many."""
-    loss = record.loss
-    kept = (
-        np.unique(np.linspace(0, len(loss) - 1, min(len(loss), most)).astype(int)) if len(loss) else np.array([], int)
+    loss = history.loss
+    indices = (
+        np.unique(np.linspace(0, len(loss) - 1, min(len(loss), max_points)).astype(int))
+        if len(loss)
+        else np.array([], int)
     )
-    return kept * record.stride + 1.0, loss[kept]
+    return indices * history.stride + 1.0, loss[indices]
 
 
-def sharpness(record: Record) -> tuple[Array, Array, Array]:
+def sharpness_curve(history: WatchHistory) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where curvature was measured, what it was, and its limit there (nan where none is known)."""
-    step = np.array([probe.step + 1.0 for probe in record.probes])
-    sharp = np.array([probe.sharpness for probe in record.probes], dtype=np.float64)
-    limit = np.array([np.nan if probe.limit is None else probe.limit for probe in record.probes], dtype=np.float64)
-    return step, sharp, limit
+    step = np.array([probe.step + 1.0 for probe in history.measurements])
+    values = np.array([probe.sharpness for probe in history.measurements], dtype=np.float64)
+    limit = np.array(
+        [np.nan if probe.limit is None else probe.limit for probe in history.measurements], dtype=np.float64
+    )
+    return step, values, limit
 
 
-def svg(record: Record) -> str:
+def watch_history_to_svg(history: WatchHistory) -> str:
     """Both panels as inline SVG: no script, nothing loaded; nothing at all where nothing was seen."""
-    step, loss = losses(record, POINTS)
-    measured, sharp, limit = sharpness(record)
+    step, loss = loss_curve(history, MAX_SVG_POINTS)
+    measured_steps, sharpness, limit = sharpness_curve(history)
     panels = [
-        _panel([(step, loss, COST, "")], sentence("watch.loss").text(), 0),
-        _panel([(measured, sharp, COST, ""), (measured, limit, DESCENT, "4 3")],
-               sentence("watch.sharpness_and_limit").text(), WIDE + LEFT),
+        _svg_panel([(step, loss, COST_COLOR, "")], message("watch.loss").text(), 0),
+        _svg_panel([(measured_steps, sharpness, COST_COLOR, ""), (measured_steps, limit, PATH_COLOR, "4 3")],
+               message("watch.sharpness_and_limit").text(), PANEL_WIDTH + PANEL_LEFT_MARGIN),
     ]  # fmt: skip
-    drawn = "".join(panels)
-    if not drawn:
+    body = "".join(panels)
+    if not body:
         return ""
-    size = f'width="{2 * (WIDE + LEFT)}" height="{HIGH + 2 * TOP}" style="max-width:100%"'
-    meaning = f'role="img" aria-label="{sentence("watch.loss").text()}"'
-    return f'<svg {size} {meaning} font-size="11" fill="currentColor">{drawn}</svg>'
+    size = f'width="{2 * (PANEL_WIDTH + PANEL_LEFT_MARGIN)}" height="{PANEL_HEIGHT + 2 * PANEL_TOP_MARGIN}" style="max-width:100%"'
+    accessibility = f'role="img" aria-label="{message("watch.loss").text()}"'
+    return f'<svg {size} {accessibility} font-size="11" fill="currentColor">{body}</svg>'
 
 
-def _panel(lines: list[tuple[Array, Array, str, str]], title: str, shift: int) -> str:
+def _svg_panel(lines: list[tuple[FloatArray, FloatArray, str, str]], title: str, shift: int) -> str:
     lines = [(x[np.isfinite(y)], y[np.isfinite(y)], colour, dash) for x, y, colour, dash in lines]
     values = np.concatenate([y for _, y, _, _ in lines])
     steps = np.concatenate([x for x, _, _, _ in lines])
     if not values.size:
         return ""
-    scale = np.log10 if _wide_range(values) else np.asarray
+    scale = np.log10 if _needs_log_scale(values) else np.asarray
     low, high = float(scale(values.min())), float(scale(values.max()))
     first, last = float(steps.min()), float(steps.max())
 
-    def points(x: Array, y: Array) -> str:
-        right = LEFT + (x - first) / ((last - first) or 1.0) * (WIDE - 12)
-        down = TOP + HIGH - (scale(y) - low) / ((high - low) or 1.0) * HIGH
-        return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(right, down, strict=True))
+    def points(x: FloatArray, y: FloatArray) -> str:
+        pixel_x = PANEL_LEFT_MARGIN + (x - first) / ((last - first) or 1.0) * (PANEL_WIDTH - 12)
+        pixel_y = PANEL_TOP_MARGIN + PANEL_HEIGHT - (scale(y) - low) / ((high - low) or 1.0) * PANEL_HEIGHT
+        return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(pixel_x, pixel_y, strict=True))
 
-    drawn = [f'<text x="{LEFT}" y="14">{title}</text>']
-    drawn += [f'<text x="{LEFT - 4}" y="{y}" text-anchor="end" fill="{QUIET}">{number(float(f"{v:.3g}"))}</text>'
-              for y, v in ((TOP + 8, values.max()), (TOP + HIGH, values.min()))]  # fmt: skip
-    drawn.append(
-        f'<text x="{LEFT}" y="{TOP + HIGH + 16}" fill="{QUIET}">{number(int(first))} – {number(int(last))}</text>'
+    elements = [f'<text x="{PANEL_LEFT_MARGIN}" y="14">{title}</text>']
+    elements += [f'<text x="{PANEL_LEFT_MARGIN - 4}" y="{y}" text-anchor="end" fill="{MUTED_COLOR}">{format_number(float(f"{v:.3g}"))}</text>'
+              for y, v in ((PANEL_TOP_MARGIN + 8, values.max()), (PANEL_TOP_MARGIN + PANEL_HEIGHT, values.min()))]  # fmt: skip
+    elements.append(
+        f'<text x="{PANEL_LEFT_MARGIN}" y="{PANEL_TOP_MARGIN + PANEL_HEIGHT + 16}" fill="{MUTED_COLOR}">{format_number(int(first))} – {format_number(int(last))}</text>'
     )
     for x, y, colour, dash in lines:
         if len(x) == 1:
-            at = points(x, y).split(",")
-            drawn.append(f'<circle cx="{at[0]}" cy="{at[1]}" r="3" fill="{colour}"/>')
+            point = points(x, y).split(",")
+            elements.append(f'<circle cx="{point[0]}" cy="{point[1]}" r="3" fill="{colour}"/>')
         elif len(x):
             dashed = f' stroke-dasharray="{dash}"' if dash else ""
-            drawn.append(f'<polyline points="{points(x, y)}" fill="none" stroke="{colour}"{dashed}/>')
-    return f'<g transform="translate({shift} 0)">{"".join(drawn)}</g>'
+            elements.append(f'<polyline points="{points(x, y)}" fill="none" stroke="{colour}"{dashed}/>')
+    return f'<g transform="translate({shift} 0)">{"".join(elements)}</g>'
 
 
-def _wide_range(values: Array) -> bool:
+def _needs_log_scale(values: FloatArray) -> bool:
     return bool(values.size and values.min() > 0 and values.max() > 100 * values.min())

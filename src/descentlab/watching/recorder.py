@@ -9,24 +9,24 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from descentlab.watching.curvature.probe import Prober
-from descentlab.watching.history import Record
-from descentlab.watching.hooks import nothing
-from descentlab.watching.inspect.early_losses import Study
-from descentlab.watching.inspect.gradients import Gradients
-from descentlab.watching.inspect.loop_checks import Clearing, Modes, Sameness
-from descentlab.watching.inspect.nonfinite import Trouble, locate, tensors
-from descentlab.watching.inspect.output_format import swapped
-from descentlab.watching.inspect.unregistered_parameters import hidden_parameters
-from descentlab.watching.state_guard import hooked, random_states, same_states
+from descentlab.watching.curvature.probe import CurvatureProbe
+from descentlab.watching.history import WatchHistory
+from descentlab.watching.hooks import noop
+from descentlab.watching.inspect.early_losses import EarlyLossInfo
+from descentlab.watching.inspect.gradients import OptimizerGradients
+from descentlab.watching.inspect.loop_checks import SameBatchCheck, TrainEvalCount, ZeroGradCheck
+from descentlab.watching.inspect.nonfinite import NonfiniteOrigin, iter_tensors, locate_nonfinite
+from descentlab.watching.inspect.output_format import are_arguments_swapped
+from descentlab.watching.inspect.unregistered_parameters import unregistered_parameters
+from descentlab.watching.state_guard import get_rng_states, has_foreign_hooks, same_rng_states
 
-EARLY = 64  # steps that are looked at closely: mistakes in a loop are there from its first step
-SELDOM = 16  # of later steps, every so many
-SAMPLE = 1_000_000  # numbers of a parameter that are compared with its start
-MARKED = 2  # parameters at which the arrival of gradients is noticed
+DETAILED_STEPS = 64  # steps that are looked at closely: mistakes in a loop are there from its first step
+CHECK_INTERVAL = 16  # of later steps, every so many
+MAX_COMPARED_PARAM_VALUES = 1_000_000  # numbers of a parameter that are compared with its start
+N_SAMPLED_PARAMS = 2  # parameters at which the arrival of gradients is noticed
 
 
-class Sight:
+class LoopRecorder:
     """One loop, seen through the hooks of :class:`descentlab.watching.hooks.Grip`.
 
     Attributes:
@@ -42,183 +42,195 @@ class Sight:
         moved: called after each step, for the live line.
     """
 
-    def __init__(self, model: Any, optimizer: Any, prober: Prober, strict: bool) -> None:
+    def __init__(self, model: Any, optimizer: Any, curvature_probe: CurvatureProbe, check_every_step: bool) -> None:
         import torch
 
         self.torch, self.model, self.optimizer = torch, model, optimizer
-        self.strict, self.prober = strict, prober
-        self.hidden = hidden_parameters(model)
-        named = (*self.hidden.items(), *model.named_parameters())
-        self.names = {id(parameter): name for name, parameter in named}
-        self.gradients = Gradients(optimizer, self.names)
-        held = self.gradients.held
-        self.marked = _spread([p for p in (*model.parameters(), *held) if p.requires_grad and p.is_leaf])
-        self.holds_marked = set(map(id, self.marked)) <= set(map(id, held))
-        self.at_start = {id(p): _sample(p).clone() for p in (*self.marked, *self.strangers())}
-        self.record, self.study, self.clearing = Record(), Study(), Clearing()
-        self.modes, self.sameness = Modes(), Sameness()
-        self.forwards = self.backwards = self.losses = 0
-        self.value = self.first = math.nan
-        self.trouble: Trouble | None = None
-        self.pair: tuple[Any, ...] = ()
-        self.random = self.detached = False
-        self.failure: Exception | None = None
-        self.moved: Callable[[], None] | None = None
-        self.deaf: Callable[[], None] = nothing
-        self._busy = self._arrived = self._ever_arrived = False
-        self._args: tuple[Any, ...] = ()
-        self._kwargs: dict[str, Any] = {}
-        self._node: Any = None
+        self.check_every_step, self.curvature_probe = check_every_step, curvature_probe
+        self.unregistered = unregistered_parameters(model)
+        named_params = (*self.unregistered.items(), *model.named_parameters())
+        self.param_names = {id(parameter): name for name, parameter in named_params}
+        self.gradients = OptimizerGradients(optimizer, self.param_names)
+        optimized = self.gradients.parameters
+        self.sampled_params = _first_and_last(
+            [p for p in (*model.parameters(), *optimized) if p.requires_grad and p.is_leaf]
+        )
+        self.optimizer_holds_sampled = set(map(id, self.sampled_params)) <= set(map(id, optimized))
+        self.initial_values = {
+            id(p): _subsample(p).clone() for p in (*self.sampled_params, *self.params_missing_from_optimizer())
+        }
+        self.history, self.early_losses, self.zero_grad_check = WatchHistory(), EarlyLossInfo(), ZeroGradCheck()
+        self.train_eval_count, self.same_batch_check = TrainEvalCount(), SameBatchCheck()
+        self.forward_passes = self.backward_passes = self.backward_calls = 0
+        self.last_loss = self.first_loss = math.nan
+        self.nonfinite: NonfiniteOrigin | None = None
+        self.loss_args: tuple[Any, ...] = ()
+        self.uses_randomness = self.loss_is_detached = False
+        self.internal_error: Exception | None = None
+        self.on_step: Callable[[], None] | None = None
+        self.stop_watching_forward_start: Callable[[], None] = noop
+        self._is_measuring = self._arrived_this_pass = self._ever_arrived = False
+        self._forward_args: tuple[Any, ...] = ()
+        self._forward_kwargs: dict[str, Any] = {}
+        self._output_node: Any = None
         self._output: Any = None
-        self._states: Any = None
+        self._rng_states: Any = None
         self._vector: Any = None
-        self._candidate: Trouble | None = None
-        self._value = math.nan
+        self._nonfinite_candidate: NonfiniteOrigin | None = None
+        self._current_loss = math.nan
 
     @property
     def steps(self) -> int:
-        return self.record.steps
+        return self.history.steps
 
     @property
-    def reached(self) -> bool:
+    def gradient_arrived(self) -> bool:
         """Whether any backward pass has come as far as a parameter that is marked."""
         return self._ever_arrived
 
-    def strangers(self) -> list[Any]:
+    def params_missing_from_optimizer(self) -> list[Any]:
         """Parameters of the model, or hidden in it, that require a gradient and that the optimizer does not hold."""
-        ids = set(map(id, self.gradients.held))
-        every = (*self.model.parameters(), *self.hidden.values())
-        return [p for p in every if p.requires_grad and id(p) not in ids]
+        optimized_ids = set(map(id, self.gradients.parameters))
+        all_params = (*self.model.parameters(), *self.unregistered.values())
+        return [p for p in all_params if p.requires_grad and id(p) not in optimized_ids]
 
-    def unmoved(self, parameter: Any) -> bool:
+    def is_unchanged(self, parameter: Any) -> bool:
         """Whether a parameter that was marked, or that is none of the optimizer's, is where it was at the start."""
-        return bool(_sample(parameter).equal(self.at_start[id(parameter)]))
+        return bool(_subsample(parameter).equal(self.initial_values[id(parameter)]))
 
-    def fails(self, error: Exception) -> None:
-        self.failure = self.failure or error
+    def on_internal_error(self, error: Exception) -> None:
+        self.internal_error = self.internal_error or error
 
-    def enters(self, module: Any, args: tuple[Any, ...]) -> None:
-        if not self._busy and self.torch.is_grad_enabled():
-            self._states = random_states(self.torch)
+    def on_forward_start(self, module: Any, args: tuple[Any, ...]) -> None:
+        if not self._is_measuring and self.torch.is_grad_enabled():
+            self._rng_states = get_rng_states(self.torch)
 
-    def leaves(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        if self._busy or not self.torch.is_grad_enabled():
+    def on_forward_end(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        if self._is_measuring or not self.torch.is_grad_enabled():
             return
-        if self.forwards == 0:
-            self.random = not same_states(self.torch, self._states, random_states(self.torch))
-            self._states = None
-            self.deaf()
-        self.forwards += 1
-        self._args, self._kwargs = args, kwargs
-        if self.backwards >= EARLY:
+        if self.forward_passes == 0:
+            self.uses_randomness = not same_rng_states(self.torch, self._rng_states, get_rng_states(self.torch))
+            self._rng_states = None
+            self.stop_watching_forward_start()
+        self.forward_passes += 1
+        self._forward_args, self._forward_kwargs = args, kwargs
+        if self.backward_passes >= DETAILED_STEPS:
             return
-        tensor = next(tensors(output), None)
-        self._node = None if tensor is None else tensor.grad_fn
+        tensor = next(iter_tensors(output), None)
+        self._output_node = None if tensor is None else tensor.grad_fn
         self._output = None if tensor is None else tensor.detach()
 
-    def compares(self, module: Any, args: tuple[Any, ...]) -> None:
-        if not self._busy and self.torch.is_grad_enabled():
-            self.pair = args
-            self.study.form = "swapped" if swapped(module, args) else self.study.form
+    def on_loss_call(self, module: Any, args: tuple[Any, ...]) -> None:
+        if not self._is_measuring and self.torch.is_grad_enabled():
+            self.loss_args = args
+            self.early_losses.output_defect = (
+                "swapped" if are_arguments_swapped(module, args) else self.early_losses.output_defect
+            )
 
-    def arrives(self, parameter: Any, gradient: Any) -> None:
-        if self._busy:
+    def on_gradient(self, parameter: Any, gradient: Any) -> None:
+        if self._is_measuring:
             return
-        self._arrived = self._ever_arrived = True
-        if self.steps < EARLY or self.steps % SELDOM == SELDOM - 1:
-            self.gradients.arrives(parameter, gradient)
-        if self.steps < EARLY and self.holds_marked:
-            self.clearing.fresh = self.clearing.fresh or bool(gradient.any())
+        self._arrived_this_pass = self._ever_arrived = True
+        if self.steps < DETAILED_STEPS or self.steps % CHECK_INTERVAL == CHECK_INTERVAL - 1:
+            self.gradients.record_arrival(parameter, gradient)
+        if self.steps < DETAILED_STEPS and self.optimizer_holds_sampled:
+            self.zero_grad_check.has_new_gradient = self.zero_grad_check.has_new_gradient or bool(gradient.any())
 
-    def before_backward(self, losses: Any) -> None:
-        if self._busy:
+    def on_backward_start(self, losses: Any) -> None:
+        if self._is_measuring:
             return
         loss = losses if hasattr(losses, "detach") else losses[0]
-        self._arrived, self._candidate = False, None
-        self.losses += 1
-        self.detached = not loss.requires_grad
+        self._arrived_this_pass, self._nonfinite_candidate = False, None
+        self.backward_calls += 1
+        self.loss_is_detached = not loss.requires_grad
         value = float(loss.item()) if loss.numel() == 1 else math.nan
-        if loss.numel() == 1 and not math.isfinite(value) and self.trouble is None:
-            self._candidate = self._locate()
-        if self.steps < EARLY or self.steps % SELDOM == 0:
-            self.clearing.look()
-        if self.backwards < EARLY and loss.grad_fn is not None:
-            self._study(loss, value)
-        if self.sameness.always:
-            self.sameness.look(self._batch(), self.backwards)
-        self._value = value
-        if loss.requires_grad and math.isfinite(value) and self.prober.due(self.steps):
-            self._probe(loss)
+        if loss.numel() == 1 and not math.isfinite(value) and self.nonfinite is None:
+            self._nonfinite_candidate = self._locate_nonfinite()
+        if self.steps < DETAILED_STEPS or self.steps % CHECK_INTERVAL == 0:
+            self.zero_grad_check.before_backward()
+        if self.backward_passes < DETAILED_STEPS and loss.grad_fn is not None:
+            self._inspect_loss(loss, value)
+        if self.same_batch_check.always_same:
+            self.same_batch_check.compare(self._first_input(), self.backward_passes)
+        self._current_loss = value
+        if loss.requires_grad and math.isfinite(value) and self.curvature_probe.is_due(self.steps):
+            self._measure_curvature(loss)
 
-    def after_backward(self) -> None:
-        if self._busy or not (self._arrived or (self.forwards and not self._ever_arrived)):
+    def on_backward_end(self) -> None:
+        if self._is_measuring or not (self._arrived_this_pass or (self.forward_passes and not self._ever_arrived)):
             return  # somebody else's loss
-        self.backwards += 1
-        self.value = self._value
-        if self.backwards == 1:
-            self.first = self._value
-        self.trouble = self.trouble or self._candidate
-        self.modes.look(self.model.training)
-        self._node = self._output = None
-        self._args, self._kwargs, self.pair = (), {}, ()
+        self.backward_passes += 1
+        self.last_loss = self._current_loss
+        if self.backward_passes == 1:
+            self.first_loss = self._current_loss
+        self.nonfinite = self.nonfinite or self._nonfinite_candidate
+        self.train_eval_count.record_pass(self.model.training)
+        self._output_node = self._output = None
+        self._forward_args, self._forward_kwargs, self.loss_args = (), {}, ()
 
-    def stepped(self) -> None:
-        self.gradients.stepped(self.torch)
-        self.record.add(self.value, float(self.optimizer.param_groups[0].get("lr", math.nan)))
-        if self.steps <= EARLY or self.steps % SELDOM == 0:
-            dense = self.gradients.dense()
-            self.gradients.look(dense)
-            self.clearing.stepped([parameter for parameter, _ in dense])
-        if self.strict and self.trouble is None:
-            self.check_gradients()
-        if self.moved is not None:
-            self.moved()
+    def on_optimizer_step(self) -> None:
+        self.gradients.record_step(self.torch)
+        self.history.add(self.last_loss, float(self.optimizer.param_groups[0].get("lr", math.nan)))
+        if self.steps <= DETAILED_STEPS or self.steps % CHECK_INTERVAL == 0:
+            dense = self.gradients.dense_gradients()
+            self.gradients.inspect_step(dense)
+            self.zero_grad_check.after_step([parameter for parameter, _ in dense])
+        if self.check_every_step and self.nonfinite is None:
+            self.record_nonfinite_gradient()
+        if self.on_step is not None:
+            self.on_step()
 
-    def check_gradients(self) -> None:
+    def record_nonfinite_gradient(self) -> None:
         """Notice a gradient of the last update that is not finite, though no loss has told so yet."""
-        name = self.gradients.broken()
-        if self.trouble is None and name is not None:
-            self.trouble = Trouble("gradient", name, self.steps)
+        name = self.gradients.nonfinite_param_name()
+        if self.nonfinite is None and name is not None:
+            self.nonfinite = NonfiniteOrigin("gradient", name, self.steps)
 
-    def _locate(self) -> Trouble:
-        self._busy = True
+    def _locate_nonfinite(self) -> NonfiniteOrigin:
+        self._is_measuring = True
         try:
-            target = self.pair[1] if len(self.pair) > 1 else None
-            gradient = self.gradients.broken()
-            return locate(self.model, self._args, self._kwargs, target, gradient, self.steps)
+            target = self.loss_args[1] if len(self.loss_args) > 1 else None
+            gradient_name = self.gradients.nonfinite_param_name()
+            return locate_nonfinite(
+                self.model, self._forward_args, self._forward_kwargs, target, gradient_name, self.steps
+            )
         finally:
-            self._busy = False
+            self._is_measuring = False
 
-    def _probe(self, loss: Any) -> None:
-        self._busy = True
+    def _measure_curvature(self, loss: Any) -> None:
+        self._is_measuring = True
         try:
-            probe = self.prober.measure(loss, self.steps)
+            measurement = self.curvature_probe.measure(loss, self.steps)
         finally:
-            self._busy = False
-        if probe is not None:
-            self.record.probes.append(probe)
+            self._is_measuring = False
+        if measurement is not None:
+            self.history.measurements.append(measurement)
 
-    def _batch(self) -> Any:
+    def _first_input(self) -> Any:
         """The first tensor that the model was called with."""
-        if self._args and isinstance(self._args[0], self.torch.Tensor):
-            return self._args[0]
-        return next(tensors((self._args, self._kwargs)), None)
+        if self._forward_args and isinstance(self._forward_args[0], self.torch.Tensor):
+            return self._forward_args[0]
+        return next(iter_tensors((self._forward_args, self._forward_kwargs)), None)
 
-    def _study(self, loss: Any, value: float) -> None:
+    def _inspect_loss(self, loss: Any, value: float) -> None:
         """Read the graph of an early loss, and keep what its targets are like."""
-        if self._node is None or self._output is None:
+        if self._output_node is None or self._output is None:
             return
-        exact = not self.study.found.reached and not hooked(self.model, self.gradients.held, self.prober.own)
-        self.study.look(self.model, self._batch(), self._output, self._node, loss, value, exact)
+        gradients_unmodified = not self.early_losses.graph.includes_output and not has_foreign_hooks(
+            self.model, self.gradients.parameters, self.curvature_probe.own_hook_ids
+        )
+        self.early_losses.inspect(
+            self.model, self._first_input(), self._output, self._output_node, loss, value, gradients_unmodified
+        )
 
 
-def _spread(parameters: list[Any]) -> list[Any]:
+def _first_and_last(parameters: list[Any]) -> list[Any]:
     """The last and the first: some gradient arrives at one of them."""
     unique = list({id(p): p for p in parameters}.values())
-    return unique if len(unique) <= MARKED else [unique[0], unique[-1]]
+    return unique if len(unique) <= N_SAMPLED_PARAMS else [unique[0], unique[-1]]
 
 
-def _sample(parameter: Any) -> Any:
+def _subsample(parameter: Any) -> Any:
     """All of a parameter, or of a very large one every so many numbers."""
     flat = parameter.detach().reshape(-1)
-    return flat[:: max(1, flat.numel() // SAMPLE)]
+    return flat[:: max(1, flat.numel() // MAX_COMPARED_PARAM_VALUES)]

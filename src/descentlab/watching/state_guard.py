@@ -13,49 +13,49 @@ from typing import Any
 import numpy as np
 
 
-def random_states(torch: Any) -> list[Any]:
+def get_rng_states(torch: Any) -> list[Any]:
     """The states of every generator that a model may draw from: torch's on each device, NumPy's, Python's own."""
-    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    return [torch.get_rng_state(), *on_devices, np.random.get_state(), random.getstate()]
+    device_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return [torch.get_rng_state(), *device_states, np.random.get_state(), random.getstate()]
 
 
-def restore(torch: Any, states: list[Any]) -> None:
+def restore_rng_states(torch: Any, states: list[Any]) -> None:
     """Put every generator back to what :func:`random_states` found."""
-    on_cpu, *on_devices, numpys, pythons = states
-    torch.set_rng_state(on_cpu)
-    if on_devices:
-        torch.cuda.set_rng_state_all(on_devices)
-    np.random.set_state(numpys)
-    random.setstate(pythons)
+    cpu_state, *device_states, numpy_state, python_state = states
+    torch.set_rng_state(cpu_state)
+    if device_states:
+        torch.cuda.set_rng_state_all(device_states)
+    np.random.set_state(numpy_state)
+    random.setstate(python_state)
 
 
-def same_states(torch: Any, one: list[Any], other: list[Any]) -> bool:
+def same_rng_states(torch: Any, first: list[Any], second: list[Any]) -> bool:
     """Whether nobody has drawn a random number in between."""
-    if len(one) != len(other):
+    if len(first) != len(second):
         return False
-    tensors = all(torch.equal(a, b) for a, b in zip(one[:-2], other[:-2], strict=True))
-    numpys = all(np.array_equal(a, b) for a, b in zip(one[-2], other[-2], strict=True))
-    return tensors and numpys and one[-1] == other[-1]
+    torch_equal = all(torch.equal(a, b) for a, b in zip(first[:-2], second[:-2], strict=True))
+    numpy_equal = all(np.array_equal(a, b) for a, b in zip(first[-2], second[-2], strict=True))
+    return torch_equal and numpy_equal and first[-1] == second[-1]
 
 
 @contextmanager
-def untouched(model: Any) -> Iterator[None]:
+def preserve_state(model: Any) -> Iterator[None]:
     """Measure within: buffers that something writes into, and random numbers that are drawn, are put back."""
     import torch
 
-    states = random_states(torch)
-    before = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    states = get_rng_states(torch)
+    saved_buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     try:
         yield
     finally:
-        for buffer, value in before:
+        for buffer, value in saved_buffers:
             if not buffer.equal(value):  # batch normalization writes without counting a version
                 buffer.data.copy_(value)  # nor does this, so that a graph that keeps the buffer stays valid
-        restore(torch, states)
+        restore_rng_states(torch, states)
 
 
 @contextmanager
-def put_back(model: Any) -> Iterator[None]:
+def preserve_module_state(model: Any) -> Iterator[None]:
     """Call the model within: modes, counters, hidden states and whatever else its modules keep are put back.
 
     That is every attribute of every module, with what lists, dicts, sets and tensors among them held; not what is
@@ -63,37 +63,39 @@ def put_back(model: Any) -> Iterator[None]:
     """
     import torch
 
-    before = []
+    saved = []
     for module in model.modules():
-        own = module.__dict__
-        held = [(each, copy(each)) for each in own.values() if type(each) in CONTAINERS]
-        numbers = [(each, each.detach().clone()) for each in own.values() if isinstance(each, torch.Tensor)]
-        before.append((own, dict(own), held, numbers))
+        attributes = module.__dict__
+        containers = [(each, copy(each)) for each in attributes.values() if type(each) in CONTAINER_TYPES]
+        tensors = [(each, each.detach().clone()) for each in attributes.values() if isinstance(each, torch.Tensor)]
+        saved.append((attributes, dict(attributes), containers, tensors))
     try:
         yield
     finally:
-        for own, kept, held, numbers in before:
-            _refill(own, kept)
-            for value, content in held:
-                _refill(value, content)
-            for value, content in numbers:
+        for attributes, saved_attributes, containers, tensors in saved:
+            _restore_container(attributes, saved_attributes)
+            for value, content in containers:
+                _restore_container(value, content)
+            for value, content in tensors:
                 if not value.equal(content):
                     value.data.copy_(content)
 
 
-CONTAINERS = (list, dict, set, deque, OrderedDict)
+CONTAINER_TYPES = (list, dict, set, deque, OrderedDict)
 
 
-def _refill(value: Any, content: Any) -> None:
+def _restore_container(container: Any, content: Any) -> None:
     """Make a container hold what it held, if it does not; in its order, by identity."""
-    pair = (list(each.items()) if isinstance(each, dict) else list(each) for each in (value, content))
-    now, then = (list(map(id, sum(each, ()) if isinstance(value, dict) else each)) for each in pair)
-    if now != then:
-        value.clear()
-        (value.extend if isinstance(value, list | deque) else value.update)(content)
+    item_lists = (list(each.items()) if isinstance(each, dict) else list(each) for each in (container, content))
+    current_ids, saved_ids = (
+        list(map(id, sum(each, ()) if isinstance(container, dict) else each)) for each in item_lists
+    )
+    if current_ids != saved_ids:
+        container.clear()
+        (container.extend if isinstance(container, list | deque) else container.update)(content)
 
 
-def hooked(model: Any, parameters: list[Any], own: frozenset[int]) -> bool:
+def has_foreign_hooks(model: Any, parameters: list[Any], own_hook_ids: frozenset[int]) -> bool:
     """Whether gradients pass hooks of somebody else's, which measuring would call once more.
 
     Args:
@@ -102,11 +104,11 @@ def hooked(model: Any, parameters: list[Any], own: frozenset[int]) -> bool:
         own: ids of the hooks that are ours.
     """
     on_tensors = any(
-        id(hook) not in own for parameter in parameters for hook in (parameter._backward_hooks or {}).values()
+        id(hook) not in own_hook_ids for parameter in parameters for hook in (parameter._backward_hooks or {}).values()
     )
     return on_tensors or any(module._backward_hooks or module._backward_pre_hooks for module in model.modules())
 
 
-def terminal() -> bool:
+def stderr_is_terminal() -> bool:
     """Whether somebody looks at the standard error."""
     return bool(getattr(sys.stderr, "isatty", lambda: False)())

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from descentlab.doctor.finding import Weight
-from descentlab.messages import Sentence
+from descentlab.doctor.finding import Severity
+from descentlab.messages import Message
 
 
 @dataclass(frozen=True)
-class Verdict:
+class WatchFinding:
     """One conclusion.
 
     Attributes:
@@ -21,28 +21,28 @@ class Verdict:
     """
 
     name: str
-    level: Weight
-    sentences: tuple[Sentence, ...]
+    severity: Severity
+    messages: tuple[Message, ...]
     numbers: Mapping[str, object] = field(default_factory=dict)
 
     def text(self, lang: str | None = None) -> str:
         """The sentences, as one paragraph."""
-        return " ".join(each.text(lang) for each in self.sentences)
+        return " ".join(each.text(lang) for each in self.messages)
 
     def __str__(self) -> str:
         return self.text()
 
 
-def problem(name: str, *sentences: Sentence, **numbers: object) -> Verdict:
+def problem_finding(name: str, *messages: Message, **numbers: object) -> WatchFinding:
     """What keeps the loop from doing what it should."""
-    return Verdict(name, Weight.PROBLEM, sentences, numbers)
+    return WatchFinding(name, Severity.PROBLEM, messages, numbers)
 
 
-def caution(name: str, *sentences: Sentence, **numbers: object) -> Verdict:
+def caution_finding(name: str, *messages: Message, **numbers: object) -> WatchFinding:
     """What may be meant, and is a mistake more often."""
-    return Verdict(name, Weight.CAUTION, sentences, numbers)
+    return WatchFinding(name, Severity.CAUTION, messages, numbers)
 
 
-def fact(name: str, *sentences: Sentence, **numbers: object) -> Verdict:
+def fact_finding(name: str, *messages: Message, **numbers: object) -> WatchFinding:
     """What is worth knowing."""
-    return Verdict(name, Weight.FACT, sentences, numbers)
+    return WatchFinding(name, Severity.FACT, messages, numbers)

@@ -6,20 +6,20 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from descentlab.errors import SettingError, one_of, require, whole_number
-from descentlab.watching.curvature.fixed_batch import Fixed
-from descentlab.watching.history import Row
-from descentlab.watching.hooks import Grip
-from descentlab.watching.live import Live
-from descentlab.watching.rules.judge import Case, judge
-from descentlab.watching.state_guard import terminal
-from descentlab.watching.verdict import Verdict
+from descentlab.errors import SettingError, check_choice, check_int, require
+from descentlab.watching.curvature.fixed_batch import FixedBatchLoss
+from descentlab.watching.history import WatchRow
+from descentlab.watching.hooks import HookSet
+from descentlab.watching.live import LiveLine
+from descentlab.watching.rules.judge import Observation, evaluate_rules
+from descentlab.watching.state_guard import stderr_is_terminal
+from descentlab.watching.verdict import WatchFinding
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
-    from descentlab.watching.recorder import Sight
+    from descentlab.watching.recorder import LoopRecorder
 
-SHARES = {"cheap": 0.01, "full": 0.3}  # of the time, at most, for measuring curvature
+TIME_SHARE_BY_LEVEL = {"cheap": 0.01, "full": 0.3}  # of the time, at most, for measuring curvature
 
 
 def watch(
@@ -63,9 +63,11 @@ def watch(
         raise SettingError("watch_optimizer", given=type(optimizer).__name__)
     if loss_fn is not None and not callable(loss_fn):
         raise SettingError("watch_loss", given=type(loss_fn).__name__)
-    every = None if every is None else whole_number("every", every, 0)
-    level = one_of("level", level, SHARES)
-    return Watch(model, optimizer, loss_fn, every, level, None if probe is None else Fixed(model, loss_fn, probe))
+    every = None if every is None else check_int("every", every, 0)
+    level = check_choice("level", level, TIME_SHARE_BY_LEVEL)
+    return Watch(
+        model, optimizer, loss_fn, every, level, None if probe is None else FixedBatchLoss(model, loss_fn, probe)
+    )
 
 
 class Watch:
@@ -76,13 +78,19 @@ class Watch:
     """
 
     def __init__(
-        self, model: Any, optimizer: Any, loss_fn: Any, every: int | None, level: str, fixed: Fixed | None = None
+        self,
+        model: Any,
+        optimizer: Any,
+        loss_fn: Any,
+        every: int | None,
+        level: str,
+        fixed_batch: FixedBatchLoss | None = None,
     ) -> None:
         self._model, self._optimizer, self._loss_fn = model, optimizer, loss_fn
-        self._every, self._level, self._fixed = every, level, fixed
-        self._grip = Grip()
-        self._sight: Sight | None = None
-        self._case: Case | None = None
+        self._every, self._level, self._fixed_batch = every, level, fixed_batch
+        self._hooks = HookSet()
+        self._recorder: LoopRecorder | None = None
+        self._final_observation: Observation | None = None
         self._ended = False
         self.error: BaseException | None = None
 
@@ -92,77 +100,79 @@ class Watch:
         Raises:
             SettingError: this watch has been used: its numbers are those of one loop.
         """
-        from descentlab.watching.curvature.probe import Prober
-        from descentlab.watching.recorder import Sight
+        from descentlab.watching.curvature.probe import CurvatureProbe
+        from descentlab.watching.recorder import LoopRecorder
 
-        if self._sight is not None:
+        if self._recorder is not None:
             raise SettingError("watch_twice")
-        prober = Prober(self._model, self._optimizer, self._every, SHARES[self._level], self._fixed)
-        sight = Sight(self._model, self._optimizer, prober, self._level == "full")
+        curvature_probe = CurvatureProbe(
+            self._model, self._optimizer, self._every, TIME_SHARE_BY_LEVEL[self._level], self._fixed_batch
+        )
+        recorder = LoopRecorder(self._model, self._optimizer, curvature_probe, self._level == "full")
         try:
-            self._grip.take(sight, self._model, self._optimizer, self._loss_fn, sight.marked)
+            self._hooks.attach(recorder, self._model, self._optimizer, self._loss_fn, recorder.sampled_params)
         except BaseException:
-            self._grip.release()
+            self._hooks.detach()
             raise
-        sight.prober.own = self._grip.own
-        self._live = Live(sight.record) if terminal() else None
-        sight.moved = self._live.show if self._live else None
-        self._sight = sight
+        recorder.curvature_probe.own_hook_ids = self._hooks.parameter_hook_ids
+        self._live_line = LiveLine(recorder.history) if stderr_is_terminal() else None
+        recorder.on_step = self._live_line.update if self._live_line else None
+        self._recorder = recorder
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let the loop go; an exception passes."""
-        self._grip.release()
-        if self._live is not None:
-            self._live.erase()
+        self._hooks.detach()
+        if self._live_line is not None:
+            self._live_line.clear()
         self._ended, self.error = True, error
 
     @property
-    def seen(self) -> Case:
+    def observation(self) -> Observation:
         """Everything that was seen so far, as the judge gets it.
 
         Raises:
             SettingError: the watch has not begun.
         """
-        if self._sight is None:
+        if self._recorder is None:
             raise SettingError("watch_not_begun")
         if not self._ended:
-            return Case(self._sight)
-        self._case = self._case or Case(self._sight, True, self.error)
-        return self._case
+            return Observation(self._recorder)
+        self._final_observation = self._final_observation or Observation(self._recorder, True, self.error)
+        return self._final_observation
 
     @property
-    def verdicts(self) -> tuple[Verdict, ...]:
+    def findings(self) -> tuple[WatchFinding, ...]:
         """Every conclusion so far, causes before effects; one called ``healthy`` if nothing is wrong."""
-        return judge(self.seen)
+        return evaluate_rules(self.observation)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of what is wrong; none for a healthy loop."""
-        return tuple(each.name for each in self.verdicts if each.level != "fact")
+        return tuple(each.name for each in self.findings if each.severity != "fact")
 
     @property
     def diagnosis(self) -> Diagnosis | None:
         """The exact doctor's diagnosis, for one linear hypothesis under squared errors on one full batch."""
-        return self.seen.diagnosis
+        return self.observation.diagnosis
 
-    def table(self) -> tuple[Row, ...]:
+    def table(self) -> tuple[WatchRow, ...]:
         """A row a step: ``step`` from 1, ``loss`` before its update, ``lr``; where measured ``sharpness``, ``limit``.
 
         ``ratio`` is the sharpness over the limit, which is the rate over the largest stable one.
         """
-        return self.seen.sight.record.rows()
+        return self.observation.recorder.history.rows()
 
     def to_arrow(self) -> Any:
         """:meth:`table` as a pyarrow table; what was not measured is null."""
         pa = require("pyarrow", "pyarrow", None, "tables")
         rows = self.table()
-        columns = [[getattr(row, name) for row in rows] for name in Row._fields]
-        kinds = [pa.int64(), *[pa.float64()] * 5]
+        columns = [[getattr(row, name) for row in rows] for name in WatchRow._fields]
+        types = [pa.int64(), *[pa.float64()] * 5]
         return pa.table(
-            [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)], names=list(Row._fields)
+            [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)], names=list(WatchRow._fields)
         )
 
     def to_pandas(self) -> Any:
@@ -177,26 +187,26 @@ class Watch:
             MissingDependencyError: matplotlib is not installed.
             SettingError: the file's name ends in something other than .png, .svg or .pdf.
         """
-        from descentlab.watching.plot import plot
+        from descentlab.watching.plot import plot_watch_history
 
-        return plot(self.seen.sight.record, path, lang)
+        return plot_watch_history(self.observation.recorder.history, path, lang)
 
     def text(self, lang: str | None = None) -> str:
         """The verdicts in words, 80 columns wide, then how far what was measured goes."""
-        from descentlab.watching.report import text
+        from descentlab.watching.report import observation_to_text
 
-        return text(self.seen, lang)
+        return observation_to_text(self.observation, lang)
 
     def __str__(self) -> str:
         return self.text()
 
     def __repr__(self) -> str:
-        if self._sight is None:
+        if self._recorder is None:
             return "Watch(not begun)"
-        steps = self._sight.steps
-        return f"Watch({steps:,} steps, {', '.join(each.name for each in self.verdicts)})"
+        steps = self._recorder.steps
+        return f"Watch({steps:,} steps, {', '.join(each.name for each in self.findings)})"
 
     def _repr_html_(self) -> str:
-        from descentlab.watching.report import html
+        from descentlab.watching.report import observation_to_html
 
-        return html(self.seen)
+        return observation_to_html(self.observation)

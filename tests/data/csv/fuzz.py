@@ -73,8 +73,8 @@ def judged(path: Path) -> str:
         values = np.concatenate([np.empty((0, len(source.names))), *source.blocks(source.names)])
     except DescentlabError as error:
         return "refused" if len(str(error)) > 20 and "error." not in str(error) else f"said badly: {error}"
-    layout = source.layout
-    with layout.stream() as stream:
+    layout = source.schema
+    with layout.open_stream() as stream:
         text = stream.read().decode("utf-8-sig", "replace")
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=layout.dialect.delimiter))
     body = [row for row in rows if row][1:]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from descentlab import Problem
-from descentlab.data.csv.dialect import dialect_of, undecodable
-from descentlab.data.paths import Place
+from descentlab.data.csv.dialect import detect_dialect, encoding_error
+from descentlab.data.paths import FileLocation
 from descentlab.errors import DataError, SettingError
 
 pytest.importorskip("pyarrow")
@@ -17,7 +17,7 @@ def found(tmp_path: Path, content: str, **given: Any) -> tuple[str, str, list[st
     path = tmp_path / "a.csv"
     path.write_text(content, encoding="utf-8")
     settings = {"delimiter": None, "decimal": None, "encoding": None, "header": True, **given}
-    dialect = dialect_of(Place(str(path)), **settings)
+    dialect = detect_dialect(FileLocation(str(path)), **settings)
     return dialect.delimiter, dialect.decimal, dialect.names
 
 
@@ -79,9 +79,9 @@ def test_a_decimal_comma_asked_for_does_not_separate(tmp_path: Path) -> None:
 def test_a_character_cut_by_a_chunk_is_no_damage(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"x" + "가".encode() * 50_000)
-    assert undecodable(Place(str(path)), "utf-8") is None
+    assert encoding_error(FileLocation(str(path)), "utf-8") is None
     path.write_bytes(b"x" + "가".encode() * 50_000 + b"\xea\xb0")  # and one cut by the file's end is
-    error = undecodable(Place(str(path)), "utf-8")
+    error = encoding_error(FileLocation(str(path)), "utf-8")
     assert "first at byte 150,001, line 1" in str(error)
 
 

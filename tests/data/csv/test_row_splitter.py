@@ -29,10 +29,12 @@ class Dripping(io.BytesIO):
 def cut(data: bytes, size: int, start: int = 0, kind: Any = io.BytesIO) -> list[tuple[int, bytes]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_splitter, "PIECE_BYTES", size)
-        found = [(at, bytes(piece)) for at, piece in row_splitter.pieces(kind(data[start:]), ",", start)]
+        found = [(at, bytes(piece)) for at, piece in row_splitter.split_pieces(kind(data[start:]), ",", start)]
         stream = io.BytesIO(data)
         stream.seek(start)
-        assert [(at, bytes(piece)) for at, piece in row_splitter.pieces(stream, ",", start, seekable=True)] == found
+        assert [
+            (at, bytes(piece)) for at, piece in row_splitter.split_pieces(stream, ",", start, seekable=True)
+        ] == found
         return found
 
 
@@ -61,8 +63,8 @@ def test_a_piece_is_no_longer_than_it_must_be(end: str) -> None:
 
 
 def test_a_quote_that_is_never_closed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(row_splitter.UnclosedError):
+    with pytest.raises(row_splitter.UnclosedQuoteError):
         cut(b'1,2\n"3,4\n5,6\n', 6)
-    monkeypatch.setattr(row_splitter, "LONGEST_ROW", 100)
+    monkeypatch.setattr(row_splitter, "MAX_ROW_BYTES", 100)
     with pytest.raises(DataError, match="longer than 0 MB"):
         cut(b'1,2\n"' + b"3,4\n" * 100, 16)

@@ -9,7 +9,7 @@ import pytest
 from descentlab import Problem
 from descentlab.data.csv.source import open_csv
 from descentlab.errors import DataError, SettingError
-from descentlab.messages import counted
+from descentlab.messages import pluralize
 
 pytest.importorskip("pyarrow")
 
@@ -150,7 +150,7 @@ def test_a_ragged_row_is_refused_by_its_line(
 ) -> None:
     with pytest.raises(DataError) as caught:
         open_csv(write(tmp_path, content))
-    assert f"line {line:,} has {counted(cells, 'cell')} and the first line has {expected}" in str(caught.value)
+    assert f"line {line:,} has {pluralize(cells, 'cell')} and the first line has {expected}" in str(caught.value)
     assert "--delimiter" in str(caught.value)
 
 

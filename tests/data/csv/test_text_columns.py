@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from descentlab.data.csv.text_columns import MISSING, as_numbers, is_number, why_text
+from descentlab.data.csv.text_columns import MISSING_CELLS, as_numbers, is_number, not_numeric_reason
 
 pa = pytest.importorskip("pyarrow")
 
@@ -29,9 +29,11 @@ def test_a_decimal_comma_takes_the_place_of_the_point() -> None:
 
 
 def test_missing_cells_are_null_and_infinite_ones_stay() -> None:
-    column = pa.chunked_array([["1", *MISSING], [f" {cell} " for cell in MISSING], [None, "inf", "-Infinity"]])
+    column = pa.chunked_array(
+        [["1", *MISSING_CELLS], [f" {cell} " for cell in MISSING_CELLS], [None, "inf", "-Infinity"]]
+    )
     got = as_numbers(column, ".").to_numpy()
-    assert np.isnan(got[1 : 2 * len(MISSING) + 2]).all()
+    assert np.isnan(got[1 : 2 * len(MISSING_CELLS) + 2]).all()
     assert got[-2:].tolist() == [np.inf, -np.inf]
 
 
@@ -47,12 +49,12 @@ def test_a_damaged_column_is_described_however_it_is_cut(cut: int, kind: str) ->
     column: Any = pa.array(cells)
     column = column.dictionary_encode() if kind == "dictionary" else column.cast(getattr(pa, kind)())
     pieces = [column.slice(start, cut) for start in range(0, len(cells), cut)]
-    damaged = why_text(pieces, guessed=True)
+    damaged = not_numeric_reason(pieces, inferred=True)
     assert str(damaged) == "2 of its 6 values cannot be read as numbers, the first of them 'oops' in row 4"
-    assert str(why_text(pieces, guessed=False)) == "it holds text, such as '1'"
+    assert str(not_numeric_reason(pieces, inferred=False)) == "it holds text, such as '1'"
 
 
 def test_half_numbers_are_text_with_an_example_that_is_none() -> None:
-    assert str(why_text([pa.array(["1", "2", "a", "b"])], guessed=True)) == "it holds text, such as 'a'"
-    assert str(why_text([pa.array(["", None])], guessed=True)) == "it has no value in any row"
-    assert str(why_text([], guessed=True)) == "it has no value in any row"
+    assert str(not_numeric_reason([pa.array(["1", "2", "a", "b"])], inferred=True)) == "it holds text, such as 'a'"
+    assert str(not_numeric_reason([pa.array(["", None])], inferred=True)) == "it has no value in any row"
+    assert str(not_numeric_reason([], inferred=True)) == "it has no value in any row"

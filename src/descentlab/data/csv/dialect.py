@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from itertools import islice
 
 from descentlab.data.csv.text_columns import is_number
-from descentlab.data.paths import Place
-from descentlab.errors import DataError, SettingError, one_of
+from descentlab.data.paths import FileLocation
+from descentlab.errors import DataError, SettingError, check_choice
 
-HEAD = 1 << 16
-LONGEST_HEAD = 1 << 24  # as far as the end of the first line is looked for
-ROWS = 1000
-DELIMITERS = (",", ";", "\t", "|")
+SAMPLE_BYTES = 1 << 16
+MAX_SAMPLE_BYTES = 1 << 24  # as far as the end of the first line is looked for
+SAMPLE_ROWS = 1000
+DELIMITER_CANDIDATES = (",", ";", "\t", "|")
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?", re.ASCII)
 DECIMAL_POINT = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", re.ASCII)
-THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
+THOUSANDS_SEPARATED = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -32,83 +32,90 @@ class Dialect:
     decimal: str
     encoding: str
     names: list[str]
-    skip: int
-    head: int
+    header_lines: int
+    sample_bytes: int
 
     @property
-    def unnamed(self) -> list[str]:
+    def unnamed_columns(self) -> list[str]:
         """The names that stand for none."""
         return [name for name in self.names if name.startswith("(unnamed")]
 
 
-def dialect_of(path: Place, delimiter: str | None, decimal: str | None, encoding: str | None, header: bool) -> Dialect:
+def detect_dialect(
+    location: FileLocation, delimiter: str | None, decimal: str | None, encoding: str | None, header: bool
+) -> Dialect:
     """The dialect of a file; what is None is found out.
 
     Raises:
         DataError: empty, binary, another encoding, names repeated or missing, or an ambiguous decimal mark.
         SettingError: a setting that no CSV file can have.
     """
-    delimiter = None if delimiter is None else _separator(delimiter)
-    decimal = None if decimal is None else one_of("decimal", decimal, (".", ","))
+    delimiter = None if delimiter is None else _check_delimiter(delimiter)
+    decimal = None if decimal is None else check_choice("decimal", decimal, (".", ","))
     if delimiter is not None and delimiter == decimal:
         raise SettingError("delimiter_is_decimal", given=repr(delimiter))
-    head, whole = _head(path)
-    text, encoding = _decoded(path, head, whole, encoding)
+    sample, is_whole_file = _read_sample(location)
+    text, encoding = _decode(location, sample, is_whole_file, encoding)
     if not text.strip():
-        raise DataError("empty_file", path=str(path))
+        raise DataError("empty_file", path=str(location))
     if delimiter is None:
-        delimiter = _delimiter(text, whole, decimal)
-    rows = _rows(text, delimiter, whole)
-    decimal = decimal or _decimal(path, [row for row, _ in rows], delimiter)
-    names, skip = [name.strip() for name in rows[0][0]], rows[0][1]
+        delimiter = _detect_delimiter(text, is_whole_file, decimal)
+    rows = _first_rows(text, delimiter, is_whole_file)
+    decimal = decimal or _detect_decimal(location, [row for row, _ in rows], delimiter)
+    names, header_lines = [name.strip() for name in rows[0][0]], rows[0][1]
     if not header:
-        names, skip = [f"x{j + 1}" for j in range(len(names))], 0
+        names, header_lines = [f"x{j + 1}" for j in range(len(names))], 0
     elif all(is_number(name, decimal) for name in names):
-        raise DataError("no_header", path=str(path), first=names[:6])
+        raise DataError("no_header", path=str(location), first=names[:6])
     names = [name or f"(unnamed {j + 1})" for j, name in enumerate(names)]
-    if header and whole and len(rows) == 1:
-        raise DataError("header_only", path=str(path), columns=names)
+    if header and is_whole_file and len(rows) == 1:
+        raise DataError("header_only", path=str(location), columns=names)
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise DataError("duplicate_columns", names=repeated)
-    return Dialect(delimiter, decimal, encoding, names, skip, len(head))
+    return Dialect(delimiter, decimal, encoding, names, header_lines, len(sample))
 
 
-def undecodable(path: Place, encoding: str) -> DataError | None:
+def encoding_error(location: FileLocation, encoding: str) -> DataError | None:
     """An error that says where the file stops being text in this encoding; None where it never does."""
     decoder = getincrementaldecoder(encoding)()
-    seen, line = 0, 1
-    with path.unpacked() as stream:
+    bytes_read, line = 0, 1
+    with location.open_decompressed() as stream:
         while True:
-            chunk = stream.read(HEAD)
+            chunk = stream.read(SAMPLE_BYTES)
             pending = len(decoder.getstate()[0])
             try:
                 text = decoder.decode(chunk, final=not chunk)
             except UnicodeError as cause:
                 start = getattr(cause, "start", 0) - pending  # below 0 in a character that a chunk cuts
                 line += chunk[: max(start, 0)].count(b"\n")
-                return DataError("encoding", path=str(path), encoding=encoding, place=seen + start, line=line)
+                return DataError("encoding", path=str(location), encoding=encoding, place=bytes_read + start, line=line)
             if not chunk:
                 return None
-            seen, line = seen + len(chunk), line + text.count("\n")
+            bytes_read, line = bytes_read + len(chunk), line + text.count("\n")
 
 
-def _head(path: Place) -> tuple[bytes, bool]:
+def _read_sample(location: FileLocation) -> tuple[bytes, bool]:
     """The first bytes of the file, at least one line of them, and whether they are all of it."""
-    with path.unpacked() as stream:
-        head: bytes = stream.read(HEAD)
-        while len(head) >= HEAD and b"\n" not in head and b"\r" not in head and len(head) < LONGEST_HEAD:
-            more = stream.read(len(head))
+    with location.open_decompressed() as stream:
+        sample: bytes = stream.read(SAMPLE_BYTES)
+        while (
+            len(sample) >= SAMPLE_BYTES
+            and b"\n" not in sample
+            and b"\r" not in sample
+            and len(sample) < MAX_SAMPLE_BYTES
+        ):
+            more = stream.read(len(sample))
             if not more:
                 break
-            head += more
-        return head, not stream.read(1)
+            sample += more
+        return sample, not stream.read(1)
 
 
-def _decoded(path: Place, head: bytes, whole: bool, encoding: str | None) -> tuple[str, str]:
+def _decode(location: FileLocation, sample: bytes, is_whole_file: bool, encoding: str | None) -> tuple[str, str]:
     """The first bytes as text, and the encoding that made them so."""
     if encoding is None:
-        encoding = "utf-16" if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
+        encoding = "utf-16" if sample.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
     try:
         codec = lookup(encoding)
     except (LookupError, TypeError, ValueError) as cause:
@@ -116,16 +123,16 @@ def _decoded(path: Place, head: bytes, whole: bool, encoding: str | None) -> tup
     if not codec._is_text_encoding or codec.incrementaldecoder is None:
         raise SettingError("unknown_encoding", given=repr(encoding))
     encoding = codec.name
-    if b"\0" in head and not encoding.startswith(("utf-16", "utf-32")):
-        raise DataError("binary", path=str(path))
+    if b"\0" in sample and not encoding.startswith(("utf-16", "utf-32")):
+        raise DataError("binary", path=str(location))
     try:
-        text = codec.incrementaldecoder().decode(head.removeprefix(BOM_UTF8), final=whole)
+        text = codec.incrementaldecoder().decode(sample.removeprefix(BOM_UTF8), final=is_whole_file)
     except UnicodeError as cause:
-        raise undecodable(path, encoding) or DataError("binary", path=str(path)) from cause
+        raise encoding_error(location, encoding) or DataError("binary", path=str(location)) from cause
     return text.removeprefix("\ufeff"), encoding
 
 
-def _rows(text: str, delimiter: str, whole: bool) -> list[tuple[list[str], int]]:
+def _first_rows(text: str, delimiter: str, is_whole_file: bool) -> list[tuple[list[str], int]]:
     """The first rows that are not blank, each with the number of its last line."""
 
     def read() -> Iterator[tuple[list[str], int]]:
@@ -135,24 +142,26 @@ def _rows(text: str, delimiter: str, whole: bool) -> list[tuple[list[str], int]]
                 if len(row) > 1 or "".join(row).strip():
                     yield row, reader.line_num
 
-    rows = list(islice(read(), ROWS))
-    cut = not whole and 1 < len(rows) < ROWS
-    return (rows[:-1] if cut else rows) or [([text], 1)]
+    rows = list(islice(read(), SAMPLE_ROWS))
+    is_last_row_cut = not is_whole_file and 1 < len(rows) < SAMPLE_ROWS
+    return (rows[:-1] if is_last_row_cut else rows) or [([text], 1)]
 
 
-def _delimiter(text: str, whole: bool, decimal: str | None) -> str:
+def _detect_delimiter(text: str, is_whole_file: bool, decimal: str | None) -> str:
     """The separator that cuts the first rows into the most cells, the same number in each."""
 
-    def cells(candidate: str) -> tuple[bool, int]:
-        counts = [len(row) for row, _ in _rows(text, candidate, whole)]
+    def count_cells(candidate: str) -> tuple[bool, int]:
+        counts = [len(row) for row, _ in _first_rows(text, candidate, is_whole_file)]
         return len(set(counts)) == 1, counts[0]
 
-    even_and_wide = {candidate: cells(candidate) for candidate in DELIMITERS if candidate != decimal}
-    several = [candidate for candidate, (_, count) in even_and_wide.items() if count > 1]
-    return max(several, key=lambda candidate: even_and_wide[candidate], default="," if decimal != "," else ";")
+    even_and_wide = {candidate: count_cells(candidate) for candidate in DELIMITER_CANDIDATES if candidate != decimal}
+    with_several_cells = [candidate for candidate, (_, count) in even_and_wide.items() if count > 1]
+    return max(
+        with_several_cells, key=lambda candidate: even_and_wide[candidate], default="," if decimal != "," else ";"
+    )
 
 
-def _decimal(path: Place, rows: list[list[str]], delimiter: str) -> str:
+def _detect_decimal(location: FileLocation, rows: list[list[str]], delimiter: str) -> str:
     """The decimal mark: a comma only where cells are written so, and none could mean anything else."""
     if delimiter == ",":
         return "."
@@ -161,13 +170,13 @@ def _decimal(path: Place, rows: list[list[str]], delimiter: str) -> str:
     points = [cell for cell in cells if DECIMAL_POINT.fullmatch(cell)]
     if not commas:
         return "."
-    if points or all(THOUSANDS.fullmatch(cell) for cell in commas):
-        raise DataError("decimal_ambiguous", path=str(path), examples=[commas[0], *points[:1]])
+    if points or all(THOUSANDS_SEPARATED.fullmatch(cell) for cell in commas):
+        raise DataError("decimal_ambiguous", path=str(location), examples=[commas[0], *points[:1]])
     return ","
 
 
-def _separator(given: str) -> str:
-    character = {"tab": "\t", "\\t": "\t"}.get(given, given) if isinstance(given, str) else ""
+def _check_delimiter(delimiter: str) -> str:
+    character = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) if isinstance(delimiter, str) else ""
     if len(character) != 1 or not character.isascii() or character in '"\r\n\0':
-        raise SettingError("one_character", setting="delimiter", given=repr(given))
+        raise SettingError("one_character", setting="delimiter", given=repr(delimiter))
     return character

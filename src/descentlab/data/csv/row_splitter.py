@@ -14,11 +14,11 @@ import numpy as np
 from descentlab.errors import DataError
 
 PIECE_BYTES = 1 << 22
-LONGEST_ROW = 1 << 26  # bytes
-QUOTE, NEWLINE, RETURN = b'"\n\r'
+MAX_ROW_BYTES = 1 << 26  # bytes
+QUOTE_BYTE, LF_BYTE, CR_BYTE = b'"\n\r'
 
 
-class UnclosedError(ValueError):
+class UnclosedQuoteError(ValueError):
     """A quote is open where the stream ends; ``data`` is its last piece."""
 
     def __init__(self, start: int, data: bytes) -> None:
@@ -26,7 +26,7 @@ class UnclosedError(ValueError):
         self.start, self.data = start, data
 
 
-def pieces(
+def split_pieces(
     stream: Any, delimiter: str, start: int = 0, label: str = "", seekable: bool = False
 ) -> Iterator[tuple[int, memoryview]]:
     """Each piece with the byte that it begins at, from ``start`` on, where ``stream`` stands.
@@ -37,27 +37,27 @@ def pieces(
         UnclosedError: the last row has no end.
         DataError: a row is longer than LONGEST_ROW: most likely a quote that is never closed.
     """
-    rest, size = b"", PIECE_BYTES
+    leftover, size = b"", PIECE_BYTES
     while True:
-        data, ended = _filled(stream, rest, size)
-        if ended and QUOTE in data and len(_real(data, delimiter)) % 2:
-            raise UnclosedError(start, data)
-        end = len(data) if ended else cut(data, delimiter)
+        data, at_end = _fill_buffer(stream, leftover, size)
+        if at_end and QUOTE_BYTE in data and len(_structural_quotes(data, delimiter)) % 2:
+            raise UnclosedQuoteError(start, data)
+        end = len(data) if at_end else last_row_end(data, delimiter)
         if end:
             yield start, memoryview(data)[:end]
             start, size = start + end, PIECE_BYTES
-            rest = b"" if seekable else data[end:]
+            leftover = b"" if seekable else data[end:]
             if seekable and end < len(data):
                 stream.seek(start)
-        elif not ended:
-            if len(data) > LONGEST_ROW:
-                raise DataError("csv_row_too_long", path=label, most=LONGEST_ROW >> 20)
-            rest, size = data, 2 * size
-        if ended:
+        elif not at_end:
+            if len(data) > MAX_ROW_BYTES:
+                raise DataError("csv_row_too_long", path=label, most=MAX_ROW_BYTES >> 20)
+            leftover, size = data, 2 * size
+        if at_end:
             return
 
 
-def _filled(stream: Any, data: bytes, size: int) -> tuple[bytes, bool]:
+def _fill_buffer(stream: Any, data: bytes, size: int) -> tuple[bytes, bool]:
     """``data`` with as much after it as makes ``size`` bytes, and whether the stream ended before that."""
     while len(data) < size:
         more = stream.read(size - len(data))
@@ -67,59 +67,59 @@ def _filled(stream: Any, data: bytes, size: int) -> tuple[bytes, bool]:
     return data, False
 
 
-def cut(data: bytes, delimiter: str) -> int:
+def last_row_end(data: bytes, delimiter: str) -> int:
     """Where the last row that ends in ``data`` ends; 0 where none does. ``data`` begins with a row."""
-    mark = b"\n" if b"\n" in data else b"\r"
-    if QUOTE not in data:
-        return _ends(data, mark, len(data))
-    quotes = _real(data, delimiter)
+    line_break = b"\n" if b"\n" in data else b"\r"
+    if QUOTE_BYTE not in data:
+        return _last_line_break_end(data, line_break, len(data))
+    quotes = _structural_quotes(data, delimiter)
     limit = len(data)
-    while (end := _ends(data, mark, limit)) > 0:
-        before = int(np.searchsorted(quotes, end - 1))
-        if before % 2 == 0:
+    while (end := _last_line_break_end(data, line_break, limit)) > 0:
+        quotes_before = int(np.searchsorted(quotes, end - 1))
+        if quotes_before % 2 == 0:
             return end
-        limit = int(quotes[before - 1])  # inside: before the quote that opened it
+        limit = int(quotes[quotes_before - 1])  # inside: before the quote that opened it
     return 0
 
 
-def _ends(data: bytes, mark: bytes, limit: int) -> int:
+def _last_line_break_end(data: bytes, line_break: bytes, limit: int) -> int:
     """After the last line break before ``limit``; a carriage return that may belong to a line feed is none."""
-    end = data.rfind(mark, 0, limit) + 1
-    if mark == b"\r" and end == len(data):
-        end = data.rfind(mark, 0, end - 1) + 1
+    end = data.rfind(line_break, 0, limit) + 1
+    if line_break == b"\r" and end == len(data):
+        end = data.rfind(line_break, 0, end - 1) + 1
     return end
 
 
-def _real(data: bytes, delimiter: str) -> np.ndarray[Any, Any]:
+def _structural_quotes(data: bytes, delimiter: str) -> np.ndarray[Any, Any]:
     """The quotes that open and close a cell, in turn: one inside an unquoted cell is a letter, a double one too."""
     values = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(values == QUOTE)
-    around = np.zeros(256, dtype=bool)
-    around[[ord(delimiter), NEWLINE, RETURN]] = True
+    quotes = np.flatnonzero(values == QUOTE_BYTE)
+    is_boundary = np.zeros(256, dtype=bool)
+    is_boundary[[ord(delimiter), LF_BYTE, CR_BYTE]] = True
     openers, closers = quotes[::2], quotes[1::2]
-    opens = (openers == 0) | around[values[openers - 1]]
+    opens = (openers == 0) | is_boundary[values[openers - 1]]
     opens[1:] |= openers[1:] == closers[: len(openers) - 1] + 1
     after = values[np.minimum(closers + 1, len(values) - 1)]
-    closes = (closers + 1 == len(values)) | around[after] | (after == QUOTE)
-    return quotes if opens.all() and closes.all() else _walked(values, quotes, around)
+    closes = (closers + 1 == len(values)) | is_boundary[after] | (after == QUOTE_BYTE)
+    return quotes if opens.all() and closes.all() else _structural_quotes_slow(values, quotes, is_boundary)
 
 
-def _walked(
-    values: np.ndarray[Any, Any], quotes: np.ndarray[Any, Any], around: np.ndarray[Any, Any]
+def _structural_quotes_slow(
+    values: np.ndarray[Any, Any], quotes: np.ndarray[Any, Any], is_boundary: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, Any]:
     """The same, quote by quote."""
-    real: list[int] = []
-    inside, skipped = False, -1
-    for at in map(int, quotes):
-        if at == skipped:
+    structural: list[int] = []
+    is_inside, skipped = False, -1
+    for position in map(int, quotes):
+        if position == skipped:
             continue
-        if not inside:
-            if at == 0 or around[values[at - 1]]:
-                real.append(at)
-                inside = True
-        elif at + 1 < len(values) and values[at + 1] == QUOTE:
-            skipped = at + 1
+        if not is_inside:
+            if position == 0 or is_boundary[values[position - 1]]:
+                structural.append(position)
+                is_inside = True
+        elif position + 1 < len(values) and values[position + 1] == QUOTE_BYTE:
+            skipped = position + 1
         else:
-            real.append(at)
-            inside = False
-    return np.array(real, dtype=np.int64)
+            structural.append(position)
+            is_inside = False
+    return np.array(structural, dtype=np.int64)

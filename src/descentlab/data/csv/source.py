@@ -15,24 +15,36 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data.arrays import EXACT_INTEGER
+from descentlab.data.arrays import MAX_EXACT_INTEGER
 from descentlab.data.csv import row_splitter
-from descentlab.data.csv.dialect import Dialect, dialect_of, undecodable
-from descentlab.data.csv.text_columns import as_flags, as_numbers, first_other, first_present, why_text
-from descentlab.data.paths import Place, unreadable
-from descentlab.data.source import BLOCK_ROWS, Piece, Pieced
-from descentlab.data.tables import why_not_numeric
+from descentlab.data.csv.dialect import Dialect, detect_dialect, encoding_error
+from descentlab.data.csv.text_columns import (
+    as_booleans,
+    as_numbers,
+    first_non_missing,
+    first_non_number,
+    not_numeric_reason,
+)
+from descentlab.data.paths import FileLocation, unreadable_error
+from descentlab.data.source import BLOCK_ROWS, BaseSource, Piece
+from descentlab.data.tables import not_numeric_type_reason
 from descentlab.errors import DataError
-from descentlab.messages import Sentence, counted, sentence
-from descentlab.typing import Array
+from descentlab.messages import Message, message, pluralize
+from descentlab.typing import FloatArray
 
-Text = bytes | memoryview
-UTF8, BOM = "utf-8", b"\xef\xbb\xbf"
-NUMBER, WHOLE, FLAG, SPACED, EMPTY = "number", "whole", "flag", "spaced", "empty"  # what a column holds
+TextBuffer = bytes | memoryview
+UTF8, UTF8_BOM = "utf-8", b"\xef\xbb\xbf"
+FLOAT_COLUMN, INTEGER_COLUMN, BOOLEAN_COLUMN, PADDED_COLUMN, EMPTY_COLUMN = (
+    "number",
+    "whole",
+    "flag",
+    "spaced",
+    "empty",
+)  # what a column holds
 
 
 @dataclass(frozen=True)
-class Layout:
+class CsvSchema:
     """How a file is read: decided by its first piece.
 
     Attributes:
@@ -41,193 +53,209 @@ class Layout:
         whole: whether they are the whole file.
     """
 
-    place: Place
+    location: FileLocation
     dialect: Dialect
-    kinds: Mapping[str, str] = field(default_factory=dict)
-    judged: int = 0
-    whole: bool = False
+    column_kinds: Mapping[str, str] = field(default_factory=dict)
+    sampled_rows: int = 0
+    sample_is_whole_file: bool = False
 
     @property
     def seekable(self) -> bool:
         """Whether a place in the file is a place in the stream of its rows."""
-        return not self.place.packed and self.dialect.encoding == UTF8
+        return not self.location.is_compressed and self.dialect.encoding == UTF8
 
-    def stream(self, start: int = 0) -> Any:
+    def open_stream(self, start: int = 0) -> Any:
         """The file's text as UTF-8, from a place in it on."""
         import pyarrow as pa
 
         if self.seekable:
-            file = self.place.open()
+            file = self.location.open()
             file.seek(start)
             return file
-        stream = self.place.unpacked()
+        stream = self.location.open_decompressed()
         if self.dialect.encoding != UTF8:
             stream = pa.transcoding_input_stream(stream, self.dialect.encoding, UTF8)
-        while start and (passed := stream.read(min(start, row_splitter.PIECE_BYTES))):
-            start -= len(passed)
+        while start and (skipped := stream.read(min(start, row_splitter.PIECE_BYTES))):
+            start -= len(skipped)
         return stream
 
 
-class CsvSource(Pieced):
+class CsvSource(BaseSource):
     """The numeric columns of one CSV file."""
 
-    def __init__(self, layout: Layout, left_out: Mapping[str, Sentence], notices: Sequence[Sentence]) -> None:
+    def __init__(self, schema: CsvSchema, excluded_columns: Mapping[str, Message], notices: Sequence[Message]) -> None:
         super().__init__(notices)
-        self.layout, self.left_out = layout, left_out
-        self.names = tuple(name for name, kind in layout.kinds.items() if kind != EMPTY)
-        self.size = layout.place.mark()[0] if layout.seekable else None
-        self.reachable = layout.seekable
+        self.schema, self.excluded_columns = schema, excluded_columns
+        self.names = tuple(name for name, kind in schema.column_kinds.items() if kind != EMPTY_COLUMN)
+        self.size = schema.location.fingerprint()[0] if schema.seekable else None
+        self.random_access = schema.seekable
 
-    def pieces(self, columns: Sequence[str], after: Any = None) -> Iterator[Piece]:
-        for start, data in _cut(self.layout, after or 0):
-            yield CsvPiece(self.layout, start, start + len(data), data)
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+        for start, data in _split_file(self.schema, offset or 0):
+            yield CsvPiece(self.schema, start, start + len(data), data)
 
 
 class CsvPiece:
     """Rows of a CSV file between two places; pickled, it takes its text along only where no seeking could find it."""
 
-    def __init__(self, layout: Layout, start: int, stop: int, data: Text | None) -> None:
-        self.layout, self.start, self.stop, self.data = layout, start, stop, data
-        self.size, self.after = stop - start, stop
-        self.rounded: set[str] = set()
+    def __init__(self, schema: CsvSchema, start: int, stop: int, data: TextBuffer | None) -> None:
+        self.schema, self.start, self.stop, self.data = schema, start, stop, data
+        self.size, self.next_offset = stop - start, stop
+        self.inexact_columns: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        data = None if self.layout.seekable or self.data is None else bytes(self.data)
+        data = None if self.schema.seekable or self.data is None else bytes(self.data)
         return self.__dict__ | {"data": data}
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Array]:
+    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
         if self.data is None:
-            self.data = self._text()
-        kinds = self.layout.kinds
-        read = [name for name, kind in kinds.items() if name in columns or kind == EMPTY]
+            self.data = self._load_bytes()
+        column_kinds = self.schema.column_kinds
+        columns_to_read = [name for name, kind in column_kinds.items() if name in columns or kind == EMPTY_COLUMN]
         import pyarrow as pa
 
         try:
-            table = _read(self.layout, self.data, self.start, {name: _type(kinds[name]) for name in read})
+            table = _read_table(
+                self.schema, self.data, self.start, {name: _arrow_type(column_kinds[name]) for name in columns_to_read}
+            )
         except (pa.ArrowInvalid, UnicodeError) as cause:
-            if not read:
-                raise self._damaged(cause) from cause
-            table = self._carefully(read)
+            if not columns_to_read:
+                raise self._malformed_error(cause) from cause
+            table = self._read_column_by_column(columns_to_read)
         values = np.empty((table.num_rows, len(columns)), order="F")
         for j, name in enumerate(columns):
-            values[:, j] = self._numbers(table, name)
+            values[:, j] = self._column_values(table, name)
         for start in range(0, len(values), BLOCK_ROWS):
             yield values[start : start + BLOCK_ROWS]
 
-    def _text(self) -> bytes:
+    def _load_bytes(self) -> bytes:
         try:
-            with self.layout.stream(self.start) as stream:
+            with self.schema.open_stream(self.start) as stream:
                 data: bytes = stream.read(self.stop - self.start)
         except OSError as cause:
-            raise unreadable(self.layout.place, cause) from cause
+            raise unreadable_error(self.schema.location, cause) from cause
         return data
 
-    def _numbers(self, table: Any, name: str) -> Any:
+    def _column_values(self, table: Any, name: str) -> Any:
         import pyarrow as pa
 
-        kind = self.layout.kinds.get(name, EMPTY)
-        if kind == EMPTY:
+        kind = self.schema.column_kinds.get(name, EMPTY_COLUMN)
+        if kind == EMPTY_COLUMN:
             return np.nan
         column = table.column(name)
-        if kind == SPACED and pa.types.is_string(column.type):
-            found = None if column.null_count == len(column) else self._spaced(column, name)
-            column = pa.nulls(len(column), pa.float64()) if found is None else found
+        if kind == PADDED_COLUMN and pa.types.is_string(column.type):
+            parsed = None if column.null_count == len(column) else self._parse_padded(column, name)
+            column = pa.nulls(len(column), pa.float64()) if parsed is None else parsed
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.uint8())
         values = column.cast(pa.float64()).to_numpy()
-        if kind == WHOLE and len(values) and np.nanmax(np.abs(values), initial=0) >= EXACT_INTEGER:
-            self._look_closely(name)
+        if kind == INTEGER_COLUMN and len(values) and np.nanmax(np.abs(values), initial=0) >= MAX_EXACT_INTEGER:
+            self._record_inexact_integers(name)
         return values
 
-    def _look_closely(self, name: str) -> None:
+    def _record_inexact_integers(self, name: str) -> None:
         """Whether whole numbers about as large as float64 has all of lost digits."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         assert self.data is not None
         try:
-            whole = _read(self.layout, self.data, self.start, {name: pa.int64()}).column(name)
-            ends = pc.min_max(whole).as_py()
-            lost = max(-ends["min"], ends["max"]) > EXACT_INTEGER
+            integers = _read_table(self.schema, self.data, self.start, {name: pa.int64()}).column(name)
+            extremes = pc.min_max(integers).as_py()
+            is_inexact = max(-extremes["min"], extremes["max"]) > MAX_EXACT_INTEGER
         except pa.ArrowInvalid:  # larger still, or no whole numbers any more
-            lost = True
-        if lost:
-            self.rounded.add(name)
+            is_inexact = True
+        if is_inexact:
+            self.inexact_columns.add(name)
 
-    def _spaced(self, column: Any, name: str) -> Any:
+    def _parse_padded(self, column: Any, name: str) -> Any:
         """A column of text whose cells are numbers, with spaces or signs that pyarrow does not read."""
-        at = first_other(column, self.layout.dialect.decimal)
-        if at is not None:
-            raise self._broken(name, at, column[at].as_py())
-        return as_numbers(column, self.layout.dialect.decimal, begun=True)
+        row = first_non_number(column, self.schema.dialect.decimal)
+        if row is not None:
+            raise self._bad_cell_error(name, row, column[row].as_py())
+        return as_numbers(column, self.schema.dialect.decimal, begins_with_number=True)
 
-    def _carefully(self, read: Sequence[str]) -> Any:
+    def _read_column_by_column(self, columns_to_read: Sequence[str]) -> Any:
         """The piece again, each column for itself: what can be read is, and the first cell that cannot is named."""
         import pyarrow as pa
 
         assert self.data is not None
-        found = {}
-        for name in read:
-            kind = self.layout.kinds[name]
+        columns = {}
+        for name in columns_to_read:
+            kind = self.schema.column_kinds[name]
             try:
-                found[name] = _read(self.layout, self.data, self.start, {name: _type(kind)}).column(name)
+                columns[name] = _read_table(self.schema, self.data, self.start, {name: _arrow_type(kind)}).column(name)
             except (pa.ArrowInvalid, UnicodeError) as cause:
                 try:
-                    text = _read(self.layout, self.data, self.start, {name: pa.string()}).column(name)
+                    text = _read_table(self.schema, self.data, self.start, {name: pa.string()}).column(name)
                 except (pa.ArrowInvalid, UnicodeError):
-                    raise self._damaged(cause) from cause
-                if kind in (NUMBER, WHOLE):
-                    found[name] = self._spaced(text, name)
+                    raise self._malformed_error(cause) from cause
+                if kind in (FLOAT_COLUMN, INTEGER_COLUMN):
+                    columns[name] = self._parse_padded(text, name)
                     continue
-                flags, at = (pa.nulls(len(text)), first_present(text)) if kind == EMPTY else as_flags(text)
-                if at is not None:
-                    raise self._broken(name, at, text[at].as_py()) from cause
-                found[name] = flags
-        return pa.table(found)
+                booleans, row = (
+                    (pa.nulls(len(text)), first_non_missing(text)) if kind == EMPTY_COLUMN else as_booleans(text)
+                )
+                if row is not None:
+                    raise self._bad_cell_error(name, row, text[row].as_py()) from cause
+                columns[name] = booleans
+        return pa.table(columns)
 
-    def _broken(self, name: str, row: int, cell: object) -> DataError:
-        kind = self.layout.kinds[name]
-        held = sentence({FLAG: "csv.held_flags", EMPTY: "csv.held_nothing"}.get(kind, "csv.held_numbers"))
-        rows = counted(self.layout.judged, "row")
-        line = self._line(row)
+    def _bad_cell_error(self, name: str, row: int, cell: object) -> DataError:
+        kind = self.schema.column_kinds[name]
+        expected = message(
+            {BOOLEAN_COLUMN: "csv.held_flags", EMPTY_COLUMN: "csv.held_nothing"}.get(kind, "csv.held_numbers")
+        )
+        rows = pluralize(self.schema.sampled_rows, "row")
+        line = self._line_of_row(row)
         return DataError(
-            "csv_breaks", path=str(self.layout.place), line=line, name=name, held=held, rows=rows, cell=repr(cell)[:60]
+            "csv_breaks",
+            path=str(self.schema.location),
+            line=line,
+            name=name,
+            held=expected,
+            rows=rows,
+            cell=repr(cell)[:60],
         )
 
-    def _damaged(self, cause: BaseException) -> DataError:
+    def _malformed_error(self, cause: BaseException) -> DataError:
         assert self.data is not None
-        layout = self.layout
-        first = (str(cause).splitlines() or [""])[0][:200]
-        blamed = undecodable(layout.place, layout.dialect.encoding) or damage(
-            layout.place, layout.dialect, self.data, self._line_before(), 0 if self.start else layout.dialect.skip
+        schema = self.schema
+        first_line = (str(cause).splitlines() or [""])[0][:200]
+        error = encoding_error(schema.location, schema.dialect.encoding) or malformed_row_error(
+            schema.location,
+            schema.dialect,
+            self.data,
+            self._lines_before(),
+            0 if self.start else schema.dialect.header_lines,
         )
-        return blamed or DataError("csv_damaged", path=str(layout.place), cause=first)
+        return error or DataError("csv_damaged", path=str(schema.location), cause=first_line)
 
-    def _line(self, row: int) -> int:
+    def _line_of_row(self, row: int) -> int:
         """The line of the file on which a row of this piece begins."""
         assert self.data is not None
-        skip, line = (0 if self.start else self.layout.dialect.skip), 1
-        reader = csv.reader(_text(self.data), delimiter=self.layout.dialect.delimiter)
+        header_lines, line = (0 if self.start else self.schema.dialect.header_lines), 1
+        reader = csv.reader(_as_text_stream(self.data), delimiter=self.schema.dialect.delimiter)
         for cells in reader:
-            if cells and line > skip:
+            if cells and line > header_lines:
                 if row == 0:
                     break
                 row -= 1
             line = reader.line_num + 1
-        return self._line_before() + line
+        return self._lines_before() + line
 
-    def _line_before(self) -> int:
+    def _lines_before(self) -> int:
         """How many lines of the file stand before this piece."""
-        count, left = 0, self.start
-        with self.layout.stream() as stream:
-            while left and (part := stream.read(min(left, row_splitter.PIECE_BYTES))):
-                left -= len(part)
-                count += part.count(b"\n") or part.count(b"\r")
+        count, remaining = 0, self.start
+        with self.schema.open_stream() as stream:
+            while remaining and (chunk := stream.read(min(remaining, row_splitter.PIECE_BYTES))):
+                remaining -= len(chunk)
+                count += chunk.count(b"\n") or chunk.count(b"\r")
         return count
 
 
 def open_csv(
-    path: Place | Path,
+    path: FileLocation | Path,
     delimiter: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
@@ -245,136 +273,146 @@ def open_csv(
     Raises:
         DataError: empty, no rows, binary, another encoding, repeated names, or a row of another length.
     """
-    place = path if isinstance(path, Place) else Place(str(path))
-    dialect = dialect_of(place, delimiter, decimal, encoding, header)
-    layout, reasons = _judged(Layout(place, dialect))
-    found = (delimiter is None and dialect.delimiter != ",") or (decimal is None and dialect.decimal != ".")
-    notices = [_as_read(place, dialect)] if found else []
-    if dialect.unnamed:
-        notices.append(sentence("notice.unnamed_column", path=place.name))
-    if not layout.whole:
-        notices.append(sentence("notice.csv_judged", path=place.name, rows=counted(layout.judged, "row")))
-    return CsvSource(layout, reasons, notices)
+    location = path if isinstance(path, FileLocation) else FileLocation(str(path))
+    dialect = detect_dialect(location, delimiter, decimal, encoding, header)
+    schema, reasons = _infer_schema(CsvSchema(location, dialect))
+    was_detected = (delimiter is None and dialect.delimiter != ",") or (decimal is None and dialect.decimal != ".")
+    notices = [_dialect_notice(location, dialect)] if was_detected else []
+    if dialect.unnamed_columns:
+        notices.append(message("notice.unnamed_column", path=location.name))
+    if not schema.sample_is_whole_file:
+        notices.append(message("notice.csv_judged", path=location.name, rows=pluralize(schema.sampled_rows, "row")))
+    return CsvSource(schema, reasons, notices)
 
 
-def _judged(layout: Layout) -> tuple[Layout, dict[str, Sentence]]:
+def _infer_schema(schema: CsvSchema) -> tuple[CsvSchema, dict[str, Message]]:
     """The layout with what the first piece says of each column, and why the others are no numbers."""
     import pyarrow as pa
 
-    pieces, table = _cut(layout, 0), None
+    pieces, table = _split_file(schema, 0), None
     for start, data in pieces:  # the names alone may fill the first
         try:
-            table = _read(layout, data, start, None)
+            table = _read_table(schema, data, start, None)
         except (pa.ArrowInvalid, UnicodeError) as cause:
-            raise CsvPiece(layout, start, start + len(data), data)._damaged(cause) from cause
-        _check(layout, table, data)
+            raise CsvPiece(schema, start, start + len(data), data)._malformed_error(cause) from cause
+        _check_encoding_and_quotes(schema, table, data)
         if table.num_rows:
             break
     if table is None or not table.num_rows:
-        raise DataError("header_only", path=str(layout.place), columns=layout.dialect.names)
-    whole = next(pieces, None) is None
+        raise DataError("header_only", path=str(schema.location), columns=schema.dialect.names)
+    is_whole_file = next(pieces, None) is None
     pieces.close()
-    kinds, reasons = {}, {}
+    column_kinds, reasons = {}, {}
     for name, column in zip(table.schema.names, table.columns, strict=True):
-        if name in layout.dialect.unnamed:
+        if name in schema.dialect.unnamed_columns:
             continue
-        reason = why_not_numeric(pa, column.type)
+        reason = not_numeric_type_reason(pa, column.type)
         if reason is None:
-            kinds[name] = (
-                WHOLE if pa.types.is_integer(column.type) else FLAG if pa.types.is_boolean(column.type) else NUMBER
+            column_kinds[name] = (
+                INTEGER_COLUMN
+                if pa.types.is_integer(column.type)
+                else BOOLEAN_COLUMN
+                if pa.types.is_boolean(column.type)
+                else FLOAT_COLUMN
             )
-        elif reason.key == "left_out.text" and as_numbers(column, layout.dialect.decimal) is not None:
-            kinds[name] = SPACED
+        elif reason.key == "left_out.text" and as_numbers(column, schema.dialect.decimal) is not None:
+            column_kinds[name] = PADDED_COLUMN
         elif reason.key == "left_out.text":
-            reasons[name] = why_text([column.combine_chunks()], guessed=True)
+            reasons[name] = not_numeric_reason([column.combine_chunks()], inferred=True)
         else:
             reasons[name] = reason
             if reason.key == "left_out.empty":
-                kinds[name] = EMPTY
-    return replace(layout, kinds=kinds, judged=table.num_rows, whole=whole), reasons
+                column_kinds[name] = EMPTY_COLUMN
+    return replace(
+        schema, column_kinds=column_kinds, sampled_rows=table.num_rows, sample_is_whole_file=is_whole_file
+    ), reasons
 
 
-def _check(layout: Layout, table: Any, data: Text) -> None:
+def _check_encoding_and_quotes(schema: CsvSchema, table: Any, data: TextBuffer) -> None:
     """Raise where what was read hides damage: bytes that are no text, or a quote that was never closed."""
-    damaged = None
+    error = None
     if any(str(kind) == "binary" for kind in table.schema.types):  # pyarrow's word for text that does not decode
-        damaged = undecodable(layout.place, layout.dialect.encoding)
+        error = encoding_error(schema.location, schema.dialect.encoding)
     elif table.num_rows and "\n" in str(table.column(table.num_columns - 1)[-1]):
-        damaged = damage(layout.place, layout.dialect, data, 0, layout.dialect.skip)
-    if damaged:
-        raise damaged
+        error = malformed_row_error(schema.location, schema.dialect, data, 0, schema.dialect.header_lines)
+    if error:
+        raise error
 
 
-def _cut(layout: Layout, start: int) -> Generator[tuple[int, Text], None, None]:
+def _split_file(schema: CsvSchema, start: int) -> Generator[tuple[int, TextBuffer], None, None]:
     """The file in pieces, from one of their beginnings on."""
     import pyarrow as pa
 
     try:
-        with layout.stream(start) as stream:
-            yield from row_splitter.pieces(stream, layout.dialect.delimiter, start, str(layout.place), layout.seekable)
-    except row_splitter.UnclosedError as cause:
-        piece = CsvPiece(layout, cause.start, cause.start + len(cause.data), cause.data)
-        raise piece._damaged(cause) from cause
+        with schema.open_stream(start) as stream:
+            yield from row_splitter.split_pieces(
+                stream, schema.dialect.delimiter, start, str(schema.location), schema.seekable
+            )
+    except row_splitter.UnclosedQuoteError as cause:
+        piece = CsvPiece(schema, cause.start, cause.start + len(cause.data), cause.data)
+        raise piece._malformed_error(cause) from cause
     except UnicodeError as cause:
-        raise undecodable(layout.place, layout.dialect.encoding) or DataError(
-            "csv_damaged", path=str(layout.place), cause=str(cause)[:200]
+        raise encoding_error(schema.location, schema.dialect.encoding) or DataError(
+            "csv_damaged", path=str(schema.location), cause=str(cause)[:200]
         ) from cause
     except (OSError, pa.ArrowException) as cause:  # gone, a disk's error, a compressed file that was cut short
-        raise unreadable(layout.place, cause) from cause
+        raise unreadable_error(schema.location, cause) from cause
 
 
-def _read(layout: Layout, data: Text, start: int, types: Mapping[str, Any] | None) -> Any:
+def _read_table(schema: CsvSchema, data: TextBuffer, start: int, types: Mapping[str, Any] | None) -> Any:
     """The piece as a table: the columns named in ``types`` as these, or all of them as pyarrow guesses."""
     import pyarrow as pa
     import pyarrow.csv as pc
 
-    dialect = layout.dialect
-    if data[: len(BOM)] == BOM:  # pyarrow takes one away, whatever it begins
-        data = BOM + bytes(data) if start else data[len(BOM) :]
-    chosen = {} if types is None else {"column_types": dict(types), "include_columns": list(types)}
+    dialect = schema.dialect
+    if data[: len(UTF8_BOM)] == UTF8_BOM:  # pyarrow takes one away, whatever it begins
+        data = UTF8_BOM + bytes(data) if start else data[len(UTF8_BOM) :]
+    column_options = {} if types is None else {"column_types": dict(types), "include_columns": list(types)}
     return pc.read_csv(
         pa.BufferReader(pa.py_buffer(data)),
         read_options=pc.ReadOptions(
             use_threads=False,
             column_names=dialect.names,
-            skip_rows=0 if start else dialect.skip,
+            skip_rows=0 if start else dialect.header_lines,
             block_size=len(data) + 1,
         ),
         parse_options=pc.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
-        convert_options=pc.ConvertOptions(decimal_point=dialect.decimal, strings_can_be_null=True, **chosen),
+        convert_options=pc.ConvertOptions(decimal_point=dialect.decimal, strings_can_be_null=True, **column_options),
     )
 
 
-def _type(kind: str) -> Any:
+def _arrow_type(kind: str) -> Any:
     import pyarrow as pa
 
-    return {FLAG: pa.bool_(), SPACED: pa.string(), EMPTY: pa.null()}.get(kind, pa.float64())
+    return {BOOLEAN_COLUMN: pa.bool_(), PADDED_COLUMN: pa.string(), EMPTY_COLUMN: pa.null()}.get(kind, pa.float64())
 
 
-def damage(place: Place, dialect: Dialect, data: Text, before: int, skip: int) -> DataError | None:
+def malformed_row_error(
+    location: FileLocation, dialect: Dialect, data: TextBuffer, lines_before: int, header_lines: int
+) -> DataError | None:
     """An error that names the first line of a piece which is not a row of the table; None where all are.
 
     Slow, since pyarrow only says that something is wrong, not where; so it is for text known to be damaged.
     """
-    reader = csv.reader(_text(data), delimiter=dialect.delimiter, strict=True)
+    reader = csv.reader(_as_text_stream(data), delimiter=dialect.delimiter, strict=True)
     line = 1
     try:
         for row in reader:
-            if row and line > skip and len(row) != len(dialect.names):
-                counts = {"cells": counted(len(row), "cell"), "expected": len(dialect.names)}
-                return DataError("csv_ragged", path=str(place), line=before + line, **counts)
+            if row and line > header_lines and len(row) != len(dialect.names):
+                counts = {"cells": pluralize(len(row), "cell"), "expected": len(dialect.names)}
+                return DataError("csv_ragged", path=str(location), line=lines_before + line, **counts)
             line = reader.line_num + 1
     except csv.Error as cause:
-        return DataError("csv_quote", path=str(place), line=before + line, cause=str(cause))
+        return DataError("csv_quote", path=str(location), line=lines_before + line, cause=str(cause))
     return None
 
 
-def _text(data: Text) -> Any:
+def _as_text_stream(data: TextBuffer) -> Any:
     return io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", errors="replace", newline="")
 
 
-def _as_read(place: Place, dialect: Dialect) -> Sentence:
-    named = {";": "semicolon", "\t": "tab", "|": "bar", ",": "comma"}.get(dialect.delimiter)
-    separator = sentence(f"csv.{named}") if named else repr(dialect.delimiter)
-    mark = sentence("csv.comma" if dialect.decimal == "," else "csv.point")
-    return sentence("notice.csv_dialect", path=place.name, separator=separator, decimal=mark)
+def _dialect_notice(location: FileLocation, dialect: Dialect) -> Message:
+    separator_key = {";": "semicolon", "\t": "tab", "|": "bar", ",": "comma"}.get(dialect.delimiter)
+    separator = message(f"csv.{separator_key}") if separator_key else repr(dialect.delimiter)
+    mark = message("csv.comma" if dialect.decimal == "," else "csv.point")
+    return message("notice.csv_dialect", path=location.name, separator=separator, decimal=mark)

@@ -6,20 +6,22 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from descentlab.doctor.finding import Finding, Weight
-from descentlab.factor.householder import UNIT
-from descentlab.messages import rounded, sentence
+from descentlab.doctor.finding import Finding, Severity
+from descentlab.factor.householder import UNIT_ROUNDOFF
+from descentlab.messages import format_rounded, message
 from descentlab.problem.problem import Problem
-from descentlab.typing import Array
+from descentlab.typing import FloatArray
 
-SCALES_APART = 100.0  # sizes that differ by so much make the small column slow
-FAR_FROM_ZERO = 100.0  # a mean of so many spreads makes the intercept slow
-NEARLY_DEPENDENT = 1000.0  # the variance inflation from which a column adds next to nothing of its own
-FEW_ROWS = 3  # so few can lie on a line by chance
-FLOAT32_STEPS = 1000.0  # distinct values that float32 leaves a column per standard deviation, below which it suffers
+MAX_SCALE_RATIO = 100.0  # sizes that differ by so much make the small column slow
+MAX_OFFSET_RATIO = 100.0  # a mean of so many spreads makes the intercept slow
+MAX_VIF = 1000.0  # the variance inflation from which a column adds next to nothing of its own
+MAX_CHANCE_ROWS = 3  # so few can lie on a line by chance
+MIN_FLOAT32_STEPS = (
+    1000.0  # distinct values that float32 leaves a column per standard deviation, below which it suffers
+)
 
 
-def facts(problem: Problem, vif: Array, decay: float = 0.0) -> list[Finding]:
+def data_findings(problem: Problem, vif: FloatArray, weight_decay: float = 0.0) -> list[Finding]:
     """Everything about the data worth a sentence, the gravest first.
 
     Args:
@@ -27,70 +29,77 @@ def facts(problem: Problem, vif: Array, decay: float = 0.0) -> list[Finding]:
         vif: its :func:`inflation`.
         decay: the weight decay that pulls where the data does not.
     """
-    found = [*_dependent(problem, decay), *_nearly_dependent(problem, vif), *_scales(problem), *_offsets(problem)]
-    found += [*_float32(problem), *_target(problem)]
-    return sorted(found, key=lambda finding: list(Weight).index(finding.weight))
+    findings = [
+        *_dependent_findings(problem, weight_decay),
+        *_collinearity_findings(problem, vif),
+        *_scale_findings(problem),
+        *_offset_findings(problem),
+    ]
+    findings += [*_float32_findings(problem), *_target_findings(problem)]
+    return sorted(findings, key=lambda finding: list(Severity).index(finding.severity))
 
 
-def _deviations(problem: Problem) -> Array:
+def _column_std(problem: Problem) -> FloatArray:
     factor = problem.factor
-    return np.where(factor.constant, 0.0, factor.deviations)[: len(problem.features)]
+    return np.where(factor.is_constant, 0.0, factor.std)[: len(problem.features)]
 
 
-def _sizes(problem: Problem) -> Array:
+def _column_rms(problem: Problem) -> FloatArray:
     factor = problem.factor
-    sizes: Array = np.hypot(factor.means, factor.deviations)[: len(problem.features)]
-    return sizes
+    rms: FloatArray = np.hypot(factor.means, factor.std)[: len(problem.features)]
+    return rms
 
 
-def _dependent(problem: Problem, decay: float) -> Iterator[Finding]:
+def _dependent_findings(problem: Problem, weight_decay: float) -> Iterator[Finding]:
     """Constant, duplicate and collinear columns: each relation by name."""
-    relations = problem.spectrum().flat
+    relations = problem.spectrum().null_directions
     if relations:
         names = [problem.features[j] for j in problem.fit.dependent]
         key = "finding.dependent_columns" if len(relations) > 1 else "finding.dependent_column"
-        key = "finding.dependent_decayed" if decay else key
+        key = "finding.dependent_decayed" if weight_decay else key
         yield Finding(
             "dependent_columns",
-            Weight.CAUTION,
-            (sentence(key, count=len(relations)), *relations),
+            Severity.CAUTION,
+            (message(key, count=len(relations)), *relations),
             {"columns": names, "rank": len(problem.parameters) - len(relations)},
-            None if decay else sentence("advice.dependent_columns", names=[f"`{name}`" for name in names]),
+            None if weight_decay else message("advice.dependent_columns", names=[f"`{name}`" for name in names]),
         )
 
 
-def inflation(problem: Problem) -> Array:
+def variance_inflation(problem: Problem) -> FloatArray:
     """(d,) variance inflation of each feature: its variance over what the other features leave of it; inf for none.
 
     ``VIF_j = variance_j * (C^-1)_jj`` with C the covariance (D. A. Belsley, E. Kuh and R. E. Welsch, *Regression
     Diagnostics*, 1980). Dependent features are left out of the others; without a bias, moments about zero.
     """
     d = len(problem.features)
-    rows = (problem.factor.centred[1:, 1:] if problem.bias else problem.factor.R[:, 1:])[:, :d]
-    lengths = np.where(_deviations(problem) > 0, np.linalg.norm(rows, axis=0), 0.0) if problem.bias else _sizes(problem)
-    kept = [j for j in range(d) if j not in problem.fit.dependent and lengths[j] > 0]
+    rows = (problem.factor.R_centered[1:, 1:] if problem.bias else problem.factor.R[:, 1:])[:, :d]
+    norms = (
+        np.where(_column_std(problem) > 0, np.linalg.norm(rows, axis=0), 0.0) if problem.bias else _column_rms(problem)
+    )
+    independent = [j for j in range(d) if j not in problem.fit.dependent and norms[j] > 0]
     vif = np.full(d, np.inf)
-    if not kept:
+    if not independent:
         return vif
-    _, s, V = np.linalg.svd(rows[:, kept] / np.linalg.norm(rows[:, kept], axis=0), full_matrices=False)
-    s = np.maximum(s, UNIT * len(s))  # below it a direction cannot be told from one that is not there
-    vif[kept] = ((V / s[:, None]) ** 2).sum(axis=0)
-    if len(s) < len(kept):  # fewer rows than features: each of them depends on the others
-        vif[kept] = np.inf
+    _, s, V = np.linalg.svd(rows[:, independent] / np.linalg.norm(rows[:, independent], axis=0), full_matrices=False)
+    s = np.maximum(s, UNIT_ROUNDOFF * len(s))  # below it a direction cannot be told from one that is not there
+    vif[independent] = ((V / s[:, None]) ** 2).sum(axis=0)
+    if len(s) < len(independent):  # fewer rows than features: each of them depends on the others
+        vif[independent] = np.inf
     return vif
 
 
-def _nearly_dependent(problem: Problem, vif: Array) -> Iterator[Finding]:
-    named = np.where(np.isfinite(vif), vif, 0.0)
-    order = np.argsort(-np.round(named / max(named.max(initial=0.0), 1.0), 9), kind="stable")  # ties by place
-    inflated = [int(j) for j in order if named[j] > NEARLY_DEPENDENT]
+def _collinearity_findings(problem: Problem, vif: FloatArray) -> Iterator[Finding]:
+    finite_vif = np.where(np.isfinite(vif), vif, 0.0)
+    order = np.argsort(-np.round(finite_vif / max(finite_vif.max(initial=0.0), 1.0), 9), kind="stable")  # ties by place
+    inflated = [int(j) for j in order if finite_vif[j] > MAX_VIF]
     if inflated:
         worst = inflated[0]
         yield Finding(
             "nearly_collinear",
-            Weight.CAUTION,
+            Severity.CAUTION,
             (
-                sentence(
+                message(
                     "finding.nearly_collinear",
                     names=[f"`{problem.features[j]}`" for j in inflated[:6]],
                     worst=f"`{problem.features[worst]}`",
@@ -98,108 +107,108 @@ def _nearly_dependent(problem: Problem, vif: Array) -> Iterator[Finding]:
                 ),
             ),
             {"variance_inflation": {problem.features[j]: float(vif[j]) for j in inflated}},
-            sentence("advice.nearly_collinear"),
+            message("advice.nearly_collinear"),
             "D. A. Belsley, E. Kuh, R. E. Welsch, Regression Diagnostics (1980), chapter 3",
         )
 
 
-def _scales(problem: Problem) -> Iterator[Finding]:
-    sizes = _sizes(problem)
-    used = np.flatnonzero(sizes > 0)
-    if problem.standardize or len(used) < 2:
+def _scale_findings(problem: Problem) -> Iterator[Finding]:
+    rms = _column_rms(problem)
+    nonzero = np.flatnonzero(rms > 0)
+    if problem.standardize or len(nonzero) < 2:
         return
-    large, small = used[np.argmax(sizes[used])], used[np.argmin(sizes[used])]
-    ratio = float(sizes[large] / sizes[small])
-    if ratio >= SCALES_APART:
+    large, small = nonzero[np.argmax(rms[nonzero])], nonzero[np.argmin(rms[nonzero])]
+    ratio = float(rms[large] / rms[small])
+    if ratio >= MAX_SCALE_RATIO:
         yield Finding(
             "scales_apart",
-            Weight.CAUTION,
+            Severity.CAUTION,
             (
-                sentence(
+                message(
                     "finding.scales_apart",
                     large=f"`{problem.features[large]}`",
                     small=f"`{problem.features[small]}`",
-                    ratio=rounded(ratio),
-                    slower=rounded(ratio**2),
+                    ratio=format_rounded(ratio),
+                    slower=format_rounded(ratio**2),
                 ),
             ),
-            {"sizes": dict(zip(problem.features, sizes.tolist(), strict=True)), "ratio": ratio},
-            sentence("advice.scales_apart", small=f"`{problem.features[small]}`"),
+            {"sizes": dict(zip(problem.features, rms.tolist(), strict=True)), "ratio": ratio},
+            message("advice.scales_apart", small=f"`{problem.features[small]}`"),
         )
 
 
-def _offsets(problem: Problem) -> Iterator[Finding]:
+def _offset_findings(problem: Problem) -> Iterator[Finding]:
     if problem.center or not problem.bias:
         return
-    means, spread = np.abs(problem.factor.means[: len(problem.features)]), _deviations(problem)
-    far = [j for j in range(len(means)) if spread[j] > 0 and means[j] >= FAR_FROM_ZERO * spread[j]]
-    if far:
-        worst = max(far, key=lambda j: means[j] / spread[j])
-        ratio = float(means[worst] / spread[worst])
+    means, std = np.abs(problem.factor.means[: len(problem.features)]), _column_std(problem)
+    offset_columns = [j for j in range(len(means)) if std[j] > 0 and means[j] >= MAX_OFFSET_RATIO * std[j]]
+    if offset_columns:
+        worst = max(offset_columns, key=lambda j: means[j] / std[j])
+        ratio = float(means[worst] / std[worst])
         yield Finding(
             "far_from_zero",
-            Weight.CAUTION,
+            Severity.CAUTION,
             (
-                sentence(
-                    "finding.far_from_zero" if len(far) == 1 else "finding.far_from_zero_several",
-                    names=[f"`{problem.features[j]}`" for j in far],
+                message(
+                    "finding.far_from_zero" if len(offset_columns) == 1 else "finding.far_from_zero_several",
+                    names=[f"`{problem.features[j]}`" for j in offset_columns],
                     worst=f"`{problem.features[worst]}`",
                     mean=float(problem.factor.means[worst]),
-                    spread=float(spread[worst]),
-                    ratio=rounded(ratio),
+                    spread=float(std[worst]),
+                    ratio=format_rounded(ratio),
                 ),
             ),
-            {"mean_over_spread": {problem.features[j]: float(means[j] / spread[j]) for j in far}},
-            sentence("advice.far_from_zero"),
+            {"mean_over_spread": {problem.features[j]: float(means[j] / std[j]) for j in offset_columns}},
+            message("advice.far_from_zero"),
         )
 
 
-def _float32(problem: Problem) -> Iterator[Finding]:
+def _float32_findings(problem: Problem) -> Iterator[Finding]:
     """Columns whose spread float32 cannot resolve: its steps near the mean are too wide."""
     if problem.center:  # by its mean in float64, before anything is converted
         return
-    means, spread = np.abs(problem.factor.means[: len(problem.features)]), _deviations(problem)
+    means, std = np.abs(problem.factor.means[: len(problem.features)]), _column_std(problem)
     with np.errstate(over="ignore"):
         step = np.spacing(means.astype(np.float32)).astype(np.float64)
-    coarse = [j for j in range(len(means)) if 0 < spread[j] < FLOAT32_STEPS * step[j]]
+    coarse = [j for j in range(len(means)) if 0 < std[j] < MIN_FLOAT32_STEPS * step[j]]
     if coarse:
-        worst = min(coarse, key=lambda j: spread[j] / step[j])
+        worst = min(coarse, key=lambda j: std[j] / step[j])
         yield Finding(
             "float32_cannot_resolve",
-            Weight.CAUTION,
+            Severity.CAUTION,
             (
-                sentence(
+                message(
                     "finding.float32_cannot_resolve",
                     names=[f"`{problem.features[j]}`" for j in coarse],
                     worst=f"`{problem.features[worst]}`",
-                    step=rounded(step[worst], 2),
-                    spread=rounded(spread[worst]),
+                    step=format_rounded(step[worst], 2),
+                    spread=format_rounded(std[worst]),
                 ),
             ),
-            {"steps_per_spread": {problem.features[j]: float(spread[j] / step[j]) for j in coarse}},
-            sentence("advice.float32_cannot_resolve"),
+            {"steps_per_spread": {problem.features[j]: float(std[j] / step[j]) for j in coarse}},
+            message("advice.float32_cannot_resolve"),
         )
 
 
-def _target(problem: Problem) -> Iterator[Finding]:
+def _target_findings(problem: Problem) -> Iterator[Finding]:
     """A target that does not vary, or that a single column copies."""
     factor, target = problem.factor, f"`{problem.target}`"
-    if factor.constant[-1] and problem.bias:
-        said = sentence("finding.constant_target", name=target, value=float(factor.means[-1]))
-        yield Finding("constant_target", Weight.CAUTION, (said,), {}, sentence("advice.constant_target"))
+    if factor.is_constant[-1] and problem.bias:
+        main_message = message("finding.constant_target", name=target, value=float(factor.means[-1]))
+        yield Finding("constant_target", Severity.CAUTION, (main_message,), {}, message("advice.constant_target"))
         return
-    if len(problem.features) < 2 or not problem.bias or problem.n <= FEW_ROWS:
+    if len(problem.features) < 2 or not problem.bias or problem.n <= MAX_CHANCE_ROWS:
         return
-    C = factor.centred[1:, 1:]
-    lengths = np.linalg.norm(C, axis=0)
+    C = factor.R_centered[1:, 1:]
+    norms = np.linalg.norm(C, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        alike = np.abs(C[:, :-1].T @ C[:, -1]) / (lengths[:-1] * lengths[-1])
-    copies = [problem.features[j] for j in np.flatnonzero(alike > 1 - 1e-12)]
+        correlations = np.abs(C[:, :-1].T @ C[:, -1]) / (norms[:-1] * norms[-1])
+    copies = [problem.features[j] for j in np.flatnonzero(correlations > 1 - 1e-12)]
     if copies:
         yield Finding(
             "target_copied",
-            Weight.CAUTION,
-            (sentence("finding.target_copied", name=target, names=[f"`{name}`" for name in copies]),),
+            Severity.CAUTION,
+            (message("finding.target_copied", name=target, names=[f"`{name}`" for name in copies]),),
             {"columns": copies},
-            sentence("advice.target_copied"),
+            message("advice.target_copied"),
         )

@@ -7,28 +7,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from descentlab.descent.recursion import nesterov_window
-from descentlab.descent.residual_polynomial import ROUNDING
-from descentlab.doctor.directions import Direction, Namer
-from descentlab.doctor.finding import Finding, Weight
+from descentlab.descent.recursion import nesterov_stable_interval
+from descentlab.descent.residual_polynomial import FACTOR_TOLERANCE
+from descentlab.doctor.directions import Direction, DirectionNamer
+from descentlab.doctor.finding import Finding, Severity
 from descentlab.doctor.forecast import Forecast, Verdict
-from descentlab.doctor.remedies import LITTLE
-from descentlab.messages import Sentence, counted, distinct, rounded, sentence
-from descentlab.run.termination import percent, rest
-from descentlab.theory.full_batch import Theory
-from descentlab.theory.learning_rates import Rate
-from descentlab.theory.settling_time import FARTHEST
+from descentlab.doctor.remedies import MIN_MOMENTUM
+from descentlab.messages import Message, format_distinct, format_rounded, message, pluralize
+from descentlab.run.termination import format_percent, remaining_message
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.learning_rates import RateChoice
+from descentlab.theory.settling_time import MAX_UPDATES
 
-POLYAK = "B. T. Polyak, Some methods of speeding up the convergence of iteration methods (1964)"
-SAAD = "Y. Saad, Iterative Methods for Sparse Linear Systems (2nd ed., 2003), section 4.2.1"
-BOTTOU = (
+POLYAK_REFERENCE = "B. T. Polyak, Some methods of speeding up the convergence of iteration methods (1964)"
+SAAD_REFERENCE = "Y. Saad, Iterative Methods for Sparse Linear Systems (2nd ed., 2003), section 4.2.1"
+BOTTOU_REFERENCE = (
     "L. Bottou, F. E. Curtis, J. Nocedal, Optimization Methods for Large-Scale Machine Learning (2018), theorem 4.6"
 )
-FAR_OFF = 0.1  # a coefficient that is off by this part of itself is worth a sentence
+MENTION_COEFFICIENT_FROM = 0.1  # a coefficient that is off by this part of itself is worth a sentence
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class RunContext:
     """Everything that conclusions are drawn from.
 
     Attributes:
@@ -40,180 +40,224 @@ class Case:
         whole_batch: whether the batch size asked for holds every row.
     """
 
-    theory: Theory
+    theory: FullBatchTheory
     forecast: Forecast
     within: float
     slowest: Direction | None
     fastest: Direction | None
-    rates: dict[str, Rate]
-    whole_batch: bool
+    rates: dict[str, RateChoice]
+    batch_holds_all_rows: bool
 
     @property
-    def percent(self) -> str:
-        return percent(self.within)
+    def within_percent(self) -> str:
+        return format_percent(self.within)
 
 
-def verdict(case: Case) -> Finding:
+def outcome_finding(context: RunContext) -> Finding:
     """What becomes of the run."""
-    word, forecast = case.forecast.verdict, case.forecast
-    if word is Verdict.UNKNOWN:
-        return _cannot_tell(case) if forecast.walked is None else _too_long(case)
-    if word is Verdict.DIVERGES:
-        return _diverges(case)
+    outcome, forecast = context.forecast.verdict, context.forecast
+    if outcome is Verdict.UNKNOWN:
+        return _unknown_finding(context) if forecast.simulated_updates is None else _too_long_finding(context)
+    if outcome is Verdict.DIVERGES:
+        return _divergence_finding(context)
     if forecast.epochs_to_tolerance == 0:
-        said = [sentence("finding.at_the_minimum", within=case.percent), *_unstable(case)]
-        weight = Weight.CAUTION if case.theory.unstable else Weight.FACT
-        return Finding("at_the_minimum", weight, tuple(said))
-    return _converges(case) if word.converges else _too_slow(case)
+        messages = [
+            message("finding.at_the_minimum", within=context.within_percent),
+            *_unfelt_instability_messages(context),
+        ]
+        severity = Severity.CAUTION if context.theory.unstable else Severity.FACT
+        return Finding("at_the_minimum", severity, tuple(messages))
+    return _convergence_finding(context) if outcome.converges else _too_slow_finding(context)
 
 
-def _cannot_tell(case: Case) -> Finding:
-    descent, problem = case.theory.descent, case.theory.problem
+def _unknown_finding(context: RunContext) -> Finding:
+    descent, problem = context.theory.descent, context.theory.problem
     assert descent.batch_size is not None
     steps = math.ceil(problem.n / descent.batch_size)
-    bound = case.theory.lr_bound
-    said = [sentence("finding.mini_batches", size=descent.batch_size, rows=problem.n, steps=steps)]
-    if descent.is_sgd and math.isfinite(bound) and bound > 0:
-        ratio = descent.lr / bound
+    lr_bound = context.theory.lr_bound
+    messages = [message("finding.mini_batches", size=descent.batch_size, rows=problem.n, steps=steps)]
+    if descent.is_sgd and math.isfinite(lr_bound) and lr_bound > 0:
+        ratio = descent.lr / lr_bound
         key = "finding.mini_batches_above" if ratio > 1 else "finding.mini_batches_below"
-        said.append(sentence(key, lr=descent.lr, bound=bound, ratio=ratio, percent=percent(ratio)))
+        messages.append(message(key, lr=descent.lr, bound=lr_bound, ratio=ratio, percent=format_percent(ratio)))
     evidence: dict[str, object] = {"batch_size": descent.batch_size, "steps_per_epoch": steps}
     if descent.is_sgd:
-        evidence["lr_bound_of_the_average_step"] = bound
-    return Finding("mini_batches", Weight.CAUTION, tuple(said), evidence, sentence("advice.mini_batches"), BOTTOU)
+        evidence["lr_bound_of_the_average_step"] = lr_bound
+    return Finding(
+        "mini_batches", Severity.CAUTION, tuple(messages), evidence, message("advice.mini_batches"), BOTTOU_REFERENCE
+    )
 
 
-def _too_long(case: Case) -> Finding:
+def _too_long_finding(context: RunContext) -> Finding:
     """More epochs than anybody would wait for: what came of the first of them."""
-    forecast, asked = case.forecast, case.theory.descent.epochs
-    values = {"walked": counted(forecast.walked or 0), "epochs": counted(asked), "cost": forecast.cost}
-    evidence = {"walked": forecast.walked, "epochs": asked, "cost": forecast.cost}
-    return Finding("too_long_to_walk", Weight.CAUTION, (sentence("finding.too_long_to_walk", **values),), evidence)
+    forecast, epochs = context.forecast, context.theory.descent.epochs
+    values = {"walked": pluralize(forecast.simulated_updates or 0), "epochs": pluralize(epochs), "cost": forecast.cost}
+    evidence = {"walked": forecast.simulated_updates, "epochs": epochs, "cost": forecast.cost}
+    return Finding("too_long_to_walk", Severity.CAUTION, (message("finding.too_long_to_walk", **values),), evidence)
 
 
-def _unstable(case: Case) -> list[Sentence]:
+def _unfelt_instability_messages(context: RunContext) -> list[Message]:
     """A rate that would diverge, if the start had an error where it does."""
-    theory = case.theory
+    theory = context.theory
     if not theory.unstable or theory.diverges:
         return []
-    factor = float(theory.factors[np.argmax(np.where(theory.response.grows, np.abs(theory.factors), 0.0))])
-    return [sentence("finding.unstable_unfelt", factor=factor)]
+    factor = float(
+        theory.convergence_factors[
+            np.argmax(np.where(theory.residual_polynomial.diverges, np.abs(theory.convergence_factors), 0.0))
+        ]
+    )
+    return [message("finding.unstable_unfelt", factor=factor)]
 
 
-def _diverges(case: Case) -> Finding:
-    theory, forecast = case.theory, case.forecast
+def _divergence_finding(context: RunContext) -> Finding:
+    theory, forecast = context.theory, context.forecast
     descent = theory.descent
-    if theory.accumulating > 1:
-        said = sentence("finding.diverges_accumulating", factor=distinct(theory.accumulating))
+    if theory.accumulated_gradient_factor > 1:
+        main_message = message(
+            "finding.diverges_accumulating", factor=format_distinct(theory.accumulated_gradient_factor)
+        )
         return Finding(
-            "diverges", Weight.PROBLEM, (said,), {"factor": theory.accumulating}, sentence("advice.zero_grad")
+            "diverges",
+            Severity.PROBLEM,
+            (main_message,),
+            {"factor": theory.accumulated_gradient_factor},
+            message("advice.zero_grad"),
         )
     if not forecast.closed_form:
-        first = _first_cost(theory)
+        initial_cost = _initial_cost(theory)
         key = "finding.diverges_walked" if forecast.cost is not None else "finding.overflows_walked"
-        said = sentence(key, epochs=counted(descent.epochs), cost=forecast.cost, first_cost=first)
-        return Finding("diverges", Weight.PROBLEM, (said,), {"cost": forecast.cost, "first_cost": first})
-    growing = theory.growing
-    evidence = {"factor": growing.factor, "lr": descent.lr, "lr_bound": theory.lr_bound}
+        main_message = message(key, epochs=pluralize(descent.epochs), cost=forecast.cost, first_cost=initial_cost)
+        return Finding(
+            "diverges", Severity.PROBLEM, (main_message,), {"cost": forecast.cost, "first_cost": initial_cost}
+        )
+    dominant_mode = theory.dominant_mode
+    evidence = {"factor": dominant_mode.factor, "lr": descent.lr, "lr_bound": theory.lr_bound}
     if descent.effective_momentum > 1 and descent.nesterov:
-        said = sentence("finding.diverges_nesterov", factor=growing.in_words)
-        window = sentence("finding.nesterov_window", **nesterov_window(descent.momentum))
-        advice = sentence("advice.momentum_one")
-        return Finding("diverges", Weight.PROBLEM, (said, window), evidence, advice, POLYAK)
+        main_message = message("finding.diverges_nesterov", factor=dominant_mode.factor_text)
+        window_message = message("finding.nesterov_window", **nesterov_stable_interval(descent.momentum))
+        advice = message("advice.momentum_one")
+        return Finding("diverges", Severity.PROBLEM, (main_message, window_message), evidence, advice, POLYAK_REFERENCE)
     if descent.effective_momentum > 1:
-        said = sentence("finding.diverges_momentum", momentum=descent.effective_momentum, factor=growing.in_words)
-        return Finding("diverges", Weight.PROBLEM, (said,), evidence, sentence("advice.momentum_one"), POLYAK)
-    direction = Namer(theory.problem).name(theory.spectrum.directions[:, growing.direction])
-    steeply = growing.factor < 0
-    if abs(abs(growing.factor) - 1) <= ROUNDING:  # two roots of size 1 meet
-        said = sentence("finding.diverges_linearly", direction=direction, momentum=descent.effective_momentum)
+        main_message = message(
+            "finding.diverges_momentum", momentum=descent.effective_momentum, factor=dominant_mode.factor_text
+        )
+        return Finding(
+            "diverges", Severity.PROBLEM, (main_message,), evidence, message("advice.momentum_one"), POLYAK_REFERENCE
+        )
+    direction = DirectionNamer(theory.problem).describe(theory.spectrum.directions[:, dominant_mode.direction])
+    changes_sides = dominant_mode.factor < 0
+    if abs(abs(dominant_mode.factor) - 1) <= FACTOR_TOLERANCE:  # two roots of size 1 meet
+        main_message = message("finding.diverges_linearly", direction=direction, momentum=descent.effective_momentum)
     else:
-        key = "finding.diverges_along" if growing.direction else "finding.diverges"
-        said = sentence(key, direction=direction, factor=growing.in_words)
-    sides = (sentence("finding.changes_sides"),) if steeply else ()
-    return Finding("diverges", Weight.PROBLEM, (said, *sides), evidence, None, SAAD)
+        key = "finding.diverges_along" if dominant_mode.direction else "finding.diverges"
+        main_message = message(key, direction=direction, factor=dominant_mode.factor_text)
+    side_messages = (message("finding.changes_sides"),) if changes_sides else ()
+    return Finding("diverges", Severity.PROBLEM, (main_message, *side_messages), evidence, None, SAAD_REFERENCE)
 
 
-def _converges(case: Case) -> Finding:
-    forecast, epochs = case.forecast, case.theory.descent.epochs
-    how = "finding.converges_swinging" if forecast.oscillates else "finding.converges_smoothly"
-    needed = forecast.epochs_to_tolerance
-    said = [sentence(how, needed=needed, within=case.percent), _after(case), *_furthest(case), *_unstable(case)]
-    if needed is not None and needed > epochs:
-        said.insert(1, sentence("finding.leaves_again", epochs=counted(epochs), within=case.percent))
-    evidence = {"epochs_to_tolerance": needed, "epochs": epochs, "cost": forecast.cost}
-    return Finding("converges", Weight.FACT, tuple(said), evidence)
+def _convergence_finding(context: RunContext) -> Finding:
+    forecast, epochs = context.forecast, context.theory.descent.epochs
+    key = "finding.converges_swinging" if forecast.oscillates else "finding.converges_smoothly"
+    epochs_to_tolerance = forecast.epochs_to_tolerance
+    messages = [
+        message(key, needed=epochs_to_tolerance, within=context.within_percent),
+        _final_cost_message(context),
+        *_worst_coefficient_messages(context),
+        *_unfelt_instability_messages(context),
+    ]
+    if epochs_to_tolerance is not None and epochs_to_tolerance > epochs:
+        messages.insert(1, message("finding.leaves_again", epochs=pluralize(epochs), within=context.within_percent))
+    evidence = {"epochs_to_tolerance": epochs_to_tolerance, "epochs": epochs, "cost": forecast.cost}
+    return Finding("converges", Severity.FACT, tuple(messages), evidence)
 
 
-def _too_slow(case: Case) -> Finding:
-    forecast, theory = case.forecast, case.theory
-    descent, needed = theory.descent, forecast.epochs_to_tolerance
-    endless = forecast.closed_form and needed is None
-    fading = theory.growing.gap > 0 and abs(theory.growing.factor) <= 1
-    stays = bool((theory.response.stands & ~theory.response.swings & (theory.error != 0)).any())
-    first = "too_slow" if not endless or fading else "stays_off" if stays else "never_shrinks"
-    first = "never_settles" if theory.accumulating > 1 - ROUNDING else first
-    said = [sentence(f"finding.{first}" if descent.is_sgd else "finding.too_slow_walked"), _after(case)]
-    if forecast.near:
-        said.append(sentence("finding.near_by_chance", within=case.percent))
-    said += [*_furthest(case), *_unstable(case)]
-    if needed is not None:
-        times = rounded(needed / descent.epochs)
-        said.append(sentence("finding.needs", needed=counted(needed), within=case.percent, times=times))
-    elif endless and fading:
-        said.append(sentence("finding.beyond_counting", within=case.percent, most=FARTHEST))
+def _too_slow_finding(context: RunContext) -> Finding:
+    forecast, theory = context.forecast, context.theory
+    descent, epochs_to_tolerance = theory.descent, forecast.epochs_to_tolerance
+    never_converges = forecast.closed_form and epochs_to_tolerance is None
+    error_shrinks = theory.dominant_mode.one_minus_factor > 0 and abs(theory.dominant_mode.factor) <= 1
+    error_stays = bool(
+        (
+            theory.residual_polynomial.is_marginal
+            & ~theory.residual_polynomial.oscillates
+            & (theory.initial_error != 0)
+        ).any()
+    )
+    first_key = "too_slow" if not never_converges or error_shrinks else "stays_off" if error_stays else "never_shrinks"
+    first_key = "never_settles" if theory.accumulated_gradient_factor > 1 - FACTOR_TOLERANCE else first_key
+    messages = [
+        message(f"finding.{first_key}" if descent.is_sgd else "finding.too_slow_walked"),
+        _final_cost_message(context),
+    ]
+    if forecast.converged_at_end:
+        messages.append(message("finding.near_by_chance", within=context.within_percent))
+    messages += [*_worst_coefficient_messages(context), *_unfelt_instability_messages(context)]
+    if epochs_to_tolerance is not None:
+        times = format_rounded(epochs_to_tolerance / descent.epochs)
+        messages.append(
+            message("finding.needs", needed=pluralize(epochs_to_tolerance), within=context.within_percent, times=times)
+        )
+    elif never_converges and error_shrinks:
+        messages.append(message("finding.beyond_counting", within=context.within_percent, most=MAX_UPDATES))
     elif not forecast.closed_form and descent.is_sgd:
-        said.append(sentence("finding.not_within", epochs=counted(descent.epochs), within=case.percent))
-    evidence = {"epochs_to_tolerance": needed, "epochs": descent.epochs, "cost": forecast.cost}
-    return Finding("too_slow", Weight.PROBLEM, tuple(said), evidence, _quicker(case))
+        messages.append(message("finding.not_within", epochs=pluralize(descent.epochs), within=context.within_percent))
+    evidence = {"epochs_to_tolerance": epochs_to_tolerance, "epochs": descent.epochs, "cost": forecast.cost}
+    return Finding("too_slow", Severity.PROBLEM, tuple(messages), evidence, _faster_settings_advice(context))
 
 
-def _after(case: Case) -> Sentence:
+def _final_cost_message(context: RunContext) -> Message:
     """The cost after the last update, and what is left to gain."""
-    theory, forecast = case.theory, case.forecast
+    theory, forecast = context.theory, context.forecast
     assert forecast.params is not None
-    here = theory.problem.coordinates.from_units(forecast.params)
-    start = theory.problem.start(theory.descent.start)
-    excess, at_start = theory.excess(here), theory.excess(start)
-    left = excess / at_start if at_start > 0 else 0.0
-    own: Sentence | str = ""
-    if theory.scale != 1 and forecast.cost is not None:
-        own = sentence("finding.own_loss", loss=forecast.cost * theory.scale, reduction=theory.descent.reduction)
-    epochs, remaining = counted(theory.descent.epochs), rest(theory, excess, left)
-    return sentence("finding.after", epochs=epochs, cost=forecast.cost, own=own, rest=remaining)
+    scaled_params = theory.problem.scaling.to_scaled(forecast.params)
+    start = theory.problem.scaled_params(theory.descent.start)
+    suboptimality, initial_suboptimality = theory.suboptimality(scaled_params), theory.suboptimality(start)
+    fraction_remaining = suboptimality / initial_suboptimality if initial_suboptimality > 0 else 0.0
+    loss_message: Message | str = ""
+    if theory.cost_scale != 1 and forecast.cost is not None:
+        loss_message = message(
+            "finding.own_loss", loss=forecast.cost * theory.cost_scale, reduction=theory.descent.reduction
+        )
+    epochs, remaining_text = (
+        pluralize(theory.descent.epochs),
+        remaining_message(theory, suboptimality, fraction_remaining),
+    )
+    return message("finding.after", epochs=epochs, cost=forecast.cost, own=loss_message, rest=remaining_text)
 
 
-def _furthest(case: Case) -> list[Sentence]:
+def _worst_coefficient_messages(context: RunContext) -> list[Message]:
     """The coefficient that is furthest from where it is bound: a cost near its minimum can hide it."""
-    theory, params = case.theory, case.forecast.params
+    theory, params = context.theory, context.forecast.params
     if params is None or not theory.descent.is_sgd:
         return []
-    goal = theory.problem.coordinates.to_units(theory.destination)
+    goal = theory.problem.scaling.to_original(theory.limit_point)
     with np.errstate(divide="ignore", invalid="ignore"):
-        off = np.nan_to_num(np.abs(params - goal) / theory.sizes)
-    j = int(np.argmax(off))
-    if off[j] < (case.within if theory.fits_exactly else FAR_OFF):
+        relative_errors = np.nan_to_num(np.abs(params - goal) / theory.parameter_scales)
+    j = int(np.argmax(relative_errors))
+    if relative_errors[j] < (context.within if theory.fits_exactly else MENTION_COEFFICIENT_FROM):
         return []
     name = f"`{theory.problem.parameters[j]}`"
-    return [sentence("finding.furthest", name=name, value=float(params[j]), goal=float(f"{goal[j]:.6g}"))]
+    return [message("finding.furthest", name=name, value=float(params[j]), goal=float(f"{goal[j]:.6g}"))]
 
 
-def _quicker(case: Case) -> Sentence | None:
+def _faster_settings_advice(context: RunContext) -> Message | None:
     """What would be quicker: another rate, or momentum."""
-    descent, needed = case.theory.descent, case.forecast.epochs_to_tolerance
-    best, pair = case.rates.get("fastest"), case.rates.get("fastest_pair")
+    descent, epochs_to_tolerance = context.theory.descent, context.forecast.epochs_to_tolerance
+    best, pair = context.rates.get("fastest"), context.rates.get("fastest_pair")
     if best is None or best.epochs is None or pair is None or pair.epochs is None or not descent.is_sgd:
         return None
-    values = {"lr": best.shown, "epochs": counted(best.epochs), "momentum": pair.shown_momentum}
-    values |= {"pair_lr": pair.shown, "pair_epochs": counted(pair.epochs)}
+    values = {"lr": best.lr_text, "epochs": pluralize(best.epochs), "momentum": pair.momentum_text}
+    values |= {"pair_lr": pair.lr_text, "pair_epochs": pluralize(pair.epochs)}
     if descent.momentum:
-        worth = needed is None or pair.epochs < 0.9 * needed
-        return sentence("advice.pair" if pair.momentum > LITTLE else "advice.plain", **values) if worth else None
-    faster = pair.epochs < 0.9 * best.epochs
-    if needed is not None and best.epochs > 0.9 * needed:
-        return sentence("advice.only_momentum", **values) if faster else None
-    return sentence("advice.quicker" if faster else "advice.another_rate", **values)
+        improves = epochs_to_tolerance is None or pair.epochs < 0.9 * epochs_to_tolerance
+        return (
+            message("advice.pair" if pair.momentum > MIN_MOMENTUM else "advice.plain", **values) if improves else None
+        )
+    momentum_helps = pair.epochs < 0.9 * best.epochs
+    if epochs_to_tolerance is not None and best.epochs > 0.9 * epochs_to_tolerance:
+        return message("advice.only_momentum", **values) if momentum_helps else None
+    return message("advice.quicker" if momentum_helps else "advice.another_rate", **values)
 
 
-def _first_cost(theory: Theory) -> float:
-    return float(theory.problem.quadratic.cost(theory.problem.start(theory.descent.start)))
+def _initial_cost(theory: FullBatchTheory) -> float:
+    return float(theory.problem.quadratic.cost(theory.problem.scaled_params(theory.descent.start)))

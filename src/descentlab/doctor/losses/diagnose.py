@@ -34,25 +34,34 @@ from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.losses import findings as said
 from descentlab.doctor.losses.diagnosis import LossDiagnosis
-from descentlab.doctor.losses.growth_rate import Pace, convex, least_fading, levels_at, pace
-from descentlab.doctor.losses.moment_bounds import SHARE, most_pace
-from descentlab.doctor.losses.parsing import Printed, read
-from descentlab.errors import SettingError, finite_number, whole_number
-from descentlab.theory.full_batch import NEAR
+from descentlab.doctor.losses.growth_rate import (
+    GrowthEstimate,
+    aitken_limits,
+    estimate_growth,
+    fastest_decay_bound,
+    first_convexity_violation,
+)
+from descentlab.doctor.losses.moment_bounds import VISIBLE_SHARE, growth_upper_bound
+from descentlab.doctor.losses.parsing import PrintedLosses, parse_losses
+from descentlab.errors import SettingError, check_float, check_int
+from descentlab.theory.full_batch import DEFAULT_WITHIN
 
-__all__ = ["LossDiagnosis", "of_losses"]
+__all__ = ["LossDiagnosis", "diagnose_losses"]
 
-WIDE = 1.25  # a bound is not given as one number where the ends of its range are this many times apart
-LONG, LONGER = 1000, 10  # too slow: more epochs to come than this, and this many times those printed
-NOTHING = 1e-3  # a range that begins this far below its end begins at 0
-ROUGHLY = 0.2  # a limit is given where the ends of its range are within this part of it
-ENOUGH, STEADY = 5, 0.25  # under momentum, growth is so many losses with one pace, told to so much of what it adds
-RATES = (1e-100, 1e100)  # rates that leave room for a bound in float64
-BLOWN_UP = 100.0  # losses that rose this many times have diverged, however unevenly
+MAX_BOUND_RATIO = 1.25  # a bound is not given as one number where the ends of its range are this many times apart
+SLOW_EPOCHS, SLOW_RATIO = 1000, 10  # too slow: more epochs to come than this, and this many times those printed
+NEGLIGIBLE_BOUND_RATIO = 1e-3  # a range that begins this far below its end begins at 0
+LIMIT_RTOL = 0.2  # a limit is given where the ends of its range are within this part of it
+MIN_GROWING_LOSSES, GROWTH_RTOL = (
+    5,
+    0.25,
+)  # under momentum, growth is so many losses with one pace, told to so much of what it adds
+ALLOWED_LR_RANGE = (1e-100, 1e100)  # rates that leave room for a bound in float64
+DIVERGED_LOSS_RATIO = 100.0  # losses that rose this many times have diverged, however unevenly
 
 
 @dataclass(frozen=True)
-class Given:
+class LossSeries:
     """The losses and the settings they came from.
 
     Attributes:
@@ -61,48 +70,53 @@ class Given:
         descent: the settings; every: epochs from one print to the next.
     """
 
-    losses: Printed
-    lost: int
+    losses: PrintedLosses
+    n_nonfinite: int
     descent: Descent
     every: int
 
     @property
-    def plain(self) -> bool:
+    def has_no_momentum(self) -> bool:
         """Whether there is no momentum: then losses are sums of powers."""
         return self.descent.momentum == 0
 
-    def factor(self, ratio: float) -> float:
+    def error_factor(self, ratio: float) -> float:
         """What an epoch multiplies the error by, from what a print multiplies the loss by."""
         return float(ratio ** (0.5 / self.every))
 
-    def bound(self, factor: float, overshooting: bool = True) -> float:
+    def lr_bound_for(self, factor: float, overshooting: bool = True) -> float:
         """The largest stable rate of a direction whose error this factor multiplies; inf where none is told."""
         mu, tau, g = self.descent.momentum, self.descent.dampening, factor if overshooting else -factor
         if g == math.inf:
             return 0.0
-        if self.plain:
+        if self.has_no_momentum:
             x = 1 + g
         elif self.descent.nesterov:
             x = 1 + g * g / ((1 + mu) * g + mu) if (1 + mu) * abs(g) > mu else math.nan
         else:
             x = (1 + mu + g + mu / g) / (1 - tau) if tau < 1 and g else math.nan
-        return self.descent.lr * self.descent.limit() / x if x > 0 else math.inf
+        return self.descent.lr * self.descent.stability_limit() / x if x > 0 else math.inf
 
-    def range(self, most: float, least: float) -> tuple[float, float]:
+    def bound_interval(self, max_growth: float, min_growth: float) -> tuple[float, float]:
         """The bound where P is between these; from 0 where the first is far beyond the second."""
-        low, high = self.bound(self.factor(most)), self.bound(self.factor(least))
-        return (low if low > NOTHING * high else 0.0), high
+        low, high = self.lr_bound_for(self.error_factor(max_growth)), self.lr_bound_for(self.error_factor(min_growth))
+        return (low if low > NEGLIGIBLE_BOUND_RATIO * high else 0.0), high
 
-    def found(self, verdict: Verdict, findings: list[Finding], growth: float = 1.0, **numbers: Any) -> LossDiagnosis:
+    def make_diagnosis(
+        self, verdict: Verdict, conclusions: list[Finding], growth: float = 1.0, **numbers: Any
+    ) -> LossDiagnosis:
         """The diagnosis, with what the entries that are no numbers and the distance of the prints add to it."""
-        if self.lost:
-            findings = [*findings, said.lost(self.lost, float(self.losses.values[-1]) * growth)]
-        if self.every > 1 and not self.plain:
-            findings = [*findings, said.between(self.every)]
-        return LossDiagnosis(verdict, self.descent.lr, findings=tuple(findings), **numbers)
+        if self.n_nonfinite:
+            conclusions = [
+                *conclusions,
+                said.nonfinite_finding(self.n_nonfinite, float(self.losses.values[-1]) * growth),
+            ]
+        if self.every > 1 and not self.has_no_momentum:
+            conclusions = [*conclusions, said.spacing_finding(self.every)]
+        return LossDiagnosis(verdict, self.descent.lr, findings=tuple(conclusions), **numbers)
 
 
-def of_losses(
+def diagnose_losses(
     losses: object,
     lr: float | None,
     *,
@@ -131,122 +145,178 @@ def of_losses(
     if lr is None:
         raise SettingError("losses_no_lr")
     descent = Descent(lr=lr, momentum=momentum, dampening=dampening, nesterov=nesterov)
-    finite_number("lr", descent.lr, *RATES)
-    every = whole_number("every", every, 1)
-    printed = read(losses)
-    count = printed.finite
-    later = np.flatnonzero(np.isfinite(printed.values[count:]))
-    if later.size:
-        raise SettingError("losses_gap", entry=count + 1, given=str(printed.values[count]))
+    check_float("lr", descent.lr, *ALLOWED_LR_RANGE)
+    every = check_int("every", every, 1)
+    parsed = parse_losses(losses)
+    count = parsed.n_finite
+    later_numbers = np.flatnonzero(np.isfinite(parsed.values[count:]))
+    if later_numbers.size:
+        raise SettingError("losses_gap", entry=count + 1, given=str(parsed.values[count]))
     if count < 3:
         raise SettingError("losses_few", count=count)
-    finite = Printed(printed.values[:count], printed.halves[:count])
-    if (finite.values == finite.values[0]).all():
-        raise SettingError("losses_equal", count=count, value=float(finite.values[0]))
+    finite_losses = PrintedLosses(parsed.values[:count], parsed.half_ulps[:count])
+    if (finite_losses.values == finite_losses.values[0]).all():
+        raise SettingError("losses_equal", count=count, value=float(finite_losses.values[0]))
     with np.errstate(all="ignore"):  # losses may lie 10^600 apart; what comes out infinite is told as nothing
-        return _judged(Given(finite, len(printed.values) - count, descent, every))
+        return _classify(LossSeries(finite_losses, len(parsed.values) - count, descent, every))
 
 
-def _judged(given: Given) -> LossDiagnosis:
+def _classify(series: LossSeries) -> LossDiagnosis:
     """Which of the ways losses go this is: they rise, fall, level off, swing, or do what one descent cannot."""
-    v, h = given.losses
+    v, h = series.losses
     steps = np.diff(v)
-    sure = np.abs(steps) > h[1:] + h[:-1]
-    ways = np.sign(steps[sure])
-    turns = int(np.count_nonzero(ways[1:] != ways[:-1]))
+    is_significant = np.abs(steps) > h[1:] + h[:-1]
+    signs = np.sign(steps[is_significant])
+    turns = int(np.count_nonzero(signs[1:] != signs[:-1]))
     rises = bool(steps[-1] > 0)
-    limit = given.descent.limit()
-    broken = convex(given.losses) if given.plain else None
-    if broken is not None:
-        blown_up = rises and bool(v[-1] > BLOWN_UP * v[0])
-        return given.found(
-            Verdict.DIVERGES if blown_up else Verdict.UNKNOWN, [said.not_plain(given.losses, broken, blown_up)]
+    stability_limit = series.descent.stability_limit()
+    violation = first_convexity_violation(series.losses) if series.has_no_momentum else None
+    if violation is not None:
+        diverged = rises and bool(v[-1] > DIVERGED_LOSS_RATIO * v[0])
+        return series.make_diagnosis(
+            Verdict.DIVERGES if diverged else Verdict.UNKNOWN,
+            [said.not_full_batch_finding(series.losses, violation, diverged)],
         )
-    if not sure[-1] and (rises or steps[-1] == 0):
-        return given.found(Verdict.UNKNOWN, [said.level(float(v[-1]))])
-    if given.descent.momentum > 1 or math.isinf(limit):
-        return given.found(
-            Verdict.DIVERGES if limit == 0 and rises else Verdict.UNKNOWN,
-            [said.no_bound(given.descent)],
+    if not is_significant[-1] and (rises or steps[-1] == 0):
+        return series.make_diagnosis(Verdict.UNKNOWN, [said.flat_finding(float(v[-1]))])
+    if series.descent.momentum > 1 or math.isinf(stability_limit):
+        return series.make_diagnosis(
+            Verdict.DIVERGES if stability_limit == 0 and rises else Verdict.UNKNOWN,
+            [said.no_bound_finding(series.descent)],
         )
-    at_end = pace(given.losses, given.plain)
-    lasting = at_end.kept >= ENOUGH or (turns == 0 and len(v) >= ENOUGH)
-    grows = rises and (given.plain or (lasting and at_end.high - at_end.low < STEADY * (at_end.low - 1)))
+    estimate = estimate_growth(series.losses, series.has_no_momentum)
+    is_lasting = estimate.n_used >= MIN_GROWING_LOSSES or (turns == 0 and len(v) >= MIN_GROWING_LOSSES)
+    grows = rises and (
+        series.has_no_momentum or (is_lasting and estimate.high - estimate.low < GROWTH_RTOL * (estimate.low - 1))
+    )
     if grows or (rises and turns == 0):
-        return _rising(given, at_end, grows)
-    return _falling(given, at_end) if given.plain or turns == 0 else _swinging(given)
+        return _diagnose_growth(series, estimate, grows)
+    return _diagnose_decay(series, estimate) if series.has_no_momentum or turns == 0 else _diagnose_oscillation(series)
 
 
-def _rising(given: Given, at_end: Pace, sure: bool) -> LossDiagnosis:
+def _diagnose_growth(series: LossSeries, estimate: GrowthEstimate, is_certain: bool) -> LossDiagnosis:
     """Growth: the bound from its pace. Not sure where momentum may only be swinging up."""
-    alone = given.range(at_end.high, max(at_end.low, 1.0))
-    whole = given.range(most_pace(given.losses), at_end.low) if given.plain else (0.0, given.descent.lr)
-    main = given.range(most_pace(given.losses, SHARE), at_end.low) if given.plain else (0.0, math.inf)
-    told = next((ends for ends in (whole, alone, main) if 0 < ends[0] <= ends[1] <= WIDE * ends[0]), None)
-    told = told if at_end.ratio >= 1 else None
-    factor = given.factor(at_end.ratio) if told else None
-    bound = min(max(given.bound(factor), told[0]), told[1]) if told and factor else None
-    found = [said.growth(given.descent.lr, bound, told or whole, whole, factor, sure, told is alone)]
-    found += said.unsettled(given.losses, at_end, alone[1] / alone[0] if 0 < alone[0] <= alone[1] else math.inf)
-    if not sure:
-        return given.found(Verdict.UNKNOWN, found, at_end.high)
-    return given.found(
+    single_mode_interval = series.bound_interval(estimate.high, max(estimate.low, 1.0))
+    full_interval = (
+        series.bound_interval(growth_upper_bound(series.losses), estimate.low)
+        if series.has_no_momentum
+        else (0.0, series.descent.lr)
+    )
+    visible_interval = (
+        series.bound_interval(growth_upper_bound(series.losses, VISIBLE_SHARE), estimate.low)
+        if series.has_no_momentum
+        else (0.0, math.inf)
+    )
+    shown_interval = next(
+        (
+            interval
+            for interval in (full_interval, single_mode_interval, visible_interval)
+            if 0 < interval[0] <= interval[1] <= MAX_BOUND_RATIO * interval[0]
+        ),
+        None,
+    )
+    shown_interval = shown_interval if estimate.ratio >= 1 else None
+    factor = series.error_factor(estimate.ratio) if shown_interval else None
+    lr_bound = (
+        min(max(series.lr_bound_for(factor), shown_interval[0]), shown_interval[1])
+        if shown_interval and factor
+        else None
+    )
+    conclusions = [
+        said.divergence_finding(
+            series.descent.lr,
+            lr_bound,
+            shown_interval or full_interval,
+            full_interval,
+            factor,
+            is_certain,
+            shown_interval is single_mode_interval,
+        )
+    ]
+    conclusions += said.unsettled_findings(
+        series.losses,
+        estimate,
+        single_mode_interval[1] / single_mode_interval[0]
+        if 0 < single_mode_interval[0] <= single_mode_interval[1]
+        else math.inf,
+    )
+    if not is_certain:
+        return series.make_diagnosis(Verdict.UNKNOWN, conclusions, estimate.high)
+    return series.make_diagnosis(
         Verdict.DIVERGES,
-        found,
-        at_end.ratio,
-        lr_bound=bound,
-        lr_bound_range=whole,
-        curvature=given.descent.limit() / bound if bound else None,
+        conclusions,
+        estimate.ratio,
+        lr_bound=lr_bound,
+        lr_bound_range=full_interval,
+        curvature=series.descent.stability_limit() / lr_bound if lr_bound else None,
         factor=None if factor is None else -factor,
     )
 
 
-def _falling(given: Given, at_end: Pace) -> LossDiagnosis:
+def _diagnose_decay(series: LossSeries, estimate: GrowthEstimate) -> LossDiagnosis:
     """A pace and a limit: two readings of the first, and the second only from above while slower ones may show up."""
-    last = float(given.losses.values[-1])
-    if not 0 < at_end.ratio < 1:
-        return given.found(Verdict.UNKNOWN, [said.steady(last)])
-    factor = given.factor(at_end.ratio)
-    least, limit, most = levels_at(given.losses, at_end.stride)
-    nothing = least == 0 and most <= NEAR * last
-    told = (nothing or most - least <= ROUGHLY * most) and (given.plain or at_end.settled)
+    last = float(series.losses.values[-1])
+    if not 0 < estimate.ratio < 1:
+        return series.make_diagnosis(Verdict.UNKNOWN, [said.constant_step_finding(last)])
+    factor = series.error_factor(estimate.ratio)
+    min_limit, limit, max_limit = aitken_limits(series.losses, estimate.stride)
+    reaches_zero = min_limit == 0 and max_limit <= DEFAULT_WITHIN * last
+    limit_is_known = (reaches_zero or max_limit - min_limit <= LIMIT_RTOL * max_limit) and (
+        series.has_no_momentum or estimate.is_settled
+    )
     epochs = None
-    if told:
-        left = NEAR if nothing else NEAR * limit / (last - limit) if last > limit else math.inf
-        epochs = max(math.ceil(given.every * math.log(left) / math.log(at_end.ratio)), 0) if left < 1 else 0
-    printed = (len(given.losses.values) - 1) * given.every
-    slow = epochs is not None and epochs > max(LONG, LONGER * printed)
-    level = None if not told else 0.0 if nothing else limit
+    if limit_is_known:
+        remaining = (
+            DEFAULT_WITHIN if reaches_zero else DEFAULT_WITHIN * limit / (last - limit) if last > limit else math.inf
+        )
+        epochs = (
+            max(math.ceil(series.every * math.log(remaining) / math.log(estimate.ratio)), 0) if remaining < 1 else 0
+        )
+    epochs_printed = (len(series.losses.values) - 1) * series.every
+    is_slow = epochs is not None and epochs > max(SLOW_EPOCHS, SLOW_RATIO * epochs_printed)
+    shown_limit = None if not limit_is_known else 0.0 if reaches_zero else limit
     # Some direction seen fades no slower than this; under momentum, only what is settled tells.
-    quickest = given.factor(least_fading(given.losses) if given.plain else at_end.high)
-    slow_bound, swing_bound = given.bound(quickest, overshooting=False), given.bound(factor)
-    found = [said.fall(factor, level, epochs, slow), said.readings(given.descent.lr, slow_bound, swing_bound)]
-    found += said.unsettled(given.losses, at_end, math.inf)
-    return given.found(
-        Verdict.TOO_SLOW if slow else Verdict.MONOTONE if at_end.settled else Verdict.UNKNOWN,
-        found,
-        lr_bound_range=(0.0, slow_bound) if given.plain and math.isfinite(slow_bound) else None,
+    fastest_factor = series.error_factor(
+        fastest_decay_bound(series.losses) if series.has_no_momentum else estimate.high
+    )
+    monotone_lr_bound, oscillating_lr_bound = (
+        series.lr_bound_for(fastest_factor, overshooting=False),
+        series.lr_bound_for(factor),
+    )
+    conclusions = [
+        said.decay_finding(factor, shown_limit, epochs, is_slow),
+        said.two_explanations_finding(series.descent.lr, monotone_lr_bound, oscillating_lr_bound),
+    ]
+    conclusions += said.unsettled_findings(series.losses, estimate, math.inf)
+    return series.make_diagnosis(
+        Verdict.TOO_SLOW if is_slow else Verdict.MONOTONE if estimate.is_settled else Verdict.UNKNOWN,
+        conclusions,
+        lr_bound_range=(0.0, monotone_lr_bound)
+        if series.has_no_momentum and math.isfinite(monotone_lr_bound)
+        else None,
         factor=factor,
-        limit=level,
+        limit=shown_limit,
         epochs_to_tolerance=epochs,
     )
 
 
-def _swinging(given: Given) -> LossDiagnosis:
+def _diagnose_oscillation(series: LossSeries) -> LossDiagnosis:
     """Losses that momentum lets swing, beyond their rounding: they converge where their peaks fall."""
-    v = given.losses.values
+    v = series.losses.values
     peaks = v[1:-1][(v[1:-1] > v[:-2]) & (v[1:-1] >= v[2:])]
     if len(peaks) < 2 or not (np.diff(peaks) < 0).all() or not v[-1] < peaks[0]:
-        return given.found(Verdict.UNKNOWN, [said.swing_unclear(given.descent)])
-    mu, tau = given.descent.momentum, given.descent.dampening
-    heavy = not given.descent.nesterov and mu < 1
+        return series.make_diagnosis(Verdict.UNKNOWN, [said.unclear_oscillation_finding(series.descent)])
+    mu, tau = series.descent.momentum, series.descent.dampening
+    is_heavy_ball = not series.descent.nesterov and mu < 1
     # From rest and undampened, an error whose roots are real and positive only shrinks: a rise needs a curvature from
     # (1 - sqrt(mu))^2 / lr on. Dampening spares the first step, whose push can take any error to the other side.
-    proved = heavy and tau == 0
-    most = given.descent.lr * given.descent.limit() / (1 - math.sqrt(mu)) ** 2 if proved else None
-    return given.found(
+    bound_is_proved = is_heavy_ball and tau == 0
+    max_lr_bound = (
+        series.descent.lr * series.descent.stability_limit() / (1 - math.sqrt(mu)) ** 2 if bound_is_proved else None
+    )
+    return series.make_diagnosis(
         Verdict.OSCILLATING,
-        [said.swings(given.descent, peaks, math.sqrt(mu) if heavy else None)],
-        factor=math.sqrt(mu) if heavy else None,
-        lr_bound_range=None if most is None else (0.0, most),
+        [said.oscillation_finding(series.descent, peaks, math.sqrt(mu) if is_heavy_ball else None)],
+        factor=math.sqrt(mu) if is_heavy_ball else None,
+        lr_bound_range=None if max_lr_bound is None else (0.0, max_lr_bound),
     )

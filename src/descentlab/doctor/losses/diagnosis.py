@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Verdict
-from descentlab.doctor.report import COLUMNS, MARKS, verdict_line
-from descentlab.messages import jsonable, language, speaking, wrapped
+from descentlab.doctor.report import LINE_WIDTH, SEVERITY_MARKS, verdict_line
+from descentlab.messages import current_language, to_json_types, use_language, wrap
 
-SCHEMA = "descentlab.losses/1"
+LOSSES_SCHEMA = "descentlab.losses/1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +55,19 @@ class LossDiagnosis:
 
     def text(self, lang: str | None = None) -> str:
         """The conclusions in words, 80 columns wide."""
-        with speaking(lang or language()):
-            findings = (wrapped(finding.text(), COLUMNS, f"{MARKS[finding.weight]} ") for finding in self.findings)
+        with use_language(lang or current_language()):
+            findings = (
+                wrap(finding.text(), LINE_WIDTH, f"{SEVERITY_MARKS[finding.severity]} ") for finding in self.findings
+            )
             return "\n".join([verdict_line(self.verdict), "", *findings])
 
     def __str__(self) -> str:
         return self.text()
 
     def _repr_html_(self) -> str:
-        from descentlab.doctor.html import of_losses
+        from descentlab.doctor.html import losses_to_html
 
-        return of_losses(self)
+        return losses_to_html(self)
 
     def to_dict(self, lang: str | None = None) -> dict[str, object]:
         """Everything for a machine: JSON-safe, with None for what is not finite."""
@@ -74,13 +76,13 @@ class LossDiagnosis:
         content["findings"] = [
             {
                 "name": each.name,
-                "weight": each.weight.value,
-                "text": " ".join(said.text(lang) for said in each.said),
+                "weight": each.severity.value,
+                "text": " ".join(message.text(lang) for message in each.messages),
                 "advice": None if each.advice is None else each.advice.text(lang),
                 "evidence": each.evidence,
-                "source": each.source,
+                "source": each.reference,
             }
             for each in self.findings
         ]
-        safe: dict[str, object] = jsonable({"schema": SCHEMA} | content)
+        safe: dict[str, object] = to_json_types({"schema": LOSSES_SCHEMA} | content)
         return safe

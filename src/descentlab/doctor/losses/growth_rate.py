@@ -22,18 +22,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from descentlab.doctor.losses.moment_bounds import least_pace
-from descentlab.doctor.losses.parsing import Printed
-from descentlab.typing import Array
+from descentlab.doctor.losses.moment_bounds import growth_lower_bound
+from descentlab.doctor.losses.parsing import PrintedLosses
+from descentlab.typing import FloatArray
 
-WINDOW = 300  # losses looked back on
-SLOWEST = 20.0  # how often its last change a ratio may still have before it, where nothing says when it settles
-NEARLY = 0.1  # falling losses have settled where their ratio comes this much nearer to 1 still
-HIDDEN = 2.0  # what other directions may add unseen, in units of rounding: it biases P by as much
+MAX_LOSSES = 300  # losses looked back on
+MAX_DRIFT_FACTOR = (
+    20.0  # how often its last change a ratio may still have before it, where nothing says when it settles
+)
+SETTLED_FRACTION = 0.1  # falling losses have settled where their ratio comes this much nearer to 1 still
+BIAS_ULPS = 2.0  # what other directions may add unseen, in units of rounding: it biases P by as much
 
 
 @dataclass(frozen=True)
-class Pace:
+class GrowthEstimate:
     """How losses change from print to print near their end.
 
     Attributes:
@@ -48,133 +50,142 @@ class Pace:
     ratio: float
     low: float
     high: float
-    kept: int
-    settled: bool
+    n_used: int
+    is_settled: bool
     stride: int
 
 
-def convex(losses: Printed) -> int | None:
+def first_convexity_violation(losses: PrintedLosses) -> int | None:
     """The first entry (from 1) at which losses break ``L(t)^2 <= L(t-1) L(t+1)`` beyond their rounding, or None."""
     v, h = losses
     roots = np.sqrt(v[:-2] + h[:-2]) * np.sqrt(v[2:] + h[2:])
-    broken = np.flatnonzero(v[1:-1] - h[1:-1] > roots * (1 + 1e-12))
-    return int(broken[0]) + 2 if broken.size else None
+    violations = np.flatnonzero(v[1:-1] - h[1:-1] > roots * (1 + 1e-12))
+    return int(violations[0]) + 2 if violations.size else None
 
 
-def pace(losses: Printed, plain: bool) -> Pace:
+def estimate_growth(losses: PrintedLosses, has_no_momentum: bool) -> GrowthEstimate:
     """The pace at the end of three or more finite losses.
 
     Args:
         losses: at equal distances. Of the last three, no two neighbours are equal.
         plain: whether they come from plain full-batch descent, which narrows the range.
     """
-    recent = Printed(losses.values[-WINDOW:], losses.halves[-WINDOW:])
+    recent = PrintedLosses(losses.values[-MAX_LOSSES:], losses.half_ulps[-MAX_LOSSES:])
     v, h = recent
     rising = bool(v[-1] > v[-2])
     signed = v if rising else -v
-    lows, highs = _meeting(signed, h)
+    lows, highs = _intersect_suffixes(signed, h)
     if lows[-1] > highs[-1]:  # the last three turn
-        found = Pace(math.nan, 0.0, math.inf, 3, False, 1)
+        estimate = GrowthEstimate(math.nan, 0.0, math.inf, 3, False, 1)
     else:
-        kept = len(v) - int(np.argmax(lows <= highs))
-        late = max(3, (kept + 1) // 2)  # the later half: other directions weigh least there
-        found = _of_last(signed[-late:], h[-late:] * (HIDDEN if kept > 3 else 1.0), kept)
-        if kept == 3:
-            found = _unsettled(found, recent, plain)
-    if not (plain and rising):
-        return found
-    low, high = max(least_pace(recent), 1.0), _most_alone(signed, h)
-    ratio = low if math.isnan(found.ratio) else min(max(found.ratio, low), max(high, low))
-    return replace(found, ratio=ratio, low=low, high=high)
+        n_used = len(v) - int(np.argmax(lows <= highs))
+        n_late = max(3, (n_used + 1) // 2)  # the later half: other directions weigh least there
+        estimate = _estimate_from_last(signed[-n_late:], h[-n_late:] * (BIAS_ULPS if n_used > 3 else 1.0), n_used)
+        if n_used == 3:
+            estimate = _widen_unsettled(estimate, recent, has_no_momentum)
+    if not (has_no_momentum and rising):
+        return estimate
+    low, high = max(growth_lower_bound(recent), 1.0), _upper_bound_single_mode(signed, h)
+    ratio = low if math.isnan(estimate.ratio) else min(max(estimate.ratio, low), max(high, low))
+    return replace(estimate, ratio=ratio, low=low, high=high)
 
 
-def _most_alone(v: Array, h: Array) -> float:
+def _upper_bound_single_mode(v: FloatArray, h: FloatArray) -> float:
     """What P is at most if it alone is above 1: every ratio of differences, at any stride."""
     strides = range(1, (len(v) - 1) // 2 + 1)
-    return min(float(high[high > 0].min(initial=math.inf)) for high in (_triples(v, h, s)[1] for s in strides))
+    return min(float(high[high > 0].min(initial=math.inf)) for high in (_ratio_intervals(v, h, s)[1] for s in strides))
 
 
-def _triples(v: Array, h: Array, stride: int) -> tuple[Array, Array, Array]:
+def _ratio_intervals(v: FloatArray, h: FloatArray, stride: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """For every three losses this far apart: the least and the largest P their rounding allows, and P or nan."""
     a, b, c = v[: -2 * stride], v[stride:-stride], v[2 * stride :]
     ha, hb, hc = h[: -2 * stride], h[stride:-stride], h[2 * stride :]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        most, least = b + hb - a + ha, b - hb - a - ha
-        low = np.maximum(c - hc - b - hb, 0.0) / most
-        high = np.where(least > 0, np.maximum(c + hc - b + hb, 0.0) / least, np.inf)
-        low, high = np.where(most > 0, low, np.inf), np.where(most > 0, high, 0.0)  # they turn: no P fits
-        at = np.where((b > a) & (c > b), (c - b) / (b - a), np.nan)
-        return np.power(low, 1 / stride), np.power(high, 1 / stride), np.power(at, 1 / stride)
+        max_step, min_step = b + hb - a + ha, b - hb - a - ha
+        low = np.maximum(c - hc - b - hb, 0.0) / max_step
+        high = np.where(min_step > 0, np.maximum(c + hc - b + hb, 0.0) / min_step, np.inf)
+        low, high = np.where(max_step > 0, low, np.inf), np.where(max_step > 0, high, 0.0)  # they turn: no P fits
+        ratio = np.where((b > a) & (c > b), (c - b) / (b - a), np.nan)
+        return np.power(low, 1 / stride), np.power(high, 1 / stride), np.power(ratio, 1 / stride)
 
 
-def _meeting(v: Array, h: Array) -> tuple[Array, Array]:
+def _intersect_suffixes(v: FloatArray, h: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(m - 2,) where the intervals of all triples from entry i on meet: the largest low, the smallest high."""
     low, high = np.zeros(len(v) - 2), np.full(len(v) - 2, np.inf)
     for stride in range(1, (len(v) - 1) // 2 + 1):
-        lo, hi, _ = _triples(v, h, stride)
+        lo, hi, _ = _ratio_intervals(v, h, stride)
         low[: len(lo)], high[: len(lo)] = np.maximum(low[: len(lo)], lo), np.minimum(high[: len(lo)], hi)
     return np.maximum.accumulate(low[::-1])[::-1], np.minimum.accumulate(high[::-1])[::-1]
 
 
-def _of_last(v: Array, h: Array, kept: int) -> Pace:
+def _estimate_from_last(v: FloatArray, h: FloatArray, n_used: int) -> GrowthEstimate:
     """P from losses that one direction explains: where their intervals meet, and what the narrowest says."""
-    lows, highs = _meeting(v, h)
+    lows, highs = _intersect_suffixes(v, h)
     best = (math.inf, math.nan, 1)
     for stride in range(1, (len(v) - 1) // 2 + 1):
-        lo, hi, at = _triples(v[-2 * stride - 1 :], h[-2 * stride - 1 :], stride)
-        if (math.isfinite(at[0]) and hi[0] - lo[0] < best[0]) or math.isnan(best[1]):
-            best = (float(hi[0] - lo[0]), float(at[0]), stride)
-    return Pace(best[1], float(lows[0]), float(highs[0]), kept, kept > 3, best[2])
+        lo, hi, ratio = _ratio_intervals(v[-2 * stride - 1 :], h[-2 * stride - 1 :], stride)
+        if (math.isfinite(ratio[0]) and hi[0] - lo[0] < best[0]) or math.isnan(best[1]):
+            best = (float(hi[0] - lo[0]), float(ratio[0]), stride)
+    return GrowthEstimate(best[1], float(lows[0]), float(highs[0]), n_used, n_used > 3, best[2])
 
 
-def _unsettled(found: Pace, losses: Printed, plain: bool) -> Pace:
+def _widen_unsettled(estimate: GrowthEstimate, losses: PrintedLosses, has_no_momentum: bool) -> GrowthEstimate:
     """The range where the last three losses stand alone: as far as their ratio may be from where it settles."""
     rising = bool(losses.values[-1] > losses.values[-2])
     steps = np.diff(losses.values if rising else -losses.values)
-    same_way = int(np.argmin(np.append(steps[::-1] > 0, False)))  # how many of the last steps go the same way
-    last = found.ratio
-    if same_way < 3 and rising:
+    n_same_sign = int(np.argmin(np.append(steps[::-1] > 0, False)))  # how many of the last steps go the same way
+    last_ratio = estimate.ratio
+    if n_same_sign < 3 and rising:
         # What other directions add is partly floor: the ratio of losses has all of that, the ratio of differences none.
-        least = _ratio(losses)
-        return replace(found, low=min(found.low, least), high=found.high + max(last - least, 0.0))
-    if same_way < 4 and not rising:
-        return replace(found, high=1.0)
+        loss_ratio = _max_loss_ratio(losses)
+        return replace(
+            estimate, low=min(estimate.low, loss_ratio), high=estimate.high + max(last_ratio - loss_ratio, 0.0)
+        )
+    if n_same_sign < 4 and not rising:
+        return replace(estimate, high=1.0)
     ratios = steps[1:] / np.where(steps[:-1] == 0, 1.0, steps[:-1])
-    changes = np.diff(ratios[len(ratios) - same_way + 1 :])
-    change, ahead = float(changes[-1]), SLOWEST * float(changes[-1])
-    if same_way >= 4 and change * changes[-2] >= 0 and abs(change) * (1 + 1 / SLOWEST) < abs(changes[-2]):
-        shrinks = change / float(changes[-2])
-        ahead = change * shrinks / (1 - shrinks)  # a geometric approach (A. Aitken, 1926)
-    reach = abs(ahead) if plain else max(abs(ahead), 3 * float(np.abs(changes[-4:]).max()))
+    changes = np.diff(ratios[len(ratios) - n_same_sign + 1 :])
+    change, remaining_drift = float(changes[-1]), MAX_DRIFT_FACTOR * float(changes[-1])
+    if n_same_sign >= 4 and change * changes[-2] >= 0 and abs(change) * (1 + 1 / MAX_DRIFT_FACTOR) < abs(changes[-2]):
+        shrinkage = change / float(changes[-2])
+        remaining_drift = change * shrinkage / (1 - shrinkage)  # a geometric approach (A. Aitken, 1926)
+    margin = (
+        abs(remaining_drift) if has_no_momentum else max(abs(remaining_drift), 3 * float(np.abs(changes[-4:]).max()))
+    )
     if rising:
-        low, high = max(min(found.low, last + ahead) - reach, 0.0), max(found.high, last + ahead) + reach
-        return replace(found, low=low, high=high)
-    if plain and reach < NEARLY * (1 - last):
-        return replace(found, high=min(max(found.high, last + ahead) + reach, 1.0), settled=True)
-    return replace(found, high=1.0)  # slower directions show later
+        low, high = (
+            max(min(estimate.low, last_ratio + remaining_drift) - margin, 0.0),
+            max(estimate.high, last_ratio + remaining_drift) + margin,
+        )
+        return replace(estimate, low=low, high=high)
+    if has_no_momentum and margin < SETTLED_FRACTION * (1 - last_ratio):
+        return replace(
+            estimate, high=min(max(estimate.high, last_ratio + remaining_drift) + margin, 1.0), is_settled=True
+        )
+    return replace(estimate, high=1.0)  # slower directions show later
 
 
-def _ratio(losses: Printed) -> float:
+def _max_loss_ratio(losses: PrintedLosses) -> float:
     """The largest ratio of a loss to the one before it, at the least that rounding allows."""
     v, h = losses
     with np.errstate(over="ignore", divide="ignore"):
         return float((np.maximum(v[1:] - h[1:], 0.0) / (v[:-1] + h[:-1])).max())
 
 
-def least_fading(losses: Printed) -> float:
+def fastest_decay_bound(losses: PrintedLosses) -> float:
     """What the smallest P_i of falling losses of plain descent is at most: any ratio of differences is their mean."""
-    _, high, _ = _triples(-losses.values, losses.halves, 1)
+    _, high, _ = _ratio_intervals(-losses.values, losses.half_ulps, 1)
     return float(high.min())
 
 
-def levels_at(losses: Printed, stride: int) -> tuple[float, float, float]:
+def aitken_limits(losses: PrintedLosses, stride: int) -> tuple[float, float, float]:
     """Where losses that fade by one factor level off: the least, the likely and the largest that rounding allows.
 
     ``L3 - (L3 - L2)^2 / ((L3 - L2) - (L2 - L1))`` (A. Aitken, 1926), for the last three losses ``stride`` apart.
     """
-    v, h = losses.values[-1::-stride][:3], losses.halves[-1::-stride][:3]
+    v, h = losses.values[-1::-stride][:3], losses.half_ulps[-1::-stride][:3]
     corners = np.stack(np.meshgrid(*([0, -1, 1],) * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    c, b, a = (v + corners * HIDDEN * h).T
+    c, b, a = (v + corners * BIAS_ULPS * h).T
     with np.errstate(divide="ignore", invalid="ignore"):
         limits = c - (c - b) ** 2 / ((c - b) - (b - a))
     limits = np.where((a > b) & (b - c < a - b), np.clip(limits, 0.0, c), np.where(c >= b, c, 0.0))

@@ -21,96 +21,105 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from descentlab.doctor.losses.parsing import Printed
-from descentlab.typing import Array, Integers
+from descentlab.doctor.losses.parsing import PrintedLosses
+from descentlab.typing import FloatArray, IntArray
 
-ORDERS = 3  # of the polynomials: how many directions are told apart, a floor included
-STRIDES = 20  # how far apart the losses in a matrix may be
-VISIBLE, SHARE = 10.0, 0.01  # a visible share of the last loss: so many times its rounding, and at most this
-FINEST, LEAST = 1e-13, 1e-280  # rounding is taken to be at least this: relative, for inverting in float64, and at all
-FARTHEST = 1e200  # losses so many times the last one are left out
-NEARLY_REAL = 1e-3  # the imaginary part, relative, that rounding may give two real roots that nearly meet
+MAX_HANKEL_ORDER = 3  # of the polynomials: how many directions are told apart, a floor included
+MAX_HANKEL_STRIDE = 20  # how far apart the losses in a matrix may be
+VISIBLE_ULPS, VISIBLE_SHARE = (
+    10.0,
+    0.01,
+)  # a visible share of the last loss: so many times its rounding, and at most this
+MIN_ROUNDING_RTOL, MIN_ROUNDING_ATOL = (
+    1e-13,
+    1e-280,
+)  # rounding is taken to be at least this: relative, for inverting in float64, and at all
+MAX_LOSS_RATIO = 1e200  # losses so many times the last one are left out
+IMAG_RTOL = 1e-3  # the imaginary part, relative, that rounding may give two real roots that nearly meet
 
 
-def least_pace(losses: Printed) -> float:
+def growth_lower_bound(losses: PrintedLosses) -> float:
     """What the largest P is at least, per print, from two or more losses of which the last is positive."""
-    v, h = _scaled(losses)
-    found = float((np.maximum(v[1:] - h[1:], 0.0) / (v[:-1] + h[:-1])).max(initial=0.0))
-    for order, stride in _windows(len(v) - 1, 1):
-        places = _places(len(v) - 1 - stride, order, stride)
-        scale = 1 / np.sqrt((v + h)[places.diagonal()])
-        root = _inverse_root(_widened(v, h, places, scale, 1))
-        value = float(np.linalg.eigvalsh(root @ _widened(v, h, places + stride, scale, -1) @ root.T)[-1])
-        found = max(found, max(value, 0.0) ** (1 / stride))
-    return found
+    v, h = _normalize(losses)
+    growth = float((np.maximum(v[1:] - h[1:], 0.0) / (v[:-1] + h[:-1])).max(initial=0.0))
+    for order, stride in _hankel_shapes(len(v) - 1, 1):
+        indices = _hankel_indices(len(v) - 1 - stride, order, stride)
+        scale = 1 / np.sqrt((v + h)[indices.diagonal()])
+        root = _inverse_square_root(_hankel_with_rounding(v, h, indices, scale, 1))
+        value = float(np.linalg.eigvalsh(root @ _hankel_with_rounding(v, h, indices + stride, scale, -1) @ root.T)[-1])
+        growth = max(growth, max(value, 0.0) ** (1 / stride))
+    return growth
 
 
-def most_pace(losses: Printed, share: float = 0.0) -> float:
+def growth_upper_bound(losses: PrintedLosses, share: float = 0.0) -> float:
     """What P is at most, per print, of directions with a visible share of the last loss; inf where that is not told.
 
     Args:
         losses: three or more, the last positive.
         share: a larger one than the least that is visible.
     """
-    v, h = _scaled(losses)
-    share = max(share, min(VISIBLE * float(h[-1]), SHARE))
-    found = math.inf
-    for order, stride in _windows(len(v) - 1, 0):
-        places = _places(len(v) - 1, order, stride)
-        scale = 1 / np.sqrt((v + h)[places.diagonal()])
+    v, h = _normalize(losses)
+    share = max(share, min(VISIBLE_ULPS * float(h[-1]), VISIBLE_SHARE))
+    growth = math.inf
+    for order, stride in _hankel_shapes(len(v) - 1, 0):
+        indices = _hankel_indices(len(v) - 1, order, stride)
+        scale = 1 / np.sqrt((v + h)[indices.diagonal()])
         unit = float(v[-1] / v[-1 - stride]) if v[-1 - stride] > 0 else math.inf
         with np.errstate(over="ignore", invalid="ignore"):
             powers = scale * unit ** np.arange(-order, 1.0)
-        rows = _inverse_root(_widened(v, h, places, scale, 1)) * powers
+        rows = _inverse_square_root(_hankel_with_rounding(v, h, indices, scale, 1)) * powers
         if np.isfinite(rows).all():
-            found = min(found, (unit * _largest(rows, share)) ** (1 / stride))
-    return found
+            growth = min(growth, (unit * _largest_consistent_growth(rows, share)) ** (1 / stride))
+    return growth
 
 
-def _scaled(losses: Printed) -> Printed:
+def _normalize(losses: PrintedLosses) -> PrintedLosses:
     """The losses and their rounding over the last loss."""
     last = float(losses.values[-1])
     with np.errstate(over="ignore"):
         v = losses.values / last
-        far = np.flatnonzero(v > FARTHEST)
-        begin = int(far[-1]) + 1 if far.size else 0
-        return Printed(v[begin:], np.maximum(np.maximum(losses.halves[begin:] / last, FINEST * v[begin:]), LEAST))
+        too_large = np.flatnonzero(v > MAX_LOSS_RATIO)
+        begin = int(too_large[-1]) + 1 if too_large.size else 0
+        return PrintedLosses(
+            v[begin:],
+            np.maximum(np.maximum(losses.half_ulps[begin:] / last, MIN_ROUNDING_RTOL * v[begin:]), MIN_ROUNDING_ATOL),
+        )
 
 
-def _windows(last: int, later: int) -> Iterator[tuple[int, int]]:
+def _hankel_shapes(last: int, n_later: int) -> Iterator[tuple[int, int]]:
     """The orders and strides of the matrices that fit up to this place, with so many more prints behind them."""
-    for order in range(1, ORDERS + 1):
-        for stride in range(1, min(last // (2 * order + later), STRIDES) + 1):
+    for order in range(1, MAX_HANKEL_ORDER + 1):
+        for stride in range(1, min(last // (2 * order + n_later), MAX_HANKEL_STRIDE) + 1):
             yield order, stride
 
 
-def _places(last: int, order: int, stride: int) -> Integers:
+def _hankel_indices(last: int, order: int, stride: int) -> IntArray:
     """(order + 1, order + 1) which loss stands where in the matrix whose last entry is this one."""
     return last - stride * (2 * order - np.add.outer(np.arange(order + 1), np.arange(order + 1)))
 
 
-def _widened(v: Array, h: Array, places: Integers, scale: Array, sign: int) -> Array:
+def _hankel_with_rounding(v: FloatArray, h: FloatArray, indices: IntArray, scale: FloatArray, sign: int) -> FloatArray:
     """The matrix of the losses at these places, with what rounding may add to it (1), or take from it (-1)."""
     scales = np.outer(scale, scale)
-    found: Array = v[places] * scales + sign * np.diag((h[places] * scales).sum(axis=1))
-    return found
+    matrix: FloatArray = v[indices] * scales + sign * np.diag((h[indices] * scales).sum(axis=1))
+    return matrix
 
 
-def _inverse_root(matrix: Array) -> Array:
+def _inverse_square_root(matrix: FloatArray) -> FloatArray:
     """C with ``C' C`` the inverse; the inverse of no losses at all, zero, where rounding leaves none."""
     try:
-        found: Array = np.linalg.inv(np.linalg.cholesky(matrix))
+        root: FloatArray = np.linalg.inv(np.linalg.cholesky(matrix))
     except np.linalg.LinAlgError:
         return np.zeros_like(matrix)
-    return found
+    return root
 
 
-def _largest(rows: Array, share: float) -> float:
+def _largest_consistent_growth(polynomials: FloatArray, share: float) -> float:
     """The largest P, in units, at which the sum of the squares of these polynomials in 1 / P is at most 1 / share."""
-    summed = sum((np.convolve(row, row) for row in rows), np.zeros(2 * rows.shape[1] - 1))
-    summed[-1] -= 1 / share
-    if summed[-1] <= 0:  # an infinite P has such a share
+    coefficients = sum((np.convolve(row, row) for row in polynomials), np.zeros(2 * polynomials.shape[1] - 1))
+    coefficients[-1] -= 1 / share
+    if coefficients[-1] <= 0:  # an infinite P has such a share
         return math.inf
-    roots = np.roots(summed)
-    real = roots.real[(np.abs(roots.imag) <= NEARLY_REAL * np.abs(roots)) & (roots.real > 0)]
+    roots = np.roots(coefficients)
+    real = roots.real[(np.abs(roots.imag) <= IMAG_RTOL * np.abs(roots)) & (roots.real > 0)]
     return 1 / float(real.min()) if real.size else math.inf

@@ -16,17 +16,17 @@ from descentlab.descent.descent import Descent
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.observed import findings, simulation
 from descentlab.doctor.observed.causes import loop_bugs, other_settings, other_start_or_rate, printed_cost, update_bugs
-from descentlab.doctor.observed.comparison import KINDS, Guess, Inquiry
-from descentlab.doctor.observed.losses import Seen
-from descentlab.doctor.observed.rounding import DOUBLE, SINGLE
+from descentlab.doctor.observed.comparison import COST_FORMS, Hypothesis, ObservedComparison
+from descentlab.doctor.observed.losses import ObservedLosses
+from descentlab.doctor.observed.rounding import FLOAT32_UNIT_ROUNDOFF, FLOAT64_UNIT_ROUNDOFF
 from descentlab.errors import EngineError, MissingDependencyError
-from descentlab.messages import counted, sentence
+from descentlab.messages import message, pluralize
 from descentlab.problem.problem import Problem
 
-HYPOTHESES: tuple[Callable[[Inquiry], Iterator[Guess]], ...] = (
-    printed_cost.printed_convention,
-    printed_cost.gradient_convention,
-    other_start_or_rate.stale_weights,
+HYPOTHESES: tuple[Callable[[ObservedComparison], Iterator[Hypothesis]], ...] = (
+    printed_cost.different_printed_reduction,
+    printed_cost.different_gradient_reduction,
+    other_start_or_rate.resumed_weights,
     loop_bugs.one_row_cost,
     loop_bugs.broadcasting,
     loop_bugs.forgotten_zero_grad,
@@ -34,20 +34,24 @@ HYPOTHESES: tuple[Callable[[Inquiry], Iterator[Guess]], ...] = (
     update_bugs.swapped_gradients,
     update_bugs.ascent,
     update_bugs.sequential_updates,
-    update_bugs.not_updated,
-    update_bugs.input_missing,
-    other_settings.momentum_acts,
-    other_settings.decay_acts,
-    other_settings.bias_added,
-    other_settings.scaled_columns,
+    update_bugs.frozen_parameters,
+    update_bugs.gradient_without_x,
+    other_settings.actual_momentum,
+    other_settings.actual_weight_decay,
+    other_settings.extra_bias,
+    other_settings.scaled_data,
 )
 # These are fitted, so they fit much.
-LAST_RESORTS = (printed_cost.printed_multiple, other_start_or_rate.another_rate, other_start_or_rate.other_start)
-Causes = list[tuple[Guess, str]]
-WAYS = 12  # to be printed some epochs apart: how far, from which on, before or after the update
+FITTED_HYPOTHESES = (
+    printed_cost.scaled_printed_cost,
+    other_start_or_rate.different_lr,
+    other_start_or_rate.different_start,
+)
+CauseMatches = list[tuple[Hypothesis, str]]
+SPACING_ALTERNATIVES = 12  # to be printed some epochs apart: how far, from which on, before or after the update
 
 
-def compare(
+def compare_observed(
     problem: Problem, descent: Descent, observed: object, epochs_seen: object = None, every: int = 1
 ) -> tuple[Finding, ...]:
     """Hold what a run printed against what it should have printed.
@@ -67,84 +71,98 @@ def compare(
     Raises:
         SettingError: what was observed is no number, negative, or empty; the epochs do not fit.
     """
-    readings = [Inquiry(problem, descent, seen) for seen in Seen.readings(observed, descent.epochs, epochs_seen, every)]
-    some = descent.batch_size is not None and (descent.batch_size < problem.n or descent.replacement)
-    if descent.batch_size is not None and some and descent.shuffle:
-        return (findings.beyond_theory(sentence("observed.random", size=counted(descent.batch_size, "row"))),)
-    longest = max(int(case.seen.updates[-1]) for case in readings)
-    if not simulation.affordable(problem, descent, longest):
-        return (findings.beyond_theory(sentence("observed.too_long", updates=longest)),)
+    comparisons = [
+        ObservedComparison(problem, descent, losses)
+        for losses in ObservedLosses.interpretations(observed, descent.epochs, epochs_seen, every)
+    ]
+    is_minibatch = descent.batch_size is not None and (descent.batch_size < problem.n or descent.replacement)
+    if descent.batch_size is not None and is_minibatch and descent.shuffle:
+        return (findings.not_comparable_finding(message("observed.random", size=pluralize(descent.batch_size, "row"))),)
+    last_update = max(int(comparison.observed.updates[-1]) for comparison in comparisons)
+    if not simulation.is_affordable(problem, descent, last_update):
+        return (findings.not_comparable_finding(message("observed.too_long", updates=last_update)),)
     try:
         # Rates and losses of any size are asked about, and what leaves float64 is told apart where it matters.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            return _held(readings, every == 1 and epochs_seen is None)
+            return _conclude(comparisons, every == 1 and epochs_seen is None)
     except (EngineError, MissingDependencyError) as cause:
-        return (findings.beyond_theory(sentence("observed.no_engine", cause=cause.sentence)),)
+        return (findings.not_comparable_finding(message("observed.no_engine", cause=cause.message)),)
 
 
-def _held(readings: list[Inquiry], in_a_row: bool) -> tuple[Finding, ...]:
+def _conclude(comparisons: list[ObservedComparison], epochs_unknown: bool) -> tuple[Finding, ...]:
     """What follows from the losses, read in one way or in several.
 
     Args:
         readings: the ways, the likeliest first.
         in_a_row: whether the epochs were not told, so that they may have been some epochs apart.
     """
-    for case in readings:
-        shift = case.exactly
-        if shift is None and not case.seen.tells(1):
-            shift = case.loosely
-        if shift is not None:
-            return (findings.agrees(case, shift),)
-    if in_a_row and readings[0].loosely is None:
-        found = _apart(readings[0])
-        if found is not None:
-            return (found,)
-    for case in readings:
-        causes = _causes(case)
-        if causes:
-            return tuple(findings.cause(case, guess, kind, len(causes)) for guess, kind in causes)
-    for case in readings:
-        if case.loosely is not None:
-            return (findings.agrees(case, case.loosely),)
-    return tuple(findings.unexplained(min(readings, key=findings.distance)))
+    for comparison in comparisons:
+        offset = comparison.exact_offset
+        if offset is None and not comparison.observed.is_significant(1):
+            offset = comparison.approximate_offset
+        if offset is not None:
+            return (findings.agreement_finding(comparison, offset),)
+    if epochs_unknown and comparisons[0].approximate_offset is None:
+        finding = _match_with_spacing(comparisons[0])
+        if finding is not None:
+            return (finding,)
+    for comparison in comparisons:
+        matches = _find_causes(comparison)
+        if matches:
+            return tuple(
+                findings.cause_finding(comparison, hypothesis, form, len(matches)) for hypothesis, form in matches
+            )
+    for comparison in comparisons:
+        if comparison.approximate_offset is not None:
+            return (findings.agreement_finding(comparison, comparison.approximate_offset),)
+    return tuple(findings.unexplained_findings(min(comparisons, key=findings.mismatch)))
 
 
-def _apart(case: Inquiry) -> Finding | None:
+def _match_with_spacing(comparison: ObservedComparison) -> Finding | None:
     """That the losses agree if they were printed every so many epochs, where their count makes that whole."""
-    for every in case.seen.strides(case.descent.epochs):
-        for seen in case.seen.spaced(every):
-            spaced = Inquiry(case.problem, case.descent, seen)
-            for shift, unit in ((spaced.exactly, DOUBLE), (spaced.loosely, SINGLE)):
-                if shift is not None and seen.tells(WAYS, seen.at(spaced.rounding(unit), shift)):
-                    return findings.agrees(spaced, shift, every)
+    for every in comparison.observed.possible_intervals(comparison.descent.epochs):
+        for observed in comparison.observed.printed_every(every):
+            spaced = ObservedComparison(comparison.problem, comparison.descent, observed)
+            for offset, unit in (
+                (spaced.exact_offset, FLOAT64_UNIT_ROUNDOFF),
+                (spaced.approximate_offset, FLOAT32_UNIT_ROUNDOFF),
+            ):
+                if offset is not None and observed.is_significant(
+                    SPACING_ALTERNATIVES, observed.predictions_at(spaced.rounding_tolerance(unit), offset)
+                ):
+                    return findings.agreement_finding(spaced, offset, every)
     return None
 
 
-def _causes(case: Inquiry) -> Causes:
+def _find_causes(comparison: ObservedComparison) -> CauseMatches:
     """Every cause that reproduces all the numbers, once each.
 
     By itself; where none does, and theory does not agree loosely, within the rounding of float32; then together with
     another way to print the cost; and only then those that are fitted.
     """
-    if not case.seen.finite.any():
+    if not comparison.observed.is_finite.any():
         return []
-    guesses = [guess for hypothesis in HYPOTHESES for guess in hypothesis(case)]
-    found = _matching(case, guesses, DOUBLE)
-    if found or case.loosely is not None:
-        return found
-    found = _matching(case, guesses, SINGLE) or _matching(case, guesses, SINGLE, combined=True)
-    fitted = (guess for hypothesis in LAST_RESORTS for guess in hypothesis(case))
-    return found or _matching(case, fitted, SINGLE)
+    candidates = [guess for hypothesis in HYPOTHESES for guess in hypothesis(comparison)]
+    matches = _first_match_by_name(comparison, candidates, FLOAT64_UNIT_ROUNDOFF)
+    if matches or comparison.approximate_offset is not None:
+        return matches
+    matches = _first_match_by_name(comparison, candidates, FLOAT32_UNIT_ROUNDOFF) or _first_match_by_name(
+        comparison, candidates, FLOAT32_UNIT_ROUNDOFF, combined=True
+    )
+    fitted_candidates = (guess for hypothesis in FITTED_HYPOTHESES for guess in hypothesis(comparison))
+    return matches or _first_match_by_name(comparison, fitted_candidates, FLOAT32_UNIT_ROUNDOFF)
 
 
-def _matching(case: Inquiry, guesses: Iterable[Guess], unit: float, combined: bool = False) -> Causes:
+def _first_match_by_name(
+    comparison: ObservedComparison, candidates: Iterable[Hypothesis], unit: float, combined: bool = False
+) -> CauseMatches:
     """The first guess of each name that matches, with the way the cost is printed."""
-    found: dict[str, tuple[Guess, str]] = {}
-    for guess in guesses:
-        if guess.name in found or (combined and guess.form is not None):
+    matches: dict[str, tuple[Hypothesis, str]] = {}
+    for hypothesis in candidates:
+        if hypothesis.name in matches or (combined and hypothesis.cost_transform is not None):
             continue
-        kinds = KINDS if combined else (case.descent.reduction,)
-        kind = next((kind for kind in kinds if case.matches(guess, kind, len(kinds), unit)), None)
-        if kind is not None:
-            found[guess.name] = guess, kind
-    return list(found.values())
+        forms = COST_FORMS if combined else (comparison.descent.reduction,)
+        form = next((kind for kind in forms if comparison.matches(hypothesis, kind, len(forms), unit)), None)
+        if form is not None:
+            matches[hypothesis.name] = hypothesis, form
+    return list(matches.values())

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.descent.reductions import gradient_factor
+from descentlab.descent.reductions import gradient_scale
 from descentlab.doctor.observed import simulation
-from descentlab.doctor.observed.losses import Seen
-from descentlab.doctor.observed.rounding import DOUBLE, SINGLE, Floor
-from descentlab.messages import Sentence, sentence
+from descentlab.doctor.observed.losses import ObservedLosses
+from descentlab.doctor.observed.rounding import FLOAT32_UNIT_ROUNDOFF, FLOAT64_UNIT_ROUNDOFF, RoundingFloor
+from descentlab.messages import Message, message
 from descentlab.problem.problem import Problem
-from descentlab.theory.full_batch import Theory
-from descentlab.typing import Array
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.typing import FloatArray
 
-AMONG = 40  # explanations that an ordinary guess is one of
-ROWS_VISITED = 1_000_000  # rows that an explanation may visit
+DEFAULT_ALTERNATIVES = 40  # explanations that an ordinary guess is one of
+MAX_ROW_VISITS = 1_000_000  # rows that an explanation may visit
 
 # What a loop may print of a mean squared error m over n rows.
-_PRINTED: dict[str, Callable[[Array, float], Array]] = {
+_COST_FORMS: dict[str, Callable[[FloatArray, float], FloatArray]] = {
     "mean": lambda m, n: m,
     "half_mean": lambda m, n: m / 2,
     "sum": lambda m, n: m * n,
@@ -33,17 +33,17 @@ _PRINTED: dict[str, Callable[[Array, float], Array]] = {
     "mean_twice": lambda m, n: m / n,
     "half_mean_twice": lambda m, n: m / (2 * n),
 }
-KINDS = tuple(_PRINTED)
+COST_FORMS = tuple(_COST_FORMS)
 
 
-def printed(kind: str, costs: Array, weight: float) -> Array:
+def apply_cost_form(form: str, costs: FloatArray, weight: float) -> FloatArray:
     """What is printed in one of the :data:`KINDS` of mean squared errors; inf beyond float64."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return _PRINTED[kind](costs, weight)
+        return _COST_FORMS[form](costs, weight)
 
 
 @dataclass(frozen=True, eq=False)
-class Guess:
+class Hypothesis:
     """One explanation and what it predicts.
 
     Attributes:
@@ -60,134 +60,165 @@ class Guess:
     """
 
     name: str
-    losses: Array
-    said: Sentence
-    advice: Sentence
+    losses: FloatArray
+    explanation: Message
+    advice: Message
     evidence: Mapping[str, object]
-    costs: Array
-    form: Callable[[Array], Array] | None = None
-    among: int = AMONG
-    slack: float = 0.0
-    goal: float = 0.0
-    floor: Floor | None = None
+    costs: FloatArray
+    cost_transform: Callable[[FloatArray], FloatArray] | None = None
+    n_alternatives: int = DEFAULT_ALTERNATIVES
+    extra_tolerance: float = 0.0
+    common_limit: float = 0.0
+    floor: RoundingFloor | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Inquiry:
+class ObservedComparison:
     """A descent as stated, and what was observed of it."""
 
     problem: Problem
     descent: Descent
-    seen: Seen
+    observed: ObservedLosses
 
     @cached_property
-    def theory(self) -> Theory:
-        return Theory(self.problem, self.descent)
+    def theory(self) -> FullBatchTheory:
+        return FullBatchTheory(self.problem, self.descent)
 
     @cached_property
-    def params(self) -> Array:
+    def params(self) -> FloatArray:
         """(k, p) of the descent as stated, after :attr:`Seen.updates`."""
-        return simulation.stated(self.problem, self.descent, self.seen.updates)
+        return simulation.simulate_descent(self.problem, self.descent, self.observed.updates)
 
     @cached_property
-    def costs(self) -> Array:
+    def costs(self) -> FloatArray:
         """(k,) the mean squared errors there."""
-        return self.cost(self.params)
+        return self.compute_costs(self.params)
 
     @property
-    def losses(self) -> Array:
+    def losses(self) -> FloatArray:
         """(k,) what the stated descent prints, in its own reduction."""
-        return self.own(self.costs)
+        return self.in_user_reduction(self.costs)
 
     @cached_property
-    def drift(self) -> Array:
+    def float32_drift(self) -> FloatArray:
         """(k,) how far a float32 loop may be from them; see :mod:`descentlab.doctor.observed.losses`."""
-        quadratic, t = self.problem.quadratic, self.seen.updates.astype(np.float64)
-        c = gradient_factor(self.descent.reduction, self.problem.weight)
+        quadratic, t = self.problem.quadratic, self.observed.updates.astype(np.float64)
+        c = gradient_scale(self.descent.reduction, self.problem.weight)
         with np.errstate(over="ignore", invalid="ignore"):
             gradients = c * (self.params @ quadratic.A.T - quadratic.t) @ quadratic.A
-            moved = np.linalg.norm(self.params, axis=1) * np.linalg.norm(gradients, axis=1)
-            left = 4 * np.maximum(self.losses - self.own(np.array(self.theory.least_cost)), 0.0)
-            drift: Array = np.nan_to_num(SINGLE * t * (moved + left), nan=np.inf)
+            parameter_drift = np.linalg.norm(self.params, axis=1) * np.linalg.norm(gradients, axis=1)
+            suboptimality = 4 * np.maximum(self.losses - self.in_user_reduction(np.array(self.theory.least_cost)), 0.0)
+            drift: FloatArray = np.nan_to_num(FLOAT32_UNIT_ROUNDOFF * t * (parameter_drift + suboptimality), nan=np.inf)
         return drift
 
     @cached_property
-    def floor(self) -> Floor:
+    def floor(self) -> RoundingFloor:
         """What rounding leaves in a loop that does as stated."""
-        return Floor.of(self.problem, self.descent, self.seen.updates, self.params)
+        return RoundingFloor.from_descent(self.problem, self.descent, self.observed.updates, self.params)
 
-    def rounding(self, unit: float) -> Array:
+    def rounding_tolerance(self, unit: float) -> FloatArray:
         """(k,) how far rounding in a type of this unit may take the losses, besides."""
-        return self.floor.above(self.costs, unit, self.own)
+        return self.floor.loss_tolerance(self.costs, unit, self.in_user_reduction)
 
     @cached_property
-    def exactly(self) -> int | None:
+    def exact_offset(self) -> int | None:
         """The shift by which theory is what was seen to every digit; None if it is not."""
-        return self.seen.reproduced(self.losses, floor=self.rounding(DOUBLE))
+        return self.observed.find_exact_offset(
+            self.losses, rounding_tolerance=self.rounding_tolerance(FLOAT64_UNIT_ROUNDOFF)
+        )
 
     @cached_property
-    def loosely(self) -> int | None:
+    def approximate_offset(self) -> int | None:
         """The shift by which theory is what was seen but for what float32 may do; None if it is not."""
-        return self.seen.agrees(self.losses, self.drift, self.rounding(SINGLE))
+        return self.observed.find_approximate_offset(
+            self.losses, self.float32_drift, self.rounding_tolerance(FLOAT32_UNIT_ROUNDOFF)
+        )
 
     @property
-    def settled(self) -> bool:
+    def has_closed_form(self) -> bool:
         """Whether closed forms hold: full batch, one rate, gradients cleared."""
-        return self.descent.foreseeable and self.descent.zero_grad and self.descent.schedule is None
+        return self.descent.has_closed_form and self.descent.zero_grad and self.descent.schedule is None
 
-    def cost(self, params: Array) -> Array:
+    def compute_costs(self, params: FloatArray) -> FloatArray:
         """(k,) mean squared errors; inf for what is no number any more."""
         costs = self.problem.quadratic.cost(params)
-        whole: Array = np.where(np.isnan(costs), np.inf, costs)
-        return whole
+        safe_costs: FloatArray = np.where(np.isnan(costs), np.inf, costs)
+        return safe_costs
 
-    def own(self, costs: Array) -> Array:
+    def in_user_reduction(self, costs: FloatArray) -> FloatArray:
         """Mean squared errors in the asker's own reduction."""
-        return printed(self.descent.reduction, costs, self.problem.weight)
+        return apply_cost_form(self.descent.reduction, costs, self.problem.weight)
 
-    def stated(self, **changes: Any) -> Array:
+    def costs_with(self, **changes: Any) -> FloatArray:
         """(k,) the mean squared errors with some settings changed."""
-        return self.cost(simulation.stated(self.problem, replace(self.descent, **changes), self.seen.updates))
+        return self.compute_costs(
+            simulation.simulate_descent(self.problem, replace(self.descent, **changes), self.observed.updates)
+        )
 
     @property
-    def repeatable(self) -> bool:
+    def is_cheap(self) -> bool:
         """Whether descents like it can be carried out a few times more."""
-        return self.descent.foreseeable or int(self.seen.updates[-1]) * self.problem.n <= ROWS_VISITED
+        return self.descent.has_closed_form or int(self.observed.updates[-1]) * self.problem.n <= MAX_ROW_VISITS
 
     @cached_property
-    def residuals(self) -> Array:
+    def residuals(self) -> FloatArray:
         """(k, n) of every row, by the parameters of the descent as stated."""
-        rows, params = self.problem.descended_rows(), self.params
+        rows, params = self.problem.scaled_rows(), self.params
         d = rows.X.shape[1]
         with np.errstate(over="ignore", invalid="ignore"):
-            residuals: Array = params[:, :d] @ rows.X.T + (params[:, d:] if self.problem.bias else 0.0) - rows.y
+            residuals: FloatArray = params[:, :d] @ rows.X.T + (params[:, d:] if self.problem.bias else 0.0) - rows.y
         return residuals
 
     @property
     def has_residuals(self) -> bool:
         """Whether there are rows, and few enough of them."""
-        return self.problem.has_rows and len(self.seen.updates) * self.problem.n <= 10 * ROWS_VISITED
+        return self.problem.has_rows and len(self.observed.updates) * self.problem.n <= 10 * MAX_ROW_VISITS
 
-    def guess(
-        self, name: str, costs: Array, said: Sentence, advice: Sentence, evidence: Mapping[str, object], **more: Any
-    ) -> Guess:
+    def make_hypothesis(
+        self,
+        name: str,
+        costs: FloatArray,
+        explanation: Message,
+        advice: Message,
+        evidence: Mapping[str, object],
+        *,
+        cost_transform: Callable[[FloatArray], FloatArray] | None = None,
+        n_alternatives: int = DEFAULT_ALTERNATIVES,
+        extra_tolerance: float = 0.0,
+        common_limit: float = 0.0,
+        floor: RoundingFloor | None = None,
+    ) -> Hypothesis:
         """A guess whose loop prints these mean squared errors (k,), in the asker's own reduction."""
-        return Guess(name, self.own(costs), said, advice, evidence, costs, **more)
+        losses = self.in_user_reduction(costs)
+        fit = (cost_transform, n_alternatives, extra_tolerance, common_limit, floor)
+        return Hypothesis(name, losses, explanation, advice, evidence, costs, *fit)
 
-    def matches(self, guess: Guess, kind: str, among: int, unit: float) -> bool:
+    def matches(self, hypothesis: Hypothesis, form: str, n_forms: int, unit: float) -> bool:
         """Whether a guess, printed in this kind, reproduces every number, and these tell it from so many others."""
-        form = guess.form or (lambda costs: printed(kind, costs, self.problem.weight))
-        losses = guess.losses if kind == self.descent.reduction else form(guess.costs)
-        floor = (guess.floor or self.floor).above(guess.costs, unit, form)
-        shift = self.seen.reproduced(losses, guess.slack, floor)
-        if shift is None:
+        cost_transform = hypothesis.cost_transform or (lambda costs: apply_cost_form(form, costs, self.problem.weight))
+        losses = hypothesis.losses if form == self.descent.reduction else cost_transform(hypothesis.costs)
+        tolerance = (hypothesis.floor or self.floor).loss_tolerance(hypothesis.costs, unit, cost_transform)
+        offset = self.observed.find_exact_offset(losses, hypothesis.extra_tolerance, tolerance)
+        if offset is None:
             return False
-        apart = np.abs(self.seen.losses.values - (float(form(np.array(guess.goal))) if guess.goal else 0.0))
-        if self.loosely is not None:  # then a cause has to tell itself from what rounding makes of no mistake
-            apart = np.minimum(apart, np.abs(self.seen.losses.values - self.seen.at(self.losses, self.loosely)))
-        return self.seen.tells(guess.among * among, self.seen.at(floor, shift), apart)
+        distances = np.abs(
+            self.observed.losses.values
+            - (float(cost_transform(np.array(hypothesis.common_limit))) if hypothesis.common_limit else 0.0)
+        )
+        if (
+            self.approximate_offset is not None
+        ):  # then a cause has to tell itself from what rounding makes of no mistake
+            distances = np.minimum(
+                distances,
+                np.abs(
+                    self.observed.losses.values - self.observed.predictions_at(self.losses, self.approximate_offset)
+                ),
+            )
+        return self.observed.is_significant(
+            hypothesis.n_alternatives * n_forms, self.observed.predictions_at(tolerance, offset), distances
+        )
 
 
-def named(kind: str) -> Sentence:
+def cost_form_message(form: str) -> Message:
     """A way to print a cost, in words."""
-    return sentence(f"printed.{kind}")
+    return message(f"printed.{form}")

@@ -8,185 +8,242 @@ from dataclasses import replace
 
 import numpy as np
 
-from descentlab.doctor.finding import Finding, Weight
+from descentlab.doctor.finding import Finding, Severity
 from descentlab.doctor.observed.causes import other_start_or_rate, printed_cost
-from descentlab.doctor.observed.comparison import Guess, Inquiry, named
-from descentlab.doctor.observed.losses import OVERFLOW
-from descentlab.doctor.observed.rounding import SINGLE
-from descentlab.messages import Sentence, counted, number, sentence
-from descentlab.theory.full_batch import Theory
-from descentlab.theory.overflow import overflow
+from descentlab.doctor.observed.comparison import Hypothesis, ObservedComparison, cost_form_message
+from descentlab.doctor.observed.losses import OVERFLOW_LOSS
+from descentlab.doctor.observed.rounding import FLOAT32_UNIT_ROUNDOFF
+from descentlab.messages import Message, format_number, message, pluralize
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.overflow import overflow_updates
 
-PASSING = 1e-4  # a relative difference that needs no explanation
+NEGLIGIBLE_RTOL = 1e-4  # a relative difference that needs no explanation
 
 
-def cause(case: Inquiry, guess: Guess, kind: str, count: int = 1) -> Finding:
+def cause_finding(comparison: ObservedComparison, hypothesis: Hypothesis, form: str, count: int = 1) -> Finding:
     """A cause that reproduces the numbers, as a finding; one of so many that do."""
-    numbers = len(case.seen.epochs)
-    said = [_verdict(case), guess.said]
-    if kind != case.descent.reduction:
-        said.append(sentence("observed.and_printed", kind=named(kind)))
-    key = "observed.fits" if guess.slack else "observed.reproduces" if numbers > 1 else "observed.reproduces_one"
-    said.append(sentence(key, count=numbers))
-    evidence, advice = {**_rate(case), **guess.evidence, "numbers": numbers}, guess.advice
+    n_losses = len(comparison.observed.epochs)
+    messages = [_lr_verdict_message(comparison), hypothesis.explanation]
+    if form != comparison.descent.reduction:
+        messages.append(message("observed.and_printed", kind=cost_form_message(form)))
+    key = (
+        "observed.fits"
+        if hypothesis.extra_tolerance
+        else "observed.reproduces"
+        if n_losses > 1
+        else "observed.reproduces_one"
+    )
+    messages.append(message(key, count=n_losses))
+    evidence, advice = {**_lr_evidence(comparison), **hypothesis.evidence, "numbers": n_losses}, hypothesis.advice
     if count > 1:
-        said.append(sentence("observed.rivals", count=count))
-        evidence, advice = {**evidence, "rivals": count}, sentence("advice.rivals", advice=guess.advice)
-    return Finding(guess.name, Weight.PROBLEM, tuple(said), evidence, advice, about="observed")
+        messages.append(message("observed.rivals", count=count))
+        evidence, advice = {**evidence, "rivals": count}, message("advice.rivals", advice=hypothesis.advice)
+    return Finding(hypothesis.name, Severity.PROBLEM, tuple(messages), evidence, advice, topic="observed")
 
 
-def agrees(case: Inquiry, shift: int, every: int | None = None) -> Finding:
+def agreement_finding(comparison: ObservedComparison, offset: int, every: int | None = None) -> Finding:
     """That the numbers are what theory gives; if they were printed every so many epochs."""
-    seen, losses = case.seen, case.losses
-    at = seen.at(losses, shift)
-    finite = np.flatnonzero(seen.finite)
+    observed, losses = comparison.observed, comparison.losses
+    predicted = observed.predictions_at(losses, offset)
+    finite = np.flatnonzero(observed.is_finite)
     i = int(finite[-1]) if finite.size else 0
-    values = {"epoch": int(seen.epochs[i]), "predicted": float(at[i]), "observed": float(seen.losses.values[i])}
-    said = [sentence("observed.agrees", **values) if finite.size else sentence("observed.agrees_lost", **values)]
+    values = {
+        "epoch": int(observed.epochs[i]),
+        "predicted": float(predicted[i]),
+        "observed": float(observed.losses.values[i]),
+    }
+    messages = [message("observed.agrees", **values) if finite.size else message("observed.agrees_lost", **values)]
     if every is not None:
-        said.insert(0, sentence("observed.agrees_every", every=every, count=seen.count))
-    worst, words = _differences(case, shift)
-    said += words
-    if _bound(case) is not None:
-        said.append(sentence("observed.rate_above" if _above(case) else "observed.rate_below", **_rate_words(case)))
-    evidence = {**_rate(case), **values, "difference": worst, "printed": "before" if shift < 0 else "after"}
+        messages.insert(0, message("observed.agrees_every", every=every, count=observed.count))
+    max_difference, difference_messages = _difference_messages(comparison, offset)
+    messages += difference_messages
+    if _lr_bound(comparison) is not None:
+        messages.append(
+            message(
+                "observed.rate_above" if _is_above_bound(comparison) else "observed.rate_below",
+                **_rate_message_values(comparison),
+            )
+        )
+    evidence = {
+        **_lr_evidence(comparison),
+        **values,
+        "difference": max_difference,
+        "printed": "before" if offset < 0 else "after",
+    }
     evidence |= {"every": every} if every is not None else {}
-    return Finding("observed_agrees", Weight.FACT, tuple(said), evidence, about="observed")
+    return Finding("observed_agrees", Severity.FACT, tuple(messages), evidence, topic="observed")
 
 
-def _differences(case: Inquiry, shift: int) -> tuple[float, list[Sentence]]:
+def _difference_messages(comparison: ObservedComparison, offset: int) -> tuple[float, list[Message]]:
     """The greatest relative difference above the floor, and what explains that and those at the floor."""
-    seen, off = case.seen, case.seen.off(case.losses, shift)
-    floor = seen.at(case.rounding(SINGLE), shift)
-    most = seen.at(seen.drifted(case.losses, case.drift), shift)
+    observed, relative_errors = comparison.observed, comparison.observed.relative_error(comparison.losses, offset)
+    tolerance = observed.predictions_at(comparison.rounding_tolerance(FLOAT32_UNIT_ROUNDOFF), offset)
+    max_drift = observed.predictions_at(observed.drift_tolerance(comparison.losses, comparison.float32_drift), offset)
     with np.errstate(invalid="ignore"):
-        low = seen.finite & (np.abs(seen.losses.values - seen.at(case.losses, shift)) > seen.losses.halves + most)
-    worst, words = float(np.nanmax(np.where(low, np.nan, off), initial=0.0)), []
-    if worst > PASSING:
-        last = int(seen.epochs[np.flatnonzero(seen.finite)[-1]]) + shift
-        said = {"percent": f"{100 * worst:.2g}", "updates": counted(last, "update")}
-        words.append(sentence("observed.rounding", **said))
-    if low.any():
-        words.append(sentence("observed.floor", floor=float(f"{floor[low].max():.1g}")))
-    return worst, words
+        at_floor = observed.is_finite & (
+            np.abs(observed.losses.values - observed.predictions_at(comparison.losses, offset))
+            > observed.losses.half_ulps + max_drift
+        )
+    max_difference, messages = float(np.nanmax(np.where(at_floor, np.nan, relative_errors), initial=0.0)), []
+    if max_difference > NEGLIGIBLE_RTOL:
+        last = int(observed.epochs[np.flatnonzero(observed.is_finite)[-1]]) + offset
+        values = {"percent": f"{100 * max_difference:.2g}", "updates": pluralize(last, "update")}
+        messages.append(message("observed.rounding", **values))
+    if at_floor.any():
+        messages.append(message("observed.floor", floor=float(f"{tolerance[at_floor].max():.1g}")))
+    return max_difference, messages
 
 
-def distance(case: Inquiry) -> float:
+def mismatch(comparison: ObservedComparison) -> float:
     """How far the numbers are from theory, by the shift that fits best."""
-    return min(float(np.nansum(np.minimum(case.seen.off(case.losses, shift), 10.0))) for shift in case.seen.shifts)
+    return min(
+        float(np.nansum(np.minimum(comparison.observed.relative_error(comparison.losses, offset), 10.0)))
+        for offset in comparison.observed.update_offsets
+    )
 
 
-def unexplained(case: Inquiry) -> list[Finding]:
+def unexplained_findings(comparison: ObservedComparison) -> list[Finding]:
     """That it is not the rate, and what is left to check, in order."""
-    seen, losses = case.seen, case.losses
-    shift = min(seen.shifts, key=lambda each: float(np.nansum(np.minimum(seen.off(losses, each), 10.0))))
-    at = seen.at(losses, shift)
-    allowed = seen.drifted(losses, case.drift) + case.rounding(SINGLE)
-    wrong = np.flatnonzero(~seen.fits(at, seen.at(allowed, shift)))
+    observed, losses = comparison.observed, comparison.losses
+    offset = min(
+        observed.update_offsets,
+        key=lambda candidate: float(np.nansum(np.minimum(observed.relative_error(losses, candidate), 10.0))),
+    )
+    predicted = observed.predictions_at(losses, offset)
+    tolerance = observed.drift_tolerance(losses, comparison.float32_drift) + comparison.rounding_tolerance(
+        FLOAT32_UNIT_ROUNDOFF
+    )
+    wrong = np.flatnonzero(~observed.matches(predicted, observed.predictions_at(tolerance, offset)))
     i = int(wrong[0]) if wrong.size else 0
-    values = {"epoch": int(seen.epochs[i]), "predicted": float(at[i]), "observed": float(seen.losses.values[i])}
-    evidence = {**_rate(case), **values}
-    said = [_verdict(case), sentence("observed.differs", **values)]
-    name = "not_the_rate" if _bound(case) is not None and not _above(case) else "observed_differs"
-    if not seen.finite[i] and at[i] < OVERFLOW:
-        return _lost(case, name, said, evidence, i)
-    advice = sentence("advice.not_the_rate")
-    if seen.finite[0] and int(seen.epochs[0]) + min(seen.shifts) == 0:
-        start = float(case.own(case.problem.quadratic.cost(case.problem.start(case.descent.start))))
-        right = abs(start - seen.losses.values[0]) <= seen.losses.halves[0] + 1e-4 * start
-        said.append(sentence("observed.first_right" if right else "observed.first_wrong", start_loss=start))
-        advice = sentence("advice.not_the_rate_update" if right else "advice.not_the_rate_start")
-        if not right and other_start_or_rate.another_start_fits(case):
-            said.append(sentence("observed.start_possible"))
-        evidence["start_loss"] = start
-    return [Finding(name, Weight.PROBLEM, tuple(said), evidence, advice, about="observed")]
+    values = {
+        "epoch": int(observed.epochs[i]),
+        "predicted": float(predicted[i]),
+        "observed": float(observed.losses.values[i]),
+    }
+    evidence = {**_lr_evidence(comparison), **values}
+    messages = [_lr_verdict_message(comparison), message("observed.differs", **values)]
+    name = (
+        "not_the_rate" if _lr_bound(comparison) is not None and not _is_above_bound(comparison) else "observed_differs"
+    )
+    if not observed.is_finite[i] and predicted[i] < OVERFLOW_LOSS:
+        return _nonfinite_findings(comparison, name, messages, evidence, i)
+    advice = message("advice.not_the_rate")
+    if observed.is_finite[0] and int(observed.epochs[0]) + min(observed.update_offsets) == 0:
+        start_loss = float(
+            comparison.in_user_reduction(
+                comparison.problem.quadratic.cost(comparison.problem.scaled_params(comparison.descent.start))
+            )
+        )
+        start_matches = abs(start_loss - observed.losses.values[0]) <= observed.losses.half_ulps[0] + 1e-4 * start_loss
+        messages.append(
+            message("observed.first_right" if start_matches else "observed.first_wrong", start_loss=start_loss)
+        )
+        advice = message("advice.not_the_rate_update" if start_matches else "advice.not_the_rate_start")
+        if not start_matches and other_start_or_rate.start_can_explain(comparison):
+            messages.append(message("observed.start_possible"))
+        evidence["start_loss"] = start_loss
+    return [Finding(name, Severity.PROBLEM, tuple(messages), evidence, advice, topic="observed")]
 
 
-def _lost(case: Inquiry, name: str, said: list[Sentence], evidence: dict[str, object], i: int) -> list[Finding]:
+def _nonfinite_findings(
+    comparison: ObservedComparison, name: str, messages: list[Message], evidence: dict[str, object], index: int
+) -> list[Finding]:
     """A loss that is nan or infinite where the stated descent has a number: suddenly, or from the first one on."""
-    if case.seen.finite[:i].any():
-        words, advice = (*said, sentence("observed.until_then")), sentence("advice.losses_nan_too_soon")
-        return [Finding(name, Weight.PROBLEM, words, evidence, advice, about="observed")]
-    advice = sentence("advice.not_the_rate_nan")
-    found = [Finding(name, Weight.PROBLEM, tuple(said), evidence, advice, about="observed")]
-    for notice in case.problem.notices:
+    if comparison.observed.is_finite[:index].any():
+        all_messages, advice = (*messages, message("observed.until_then")), message("advice.losses_nan_too_soon")
+        return [Finding(name, Severity.PROBLEM, all_messages, evidence, advice, topic="observed")]
+    advice = message("advice.not_the_rate_nan")
+    findings = [Finding(name, Severity.PROBLEM, tuple(messages), evidence, advice, topic="observed")]
+    for notice in comparison.problem.notices:
         if notice.key == "notice.rows_dropped":
-            cause = sentence("observed.nan_in_data", notice=notice)
-            found.append(_likely("nan_in_data", (cause,), {}, sentence("advice.nan_in_data")))
-    if len(found) > 1:  # a nan in the rows needs no other reason
-        return found
-    for guess in printed_cost.gradient_convention(case):
-        if case.seen.agrees(guess.losses, np.zeros_like(guess.losses)) is not None:
-            words = (guess.said, sentence("observed.overflows_too"))
-            found.append(_likely(guess.name, words, guess.evidence, guess.advice))
+            cause = message("observed.nan_in_data", notice=notice)
+            findings.append(_likely_cause_finding("nan_in_data", (cause,), {}, message("advice.nan_in_data")))
+    if len(findings) > 1:  # a nan in the rows needs no other reason
+        return findings
+    for hypothesis in printed_cost.different_gradient_reduction(comparison):
+        if comparison.observed.find_approximate_offset(hypothesis.losses, np.zeros_like(hypothesis.losses)) is not None:
+            all_messages = (hypothesis.explanation, message("observed.overflows_too"))
+            findings.append(
+                _likely_cause_finding(hypothesis.name, all_messages, hypothesis.evidence, hypothesis.advice)
+            )
             break
-    words, epoch = (sentence("observed.stale_nan"),), int(case.seen.epochs[i])
-    numbers = _rate_needed(case, epoch)
+    all_messages, epoch = (message("observed.stale_nan"),), int(comparison.observed.epochs[index])
+    numbers = _lr_needed_to_overflow(comparison, epoch)
     if numbers:
-        words = (*words, sentence("observed.rate_needed", epoch=epoch, **numbers))
-    return [*found, _likely("stale_weights", words, numbers, sentence("advice.stale_weights"))]
+        all_messages = (*all_messages, message("observed.rate_needed", epoch=epoch, **numbers))
+    return [*findings, _likely_cause_finding("stale_weights", all_messages, numbers, message("advice.stale_weights"))]
 
 
-def _rate_needed(case: Inquiry, epoch: int) -> dict[str, object]:
+def _lr_needed_to_overflow(comparison: ObservedComparison, epoch: int) -> dict[str, object]:
     """The rate from which the stated descent, in float32, would print such a number by that epoch.
 
     It prints inf from where a squared error is beyond float32, and nan only from where a weight is: several updates
     later, since gradients are not squared.
     """
-    bound = case.theory.lr_bound
-    if not (case.settled and 0 < bound < 1e200 and case.theory.error.any()):
+    lr_bound = comparison.theory.lr_bound
+    if not (comparison.has_closed_form and 0 < lr_bound < 1e200 and comparison.theory.initial_error.any()):
         return {}
-    number = float(case.seen.losses.values[case.seen.epochs == epoch][0])
-    kind, updates = "weights" if math.isnan(number) else "cost", max(epoch + min(case.seen.shifts), 1)
+    loss = float(comparison.observed.losses.values[comparison.observed.epochs == epoch][0])
+    quantity, updates = (
+        "weights" if math.isnan(loss) else "cost",
+        max(epoch + min(comparison.observed.update_offsets), 1),
+    )
 
-    def beyond(lr: float) -> bool:
-        at = overflow(Theory(case.problem, replace(case.descent, lr=lr)))["float32"][kind]
-        return at is not None and at <= updates
+    def overflows(lr: float) -> bool:
+        first_update = overflow_updates(FullBatchTheory(comparison.problem, replace(comparison.descent, lr=lr)))[
+            "float32"
+        ][quantity]
+        return first_update is not None and first_update <= updates
 
-    low = high = bound
-    while not beyond(high):
+    low = high = lr_bound
+    while not overflows(high):
         low, high = high, 2 * high
-        if high > 1e40 * bound:
+        if high > 1e40 * lr_bound:
             return {}
     while high > 1.001 * low:
         middle = math.sqrt(low * high)
-        low, high = (low, middle) if beyond(middle) else (middle, high)
-    return {"needed": high, "times": high / case.descent.lr}
+        low, high = (low, middle) if overflows(middle) else (middle, high)
+    return {"needed": high, "times": high / comparison.descent.lr}
 
 
-def _verdict(case: Inquiry) -> Sentence:
+def _lr_verdict_message(comparison: ObservedComparison) -> Message:
     """What the rate has to do with it."""
-    if _bound(case) is None:
-        return sentence("observed.not_these_settings", lr=case.descent.lr)
-    return sentence("observed.not_only_the_rate" if _above(case) else "observed.not_the_rate", **_rate_words(case))
+    if _lr_bound(comparison) is None:
+        return message("observed.not_these_settings", lr=comparison.descent.lr)
+    return message(
+        "observed.not_only_the_rate" if _is_above_bound(comparison) else "observed.not_the_rate",
+        **_rate_message_values(comparison),
+    )
 
 
-def _bound(case: Inquiry) -> float | None:
+def _lr_bound(comparison: ObservedComparison) -> float | None:
     """The largest stable rate, where one is known."""
-    return case.theory.lr_bound if case.descent.is_sgd and case.theory.applies else None
+    return comparison.theory.lr_bound if comparison.descent.is_sgd and comparison.theory.is_exact else None
 
 
-def _above(case: Inquiry) -> bool:
-    bound = _bound(case)
-    return bound is not None and case.descent.lr > bound
+def _is_above_bound(comparison: ObservedComparison) -> bool:
+    lr_bound = _lr_bound(comparison)
+    return lr_bound is not None and comparison.descent.lr > lr_bound
 
 
-def _rate_words(case: Inquiry) -> dict[str, object]:
-    lr, bound = case.descent.lr, case.theory.lr_bound
-    ratio = lr / bound if bound > 0 else math.inf
-    percent = f"{100 * ratio:.3g}" if ratio < 0.995 else number(100 * ratio)
-    return {"lr": lr, "lr_bound": bound, "percent": percent, "times": number(ratio)}
+def _rate_message_values(comparison: ObservedComparison) -> dict[str, object]:
+    lr, lr_bound = comparison.descent.lr, comparison.theory.lr_bound
+    ratio = lr / lr_bound if lr_bound > 0 else math.inf
+    percent = f"{100 * ratio:.3g}" if ratio < 0.995 else format_number(100 * ratio)
+    return {"lr": lr, "lr_bound": lr_bound, "percent": percent, "times": format_number(ratio)}
 
 
-def _rate(case: Inquiry) -> dict[str, object]:
-    return {"lr": case.descent.lr, "lr_bound": _bound(case)}
+def _lr_evidence(comparison: ObservedComparison) -> dict[str, object]:
+    return {"lr": comparison.descent.lr, "lr_bound": _lr_bound(comparison)}
 
 
-def beyond_theory(said: Sentence) -> Finding:
+def not_comparable_finding(reason: Message) -> Finding:
     """That nothing exact can be held against the numbers, and why."""
-    return Finding("observed_beyond_theory", Weight.FACT, (said,), about="observed")
+    return Finding("observed_beyond_theory", Severity.FACT, (reason,), topic="observed")
 
 
-def _likely(name: str, said: tuple[Sentence, ...], evidence: Mapping[str, object], advice: Sentence) -> Finding:
+def _likely_cause_finding(
+    name: str, messages: tuple[Message, ...], evidence: Mapping[str, object], advice: Message
+) -> Finding:
     """A cause that cannot be proved from the numbers."""
-    return Finding(name, Weight.CAUTION, said, evidence, advice, about="observed")
+    return Finding(name, Severity.CAUTION, messages, evidence, advice, topic="observed")

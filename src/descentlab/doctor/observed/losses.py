@@ -17,21 +17,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from descentlab.doctor.losses.parsing import Printed, read
-from descentlab.doctor.observed.rounding import SINGLE
-from descentlab.errors import SettingError, whole_number
-from descentlab.typing import Array, Flags, Integers
+from descentlab.doctor.losses.parsing import PrintedLosses, parse_losses
+from descentlab.doctor.observed.rounding import FLOAT32_UNIT_ROUNDOFF
+from descentlab.errors import SettingError, check_int
+from descentlab.typing import BoolArray, FloatArray, IntArray
 
-TIGHT = (2e-6, 1e-4)  # relative drift allowed to a number that is to be reproduced: at least, at most
-LOOSE, LOOSEST = 1e-3, 0.05  # relative drift that agrees at any rate, and the most that rounding may explain
-OVERFLOW = float(np.finfo(np.float32).max) * 1e-6  # a loss beyond it has, or will have, left float32
-DIGITS = 6.0  # the most that one number counts for
-MOST = 300  # numbers held against predictions: of more, the first half of that, and others evenly spaced to the last
-EVIDENCE = 3.3  # digits that must be seen, beside those that choose among the explanations
+STRICT_RTOL_RANGE = (2e-6, 1e-4)  # relative drift allowed to a number that is to be reproduced: at least, at most
+LOOSE_RTOL, MAX_LOOSE_RTOL = (
+    1e-3,
+    0.05,
+)  # relative drift that agrees at any rate, and the most that rounding may explain
+OVERFLOW_LOSS = float(np.finfo(np.float32).max) * 1e-6  # a loss beyond it has, or will have, left float32
+MAX_DIGITS_PER_LOSS = 6.0  # the most that one number counts for
+MAX_COMPARED = (
+    300  # numbers held against predictions: of more, the first half of that, and others evenly spaced to the last
+)
+MIN_EVIDENCE_DIGITS = 3.3  # digits that must be seen, beside those that choose among the explanations
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ObservedLosses:
     """Observed losses.
 
     Attributes:
@@ -41,13 +46,13 @@ class Seen:
         count: how many losses there were, if these are some of them.
     """
 
-    losses: Printed
-    epochs: Integers
-    shifts: tuple[int, ...]
+    losses: PrintedLosses
+    epochs: IntArray
+    update_offsets: tuple[int, ...]
     count: int
 
     @classmethod
-    def of(cls, observed: object, epochs: int, epochs_seen: object = None) -> Seen:
+    def from_losses(cls, observed: object, epochs: int, epochs_seen: object = None) -> ObservedLosses:
         """Read what was observed.
 
         Args:
@@ -58,65 +63,69 @@ class Seen:
         Raises:
             SettingError: an entry is no number or negative, there is none, or the epochs do not fit.
         """
-        losses = read(observed)
+        losses = parse_losses(observed)
         count = len(losses.values)
         if count == 0:
             raise SettingError("observed_empty")
         if epochs_seen is None:
-            numbers = np.arange(1, count + 1) if count > 1 else np.array([epochs])
-            return cls(losses, numbers, (-1, 0), count)._thinned()
-        given = list(epochs_seen) if isinstance(epochs_seen, Sequence | np.ndarray) else [epochs_seen]
-        numbers = np.array([whole_number("epochs_seen", each, 0) for each in given], dtype=np.int64)
-        if len(numbers) != count or (np.diff(numbers) <= 0).any():
-            raise SettingError("observed_epochs", count=count, given=numbers.tolist())
-        shifts = tuple(shift for shift in (-1, 0, 1) if numbers[0] + shift >= 0)
-        return cls(losses, numbers, shifts, count)._thinned()
+            epoch_numbers = np.arange(1, count + 1) if count > 1 else np.array([epochs])
+            return cls(losses, epoch_numbers, (-1, 0), count)._subsample()
+        raw_epochs = list(epochs_seen) if isinstance(epochs_seen, Sequence | np.ndarray) else [epochs_seen]
+        epoch_numbers = np.array([check_int("epochs_seen", each, 0) for each in raw_epochs], dtype=np.int64)
+        if len(epoch_numbers) != count or (np.diff(epoch_numbers) <= 0).any():
+            raise SettingError("observed_epochs", count=count, given=epoch_numbers.tolist())
+        update_offsets = tuple(offset for offset in (-1, 0, 1) if epoch_numbers[0] + offset >= 0)
+        return cls(losses, epoch_numbers, update_offsets, count)._subsample()
 
     @classmethod
-    def readings(cls, observed: object, epochs: int, epochs_seen: object, every: int) -> list[Seen]:
+    def interpretations(cls, observed: object, epochs: int, epochs_seen: object, every: int) -> list[ObservedLosses]:
         """The ways in which the epochs may be meant, the likeliest first; see :meth:`of` and :meth:`spaced`."""
-        seen = cls.of(observed, epochs, epochs_seen)
-        return [seen] if every == 1 or epochs_seen is not None or seen.count == 1 else seen.spaced(every)
+        losses = cls.from_losses(observed, epochs, epochs_seen)
+        return [losses] if every == 1 or epochs_seen is not None or losses.count == 1 else losses.printed_every(every)
 
-    def spaced(self, every: int) -> list[Seen]:
+    def printed_every(self, every: int) -> list[ObservedLosses]:
         """These losses as printed every so many epochs: at the first and so on, or at that one, its double and so on.
 
         Epochs counted from 0 come to the same numbers of updates.
         """
         steps = (self.epochs - 1) * every
-        return [Seen(self.losses, steps + first, (-1, 0), self.count) for first in (1, every)]
+        return [ObservedLosses(self.losses, steps + first, (-1, 0), self.count) for first in (1, every)]
 
-    def strides(self, epochs: int) -> list[int]:
+    def possible_intervals(self, epochs: int) -> list[int]:
         """How many epochs apart so many losses would be, to fill so many epochs."""
         if self.count == 1 or self.count >= epochs:
             return []
         spans = ((epochs, self.count), (epochs - 1, self.count - 1), (epochs, self.count - 1))
-        return list(dict.fromkeys(span // parts for span, parts in spans if span % parts == 0 and span > parts))
+        return list(
+            dict.fromkeys(
+                span // n_intervals for span, n_intervals in spans if span % n_intervals == 0 and span > n_intervals
+            )
+        )
 
-    def _thinned(self) -> Seen:
+    def _subsample(self) -> ObservedLosses:
         """At most MOST of them, the first that is no number included."""
         count = len(self.epochs)
-        if count <= MOST:
+        if count <= MAX_COMPARED:
             return self
-        step = -(-(count - MOST // 2) // (MOST // 2))
-        spaced = np.arange(count - 1, MOST // 2 - 1, -step)  # evenly: engines take that in one stride
-        lost = np.flatnonzero(~self.finite)[:1]
-        kept = np.unique(np.concatenate([np.arange(MOST // 2), spaced, lost]))
-        losses = Printed(self.losses.values[kept], self.losses.halves[kept])
-        return Seen(losses, self.epochs[kept], self.shifts, self.count)
+        step = -(-(count - MAX_COMPARED // 2) // (MAX_COMPARED // 2))
+        spaced = np.arange(count - 1, MAX_COMPARED // 2 - 1, -step)  # evenly: engines take that in one stride
+        first_nonfinite = np.flatnonzero(~self.is_finite)[:1]
+        selected = np.unique(np.concatenate([np.arange(MAX_COMPARED // 2), spaced, first_nonfinite]))
+        losses = PrintedLosses(self.losses.values[selected], self.losses.half_ulps[selected])
+        return ObservedLosses(losses, self.epochs[selected], self.update_offsets, self.count)
 
     @property
-    def updates(self) -> Integers:
+    def updates(self) -> IntArray:
         """(k,) every number of updates that may have been made at a print, ascending."""
-        return np.unique(np.concatenate([self.epochs + shift for shift in self.shifts]))
+        return np.unique(np.concatenate([self.epochs + offset for offset in self.update_offsets]))
 
     @property
-    def finite(self) -> Flags:
+    def is_finite(self) -> BoolArray:
         """(m,) which of them are numbers."""
-        flags: Flags = np.isfinite(self.losses.values)
+        flags: BoolArray = np.isfinite(self.losses.values)
         return flags
 
-    def digits(self, allowed: Array | float = 0.0, apart: Array | float = np.inf) -> float:
+    def count_digits(self, tolerance: FloatArray | float = 0.0, distances: FloatArray | float = np.inf) -> float:
         """How many digits they hold together, different numbers only.
 
         Args:
@@ -124,64 +133,81 @@ class Seen:
             apart: (m,) how far each lies from what other explanations have there: digits in common with those tell
                 nothing.
         """
-        values, zeros = self.losses.values[self.finite], np.zeros(len(self.epochs))
-        rounding = np.maximum(self.losses.halves, allowed + zeros)[self.finite]
-        rounding = np.maximum(rounding, TIGHT[0] * values + 1e-300)
+        values, zeros = self.losses.values[self.is_finite], np.zeros(len(self.epochs))
+        rounding = np.maximum(self.losses.half_ulps, tolerance + zeros)[self.is_finite]
+        rounding = np.maximum(rounding, STRICT_RTOL_RANGE[0] * values + 1e-300)
         with np.errstate(over="ignore"):
-            counted = np.log10(np.maximum(np.minimum(values, (apart + zeros)[self.finite]), 1e-300) / rounding)
+            digits_each = np.log10(
+                np.maximum(np.minimum(values, (distances + zeros)[self.is_finite]), 1e-300) / rounding
+            )
         total, last = 0.0, -math.inf
         for i in np.argsort(values, kind="stable").tolist():
             if values[i] - last > rounding[i]:
-                total, last = total + float(np.clip(counted[i], 0.0, DIGITS)), float(values[i])
+                total, last = total + float(np.clip(digits_each[i], 0.0, MAX_DIGITS_PER_LOSS)), float(values[i])
         return total
 
-    def tells(self, among: int, allowed: Array | float = 0.0, apart: Array | float = np.inf) -> bool:
+    def is_significant(
+        self, n_alternatives: int, tolerance: FloatArray | float = 0.0, distances: FloatArray | float = np.inf
+    ) -> bool:
         """Whether a match with one of so many explanations is more than chance."""
-        return self.digits(allowed, apart) >= EVIDENCE + math.log10(among)
+        return self.count_digits(tolerance, distances) >= MIN_EVIDENCE_DIGITS + math.log10(n_alternatives)
 
-    def at(self, predicted: Array, shift: int) -> Array:
+    def predictions_at(self, predicted: FloatArray, offset: int) -> FloatArray:
         """(m, ...) of predictions (k, ...) by :attr:`updates`, those for the numbers seen."""
-        found: Array = predicted[np.searchsorted(self.updates, self.epochs + shift)]
-        return found
+        selected: FloatArray = predicted[np.searchsorted(self.updates, self.epochs + offset)]
+        return selected
 
-    def reproduced(self, predicted: Array, slack: float = 0.0, floor: Array | float = 0.0) -> int | None:
+    def find_exact_offset(
+        self, predicted: FloatArray, extra_tolerance: float = 0.0, rounding_tolerance: FloatArray | float = 0.0
+    ) -> int | None:
         """The shift by which predictions (k,) are every number seen, or None; ``slack`` in units of their rounding."""
         updates = self.updates.astype(np.float64)
-        return self._shift(predicted, np.clip(4 * SINGLE * updates, *TIGHT) * np.abs(predicted) + floor, slack)
+        return self._best_offset(
+            predicted,
+            np.clip(4 * FLOAT32_UNIT_ROUNDOFF * updates, *STRICT_RTOL_RANGE) * np.abs(predicted) + rounding_tolerance,
+            extra_tolerance,
+        )
 
-    def agrees(self, predicted: Array, drift: Array, floor: Array | float = 0.0) -> int | None:
+    def find_approximate_offset(
+        self, predicted: FloatArray, drift: FloatArray, rounding_tolerance: FloatArray | float = 0.0
+    ) -> int | None:
         """The shift by which predictions (k,) are the numbers seen but for a loop's own rounding, or None."""
-        return self._shift(predicted, self.drifted(predicted, drift) + floor)
+        return self._best_offset(predicted, self.drift_tolerance(predicted, drift) + rounding_tolerance)
 
     @staticmethod
-    def drifted(predicted: Array, drift: Array) -> Array:
+    def drift_tolerance(predicted: FloatArray, drift: FloatArray) -> FloatArray:
         """(k,) what is allowed to predictions (k,) for a drift (k,): at least 0.1 % of them, at most 5 %."""
-        allowed: Array = np.clip(drift, LOOSE * np.abs(predicted), LOOSEST * np.abs(predicted))
-        return allowed
+        tolerance: FloatArray = np.clip(drift, LOOSE_RTOL * np.abs(predicted), MAX_LOOSE_RTOL * np.abs(predicted))
+        return tolerance
 
-    def off(self, predicted: Array, shift: int) -> Array:
+    def relative_error(self, predicted: FloatArray, offset: int) -> FloatArray:
         """(m,) relative differences, nan beside numbers that are not finite."""
-        at = self.at(predicted, shift)
+        expected = self.predictions_at(predicted, offset)
         with np.errstate(invalid="ignore", divide="ignore"):
-            off: Array = np.abs(self.losses.values - at) / np.maximum(np.abs(at), 1e-300)
-        return np.where(self.finite, off, np.nan)
+            error: FloatArray = np.abs(self.losses.values - expected) / np.maximum(np.abs(expected), 1e-300)
+        return np.where(self.is_finite, error, np.nan)
 
-    def _shift(self, predicted: Array, allowed: Array, slack: float = 0.0) -> int | None:
-        fitting = []
-        for shift in self.shifts:
-            at, most = self.at(predicted, shift), self.at(allowed, shift) + slack * self.losses.halves
-            if self.fits(at, most).all():
+    def _best_offset(self, predicted: FloatArray, tolerance: FloatArray, extra_tolerance: float = 0.0) -> int | None:
+        candidates = []
+        for offset in self.update_offsets:
+            expected, max_error = (
+                self.predictions_at(predicted, offset),
+                self.predictions_at(tolerance, offset) + extra_tolerance * self.losses.half_ulps,
+            )
+            if self.matches(expected, max_error).all():
                 with np.errstate(invalid="ignore"):
-                    off = np.where(self.finite, np.abs(self.losses.values - at) / (self.losses.halves + most), 0.0)
-                fitting.append((float(np.nanmax(off, initial=0.0)), shift))
-        return min(fitting)[1] if fitting else None
+                    relative_error = np.where(
+                        self.is_finite, np.abs(self.losses.values - expected) / (self.losses.half_ulps + max_error), 0.0
+                    )
+                candidates.append((float(np.nanmax(relative_error, initial=0.0)), offset))
+        return min(candidates)[1] if candidates else None
 
-    def fits(self, at: Array, allowed: Array) -> Flags:
+    def matches(self, predicted: FloatArray, tolerance: FloatArray) -> BoolArray:
         """(m, ...) where predictions are what was seen: a number within what is allowed, or a number lost."""
-        shape = (-1,) + (1,) * (at.ndim - 1)
-        values, halves = self.losses.values.reshape(shape), self.losses.halves.reshape(shape)
+        shape = (-1,) + (1,) * (predicted.ndim - 1)
+        values, half_ulps = self.losses.values.reshape(shape), self.losses.half_ulps.reshape(shape)
         with np.errstate(invalid="ignore"):
-            near = np.isfinite(at) & (np.abs(values - at) <= halves + allowed)
-            lost = ~np.isfinite(values) & ~(at < OVERFLOW)
-        fits: Flags = near | lost
-        return fits
+            is_close = np.isfinite(predicted) & (np.abs(values - predicted) <= half_ulps + tolerance)
+            both_overflow = ~np.isfinite(values) & ~(predicted < OVERFLOW_LOSS)
+        matches: BoolArray = is_close | both_overflow
+        return matches

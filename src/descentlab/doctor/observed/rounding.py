@@ -21,40 +21,50 @@ import numpy as np
 
 from descentlab.descent.descent import Descent
 from descentlab.problem.problem import Problem
-from descentlab.theory.full_batch import Theory
-from descentlab.typing import Array, Integers
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.typing import FloatArray, IntArray
 
-REACH = 4.0
-SINGLE, DOUBLE = 2.0**-24, 2.0**-53  # the units of float32 and float64
+ROUNDING_SAFETY_FACTOR = 4.0
+FLOAT32_UNIT_ROUNDOFF, FLOAT64_UNIT_ROUNDOFF = 2.0**-24, 2.0**-53  # the units of float32 and float64
 
 
 @dataclass(frozen=True, eq=False)
-class Floor:
+class RoundingFloor:
     """What rounding leaves in a loop.
 
     Attributes:
         error: (k,) of its residuals after some numbers of updates, root mean square, as a multiple of its unit.
     """
 
-    error: Array
+    residual_error: FloatArray
 
     @classmethod
-    def of(cls, problem: Problem, descent: Descent, updates: Integers, params: Array) -> Floor:
+    def from_descent(cls, problem: Problem, descent: Descent, updates: IntArray, params: FloatArray) -> RoundingFloor:
         """That of a descent which has the parameters (k, p), in descended coordinates, after these updates (k,)."""
         factor, d = problem.factor, len(problem.features)
-        sizes = np.hypot(factor.means, factor.deviations)
-        columns = np.concatenate([sizes[:d] / problem.coordinates.scales, np.ones(params.shape[1] - d)])
-        theory, t = Theory(problem, descent), updates.astype(np.float64)[:, None]
-        gaps = np.maximum(1 - np.abs(theory.factors), 0.0) if descent.foreseeable and descent.schedule is None else 0.0
+        column_rms = np.hypot(factor.means, factor.std)
+        scaled_rms = np.concatenate([column_rms[:d] / problem.scaling.scales, np.ones(params.shape[1] - d)])
+        theory, t = FullBatchTheory(problem, descent), updates.astype(np.float64)[:, None]
+        one_minus_factors = (
+            np.maximum(1 - np.abs(theory.convergence_factors), 0.0)
+            if descent.has_closed_form and descent.schedule is None
+            else 0.0
+        )
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            kept = np.minimum(t, 1 / (gaps + np.zeros_like(theory.curvature)))
-            half = theory.spectrum.eigenvalues / theory.scale / 2
-            walked = np.linalg.norm(params, axis=1) * np.sqrt(np.sum(half * kept**2, axis=1))
-            error = REACH * (np.abs(params) @ columns + sizes[d] + walked)
-        return cls(np.where(np.isfinite(error), error, 0.0))
+            n_accumulated = np.minimum(t, 1 / (one_minus_factors + np.zeros_like(theory.regularized_eigenvalues)))
+            half_eigenvalues = theory.spectrum.eigenvalues / theory.cost_scale / 2
+            parameter_error = np.linalg.norm(params, axis=1) * np.sqrt(
+                np.sum(half_eigenvalues * n_accumulated**2, axis=1)
+            )
+            residual_error = ROUNDING_SAFETY_FACTOR * (np.abs(params) @ scaled_rms + column_rms[d] + parameter_error)
+        return cls(np.where(np.isfinite(residual_error), residual_error, 0.0))
 
-    def above(self, costs: Array, unit: float, printed: Callable[[Array], Array]) -> Array:
+    def loss_tolerance(
+        self, costs: FloatArray, unit: float, cost_transform: Callable[[FloatArray], FloatArray]
+    ) -> FloatArray:
         """(k,) how far what is printed of mean squared errors (k,) may be from that, in a type of this unit."""
         with np.errstate(over="ignore", invalid="ignore"):
-            above: Array = printed((np.sqrt(costs) + unit * self.error) ** 2) - printed(costs)
-        return np.where(np.isfinite(above), above, 0.0)
+            tolerance: FloatArray = cost_transform((np.sqrt(costs) + unit * self.residual_error) ** 2) - cost_transform(
+                costs
+            )
+        return np.where(np.isfinite(tolerance), tolerance, 0.0)

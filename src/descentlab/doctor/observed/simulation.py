@@ -17,38 +17,43 @@ from dataclasses import replace
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.descent.reductions import gradient_factor
-from descentlab.engines import Engine, engine_for
+from descentlab.descent.reductions import gradient_scale
+from descentlab.engines import Engine, make_engine
 from descentlab.problem.problem import Problem
-from descentlab.typing import Array, Integers
+from descentlab.typing import FloatArray, IntArray
 
-AFFORDED, STEP = 1e9, 1000  # numbers visited by updates one by one, at most, and what an update costs beside its rows
-INTERLEAVED = 16  # strides of even steps from which on every second epoch is taken apart
+MAX_WORK, WORK_PER_UPDATE = (
+    1e9,
+    1000,
+)  # numbers visited by updates one by one, at most, and what an update costs beside its rows
+INTERLEAVE_FROM_RANGES = 16  # strides of even steps from which on every second epoch is taken apart
 
 
-def stated(problem: Problem, descent: Descent, updates: Integers) -> Array:
+def simulate_descent(problem: Problem, descent: Descent, updates: IntArray) -> FloatArray:
     """(k, p) parameters after these many updates, ascending, of the descent as it is, in float64.
 
     Raises:
         EngineError, MissingDependencyError: no engine here can carry it out.
     """
     descent = replace(descent, dtype="float64", device="cpu", epochs=max(int(updates[-1]) + 1, 1))
-    engine = engine_for("auto", problem, descent)
-    engine.start(problem, descent)
-    parts = list(_evenly(updates + 1))
-    if engine.jumps and len(parts) > INTERLEAVED:  # two rows of epochs in each other: one after the other
-        found = np.empty((len(updates), len(problem.parameters)))
+    engine = make_engine("auto", problem, descent)
+    engine.initialize(problem, descent)
+    ranges = list(_even_ranges(updates + 1))
+    if (
+        engine.random_access and len(ranges) > INTERLEAVE_FROM_RANGES
+    ):  # two rows of epochs in each other: one after the other
+        params = np.empty((len(updates), len(problem.parameters)))
         for offset in (0, 1):
-            found[offset::2] = _looked(engine, list(_evenly(updates[offset::2] + 1)))
-        return found
-    return _looked(engine, parts)
+            params[offset::2] = _params_at(engine, list(_even_ranges(updates[offset::2] + 1)))
+        return params
+    return _params_at(engine, ranges)
 
 
-def _looked(engine: Engine, parts: list[range]) -> Array:
-    return np.concatenate([look.params for part in parts for look in engine.visit(part)])
+def _params_at(engine: Engine, ranges: list[range]) -> FloatArray:
+    return np.concatenate([snapshots.params for epochs in ranges for snapshots in engine.snapshots_at(epochs)])
 
 
-def _evenly(epochs: Integers) -> Iterator[range]:
+def _even_ranges(epochs: IntArray) -> Iterator[range]:
     """Ascending numbers as ranges, each as long as its steps are equal: engines look at epochs in equal steps."""
     first = 0
     while first < len(epochs):
@@ -60,21 +65,21 @@ def _evenly(epochs: Integers) -> Iterator[range]:
         first = last + 1
 
 
-def affordable(problem: Problem, descent: Descent, updates: int) -> bool:
+def is_affordable(problem: Problem, descent: Descent, updates: int) -> bool:
     """Whether so many updates can be carried out here within seconds: closed forms always, walks if they are short."""
-    return descent.foreseeable or updates * (problem.n + STEP) * len(problem.parameters) <= AFFORDED
+    return descent.has_closed_form or updates * (problem.n + WORK_PER_UPDATE) * len(problem.parameters) <= MAX_WORK
 
 
-def mistaken(
+def simulate_linear_bug(
     problem: Problem,
     descent: Descent,
-    updates: Integers,
-    turn: Array | float = 1.0,
-    target: Array | None = None,
-    kept: bool = False,
-    left: Array | None = None,
-    order: Sequence[Sequence[int]] = (),
-) -> Array:
+    updates: IntArray,
+    gradient_transform: FloatArray | float = 1.0,
+    target: FloatArray | None = None,
+    accumulate: bool = False,
+    residual_map: FloatArray | None = None,
+    update_order: Sequence[Sequence[int]] = (),
+) -> FloatArray:
     """(k, p) parameters after these many updates where the gradient is not the cost's.
 
     Args:
@@ -87,32 +92,32 @@ def mistaken(
         order: groups of parameters that are updated one after another; of plain descent only.
     """
     quadratic, p = problem.quadratic, len(problem.parameters)
-    T = turn * np.eye(p) if isinstance(turn, float) else turn
-    L, c = quadratic.A.T if left is None else left, gradient_factor(descent.reduction, problem.weight)
+    T = gradient_transform * np.eye(p) if isinstance(gradient_transform, float) else gradient_transform
+    L, c = quadratic.A.T if residual_map is None else residual_map, gradient_scale(descent.reduction, problem.weight)
     H = c * (L @ quadratic.A + problem.weight * np.diag(quadratic.penalty))
     G = np.zeros((p, 3 * p + 1))  # the gradient as it is taken, from the state
     G[:, :p] = T @ H
     G[:, -1] = -c * (T @ L @ (quadratic.t if target is None else target))
-    G[:, 2 * p : 3 * p] = np.eye(p) if kept else 0.0
-    for i, group in enumerate(order):
-        moved = [j for earlier in order[:i] for j in earlier]
-        G[group] -= descent.lr * H[np.ix_(group, moved)] @ G[moved]
-    state = np.concatenate([problem.start(descent.start), np.zeros(2 * p), [1.0]])
-    done, found = 0, []
-    powers: dict[int, Array] = {}
+    G[:, 2 * p : 3 * p] = np.eye(p) if accumulate else 0.0
+    for i, group in enumerate(update_order):
+        earlier_parameters = [j for earlier in update_order[:i] for j in earlier]
+        G[group] -= descent.lr * H[np.ix_(group, earlier_parameters)] @ G[earlier_parameters]
+    state = np.concatenate([problem.scaled_params(descent.start), np.zeros(2 * p), [1.0]])
+    updates_done, params = 0, []
+    powers: dict[int, FloatArray] = {}
     with np.errstate(over="ignore", invalid="ignore"):
-        first, later = _update(G, descent, first=True), _update(G, descent, first=False)
+        first, later = _update_matrix(G, descent, first=True), _update_matrix(G, descent, first=False)
         for count in updates.tolist():
-            if done == 0 < count:
-                state, done = first @ state, 1
-            if count - done not in powers:
-                powers[count - done] = np.linalg.matrix_power(later, count - done)
-            state, done = powers[count - done] @ state, count
-            found.append(state[:p])
-    return np.stack(found)
+            if updates_done == 0 < count:
+                state, updates_done = first @ state, 1
+            if count - updates_done not in powers:
+                powers[count - updates_done] = np.linalg.matrix_power(later, count - updates_done)
+            state, updates_done = powers[count - updates_done] @ state, count
+            params.append(state[:p])
+    return np.stack(params)
 
 
-def _update(G: Array, descent: Descent, first: bool) -> Array:
+def _update_matrix(G: FloatArray, descent: Descent, first: bool) -> FloatArray:
     """(3p + 1, 3p + 1) one update of the state (p, m, s, 1), with s the gradients so far where they are kept."""
     p = len(G)
     mu, tau = descent.momentum, 0.0 if first else descent.dampening
@@ -125,16 +130,16 @@ def _update(G: Array, descent: Descent, first: bool) -> Array:
     return M
 
 
-def row_by_row(problem: Problem, descent: Descent) -> Iterator[tuple[Array, float]]:
+def simulate_per_sample(problem: Problem, descent: Descent) -> Iterator[tuple[FloatArray, float]]:
     """Epoch after epoch of plain updates by one row at a time, in the rows' order.
 
     Yields:
         (p,) the parameters after the epoch, and the mean over its rows of the squared error each had at its turn.
     """
-    rows = problem.descended_rows()
-    d, c, lr = rows.X.shape[1], gradient_factor(descent.reduction, 1.0), descent.lr
+    rows = problem.scaled_rows()
+    d, c, lr = rows.X.shape[1], gradient_scale(descent.reduction, 1.0), descent.lr
     table = list(zip(rows.X.tolist(), rows.y.tolist(), strict=True))
-    w = problem.start(descent.start).tolist()
+    w = problem.scaled_params(descent.start).tolist()
     decay, penalty = lr * descent.weight_decay, lr * (c * problem.ridge + descent.weight_decay)
     while True:
         total = 0.0

@@ -11,12 +11,12 @@ from itertools import islice
 from typing import Any
 
 from descentlab.data.source import Piece
-from descentlab.errors import SettingError, require, whole_number
-from descentlab.factor.build import Part
+from descentlab.errors import SettingError, check_int, require
+from descentlab.factor.build import PieceResult
 
-GROUP = 8  # pieces that are joined before a result travels back
-PATIENCE = 20  # seconds for a scheduler to answer
-SCHEME = "dask://"
+GROUP_SIZE = 8  # pieces that are joined before a result travels back
+CONNECT_TIMEOUT = 20  # seconds for a scheduler to answer
+DASK_SCHEME = "dask://"
 
 
 class Dask:
@@ -34,9 +34,9 @@ class Dask:
 
     def __init__(self, where: Any = None, workers: int | None = None) -> None:
         self.distributed = require("distributed", "distributed", "dask", "dask")
-        self.workers = None if workers is None else whole_number("workers", workers, 1)
+        self.workers = None if workers is None else check_int("workers", workers, 1)
         if isinstance(where, str):
-            address = where.removeprefix(SCHEME)
+            address = where.removeprefix(DASK_SCHEME)
             where = None if address in ("", "dask") else address
             if where is not None and "://" not in where:
                 where = f"tcp://{where}"
@@ -44,7 +44,9 @@ class Dask:
             raise SettingError("workers_of_scheduler")
         self.where = where
 
-    def ordered(self, task: Callable[[Piece], Part], pieces: Iterable[Piece], begun: int) -> Iterator[Part]:
+    def map_ordered(
+        self, task: Callable[[Piece], PieceResult], pieces: Iterable[Piece], first_index: int
+    ) -> Iterator[PieceResult]:
         """The task's results, in order; see :class:`descentlab.factor.build.Engine`."""
         if self.where is None:
             with (
@@ -53,48 +55,50 @@ class Dask:
                 ) as cluster,
                 self.distributed.Client(cluster) as client,
             ):
-                yield from self._on(client, task, pieces, begun)
+                yield from self._run_on(client, task, pieces, first_index)
         elif isinstance(self.where, str):
-            with self._connected(self.where) as client:
-                yield from self._on(client, task, pieces, begun)
+            with self._connect(self.where) as client:
+                yield from self._run_on(client, task, pieces, first_index)
         else:
-            yield from self._on(self.where, task, pieces, begun)
+            yield from self._run_on(self.where, task, pieces, first_index)
 
-    def _connected(self, address: str) -> Any:
+    def _connect(self, address: str) -> Any:
         try:
-            return self.distributed.Client(address, timeout=PATIENCE)
+            return self.distributed.Client(address, timeout=CONNECT_TIMEOUT)
         except (OSError, TimeoutError, ValueError) as cause:
             raise SettingError("no_scheduler", address=address, cause=str(cause)[:200]) from cause
 
-    def _on(self, client: Any, task: Callable[[Piece], Part], pieces: Iterable[Piece], begun: int) -> Iterator[Part]:
+    def _run_on(
+        self, client: Any, task: Callable[[Piece], PieceResult], pieces: Iterable[Piece], first_index: int
+    ) -> Iterator[PieceResult]:
         remaining = iter(pieces)
-        waiting: deque[Any] = deque()
-        window = 2 * max(sum(client.nthreads().values()), 1) + GROUP
-        under_way = 0
+        pending: deque[Any] = deque()
+        window = 2 * max(sum(client.nthreads().values()), 1) + GROUP_SIZE
+        pieces_in_flight = 0
         try:
-            first = -begun % GROUP  # up to where the tree has joined a whole group
-            while group := list(islice(remaining, first or GROUP)):
-                first = 0
+            pieces_to_group_end = -first_index % GROUP_SIZE  # up to where the tree has joined a whole group
+            while group := list(islice(remaining, pieces_to_group_end or GROUP_SIZE)):
+                pieces_to_group_end = 0
                 futures = [client.submit(task, piece, pure=False) for piece in group]
-                under_way += len(group)
-                for future in _joined(client, futures) if len(group) == GROUP else futures:
-                    waiting.append(future)
-                while under_way > window:
-                    part = waiting.popleft().result()
-                    under_way -= 1 << part.level
-                    yield part
-            while waiting:
-                yield waiting.popleft().result()
+                pieces_in_flight += len(group)
+                for future in _merge_group(client, futures) if len(group) == GROUP_SIZE else futures:
+                    pending.append(future)
+                while pieces_in_flight > window:
+                    result = pending.popleft().result()
+                    pieces_in_flight -= 1 << result.level
+                    yield result
+            while pending:
+                yield pending.popleft().result()
         except self.distributed.KilledWorker as cause:
             raise SettingError("workers_die", cause=str(cause)[:200]) from cause
         finally:
-            client.cancel(list(waiting))
+            client.cancel(list(pending))
 
 
-def _joined(client: Any, futures: list[Any]) -> list[Any]:
+def _merge_group(client: Any, futures: list[Any]) -> list[Any]:
     """A whole group, joined in pairs on the cluster."""
     while len(futures) > 1:
         futures = [
-            client.submit(Part.joined, a, b, pure=False) for a, b in zip(futures[::2], futures[1::2], strict=True)
+            client.submit(PieceResult.merge, a, b, pure=False) for a, b in zip(futures[::2], futures[1::2], strict=True)
         ]
     return futures

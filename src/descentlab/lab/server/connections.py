@@ -12,18 +12,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
 
-MOST_CONNECTIONS = 32
-EACH_READ, ASKING = 10.0, 10.0  # seconds: for one read, and for the head of a request
+MAX_CONNECTIONS = 32
+READ_TIMEOUT, HEADER_TIMEOUT = 10.0, 10.0  # seconds: for one read, and for the head of a request
 
 
-class Timed(io.RawIOBase):
+class DeadlineReader(io.RawIOBase):
     """A connection's bytes, until a deadline: no read outlasts it, and none takes longer than ``EACH_READ``."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        self.within(ASKING)
+        self.set_deadline(HEADER_TIMEOUT)
 
-    def within(self, seconds: float) -> None:
+    def set_deadline(self, seconds: float) -> None:
         """Begin a new deadline."""
         self.deadline = time.monotonic() + seconds
 
@@ -31,10 +31,10 @@ class Timed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError
-        self.connection.settimeout(min(left, EACH_READ))
+        self.connection.settimeout(min(remaining, READ_TIMEOUT))
         return self.connection.recv_into(buffer)
 
 
@@ -45,8 +45,10 @@ class BoundedServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], handler: Callable[..., BaseHTTPRequestHandler]) -> None:
-        self._asking: dict[socket.socket, None] = {}  # connections whose request has not been read yet, oldest first
-        self._open = 0
+        self._unread_requests: dict[
+            socket.socket, None
+        ] = {}  # connections whose request has not been read yet, oldest first
+        self._n_open = 0
         self._lock = threading.Lock()
         super().__init__(address, handler)
 
@@ -58,15 +60,15 @@ class BoundedServer(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread of its own; where all are taken, the one that has been asking longest gives way."""
         with self._lock:
-            full = self._open >= MOST_CONNECTIONS
-            oldest = next(iter(self._asking), None) if full else None
+            full = self._n_open >= MAX_CONNECTIONS
+            oldest = next(iter(self._unread_requests), None) if full else None
             if oldest is not None:
-                del self._asking[oldest]
+                del self._unread_requests[oldest]
                 with suppress(OSError):
                     oldest.shutdown(socket.SHUT_RDWR)
             if not full or oldest is not None:
-                self._open += 1
-                self._asking[request] = None
+                self._n_open += 1
+                self._unread_requests[request] = None
         if full and oldest is None:
             self.shutdown_request(request)
         else:
@@ -77,13 +79,13 @@ class BoundedServer(ThreadingHTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             with self._lock:
-                self._asking.pop(request, None)
-                self._open -= 1
+                self._unread_requests.pop(request, None)
+                self._n_open -= 1
 
-    def asked(self, request: Any) -> None:
+    def mark_request_read(self, request: Any) -> None:
         """A request's head was read: its connection no longer gives way."""
         with self._lock:
-            self._asking.pop(request, None)
+            self._unread_requests.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news."""

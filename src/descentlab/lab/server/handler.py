@@ -19,17 +19,24 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from descentlab.errors import DescentlabError
-from descentlab.lab.page import LAB, page
-from descentlab.lab.server.connections import EACH_READ, BoundedServer, Timed
-from descentlab.lab.server.upload import LARGEST, MEGABYTE, PIECE, name_of, spec_of, spooled
-from descentlab.messages import LANGUAGES, Sentence, language, sentence
+from descentlab.lab.page import LAB_PAGE, render_lab_page
+from descentlab.lab.server.connections import READ_TIMEOUT, BoundedServer, DeadlineReader
+from descentlab.lab.server.upload import (
+    BYTES_PER_MEGABYTE,
+    MAX_UPLOAD_BYTES,
+    UPLOAD_CHUNK_BYTES,
+    display_name,
+    spec_from_csv,
+    spool_to_file,
+)
+from descentlab.messages import LANGUAGES, Message, current_language, message
 
-HOSTS = ("127.0.0.1", "localhost")
-MOST_UPLOADS = 4  # at a time; the others wait
-MOST_FIELDS = 1000  # of a query
-DIGITS = 15  # of a length that is worth reading as a number
-SENDING, LINGER = 60.0, 2.0  # seconds: for a body, and for what comes after a refusal
-HEADERS = {
+LOCAL_HOSTS = ("127.0.0.1", "localhost")
+MAX_UPLOADS = 4  # at a time; the others wait
+MAX_QUERY_FIELDS = 1000  # of a query
+MAX_LENGTH_DIGITS = 15  # of a length that is worth reading as a number
+BODY_TIMEOUT, DRAIN_TIMEOUT = 60.0, 2.0  # seconds: for a body, and for what comes after a refusal
+RESPONSE_HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -45,7 +52,7 @@ class Site(Protocol):
     def page(self, path: str) -> tuple[str, str] | None:
         """A page as HTML, and its policy; None where there is none."""
 
-    def take(self, path: str, query: Mapping[str, list[str]]) -> Sentence | bool:
+    def post(self, path: str, query: Mapping[str, list[str]]) -> Message | bool:
         """What a page tells; a sentence says why it could not be taken, False that nothing is taken there."""
 
 
@@ -53,12 +60,12 @@ class LabSite:
     """The lab's page alone."""
 
     def __init__(self, spec: Mapping[str, Any], lang: str) -> None:
-        self.html = page(spec, lang, served=True)
+        self.html = render_lab_page(spec, lang, served=True)
 
     def page(self, path: str) -> tuple[str, str] | None:
-        return None if path else (self.html, LAB.policy(served=True))
+        return None if path else (self.html, LAB_PAGE.policy(served=True))
 
-    def take(self, path: str, query: Mapping[str, list[str]]) -> Sentence | bool:
+    def post(self, path: str, query: Mapping[str, list[str]]) -> Message | bool:
         return False
 
 
@@ -84,18 +91,18 @@ class LabServer(BoundedServer):
             lang: the language that the page opens in.
             site: other pages in its place.
         """
-        self.lang = lang or language()
+        self.lang = lang or current_language()
         self.site = site or LabSite(spec, self.lang)
         self.token = secrets.token_urlsafe(24)
-        self.taking = threading.BoundedSemaphore(MOST_UPLOADS)
-        super().__init__((HOSTS[0], port), Handler)
+        self.upload_slots = threading.BoundedSemaphore(MAX_UPLOADS)
+        super().__init__((LOCAL_HOSTS[0], port), LabRequestHandler)
 
     @property
     def url(self) -> str:
-        return f"http://{HOSTS[0]}:{self.server_port}/{self.token}/"
+        return f"http://{LOCAL_HOSTS[0]}:{self.server_port}/{self.token}/"
 
 
-class Handler(BaseHTTPRequestHandler):
+class LabRequestHandler(BaseHTTPRequestHandler):
     """One request."""
 
     server: LabServer
@@ -103,8 +110,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.incoming = Timed(self.connection)
-        self.rfile = io.BufferedReader(self.incoming)
+        self.deadline_reader = DeadlineReader(self.connection)
+        self.rfile = io.BufferedReader(self.deadline_reader)
 
     def version_string(self) -> str:
         return "descentlab"
@@ -117,135 +124,139 @@ class Handler(BaseHTTPRequestHandler):
         self._refuse(404, "lab_nowhere") if code == 501 else self._refuse(400, "lab_request")
 
     def parse_request(self) -> bool:
-        whole: bool = super().parse_request()
-        self.server.asked(self.request)
-        return whole
+        is_complete: bool = super().parse_request()
+        self.server.mark_request_read(self.request)
+        return is_complete
 
     def do_GET(self) -> None:
         """A page."""
-        path = self._asked()
+        path = self._authorized_path()
         if path is None:
             return
-        found = self.server.site.page(path)
-        if found is None:
+        html_and_policy = self.server.site.page(path)
+        if html_and_policy is None:
             self._refuse(404, "lab_nowhere")
         else:
-            self._answer(200, "text/html", *found)
+            self._answer(200, "text/html", *html_and_policy)
 
     def do_POST(self) -> None:
         """A CSV file, which is the body, or what else the site takes; an error is in words, which the page shows."""
-        path = self._asked()
+        path = self._authorized_path()
         if path is None:
             return
-        query = self._query()
+        query = self._parse_query()
         if query is None:
             self._refuse(400, "lab_request")
         elif path == "data":
-            self._take_file(query)
-        elif isinstance(taken := self.server.site.take(path, query), Sentence):
-            self._tell(422, taken.text(self._language()))
-        elif taken:
+            self._receive_file(query)
+        elif isinstance(outcome := self.server.site.post(path, query), Message):
+            self._send_error_json(422, outcome.text(self._choose_language()))
+        elif outcome:
             self._answer(200, "application/json", "{}")
         else:
             self._refuse(404, "lab_nowhere")
 
-    def _query(self) -> dict[str, list[str]] | None:
+    def _parse_query(self) -> dict[str, list[str]] | None:
         try:
-            return parse_qs(self.path.partition("?")[2], keep_blank_values=True, max_num_fields=MOST_FIELDS)
+            return parse_qs(self.path.partition("?")[2], keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
         except ValueError:  # more fields than any page asks with
             return None
 
-    def _take_file(self, query: Mapping[str, list[str]]) -> None:
+    def _receive_file(self, query: Mapping[str, list[str]]) -> None:
         length = self.headers.get("Content-Length", "")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
             self._refuse(411, "lab_length")
-        elif len(length) > DIGITS or int(length) > LARGEST:
-            self._refuse(413, "lab_upload_large", most=LARGEST // MEGABYTE)
+        elif len(length) > MAX_LENGTH_DIGITS or int(length) > MAX_UPLOAD_BYTES:
+            self._refuse(413, "lab_upload_large", most=MAX_UPLOAD_BYTES // BYTES_PER_MEGABYTE)
         else:
-            self._read(int(length), query)
+            self._read_upload(int(length), query)
 
-    def _read(self, length: int, query: Mapping[str, list[str]]) -> None:
+    def _read_upload(self, length: int, query: Mapping[str, list[str]]) -> None:
         """The spec of the file that comes."""
-        if not self.server.taking.acquire(timeout=SENDING):
+        if not self.server.upload_slots.acquire(timeout=BODY_TIMEOUT):
             self._refuse(503, "lab_busy")
             return
-        self.incoming.within(SENDING)
+        self.deadline_reader.set_deadline(BODY_TIMEOUT)
         try:
-            found = _spec(self.rfile, length, query)
+            spec_or_error = _spec_or_error(self.rfile, length, query)
         finally:
-            self.server.taking.release()
-        if isinstance(found, Sentence):
-            self._tell(422, found.text(self._language()))
+            self.server.upload_slots.release()
+        if isinstance(spec_or_error, Message):
+            self._send_error_json(422, spec_or_error.text(self._choose_language()))
         else:
-            self._answer(200, "application/json", json.dumps(found, allow_nan=False))
+            self._answer(200, "application/json", json.dumps(spec_or_error, allow_nan=False))
 
-    def _asked(self) -> str | None:
+    def _authorized_path(self) -> str | None:
         """What is asked for, of this host and from this page or none; else it is refused, and None."""
         hosts, origins = self.headers.get_all("Host", []), self.headers.get_all("Origin", [])
-        own = [f"{name}:{self.server.server_port}" for name in HOSTS]
-        if len(hosts) != 1 or hosts[0] not in own or any(origin != f"http://{hosts[0]}" for origin in origins):
+        allowed_hosts = [f"{name}:{self.server.server_port}" for name in LOCAL_HOSTS]
+        if (
+            len(hosts) != 1
+            or hosts[0] not in allowed_hosts
+            or any(origin != f"http://{hosts[0]}" for origin in origins)
+        ):
             self._refuse(403, "lab_elsewhere")
             return None
-        path, inside = self.path.partition("?")[0], f"/{self.server.token}/"
-        if not secrets.compare_digest(path[: len(inside)].encode(), inside.encode()):
+        path, prefix = self.path.partition("?")[0], f"/{self.server.token}/"
+        if not secrets.compare_digest(path[: len(prefix)].encode(), prefix.encode()):
             self._refuse(404, "lab_nowhere")
             return None
-        return path[len(inside) :]
+        return path[len(prefix) :]
 
-    def _language(self) -> str:
+    def _choose_language(self) -> str:
         """The language that the page asks in, else the browser's, else the server's."""
-        asked = re.search(r"[?&]lang=(\w+)", getattr(self, "path", ""))
+        lang_match = re.search(r"[?&]lang=(\w+)", getattr(self, "path", ""))
         headers = getattr(self, "headers", None) or {}
-        wanted = (asked[1] if asked else "", headers.get("Accept-Language", "")[:2].lower())
-        return next((lang for lang in wanted if lang in LANGUAGES), self.server.lang)
+        candidates = (lang_match[1] if lang_match else "", headers.get("Accept-Language", "")[:2].lower())
+        return next((lang for lang in candidates if lang in LANGUAGES), self.server.lang)
 
     def _refuse(self, code: int, key: str, **values: object) -> None:
-        self._tell(code, Sentence(f"error.{key}", values).text(self._language()))
+        self._send_error_json(code, Message(f"error.{key}", values).text(self._choose_language()))
 
-    def _tell(self, code: int, error: str) -> None:
+    def _send_error_json(self, code: int, error: str) -> None:
         self.close_connection = True
         self._answer(code, "application/json", json.dumps({"error": error}, ensure_ascii=False))
-        self._drain()
+        self._drain_request()
 
-    def _answer(self, code: int, kind: str, text: str, allowed: str = "default-src 'none'") -> None:
+    def _answer(self, code: int, content_type: str, text: str, policy: str = "default-src 'none'") -> None:
         body = text.encode()
         self.request_version = "HTTP/1.0"  # whatever was asked in: an answer without a head could be taken for a page
-        self.connection.settimeout(EACH_READ)
+        self.connection.settimeout(READ_TIMEOUT)
         self.send_response(code)
-        for name, value in HEADERS.items():
+        for name, value in RESPONSE_HEADERS.items():
             self.send_header(name, value)
-        self.send_header("Content-Security-Policy", f"{allowed}; frame-ancestors 'none'")
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Security-Policy", f"{policy}; frame-ancestors 'none'")
+        self.send_header("Content-Type", f"{content_type}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _drain(self) -> None:
+    def _drain_request(self) -> None:
         """Let a client that is still sending read why it was refused: closing on it at once would drop the answer."""
         with suppress(OSError, ValueError):
             self.connection.shutdown(socket.SHUT_WR)
-            self.incoming.within(LINGER)
-            while self.rfile.read(PIECE):
+            self.deadline_reader.set_deadline(DRAIN_TIMEOUT)
+            while self.rfile.read(UPLOAD_CHUNK_BYTES):
                 pass
 
 
-def _spec(stream: io.BufferedIOBase, length: int, query: Mapping[str, list[str]]) -> dict[str, Any] | Sentence:
+def _spec_or_error(stream: io.BufferedIOBase, length: int, query: Mapping[str, list[str]]) -> dict[str, Any] | Message:
     """The spec of what comes, or why there is none, in words that name the file as the reader knows it."""
     try:
-        with spooled(stream, length) as path:
-            return spec_of(path, query)
+        with spool_to_file(stream, length) as path:
+            return spec_from_csv(path, query)
     except DescentlabError as error:
-        return Sentence(error.sentence.key, {**error.sentence.values, "path": name_of(query)})
+        return Message(error.message.key, {**error.message.values, "path": display_name(query)})
     except MemoryError:
-        return sentence("cli.memory")
+        return message("cli.memory")
     except TimeoutError:  # too slow a sender gets no answer
         raise
     except OSError as cause:  # no room to keep it in
-        return sentence("error.unwritable", path=name_of(query), cause=cause.strerror or str(cause))
+        return message("error.unwritable", path=display_name(query), cause=cause.strerror or str(cause))
 
 
-def serve(server: LabServer) -> None:
+def serve_until_interrupted(server: LabServer) -> None:
     """Answer until interrupted."""
     with server, suppress(KeyboardInterrupt):
         server.serve_forever(poll_interval=0.1)

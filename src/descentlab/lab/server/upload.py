@@ -10,22 +10,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from descentlab.data import open_source
-from descentlab.data.files import ARROW_FILE, ARROW_STREAM
+from descentlab.data.files import ARROW_FILE_MAGIC, ARROW_STREAM_MAGIC
 from descentlab.errors import DataError, SettingError
-from descentlab.lab.spec import MOST_COLUMNS, spec
+from descentlab.lab.spec import MAX_LAB_COLUMNS, make_spec
 from descentlab.problem.problem import Problem
 
-MEGABYTE = 10**6
-LARGEST = 50 * MEGABYTE
-PIECE = 1 << 16
-LONGEST_NAME = 200
-WIDEST = 10_000  # separators in the first line, beyond which it is not worth asking what it holds
-OTHERS = (b"PAR1", ARROW_FILE, ARROW_STREAM)  # tables that unpack to far more than they are
-READING = ("delimiter", "decimal", "encoding")
+BYTES_PER_MEGABYTE = 10**6
+MAX_UPLOAD_BYTES = 50 * BYTES_PER_MEGABYTE
+UPLOAD_CHUNK_BYTES = 1 << 16
+MAX_NAME_LENGTH = 200
+MAX_SEPARATORS = 10_000  # separators in the first line, beyond which it is not worth asking what it holds
+NON_CSV_SIGNATURES = (b"PAR1", ARROW_FILE_MAGIC, ARROW_STREAM_MAGIC)  # tables that unpack to far more than they are
+CSV_QUERY_FIELDS = ("delimiter", "decimal", "encoding")
 
 
 @contextmanager
-def spooled(stream: BufferedIOBase, length: int) -> Iterator[Path]:
+def spool_to_file(stream: BufferedIOBase, length: int) -> Iterator[Path]:
     """The next ``length`` bytes of a stream as a file, for as long as the context lasts.
 
     Raises:
@@ -34,18 +34,18 @@ def spooled(stream: BufferedIOBase, length: int) -> Iterator[Path]:
     with TemporaryDirectory(prefix="descentlab-") as folder:
         path = Path(folder) / "upload.csv"
         with path.open("wb") as file:
-            left = length
-            while left and (piece := stream.read(min(left, PIECE))):
-                if left == length:
-                    _refuse_others(piece)
-                file.write(piece)
-                left -= len(piece)
-        if left:
-            raise DataError("lab_upload_short", given=length - left, length=length)
+            remaining = length
+            while remaining and (chunk := stream.read(min(remaining, UPLOAD_CHUNK_BYTES))):
+                if remaining == length:
+                    _check_is_csv(chunk)
+                file.write(chunk)
+                remaining -= len(chunk)
+        if remaining:
+            raise DataError("lab_upload_short", given=length - remaining, length=length)
         yield path
 
 
-def spec_of(path: Path, query: Mapping[str, list[str]]) -> dict[str, Any]:
+def spec_from_csv(path: Path, query: Mapping[str, list[str]]) -> dict[str, Any]:
     """The spec of a CSV file.
 
     Args:
@@ -58,36 +58,36 @@ def spec_of(path: Path, query: Mapping[str, list[str]]) -> dict[str, Any]:
         DataError, SettingError: it cannot be read as asked.
     """
 
-    def one(name: str) -> str | None:
+    def first_value(name: str) -> str | None:
         return query.get(name, [""])[0] or None
 
-    reading: dict[str, Any] = {name: value for name in READING if (value := one(name))}
-    source = open_source(path, reading=reading)
+    csv_options: dict[str, Any] = {name: value for name in CSV_QUERY_FIELDS if (value := first_value(name))}
+    source = open_source(path, csv_options=csv_options)
     if not source.names:
-        raise DataError("lab_no_numbers", columns=tuple(source.left_out))
-    given = query.get("features", [])
-    features = given if len(given) != 1 or given[0] in source.names else given[0].split(",")
+        raise DataError("lab_no_numbers", columns=tuple(source.excluded_columns))
+    requested = query.get("features", [])
+    features = requested if len(requested) != 1 or requested[0] in source.names else requested[0].split(",")
     features = [name for name in features if name]
-    if len(features or source.names) > MOST_COLUMNS:
-        raise SettingError("lab_columns", count=len(features or source.names), most=MOST_COLUMNS)
+    if len(features or source.names) > MAX_LAB_COLUMNS:
+        raise SettingError("lab_columns", count=len(features or source.names), most=MAX_LAB_COLUMNS)
     problem = Problem(
         path,
-        target=one("target") or source.names[-1],
+        target=first_value("target") or source.names[-1],
         features=features or None,
-        missing=one("missing") or "error",
-        **reading,
+        missing=first_value("missing") or "error",
+        **csv_options,
     )
-    return spec(problem, name=name_of(query))
+    return make_spec(problem, name=display_name(query))
 
 
-def name_of(query: Mapping[str, list[str]]) -> str:
+def display_name(query: Mapping[str, list[str]]) -> str:
     """What the file is called, which is never where it is."""
-    return (query.get("name", [""])[0] or "CSV")[:LONGEST_NAME]
+    return (query.get("name", [""])[0] or "CSV")[:MAX_NAME_LENGTH]
 
 
-def _refuse_others(start: bytes) -> None:
-    if start.startswith(OTHERS):
+def _check_is_csv(start: bytes) -> None:
+    if start.startswith(NON_CSV_SIGNATURES):
         raise DataError("lab_only_csv")
     line = start.split(b"\n", 1)[0]
-    if max(line.count(separator) for separator in (b",", b";", b"\t", b"|")) > WIDEST:
-        raise SettingError("lab_columns", count=line.count(b",") + 1, most=MOST_COLUMNS)
+    if max(line.count(separator) for separator in (b",", b";", b"\t", b"|")) > MAX_SEPARATORS:
+        raise SettingError("lab_columns", count=line.count(b",") + 1, most=MAX_LAB_COLUMNS)

@@ -7,79 +7,81 @@ import math
 import numpy as np
 
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.lessons.facts.shared import X, Y, diagnosed, lesson, named
-from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
-from descentlab.lessons.order import number_of
+from descentlab.lessons.facts.shared import X, Y, describe_rows, diagnose_descent, lesson_problem
+from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
+from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
 from descentlab.run.run import descend
 
-SLOW, DOUBLE, FAR, STEEP, BEYOND = (
+LR_SLOW, LR_DOUBLE, LR_FAR, LR_STEEP, LR_BEYOND_BOUND = (
     0.05,
     0.1,
     0.15,
     0.2,
     0.25,
 )  # rates on either side of the best one, and past the bound
-TRIED = (0.01, SLOW, DOUBLE, FAR, STEEP, 0.22, BEYOND)
-EPOCHS, DRAWN, LONG = 10, 12, 1000
-CAUTIOUS = BEYOND / 100
+LR_TRIED = (0.01, LR_SLOW, LR_DOUBLE, LR_FAR, LR_STEEP, 0.22, LR_BEYOND_BOUND)
+EPOCHS, EPOCHS_DRAWN, EPOCHS_LONG = 10, 12, 1000
+LR_CAUTIOUS = LR_BEYOND_BOUND / 100
 WITHIN = 0.01
-STRETCH = 2  # times every x, in a question
+X_STRETCH = 2  # times every x, in a question
 
 
 def curvature() -> float:
     """Lambda of the mean cost: what an error is multiplied by to give the slope."""
-    return float(lesson().spectrum().largest)
+    return float(lesson_problem().spectrum().lambda_max)
 
 
-def factor(lr: float) -> float:
+def error_factor(lr: float) -> float:
     """What an epoch multiplies the error by."""
     return 1 - lr * curvature()
 
 
-def after(lr: float, epochs: int = EPOCHS) -> float:
+def weight_after(lr: float, epochs: int = EPOCHS) -> float:
     """W after so many epochs from zero."""
-    return float(descend(lesson(), lr=lr, epochs=epochs).params[0])
+    return float(descend(lesson_problem(), lr=lr, epochs=epochs).params[0])
 
 
-def examined(problem: Problem, lr: float) -> Diagnosis:
+def diagnose_lr(problem: Problem, lr: float) -> Diagnosis:
     """What the doctor says of a rate."""
-    return diagnosed(problem, lr=lr, within=WITHIN)
+    return diagnose_descent(problem, lr=lr, within=WITHIN)
 
 
-def needed(lr: float) -> int | None:
+def epochs_needed(lr: float) -> int | None:
     """Epochs until W stays within 1 % of its goal; None for never."""
-    return examined(lesson(), lr).epochs_to_tolerance
+    return diagnose_lr(lesson_problem(), lr).epochs_to_tolerance
 
 
-def verdict(lr: float) -> str:
+def error_behavior(lr: float) -> str:
     """What a rate does to the error, by the factor alone."""
-    size = abs(factor(lr))
+    size = abs(error_factor(lr))
     if math.isclose(size, 0, abs_tol=1e-9):
         return "at_once"
     if math.isclose(size, 1):
         return "swings"
-    return "diverges" if size > 1 else "overshoots" if factor(lr) < 0 else "steady"
+    return "diverges" if size > 1 else "overshoots" if error_factor(lr) < 0 else "steady"
 
 
 def numbers() -> dict[str, Cell]:
     """The numbers that the prose names."""
-    problem = lesson()
+    problem = lesson_problem()
     spectrum, best, two = problem.spectrum(), 1 / curvature(), Problem(X, Y)
-    overflow = examined(problem, BEYOND).overflow
+    overflow = diagnose_lr(problem, LR_BEYOND_BOUND).overflow
     assert overflow is not None
     range32, range64 = overflow["float32"], overflow["float64"]
-    loop = descend(problem, lr=BEYOND, epochs=LONG, engine="hand", dtype="float32", growth_limit=math.inf)
-    fastest = examined(two, BEYOND).rates["fastest"]
+    loop = descend(
+        problem, lr=LR_BEYOND_BOUND, epochs=EPOCHS_LONG, engine="hand", dtype="float32", growth_limit=math.inf
+    )
+    fastest = diagnose_lr(two, LR_BEYOND_BOUND).rates["fastest"]
     return {
-        **named(X, Y),
+        **describe_rows(X, Y),
         "one": 1,
         "goal": float(problem.solve().params[0]),
-        "slow": SLOW,
-        "double": DOUBLE,
-        "far": FAR,
-        "steep": STEEP,
-        "beyond": BEYOND,
+        "slow": LR_SLOW,
+        "double": LR_DOUBLE,
+        "far": LR_FAR,
+        "steep": LR_STEEP,
+        "beyond": LR_BEYOND_BOUND,
         "epochs": EPOCHS,
         "curvature": curvature(),
         "best": best,
@@ -87,37 +89,37 @@ def numbers() -> dict[str, Cell]:
         "best_high": (1 + WITHIN) * best,
         "bound": spectrum.lr_bound(),
         "percent": 100 * WITHIN,
-        "slow_factor": factor(SLOW),
-        "far_factor": factor(FAR),
-        "steep_factor": factor(STEEP),
-        "beyond_factor": factor(BEYOND),
-        "slow_needed": needed(SLOW) or "",
-        "double_needed": needed(DOUBLE) or "",
-        "steep_needed": needed(STEEP) or "",
-        "best_needed": needed(best) or "",
-        "swing": after(spectrum.lr_bound(), 1),
+        "slow_factor": error_factor(LR_SLOW),
+        "far_factor": error_factor(LR_FAR),
+        "steep_factor": error_factor(LR_STEEP),
+        "beyond_factor": error_factor(LR_BEYOND_BOUND),
+        "slow_needed": epochs_needed(LR_SLOW) or "",
+        "double_needed": epochs_needed(LR_DOUBLE) or "",
+        "steep_needed": epochs_needed(LR_STEEP) or "",
+        "best_needed": epochs_needed(best) or "",
+        "swing": weight_after(spectrum.lr_bound(), 1),
         "loop_inf": loop.ending.epoch,
-        "loop_gradient_inf": _overflowing(BEYOND),
+        "loop_gradient_inf": _updates_to_overflow(LR_BEYOND_BOUND),
         "cost_overflow": range32["cost"] or "",
         "gradient_overflow": range32["gradient"] or "",
         "double_overflow": range64["cost"] or "",
-        "cautious": CAUTIOUS,
-        "cautious_factor": factor(CAUTIOUS),
-        "cautious_needed": needed(CAUTIOUS) or "",
-        "flat": two.spectrum().smallest,
-        "steepest": two.spectrum().largest,
+        "cautious": LR_CAUTIOUS,
+        "cautious_factor": error_factor(LR_CAUTIOUS),
+        "cautious_needed": epochs_needed(LR_CAUTIOUS) or "",
+        "flat": two.spectrum().lambda_min,
+        "steepest": two.spectrum().lambda_max,
         "two_bound": two.spectrum().lr_bound(),
         "two_best": fastest.lr,
         "two_needed": fastest.epochs or "",
-        "sum_curvature": problem.spectrum("sum").largest,
-        "stretched_curvature": _stretched().spectrum().largest,
-        "epochs_lesson": number_of("epochs"),
-        "bias_lesson": number_of("bias"),
-        "scaling_lesson": number_of("scaling"),
+        "sum_curvature": problem.spectrum("sum").lambda_max,
+        "stretched_curvature": _stretched_problem().spectrum().lambda_max,
+        "epochs_lesson": lesson_number("epochs"),
+        "bias_lesson": lesson_number("bias"),
+        "scaling_lesson": lesson_number("scaling"),
     }
 
 
-def _overflowing(lr: float) -> int:
+def _updates_to_overflow(lr: float) -> int:
     """The updates after which the gradient is inf, in a float32 loop that adds up before it divides by m."""
     x, y, rate = np.array(X, np.float32), np.array(Y, np.float32), np.float32(lr)
     W, updates = np.float32(0), 0
@@ -127,46 +129,59 @@ def _overflowing(lr: float) -> int:
     return updates
 
 
-def _stretched() -> Problem:
-    return Problem([STRETCH * x for x in X], Y, bias=False)
+def _stretched_problem() -> Problem:
+    return Problem([X_STRETCH * x for x in X], Y, bias=False)
 
 
-def tables() -> dict[str, Table]:
+def tables() -> dict[str, LessonTable]:
     """The rows of its tables."""
-    rates = sorted((*TRIED, 1 / curvature(), lesson().spectrum().lr_bound()))
+    rates = sorted((*LR_TRIED, 1 / curvature(), lesson_problem().spectrum().lr_bound()))
     rows = [
-        (lr, _tidy(factor(lr)), _tidy(after(lr)), "never" if needed(lr) is None else str(needed(lr)), verdict(lr))
+        (
+            lr,
+            _drop_rounding(error_factor(lr)),
+            _drop_rounding(weight_after(lr)),
+            "never" if epochs_needed(lr) is None else str(epochs_needed(lr)),
+            error_behavior(lr),
+        )
         for lr in rates
     ]
-    return {"rates": Table(rows, (".4f", ".4f", ".3f", "", ""))}
+    return {"rates": LessonTable(rows, (".4f", ".4f", ".3f", "", ""))}
 
 
-def _tidy(value: float) -> float:
+def _drop_rounding(value: float) -> float:
     """Without the rounding's last digits, and without a minus before zero."""
     return round(value, 9) + 0.0
 
 
-def figures() -> dict[str, Figure]:
+def figures() -> dict[str, LessonFigure]:
     """What its figures show."""
     curves = []
-    for lr in (SLOW, FAR, BEYOND):
-        costs = descend(lesson(), lr=lr, epochs=DRAWN).history.cost
+    for lr in (LR_SLOW, LR_FAR, LR_BEYOND_BOUND):
+        costs = descend(lesson_problem(), lr=lr, epochs=EPOCHS_DRAWN).history.cost
         curves.append(list(enumerate(map(float, costs), 1)))
-    state = f"lr={SLOW}&n={EPOCHS}&e={EPOCHS}&log=1&hide=momentum,reduction,hypothesis,forget,repeat,map,code"
-    return {"rates": Figure(state, ("cost", "history"), curves, ("epoch", "cost"), log=True)}
+    state = f"lr={LR_SLOW}&n={EPOCHS}&e={EPOCHS}&log=1&hide=momentum,reduction,hypothesis,forget,repeat,map,code"
+    return {"rates": LessonFigure(state, ("cost", "history"), curves, ("epoch", "cost"), log=True)}
 
 
 def questions() -> dict[str, Question]:
     """The answers, and what common slips give."""
-    steep, stretched = factor(STEEP), _stretched().spectrum()
-    by_sum = 1 - STEEP * lesson().spectrum("sum").largest
+    steep, stretched = error_factor(LR_STEEP), _stretched_problem().spectrum()
+    by_sum = 1 - LR_STEEP * lesson_problem().spectrum("sum").lambda_max
     slips = {"size": -steep, "product": 1 - steep, "added": 2 - steep, "sum": by_sum}
-    bound = lesson().spectrum().lr_bound()
-    bounds = {"same": bound, "half": bound / STRETCH, "larger": bound * STRETCH, "one_step": 1 / stretched.largest}
-    cautious = needed(CAUTIOUS)
-    outcome = "nan" if cautious is None else "slow" if cautious > 10 * (needed(1 / curvature()) or 1) else "quick"
+    lr_bound = lesson_problem().spectrum().lr_bound()
+    bounds = {
+        "same": lr_bound,
+        "half": lr_bound / X_STRETCH,
+        "larger": lr_bound * X_STRETCH,
+        "one_step": 1 / stretched.lambda_max,
+    }
+    cautious = epochs_needed(LR_CAUTIOUS)
+    outcome = (
+        "nan" if cautious is None else "slow" if cautious > 10 * (epochs_needed(1 / curvature()) or 1) else "quick"
+    )
     return {
-        "factor": Number(steep, 0.01, slips),
-        "stretched": Number(stretched.lr_bound(), 0.001, bounds),
-        "cautious": Choice(outcome, ("nan", "quick", "slow")),
+        "factor": NumberQuestion(steep, 0.01, slips),
+        "stretched": NumberQuestion(stretched.lr_bound(), 0.001, bounds),
+        "cautious": ChoiceQuestion(outcome, ("nan", "quick", "slow")),
     }

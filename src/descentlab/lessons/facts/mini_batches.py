@@ -8,55 +8,55 @@ from itertools import combinations
 import numpy as np
 
 from descentlab.engines import iterate_batches
-from descentlab.lessons.facts.shared import listed, named
-from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
+from descentlab.lessons.facts.shared import describe_rows, format_list
+from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.problem.problem import Problem
 from descentlab.run.run import Run, descend
 
 X = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
 Y = (2.0, 1.0, 4.0, 3.0, 6.0, 5.0, 8.0, 7.0)  # the line y = x, one above and one below in turn
-SIZE, SEED, LR = 2, 0, 0.01
-RATES = (0.02, 0.01, 0.005, 0.0025)
-NEAR, ABOVE = 0.036, 0.04  # below and above the full-batch bound
-EPOCHS, SETTLING = 300, 100  # of a run, and those at its beginning that no average counts
-LONG, SHOWN, AT = 900, 40, 1.0
-FROM = 5  # the first epoch that is drawn: the ones before it lie far above
-OTHER_SIZE, SOME = 3, 5  # of the question about updates
-PAIR = [0, 7]  # the rows of the question about a gradient
+BATCH_SIZE, SEED, LR = 2, 0, 0.01
+LR_TRIED = (0.02, 0.01, 0.005, 0.0025)
+LR_NEAR_BOUND, LR_ABOVE_BOUND = 0.036, 0.04  # below and above the full-batch bound
+EPOCHS, SETTLING_EPOCHS = 300, 100  # of a run, and those at its beginning that no average counts
+EPOCHS_LONG, EPOCHS_SHOWN, QUESTION_W = 900, 40, 1.0
+FIRST_DRAWN_EPOCH = 5  # the first epoch that is drawn: the ones before it lie far above
+QUESTION_BATCH_SIZE, QUESTION_EPOCHS = 3, 5  # of the question about updates
+QUESTION_ROWS = [0, 7]  # the rows of the question about a gradient
 
 
 @cache
-def noisy() -> Problem:
+def noisy_problem() -> Problem:
     """H(x) = Wx on rows that no line goes through."""
     return Problem(X, Y, bias=False)
 
 
 @cache
-def exact() -> Problem:
+def exact_problem() -> Problem:
     """The same x on the line y = x."""
     return Problem(X, X, bias=False)
 
 
 @cache
-def run(lr: float, epochs: int = EPOCHS, size: int | None = SIZE) -> Run:
+def run(lr: float, epochs: int = EPOCHS, batch_size: int | None = BATCH_SIZE) -> Run:
     """The descent on the rows with noise."""
-    return descend(noisy(), lr=lr, batch_size=size, seed=SEED, epochs=epochs)
+    return descend(noisy_problem(), lr=lr, batch_size=batch_size, seed=SEED, epochs=epochs)
 
 
-def floor(lr: float, epochs: int = EPOCHS, of: int = EPOCHS - SETTLING) -> float:
+def cost_floor(lr: float, epochs: int = EPOCHS, averaged_epochs: int = EPOCHS - SETTLING_EPOCHS) -> float:
     """The mean cost of the last epochs, above the least cost."""
-    return float(np.mean(run(lr, epochs).history.cost[-of:])) - noisy().solve().cost
+    return float(np.mean(run(lr, epochs).history.cost[-averaged_epochs:])) - noisy_problem().solve().cost
 
 
-def floor_anew(lr: float) -> float:
+def cost_floor_with_replacement(lr: float) -> float:
     """The same, by expectation, where each step draws its rows anew: e becomes a·e + s, with (a, s) of any pair."""
-    goal = noisy().solve().params
+    goal = noisy_problem().solve().params
     pairs = [Problem(np.take(X, rows), np.take(Y, rows), bias=False) for rows in map(list, combinations(range(8), 2))]
-    a = np.array([1 - lr * pair.spectrum().largest for pair in pairs])
+    a = np.array([1 - lr * pair.spectrum().lambda_max for pair in pairs])
     s = np.array([-lr * pair.gradient(goal)[0] for pair in pairs])
     first = s.mean() / (1 - a.mean())
     second = (2 * (a * s).mean() * first + (s * s).mean()) / (1 - (a * a).mean())
-    return float(noisy().spectrum().largest / 2 * second)
+    return float(noisy_problem().spectrum().lambda_max / 2 * second)
 
 
 def gradient(rows: list[int], W: float, reduction: str = "mean") -> float:
@@ -66,90 +66,101 @@ def gradient(rows: list[int], W: float, reduction: str = "mean") -> float:
 
 def first_batches() -> list[list[int]]:
     """The rows of each batch of the first epoch."""
-    return [rows.tolist() for rows in iterate_batches(len(X), SIZE, np.random.default_rng(SEED))]
+    return [rows.tolist() for rows in iterate_batches(len(X), BATCH_SIZE, np.random.default_rng(SEED))]
 
 
 def numbers() -> dict[str, Cell]:
     """The numbers that the prose names."""
-    problem = noisy()
-    goal, least = float(problem.solve().params[0]), problem.solve().cost
+    problem = noisy_problem()
+    goal, min_cost = float(problem.solve().params[0]), problem.solve().cost
     grads = [gradient(rows, goal) for rows in first_batches()]
     return {
-        **named(X, Y),
-        "size": SIZE,
+        **describe_rows(X, Y),
+        "size": BATCH_SIZE,
         "updates": len(grads),
         "lr": LR,
         "goal": goal,
-        "least": least,
+        "least": min_cost,
         "first_push": grads[0],
         "average_push": abs(round(float(np.mean(grads)), 9)),
-        "from": FROM,
-        "full_cost": descend(problem, lr=LR, epochs=SHOWN).cost,
-        "cost": least + floor(LR),
-        "floor": floor(LR),
-        "half_floor": floor(LR / 2),
-        "anew": floor_anew(LR),
-        "half_anew": floor_anew(LR / 2),
+        "from": FIRST_DRAWN_EPOCH,
+        "full_cost": descend(problem, lr=LR, epochs=EPOCHS_SHOWN).cost,
+        "cost": min_cost + cost_floor(LR),
+        "floor": cost_floor(LR),
+        "half_floor": cost_floor(LR / 2),
+        "anew": cost_floor_with_replacement(LR),
+        "half_anew": cost_floor_with_replacement(LR / 2),
         "bound": problem.spectrum().lr_bound(),
-        "near": NEAR,
-        "near_full": descend(problem, lr=NEAR, epochs=EPOCHS).cost,
-        "near_mean": least + floor(NEAR),
-        "near_worst": float(max(run(NEAR).history.cost[SETTLING:])),
-        "above": ABOVE,
-        "above_factor": 1 - ABOVE * problem.spectrum().largest,
-        "above_exact": descend(exact(), lr=ABOVE, batch_size=SIZE, seed=SEED, epochs=EPOCHS).cost,
+        "near": LR_NEAR_BOUND,
+        "near_full": descend(problem, lr=LR_NEAR_BOUND, epochs=EPOCHS).cost,
+        "near_mean": min_cost + cost_floor(LR_NEAR_BOUND),
+        "near_worst": float(max(run(LR_NEAR_BOUND).history.cost[SETTLING_EPOCHS:])),
+        "above": LR_ABOVE_BOUND,
+        "above_factor": 1 - LR_ABOVE_BOUND * problem.spectrum().lambda_max,
+        "above_exact": descend(
+            exact_problem(), lr=LR_ABOVE_BOUND, batch_size=BATCH_SIZE, seed=SEED, epochs=EPOCHS
+        ).cost,
         "epochs": EPOCHS,
-        "counted": EPOCHS - SETTLING,
-        "other_size": OTHER_SIZE,
-        "some": SOME,
-        "each": -(-len(X) // OTHER_SIZE),
-        "last": len(X) % OTHER_SIZE,
-        "at": AT,
-        "x_first": X[PAIR[0]],
-        "y_first": Y[PAIR[0]],
-        "x_second": X[PAIR[1]],
-        "y_second": Y[PAIR[1]],
-        "full_gradient": float(problem.gradient([AT])[0]),
-        "long_factor": LONG // EPOCHS,
-        "long_floor": floor(LR, LONG),
-        "double_floor": floor(2 * LR),
+        "counted": EPOCHS - SETTLING_EPOCHS,
+        "other_size": QUESTION_BATCH_SIZE,
+        "some": QUESTION_EPOCHS,
+        "each": -(-len(X) // QUESTION_BATCH_SIZE),
+        "last": len(X) % QUESTION_BATCH_SIZE,
+        "at": QUESTION_W,
+        "x_first": X[QUESTION_ROWS[0]],
+        "y_first": Y[QUESTION_ROWS[0]],
+        "x_second": X[QUESTION_ROWS[1]],
+        "y_second": Y[QUESTION_ROWS[1]],
+        "full_gradient": float(problem.gradient([QUESTION_W])[0]),
+        "long_factor": EPOCHS_LONG // EPOCHS,
+        "long_floor": cost_floor(LR, EPOCHS_LONG),
+        "double_floor": cost_floor(2 * LR),
     }
 
 
-def tables() -> dict[str, Table]:
+def tables() -> dict[str, LessonTable]:
     """The rows of its tables."""
-    goal = float(noisy().solve().params[0])
-    pushes = [(listed(tuple(X[row] for row in rows)), gradient(rows, goal)) for rows in first_batches()]
-    floors = [(lr, floor(lr), descend(exact(), lr=lr, batch_size=SIZE, epochs=EPOCHS).cost) for lr in RATES]
-    return {"pushes": Table(pushes, ("s", "+.3f")), "floors": Table(floors, (".4f", ".4f", ".6f"))}
+    goal = float(noisy_problem().solve().params[0])
+    pushes = [(format_list(tuple(X[row] for row in rows)), gradient(rows, goal)) for rows in first_batches()]
+    floors = [
+        (lr, cost_floor(lr), descend(exact_problem(), lr=lr, batch_size=BATCH_SIZE, epochs=EPOCHS).cost)
+        for lr in LR_TRIED
+    ]
+    return {"pushes": LessonTable(pushes, ("s", "+.3f")), "floors": LessonTable(floors, (".4f", ".4f", ".6f"))}
 
 
-def figures() -> dict[str, Figure]:
+def figures() -> dict[str, LessonFigure]:
     """What its figures show."""
     points = ";".join(f"{x:g},{y:g}" for x, y in zip(X, Y, strict=True))
-    state = f"p={points}&lr={LR}&n={SHOWN}&e={SHOWN}&hide=momentum,reduction,hypothesis,forget,repeat,map,code"
+    state = f"p={points}&lr={LR}&n={EPOCHS_SHOWN}&e={EPOCHS_SHOWN}&hide=momentum,reduction,hypothesis,forget,repeat,map,code"
     curves = []
-    for each in (run(LR, SHOWN, None), run(LR, SHOWN)):
+    for each in (run(LR, EPOCHS_SHOWN, None), run(LR, EPOCHS_SHOWN)):
         history = each.history
-        curves.append([(float(k), cost) for k, cost in zip(history.epoch, history.cost, strict=True) if k >= FROM])
-    return {"floor": Figure(state, ("data", "history"), curves, ("epoch", "cost"))}
+        curves.append(
+            [(float(k), cost) for k, cost in zip(history.epoch, history.cost, strict=True) if k >= FIRST_DRAWN_EPOCH]
+        )
+    return {"floor": LessonFigure(state, ("data", "history"), curves, ("epoch", "cost"))}
 
 
 def questions() -> dict[str, Question]:
     """The answers, and what common slips give."""
-    updates = SOME * sum(1 for _ in iterate_batches(len(X), OTHER_SIZE, None))
-    counted = {"epochs": float(SOME), "rows": float(SOME * len(X)), "dropped": float(SOME * (len(X) // OTHER_SIZE))}
-    errors = float(np.mean([2 * (AT * X[row] - Y[row]) for row in PAIR]))
-    slips = {
-        "sum": gradient(PAIR, AT, "sum"),
-        "half": gradient(PAIR, AT, "half_mean"),
-        "full": float(noisy().gradient([AT])[0]),
-        "errors": errors,
-        "sign": -gradient(PAIR, AT),
+    updates = QUESTION_EPOCHS * sum(1 for _ in iterate_batches(len(X), QUESTION_BATCH_SIZE, None))
+    counted = {
+        "epochs": float(QUESTION_EPOCHS),
+        "rows": float(QUESTION_EPOCHS * len(X)),
+        "dropped": float(QUESTION_EPOCHS * (len(X) // QUESTION_BATCH_SIZE)),
     }
-    ways = {"longer": floor(LR, LONG), "smaller": floor(LR / 2), "larger": floor(2 * LR)}
+    errors = float(np.mean([2 * (QUESTION_W * X[row] - Y[row]) for row in QUESTION_ROWS]))
+    slips = {
+        "sum": gradient(QUESTION_ROWS, QUESTION_W, "sum"),
+        "half": gradient(QUESTION_ROWS, QUESTION_W, "half_mean"),
+        "full": float(noisy_problem().gradient([QUESTION_W])[0]),
+        "errors": errors,
+        "sign": -gradient(QUESTION_ROWS, QUESTION_W),
+    }
+    ways = {"longer": cost_floor(LR, EPOCHS_LONG), "smaller": cost_floor(LR / 2), "larger": cost_floor(2 * LR)}
     return {
-        "updates": Number(updates, 0.01, counted),
-        "gradient": Number(gradient(PAIR, AT), 0.005, slips),
-        "closer": Choice(min(ways, key=lambda way: ways[way]), tuple(ways)),
+        "updates": NumberQuestion(updates, 0.01, counted),
+        "gradient": NumberQuestion(gradient(QUESTION_ROWS, QUESTION_W), 0.005, slips),
+        "closer": ChoiceQuestion(min(ways, key=lambda way: ways[way]), tuple(ways)),
     }

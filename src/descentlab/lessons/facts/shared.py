@@ -17,29 +17,29 @@ X = tuple(row[0] for row in LESSON.X)
 Y = tuple(LESSON.y)
 
 
-def lesson() -> Problem:
+def lesson_problem() -> Problem:
     """H(x) = Wx on the lesson's three rows."""
     return Problem(X, Y, bias=False)
 
 
-def named(x: Sequence[float], y: Sequence[float]) -> dict[str, Cell]:
+def describe_rows(x: Sequence[float], y: Sequence[float]) -> dict[str, Cell]:
     """The rows of one feature as the prose names them: ``x``, ``y``, how many they are, and where weights start."""
-    return {"x": listed(x), "y": listed(y), "m": len(x), "zero": 0}
+    return {"x": format_list(x), "y": format_list(y), "m": len(x), "zero": 0}
 
 
-def diagnosed(problem: Problem, **settings: Any) -> Diagnosis:
+def diagnose_descent(problem: Problem, **settings: Any) -> Diagnosis:
     """What the doctor says of one descent."""
-    found = diagnose(problem, **settings)
-    assert isinstance(found, Diagnosis)
-    return found
+    diagnosis = diagnose(problem, **settings)
+    assert isinstance(diagnosis, Diagnosis)
+    return diagnosis
 
 
-def epochs_at(problem: Problem, shown: str) -> int:
+def epochs_needed_at(problem: Problem, lr_text: str) -> int:
     """The epochs that a rate takes as it is printed: a reader who types it gets this number."""
-    return diagnosed(problem, lr=float(shown)).epochs_to_tolerance or 0
+    return diagnose_descent(problem, lr=float(lr_text)).epochs_to_tolerance or 0
 
 
-def listed(values: Sequence[float]) -> str:
+def format_list(values: Sequence[float]) -> str:
     """Values as a list is written: ``[1, 2, 3]``."""
     return f"[{', '.join(f'{value:g}' for value in values)}]"
 

@@ -6,51 +6,51 @@ from itertools import pairwise
 
 import numpy as np
 
-from descentlab.lessons.facts.shared import X, Y, lesson, named
-from descentlab.lessons.facts.types import Cell, Choice, Figure, Number, Question, Table
-from descentlab.lessons.order import number_of
+from descentlab.lessons.facts.shared import X, Y, describe_rows, lesson_problem
+from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
+from descentlab.lessons.order import lesson_number
 from descentlab.run.run import descend
-from descentlab.typing import Array
+from descentlab.typing import FloatArray
 
-LR, STEP_LR = 0.15, 0.1  # this lesson's rate, on the mean; that of the second lesson, on the sum
-EPOCHS, LONG, DRAWN = 10, 1000, 24
-SETTLED, GROWN = 0.1, 10.0  # times the distance at the start
-LINES = {"zero_grad": "optimizer.zero_grad()", "backward": "cost.backward()", "step": "optimizer.step()"}
+LR, LR_ONE_STEP = 0.15, 0.1  # this lesson's rate, on the mean; that of the second lesson, on the sum
+EPOCHS, EPOCHS_LONG, EPOCHS_DRAWN = 10, 1000, 24
+SETTLED_BELOW, GROWN_ABOVE = 0.1, 10.0  # times the distance at the start
+LOOP_LINES = {"zero_grad": "optimizer.zero_grad()", "backward": "cost.backward()", "step": "optimizer.step()"}
 
 
-def weights(epochs: int, *, lr: float = LR, zero_grad: bool = True, momentum: float = 0.0) -> Array:
+def weights(epochs: int, *, lr: float = LR, zero_grad: bool = True, momentum: float = 0.0) -> FloatArray:
     """W before each epoch's update, and after the last one."""
-    run = descend(lesson(), lr=lr, epochs=epochs, zero_grad=zero_grad, momentum=momentum, engine="hand")
+    run = descend(lesson_problem(), lr=lr, epochs=epochs, zero_grad=zero_grad, momentum=momentum, engine="hand")
     return np.append(run.history.params[:, 0], run.params[0])
 
 
 def gradient(W: float) -> float:
     """The slope of the mean cost at W."""
-    return float(lesson().gradient([W])[0])
+    return float(lesson_problem().gradient([W])[0])
 
 
-def fate(W: Array) -> str:
+def outcome(W: FloatArray) -> str:
     """What becomes of the distance to the lowest point, in the last tenth of a run."""
-    goal = lesson().solve().params[0]
+    goal = lesson_problem().solve().params[0]
     late = abs(W[-len(W) // 10 :] - goal).max() / abs(W[0] - goal)
-    return "settles" if late < SETTLED else "grows" if late > GROWN else "swings"
+    return "settles" if late < SETTLED_BELOW else "grows" if late > GROWN_ABOVE else "swings"
 
 
 def numbers() -> dict[str, Cell]:
     """The numbers that the prose names."""
-    problem = lesson()
+    problem = lesson_problem()
     goal = float(problem.solve().params[0])
-    cleared, never = weights(EPOCHS), weights(LONG, zero_grad=False)
-    slower = weights(LONG, lr=LR / 2, zero_grad=False)
+    cleared, never = weights(EPOCHS), weights(EPOCHS_LONG, zero_grad=False)
+    slower = weights(EPOCHS_LONG, lr=LR / 2, zero_grad=False)
     return {
-        **named(X, Y),
+        **describe_rows(X, Y),
         "one": 1,
         "lr": LR,
         "epochs": EPOCHS,
-        "step_lesson": number_of("one-step"),
-        "convention_lesson": number_of("conventions"),
-        "momentum_lesson": number_of("momentum"),
-        "step_lr": STEP_LR,
+        "step_lesson": lesson_number("one-step"),
+        "convention_lesson": lesson_number("conventions"),
+        "momentum_lesson": lesson_number("momentum"),
+        "step_lr": LR_ONE_STEP,
         "as_sum": LR / len(X),
         "goal": goal,
         "gradient": gradient(0.0),
@@ -60,11 +60,11 @@ def numbers() -> dict[str, Cell]:
         "next_gradient": gradient(cleared[1]),
         "W_next": cleared[2],
         "factor": float((cleared[1] - goal) / (cleared[0] - goal)),
-        "long": LONG,
-        "drawn": DRAWN,
+        "long": EPOCHS_LONG,
+        "drawn": EPOCHS_DRAWN,
         "lowest": float(never.min()),
         "highest": float(never.max()),
-        "difference": float(abs(never - weights(LONG, momentum=1.0)).max()),
+        "difference": float(abs(never - weights(EPOCHS_LONG, momentum=1.0)).max()),
         "added": gradient(cleared[0]) + gradient(cleared[1]),
         "uncleared": float(never[2]),
         "half_lr": LR / 2,
@@ -73,33 +73,33 @@ def numbers() -> dict[str, Cell]:
     }
 
 
-def tables() -> dict[str, Table]:
+def tables() -> dict[str, LessonTable]:
     """The rows of its tables."""
     W = weights(EPOCHS)
     lines = []
     for before, after in pairwise(W[:3]):
         rows = (("None", before), (f"{gradient(before):.4f}", before), (f"{gradient(before):.4f}", after))
-        lines += [(line, grad, at) for line, (grad, at) in zip(LINES.values(), rows, strict=True)]
-    costs = [(epoch, at, lesson().cost([at])) for epoch, at in enumerate(W[:-1], 1)]
-    return {"lines": Table(lines, ("", "", ".3f")), "epochs": Table(costs, ("d", ".3f", ".6f"))}
+        lines += [(line, grad, at) for line, (grad, at) in zip(LOOP_LINES.values(), rows, strict=True)]
+    costs = [(epoch, at, lesson_problem().cost([at])) for epoch, at in enumerate(W[:-1], 1)]
+    return {"lines": LessonTable(lines, ("", "", ".3f")), "epochs": LessonTable(costs, ("d", ".3f", ".6f"))}
 
 
-def figures() -> dict[str, Figure]:
+def figures() -> dict[str, LessonFigure]:
     """What its figures show."""
-    curves = [list(enumerate(weights(DRAWN, zero_grad=clear)[:-1].tolist(), 1)) for clear in (False, True)]
-    state = f"lr={LR}&n={DRAWN}&e={DRAWN}&hide=momentum,reduction,hypothesis,repeat,map,code"
-    return {"uncleared": Figure(state, ("cost", "history", "table"), curves, ("epoch", "W"))}
+    curves = [list(enumerate(weights(EPOCHS_DRAWN, zero_grad=clear)[:-1].tolist(), 1)) for clear in (False, True)]
+    state = f"lr={LR}&n={EPOCHS_DRAWN}&e={EPOCHS_DRAWN}&hide=momentum,reduction,hypothesis,repeat,map,code"
+    return {"uncleared": LessonFigure(state, ("cost", "history", "table"), curves, ("epoch", "W"))}
 
 
 def questions() -> dict[str, Question]:
     """The answers, and what common slips give."""
     W, never = weights(2), weights(2, zero_grad=False)
-    moving = [name for name, (_, _, at) in zip(LINES, tables()["lines"].rows[:3], strict=True) if at != W[0]]
+    moving = [name for name, (_, _, at) in zip(LOOP_LINES, tables()["lines"].rows[:3], strict=True) if at != W[0]]
     added = never[2] - never[1]
     slips = {"cleared": W[2], "repeated": 2 * W[1], "uphill": W[1] - added}
     fates = ("settles", "swings", "grows")
     return {
-        "moves": Choice(moving[0], tuple(LINES)),
-        "uncleared": Number(float(never[2]), 0.005, {name: float(slip) for name, slip in slips.items()}),
-        "lower": Choice(fate(weights(LONG, lr=LR / 2, zero_grad=False)), fates),
+        "moves": ChoiceQuestion(moving[0], tuple(LOOP_LINES)),
+        "uncleared": NumberQuestion(float(never[2]), 0.005, {name: float(slip) for name, slip in slips.items()}),
+        "lower": ChoiceQuestion(outcome(weights(EPOCHS_LONG, lr=LR / 2, zero_grad=False)), fates),
     }

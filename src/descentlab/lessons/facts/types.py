@@ -9,25 +9,25 @@ Cell = float | int | str
 
 
 @dataclass(frozen=True)
-class Table:
+class LessonTable:
     """Rows of cells; ``formats`` has one format specification a column. The headings stand in the prose."""
 
     rows: Sequence[Sequence[Cell]]
     formats: Sequence[str]
 
-    def texts(self) -> list[list[str]]:
+    def formatted_rows(self) -> list[list[str]]:
         """Every cell in its column's format; words as they are."""
         return [
             [
-                cell if isinstance(cell, str) else format(cell, form)
-                for cell, form in zip(row, self.formats, strict=True)
+                cell if isinstance(cell, str) else format(cell, format_spec)
+                for cell, format_spec in zip(row, self.formats, strict=True)
             ]
             for row in self.rows
         ]
 
 
 @dataclass(frozen=True)
-class Figure:
+class LessonFigure:
     """One descent to look at: the lab's state as its address has it, the views of it, and a sketch for a terminal.
 
     ``curves`` are points (x, y) to draw, the first with one sign, the second with another; ``axes`` names x and y.
@@ -40,13 +40,13 @@ class Figure:
     log: bool = False
 
     @property
-    def compares(self) -> bool:
+    def has_several_runs(self) -> bool:
         """Whether it draws one run beside another: a live figure shows a single one."""
         return self.axes[0] == "epoch" and len(self.curves) > 1
 
 
 @dataclass(frozen=True)
-class Number:
+class NumberQuestion:
     """A question that a number answers: right to within ``tolerance``. ``mistakes`` are what common slips give."""
 
     answer: float
@@ -55,21 +55,21 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChoiceQuestion:
     """A question with options by key; which one is right was computed, not written down."""
 
     answer: str
     options: tuple[str, ...]
 
 
-Question = Number | Choice
+Question = NumberQuestion | ChoiceQuestion
 
 
 @dataclass(frozen=True)
-class Facts:
+class LessonFacts:
     """Everything in one lesson that is not words."""
 
     numbers: Mapping[str, Cell]
-    tables: Mapping[str, Table] = field(default_factory=dict)
-    figures: Mapping[str, Figure] = field(default_factory=dict)
+    tables: Mapping[str, LessonTable] = field(default_factory=dict)
+    figures: Mapping[str, LessonFigure] = field(default_factory=dict)
     questions: Mapping[str, Question] = field(default_factory=dict)

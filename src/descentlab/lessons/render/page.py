@@ -12,37 +12,37 @@ from html import escape
 from typing import Any
 
 from descentlab.errors import require
-from descentlab.lab.page import Shell
-from descentlab.lab.spec import spec
+from descentlab.lab.page import PageTemplate
+from descentlab.lab.spec import make_spec
 from descentlab.lessons.course import (
     Block,
     CodeBlock,
     FigureBlock,
     Lesson,
-    Prose,
+    ProseBlock,
     QuestionBlock,
     TableBlock,
-    lessons,
+    lesson_slugs,
     outline,
-    sections,
+    split_sections,
 )
-from descentlab.lessons.facts.shared import lesson as lesson_problem
-from descentlab.lessons.facts.types import Figure, Table
-from descentlab.lessons.formulas import FORMULAS, placed
+from descentlab.lessons.facts.shared import lesson_problem as lesson_problem
+from descentlab.lessons.facts.types import LessonFigure, LessonTable
+from descentlab.lessons.formulas import FORMULAS, replace_formulas
 from descentlab.lessons.render import terminal
-from descentlab.lessons.render.svg_plot import drawing
-from descentlab.messages import LANGUAGES, sentence
+from descentlab.lessons.render.svg_plot import render_svg_plot
+from descentlab.messages import LANGUAGES, message
 
 LANGUAGE_NAMES = {"en": "English", "ko": "한국어"}
-SHELL = Shell("lesson.js", ("lab.css", "lesson.css"))
+LESSON_PAGE = PageTemplate("lesson.js", ("lab.css", "lesson.css"))
 
 
-def address(number: int, lang: str) -> str:
+def lesson_address(number: int, lang: str) -> str:
     """Where a served lesson is, beside the others."""
     return f"{number}-{lang}"
 
 
-def page(lesson: Lesson, done: Mapping[str, Collection[str]] | None = None) -> str:
+def render_lesson_page(lesson: Lesson, answered: Mapping[str, Collection[str]] | None = None) -> str:
     """The whole page.
 
     Args:
@@ -53,151 +53,158 @@ def page(lesson: Lesson, done: Mapping[str, Collection[str]] | None = None) -> s
     Raises:
         MissingDependencyError: what turns Markdown or formulas into HTML is not installed.
     """
-    number = sentence("lesson.number", number=lesson.number).text(lesson.lang)
-    inside = "\n".join(_section(each, lesson) for each in sections(lesson.blocks))
-    above, below = ("", "") if done is None else (_contents(lesson, done), _neighbours(lesson))
+    number = message("lesson.number", number=lesson.number).text(lesson.lang)
+    content = "\n".join(_section_to_html(section, lesson) for section in split_sections(lesson.blocks))
+    header, footer = ("", "") if answered is None else (_lesson_list(lesson, answered), _previous_next(lesson))
     body = (
-        f'<main class="lesson">{above}<p class="number">{escape(number)}</p><h1>{inline(lesson.title)}</h1>\n'
-        f"<noscript><p>{escape(sentence('lesson.without_script').text(lesson.lang))}</p></noscript>{inside}\n{below}</main>"
+        f'<main class="lesson">{header}<p class="number">{escape(number)}</p><h1>{inline_to_html(lesson.title)}</h1>\n'
+        f"<noscript><p>{escape(message('lesson.without_script').text(lesson.lang))}</p></noscript>{content}\n{footer}</main>"
     )
-    known = None if done is None else list(done.get(lesson.slug, ()))
-    data = {"spec": spec(lesson_problem(), None, "lesson"), "lesson": _for_script(lesson) | {"done": known}}
-    return SHELL.html(f"{lesson.title} - descentlab", body, data, lesson.lang, served=done is not None)
+    answered_here = None if answered is None else list(answered.get(lesson.slug, ()))
+    data = {
+        "spec": make_spec(lesson_problem(), None, "lesson"),
+        "lesson": _script_data(lesson) | {"done": answered_here},
+    }
+    return LESSON_PAGE.render(f"{lesson.title} - descentlab", body, data, lesson.lang, served=answered is not None)
 
 
-def _contents(lesson: Lesson, done: Mapping[str, Collection[str]]) -> str:
+def _lesson_list(lesson: Lesson, answered: Mapping[str, Collection[str]]) -> str:
     """All lessons, folded, with what is done; and this one in the other language."""
     entries = ""
-    for number in lessons():
+    for number in lesson_slugs():
         title, questions = outline(number, lesson.lang)
-        mark = " \u2713" if set(questions) <= set(done.get(lessons()[number], ())) else ""
+        mark = " \u2713" if set(questions) <= set(answered.get(lesson_slugs()[number], ())) else ""
         here = ' aria-current="page"' if number == lesson.number else ""
-        entries += f'<li><a href="{address(number, lesson.lang)}"{here}>{inline(title)}</a>{mark}</li>'
-    others = "".join(
-        f'<a href="{address(lesson.number, lang)}" lang="{lang}" hreflang="{lang}">{LANGUAGE_NAMES[lang]}</a>'
+        entries += f'<li><a href="{lesson_address(number, lesson.lang)}"{here}>{inline_to_html(title)}</a>{mark}</li>'
+    other_languages = "".join(
+        f'<a href="{lesson_address(lesson.number, lang)}" lang="{lang}" hreflang="{lang}">{LANGUAGE_NAMES[lang]}</a>'
         for lang in LANGUAGES
         if lang != lesson.lang
     )
-    listed = escape(sentence("lesson.all").text(lesson.lang))
-    return f'<nav aria-label="{listed}"><details><summary>{listed}</summary><ol>{entries}</ol></details>{others}</nav>'
+    label = escape(message("lesson.all").text(lesson.lang))
+    return f'<nav aria-label="{label}"><details><summary>{label}</summary><ol>{entries}</ol></details>{other_languages}</nav>'
 
 
-def _neighbours(lesson: Lesson) -> str:
+def _previous_next(lesson: Lesson) -> str:
     """The lesson before and the one after."""
     links = ""
     for number, rel, arrow in ((lesson.number - 1, "prev", "\u2190 {}"), (lesson.number + 1, "next", "{} \u2192")):
-        if number in lessons():
+        if number in lesson_slugs():
             title, _ = outline(number, lesson.lang)
-            heading = sentence("lesson.heading", number=number, title=title).text(lesson.lang)
-            links += f'<a rel="{rel}" href="{address(number, lesson.lang)}">{arrow.format(inline(heading))}</a>'
-    label = escape(sentence("lesson.others").text(lesson.lang))
+            heading = message("lesson.heading", number=number, title=title).text(lesson.lang)
+            links += f'<a rel="{rel}" href="{lesson_address(number, lesson.lang)}">{arrow.format(inline_to_html(heading))}</a>'
+    label = escape(message("lesson.others").text(lesson.lang))
     return f'<nav aria-label="{label}">{links}</nav>'
 
 
-def _for_script(lesson: Lesson) -> dict[str, Any]:
+def _script_data(lesson: Lesson) -> dict[str, Any]:
     """What the page's script needs: each figure's state and views, each question with its answer and its reasons."""
     figures = {name: {"state": each.state, "views": each.views} for name, each in lesson.facts.figures.items()}
     questions = {}
     for block in lesson.blocks:
         if isinstance(block, QuestionBlock):
-            notes = {key: terminal.inline(text, terminal.PLAIN) for key, text in block.notes.items()}
+            notes = {key: terminal.inline_to_text(text, terminal.PLAIN_STYLES) for key, text in block.notes.items()}
             unread = (
-                sentence("lesson.unchosen").text(lesson.lang) if block.options else terminal.unread(block, lesson.lang)
+                message("lesson.unchosen").text(lesson.lang)
+                if block.options
+                else terminal.format_unreadable(block, lesson.lang)
             )
-            told = {"notes": notes, "unread": unread}
-            questions[block.name] = vars(lesson.facts.questions[block.name]) | told
-    unkept = sentence("lesson.unkept").text(lesson.lang)
+            feedback = {"notes": notes, "unread": unread}
+            questions[block.name] = vars(lesson.facts.questions[block.name]) | feedback
+    unkept = message("lesson.unkept").text(lesson.lang)
     return {"slug": lesson.slug, "lang": lesson.lang, "figures": figures, "questions": questions, "unkept": unkept}
 
 
-def _section(blocks: list[Block], lesson: Lesson) -> str:
+def _section_to_html(blocks: list[Block], lesson: Lesson) -> str:
     """What is told, with live figures beside it; below, programs and questions, next to one another."""
-    told = "\n".join(_html(block, lesson) for block in blocks if not isinstance(block, CodeBlock | QuestionBlock))
-    live = "".join(
+    prose = "\n".join(
+        _block_to_html(block, lesson) for block in blocks if not isinstance(block, CodeBlock | QuestionBlock)
+    )
+    figures = "".join(
         f'<div class="figure" id="figure-{each.name}"></div>' for each in blocks if isinstance(each, FigureBlock)
     )
-    apart = "\n".join(_html(block, lesson) for block in blocks if isinstance(block, CodeBlock | QuestionBlock))
-    kind = "section with-figure" if live else "section"
-    return f'<section class="{kind}"><div class="told">{told}</div>{live}<div class="apart">{apart}</div></section>'
+    tasks = "\n".join(_block_to_html(block, lesson) for block in blocks if isinstance(block, CodeBlock | QuestionBlock))
+    kind = "section with-figure" if figures else "section"
+    return f'<section class="{kind}"><div class="told">{prose}</div>{figures}<div class="apart">{tasks}</div></section>'
 
 
-def _html(block: Block, lesson: Lesson) -> str:
-    if isinstance(block, Prose):
-        return markdown(block.text)
+def _block_to_html(block: Block, lesson: Lesson) -> str:
+    if isinstance(block, ProseBlock):
+        return markdown_to_html(block.text)
     if isinstance(block, TableBlock):
-        return _table(lesson.facts.tables[block.name], block.headings)
+        return _table_to_html(lesson.facts.tables[block.name], block.headings)
     if isinstance(block, FigureBlock):
-        return _drawing(lesson.facts.figures[block.name], block.caption, lesson.lang)
+        return _figure_to_html(lesson.facts.figures[block.name], block.caption, lesson.lang)
     if isinstance(block, CodeBlock):
         return f'<pre tabindex="0"><code>{escape(block.text.rstrip())}</code></pre>'
-    return _question(block, lesson)
+    return _question_to_html(block, lesson)
 
 
-def _drawing(facts: Figure, caption: str, lang: str) -> str:
+def _figure_to_html(figure: LessonFigure, caption: str, lang: str) -> str:
     """Runs side by side, which the live figure beside it does not have."""
-    if not facts.compares:
+    if not figure.has_several_runs:
         return ""
-    drawn = drawing(facts, terminal.inline(caption, terminal.PLAIN), lang)
-    return f'<figure class="drawing">{drawn}<figcaption>{inline(caption)}</figcaption></figure>'
+    svg = render_svg_plot(figure, terminal.inline_to_text(caption, terminal.PLAIN_STYLES), lang)
+    return f'<figure class="drawing">{svg}<figcaption>{inline_to_html(caption)}</figcaption></figure>'
 
 
-def _table(facts: Table, headings: tuple[str, ...]) -> str:
-    head = "".join(f'<th scope="col">{inline(each)}</th>' for each in headings)
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in facts.texts())
+def _table_to_html(table: LessonTable, headings: tuple[str, ...]) -> str:
+    head = "".join(f'<th scope="col">{inline_to_html(each)}</th>' for each in headings)
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.formatted_rows())
     return (
         f'<div class="scroll" tabindex="0"><table class="facts"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
 
-def _question(block: QuestionBlock, lesson: Lesson) -> str:
-    check, write = (sentence(f"lesson.{key}").text(lesson.lang) for key in ("check", "your_answer"))
+def _question_to_html(block: QuestionBlock, lesson: Lesson) -> str:
+    check, write = (message(f"lesson.{key}").text(lesson.lang) for key in ("check", "your_answer"))
     if block.options:
-        asked = "".join(
-            f'<label><input type="radio" name="answer" value="{key}"><span>{inline(text)}</span></label>'
+        inputs = "".join(
+            f'<label><input type="radio" name="answer" value="{key}"><span>{inline_to_html(text)}</span></label>'
             for key, text in block.options.items()
         )
-        asked += f'<div class="row"><button>{escape(check)}</button></div>'
+        inputs += f'<div class="row"><button>{escape(check)}</button></div>'
     else:
-        asked = (
+        inputs = (
             f'<div class="row"><input type="text" name="answer" inputmode="text" autocomplete="off" '
             f'aria-label="{escape(write)}"><button>{escape(check)}</button></div>'
         )
-    legend = f"<legend>{inline(' '.join(block.prompt.split()))}</legend>"
-    return f'<form id="question-{block.name}"><fieldset>{legend}{asked}</fieldset><p role="status"></p></form>'
+    legend = f"<legend>{inline_to_html(' '.join(block.prompt.split()))}</legend>"
+    return f'<form id="question-{block.name}"><fieldset>{legend}{inputs}</fieldset><p role="status"></p></form>'
 
 
-def _unbroken(text: str) -> str:
+def _insert_no_break_spaces(text: str) -> str:
     """The text with no line break between a name and its number, or a number and its per cent; programs as they are."""
     pieces = re.split(r"(`[^`]*`)", text)
     pieces[::2] = [
-        re.sub(r"(?<=\w) = (?=[-\w])|(?<=\d) (?=%)", lambda found: found[0].replace(" ", "\u00a0"), piece)
+        re.sub(r"(?<=\w) = (?=[-\w])|(?<=\d) (?=%)", lambda match: match[0].replace(" ", "\u00a0"), piece)
         for piece in pieces[::2]
     ]
     return "".join(pieces)
 
 
 @cache
-def _renderer() -> Any:
+def _markdown_renderer() -> Any:
     return require("markdown_it", "markdown-it-py", "lessons", "lessons").MarkdownIt("commonmark", {"html": False})
 
 
 @cache
-def mathml(name: str, apart: bool = False) -> str:
+def formula_to_mathml(name: str, display: bool = False) -> str:
     """A formula as MathML, which browsers draw and screen readers read."""
     converter = require("latex2mathml.converter", "latex2mathml", "lessons", "lessons")
-    made: str = converter.convert(FORMULAS[name].latex, display="block" if apart else "inline")
-    return made
+    converted: str = converter.convert(FORMULAS[name].latex, display="block" if display else "inline")
+    return converted
 
 
-def markdown(text: str) -> str:
+def markdown_to_html(text: str) -> str:
     """Prose as HTML, its formulas as MathML."""
-    rendered: str = _renderer().render(_unbroken(text))
-    apart = re.sub(r"<p>\$(\w+)\$</p>", lambda found: mathml(found[1], True), rendered)
-    return placed(apart, mathml)
+    rendered: str = _markdown_renderer().render(_insert_no_break_spaces(text))
+    with_displayed = re.sub(r"<p>\$(\w+)\$</p>", lambda match: formula_to_mathml(match[1], True), rendered)
+    return replace_formulas(with_displayed, formula_to_mathml)
 
 
-def inline(text: str) -> str:
+def inline_to_html(text: str) -> str:
     """A few words as HTML."""
-    rendered: str = _renderer().renderInline(_unbroken(text))
-    return placed(rendered, mathml)
+    rendered: str = _markdown_renderer().renderInline(_insert_no_break_spaces(text))
+    return replace_formulas(rendered, formula_to_mathml)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from descentlab.lessons import progress
-from descentlab.lessons.course import lesson, lessons, outline
-from descentlab.lessons.render.page import SHELL, address, page
-from descentlab.messages import LANGUAGES, Sentence, sentence
+from descentlab.lessons.course import lesson_slugs, load_lesson, outline
+from descentlab.lessons.render.page import LESSON_PAGE, lesson_address, render_lesson_page
+from descentlab.messages import LANGUAGES, Message, message
 
 
-class Course:
+class LessonSite:
     """The pages of the course.
 
     Attributes:
@@ -25,24 +25,28 @@ class Course:
             SettingError: there is no such lesson.
             MissingDependencyError: what makes pages of lessons is not installed.
         """
-        self.addresses = {address(number, lang): (number, lang) for number in lessons() for lang in LANGUAGES}
+        self.addresses = {
+            lesson_address(number, lang): (number, lang) for number in lesson_slugs() for lang in LANGUAGES
+        }
         self.addresses[""] = (first, lang)
-        page(lesson(first, lang))
+        render_lesson_page(load_lesson(first, lang))
 
     def page(self, path: str) -> tuple[str, str] | None:
         """A lesson, by its address."""
         if path not in self.addresses:
             return None
-        return page(lesson(*self.addresses[path]), progress.done()), SHELL.policy(served=True)
+        return render_lesson_page(load_lesson(*self.addresses[path]), progress.load_answered()), LESSON_PAGE.policy(
+            served=True
+        )
 
-    def take(self, path: str, query: Mapping[str, list[str]]) -> Sentence | bool:
+    def post(self, path: str, query: Mapping[str, list[str]]) -> Message | bool:
         """An answer that was right: ``answered?lesson=SLUG&question=NAME``."""
         slug, name = (query.get(key, [""])[0] for key in ("lesson", "question"))
-        place = next((number for number, each in lessons().items() if each == slug), None)
-        if path != "answered" or place is None or name not in outline(place, LANGUAGES[0])[1]:
+        lesson_number = next((number for number, each in lesson_slugs().items() if each == slug), None)
+        if path != "answered" or lesson_number is None or name not in outline(lesson_number, LANGUAGES[0])[1]:
             return False
         try:
-            progress.keep(slug, name)
+            progress.mark_answered(slug, name)
         except OSError as cause:
-            return sentence("error.unwritable", path=str(progress.place()), cause=cause.strerror or str(cause))
+            return message("error.unwritable", path=str(progress.progress_path()), cause=cause.strerror or str(cause))
         return True

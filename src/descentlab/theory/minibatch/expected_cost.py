@@ -11,20 +11,20 @@ import numpy as np
 
 from descentlab.descent.descent import Descent
 from descentlab.errors import SettingError
-from descentlab.messages import Sentence, counted, number, sentence, wrapped
+from descentlab.messages import Message, format_number, message, pluralize, wrap
 from descentlab.problem.problem import Problem
-from descentlab.theory.arguments import descent_asked, problem_asked
-from descentlab.theory.full_batch import Theory
-from descentlab.theory.minibatch.row_moments import Moments, moments
-from descentlab.theory.minibatch.second_moment_map import Epoch
-from descentlab.typing import Array, Integers
+from descentlab.theory.arguments import check_problem, resolve_descent
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.minibatch.row_moments import Moments, compute_moments
+from descentlab.theory.minibatch.second_moment_map import EpochOperator
+from descentlab.typing import FloatArray, IntArray
 
-MOST = 16  # parameters: with momentum, the second moments of 33 numbers, and a matrix of 561 squared
-CLOSE = 1e-9  # to what part of itself the bound on the rate is narrowed
+MAX_EXACT_PARAMETERS = 16  # parameters: with momentum, the second moments of 33 numbers, and a matrix of 561 squared
+LR_BOUND_RTOL = 1e-9  # to what part of itself the bound on the rate is narrowed
 
 
 @dataclass(frozen=True, eq=False)
-class Expectation:
+class ExpectedCost:
     """What batches drawn with replacement do on average: exact, over all that may be drawn.
 
     ``E[cost]`` follows from second moments of the error, and these from a linear recursion
@@ -45,20 +45,20 @@ class Expectation:
 
     problem: Problem
     descent: Descent
-    epoch: Integers
+    epoch: IntArray
     _moments: Moments
 
     @cached_property
-    def cost(self) -> Array:
+    def cost(self) -> FloatArray:
         """(k,) expected mean squared error before each epoch's updates; inf beyond float64's range."""
-        own, start = self._epoch, self.problem.start(self.descent.start)
+        operator, start = self._operator, self.problem.scaled_params(self.descent.start)
         costs = np.empty(len(self.epoch))
         with np.errstate(over="ignore", invalid="ignore"):
-            Z = own.begin(self._moments.V.T @ (start - self._moments.center))
+            Z = operator.initial_moments(self._moments.directions.T @ (start - self._moments.center))
             for i in range(len(costs)):
-                costs[i] = own.cost(Z)
+                costs[i] = operator.cost(Z)
                 if i + 1 < len(costs):
-                    Z = (own.map if i else own.first) @ Z
+                    Z = (operator.epoch_matrix if i else operator.first_epoch_matrix) @ Z
         return np.where(np.isnan(costs), np.inf, costs)
 
     @property
@@ -67,20 +67,20 @@ class Expectation:
         return self._moments.mse
 
     @property
-    def excess(self) -> Array:
+    def excess_cost(self) -> FloatArray:
         """(k,) ``cost`` above ``least_cost``."""
         return self.cost - self.least_cost
 
     @cached_property
     def floor(self) -> float:
         """The expected cost before the updates of an epoch as the epochs go to infinity; inf where it has no bound."""
-        settled = self._epoch.settled
-        return math.inf if settled is None else self._epoch.cost(settled)
+        moments_in_the_limit = self._operator.stationary_moments
+        return math.inf if moments_in_the_limit is None else self._operator.cost(moments_in_the_limit)
 
     @property
-    def radius(self) -> float:
+    def spectral_radius(self) -> float:
         """What an update multiplies expected squares of errors by in the long run; the descent is stable below 1."""
-        return self._epoch.radius
+        return self._operator.spectral_radius
 
     @cached_property
     def lr_bound(self) -> float:
@@ -88,14 +88,14 @@ class Expectation:
 
         It is at most that of the average step, since squares are at least the squares of means.
         """
-        high = Theory(self.problem, self.descent).lr_bound
+        high = FullBatchTheory(self.problem, self.descent).lr_bound
         if math.isinf(high):
             return high
         low = 0.0
-        while high - low > CLOSE * high:
+        while high - low > LR_BOUND_RTOL * high:
             middle = (low + high) / 2
             with np.errstate(over="ignore", invalid="ignore"):
-                stable = self._at(middle).radius < 1
+                stable = self._operator_at(middle).spectral_radius < 1
             low, high = (middle, high) if stable else (low, middle)
         return low
 
@@ -107,54 +107,62 @@ class Expectation:
         Z of the error solve ``H Z + Z H = lr C`` there, with ``lr (1 - dampening) / (1 - momentum)`` for lr. Without
         penalties the excess is ``lr c tr(C_1) / (2 b)``, C_1 being the covariance of one row's ``x r``.
         """
-        own, mu = Epoch(self._moments, self.problem, self.descent, self.descent.lr), self.descent.momentum
+        operator, mu = EpochOperator(self._moments, self.problem, self.descent, self.descent.lr), self.descent.momentum
         if mu >= 1:
             return math.inf
-        whole, size, rest = own.sizes
-        parts = [(own.pull(each)[::2], count / own.updates, each) for each, count in ((size, whole), (rest, 1)) if each]
-        H = sum(H * share for (H, _), share, _ in parts)
-        noise = sum(c * c / each * share for (_, c), share, each in parts)
-        one_row = self._moments.noise - np.outer(self._moments.slope, self._moments.slope)
+        full_batches, size, last_size = operator.batch_sizes
+        batch_terms = [
+            (operator.mean_gradient(each)[::2], count / operator.updates, each)
+            for each, count in ((size, full_batches), (last_size, 1))
+            if each
+        ]
+        H = sum(H * share for (H, _), share, _ in batch_terms)
+        noise_factor = sum(c * c / each * share for (_, c), share, each in batch_terms)
+        row_covariance = self._moments.gradient_noise - np.outer(
+            self._moments.mean_gradient, self._moments.mean_gradient
+        )
         curvature, V = np.linalg.eigh(H)
-        rate = self.descent.lr * (1 - self.descent.recursion["dampening"]) / (1 - mu)
-        Z = rate * noise * (V.T @ one_row @ V) / (curvature[:, None] + curvature)
+        effective_lr = self.descent.lr * (1 - self.descent.momentum_settings["dampening"]) / (1 - mu)
+        Z = effective_lr * noise_factor * (V.T @ row_covariance @ V) / (curvature[:, None] + curvature)
         return self.least_cost + float(np.sum((V.T @ self._moments.curvature @ V) * Z))
 
     @property
-    def said(self) -> list[Sentence]:
+    def messages(self) -> list[Message]:
         """What is to be expected, in words."""
         descent = self.descent
-        values = {"size": counted(descent.batch_size or 0, "row"), "lr": descent.lr, "least": self.least_cost}
+        values = {"size": pluralize(descent.batch_size or 0, "row"), "lr": descent.lr, "least": self.least_cost}
         if self._too_large:
-            said = [sentence("stochastic.about", about=number(self.small_rate_floor), **values)]
+            messages = [message("stochastic.about", about=format_number(self.small_rate_floor), **values)]
         elif math.isinf(self.floor):
-            said = [sentence("stochastic.grows", radius=number(self.radius), bound=self.lr_bound, **values)]
+            messages = [
+                message("stochastic.grows", radius=format_number(self.spectral_radius), bound=self.lr_bound, **values)
+            ]
         else:
             last = {"cost": float(self.cost[-1]), "epoch": int(self.epoch[-1]), "floor": self.floor}
-            said = [sentence("stochastic.floor", bound=self.lr_bound, **last, **values)]
-        return said + [sentence("stochastic.reshuffled")] * (not descent.replacement)
+            messages = [message("stochastic.floor", bound=self.lr_bound, **last, **values)]
+        return messages + [message("stochastic.reshuffled")] * (not descent.replacement)
 
     def __str__(self) -> str:
-        return "\n".join(wrapped(each.text()) for each in self.said)
+        return "\n".join(wrap(each.text()) for each in self.messages)
 
     def __repr__(self) -> str:
         return f"Expectation({len(self.epoch)} epochs, batches of {self.descent.batch_size}, lr {self.descent.lr:.6g})"
 
     @property
     def _too_large(self) -> bool:
-        return self._moments.fourth is None
+        return self._moments.fourth_moments is None
 
     @cached_property
-    def _epoch(self) -> Epoch:
-        return self._at(self.descent.lr)
+    def _operator(self) -> EpochOperator:
+        return self._operator_at(self.descent.lr)
 
-    def _at(self, lr: float) -> Epoch:
+    def _operator_at(self, lr: float) -> EpochOperator:
         if self._too_large:
-            raise SettingError("expect_too_large", count=len(self._moments.slope), most=MOST)
-        return Epoch(self._moments, self.problem, self.descent, lr)
+            raise SettingError("expect_too_large", count=len(self._moments.mean_gradient), most=MAX_EXACT_PARAMETERS)
+        return EpochOperator(self._moments, self.problem, self.descent, lr)
 
 
-def expect(problem: Problem, descent: Descent | None = None, **settings: Any) -> Expectation:
+def expected_cost(problem: Problem, descent: Descent | None = None, **settings: Any) -> ExpectedCost:
     """The expectation of a mini-batch descent at a constant rate, exact in second moments, from one pass over the rows.
 
     Args:
@@ -172,9 +180,9 @@ def expect(problem: Problem, descent: Descent | None = None, **settings: Any) ->
     >>> f"{expected.cost[-1]:.6f} {expected.floor:.6f} {expected.least_cost:.6f}"
     '0.133998 0.133998 0.119048'
     """
-    problem = problem_asked(expect, problem)
-    descent = descent_asked(expect, problem, descent, settings)
-    unfit = {
+    problem = check_problem(expected_cost, problem)
+    descent = resolve_descent(expected_cost, problem, descent, settings)
+    violations = {
         "batch_size": descent.batch_size is None,
         "optimizer": not descent.is_sgd,
         "options": bool(descent.options),
@@ -183,10 +191,10 @@ def expect(problem: Problem, descent: Descent | None = None, **settings: Any) ->
         "shuffle": not descent.shuffle,
         "average": descent.average is not None,
     }
-    if any(unfit.values()):
-        raise SettingError("expect_settings", names=[f"`{name}`" for name, is_so in unfit.items() if is_so])
+    if any(violations.values()):
+        raise SettingError("expect_settings", names=[f"`{name}`" for name, is_so in violations.items() if is_so])
     if problem.has_rows and problem.selection.weights is not None:
         raise SettingError("expect_weights")
-    center = Theory(problem, descent).destination
-    found = moments(problem, center, fourth=problem.quadratic.modes.rank <= MOST)
-    return Expectation(problem, descent, np.arange(1, descent.epochs + 1), found)
+    center = FullBatchTheory(problem, descent).limit_point
+    row_moments = compute_moments(problem, center, with_fourth=problem.quadratic.svd.rank <= MAX_EXACT_PARAMETERS)
+    return ExpectedCost(problem, descent, np.arange(1, descent.epochs + 1), row_moments)

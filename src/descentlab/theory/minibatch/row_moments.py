@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from descentlab.problem.problem import Problem
-from descentlab.typing import Array, Integers
+from descentlab.typing import FloatArray, IntArray
 
 
 class Moments(NamedTuple):
@@ -30,28 +30,28 @@ class Moments(NamedTuple):
         fourth: (k, k, k + 1, k + 1) T, or None where it was not asked for.
     """
 
-    V: Array
-    center: Array
-    curvature: Array
-    slope: Array
+    directions: FloatArray
+    center: FloatArray
+    curvature: FloatArray
+    mean_gradient: FloatArray
     mse: float
-    noise: Array
-    fourth: Array | None
+    gradient_noise: FloatArray
+    fourth_moments: FloatArray | None
 
-    def covariance(self, Z: Array) -> Array:
+    def gradient_covariance(self, Z: FloatArray) -> FloatArray:
         """(..., k, k) covariance of one row's part of the gradient, when (e, 1) has the second moments Z.
 
         ``E[x x' (u'z)^2] - (S, g) Z (S, g)'``, for Z of (..., k + 1, k + 1).
         """
-        assert self.fourth is not None
-        k = len(self.slope)
-        mean = np.column_stack([self.curvature, self.slope])
-        whole = Z.reshape(-1, (k + 1) ** 2) @ self.fourth.reshape(k * k, (k + 1) ** 2).T
-        covariance: Array = whole.reshape(*Z.shape[:-2], k, k) - mean @ Z @ mean.T
+        assert self.fourth_moments is not None
+        k = len(self.mean_gradient)
+        mean = np.column_stack([self.curvature, self.mean_gradient])
+        second_moments = Z.reshape(-1, (k + 1) ** 2) @ self.fourth_moments.reshape(k * k, (k + 1) ** 2).T
+        covariance: FloatArray = second_moments.reshape(*Z.shape[:-2], k, k) - mean @ Z @ mean.T
         return covariance
 
 
-def moments(problem: Problem, center: Array, fourth: bool) -> Moments:
+def compute_moments(problem: Problem, center: FloatArray, with_fourth: bool) -> Moments:
     """One pass over the rows, block by block.
 
     Args:
@@ -62,31 +62,31 @@ def moments(problem: Problem, center: Array, fourth: bool) -> Moments:
     Raises:
         DataError: the problem was made from a factor, so the rows are gone.
     """
-    modes, coordinates, d = problem.quadratic.modes, problem.coordinates, len(problem.features)
-    V = np.ascontiguousarray(modes.V[:, : modes.rank])
-    k, rows = modes.rank, 0
+    svd, scaling, d = problem.quadratic.svd, problem.scaling, len(problem.features)
+    V = np.ascontiguousarray(svd.V[:, : svd.rank])
+    k, rows = svd.rank, 0
     pairs = np.triu_indices(k + 1)
-    second, noise = np.zeros((k + 1, k + 1)), np.zeros((k, k))
-    products = np.zeros((len(pairs[0]) if fourth else 0,) * 2)
+    second, gradient_noise = np.zeros((k + 1, k + 1)), np.zeros((k, k))
+    pair_moments = np.zeros((len(pairs[0]) if with_fourth else 0,) * 2)
     for values, _ in problem.selection.blocks():
         x = np.ones((len(values), len(center)))
-        x[:, :d] = (values[:, :d] - coordinates.means) / coordinates.scales
+        x[:, :d] = (values[:, :d] - scaling.means) / scaling.scales
         u = np.column_stack([x @ V, x @ center - values[:, d]])
         rows += len(u)
         second += u.T @ u
-        weighed = u[:, :k] * u[:, k:]
-        noise += weighed.T @ weighed
-        if fourth:
-            both = u[:, pairs[0]] * u[:, pairs[1]]
-            products += both.T @ both
-    second, noise = second / rows, noise / rows
-    T = _spread(products / rows, k, pairs) if fourth else None
-    return Moments(V, center, second[:k, :k], second[:k, k], float(second[k, k]), noise, T)
+        residual_weighted = u[:, :k] * u[:, k:]
+        gradient_noise += residual_weighted.T @ residual_weighted
+        if with_fourth:
+            pair_products = u[:, pairs[0]] * u[:, pairs[1]]
+            pair_moments += pair_products.T @ pair_products
+    second, gradient_noise = second / rows, gradient_noise / rows
+    T = _expand_pairs(pair_moments / rows, k, pairs) if with_fourth else None
+    return Moments(V, center, second[:k, :k], second[:k, k], float(second[k, k]), gradient_noise, T)
 
 
-def _spread(products: Array, k: int, pairs: tuple[Integers, ...]) -> Array:
+def _expand_pairs(pair_moments: FloatArray, k: int, pairs: tuple[IntArray, ...]) -> FloatArray:
     """(k, k, k + 1, k + 1) from the means of products of pairs, of which each was formed once."""
-    which = np.empty((k + 1, k + 1), dtype=np.int64)
-    which[pairs] = which.T[pairs] = np.arange(len(pairs[0]))
-    whole: Array = products[which[:k, :k, None, None], which[None, None]]
-    return whole
+    pair_index = np.empty((k + 1, k + 1), dtype=np.int64)
+    pair_index[pairs] = pair_index.T[pairs] = np.arange(len(pairs[0]))
+    fourth_moments: FloatArray = pair_moments[pair_index[:k, :k, None, None], pair_index[None, None]]
+    return fourth_moments

@@ -21,14 +21,14 @@ from functools import cached_property
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.descent.reductions import gradient_factor
+from descentlab.descent.reductions import gradient_scale
 from descentlab.problem.problem import Problem
 from descentlab.theory.minibatch.row_moments import Moments
-from descentlab.typing import Array, Integers
+from descentlab.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class Epoch:
+class EpochOperator:
     """The second moments from one epoch to the next, for one learning rate.
 
     Attributes:
@@ -43,7 +43,7 @@ class Epoch:
     lr: float
 
     @property
-    def sizes(self) -> tuple[int, int, int]:
+    def batch_sizes(self) -> tuple[int, int, int]:
         """How many batches of an epoch are whole, the rows of one of them, and the rows of a last shorter one."""
         assert self.descent.batch_size is not None
         size = min(self.descent.batch_size, self.problem.n)
@@ -52,114 +52,119 @@ class Epoch:
     @property
     def updates(self) -> int:
         """Updates an epoch."""
-        whole, _, rest = self.sizes
-        return whole + (rest > 0)
+        full_batches, _, last_size = self.batch_sizes
+        return full_batches + (last_size > 0)
 
     @cached_property
-    def width(self) -> int:
+    def state_size(self) -> int:
         """Entries of z."""
-        return (2 if self.descent.momentum else 1) * len(self.moments.slope) + 1
+        return (2 if self.descent.momentum else 1) * len(self.moments.mean_gradient) + 1
 
     @cached_property
-    def pairs(self) -> tuple[Integers, ...]:
+    def kept_entries(self) -> tuple[IntArray, ...]:
         """The entries of Z that are kept: it is symmetric. The last is E[1] = 1."""
-        return np.triu_indices(self.width)
+        return np.triu_indices(self.state_size)
 
-    def pull(self, size: int) -> tuple[Array, Array, float]:
+    def mean_gradient(self, size: int) -> tuple[FloatArray, FloatArray, float]:
         """(k, k) and (k,) of the mean gradient ``H e + h`` of a batch of so many rows, and its c."""
-        V, problem = self.moments.V, self.problem
-        c = gradient_factor(self.descent.reduction, size) * size
+        V, problem = self.moments.directions, self.problem
+        c = gradient_scale(self.descent.reduction, size) * size
         ridge = np.full(len(V), problem.ridge)
         ridge[len(problem.features) :] = 0.0
-        decay = self.descent.weight_decay
-        H = c * (self.moments.curvature + (V.T * ridge) @ V) + decay * np.eye(V.shape[1])
-        h = c * (self.moments.slope + V.T @ (ridge * self.moments.center)) + decay * (V.T @ self.moments.center)
+        weight_decay = self.descent.weight_decay
+        H = c * (self.moments.curvature + (V.T * ridge) @ V) + weight_decay * np.eye(V.shape[1])
+        h = c * (self.moments.mean_gradient + V.T @ (ridge * self.moments.center)) + weight_decay * (
+            V.T @ self.moments.center
+        )
         return H, h, c
 
-    def step(self, size: int, first: bool = False) -> tuple[Array, Array]:
+    def mean_step(self, size: int, first: bool = False) -> tuple[FloatArray, FloatArray]:
         """(w, w) the mean step A, and (w, k) what a step does with a gradient: G, but for the sign of e.
 
         The ``first`` step of a run starts momentum's buffer with the gradient itself.
         """
-        H, h, _ = self.pull(size)
+        H, h, _ = self.mean_gradient(size)
         k, mu = len(h), self.descent.momentum
-        keep = 1.0 if first else 1 - self.descent.recursion["dampening"]
-        of_gradient = 1 + mu * keep if self.descent.nesterov else keep if mu else 1.0
-        of_buffer = 0.0 if first else mu * mu if self.descent.nesterov else mu
-        G = np.zeros((self.width, k))
-        G[:k] = -self.lr * of_gradient * np.eye(k)
-        A = np.zeros((self.width, self.width))
+        gradient_weight = 1.0 if first else 1 - self.descent.momentum_settings["dampening"]
+        step_per_gradient = 1 + mu * gradient_weight if self.descent.nesterov else gradient_weight if mu else 1.0
+        step_per_buffer = 0.0 if first else mu * mu if self.descent.nesterov else mu
+        G = np.zeros((self.state_size, k))
+        G[:k] = -self.lr * step_per_gradient * np.eye(k)
+        A = np.zeros((self.state_size, self.state_size))
         A[:k, :k], A[-1, -1] = np.eye(k), 1.0
         if mu:
-            G[k : 2 * k] = keep * np.eye(k)
-            A[:k, k : 2 * k] = -self.lr * of_buffer * np.eye(k)
+            G[k : 2 * k] = gradient_weight * np.eye(k)
+            A[:k, k : 2 * k] = -self.lr * step_per_buffer * np.eye(k)
             A[k : 2 * k, k : 2 * k] = (0.0 if first else mu) * np.eye(k)
         A[:, :k] += G @ H
         A[:, -1] += G @ h
         return A, G
 
-    def update(self, size: int, first: bool = False) -> Array:
+    def update_matrix(self, size: int, first: bool = False) -> FloatArray:
         """The matrix of one update's map, on the kept entries of Z."""
-        A, G = self.step(size, first)
-        c, count = self.pull(size)[2], len(self.pairs[0])
-        Z = np.zeros((count, self.width, self.width))
-        Z[np.arange(count), self.pairs[0], self.pairs[1]] = 1.0
-        Z[np.arange(count), self.pairs[1], self.pairs[0]] = 1.0
-        seen = [*range(len(self.moments.slope)), self.width - 1]  # e and 1, which the gradient depends on
-        noise = self.moments.covariance(Z[:, seen][:, :, seen])
-        after = A @ Z @ A.T + c * c / size * (G @ noise @ G.T)
-        return np.ascontiguousarray(after[:, self.pairs[0], self.pairs[1]].T)
+        A, G = self.mean_step(size, first)
+        c, count = self.mean_gradient(size)[2], len(self.kept_entries[0])
+        Z = np.zeros((count, self.state_size, self.state_size))
+        Z[np.arange(count), self.kept_entries[0], self.kept_entries[1]] = 1.0
+        Z[np.arange(count), self.kept_entries[1], self.kept_entries[0]] = 1.0
+        gradient_inputs = [
+            *range(len(self.moments.mean_gradient)),
+            self.state_size - 1,
+        ]  # e and 1, which the gradient depends on
+        gradient_covariance = self.moments.gradient_covariance(Z[:, gradient_inputs][:, :, gradient_inputs])
+        second_moments = A @ Z @ A.T + c * c / size * (G @ gradient_covariance @ G.T)
+        return np.ascontiguousarray(second_moments[:, self.kept_entries[0], self.kept_entries[1]].T)
 
     @cached_property
-    def map(self) -> Array:
+    def epoch_matrix(self) -> FloatArray:
         """The matrix of an epoch's map, after the first."""
-        whole, size, rest = self.sizes
-        return self._then(np.linalg.matrix_power(self.update(size), whole), rest)
+        full_batches, size, last_size = self.batch_sizes
+        return self._with_last_batch(np.linalg.matrix_power(self.update_matrix(size), full_batches), last_size)
 
     @cached_property
-    def first(self) -> Array:
+    def first_epoch_matrix(self) -> FloatArray:
         """The matrix of the first epoch's map."""
-        whole, size, rest = self.sizes
-        later = np.linalg.matrix_power(self.update(size), whole - 1)
-        return self._then(later @ self.update(size, first=True), rest)
+        full_batches, size, last_size = self.batch_sizes
+        later_batches = np.linalg.matrix_power(self.update_matrix(size), full_batches - 1)
+        return self._with_last_batch(later_batches @ self.update_matrix(size, first=True), last_size)
 
-    def _then(self, before: Array, rest: int) -> Array:
-        return self.update(rest) @ before if rest else before
+    def _with_last_batch(self, full_batches_matrix: FloatArray, last_size: int) -> FloatArray:
+        return self.update_matrix(last_size) @ full_batches_matrix if last_size else full_batches_matrix
 
     @cached_property
-    def radius(self) -> float:
+    def spectral_radius(self) -> float:
         """What an update multiplies the squares of errors by in the long run: the spectral radius of E[A_B (x) A_B].
 
         Where the epoch's last batch is shorter, the geometric mean over an epoch.
         """
-        whole, size, rest = self.sizes
-        errors = np.flatnonzero(self.pairs[1] < self.width - 1)  # without the one: what is linear in E[ee']
+        full_batches, size, last_size = self.batch_sizes
+        errors = np.flatnonzero(self.kept_entries[1] < self.state_size - 1)  # without the one: what is linear in E[ee']
         if not errors.size:
             return 0.0
-        matrix = (self.map if rest else self.update(size))[np.ix_(errors, errors)]
+        matrix = (self.epoch_matrix if last_size else self.update_matrix(size))[np.ix_(errors, errors)]
         if not np.isfinite(matrix).all():
             return np.inf
-        return float(np.abs(np.linalg.eigvals(matrix)).max() ** (1 / (whole + 1 if rest else 1)))
+        return float(np.abs(np.linalg.eigvals(matrix)).max() ** (1 / (full_batches + 1 if last_size else 1)))
 
     @cached_property
-    def settled(self) -> Array | None:
+    def stationary_moments(self) -> FloatArray | None:
         """The kept entries of Z after ever more epochs; None where they grow without end."""
-        if self.radius >= 1:
+        if self.spectral_radius >= 1:
             return None
-        moving, still = self.map[:-1, :-1], self.map[:-1, -1]
-        return np.append(np.linalg.solve(np.eye(len(moving)) - moving, still), 1.0)
+        linear_part, constant_part = self.epoch_matrix[:-1, :-1], self.epoch_matrix[:-1, -1]
+        return np.append(np.linalg.solve(np.eye(len(linear_part)) - linear_part, constant_part), 1.0)
 
-    def begin(self, error: Array) -> Array:
+    def initial_moments(self, error: FloatArray) -> FloatArray:
         """The kept entries of Z for an error that is known, and no momentum yet."""
-        z = np.zeros(self.width)
+        z = np.zeros(self.state_size)
         z[: len(error)], z[-1] = error, 1.0
-        products: Array = z[self.pairs[0]] * z[self.pairs[1]]
+        products: FloatArray = z[self.kept_entries[0]] * z[self.kept_entries[1]]
         return products
 
-    def cost(self, Z: Array) -> float:
+    def cost(self, Z: FloatArray) -> float:
         """The expected mean squared error: ``mse + 2 g'E[e] + tr(S E[ee'])``."""
-        k = len(self.moments.slope)
-        full = np.zeros((self.width, self.width))
-        full[self.pairs] = full.T[self.pairs] = Z
-        excess = 2 * self.moments.slope @ full[:k, -1] + np.sum(self.moments.curvature * full[:k, :k])
-        return float(self.moments.mse + excess)
+        k = len(self.moments.mean_gradient)
+        full = np.zeros((self.state_size, self.state_size))
+        full[self.kept_entries] = full.T[self.kept_entries] = Z
+        cost_increase = 2 * self.moments.mean_gradient @ full[:k, -1] + np.sum(self.moments.curvature * full[:k, :k])
+        return float(self.moments.mse + cost_increase)

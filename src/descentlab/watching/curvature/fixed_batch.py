@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from descentlab.errors import EngineError, SettingError
-from descentlab.watching.hooks import Inert
-from descentlab.watching.inspect.nonfinite import broken, tensors
-from descentlab.watching.state_guard import put_back
+from descentlab.watching.hooks import UncopiedHook
+from descentlab.watching.inspect.nonfinite import any_nonfinite, iter_tensors
+from descentlab.watching.state_guard import preserve_module_state
 
-CLOSE = 1e-5  # of a loss: sums in another order differ by less, dropout by more
-Found = TypeVar("Found")
+DETERMINISTIC_RTOL = 1e-5  # of a loss: sums in another order differ by less, dropout by more
+EvaluatedT = TypeVar("EvaluatedT")
 
 
-class Fixed:
+class FixedBatchLoss:
     """The loss ``loss_fn(model(X), y)`` of one batch.
 
     Args:
@@ -39,14 +39,16 @@ class Fixed:
             raise SettingError("watch_probe_loss")
         if not isinstance(probe, tuple | list) or len(probe) != 2:
             raise SettingError("watch_probe", given=type(probe).__name__)
-        if broken(tensors(probe)):
+        if any_nonfinite(iter_tensors(probe)):
             raise SettingError("watch_probe_finite")
-        self.X, self.y = (_copy(each) for each in probe)
-        self.rows = len(self.X) if getattr(self.X, "ndim", 0) else None
-        self.evaluating = False
-        self._both = _both(model, loss_fn)
+        self.X, self.y = (_detached_copy(each) for each in probe)
+        self.n_rows = len(self.X) if getattr(self.X, "ndim", 0) else None
+        self.used_eval_mode = False
+        self._model_and_loss = _combine_model_and_loss(model, loss_fn)
 
-    def measured(self, parameters: Sequence[Any], search: Callable[[Any, list[Any]], Found]) -> Found | None:
+    def evaluate(
+        self, parameters: Sequence[Any], function: Callable[[Any, list[Any]], EvaluatedT]
+    ) -> EvaluatedT | None:
         """What ``search(loss, copies)`` finds; None where the loss is not finite.
 
         Args:
@@ -57,82 +59,86 @@ class Fixed:
             EngineError: the loss is no single number, is random even in evaluation mode, or does not depend on the
                 parameters; or forward hooks of the loop's own would be called.
         """
-        if any(map(_heard, self._both.modules())):
+        if any(map(_has_user_forward_hooks, self._model_and_loss.modules())):
             raise EngineError("watch_probe_hooks")
-        if not self.evaluating and not self._steady():
-            self.evaluating = True
-            if not self._steady():
-                self.evaluating = False
+        if not self.used_eval_mode and not self._is_deterministic():
+            self.used_eval_mode = True
+            if not self._is_deterministic():
+                self.used_eval_mode = False
                 raise EngineError("watch_probe_random")
-        copies = {name: each.detach().clone() for name, each in self._both.named_parameters()}
-        names = {id(each): name for name, each in self._both.named_parameters()}
+        copies = {name: each.detach().clone() for name, each in self._model_and_loss.named_parameters()}
+        names_by_id = {id(each): name for name, each in self._model_and_loss.named_parameters()}
         for each in parameters:
-            copies.setdefault(names.setdefault(id(each), f"?{len(names)}"), each.detach().clone())
-        inner = [copies[names[id(each)]].requires_grad_() for each in parameters]
+            copies.setdefault(names_by_id.setdefault(id(each), f"?{len(names_by_id)}"), each.detach().clone())
+        param_copies = [copies[names_by_id[id(each)]].requires_grad_() for each in parameters]
 
-        def use(loss: Any) -> Found | None:
-            value = _number(loss)
+        def apply_function(loss: Any) -> EvaluatedT | None:
+            value = _scalar_loss(loss)
             try:
                 if not loss.requires_grad:
                     raise LookupError
-                return search(loss, inner) if math.isfinite(value) else None
+                return function(loss, param_copies) if math.isfinite(value) else None
             except LookupError:
                 raise EngineError("watch_probe_apart") from None
 
-        found: Found | None = self._evaluate({name: each for name, each in copies.items() if name[0] != "?"}, use)
-        return found
+        result: EvaluatedT | None = self._call_on_copies(
+            {name: each for name, each in copies.items() if name[0] != "?"}, apply_function
+        )
+        return result
 
-    def _steady(self) -> bool:
+    def _is_deterministic(self) -> bool:
         """Whether two evaluations come to the same loss."""
         import torch
 
-        copies = {name: each.detach() for name, each in self._both.named_parameters()}
+        copies = {name: each.detach() for name, each in self._model_and_loss.named_parameters()}
         with torch.no_grad():
-            one, other = (self._evaluate(copies, _number) for _ in range(2))
-        both = math.isfinite(one) and math.isfinite(other)
-        return not both or abs(one - other) <= CLOSE * max(abs(one), abs(other))
+            first, second = (self._call_on_copies(copies, _scalar_loss) for _ in range(2))
+        both_finite = math.isfinite(first) and math.isfinite(second)
+        return not both_finite or abs(first - second) <= DETERMINISTIC_RTOL * max(abs(first), abs(second))
 
-    def _evaluate(self, parameters: dict[str, Any], use: Callable[[Any], Any]) -> Any:
+    def _call_on_copies(self, parameters: dict[str, Any], function: Callable[[Any], Any]) -> Any:
         """``use`` the loss, with copies in the place of parameters and buffers, and no hook of a watch."""
         import torch
 
-        buffers = {name: each.detach().clone() for name, each in self._both.named_buffers()}
-        with put_back(self._both):
-            for module in self._both.modules():
-                module.training = module.training and not self.evaluating
+        buffers = {name: each.detach().clone() for name, each in self._model_and_loss.named_buffers()}
+        with preserve_module_state(self._model_and_loss):
+            for module in self._model_and_loss.modules():
+                module.training = module.training and not self.used_eval_mode
                 for hooks in (module._forward_hooks, module._forward_pre_hooks):
-                    for key in [key for key, hook in hooks.items() if isinstance(hook, Inert)]:
+                    for key in [key for key, hook in hooks.items() if isinstance(hook, UncopiedHook)]:
                         del hooks[key]
-            return torch.func.functional_call(self._both, parameters | buffers, (_copy(self.X), _copy(self.y), use))
+            return torch.func.functional_call(
+                self._model_and_loss, parameters | buffers, (_detached_copy(self.X), _detached_copy(self.y), function)
+            )
 
 
-def _both(model: Any, loss_fn: Any) -> Any:
+def _combine_model_and_loss(model: Any, loss_fn: Any) -> Any:
     """A model and its loss as one module: a penalty on the model's parameters, inside the loss, meets the copies."""
     import torch
 
-    class Both(torch.nn.Module):  # type: ignore[misc]
+    class ModelAndLoss(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.model, self.loss_fn = model, loss_fn
 
-        def forward(self, X: Any, y: Any, use: Callable[[Any], Any]) -> Any:
-            return use(self.loss_fn(self.model(X), y))
+        def forward(self, X: Any, y: Any, function: Callable[[Any], Any]) -> Any:
+            return function(self.loss_fn(self.model(X), y))
 
-    return Both()
+    return ModelAndLoss()
 
 
-def _heard(module: Any) -> bool:
+def _has_user_forward_hooks(module: Any) -> bool:
     """Whether a module has forward hooks that may keep something; those of torch (weight norm, pruning) do not."""
     hooks = (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
-    whose = [getattr(each, "__module__", None) or "" for each in hooks if not isinstance(each, Inert)]
-    return any(not each.startswith("torch.") for each in whose)
+    hook_modules = [getattr(each, "__module__", None) or "" for each in hooks if not isinstance(each, UncopiedHook)]
+    return any(not each.startswith("torch.") for each in hook_modules)
 
 
-def _number(loss: Any) -> float:
+def _scalar_loss(loss: Any) -> float:
     if getattr(loss, "numel", lambda: 0)() != 1:
         raise EngineError("watch_probe_scalar")
     return float(loss.detach())
 
 
-def _copy(value: Any) -> Any:
+def _detached_copy(value: Any) -> Any:
     return value.detach().clone() if hasattr(value, "detach") else value

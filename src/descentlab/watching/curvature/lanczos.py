@@ -18,21 +18,23 @@ import numpy as np
 
 from descentlab.errors import EngineError
 
-MOST_PRODUCTS = 32
-CHANGE = 1e-3  # of the eigenvalue in one product: less than it, and the search ends
-RESIDUAL = 2e-2  # of the eigenvalue: its own error is about the square of it
+MAX_LANCZOS_PRODUCTS = 32
+CHANGE_RTOL = 1e-3  # of the eigenvalue in one product: less than it, and the search ends
+RESIDUAL_RTOL = 2e-2  # of the eigenvalue: its own error is about the square of it
 
 
-class Sharpest(NamedTuple):
+class TopEigenvalue(NamedTuple):
     """The greatest eigenvalue found, a bound on its distance from a true one, its vector, and the products it took."""
 
     value: float
     error: float
     vector: Any
-    products: int
+    n_products: int
 
 
-def lanczos(product: Callable[[Any], Any], start: Any, most: int = MOST_PRODUCTS) -> Sharpest:
+def find_top_eigenvalue(
+    product: Callable[[Any], Any], start: Any, max_products: int = MAX_LANCZOS_PRODUCTS
+) -> TopEigenvalue:
     """The greatest (not the largest in size) eigenvalue of a symmetric matrix known by its products.
 
     Args:
@@ -45,34 +47,36 @@ def lanczos(product: Callable[[Any], Any], start: Any, most: int = MOST_PRODUCTS
     basis = [start / start.norm()]
     alphas: list[float] = []
     betas: list[float] = []
-    before = math.nan
+    previous = math.nan
     while True:
         residual = product(basis[-1])
         alphas.append(float(residual @ basis[-1]))
-        frame = torch.stack(basis)
+        basis_matrix = torch.stack(basis)
         for _ in range(2):  # twice is enough (Kahan, in Parlett's book), once is not
-            residual = residual - frame.T @ (frame @ residual)
+            residual = residual - basis_matrix.T @ (basis_matrix @ residual)
         betas.append(float(residual.norm()))
         if not (math.isfinite(alphas[-1]) and math.isfinite(betas[-1])):
-            return Sharpest(math.nan, math.inf, basis[0], len(alphas))
-        values, vectors = np.linalg.eigh(_tridiagonal(alphas, betas))
+            return TopEigenvalue(math.nan, math.inf, basis[0], len(alphas))
+        values, vectors = np.linalg.eigh(_tridiagonal_matrix(alphas, betas))
         value, error = float(values[-1]), betas[-1] * abs(float(vectors[-1, -1]))
-        settled = abs(value - before) <= CHANGE * abs(value) and error <= RESIDUAL * abs(value)
+        converged = abs(value - previous) <= CHANGE_RTOL * abs(value) and error <= RESIDUAL_RTOL * abs(value)
         scale = float(np.abs(values).max())
-        if settled or len(alphas) >= min(most, len(start)) or betas[-1] <= 1e-6 * scale:
+        if converged or len(alphas) >= min(max_products, len(start)) or betas[-1] <= 1e-6 * scale:
             weights = torch.as_tensor(vectors[:, -1], dtype=start.dtype, device=start.device)
             rounding = torch.finfo(start.dtype).eps * scale  # of the products, however well the residual came out
-            return Sharpest(value, max(error, rounding), frame.T @ weights, len(alphas))
-        before = value
+            return TopEigenvalue(value, max(error, rounding), basis_matrix.T @ weights, len(alphas))
+        previous = value
         basis.append(residual / betas[-1])
 
 
-def _tridiagonal(alphas: Sequence[float], betas: Sequence[float]) -> Any:
+def _tridiagonal_matrix(alphas: Sequence[float], betas: Sequence[float]) -> Any:
     off = betas[: len(alphas) - 1]
     return np.diag(alphas) + np.diag(off, 1) + np.diag(off, -1)
 
 
-def curved(loss: Any, parameters: Sequence[Any], scale: Sequence[Any], decay: Sequence[float]) -> Callable[[Any], Any]:
+def make_hessian_vector_product(
+    loss: Any, parameters: Sequence[Any], scale: Sequence[Any], weight_decay: Sequence[float]
+) -> Callable[[Any], Any]:
     """Products with ``S (H + decay) S`` of a loss whose graph is still there; it stays, and no ``.grad`` is touched.
 
     Args:
@@ -88,51 +92,55 @@ def curved(loss: Any, parameters: Sequence[Any], scale: Sequence[Any], decay: Se
     import torch
 
     gradients = torch.autograd.grad(loss, parameters, create_graph=True, allow_unused=True)
-    kept = [i for i, gradient in enumerate(gradients) if gradient is not None and gradient.requires_grad]
+    differentiable = [i for i, gradient in enumerate(gradients) if gradient is not None and gradient.requires_grad]
     if all(gradient is None for gradient in gradients):
         raise LookupError
-    _refuse_once_only([gradient.grad_fn for gradient in gradients if gradient is not None])
+    _check_twice_differentiable([gradient.grad_fn for gradient in gradients if gradient is not None])
     sizes = [parameter.numel() for parameter in parameters]
 
     def product(vector: Any) -> Any:
-        pieces = [each.view_as(p) * s for each, p, s in zip(vector.split(sizes), parameters, scale, strict=True)]  # S v
-        found: list[Any] = [None] * len(parameters)
-        if kept:  # a loss that is linear in every parameter has no second derivative at all
-            outputs, inner = [gradients[i] for i in kept], [pieces[i] for i in kept]
-            found = list(
-                torch.autograd.grad(outputs, parameters, grad_outputs=inner, retain_graph=True, allow_unused=True)
+        scaled_pieces = [
+            each.view_as(p) * s for each, p, s in zip(vector.split(sizes), parameters, scale, strict=True)
+        ]  # S v
+        hessian_products: list[Any] = [None] * len(parameters)
+        if differentiable:  # a loss that is linear in every parameter has no second derivative at all
+            outputs, grad_outputs = [gradients[i] for i in differentiable], [scaled_pieces[i] for i in differentiable]
+            hessian_products = list(
+                torch.autograd.grad(
+                    outputs, parameters, grad_outputs=grad_outputs, retain_graph=True, allow_unused=True
+                )
             )
         with torch.no_grad():
-            parts = [
+            products = [
                 (piece * d if h is None else h + d * piece) * s
-                for h, piece, s, d in zip(found, pieces, scale, decay, strict=True)
+                for h, piece, s, d in zip(hessian_products, scaled_pieces, scale, weight_decay, strict=True)
             ]
-            return torch.cat([part.reshape(-1) for part in parts])
+            return torch.cat([part.reshape(-1) for part in products])
 
     return product
 
 
-def _refuse_once_only(waiting: list[Any]) -> None:
+def _check_twice_differentiable(pending: list[Any]) -> None:
     """Such operations cut the graph silently, and what is left of the Hessian would be taken for all of it."""
-    seen = set(waiting)
-    while waiting:
-        node = waiting.pop()
+    visited = set(pending)
+    while pending:
+        node = pending.pop()
         if node is None:
             continue
         if type(node).__name__ == "Error":  # torch's own node, which raises only if a derivative passes it
             raise EngineError("watch_once")
-        fresh = {each for each, _ in node.next_functions} - seen
-        seen |= fresh
-        waiting += fresh
+        new_nodes = {each for each, _ in node.next_functions} - visited
+        visited |= new_nodes
+        pending += new_nodes
 
 
-def start_vector(parameters: Sequence[Any], previous: Any, seed: int = 0) -> Any:
+def make_start_vector(parameters: Sequence[Any], previous: Any, seed: int = 0) -> Any:
     """(p,) a random vector from a generator of its own, mostly along the last eigenvector where there is one."""
     import torch
 
-    size = sum(parameter.numel() for parameter in parameters)
+    n_values = sum(parameter.numel() for parameter in parameters)
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(size, generator=generator, dtype=parameters[0].dtype).to(parameters[0].device)
+    noise = torch.randn(n_values, generator=generator, dtype=parameters[0].dtype).to(parameters[0].device)
     if previous is None or previous.shape != noise.shape:
         return noise
     return previous + 0.3 * noise / noise.norm()  # where the sharpest direction has changed, the noise finds it

@@ -8,14 +8,14 @@ from typing import Any
 
 from descentlab.errors import EngineError
 from descentlab.watching.curvature import lanczos
-from descentlab.watching.curvature.fixed_batch import Fixed
-from descentlab.watching.curvature.stability_limits import Scaling, scaling
-from descentlab.watching.history import SETTLED, Probe
-from descentlab.watching.hooks import inert
-from descentlab.watching.state_guard import hooked, untouched
+from descentlab.watching.curvature.fixed_batch import FixedBatchLoss
+from descentlab.watching.curvature.stability_limits import Preconditioning, read_preconditioning
+from descentlab.watching.history import ADAPTIVE_WARMUP_STEPS, CurvatureMeasurement
+from descentlab.watching.hooks import find_watch_hook_ids
+from descentlab.watching.state_guard import has_foreign_hooks, preserve_state
 
 
-class Prober:
+class CurvatureProbe:
     """Measures now and then, and gives up where it cannot.
 
     Args:
@@ -28,53 +28,90 @@ class Prober:
         own: ids of the watch's own hooks on parameters.
     """
 
-    def __init__(self, model: Any, optimizer: Any, every: int | None, share: float, fixed: Fixed | None = None) -> None:
-        self.model, self.optimizer, self.every, self.share, self.fixed = model, optimizer, every, share, fixed
-        self.own: frozenset[int] = frozenset()
-        self.refused: Exception | None = None
-        self._vector: Any = None
-        self._next, self._last = 0.0, -1
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        every: int | None,
+        time_share: float,
+        fixed_batch: FixedBatchLoss | None = None,
+    ) -> None:
+        self.model, self.optimizer, self.every, self.time_share, self.fixed_batch = (
+            model,
+            optimizer,
+            every,
+            time_share,
+            fixed_batch,
+        )
+        self.own_hook_ids: frozenset[int] = frozenset()
+        self.unavailable_reason: Exception | None = None
+        self._last_vector: Any = None
+        self._next_time, self._last_step = 0.0, -1
 
-    def due(self, step: int) -> bool:
+    def is_due(self, step: int) -> bool:
         """Whether it is time, before the update that follows this many."""
-        if self.refused is not None or self._last == step or self.every == 0:
+        if self.unavailable_reason is not None or self._last_step == step or self.every == 0:
             return False
-        return step % self.every == 0 if self.every else perf_counter() >= self._next
+        return step % self.every == 0 if self.every else perf_counter() >= self._next_time
 
-    def measure(self, loss: Any, step: int) -> Probe | None:
+    def measure(self, loss: Any, step: int) -> CurvatureMeasurement | None:
         """The curvature of this very loss, for which nothing is evaluated again; or of the loss on the fixed batch.
 
         None where that cannot be told: not yet, never, or because the loss is somebody else's.
         """
         import torch
 
-        seen = scaling(self.optimizer)
-        if seen is None or (seen.adapts and self.every is None and step < SETTLED):
+        preconditioning = read_preconditioning(self.optimizer)
+        if preconditioning is None or (
+            preconditioning.is_adaptive and self.every is None and step < ADAPTIVE_WARMUP_STEPS
+        ):
             return None  # how the optimizer scales gradients is not known yet
-        own = self.own if self.fixed is None else inert(seen.parameters)  # copies have no hooks
-        if hooked(self.model, seen.parameters, own):
-            self.refused = EngineError("watch_hooks")
+        own_hook_ids = (
+            self.own_hook_ids if self.fixed_batch is None else find_watch_hook_ids(preconditioning.parameters)
+        )  # copies have no hooks
+        if has_foreign_hooks(self.model, preconditioning.parameters, own_hook_ids):
+            self.unavailable_reason = EngineError("watch_hooks")
             return None
-        began = perf_counter()
+        started = perf_counter()
         try:
-            with untouched(self.model), torch.enable_grad():
-                found = self._sharpest(loss, seen)
+            with preserve_state(self.model), torch.enable_grad():
+                top_eigenvalue = self._find_top_eigenvalue(loss, preconditioning)
         except LookupError:
             return None
         except Exception as error:  # an operation without a second derivative, or no memory left for one
-            self.refused = error.with_traceback(None)  # its frames would keep the graph
+            self.unavailable_reason = error.with_traceback(None)  # its frames would keep the graph
             return None
-        if found is None:
+        if top_eigenvalue is None:
             return None
-        self._vector, self._last = found.vector, step
+        self._last_vector, self._last_step = top_eigenvalue.vector, step
         now = perf_counter()
-        self._next = now + (now - began) * (1 / self.share - 1)
-        limit = None if seen.most is None else seen.most / seen.lr if seen.lr else math.inf
-        return Probe(step, found.value, found.error, limit, seen.lr, found.products, seen.adapts)
+        self._next_time = now + (now - started) * (1 / self.time_share - 1)
+        limit = (
+            None
+            if preconditioning.stability_limit is None
+            else preconditioning.stability_limit / preconditioning.lr
+            if preconditioning.lr
+            else math.inf
+        )
+        return CurvatureMeasurement(
+            step,
+            top_eigenvalue.value,
+            top_eigenvalue.error,
+            limit,
+            preconditioning.lr,
+            top_eigenvalue.n_products,
+            preconditioning.is_adaptive,
+        )
 
-    def _sharpest(self, loss: Any, seen: Scaling) -> lanczos.Sharpest | None:
-        def search(loss: Any, parameters: list[Any]) -> lanczos.Sharpest:
-            product = lanczos.curved(loss, parameters, seen.scale, seen.decay)
-            return lanczos.lanczos(product, lanczos.start_vector(parameters, self._vector))
+    def _find_top_eigenvalue(self, loss: Any, preconditioning: Preconditioning) -> lanczos.TopEigenvalue | None:
+        def search(loss: Any, parameters: list[Any]) -> lanczos.TopEigenvalue:
+            product = lanczos.make_hessian_vector_product(
+                loss, parameters, preconditioning.scale, preconditioning.weight_decay
+            )
+            return lanczos.find_top_eigenvalue(product, lanczos.make_start_vector(parameters, self._last_vector))
 
-        return search(loss, seen.parameters) if self.fixed is None else self.fixed.measured(seen.parameters, search)
+        return (
+            search(loss, preconditioning.parameters)
+            if self.fixed_batch is None
+            else self.fixed_batch.evaluate(preconditioning.parameters, search)
+        )

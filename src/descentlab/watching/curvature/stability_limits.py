@@ -17,14 +17,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from descentlab.descent.recursion import limit as sgd_limit
+from descentlab.descent.recursion import stability_limit
 
-Group = Mapping[str, Any]
-Preconditioner = Callable[[Group, Mapping[str, Any]], Any]
+ParamGroup = Mapping[str, Any]
+Preconditioner = Callable[[ParamGroup, Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True)
-class Scaling:
+class Preconditioning:
     """How an optimizer sees a loss now.
 
     Attributes:
@@ -38,90 +38,111 @@ class Scaling:
 
     parameters: list[Any]
     scale: list[Any]
-    decay: list[float]
+    weight_decay: list[float]
     lr: float
-    adapts: bool
-    most: float | None
+    is_adaptive: bool
+    stability_limit: float | None
 
 
-def scaling(optimizer: Any) -> Scaling | None:
+def read_preconditioning(optimizer: Any) -> Preconditioning | None:
     """The scaling of an optimizer of ``torch.optim``; None before its first step where only that decides it."""
     groups = [group for group in optimizer.param_groups if any(p.requires_grad for p in group["params"])]
-    kind = _kind(optimizer)
-    rates = [abs(float(group["lr"])) for group in groups if "lr" in group]
-    lr = max(rates, default=0.0)
-    parameters, scale, decay = [], [], []
+    optimizer_name = _torch_optimizer_name(optimizer)
+    learning_rates = [abs(float(group["lr"])) for group in groups if "lr" in group]
+    lr = max(learning_rates, default=0.0)
+    parameters, scale, weight_decay = [], [], []
     for group in groups:
-        part = abs(float(group["lr"])) / lr if lr and "lr" in group else 1.0
+        lr_share = abs(float(group["lr"])) / lr if lr and "lr" in group else 1.0
         for parameter in group["params"]:
             if not parameter.requires_grad or parameter.is_complex():
                 continue
             divisor: Any = 1.0
-            if kind in PRECONDITIONERS:
+            if optimizer_name in PRECONDITIONER_BY_OPTIMIZER:
                 if not float(optimizer.state.get(parameter, {}).get("step", 0)):
                     continue  # not moved yet: how it is going to be scaled is not known
-                divisor = PRECONDITIONERS[kind](group, optimizer.state[parameter])
+                divisor = PRECONDITIONER_BY_OPTIMIZER[optimizer_name](group, optimizer.state[parameter])
             parameters.append(parameter)
-            scale.append((part / divisor) ** 0.5)
-            decay.append(float(group.get("weight_decay", 0.0)) if _coupled(kind, group) else 0.0)
-    return Scaling(parameters, scale, decay, lr, kind in PRECONDITIONERS, _most(kind, groups)) if parameters else None
+            scale.append((lr_share / divisor) ** 0.5)
+            weight_decay.append(
+                float(group.get("weight_decay", 0.0)) if _has_coupled_weight_decay(optimizer_name, group) else 0.0
+            )
+    return (
+        Preconditioning(
+            parameters,
+            scale,
+            weight_decay,
+            lr,
+            optimizer_name in PRECONDITIONER_BY_OPTIMIZER,
+            _min_stability_limit(optimizer_name, groups),
+        )
+        if parameters
+        else None
+    )
 
 
-def _kind(optimizer: Any) -> str:
+def _torch_optimizer_name(optimizer: Any) -> str:
     """The optimizer's class in ``torch.optim``; nothing for one that somebody wrote, whatever its name."""
-    kind = type(optimizer)
-    return kind.__name__ if kind.__module__.startswith("torch.optim") else ""
+    optimizer_class = type(optimizer)
+    return optimizer_class.__name__ if optimizer_class.__module__.startswith("torch.optim") else ""
 
 
-def _coupled(kind: str, group: Group) -> bool:
-    return kind in ("SGD", *PRECONDITIONERS) and kind != "AdamW" and not group.get("decoupled_weight_decay", False)
+def _has_coupled_weight_decay(optimizer_name: str, group: ParamGroup) -> bool:
+    return (
+        optimizer_name in ("SGD", *PRECONDITIONER_BY_OPTIMIZER)
+        and optimizer_name != "AdamW"
+        and not group.get("decoupled_weight_decay", False)
+    )
 
 
-def _most(kind: str, groups: list[Group]) -> float | None:
+def _min_stability_limit(optimizer_name: str, groups: list[ParamGroup]) -> float | None:
     """The least of the groups' limits."""
-    if kind not in LIMITS or not groups or any(group.get("maximize") for group in groups):
+    if (
+        optimizer_name not in STABILITY_LIMIT_BY_OPTIMIZER
+        or not groups
+        or any(group.get("maximize") for group in groups)
+    ):
         return None
-    return min(LIMITS[kind](group) for group in groups)
+    return min(STABILITY_LIMIT_BY_OPTIMIZER[optimizer_name](group) for group in groups)
 
 
-def _of_sgd(group: Group) -> float:
-    return sgd_limit(float(group["momentum"]), float(group["dampening"]), bool(group["nesterov"]))
+def _sgd_stability_limit(group: ParamGroup) -> float:
+    return stability_limit(float(group["momentum"]), float(group["dampening"]), bool(group["nesterov"]))
 
 
-def _of_adam(group: Group) -> float:
+def _adam_stability_limit(group: ParamGroup) -> float:
     beta1 = float(group["betas"][0])
     return 2 * (1 + beta1) / (1 - beta1)
 
 
-def _adam(group: Group, state: Mapping[str, Any]) -> Any:
+def _adam_preconditioner(group: ParamGroup, state: Mapping[str, Any]) -> Any:
     beta1, beta2 = (float(beta) for beta in group["betas"])
     t = float(state["step"])
     v = state["max_exp_avg_sq"] if group.get("amsgrad") else state["exp_avg_sq"]
     return (1 - beta1**t) * ((v / (1 - beta2**t)).sqrt() + group["eps"])
 
 
-def _rmsprop(group: Group, state: Mapping[str, Any]) -> Any:
+def _rmsprop_preconditioner(group: ParamGroup, state: Mapping[str, Any]) -> Any:
     v = state["square_avg"]
     if group["centered"]:
         v = v - state["grad_avg"] ** 2
     return v.clamp(min=0).sqrt() + group["eps"]
 
 
-def _adagrad(group: Group, state: Mapping[str, Any]) -> Any:
-    slowed = 1 + max(float(state["step"]) - 1, 0.0) * float(group["lr_decay"])
-    return (state["sum"].sqrt() + group["eps"]) * slowed
+def _adagrad_preconditioner(group: ParamGroup, state: Mapping[str, Any]) -> Any:
+    lr_divisor = 1 + max(float(state["step"]) - 1, 0.0) * float(group["lr_decay"])
+    return (state["sum"].sqrt() + group["eps"]) * lr_divisor
 
 
-PRECONDITIONERS: Mapping[str, Preconditioner] = {
-    "Adam": _adam,
-    "AdamW": _adam,
-    "RMSprop": _rmsprop,
-    "Adagrad": _adagrad,
+PRECONDITIONER_BY_OPTIMIZER: Mapping[str, Preconditioner] = {
+    "Adam": _adam_preconditioner,
+    "AdamW": _adam_preconditioner,
+    "RMSprop": _rmsprop_preconditioner,
+    "Adagrad": _adagrad_preconditioner,
 }
-LIMITS: Mapping[str, Callable[[Group], float]] = {
-    "SGD": _of_sgd,
-    "Adam": _of_adam,
-    "AdamW": _of_adam,
-    "RMSprop": lambda group: sgd_limit(float(group.get("momentum", 0.0))),
+STABILITY_LIMIT_BY_OPTIMIZER: Mapping[str, Callable[[ParamGroup], float]] = {
+    "SGD": _sgd_stability_limit,
+    "Adam": _adam_stability_limit,
+    "AdamW": _adam_stability_limit,
+    "RMSprop": lambda group: stability_limit(float(group.get("momentum", 0.0))),
     "Adagrad": lambda group: 2.0,
 }

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from descentlab.watching.inspect.baseline import Targets, size
-from descentlab.watching.inspect.linear_model import Linear, recognise
-from descentlab.watching.inspect.loss_graph import Found, read
+from descentlab.watching.inspect.baseline import TargetStatistics, root_mean_square
+from descentlab.watching.inspect.linear_model import LinearModelInfo, recognize_linear_model
+from descentlab.watching.inspect.loss_graph import LossGraphInfo, inspect_loss_graph
 
-EXACT = 1e-3  # of a loss: how near float32 comes to it
+LOSS_RTOL = 1e-3  # of a loss: how near float32 comes to it
 
 
-class Study:
+class EarlyLossInfo:
     """Kept from the graphs of early losses.
 
     Attributes:
@@ -25,13 +25,15 @@ class Study:
     """
 
     def __init__(self) -> None:
-        self.found, self.targets = Found(), Targets()
-        self.form: str | None = None
-        self.linear: Linear | None = None
-        self.scale: float | None = None
-        self.input_size = self.output_size = math.nan
+        self.graph, self.targets = LossGraphInfo(), TargetStatistics()
+        self.output_defect: str | None = None
+        self.linear_model: LinearModelInfo | None = None
+        self.loss_over_mse: float | None = None
+        self.input_rms = self.output_rms = math.nan
 
-    def look(self, model: Any, X: Any, output: Any, node: Any, loss: Any, value: float, exact: bool) -> None:
+    def inspect(
+        self, model: Any, X: Any, output: Any, node: Any, loss: Any, value: float, gradients_unmodified: bool
+    ) -> None:
         """Read the graph of one loss.
 
         Args:
@@ -41,27 +43,31 @@ class Study:
             loss, value: what ``backward`` is called on, and its number.
             exact: whether gradients reach the parameters as the loss has them; asked of the first loss only.
         """
-        found = read(loss, output, node)
-        if not found.reached:
+        graph = inspect_loss_graph(loss, output, node)
+        if not graph.includes_output:
             return
-        self.form = self.form or found.form
-        first = not self.found.reached
-        if first:
-            self.input_size, self.output_size = size(X), size(output)
-        if first or found.wide is not None:
-            self.found = found._replace(target=None)
-        target = found.target
-        if target is None or found.wide is not None or (found.squared and not self._scaled(output, target, value)):
+        self.output_defect = self.output_defect or graph.output_defect
+        is_first = not self.graph.includes_output
+        if is_first:
+            self.input_rms, self.output_rms = root_mean_square(X), root_mean_square(output)
+        if is_first or graph.broadcast_shape is not None:
+            self.graph = graph._replace(target=None)
+        target = graph.target
+        if (
+            target is None
+            or graph.broadcast_shape is not None
+            or (graph.is_squared_error and not self._is_squared_error(output, target, value))
+        ):
             return
-        if first and found.squared and X is not None and exact:
-            self.linear = recognise(model, X, output, target, value)
-        self.targets.add(target, found.classes)
+        if is_first and graph.is_squared_error and X is not None and gradients_unmodified:
+            self.linear_model = recognize_linear_model(model, X, output, target, value)
+        self.targets.add(target, graph.is_cross_entropy)
 
-    def _scaled(self, output: Any, target: Any, value: float) -> bool:
+    def _is_squared_error(self, output: Any, target: Any, value: float) -> bool:
         """Whether the loss is a mean or sum of squares, or half of one, and nothing else; keeps which of them."""
-        mean = float(((output - target) ** 2).mean())
+        mse = float(((output - target) ** 2).mean())
         n = target.numel()
-        scale = value / mean if mean else math.nan
-        known = any(abs(scale / each - 1) < EXACT for each in (1.0, 0.5, n, n / 2))
-        self.scale = scale if known else self.scale
-        return known
+        loss_over_mse = value / mse if mse else math.nan
+        is_known = any(abs(loss_over_mse / each - 1) < LOSS_RTOL for each in (1.0, 0.5, n, n / 2))
+        self.loss_over_mse = loss_over_mse if is_known else self.loss_over_mse
+        return is_known

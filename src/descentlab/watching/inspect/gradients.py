@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from descentlab.watching.curvature.stability_limits import scaling
+from descentlab.watching.curvature.stability_limits import read_preconditioning
 
-LARGE = 4_000_000  # numbers: of smaller models the last gradients are kept, of larger ones only their norms
-ALTERED = 1e-3  # of a gradient's norm: less is rounding
+MAX_KEPT_GRADIENT_VALUES = (
+    4_000_000  # numbers: of smaller models the last gradients are kept, of larger ones only their norms
+)
+MODIFIED_RTOL = 1e-3  # of a gradient's norm: less is rounding
 
 
-class Gradients:
+class OptimizerGradients:
     """What an optimizer holds, and the gradients of its last step.
 
     Attributes:
@@ -22,73 +24,81 @@ class Gradients:
             clipped, unscaled, averaged over machines.
     """
 
-    def __init__(self, optimizer: Any, names: Mapping[int, str]) -> None:
-        self.optimizer, self.names = optimizer, names
-        self.got: set[int] = set()
-        self.zero_steps = self.compared = self.altered = 0
-        self._last: list[Any] = []
-        self._norms: Any = None
-        self._arrived: dict[int, list[Any]] = {}
-        self.find_held()
+    def __init__(self, optimizer: Any, param_names: Mapping[int, str]) -> None:
+        self.optimizer, self.param_names = optimizer, param_names
+        self.received_ids: set[int] = set()
+        self.consecutive_zero_steps = self.compared_steps = self.modified_steps = 0
+        self._last_gradients: list[Any] = []
+        self._last_norms: Any = None
+        self._arrived_norms: dict[int, list[Any]] = {}
+        self.refresh_parameters()
 
-    def find_held(self) -> None:
+    def refresh_parameters(self) -> None:
         """What the optimizer holds: a group may be added at any time."""
-        self._groups = len(self.optimizer.param_groups)
-        self.held = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self._large = sum(parameter.numel() for parameter in self.held) > LARGE
+        self._n_groups = len(self.optimizer.param_groups)
+        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self._is_large = sum(parameter.numel() for parameter in self.parameters) > MAX_KEPT_GRADIENT_VALUES
 
-    def arrives(self, parameter: Any, gradient: Any) -> None:
+    def record_arrival(self, parameter: Any, gradient: Any) -> None:
         """A backward pass has made a gradient for a parameter."""
-        arrived = self._arrived.setdefault(id(parameter), [])
-        if len(arrived) < 2 and not gradient.is_sparse:  # two say that there were several
-            arrived.append(gradient.norm())
+        norms = self._arrived_norms.setdefault(id(parameter), [])
+        if len(norms) < 2 and not gradient.is_sparse:  # two say that there were several
+            norms.append(gradient.norm())
 
-    def stepped(self, torch: Any) -> None:
+    def record_step(self, torch: Any) -> None:
         """Keep what the step used."""
-        if len(self.optimizer.param_groups) != self._groups:
-            self.find_held()
-        self._last = [parameter.grad for parameter in self.held]
-        self._norms = torch._foreach_norm([each for _, each in self.dense()]) if self._large else None
+        if len(self.optimizer.param_groups) != self._n_groups:
+            self.refresh_parameters()
+        self._last_gradients = [parameter.grad for parameter in self.parameters]
+        self._last_norms = torch._foreach_norm([each for _, each in self.dense_gradients()]) if self._is_large else None
 
-    def dense(self) -> list[tuple[Any, Any]]:
+    def dense_gradients(self) -> list[tuple[Any, Any]]:
         """Parameters with the gradients of the last step, sparse ones left out."""
-        pairs = zip(self.held, self._last, strict=False)
+        pairs = zip(self.parameters, self._last_gradients, strict=False)
         return [(parameter, each) for parameter, each in pairs if each is not None and not each.is_sparse]
 
-    def norms(self) -> tuple[float, float]:
+    def scaled_norms(self) -> tuple[float, float]:
         """The norms of the last gradient and of the parameters, in the coordinates that curvature is measured in.
 
         That is ``|S (g + decay p)|`` and ``|S^-1 p|`` with the S of
         :class:`descentlab.watching.curvature.stability_limits.Scaling`.
         """
-        seen = scaling(self.optimizer)
-        known = () if seen is None else zip(seen.parameters, seen.scale, seen.decay, strict=True)
-        scales = {id(parameter): (scale, decay) for parameter, scale, decay in known}
-        slope = size = 0.0
-        for parameter, gradient in self.dense():
+        preconditioning = read_preconditioning(self.optimizer)
+        entries = (
+            ()
+            if preconditioning is None
+            else zip(preconditioning.parameters, preconditioning.scale, preconditioning.weight_decay, strict=True)
+        )
+        scales = {id(parameter): (scale, decay) for parameter, scale, decay in entries}
+        gradient_squares = param_squares = 0.0
+        for parameter, gradient in self.dense_gradients():
             scale, decay = scales.get(id(parameter), (1.0, 0.0))
             p = parameter.detach()
-            slope += float(((gradient + decay * p) * scale).square().sum())
-            size += float((p / scale).square().sum())
-        return slope**0.5, size**0.5
+            gradient_squares += float(((gradient + decay * p) * scale).square().sum())
+            param_squares += float((p / scale).square().sum())
+        return gradient_squares**0.5, param_squares**0.5
 
-    def look(self, dense: list[tuple[Any, Any]]) -> None:
+    def inspect_step(self, dense: list[tuple[Any, Any]]) -> None:
         """Look closely at the last step."""
-        self.got.update(id(p) for p, each in zip(self.held, self._last, strict=True) if each is not None)
-        nothing = bool(dense) and not any(bool(each.any()) for _, each in dense)
-        self.zero_steps = self.zero_steps + 1 if nothing else 0
+        self.received_ids.update(
+            id(p) for p, each in zip(self.parameters, self._last_gradients, strict=True) if each is not None
+        )
+        all_zero = bool(dense) and not any(bool(each.any()) for _, each in dense)
+        self.consecutive_zero_steps = self.consecutive_zero_steps + 1 if all_zero else 0
         for parameter, each in dense:
-            arrived = self._arrived.get(id(parameter), [])
-            if len(arrived) == 1:  # of several passes the sum's norm is not known
-                made, used = float(arrived[0]), float(each.norm())
-                self.compared += 1
-                self.altered += abs(made - used) > ALTERED * max(made, used)
-        self._arrived.clear()
+            arrived_norms = self._arrived_norms.get(id(parameter), [])
+            if len(arrived_norms) == 1:  # of several passes the sum's norm is not known
+                arrived_norm, used_norm = float(arrived_norms[0]), float(each.norm())
+                self.compared_steps += 1
+                self.modified_steps += abs(arrived_norm - used_norm) > MODIFIED_RTOL * max(arrived_norm, used_norm)
+        self._arrived_norms.clear()
 
-    def broken(self) -> str | None:
+    def nonfinite_param_name(self) -> str | None:
         """The parameter whose gradient was not finite at the last step: the one nearest to the loss."""
-        dense = self.dense()
-        norms = self._norms if self._norms is not None else [each.norm() for _, each in dense]
+        dense = self.dense_gradients()
+        norms = self._last_norms if self._last_norms is not None else [each.norm() for _, each in dense]
         pairs = zip(dense, norms, strict=True)
-        found = [self.names.get(id(parameter), "?") for (parameter, _), norm in pairs if not bool(norm.isfinite())]
-        return found[-1] if found else None  # backward passes go from the last layer to the first
+        nonfinite_names = [
+            self.param_names.get(id(parameter), "?") for (parameter, _), norm in pairs if not bool(norm.isfinite())
+        ]
+        return nonfinite_names[-1] if nonfinite_names else None  # backward passes go from the last layer to the first

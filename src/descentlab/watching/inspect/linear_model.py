@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descentlab.descent.reductions import CONVENTIONS
+from descentlab.descent.reductions import REDUCTIONS
 from descentlab.errors import DescentlabError
-from descentlab.typing import Array
+from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
 
-MOST_NUMBERS = 20_000_000  # of X; beyond it, copying would cost more than a watch may
-AGREE = 1e-4  # how near to X W + b, and to a mean of squares, float32 has to come
+MAX_LINEAR_MODEL_VALUES = 20_000_000  # of X; beyond it, copying would cost more than a watch may
+MATCH_RTOL = 1e-4  # how near to X W + b, and to a mean of squares, float32 has to come
 
 
 @dataclass(frozen=True, eq=False)
-class Linear:
+class LinearModelInfo:
     """What the doctor needs: X (n, d), y (n,), whether there is a bias, the reduction, and where the loop began."""
 
-    X: Array
-    y: Array
+    X: FloatArray
+    y: FloatArray
     bias: bool
     reduction: str
-    start: Array
+    start: FloatArray
 
     def diagnose(self, optimizer: Any, steps: int) -> Diagnosis | None:
         """What theory says of this loop; None for optimizers and settings that it does not cover."""
@@ -42,15 +42,15 @@ class Linear:
         lr = float(group.get("initial_lr", group["lr"]))
         try:
             problem = Problem(self.X, self.y, bias=self.bias)
-            found = diagnose(
+            diagnosis = diagnose(
                 problem, lr=lr, reduction=self.reduction, epochs=max(steps, 1), start=self.start.tolist(), **settings
             )
         except DescentlabError:  # rows that cannot be fitted, a rate of 0: other verdicts say so
             return None
-        return found if isinstance(found, Diagnosis) else None
+        return diagnosis if isinstance(diagnosis, Diagnosis) else None
 
 
-def recognise(model: Any, X: Any, output: Any, target: Any, loss: float) -> Linear | None:
+def recognize_linear_model(model: Any, X: Any, output: Any, target: Any, loss: float) -> LinearModelInfo | None:
     """The linear hypothesis that a model is, checked by its numbers; None for any other model.
 
     Args:
@@ -65,31 +65,44 @@ def recognise(model: Any, X: Any, output: Any, target: Any, loss: float) -> Line
     if len(layers) != 1 or layers[0].out_features != 1 or X.ndim != 2 or not X.is_floating_point():
         return None
     layer = layers[0]
-    others = {id(each) for each in model.parameters()} - {id(layer.weight), id(layer.bias)}
-    if others or not layer.weight.requires_grad or X.shape[1] != layer.in_features or X.numel() > MOST_NUMBERS:
+    other_params = {id(each) for each in model.parameters()} - {id(layer.weight), id(layer.bias)}
+    if (
+        other_params
+        or not layer.weight.requires_grad
+        or X.shape[1] != layer.in_features
+        or X.numel() > MAX_LINEAR_MODEL_VALUES
+    ):
         return None
-    W, b = (None if each is None else _numbers(each).reshape(-1) for each in (layer.weight, layer.bias))
+    W, b = (None if each is None else _to_float64(each).reshape(-1) for each in (layer.weight, layer.bias))
     if b is not None and not layer.bias.requires_grad:
         return None
-    rows, seen, y = _numbers(X), _numbers(output).reshape(-1), _numbers(target).reshape(-1)
+    X_values, output_values, y = _to_float64(X), _to_float64(output).reshape(-1), _to_float64(target).reshape(-1)
     assert W is not None
-    predicted = rows @ W + (0.0 if b is None else b[0])
-    if len(seen) != len(rows) or len(y) != len(rows) or not np.allclose(predicted, seen, AGREE, AGREE):
+    predicted = X_values @ W + (0.0 if b is None else b[0])
+    if (
+        len(output_values) != len(X_values)
+        or len(y) != len(X_values)
+        or not np.allclose(predicted, output_values, MATCH_RTOL, MATCH_RTOL)
+    ):
         return None
-    squares = (seen - y) ** 2
-    sums = {
+    squares = (output_values - y) ** 2
+    loss_by_reduction = {
         "mean": squares.mean(),
         "sum": squares.sum(),
         "half_mean": squares.mean() / 2,
         "half_sum": squares.sum() / 2,
     }
-    fitting = [name for name in CONVENTIONS if name in sums and abs(sums[name] - loss) <= AGREE * abs(loss)]
-    if not fitting:
+    matching = [
+        name
+        for name in REDUCTIONS
+        if name in loss_by_reduction and abs(loss_by_reduction[name] - loss) <= MATCH_RTOL * abs(loss)
+    ]
+    if not matching:
         return None
     start = W if b is None else np.append(W, b)
-    return Linear(rows, y, b is not None, fitting[0], start)
+    return LinearModelInfo(X_values, y, b is not None, matching[0], start)
 
 
-def _numbers(tensor: Any) -> Array:
-    found: Array = tensor.detach().double().cpu().numpy().copy()
-    return found
+def _to_float64(tensor: Any) -> FloatArray:
+    values: FloatArray = tensor.detach().double().cpu().numpy().copy()
+    return values

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-FEW = 16  # numbers of a gradient that are compared
-CLOSELY = 64  # batches that are compared by value, and after them every sixteenth
+MAX_COMPARED_GRADIENT_VALUES = 16  # numbers of a gradient that are compared
+DETAILED_BATCHES = 64  # batches that are compared by value, and after them every sixteenth
 
 
 @dataclass
-class Clearing:
+class ZeroGradCheck:
     """Whether what a step used is still in a gradient when the next backward pass adds to it.
 
     A gradient that is cleared at any backward pass between two steps is quiet, so that gradients summed over several
@@ -22,67 +22,67 @@ class Clearing:
         fresh: whether a gradient that is not zero has arrived since the last step.
     """
 
-    checked: int = 0
-    uncleared: int = 0
-    emptied: int = 0
-    fresh: bool = False
-    _marker: Any = None
-    _kept: Any = None
-    _cleared: bool = False
-    _same: bool = False
+    checked_steps: int = 0
+    stale_steps: int = 0
+    cleared_too_early_steps: int = 0
+    has_new_gradient: bool = False
+    _compared_param: Any = None
+    _last_used_gradient: Any = None
+    _was_cleared: bool = False
+    _is_unchanged: bool = False
 
-    def look(self) -> None:
+    def before_backward(self) -> None:
         """Just before a backward pass."""
-        if self._kept is None:
+        if self._last_used_gradient is None:
             return
-        gradient = self._marker.grad
+        gradient = self._compared_param.grad
         if gradient is None:
-            self._cleared = True
+            self._was_cleared = True
             return
-        now = gradient.detach().reshape(-1)[:FEW]
-        if now.equal(self._kept):
-            self._same = True
-        elif not now.any():
-            self._cleared = True
+        current = gradient.detach().reshape(-1)[:MAX_COMPARED_GRADIENT_VALUES]
+        if current.equal(self._last_used_gradient):
+            self._is_unchanged = True
+        elif not current.any():
+            self._was_cleared = True
 
-    def stepped(self, dense: list[Any]) -> None:
+    def after_step(self, params_with_gradient: list[Any]) -> None:
         """Just after a step that is looked at; ``dense`` are the parameters that have a gradient."""
-        if self._kept is not None and (self._cleared or self._same):
-            self.checked += 1
-            self.uncleared += self._same and not self._cleared
-        self._cleared = self._same = False
-        self._kept = None
-        if dense:
-            self._marker = dense[-1]
-            kept = self._marker.grad.detach().reshape(-1)[:FEW].clone()
-            self._kept = kept if kept.any() else None
-        if self.fresh and not any(bool(p.grad.any()) for p in dense):
-            self.emptied += 1
-        self.fresh = False
+        if self._last_used_gradient is not None and (self._was_cleared or self._is_unchanged):
+            self.checked_steps += 1
+            self.stale_steps += self._is_unchanged and not self._was_cleared
+        self._was_cleared = self._is_unchanged = False
+        self._last_used_gradient = None
+        if params_with_gradient:
+            self._compared_param = params_with_gradient[-1]
+            used_gradient = self._compared_param.grad.detach().reshape(-1)[:MAX_COMPARED_GRADIENT_VALUES].clone()
+            self._last_used_gradient = used_gradient if used_gradient.any() else None
+        if self.has_new_gradient and not any(bool(p.grad.any()) for p in params_with_gradient):
+            self.cleared_too_early_steps += 1
+        self.has_new_gradient = False
 
 
 @dataclass
-class Modes:
+class TrainEvalCount:
     """In which mode the model was at each backward pass.
 
     Attributes:
         training, evaluating: backward passes in either mode; ``last`` how many of the latter came last, in a row.
     """
 
-    training: int = 0
-    evaluating: int = 0
-    last: int = 0
+    train_passes: int = 0
+    eval_passes: int = 0
+    consecutive_eval_passes: int = 0
 
-    def look(self, training: bool) -> None:
+    def record_pass(self, training: bool) -> None:
         """At a backward pass."""
         if training:
-            self.training, self.last = self.training + 1, 0
+            self.train_passes, self.consecutive_eval_passes = self.train_passes + 1, 0
         else:
-            self.evaluating, self.last = self.evaluating + 1, self.last + 1
+            self.eval_passes, self.consecutive_eval_passes = self.eval_passes + 1, self.consecutive_eval_passes + 1
 
 
 @dataclass
-class Sameness:
+class SameBatchCheck:
     """Whether every backward pass was on the batch that the first one was on.
 
     Attributes:
@@ -90,22 +90,24 @@ class Sameness:
         rows: of the first batch.
     """
 
-    always: bool = True
-    rows: int = 0
-    _first: Any = None
-    _version: int = 0
-    _copy: Any = field(default=None)
+    always_same: bool = True
+    n_rows: int = 0
+    _first_batch: Any = None
+    _first_version: int = 0
+    _first_copy: Any = field(default=None)
 
-    def look(self, batch: Any, passes: int) -> None:
+    def compare(self, batch: Any, passes: int) -> None:
         """At a backward pass; the first batch itself is kept, so that no other tensor can take its place in memory."""
-        if not self.always or batch is None:
+        if not self.always_same or batch is None:
             return
-        if self._first is None:
-            self._first, self._version = batch, batch._version
-            self._copy = batch.detach().clone()
-            self.rows = len(batch) if batch.ndim else 1
-        elif batch is not self._first or batch._version != self._version:
-            alike = batch.shape == self._copy.shape and batch.dtype == self._copy.dtype
-            if not alike or ((passes < CLOSELY or passes % 16 == 0) and not batch.equal(self._copy)):
-                self.always = False
-                self._first = self._copy = None
+        if self._first_batch is None:
+            self._first_batch, self._first_version = batch, batch._version
+            self._first_copy = batch.detach().clone()
+            self.n_rows = len(batch) if batch.ndim else 1
+        elif batch is not self._first_batch or batch._version != self._first_version:
+            same_layout = batch.shape == self._first_copy.shape and batch.dtype == self._first_copy.dtype
+            if not same_layout or (
+                (passes < DETAILED_BATCHES or passes % 16 == 0) and not batch.equal(self._first_copy)
+            ):
+                self.always_same = False
+                self._first_batch = self._first_copy = None

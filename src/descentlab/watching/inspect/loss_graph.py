@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from descentlab.watching.inspect.output_format import form_of
+from descentlab.watching.inspect.output_format import find_output_defect
 
-MOST_NODES = 400  # between a loss and a model's output there are a handful
+MAX_GRAPH_NODES = 400  # between a loss and a model's output there are a handful
 
 
-class Found(NamedTuple):
+class LossGraphInfo(NamedTuple):
     """What a loss's graph says.
 
     Attributes:
@@ -26,15 +26,15 @@ class Found(NamedTuple):
         wide: (n, n) where n outputs were compared with n targets, each with every one.
     """
 
-    reached: bool = False
+    includes_output: bool = False
     target: Any = None
-    squared: bool = False
-    classes: bool = False
-    wide: tuple[int, int] | None = None
-    form: str | None = None
+    is_squared_error: bool = False
+    is_cross_entropy: bool = False
+    broadcast_shape: tuple[int, int] | None = None
+    output_defect: str | None = None
 
 
-def read(loss: Any, output: Any, output_node: Any) -> Found:
+def inspect_loss_graph(loss: Any, output: Any, output_node: Any) -> LossGraphInfo:
     """Look through the graph between a loss and the model's output.
 
     Args:
@@ -42,36 +42,40 @@ def read(loss: Any, output: Any, output_node: Any) -> Found:
         output: the model's output, without its graph.
         output_node: the ``grad_fn`` that the output has.
     """
-    found = Found()
-    for node in _nodes(loss.grad_fn, output_node):
+    info = LossGraphInfo()
+    for node in _iter_nodes(loss.grad_fn, output_node):
         kind = type(node).__name__
-        found = found._replace(form=found.form or form_of(kind, node, loss))
+        info = info._replace(output_defect=info.output_defect or find_output_defect(kind, node, loss))
         if node is output_node:
-            found = found._replace(reached=True)
+            info = info._replace(includes_output=True)
             continue
-        if found.wide is None:
-            found = found._replace(wide=_wide(kind, node, tuple(output.shape)))
-        if found.target is None:
-            target, classes = _target(kind, node, output, loss.grad_fn)
-            found = found._replace(target=target, classes=classes, squared=target is not None and not classes)
-    return found
+        if info.broadcast_shape is None:
+            info = info._replace(broadcast_shape=_broadcast_shape(kind, node, tuple(output.shape)))
+        if info.target is None:
+            target, is_cross_entropy = _find_target(kind, node, output, loss.grad_fn)
+            info = info._replace(
+                target=target,
+                is_cross_entropy=is_cross_entropy,
+                is_squared_error=target is not None and not is_cross_entropy,
+            )
+    return info
 
 
-def _nodes(first: Any, last: Any) -> Iterator[Any]:
+def _iter_nodes(start: Any, stop_node: Any) -> Iterator[Any]:
     """Breadth first, not past the model's output."""
-    waiting, seen = [first], {first}
-    while waiting and len(seen) < MOST_NODES:
-        node = waiting.pop(0)
+    queue, visited = [start], {start}
+    while queue and len(visited) < MAX_GRAPH_NODES:
+        node = queue.pop(0)
         if node is None:
             continue
         yield node
-        if node is not last:
-            fresh = [each for each, _ in node.next_functions if each is not None and each not in seen]
-            seen.update(fresh)
-            waiting += fresh
+        if node is not stop_node:
+            new_nodes = [each for each, _ in node.next_functions if each is not None and each not in visited]
+            visited.update(new_nodes)
+            queue += new_nodes
 
 
-def _wide(kind: str, node: Any, shape: tuple[int, ...]) -> tuple[int, int] | None:
+def _broadcast_shape(kind: str, node: Any, shape: tuple[int, ...]) -> tuple[int, int] | None:
     n = shape[0] if shape else 0
     if n < 2 or shape not in ((n,), (n, 1)):
         return None
@@ -82,34 +86,39 @@ def _wide(kind: str, node: Any, shape: tuple[int, ...]) -> tuple[int, int] | Non
     return (n, n) if tuple(node._input_metadata[0].shape) == (n, n) else None
 
 
-def _target(kind: str, node: Any, output: Any, first: Any) -> tuple[Any, bool]:
+def _find_target(kind: str, node: Any, output: Any, root: Any) -> tuple[Any, bool]:
     if kind == "MseLossBackward0":
-        return _shaped(node._saved_target, output), False
-    if kind == "NllLossBackward0" and node is first and node._saved_weight is None and node._saved_reduction == 1:
+        return _reshape_like(node._saved_target, output), False
+    if kind == "NllLossBackward0" and node is root and node._saved_weight is None and node._saved_reduction == 1:
         return node._saved_target, True
-    residual = _squared(kind, node)
+    residual = _squared_tensor(kind, node)
     if residual is None or residual.numel() != output.numel():
         return None, False
-    minus = _edge(node, "SubBackward0")
-    if minus is None:
+    subtraction = _previous_node(node, "SubBackward0")
+    if subtraction is None:
         return None, False
     residual = residual.detach().reshape(output.shape)
-    left = minus.next_functions[0][0] is not None  # pred - y, and not y - pred
-    return (output - residual if left else output + residual), False
+    target_is_subtracted = subtraction.next_functions[0][0] is not None  # pred - y, and not y - pred
+    return (output - residual if target_is_subtracted else output + residual), False
 
 
-def _squared(kind: str, node: Any) -> Any:
+def _squared_tensor(kind: str, node: Any) -> Any:
     """The tensor whose square this node took, or None."""
     if kind == "PowBackward0" and node._saved_exponent == 2:
         return node._saved_self
     if kind == "MulBackward0":
-        one, other = node._saved_self, node._saved_other
-        if one is not None and other is not None and one.data_ptr() == other.data_ptr() and one.shape == other.shape:
-            return one
+        first, second = node._saved_self, node._saved_other
+        if (
+            first is not None
+            and second is not None
+            and first.data_ptr() == second.data_ptr()
+            and first.shape == second.shape
+        ):
+            return first
     return None
 
 
-def _edge(node: Any, kind: str) -> Any:
+def _previous_node(node: Any, kind: str) -> Any:
     """The node before this one, past changes of shape, if it is of that kind and only one of its sides has a graph."""
     for _ in range(4):
         node = node.next_functions[0][0]
@@ -121,5 +130,5 @@ def _edge(node: Any, kind: str) -> Any:
     return None
 
 
-def _shaped(target: Any, output: Any) -> Any:
+def _reshape_like(target: Any, output: Any) -> Any:
     return target.reshape(output.shape) if target.numel() == output.numel() else None

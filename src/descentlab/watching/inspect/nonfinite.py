@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from descentlab.messages import Sentence, counted, sentence
-from descentlab.watching.state_guard import untouched
+from descentlab.messages import Message, message, pluralize
+from descentlab.watching.state_guard import preserve_state
 
 
-class Trouble(NamedTuple):
+class NonfiniteOrigin(NamedTuple):
     """Where numbers first stopped being finite.
 
     Attributes:
@@ -18,44 +18,44 @@ class Trouble(NamedTuple):
         step: the updates that had been made when it happened; for a gradient, the update that used it, from 1.
     """
 
-    kind: str
+    where: str
     name: str
     step: int
 
     @property
-    def words(self) -> Sentence:
+    def location_message(self) -> Message:
         """Where it was, in words."""
         values = {"name": self.name, "step": self.step}
         return {
-            "input": sentence("watch.at_input", step=self.step + 1),
-            "target": sentence("watch.at_target", step=self.step + 1),
-            "gradient": sentence("watch.at_gradient", **values),
-            "parameter": sentence("watch.at_parameter", name=self.name, updates=counted(self.step, "update")),
-            "output": sentence("watch.at_output", name=self.name, step=self.step + 1),
-            "loss": sentence("watch.at_loss", step=self.step + 1),
-        }[self.kind]
+            "input": message("watch.at_input", step=self.step + 1),
+            "target": message("watch.at_target", step=self.step + 1),
+            "gradient": message("watch.at_gradient", **values),
+            "parameter": message("watch.at_parameter", name=self.name, updates=pluralize(self.step, "update")),
+            "output": message("watch.at_output", name=self.name, step=self.step + 1),
+            "loss": message("watch.at_loss", step=self.step + 1),
+        }[self.where]
 
 
-def tensors(value: Any) -> Iterator[Any]:
+def iter_tensors(value: Any) -> Iterator[Any]:
     """Every tensor in nested tuples, lists and dicts, in order."""
     if hasattr(value, "detach") and hasattr(value, "grad_fn"):
         yield value
     elif isinstance(value, Mapping):
         for each in value.values():
-            yield from tensors(each)
+            yield from iter_tensors(each)
     elif isinstance(value, tuple | list):
         for each in value:
-            yield from tensors(each)
+            yield from iter_tensors(each)
 
 
-def broken(values: Iterable[Any]) -> bool:
+def any_nonfinite(values: Iterable[Any]) -> bool:
     """Whether any of these tensors holds a number that is not finite."""
     return any(not bool(each.detach().isfinite().all()) for each in values if each.is_floating_point())
 
 
-def locate(
-    model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: Any, gradient: str | None, step: int
-) -> Trouble:
+def locate_nonfinite(
+    model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: Any, gradient_name: str | None, step: int
+) -> NonfiniteOrigin:
     """Where a loss that is not finite comes from.
 
     Args:
@@ -65,38 +65,40 @@ def locate(
         gradient: the parameter whose gradient was not finite at the last update, or None.
         step: the updates made so far.
     """
-    if broken(tensors((args, kwargs))):
-        return Trouble("input", "", step)
-    if target is not None and broken(tensors(target)):
-        return Trouble("target", "", step)
-    wrong = [name for name, parameter in model.named_parameters() if broken([parameter])]
-    if wrong and gradient is not None:
-        return Trouble("gradient", gradient, step)
-    if wrong:
-        return Trouble("parameter", wrong[0], step)
-    name = _submodule(model, args, kwargs)
-    return Trouble("loss", "", step) if name is None else Trouble("output", name, step)
+    if any_nonfinite(iter_tensors((args, kwargs))):
+        return NonfiniteOrigin("input", "", step)
+    if target is not None and any_nonfinite(iter_tensors(target)):
+        return NonfiniteOrigin("target", "", step)
+    nonfinite_params = [name for name, parameter in model.named_parameters() if any_nonfinite([parameter])]
+    if nonfinite_params and gradient_name is not None:
+        return NonfiniteOrigin("gradient", gradient_name, step)
+    if nonfinite_params:
+        return NonfiniteOrigin("parameter", nonfinite_params[0], step)
+    name = _first_nonfinite_submodule(model, args, kwargs)
+    return NonfiniteOrigin("loss", "", step) if name is None else NonfiniteOrigin("output", name, step)
 
 
-def _submodule(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+def _first_nonfinite_submodule(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
     """The first submodule, in the order of their work, whose output is not finite; None where all are."""
     import torch
 
-    found: list[str] = []
+    nonfinite_names: list[str] = []
 
-    def look(name: str) -> Any:
-        return lambda _module, _args, output: found.append(name) if broken(tensors(output)) else None
+    def make_hook(name: str) -> Any:
+        return lambda _module, _args, output: (
+            nonfinite_names.append(name) if any_nonfinite(iter_tensors(output)) else None
+        )
 
-    handles = [each.register_forward_hook(look(name)) for name, each in model.named_modules() if name]
+    handles = [each.register_forward_hook(make_hook(name)) for name, each in model.named_modules() if name]
     copies = {name: each.detach().clone() for name, each in (*model.named_parameters(), *model.named_buffers())}
     try:
-        with torch.no_grad(), untouched(model):
+        with torch.no_grad(), preserve_state(model):
             output = torch.func.functional_call(model, copies, args, kwargs)
     except Exception:  # the model refuses a second call: then no submodule is accused
         output = None
     finally:
         for handle in handles:
             handle.remove()
-    if found:
-        return found[0]
-    return type(model).__name__ if broken(tensors(output)) else None
+    if nonfinite_names:
+        return nonfinite_names[0]
+    return type(model).__name__ if any_nonfinite(iter_tensors(output)) else None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-SQUASHING = ("SoftmaxBackward0", "SigmoidBackward0")
-LIKELIHOODS = ("NllLossBackward0", "NllLoss2DBackward0")
-LOSSES = (*LIKELIHOODS, "MseLossBackward0", "L1LossBackward0", "SmoothL1LossBackward0", "HuberLossBackward0",
+PROBABILITY_NODES = ("SoftmaxBackward0", "SigmoidBackward0")
+NLL_NODES = ("NllLossBackward0", "NllLoss2DBackward0")
+LOSS_NODES = (*NLL_NODES, "MseLossBackward0", "L1LossBackward0", "SmoothL1LossBackward0", "HuberLossBackward0",
           "BinaryCrossEntropyBackward0", "BinaryCrossEntropyWithLogitsBackward0")  # fmt: skip
-ONE_SIDED = ("CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss", "KLDivLoss", "PoissonNLLLoss")
-RESHAPING = ("ViewBackward0", "SqueezeBackward0", "SqueezeBackward1", "UnsqueezeBackward0", "ReshapeAliasBackward0")
+ASYMMETRIC_LOSSES = ("CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss", "KLDivLoss", "PoissonNLLLoss")
+RESHAPE_NODES = ("ViewBackward0", "SqueezeBackward0", "SqueezeBackward1", "UnsqueezeBackward0", "ReshapeAliasBackward0")
 
 
-def form_of(kind: str, node: Any, loss: Any) -> str | None:
+def find_output_defect(kind: str, node: Any, loss: Any) -> str | None:
     """What is wrong with the form of what this node of the loss's graph is given; None where nothing is.
 
     ``softmax_twice``, ``sigmoid_twice``: the loss takes logits, and is given what has been squashed already.
@@ -21,29 +21,29 @@ def form_of(kind: str, node: Any, loss: Any) -> str | None:
     ``negated``: minus a loss that has to become small.
     ``swapped``: the gradient goes to the targets' side.
     """
-    first = node is loss.grad_fn
-    before = _before(node)
-    if kind in ("LogSoftmaxBackward0", "BinaryCrossEntropyWithLogitsBackward0") and before in SQUASHING:
-        return "softmax_twice" if before == "SoftmaxBackward0" else "sigmoid_twice"
-    if kind in LIKELIHOODS and first and node._saved_weight is None and float(loss.detach().min()) < 0:
+    is_root = node is loss.grad_fn
+    previous_kind = _previous_node_kind(node)
+    if kind in ("LogSoftmaxBackward0", "BinaryCrossEntropyWithLogitsBackward0") and previous_kind in PROBABILITY_NODES:
+        return "softmax_twice" if previous_kind == "SoftmaxBackward0" else "sigmoid_twice"
+    if kind in NLL_NODES and is_root and node._saved_weight is None and float(loss.detach().min()) < 0:
         return "not_logarithms"
-    if kind == "NegBackward0" and first and before in LOSSES:
+    if kind == "NegBackward0" and is_root and previous_kind in LOSS_NODES:
         return "negated"
     if kind in ("BinaryCrossEntropyBackward0", "BinaryCrossEntropyWithLogitsBackward0"):
-        sides = [each is not None for each, _ in node.next_functions[:2]]
-        return "swapped" if sides == [False, True] else None
-    return _softmax(node._saved_dim, node._saved_result) if kind == "SoftmaxBackward0" else None
+        sides_with_grad = [each is not None for each, _ in node.next_functions[:2]]
+        return "swapped" if sides_with_grad == [False, True] else None
+    return _softmax_defect(node._saved_dim, node._saved_result) if kind == "SoftmaxBackward0" else None
 
 
-def swapped(module: Any, args: tuple[Any, ...]) -> bool:
+def are_arguments_swapped(module: Any, args: tuple[Any, ...]) -> bool:
     """Whether a loss module that is not symmetric is called as ``loss(targets, outputs)``."""
-    if type(module).__name__ not in ONE_SIDED or len(args) < 2:
+    if type(module).__name__ not in ASYMMETRIC_LOSSES or len(args) < 2:
         return False
-    given, targets = (bool(getattr(each, "requires_grad", False)) for each in args[:2])
-    return targets and not given
+    outputs_need_grad, targets_need_grad = (bool(getattr(each, "requires_grad", False)) for each in args[:2])
+    return targets_need_grad and not outputs_need_grad
 
 
-def _softmax(dim: int, result: Any) -> str | None:
+def _softmax_defect(dim: int, result: Any) -> str | None:
     if result.ndim != 2:
         return None
     dim = dim if dim in (0, 1) else 1  # -1 is saved as an unsigned number
@@ -52,11 +52,11 @@ def _softmax(dim: int, result: Any) -> str | None:
     return "softmax_over_rows" if dim == 0 else None
 
 
-def _before(node: Any) -> str:
+def _previous_node_kind(node: Any) -> str:
     """The kind of the node before this one, past changes of shape."""
     for _ in range(4):
         node = node.next_functions[0][0] if node.next_functions else None
         name = type(node).__name__
-        if name not in RESHAPING:
+        if name not in RESHAPE_NODES:
             return name
     return ""

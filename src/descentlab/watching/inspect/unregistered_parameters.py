@@ -6,19 +6,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def hidden_parameters(model: Any) -> dict[str, Any]:
+def unregistered_parameters(model: Any) -> dict[str, Any]:
     """Those parameters by a name such as ``layers[0].weight``; ``model.parameters()`` knows nothing of them."""
-    own = {id(each) for each in model.parameters()}
-    found: dict[str, Any] = {}
+    registered_ids = {id(each) for each in model.parameters()}
+    unregistered: dict[str, Any] = {}
     for prefix, module in model.named_modules():
         for attribute, value in module.__dict__.items():
             if not attribute.startswith("_"):
-                start = f"{prefix}.{attribute}" if prefix else attribute
-                found |= {name: each for name, each in _inside(start, value) if id(each) not in own}
-    return found
+                path = f"{prefix}.{attribute}" if prefix else attribute
+                unregistered |= {
+                    name: each
+                    for name, each in _iter_container_parameters(path, value)
+                    if id(each) not in registered_ids
+                }
+    return unregistered
 
 
-def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _iter_container_parameters(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     import torch
 
     if isinstance(value, torch.nn.Parameter):
@@ -30,4 +34,4 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, each in pairs:
             if isinstance(each, torch.nn.Module | torch.nn.Parameter):
-                yield from _inside(f"{name}[{key}]", each)
+                yield from _iter_container_parameters(f"{name}[{key}]", each)

@@ -8,181 +8,199 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from descentlab.messages import rounded, sentence
+from descentlab.messages import format_rounded, message
 from descentlab.watching.rules import gradient_flow, learning_rate, loss_progress
-from descentlab.watching.rules.gradient_flow import MANY, SURE
-from descentlab.watching.verdict import Verdict, caution, problem
+from descentlab.watching.rules.gradient_flow import CERTAIN_PASSES, CERTAIN_STEPS
+from descentlab.watching.verdict import WatchFinding, caution_finding, problem_finding
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
-    from descentlab.watching.recorder import Sight
+    from descentlab.watching.recorder import LoopRecorder
 
-WANTS_FLOAT = re.compile(
+FLOAT_TARGET_ERROR = re.compile(
     r"cast to the desired output type (Long|Int|Bool)|Found dtype (Long|Int|Bool) but expected"
     r"|`-` operator, with a bool tensor"
 )
-STALE = re.compile(r"modified by an inplace operation|backward through the graph a second time")
-WANTS_CLASSES = re.compile(r"expected (target dtype to be|scalar type) Long")
+STALE_GRAPH_ERROR = re.compile(r"modified by an inplace operation|backward through the graph a second time")
+CLASS_TARGET_ERROR = re.compile(r"expected (target dtype to be|scalar type) Long")
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class Observation:
     """One loop to be judged: what was seen of it, whether it has ended, and with which exception."""
 
-    sight: Sight
+    recorder: LoopRecorder
     ended: bool = False
     error: BaseException | None = None
 
     @cached_property
     def diagnosis(self) -> Diagnosis | None:
         """What theory says, where it is exact: one linear hypothesis, squared errors, always the same batch."""
-        sight = self.sight
-        if sight.study.linear is None or not sight.sameness.always or sight.gradients.altered:
+        recorder = self.recorder
+        if (
+            recorder.early_losses.linear_model is None
+            or not recorder.same_batch_check.always_same
+            or recorder.gradients.modified_steps
+        ):
             return None
-        return sight.study.linear.diagnose(sight.optimizer, sight.steps)
+        return recorder.early_losses.linear_model.diagnose(recorder.optimizer, recorder.steps)
 
-    def names(self, parameters: list[Any]) -> tuple[str, ...]:
+    def quoted_param_names(self, parameters: list[Any]) -> tuple[str, ...]:
         """Parameters by name, in backticks."""
-        return tuple(f"`{self.sight.names.get(id(each), '?')}`" for each in parameters)
+        return tuple(f"`{self.recorder.param_names.get(id(each), '?')}`" for each in parameters)
 
 
-def judge(case: Case) -> tuple[Verdict, ...]:
+def evaluate_rules(observation: Observation) -> tuple[WatchFinding, ...]:
     """Every verdict, causes before effects; ``healthy`` alone where nothing is wrong."""
-    found = [verdict for rule in ORDER if (verdict := rule(case)) is not None]
-    broken = tuple(each for each in found if each.name == "not_finite")
-    if broken and broken[0].numbers["kind"] in ("input", "target"):
-        return broken
-    kept = _without_consequences(found)
-    return kept if any(each.level != "fact" for each in kept) else (loss_progress.healthy(case), *kept)
+    findings = [finding for rule in WATCH_RULES if (finding := rule(observation)) is not None]
+    nonfinite = tuple(each for each in findings if each.name == "not_finite")
+    if nonfinite and nonfinite[0].numbers["kind"] in ("input", "target"):
+        return nonfinite
+    reported = _drop_consequences(findings)
+    return (
+        reported
+        if any(each.severity != "fact" for each in reported)
+        else (loss_progress.progress_finding(observation), *reported)
+    )
 
 
-def _without_consequences(found: list[Verdict]) -> tuple[Verdict, ...]:
+def _drop_consequences(findings: list[WatchFinding]) -> tuple[WatchFinding, ...]:
     """What follows from a cause that was named is not a mistake of its own."""
-    names = {each.name for each in found}
-    silent = {effect for cause, effects in EFFECTS.items() if cause in names for effect in effects}
-    return tuple(each for each in found if each.name not in silent)
+    names = {each.name for each in findings}
+    suppressed = {effect for cause, effects in SUPPRESSED_FINDINGS.items() if cause in names for effect in effects}
+    return tuple(each for each in findings if each.name not in suppressed)
 
 
-def wrong_type(case: Case) -> Verdict | None:
+def detect_wrong_target_dtype(observation: Observation) -> WatchFinding | None:
     """Targets that the loss cannot take: whole numbers where it wants fractions, or the other way round."""
-    words = str(case.error) if isinstance(case.error, RuntimeError) else ""
-    if WANTS_FLOAT.search(words):
-        return problem("integer_target", sentence("watch.integer_target", message=words))
-    if WANTS_CLASSES.search(words):
-        return problem("float_target", sentence("watch.float_target", message=words))
+    error_text = str(observation.error) if isinstance(observation.error, RuntimeError) else ""
+    if FLOAT_TARGET_ERROR.search(error_text):
+        return problem_finding("integer_target", message("watch.integer_target", message=error_text))
+    if CLASS_TARGET_ERROR.search(error_text):
+        return problem_finding("float_target", message("watch.float_target", message=error_text))
     return None
 
 
-def stale_graph(case: Case) -> Verdict | None:
+def detect_stale_graph(observation: Observation) -> WatchFinding | None:
     """A loss whose graph reaches into an earlier step's, which has been freed or overwritten since."""
-    words = str(case.error) if isinstance(case.error, RuntimeError) else ""
-    return problem("stale_graph", sentence("watch.stale_graph")) if STALE.search(words) else None
+    error_text = str(observation.error) if isinstance(observation.error, RuntimeError) else ""
+    return (
+        problem_finding("stale_graph", message("watch.stale_graph")) if STALE_GRAPH_ERROR.search(error_text) else None
+    )
 
 
-def output_form(case: Case) -> Verdict | None:
+def detect_output_form(observation: Observation) -> WatchFinding | None:
     """Outputs in a form that the loss does not take."""
-    words = {
-        "softmax_twice": sentence("watch.softmax_twice"),
-        "sigmoid_twice": sentence("watch.sigmoid_twice"),
-        "not_logarithms": sentence("watch.not_logarithms"),
-        "softmax_of_one": sentence("watch.softmax_of_one"),
-        "softmax_over_rows": sentence("watch.softmax_over_rows"),
-        "negated": sentence("watch.negated"),
-        "swapped": sentence("watch.swapped"),
+    messages_by_defect = {
+        "softmax_twice": message("watch.softmax_twice"),
+        "sigmoid_twice": message("watch.sigmoid_twice"),
+        "not_logarithms": message("watch.not_logarithms"),
+        "softmax_of_one": message("watch.softmax_of_one"),
+        "softmax_over_rows": message("watch.softmax_over_rows"),
+        "negated": message("watch.negated"),
+        "swapped": message("watch.swapped"),
     }
-    form = case.sight.study.form
-    return None if form is None else caution("output_form", words[form], form=form)
+    defect = observation.recorder.early_losses.output_defect
+    return None if defect is None else caution_finding("output_form", messages_by_defect[defect], form=defect)
 
 
-def broadcast(case: Case) -> Verdict | None:
+def detect_broadcast(observation: Observation) -> WatchFinding | None:
     """(N,) against (N, 1)."""
-    wide = case.sight.study.found.wide
-    if wide is None:
+    shape = observation.recorder.early_losses.graph.broadcast_shape
+    if shape is None:
         return None
-    return problem("broadcast", sentence("watch.broadcast", n=wide[0], pairs=wide[0] * wide[1]), rows=wide[0])
+    return problem_finding(
+        "broadcast", message("watch.broadcast", n=shape[0], pairs=shape[0] * shape[1]), rows=shape[0]
+    )
 
 
-def nothing_seen(case: Case) -> Verdict | None:
+def detect_loop_not_seen(observation: Observation) -> WatchFinding | None:
     """A loop that never touched what is watched."""
-    sight = case.sight
-    if sight.forwards or sight.losses or sight.steps or not case.ended or case.error is not None:
+    recorder = observation.recorder
+    if (
+        recorder.forward_passes
+        or recorder.backward_calls
+        or recorder.steps
+        or not observation.ended
+        or observation.error is not None
+    ):
         return None
-    return caution("nothing_seen", sentence("watch.nothing_seen"))
+    return caution_finding("nothing_seen", message("watch.nothing_seen"))
 
 
-def no_zero_grad(case: Case) -> Verdict | None:
+def detect_no_zero_grad(observation: Observation) -> WatchFinding | None:
     """Gradients that are never cleared between steps."""
-    clearing = case.sight.clearing
-    if clearing.checked < SURE or clearing.uncleared < 0.9 * clearing.checked:
+    check = observation.recorder.zero_grad_check
+    if check.checked_steps < CERTAIN_STEPS or check.stale_steps < 0.9 * check.checked_steps:
         return None
-    numbers = {"uncleared": clearing.uncleared, "checked": clearing.checked}
-    return problem("no_zero_grad", sentence("watch.no_zero_grad", **numbers), **numbers)
+    numbers = {"uncleared": check.stale_steps, "checked": check.checked_steps}
+    return problem_finding("no_zero_grad", message("watch.no_zero_grad", **numbers), **numbers)
 
 
-def not_finite(case: Case) -> Verdict | None:
+def detect_nonfinite(observation: Observation) -> WatchFinding | None:
     """NaN or infinity, with the first tensor that had it."""
-    sight = case.sight
-    if sight.trouble is None:
-        sight.check_gradients()
-    trouble = sight.trouble
-    if trouble is None:
+    recorder = observation.recorder
+    if recorder.nonfinite is None:
+        recorder.record_nonfinite_gradient()
+    origin = recorder.nonfinite
+    if origin is None:
         return None
-    advice = sentence("watch.look_there")
-    if trouble.kind in ("input", "target"):
-        advice = sentence("watch.clean_the_data")
-    elif learning_rate.above_limit(case) is not None:
-        advice = sentence("watch.overflowed")
-    elif learning_rate.growth(case) > learning_rate.GROWN:
-        advice = sentence("watch.grew", times=rounded(learning_rate.growth(case)))
-    numbers = {"kind": trouble.kind, "tensor": trouble.name, "step": trouble.step}
-    return problem("not_finite", sentence("watch.not_finite", where=trouble.words), advice, **numbers)
+    advice = message("watch.look_there")
+    if origin.where in ("input", "target"):
+        advice = message("watch.clean_the_data")
+    elif learning_rate.detect_lr_above_limit(observation) is not None:
+        advice = message("watch.overflowed")
+    elif learning_rate.loss_over_minimum(observation) > learning_rate.BLOWN_UP_RATIO:
+        advice = message("watch.grew", times=format_rounded(learning_rate.loss_over_minimum(observation)))
+    numbers = {"kind": origin.where, "tensor": origin.name, "step": origin.step}
+    return problem_finding("not_finite", message("watch.not_finite", where=origin.location_message), advice, **numbers)
 
 
-def zero_gradient(case: Case) -> Verdict | None:
+def detect_zero_gradient(observation: Observation) -> WatchFinding | None:
     """Gradients that arrive and are all zero, though there is something left to lose."""
-    sight = case.sight
-    if sight.gradients.zero_steps < SURE or not sight.value > 1e-12:
+    recorder = observation.recorder
+    if recorder.gradients.consecutive_zero_steps < CERTAIN_STEPS or not recorder.last_loss > 1e-12:
         return None
-    values = {"steps": sight.gradients.zero_steps, "loss": sight.value}
-    return problem("zero_gradient", sentence("watch.zero_gradient", **values), **values)
+    values = {"steps": recorder.gradients.consecutive_zero_steps, "loss": recorder.last_loss}
+    return problem_finding("zero_gradient", message("watch.zero_gradient", **values), **values)
 
 
-def eval_mode(case: Case) -> Verdict | None:
+def detect_eval_mode(observation: Observation) -> WatchFinding | None:
     """``model.eval()`` in the middle of training, and no way back."""
-    modes = case.sight.modes
-    if not modes.training:
-        return _never_training(case)
-    if modes.last < max(MANY // 2, 0.5 * modes.evaluating, 0.3 * modes.training):
+    passes = observation.recorder.train_eval_count
+    if not passes.train_passes:
+        return _detect_never_in_train_mode(observation)
+    if passes.consecutive_eval_passes < max(CERTAIN_PASSES // 2, 0.5 * passes.eval_passes, 0.3 * passes.train_passes):
         return None
-    acting = _acting(case)
-    if not acting:
+    mode_matters = _has_mode_dependent_layers(observation)
+    if not mode_matters:
         return None
-    values = {"training": modes.training, "last": modes.last}
-    return caution("eval_mode", sentence("watch.eval_mode", **values), **values)
+    values = {"training": passes.train_passes, "last": passes.consecutive_eval_passes}
+    return caution_finding("eval_mode", message("watch.eval_mode", **values), **values)
 
 
-def _never_training(case: Case) -> Verdict | None:
+def _detect_never_in_train_mode(observation: Observation) -> WatchFinding | None:
     """``model.eval()`` before the loop, as models come from where they were saved for use."""
-    passes = case.sight.modes.evaluating
-    if passes < SURE or not _acting(case):
+    passes = observation.recorder.train_eval_count.eval_passes
+    if passes < CERTAIN_STEPS or not _has_mode_dependent_layers(observation):
         return None
-    return caution("eval_mode", sentence("watch.never_training", passes=passes), passes=passes)
+    return caution_finding("eval_mode", message("watch.never_training", passes=passes), passes=passes)
 
 
-def _acting(case: Case) -> bool:
+def _has_mode_dependent_layers(observation: Observation) -> bool:
     """Whether the model has layers that do something else in training."""
-    kinds = [type(each).__name__ for each in case.sight.model.modules() if getattr(each, "p", 1)]
-    return any("Dropout" in kind or "BatchNorm" in kind for kind in kinds)
+    class_names = [type(each).__name__ for each in observation.recorder.model.modules() if getattr(each, "p", 1)]
+    return any("Dropout" in kind or "BatchNorm" in kind for kind in class_names)
 
 
-ORDER: tuple[Callable[[Case], Verdict | None], ...] = (
-    wrong_type, stale_graph, broadcast, output_form, nothing_seen, gradient_flow.no_backward, gradient_flow.detached,
-    gradient_flow.unreached, gradient_flow.no_step, gradient_flow.cleared_too_soon, learning_rate.lr_zero, no_zero_grad,
-    learning_rate.above_limit, not_finite, learning_rate.dead_schedule, gradient_flow.not_in_optimizer,
-    gradient_flow.no_gradient, zero_gradient, learning_rate.lr_far_under, eval_mode, learning_rate.heavy_decay,
-    learning_rate.no_signal, gradient_flow.frozen_by_choice,
+WATCH_RULES: tuple[Callable[[Observation], WatchFinding | None], ...] = (
+    detect_wrong_target_dtype, detect_stale_graph, detect_broadcast, detect_output_form, detect_loop_not_seen, gradient_flow.detect_no_backward, gradient_flow.detect_loss_detached,
+    gradient_flow.detect_gradient_never_arrives, gradient_flow.detect_no_step, gradient_flow.detect_zero_grad_after_backward, learning_rate.detect_lr_zero, detect_no_zero_grad,
+    learning_rate.detect_lr_above_limit, detect_nonfinite, learning_rate.detect_schedule_decayed_too_early, gradient_flow.detect_not_in_optimizer,
+    gradient_flow.detect_no_gradient, detect_zero_gradient, learning_rate.detect_lr_too_small, detect_eval_mode, learning_rate.detect_weight_decay_too_large,
+    learning_rate.detect_no_better_than_baseline, gradient_flow.detect_frozen_parameters,
 )  # fmt: skip
-EFFECTS = {
+SUPPRESSED_FINDINGS = {
     "integer_target": ("no_step", "no_backward"),
     "float_target": ("no_step", "no_backward"),
     "broadcast": ("no_signal", "above_limit"),

@@ -13,94 +13,128 @@ from functools import partial
 import numpy as np
 
 from descentlab.doctor.observed import simulation
-from descentlab.doctor.observed.comparison import KINDS, ROWS_VISITED, Guess, Inquiry, printed
-from descentlab.doctor.observed.rounding import Floor
-from descentlab.messages import sentence
-from descentlab.typing import Array
+from descentlab.doctor.observed.comparison import (
+    COST_FORMS,
+    MAX_ROW_VISITS,
+    Hypothesis,
+    ObservedComparison,
+    apply_cost_form,
+)
+from descentlab.doctor.observed.rounding import RoundingFloor
+from descentlab.messages import message
+from descentlab.typing import FloatArray
 
 
-def one_row_cost(case: Inquiry) -> Iterator[Guess]:
+def one_row_cost(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """The error of one row, printed as the cost: an index that does not move."""
-    n, seen = case.problem.n, case.seen
-    if not case.has_residuals or seen.finite.sum() < 3:
+    n_rows, observed = comparison.problem.n, comparison.observed
+    if not comparison.has_residuals or observed.is_finite.sum() < 3:
         return
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = case.residuals**2
-    for times, key in ((1.0, "1"), (0.5, "1/2"), (n, "n"), (n / 2, "n/2"), (1 / n, "1/n"), (0.5 / n, "1/(2n)")):
-        for shift in seen.shifts:
+        squares = comparison.residuals**2
+    for multiple, multiple_text in (
+        (1.0, "1"),
+        (0.5, "1/2"),
+        (n_rows, "n"),
+        (n_rows / 2, "n/2"),
+        (1 / n_rows, "1/n"),
+        (0.5 / n_rows, "1/(2n)"),
+    ):
+        for offset in observed.update_offsets:
             with np.errstate(over="ignore", invalid="ignore"):
-                at = seen.at(squares, shift) * times
-                close = seen.fits(at, 1e-5 * at).all(axis=0)
-            for row in np.flatnonzero(close)[:1].tolist():
-                words = "observed.one_row_cost" if times == 1 else "observed.one_row_cost_times"
-                said = sentence(words, row=row + 1, rows=n, **({} if times == 1 else {"times": key}))
-                evidence = {"row": row + 1, "times": key}
-                advice = sentence("advice.one_row_cost")
-                form = partial(np.multiply, times)
+                predicted = observed.predictions_at(squares, offset) * multiple
+                matching = observed.matches(predicted, 1e-5 * predicted).all(axis=0)
+            for row in np.flatnonzero(matching)[:1].tolist():
+                message_key = "observed.one_row_cost" if multiple == 1 else "observed.one_row_cost_times"
+                explanation = message(
+                    message_key, row=row + 1, rows=n_rows, **({} if multiple == 1 else {"times": multiple_text})
+                )
+                evidence = {"row": row + 1, "times": multiple_text}
+                advice = message("advice.one_row_cost")
+                cost_transform = partial(np.multiply, multiple)
                 losses = squares[:, row]
-                yield Guess("one_row_cost", form(losses), said, advice, evidence, losses, form, among=12 * n)
+                yield Hypothesis(
+                    "one_row_cost",
+                    cost_transform(losses),
+                    explanation,
+                    advice,
+                    evidence,
+                    losses,
+                    cost_transform,
+                    n_alternatives=12 * n_rows,
+                )
 
 
-def broadcasting(case: Inquiry) -> Iterator[Guess]:
+def broadcasting(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """Shapes (n,) against (n, 1): every prediction against every target, so that the mean of y is fitted.
 
     ``mean over i, j of (h_i - y_j)^2 = mean over i of (h_i - mean y)^2 + var y``; a sum has n times the gradient.
     """
-    problem, descent = case.problem, case.descent
-    if not case.settled or problem.weight != problem.n:
+    problem, descent = comparison.problem, comparison.descent
+    if not comparison.has_closed_form or problem.weight != problem.n:
         return
-    mean, spread = float(problem.factor.means[-1]), float(problem.factor.deviations[-1])
+    mean, std = float(problem.factor.means[-1]), float(problem.factor.std[-1])
     target = np.zeros_like(problem.quadratic.t)
     target[0] = mean * np.sqrt(problem.weight)  # the column of ones is sqrt(n) in the triangle's first row
-    times = problem.n if descent.reduction in ("sum", "half_sum") else 1
-    params = simulation.mistaken(problem, replace(descent, lr=descent.lr * times), case.seen.updates, target=target)
+    lr_multiple = problem.n if descent.reduction in ("sum", "half_sum") else 1
+    params = simulation.simulate_linear_bug(
+        problem, replace(descent, lr=descent.lr * lr_multiple), comparison.observed.updates, target=target
+    )
     with np.errstate(over="ignore", invalid="ignore"):
-        costs = times * (np.sum((params @ problem.quadratic.A.T - target) ** 2, axis=1) / problem.weight + spread**2)
-    said = sentence("observed.broadcasting", rows=problem.n, target=problem.target, mean=mean)
-    advice = sentence("advice.broadcasting")
-    yield case.guess("broadcasting", costs, said, advice, {"mean": mean, "variance": spread**2})
+        costs = lr_multiple * (np.sum((params @ problem.quadratic.A.T - target) ** 2, axis=1) / problem.weight + std**2)
+    explanation = message("observed.broadcasting", rows=problem.n, target=problem.target, mean=mean)
+    advice = message("advice.broadcasting")
+    yield comparison.make_hypothesis("broadcasting", costs, explanation, advice, {"mean": mean, "variance": std**2})
 
 
-def forgotten_zero_grad(case: Inquiry) -> Iterator[Guess]:
+def forgotten_zero_grad(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """Gradients that add up."""
-    if not case.settled:
+    if not comparison.has_closed_form:
         return
-    problem, descent, updates = case.problem, case.descent, case.seen.updates
-    params = simulation.mistaken(problem, descent, updates, kept=True)
-    floor = Floor.of(problem, replace(descent, zero_grad=False), updates, params)  # nothing that was rounded shrinks
-    said, advice = sentence("observed.forgotten_zero_grad"), sentence("advice.zero_grad")
-    yield case.guess("forgotten_zero_grad", case.cost(params), said, advice, {}, floor=floor)
+    problem, descent, updates = comparison.problem, comparison.descent, comparison.observed.updates
+    params = simulation.simulate_linear_bug(problem, descent, updates, accumulate=True)
+    floor = RoundingFloor.from_descent(
+        problem, replace(descent, zero_grad=False), updates, params
+    )  # nothing that was rounded shrinks
+    explanation, advice = message("observed.forgotten_zero_grad"), message("advice.zero_grad")
+    yield comparison.make_hypothesis(
+        "forgotten_zero_grad", comparison.compute_costs(params), explanation, advice, {}, floor=floor
+    )
 
 
-def per_sample_updates(case: Inquiry) -> Iterator[Guess]:
+def per_sample_updates(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """An update after every row, and the cost of all rows, or the mean of what each row had, printed at the end."""
-    problem, descent, seen = case.problem, case.descent, case.seen
-    most = int(seen.updates[-1])
-    usable = case.settled and not descent.momentum and problem.has_rows and problem.weight == problem.n
-    if not usable or problem.n * most > ROWS_VISITED or problem.n == 1:
+    problem, descent, observed = comparison.problem, comparison.descent, comparison.observed
+    last_update = int(observed.updates[-1])
+    applies = comparison.has_closed_form and not descent.momentum and problem.has_rows and problem.weight == problem.n
+    if not applies or problem.n * last_update > MAX_ROW_VISITS or problem.n == 1:
         return
-    costs, running = np.full((2, most + 1), np.inf)
-    start = problem.start(descent.start)
-    costs[0] = running[0] = problem.quadratic.cost(start)
-    first = int(seen.epochs[np.argmax(seen.finite)])
-    for epoch, (params, mean) in enumerate(simulation.row_by_row(problem, descent), 1):
-        costs[epoch], running[epoch] = case.cost(params[None])[0], mean
-        if epoch == most or not np.isfinite(params).all():
+    costs, running_costs = np.full((2, last_update + 1), np.inf)
+    start = problem.scaled_params(descent.start)
+    costs[0] = running_costs[0] = problem.quadratic.cost(start)
+    first_epoch = int(observed.epochs[np.argmax(observed.is_finite)])
+    for epoch, (params, mean) in enumerate(simulation.simulate_per_sample(problem, descent), 1):
+        costs[epoch], running_costs[epoch] = comparison.compute_costs(params[None])[0], mean
+        if epoch == last_update or not np.isfinite(params).all():
             break
-        if epoch == max(first + max(seen.shifts), 2) and not _so_far(case, costs, running, first):
+        if epoch == max(first_epoch + max(observed.update_offsets), 2) and not _is_still_possible(
+            comparison, costs, running_costs, first_epoch
+        ):
             return
-    said, advice = sentence("observed.per_sample_updates", rows=problem.n), sentence("advice.per_sample_updates")
-    for kind, values in (("cost", costs[seen.updates]), ("running", running[seen.updates])):
-        yield case.guess("per_sample_updates", values, said, advice, {"printed": kind})
+    explanation, advice = message("observed.per_sample_updates", rows=problem.n), message("advice.per_sample_updates")
+    for kind, values in (("cost", costs[observed.updates]), ("running", running_costs[observed.updates])):
+        yield comparison.make_hypothesis("per_sample_updates", values, explanation, advice, {"printed": kind})
 
 
-def _so_far(case: Inquiry, costs: Array, running: Array, first: int) -> bool:
+def _is_still_possible(
+    comparison: ObservedComparison, costs: FloatArray, running_costs: FloatArray, first_epoch: int
+) -> bool:
     """Whether the first number seen is still possible, in any of the usual ways to print it."""
-    value = case.seen.losses.values[np.argmax(case.seen.finite)]
-    half = case.seen.losses.halves[np.argmax(case.seen.finite)]
-    for shift in case.seen.shifts:
-        for predicted in (costs[first + shift], running[first + shift]):
-            ways = [printed(kind, predicted, case.problem.weight) for kind in KINDS]
-            if any(abs(value - way) <= half + 1e-4 * way for way in ways):
+    value = comparison.observed.losses.values[np.argmax(comparison.observed.is_finite)]
+    half_ulp = comparison.observed.losses.half_ulps[np.argmax(comparison.observed.is_finite)]
+    for offset in comparison.observed.update_offsets:
+        for predicted in (costs[first_epoch + offset], running_costs[first_epoch + offset]):
+            printed_values = [apply_cost_form(kind, predicted, comparison.problem.weight) for kind in COST_FORMS]
+            if any(abs(value - way) <= half_ulp + 1e-4 * way for way in printed_values):
                 return True
     return False

@@ -13,108 +13,139 @@ import numpy as np
 
 from descentlab.descent.descent import Descent
 from descentlab.doctor.observed import simulation
-from descentlab.doctor.observed.comparison import ROWS_VISITED, Guess, Inquiry
-from descentlab.doctor.observed.rounding import Floor
-from descentlab.messages import Sentence, sentence
+from descentlab.doctor.observed.comparison import MAX_ROW_VISITS, Hypothesis, ObservedComparison
+from descentlab.doctor.observed.rounding import RoundingFloor
+from descentlab.messages import Message, message
 from descentlab.problem.problem import Problem
-from descentlab.theory.full_batch import Theory
-from descentlab.typing import Array
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.typing import FloatArray
 
-MOMENTUMS = (0.9, 0.99, 0.95, 0.5)
-DECAYS = (0.1, 0.01, 1e-3, 5e-4, 1e-4)
+TRIED_MOMENTUMS = (0.9, 0.99, 0.95, 0.5)
+TRIED_WEIGHT_DECAYS = (0.1, 0.01, 1e-3, 5e-4, 1e-4)
 
 
-def momentum_acts(case: Inquiry) -> Iterator[Guess]:
+def actual_momentum(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """Momentum though none was stated, or another one, or none."""
-    descent = case.descent
-    if not case.settled:
+    descent = comparison.descent
+    if not comparison.has_closed_form:
         return
-    stated = (descent.momentum, descent.nesterov)
-    for mu, nesterov in ((0.0, False), *((mu, each) for each in (False, True) for mu in MOMENTUMS)):
-        if (mu, nesterov) == stated:
+    user_settings = (descent.momentum, descent.nesterov)
+    for mu, nesterov in ((0.0, False), *((mu, each) for each in (False, True) for mu in TRIED_MOMENTUMS)):
+        if (mu, nesterov) == user_settings:
             continue
         changed = replace(descent, momentum=mu, nesterov=nesterov, dampening=0.0 if nesterov else descent.dampening)
-        words = "observed.nesterov_acts" if nesterov else "observed.momentum_acts"
-        said = sentence(words, acting=mu, stated=descent.momentum)
+        key = "observed.nesterov_acts" if nesterov else "observed.momentum_acts"
+        explanation = message(key, acting=mu, stated=descent.momentum)
         evidence = {"momentum": mu, "nesterov": nesterov}
-        yield _guess(case, "momentum_acts", case.problem, changed, said, sentence("advice.momentum_acts"), evidence)
+        yield _hypothesis_from_descent(
+            comparison,
+            "momentum_acts",
+            comparison.problem,
+            changed,
+            explanation,
+            message("advice.momentum_acts"),
+            evidence,
+        )
 
 
-def decay_acts(case: Inquiry) -> Iterator[Guess]:
+def actual_weight_decay(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """Weight decay though none was stated, or another one, or none."""
-    descent = case.descent
-    if not case.settled:
+    descent = comparison.descent
+    if not comparison.has_closed_form:
         return
-    for decay in (0.0, *DECAYS):
-        if decay != descent.weight_decay:
-            said = sentence("observed.decay_acts", acting=decay, stated=descent.weight_decay)
-            changed, advice = replace(descent, weight_decay=decay), sentence("advice.decay_acts")
-            yield _guess(case, "decay_acts", case.problem, changed, said, advice, {"weight_decay": decay})
+    for weight_decay in (0.0, *TRIED_WEIGHT_DECAYS):
+        if weight_decay != descent.weight_decay:
+            explanation = message("observed.decay_acts", acting=weight_decay, stated=descent.weight_decay)
+            changed, advice = replace(descent, weight_decay=weight_decay), message("advice.decay_acts")
+            yield _hypothesis_from_descent(
+                comparison,
+                "decay_acts",
+                comparison.problem,
+                changed,
+                explanation,
+                advice,
+                {"weight_decay": weight_decay},
+            )
 
 
-def bias_added(case: Inquiry) -> Iterator[Guess]:
+def extra_bias(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """A bias, starting from 0, though none was stated."""
-    problem, descent = case.problem, case.descent
-    if problem.bias or problem.standardize or not case.settled:
+    problem, descent = comparison.problem, comparison.descent
+    if problem.bias or problem.standardize or not comparison.has_closed_form:
         return
-    start = None if descent.start is None else np.append(problem.start(descent.start), 0.0)
-    said, advice = sentence("observed.bias_added"), sentence("advice.bias_added")
-    yield _guess(case, "bias_added", problem.variant(bias=True), replace(descent, start=start), said, advice, {})
+    start = None if descent.start is None else np.append(problem.scaled_params(descent.start), 0.0)
+    explanation, advice = message("observed.bias_added"), message("advice.bias_added")
+    yield _hypothesis_from_descent(
+        comparison,
+        "bias_added",
+        problem.with_changes(bias=True),
+        replace(descent, start=start),
+        explanation,
+        advice,
+        {},
+    )
 
 
-def scaled_columns(case: Inquiry) -> Iterator[Guess]:
+def scaled_data(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """Columns, or the target, or both, centred or scaled before the loop, though the problem has them as they are."""
-    problem = case.problem
-    if problem.center or problem.standardize or not case.settled:
+    problem = comparison.problem
+    if problem.center or problem.standardize or not comparison.has_closed_form:
         return
-    for kind, means, scales in _scalings(problem):
-        for parts in ("scaled_features", "scaled_target", "scaled_both"):
-            chosen = np.full(len(scales), parts != "scaled_target")
-            chosen[-1] = parts != "scaled_features"
-            moved = replace(problem.factor, origin=problem.factor.origin - np.where(chosen, means, 0.0))
+    for scaling, means, scales in _usual_scalings(problem):
+        for columns_key in ("scaled_features", "scaled_target", "scaled_both"):
+            is_scaled = np.full(len(scales), columns_key != "scaled_target")
+            is_scaled[-1] = columns_key != "scaled_features"
+            shifted = replace(problem.factor, origin=problem.factor.origin - np.where(is_scaled, means, 0.0))
             scaled = Problem(
-                moved.scale(np.where(chosen, scales, 1.0)),
+                shifted.scale(np.where(is_scaled, scales, 1.0)),
                 features=problem.features,
                 target=problem.target,
                 bias=problem.bias,
                 ridge=problem.ridge,
             )
-            said = sentence(f"observed.{parts}", how=sentence(f"scaling.{kind}"))
+            explanation = message(f"observed.{columns_key}", how=message(f"scaling.{scaling}"))
             evidence, advice = (
-                {"scaling": kind, "columns": parts.removeprefix("scaled_")},
-                sentence("advice.scaled_columns"),
+                {"scaling": scaling, "columns": columns_key.removeprefix("scaled_")},
+                message("advice.scaled_columns"),
             )
-            yield _guess(case, "scaled_columns", scaled, case.descent, said, advice, evidence)
+            yield _hypothesis_from_descent(
+                comparison, "scaled_columns", scaled, comparison.descent, explanation, advice, evidence
+            )
 
 
-def _scalings(problem: Problem) -> Iterator[tuple[str, Array, Array]]:
+def _usual_scalings(problem: Problem) -> Iterator[tuple[str, FloatArray, FloatArray]]:
     """The usual scalings by name: what is subtracted from the columns, features then target, and what divides them."""
     factor = problem.factor
-    means, spread, ones = factor.means, factor.deviations, np.ones(len(factor.means))
-    if factor.constant.any():
+    means, std, ones = factor.means, factor.std, np.ones(len(factor.means))
+    if factor.is_constant.any():
         return
     yield "centered", means, ones
-    yield "standardized", means, spread
+    yield "standardized", means, std
     if problem.weight == problem.n > 1:
-        yield "standardized_sample", means, spread * np.sqrt(problem.n / (problem.n - 1))
-    if problem.has_rows and problem.n <= ROWS_VISITED:
+        yield "standardized_sample", means, std * np.sqrt(problem.n / (problem.n - 1))
+    if problem.has_rows and problem.n <= MAX_ROW_VISITS:
         rows = problem.rows()
         table = np.column_stack([rows.X, rows.y])
         yield "min_max", table.min(axis=0), np.ptp(table, axis=0)
 
 
-def _guess(
-    case: Inquiry,
+def _hypothesis_from_descent(
+    comparison: ObservedComparison,
     name: str,
     problem: Problem,
     descent: Descent,
-    said: Sentence,
-    advice: Sentence,
+    explanation: Message,
+    advice: Message,
     evidence: Mapping[str, object],
-) -> Guess:
+) -> Hypothesis:
     """A guess that another descent, on another problem, was carried out rightly."""
-    updates = case.seen.updates
-    params = simulation.stated(problem, descent, updates)
+    updates = comparison.observed.updates
+    params = simulation.simulate_descent(problem, descent, updates)
     costs = np.nan_to_num(problem.quadratic.cost(params), nan=np.inf, posinf=np.inf)
-    goal, floor = Theory(problem, descent).least_cost, Floor.of(problem, descent, updates, params)
-    return case.guess(name, costs, said, advice, evidence, goal=goal, floor=floor)
+    common_limit, floor = (
+        FullBatchTheory(problem, descent).least_cost,
+        RoundingFloor.from_descent(problem, descent, updates, params),
+    )
+    return comparison.make_hypothesis(
+        name, costs, explanation, advice, evidence, common_limit=common_limit, floor=floor
+    )

@@ -11,67 +11,108 @@ from functools import partial
 
 import numpy as np
 
-from descentlab.descent.reductions import CONVENTIONS, gradient_factor
-from descentlab.doctor.observed.comparison import KINDS, Guess, Inquiry, named, printed
-from descentlab.messages import sentence
-from descentlab.typing import Array
+from descentlab.descent.reductions import REDUCTIONS, gradient_scale
+from descentlab.doctor.observed.comparison import (
+    COST_FORMS,
+    Hypothesis,
+    ObservedComparison,
+    apply_cost_form,
+    cost_form_message,
+)
+from descentlab.messages import message
+from descentlab.typing import FloatArray
 
 
-def printed_convention(case: Inquiry) -> Iterator[Guess]:
+def different_printed_reduction(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """The right descent, another number printed of it."""
-    own = case.descent.reduction
-    forms = {kind: partial(printed, kind, weight=case.problem.weight) for kind in KINDS if kind != own}
-    kinds: dict[str, tuple[Array, Callable[[Array], Array]]] = {}
-    kinds |= {kind: (form(case.costs), form) for kind, form in forms.items()}
-    if case.has_residuals:
-        absolute = np.average(np.abs(case.residuals), axis=1, weights=case.problem.rows().weights)
-        kinds["mean_absolute"] = absolute, partial(printed, "root", weight=case.problem.weight)  # rounded like that
-    if case.problem.ridge:
-        kinds["with_ridge"] = case.own(case.problem.quadratic.objective(case.params)), case.own
-    for kind, (losses, form) in kinds.items():
-        said = sentence("observed.printed_convention", kind=named(kind), own=named(own))
-        advice = sentence("advice.printed_convention", kind=named(kind))
-        yield Guess("printed_convention", losses, said, advice, {"printed": kind}, case.costs, form)
+    user_reduction = comparison.descent.reduction
+    transforms = {
+        kind: partial(apply_cost_form, kind, weight=comparison.problem.weight)
+        for kind in COST_FORMS
+        if kind != user_reduction
+    }
+    variants: dict[str, tuple[FloatArray, Callable[[FloatArray], FloatArray]]] = {}
+    variants |= {kind: (form(comparison.costs), form) for kind, form in transforms.items()}
+    if comparison.has_residuals:
+        absolute = np.average(np.abs(comparison.residuals), axis=1, weights=comparison.problem.rows().weights)
+        variants["mean_absolute"] = (
+            absolute,
+            partial(apply_cost_form, "root", weight=comparison.problem.weight),
+        )  # rounded like that
+    if comparison.problem.ridge:
+        variants["with_ridge"] = (
+            comparison.in_user_reduction(comparison.problem.quadratic.objective(comparison.params)),
+            comparison.in_user_reduction,
+        )
+    for kind, (losses, form) in variants.items():
+        explanation = message(
+            "observed.printed_convention", kind=cost_form_message(kind), own=cost_form_message(user_reduction)
+        )
+        advice = message("advice.printed_convention", kind=cost_form_message(kind))
+        yield Hypothesis("printed_convention", losses, explanation, advice, {"printed": kind}, comparison.costs, form)
 
 
-def printed_multiple(case: Inquiry) -> Iterator[Guess]:
+def scaled_printed_cost(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """The right descent, printed with some factor before it."""
-    for ratio in _constant_ratios(case):
-        said = sentence("observed.printed_multiple", ratio=ratio, own=named(case.descent.reduction))
-        advice, evidence = sentence("advice.printed_multiple"), {"printed": "multiple", "ratio": ratio}
-        form = partial(_multiple, case, ratio)
-        yield Guess("printed_convention", form(case.costs), said, advice, evidence, case.costs, form)
+    for ratio in _common_ratios(comparison):
+        explanation = message(
+            "observed.printed_multiple", ratio=ratio, own=cost_form_message(comparison.descent.reduction)
+        )
+        advice, evidence = message("advice.printed_multiple"), {"printed": "multiple", "ratio": ratio}
+        cost_transform = partial(_scaled_costs, comparison, ratio)
+        yield Hypothesis(
+            "printed_convention",
+            cost_transform(comparison.costs),
+            explanation,
+            advice,
+            evidence,
+            comparison.costs,
+            cost_transform,
+        )
 
 
-def _multiple(case: Inquiry, ratio: float, costs: Array) -> Array:
-    return ratio * case.own(costs)
+def _scaled_costs(comparison: ObservedComparison, ratio: float, costs: FloatArray) -> FloatArray:
+    return ratio * comparison.in_user_reduction(costs)
 
 
-def _constant_ratios(case: Inquiry) -> Iterator[float]:
+def _common_ratios(comparison: ObservedComparison) -> Iterator[float]:
     """What three or more differing numbers all are of the predicted ones, in the middle of what rounding allows."""
-    values, halves = case.seen.losses
-    for shift in case.seen.shifts:
-        at = case.seen.at(case.losses, shift)
-        usable = case.seen.finite & np.isfinite(at) & (at > 0)
-        if usable.sum() < 3 or np.ptp(at[usable]) < 0.1 * at[usable].max():
+    values, half_ulps = comparison.observed.losses
+    for offset in comparison.observed.update_offsets:
+        predicted = comparison.observed.predictions_at(comparison.losses, offset)
+        usable = comparison.observed.is_finite & np.isfinite(predicted) & (predicted > 0)
+        if usable.sum() < 3 or np.ptp(predicted[usable]) < 0.1 * predicted[usable].max():
             continue
-        at, v, h = at[usable], values[usable], halves[usable]
-        low, high = float(((v - h) / at).max()), float(((v + h) / at).min())
+        predicted, v, h = predicted[usable], values[usable], half_ulps[usable]
+        low, high = float(((v - h) / predicted).max()), float(((v + h) / predicted).min())
         yield (low + high) / 2
 
 
-def gradient_convention(case: Inquiry) -> Iterator[Guess]:
+def different_gradient_reduction(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """The gradient of another reduction: the rate times n, 2, or a half."""
-    own, n = case.descent.reduction, case.problem.weight
-    for other in CONVENTIONS:
-        if other == own or not case.repeatable:
+    user_reduction, weight = comparison.descent.reduction, comparison.problem.weight
+    for other in REDUCTIONS:
+        if other == user_reduction or not comparison.is_cheap:
             continue
-        times = gradient_factor(other, n) / gradient_factor(own, n)
-        if not 0 < case.descent.lr * times < np.inf:
+        lr_multiple = gradient_scale(other, weight) / gradient_scale(user_reduction, weight)
+        if not 0 < comparison.descent.lr * lr_multiple < np.inf:
             continue
-        costs = case.stated(lr=case.descent.lr * times)
-        acting = case.descent.lr * times
-        said = sentence("observed.gradient_convention", other=named(other), own=named(own), times=times, acting=acting)
-        advice = sentence("advice.gradient_convention", other=named(other), own=named(own), lr=case.descent.lr / times)
-        evidence, goal = {"gradient": other, "times": times}, case.theory.least_cost
-        yield case.guess("gradient_convention", costs, said, advice, evidence, goal=goal)
+        costs = comparison.costs_with(lr=comparison.descent.lr * lr_multiple)
+        acting_lr = comparison.descent.lr * lr_multiple
+        explanation = message(
+            "observed.gradient_convention",
+            other=cost_form_message(other),
+            own=cost_form_message(user_reduction),
+            times=lr_multiple,
+            acting=acting_lr,
+        )
+        advice = message(
+            "advice.gradient_convention",
+            other=cost_form_message(other),
+            own=cost_form_message(user_reduction),
+            lr=comparison.descent.lr / lr_multiple,
+        )
+        evidence, common_limit = {"gradient": other, "times": lr_multiple}, comparison.theory.least_cost
+        yield comparison.make_hypothesis(
+            "gradient_convention", costs, explanation, advice, evidence, common_limit=common_limit
+        )

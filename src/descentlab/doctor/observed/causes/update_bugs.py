@@ -13,75 +13,91 @@ from dataclasses import replace
 import numpy as np
 
 from descentlab.doctor.observed import simulation
-from descentlab.doctor.observed.comparison import Guess, Inquiry
-from descentlab.messages import sentence
+from descentlab.doctor.observed.comparison import Hypothesis, ObservedComparison
+from descentlab.messages import message
 
 
-def swapped_gradients(case: Inquiry) -> Iterator[Guess]:
+def swapped_gradients(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """The gradients of W and b exchanged."""
-    if not case.settled or len(case.problem.parameters) != 2:
+    if not comparison.has_closed_form or len(comparison.problem.parameters) != 2:
         return
-    a, b = case.problem.parameters
-    costs = case.cost(
-        simulation.mistaken(case.problem, case.descent, case.seen.updates, np.array([[0.0, 1.0], [1.0, 0.0]]))
+    a, b = comparison.problem.parameters
+    costs = comparison.compute_costs(
+        simulation.simulate_linear_bug(
+            comparison.problem, comparison.descent, comparison.observed.updates, np.array([[0.0, 1.0], [1.0, 0.0]])
+        )
     )
-    said = sentence("observed.swapped_gradients", first=a, second=b)
-    yield case.guess("swapped_gradients", costs, said, sentence("advice.swapped_gradients", first=a, second=b), {})
+    explanation = message("observed.swapped_gradients", first=a, second=b)
+    yield comparison.make_hypothesis(
+        "swapped_gradients", costs, explanation, message("advice.swapped_gradients", first=a, second=b), {}
+    )
 
 
-def ascent(case: Inquiry) -> Iterator[Guess]:
+def ascent(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """The gradient added instead of subtracted."""
-    if not case.settled:
+    if not comparison.has_closed_form:
         return
-    costs = case.cost(simulation.mistaken(case.problem, case.descent, case.seen.updates, -1.0))
-    yield case.guess("ascent", costs, sentence("observed.ascent"), sentence("advice.ascent"), {})
+    costs = comparison.compute_costs(
+        simulation.simulate_linear_bug(comparison.problem, comparison.descent, comparison.observed.updates, -1.0)
+    )
+    yield comparison.make_hypothesis("ascent", costs, message("observed.ascent"), message("advice.ascent"), {})
 
 
-def sequential_updates(case: Inquiry) -> Iterator[Guess]:
+def sequential_updates(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """Parameters updated before the gradients of the others are taken."""
-    p, descent = len(case.problem.parameters), case.descent
-    if not case.settled or descent.momentum or descent.weight_decay or p < 2:
+    p, descent = len(comparison.problem.parameters), comparison.descent
+    if not comparison.has_closed_form or descent.momentum or descent.weight_decay or p < 2:
         return
     weights, last, orders = list(range(p - 1)), [p - 1], {}
-    if case.problem.bias:
+    if comparison.problem.bias:
         orders = {"sequential_weights_first": [weights, last], "sequential_bias_first": [last, weights]}
-    if len(case.problem.features) > 1:
+    if len(comparison.problem.features) > 1:
         orders["sequential_one_by_one"] = [[j] for j in range(p)]
     for kind, order in orders.items():
-        costs = case.cost(simulation.mistaken(case.problem, descent, case.seen.updates, order=order))
-        said = sentence(f"observed.{kind}", last=case.problem.parameters[-1])
-        goal = case.theory.least_cost
-        advice, evidence = sentence("advice.sequential_updates"), {"order": kind.removeprefix("sequential_")}
-        yield case.guess("sequential_updates", costs, said, advice, evidence, goal=goal)
+        costs = comparison.compute_costs(
+            simulation.simulate_linear_bug(comparison.problem, descent, comparison.observed.updates, update_order=order)
+        )
+        explanation = message(f"observed.{kind}", last=comparison.problem.parameters[-1])
+        common_limit = comparison.theory.least_cost
+        advice, evidence = message("advice.sequential_updates"), {"order": kind.removeprefix("sequential_")}
+        yield comparison.make_hypothesis(
+            "sequential_updates", costs, explanation, advice, evidence, common_limit=common_limit
+        )
 
 
-def not_updated(case: Inquiry) -> Iterator[Guess]:
+def frozen_parameters(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """The bias left where it was, or not there at all; or nothing but the bias moved."""
-    problem, descent = case.problem, case.descent
-    if not case.settled or descent.weight_decay or not problem.bias:
+    problem, descent = comparison.problem, comparison.descent
+    if not comparison.has_closed_form or descent.weight_decay or not problem.bias:
         return
-    p, start = len(problem.parameters), problem.start(descent.start)
+    p, start = len(problem.parameters), problem.scaled_params(descent.start)
     bias, weights = np.eye(p), np.zeros((p, p))
     bias[-1, -1], weights[-1, -1] = 0.0, 1.0
-    without = problem.coordinates.to_units(np.append(start[:-1], 0.0))
-    ways = [("not_updated_bias", bias, descent), ("not_updated_weights", weights, descent)]
+    without = problem.scaling.to_original(np.append(start[:-1], 0.0))
+    variants = [("not_updated_bias", bias, descent), ("not_updated_weights", weights, descent)]
     if start[-1]:
-        ways.append(("not_updated_none", bias, replace(descent, start=without)))
-    for kind, turn, stepped in ways:
-        costs = case.cost(simulation.mistaken(problem, stepped, case.seen.updates, turn))
-        said = sentence(f"observed.{kind}", bias=problem.parameters[-1], value=float(start[-1]))
-        advice, evidence = sentence("advice.not_updated"), {"parameters": kind.removeprefix("not_updated_")}
-        yield case.guess("not_updated", costs, said, advice, evidence)
+        variants.append(("not_updated_none", bias, replace(descent, start=without)))
+    for kind, gradient_transform, changed in variants:
+        costs = comparison.compute_costs(
+            simulation.simulate_linear_bug(problem, changed, comparison.observed.updates, gradient_transform)
+        )
+        explanation = message(f"observed.{kind}", bias=problem.parameters[-1], value=float(start[-1]))
+        advice, evidence = message("advice.not_updated"), {"parameters": kind.removeprefix("not_updated_")}
+        yield comparison.make_hypothesis("not_updated", costs, explanation, advice, evidence)
 
 
-def input_missing(case: Inquiry) -> Iterator[Guess]:
+def gradient_without_x(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     """The gradient of every weight taken as that of the bias: without x."""
-    if not case.settled:
+    if not comparison.has_closed_form:
         return
-    problem, d = case.problem, len(case.problem.features)
-    left = problem.quadratic.A.T.copy()
-    left[:d] = 0.0
-    left[:d, 0] = np.sqrt(problem.weight)  # the column of ones, in the triangle's first row
-    costs = case.cost(simulation.mistaken(problem, case.descent, case.seen.updates, left=left))
-    said, advice = sentence("observed.input_missing"), sentence("advice.input_missing")
-    yield case.guess("input_missing", costs, said, advice, {})
+    problem, d = comparison.problem, len(comparison.problem.features)
+    residual_map = problem.quadratic.A.T.copy()
+    residual_map[:d] = 0.0
+    residual_map[:d, 0] = np.sqrt(problem.weight)  # the column of ones, in the triangle's first row
+    costs = comparison.compute_costs(
+        simulation.simulate_linear_bug(
+            problem, comparison.descent, comparison.observed.updates, residual_map=residual_map
+        )
+    )
+    explanation, advice = message("observed.input_missing"), message("advice.input_missing")
+    yield comparison.make_hypothesis("input_missing", costs, explanation, advice, {})
