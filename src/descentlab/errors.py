@@ -10,7 +10,7 @@ from descentlab.messages import Message
 
 
 class DescentlabError(ValueError):
-    """Any error of this package; ``sentence`` holds its words for either language."""
+    """Any error of this package; ``message`` holds its words for either language."""
 
     def __init__(self, key: str, **values: object) -> None:
         self.message = Message(f"error.{key}", values)
@@ -81,7 +81,7 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> Message | str:
 
 
 def check_choice(setting: str, value: object, choices: Iterable[str]) -> str:
-    """``given`` if it is one of ``allowed``; a :class:`SettingError` that lists them if not."""
+    """``value`` if it is one of ``choices``; a :class:`SettingError` that lists them if not."""
     choices = tuple(choices)
     if value in choices:
         return str(value)
@@ -91,7 +91,7 @@ def check_choice(setting: str, value: object, choices: Iterable[str]) -> str:
 
 
 def check_int(setting: str, value: object, min_value: int) -> int:
-    """``given`` as an int of at least ``least``; ``1e6`` counts as whole."""
+    """``value`` as an int of at least ``min_value``; ``1e6`` counts as whole."""
     is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
     if hasattr(value, "__index__") and not isinstance(value, bool):
         value, is_whole = int(value), True  # NumPy integers too
@@ -105,7 +105,7 @@ def check_int(setting: str, value: object, min_value: int) -> int:
 def check_float(
     setting: str, value: object, min_value: float = float("-inf"), max_value: float = float("inf")
 ) -> float:
-    """``given`` as a finite float between ``least`` and ``most``, both included."""
+    """``value`` as a finite float between ``min_value`` and ``max_value``, both included."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

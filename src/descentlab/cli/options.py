@@ -55,7 +55,7 @@ def data_options() -> list[click.Parameter]:
 
 
 def pop_executor(options: dict[str, Any]) -> Executor | None:
-    """Where rows are compressed; None: wherever is best. Takes its options out of ``given``."""
+    """Where rows are compressed; None: wherever is best. Takes its options out of ``options``."""
     workers, on = options.pop("workers"), options.pop("on")
     workers = None if workers is None else check_int("workers", workers, 1)
     if on is None:
@@ -66,7 +66,7 @@ def pop_executor(options: dict[str, Any]) -> Executor | None:
 
 
 def pop_csv_options(options: dict[str, Any]) -> dict[str, Any]:
-    """How CSV files are read. Takes its options out of ``given``."""
+    """How CSV files are read. Takes its options out of ``options``."""
     csv_options = {name: options.pop(name) for name in ("delimiter", "decimal", "encoding")}
     csv_options = {name: value for name, value in csv_options.items() if value is not None}
     if not options.pop("header"):
@@ -104,7 +104,7 @@ def step_options() -> list[click.Parameter]:
 def open_problem(options: dict[str, Any]) -> tuple[Problem, str]:
     """The problem that the data options describe, and the name of its data.
 
-    Takes its options out of ``given``.
+    Takes its options out of ``options``.
     """
     names = list(options.pop("data"))
     problem_options = {name: options.pop(name) for name in ("ridge", "center", "standardize", "missing")}

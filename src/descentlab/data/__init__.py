@@ -27,11 +27,11 @@ def open_source(
         data: an array, a list, a tensor, a table that exports an Arrow C stream, the path of a CSV, Parquet
             or Arrow file, a pattern such as ``"data/*.parquet"``, or a list of paths.
         names: names for the columns of an array; tables and files bring their own.
-        reading: how to read CSV files: ``delimiter``, ``decimal``, ``encoding``, ``header``.
+        csv_options: how to read CSV files: ``delimiter``, ``decimal``, ``encoding``, ``header``.
 
     Raises:
         DataError: nothing readable is there; the message says what was found.
-        SettingError: ``reading`` holds an option that does not exist.
+        SettingError: ``csv_options`` holds an option that does not exist.
     """
     for option in csv_options or ():
         check_choice("option", option, CSV_OPTIONS)
@@ -59,7 +59,7 @@ def open_column(data: object, argument: str, name: str) -> Source:
 
     Args:
         data: (n,) array, list, tensor, or a series of any data frame library.
-        what: the argument it came in, for errors.
+        argument: the argument it came in, for errors.
         name: what to call the column.
 
     Raises:

@@ -27,7 +27,7 @@ PARQUET_BATCH_ROWS = 8 * BLOCK_ROWS  # rows that Parquet is decoded by
 def open_files(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], csv_options: Mapping[str, Any]
 ) -> Source:
-    """The source of every file that ``where`` names: paths, patterns such as ``data/*.parquet``, folders, URIs.
+    """The source of every file that ``paths`` names: paths, patterns such as ``data/*.parquet``, folders, URIs.
 
     Raises:
         DataError: no such file, nothing in it, or not a table.

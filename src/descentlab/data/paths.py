@@ -29,8 +29,8 @@ class FileLocation:
 
     Attributes:
         path: where it is, within its filesystem.
-        root: which filesystem: the URI that was given; None for this machine's.
-        keys: what the names of its folders say of every row in it.
+        filesystem_uri: which filesystem: the URI that was given; None for this machine's.
+        partition: what the names of its folders say of every row in it.
     """
 
     path: str

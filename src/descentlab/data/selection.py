@@ -26,10 +26,10 @@ class ScanCounts:
     """What a pass over rows found: it adds up, however the rows were divided.
 
     Attributes:
-        rows, incomplete: how many rows, and how many of them with a missing value.
-        missing, infinite, large: (k,) how many such values in each column.
+        rows, rows_with_missing: how many rows, and how many of them with a missing value.
+        missing, infinite, too_large: (k,) how many such values in each column.
         negative: how many negative weights.
-        rounded: the columns in which a whole number lost digits.
+        inexact_columns: the columns in which a whole number lost digits.
     """
 
     rows: int
@@ -64,7 +64,7 @@ class ReadPlan:
     Attributes:
         columns: the features, the target, and the weights if there are any.
         weighted: whether the last of them holds weights.
-        drop: whether rows with missing values are left out.
+        drop_missing: whether rows with missing values are left out.
     """
 
     columns: tuple[str, ...]
@@ -72,7 +72,7 @@ class ReadPlan:
     drop_missing: bool
 
     def clean_blocks(self, piece: Piece, scan_counts: ScanCounts) -> Iterator[tuple[FloatArray, FloatArray | None]]:
-        """A piece's rows to keep, as :meth:`Selection.blocks` gives them, for as long as nothing is amiss."""
+        """A piece's rows to keep, as :meth:`ColumnSelection.blocks` gives them, for as long as nothing is amiss."""
         must_refuse = False
         for block in piece.blocks(self.columns):
             scan_counts.rows += len(block)
@@ -105,7 +105,7 @@ class ColumnSelection:
         features, target: the columns' names.
         notices: what was left out, and how the data was read; complete once the blocks were read.
         plan: what is taken of each piece of ``source``.
-        seen: what the last pass found.
+        scan_counts: what the last pass found.
     """
 
     def __init__(
@@ -241,7 +241,8 @@ class ColumnSelection:
         return X, y, weights
 
     def sample_rows(self, max_rows: int) -> tuple[FloatArray, FloatArray | None]:
-        """(m, d + 1) features and target of at most ``most`` rows kept, evenly spaced, and their (m,) weights or None.
+        """(m, d + 1) features and target of at most ``max_rows`` rows kept, evenly spaced, and their (m,) weights or
+        None.
 
         One more pass over the blocks, of which only those rows stay in memory.
         """

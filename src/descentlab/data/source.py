@@ -22,8 +22,9 @@ class Piece(Protocol):
 
     Attributes:
         size: how much of its source it is, in the source's own unit (bytes of a file, rows of an array).
-        after: where the next piece begins, in JSON's types.
-        rounded: the columns in which a whole number was too large for float64; complete once the blocks were read.
+        next_offset: where the next piece begins, in JSON's types.
+        inexact_columns: the columns in which a whole number was too large for float64; complete once the blocks were
+        read.
     """
 
     @property
@@ -42,11 +43,11 @@ class Source(Protocol):
 
     Attributes:
         names: the numeric columns, in the data's own order.
-        left_out: for each other column, why it cannot be a number.
+        excluded_columns: for each other column, why it cannot be a number.
         notices: what a reader should know about how the data was read; complete once the blocks were read.
         size: the sizes of all pieces together; None where only reading tells.
-        rounded: the columns in which whole numbers lost digits, as far as they were read.
-        reachable: whether each piece can be read without those before it.
+        inexact_columns: the columns in which whole numbers lost digits, as far as they were read.
+        random_access: whether each piece can be read without those before it.
     """
 
     inexact_columns: set[str]
@@ -128,7 +129,7 @@ class ConcatSource(BaseSource):
 
     def __init__(self, labeled_sources: Sequence[tuple[str, Source]], notices: Sequence[Message] = ()) -> None:
         """Args:
-        parts: each source with the label errors give it, such as its file's name.
+        labeled_sources: each source with the label errors give it, such as its file's name.
         notices: what to tell about the parts as a whole.
 
         Raises:
@@ -198,7 +199,7 @@ class JoinedSource(BaseSource):
         """Args:
         source: the rows.
         extra: the column, with as many rows.
-        what: the argument that it came in, for errors.
+        argument: the argument that it came in, for errors.
         """
         super().__init__()
         self.source, self.extra, self.argument = source, extra, argument
@@ -302,7 +303,7 @@ def has_finite_squares(array: np.ndarray[Any, Any]) -> bool:
 
 
 def length_mismatch_error(rows: int, argument: str, entries: int) -> DataError:
-    """The error that X has ``rows`` rows and ``what`` another number of ``entries``."""
+    """The error that X has ``rows`` rows and ``argument`` another number of ``entries``."""
     return DataError(
         "lengths",
         X=pluralize(rows, "row"),

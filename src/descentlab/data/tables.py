@@ -23,15 +23,17 @@ class ArrowToFloat64:
     """How Arrow columns become float64.
 
     Attributes:
-        empty: columns without any value, which are numeric in another file.
-        large: columns of whole numbers that can be too large for float64 to hold every digit.
+        empty_columns: columns without any value, which are numeric in another file.
+        large_integer_columns: columns of whole numbers that can be too large for float64 to hold every digit.
     """
 
     empty_columns: frozenset[str]
     large_integer_columns: frozenset[str]
 
     def block(self, batch: Any, columns: Sequence[str], inexact_columns: set[str]) -> FloatArray:
-        """(m, k) values of a batch; a missing one is NaN. ``rounded`` takes the names of columns that lost digits."""
+        """(m, k) values of a batch; a missing one is NaN. ``inexact_columns`` takes the names of columns that lost
+        digits.
+        """
         values = np.empty((batch.num_rows, len(columns)), order="F")
         for j, name in enumerate(columns):
             values[:, j] = self._column(batch.column(j), name, inexact_columns)
@@ -62,7 +64,7 @@ class RecordBatchPiece:
 
     def __init__(self, read_batches: Any, converter: ArrowToFloat64, size: int, next_offset: Any) -> None:
         """Args:
-        read: a function of column names that yields record batches of those columns, in that order.
+        read_batches: a function of column names that yields record batches of those columns, in that order.
         """
         self.read_batches, self.converter, self.size, self.next_offset = read_batches, converter, size, next_offset
         self.inexact_columns: set[str] = set()
@@ -83,7 +85,7 @@ class ArrowSource(BaseSource):
         schema: the pyarrow schema.
         index: columns that hold a row label, left out with a reason.
         notices: what to tell about how the data was read.
-        guessed: whether the types were guessed from the cells, as for a frame of objects.
+        inferred: whether the types were guessed from the cells, as for a frame of objects.
         """
         super().__init__(notices)
         pa = require("pyarrow", "pyarrow", None, "tables")

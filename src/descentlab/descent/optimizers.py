@@ -22,7 +22,7 @@ def unsupported_optimizer_reason(name: str, *, supports_closure: bool) -> Messag
 
     Args:
         name: as in ``torch.optim``, in upper or lower case; an unknown one is for :func:`make_optimizer` to refuse.
-        closure: whether the engine answers for the cost and its gradient as often as the optimizer asks.
+        supports_closure: whether the engine answers for the cost and its gradient as often as the optimizer asks.
     """
     lower = name.lower()
     if lower in NEEDS_MATRICES:

@@ -49,10 +49,11 @@ def geometric_sum(x: FloatArray, t: FloatArray) -> FloatArray:
 
 
 class EnvelopeCoefficients(NamedTuple):
-    """``|h(t)| <= |r|^t min(1 + slope t, amplitude, lasting + fading exp(t fade))``; the first falls from ``peak`` on.
+    """``|h(t)| <= |r|^t min(1 + slope t, amplitude, lasting + fading exp(t fade))``; the first falls from
+    ``peak_time`` on.
 
-    Where the roots are real, ``h / r1^t`` nears ``A = 1 + (h(1) / r1 - 1) / apart`` by ``(r2 / r1)^t``: ``lasting`` is
-    |A|, ``fading`` |1 - A|. Where they are complex it swings for ever.
+    Where the roots are real, ``h / r1^t`` nears ``A = 1 + (h(1) / r1 - 1) / apart`` by ``(r2 / r1)^t``:
+    ``asymptotic_amplitude`` is |A|, ``transient_amplitude`` |1 - A|. Where they are complex it swings for ever.
     """
 
     linear_coefficient: FloatArray
@@ -69,10 +70,10 @@ class ResidualPolynomial:
 
     Attributes:
         sign: of r1, or of cos theta.
-        log: ``log |r1|``, or ``log rho``.
-        first: ``h(1) - r1``, or ``h(1) - rho cos theta``.
-        apart: ``1 - r2 / r1`` where the roots are real, else 0.
-        angle: theta, or pi - theta where the sign is negative, where the roots are complex; else 0.
+        log_modulus: ``log |r1|``, or ``log rho``.
+        h1_minus_r1: ``h(1) - r1``, or ``h(1) - rho cos theta``.
+        root_gap: ``1 - r2 / r1`` where the roots are real, else 0.
+        theta: theta, or pi - theta where the sign is negative, where the roots are complex; else 0.
     """
 
     sign: FloatArray
@@ -121,7 +122,7 @@ class ResidualPolynomial:
 
         Args:
             t: whole numbers, 0 or more.
-            shrink: a logarithm, or one for each.
+            log_divisor: a logarithm, or one for each.
         """
         t = np.asarray(t, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):

@@ -19,7 +19,7 @@ Schedule = Callable[[Any], Any]
 
 
 class ScheduleBase:
-    """A schedule of this module; printed as :func:`parse` reads it."""
+    """A schedule of this module; printed as :func:`parse_schedule` reads it."""
 
     def __str__(self) -> str:
         name = next(name for name, schedule_class in SCHEDULES.items() if schedule_class is type(self))
@@ -68,7 +68,7 @@ class CosineAnnealingLR(ScheduleBase):
 
 @dataclass(frozen=True)
 class LinearLR(ScheduleBase):
-    """From ``first`` to ``last`` over ``epochs``, then constant: ``torch.optim.lr_scheduler.LinearLR``."""
+    """From ``start_factor`` to ``end_factor`` over ``epochs``, then constant: ``torch.optim.lr_scheduler.LinearLR``."""
 
     epochs: int
     start_factor: float = 1 / 3

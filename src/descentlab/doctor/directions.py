@@ -28,7 +28,7 @@ class Direction:
 
     Attributes:
         factor: what every epoch multiplies the error along it by.
-        gap: 1 - factor where that is near 0, with its own digits.
+        one_minus_factor: 1 - factor where that is near 0, with its own digits.
         curvature: its eigenvalue, in the descent's reduction.
         columns: the parameters it is mostly made of, the largest share first.
         name: the direction in words.

@@ -23,12 +23,12 @@ class Finding:
 
     Attributes:
         name: the finding's own name; ``docs/findings/NAME.md`` explains it.
-        weight: how much it matters.
-        said: the verdict and its reason, in sentences.
+        severity: how much it matters.
+        messages: the verdict and its reason, in sentences.
         evidence: the numbers it rests on, by name.
         advice: the next step, if there is one.
-        source: where its theorem is proved, if it rests on one.
-        about: what it is about: the ``run``, what was ``observed``, ``held_out`` rows, or the ``data``.
+        reference: where its theorem is proved, if it rests on one.
+        topic: what it is about: the ``run``, what was ``observed``, ``held_out`` rows, or the ``data``.
     """
 
     name: str

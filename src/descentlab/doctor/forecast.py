@@ -68,11 +68,11 @@ class Forecast:
             the epochs asked for where the descent had to be walked.
         params: (p,) after its last update, in the data's units; None where that is not known or no number.
         cost: the mean squared error there.
-        near: whether it is then at its aim.
+        converged_at_end: whether it is then at its aim.
         overflow: after how many updates which quantity leaves the range of which type, however late.
         curve: the predicted cost.
         closed_form: whether all this comes without a single step.
-        walked: the updates that were walked, if fewer than were asked for.
+        simulated_updates: the updates that were walked, if fewer than were asked for.
     """
 
     verdict: Verdict

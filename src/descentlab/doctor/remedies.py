@@ -32,7 +32,7 @@ class Remedy:
             ``standardize``, ``drop`` or ``ridge``.
         title: the change in words.
         lr_bound: the largest stable rate with it.
-        lr, momentum: the fastest for this start with it; ``shown`` is that rate to type in.
+        lr, momentum: the fastest for this start with it; ``lr_text`` is that rate to type in.
         epochs: how many epochs that takes; None where it never gets there.
         epochs_at_lr: how many the asker's own rate takes with it; None where that never gets there.
         condition: largest over smallest positive curvature.
@@ -56,7 +56,7 @@ class RemedyEvaluator:
     """Makes remedies for one diagnosis: each changes one thing of what was asked.
 
     Attributes:
-        theory, aim: of the descent as asked.
+        theory, criterion: of the descent as asked.
         within: the tolerance.
         start: (p,) in the data's units.
         vif: the features' variance inflation.

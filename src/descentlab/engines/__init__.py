@@ -1,6 +1,6 @@
 """Engines move a parameter vector; they neither record nor judge.
 
-Every engine keeps one contract, :class:`Engine`. Its parameters are in the descended coordinates: features in
+Every engine keeps one contract, :class:`Executor`. Its parameters are in the descended coordinates: features in
 order, then the bias.
 """
 
@@ -60,7 +60,7 @@ class Engine(Protocol):
     """What the run asks of an engine.
 
     Attributes:
-        jumps: whether any epoch costs the same to look at, in any order.
+        random_access: whether any epoch costs the same to look at, in any order.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Engine(Protocol):
 
 
 class SteppingEngine:
-    """The visits of an engine that makes its epochs one by one: it has ``look`` and ``update``."""
+    """The visits of an engine that makes its epochs one by one: it has ``snapshot`` and ``run_epoch``."""
 
     random_access = False
     epochs_done = 0  # epochs of updates made
@@ -127,7 +127,7 @@ def _stack_snapshots(states: list[tuple[int, FloatArray, float, float]]) -> Snap
 
 
 def make_engine(name: str, problem: Problem, descent: Descent) -> Engine:
-    """The engine of that name, ready to start; ``auto`` is the first of :data:`AUTO` that can.
+    """The engine of that name, ready to start; ``auto`` is the first of :data:`AUTO_ORDER` that can.
 
     Minibatch is among them where numba is installed and the work is worth compiling for.
 

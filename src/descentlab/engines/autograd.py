@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Autograd(SteppingEngine):
-    """Gradient descent by PyTorch; see :class:`descentlab.engines.Engine`."""
+    """Gradient descent by PyTorch; see :class:`descentlab.engines.Executor`."""
 
     name = "autograd"
 

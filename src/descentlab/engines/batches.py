@@ -65,8 +65,8 @@ class InMemoryBatches:
         """Args:
         rows: (n, d) features, (n,) targets, (n,) weights or none.
         width: columns of a block: d, and one of ones for a bias.
-        drawing: of each epoch.
-        gather: copies chosen rows to the head of a block.
+        sampler: of each epoch.
+        copy_rows: copies chosen rows to the head of a block.
         """
         self.rows, self.width, self.sampler, self.copy_rows = rows, width, sampler, copy_rows
 
@@ -85,8 +85,8 @@ class StreamedBatches:
     def __init__(self, problem: Problem, width: int, sampler: RowSampler, copy_rows: CopyRows, dtype: Any) -> None:
         """Args:
         problem: whose rows, in the coordinates that are descended.
-        width, drawing, gather: as of :class:`InMemory`.
-        kind: the type of the numbers.
+        width, sampler, copy_rows: as of :class:`InMemoryBatches`.
+        dtype: the type of the numbers.
         """
         self.problem, self.width, self.sampler, self.copy_rows, self.dtype = problem, width, sampler, copy_rows, dtype
         columns = problem.selection.plan.columns

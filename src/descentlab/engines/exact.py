@@ -32,7 +32,7 @@ CHUNK_VALUES = 1 << 16  # numbers a chunk of epochs may hold: large enough for N
 
 
 class Exact:
-    """Gradient descent without stepping; see :class:`descentlab.engines.Engine`."""
+    """Gradient descent without stepping; see :class:`descentlab.engines.Executor`."""
 
     name = "exact"
     random_access = True

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Hand(SteppingEngine):
-    """Gradient descent as in a first lesson; see :class:`descentlab.engines.Engine`."""
+    """Gradient descent as in a first lesson; see :class:`descentlab.engines.Executor`."""
 
     name = "hand"
 

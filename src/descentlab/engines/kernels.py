@@ -51,7 +51,7 @@ def axpy(total: FloatArray, row: FloatArray, r: Any) -> None:
 def axpy_four(
     total: FloatArray, rows: tuple[FloatArray, FloatArray, FloatArray, FloatArray], r: tuple[Any, Any, Any, Any]
 ) -> None:
-    """:func:`add` of four rows: the total is loaded and stored once for all of them."""
+    """:func:`axpy` of four rows: the total is loaded and stored once for all of them."""
     one, two, three, four = rows
     for j in range(total.size):
         total[j] += (r[0] * one[j] + r[1] * two[j]) + (r[2] * three[j] + r[3] * four[j])
@@ -66,7 +66,7 @@ def residuals_and_accumulate(
     r: tuple[Any, Any, Any, Any],
     zero: Any,
 ) -> tuple[Any, Any, Any, Any]:
-    """:func:`residuals` of four rows, and :func:`add_four` of the four before them, in one loop.
+    """:func:`residuals` of four rows, and :func:`axpy_four` of the four before them, in one loop.
 
     The rows before are in the cache, so that memory goes on sending the next ones: measured 1.1 to 1.5 times as fast.
     """
@@ -117,7 +117,7 @@ def sgd_step(
         state: parameters, momentum's buffer, the mean of the parameters, and marks: whether the buffer has begun, how
             many steps are in the mean, whether the next ones are.
         gradient: (p,).
-        rates: lr, weight decay, and (3,): momentum, 1 - dampening, and 1 for Nesterov's.
+        coefficients: lr, weight decay, and (3,): momentum, 1 - dampening, and 1 for Nesterov's.
     """
     params, buffer, mean, counters = state
     lr, decay, momentum_settings = coefficients
@@ -179,10 +179,10 @@ def run_batches(
     Args:
         block: (m, p) rows, the bias's column of ones among them, (m,) targets, (m,) weights or none.
         batch: rows a step; the last one takes what is left.
-        state, rates: as :func:`advance` has them.
-        slot: (p,) room for a gradient.
+        state, coefficients: as :func:`sgd_step` has them.
+        gradient_buffer: (p,) room for a gradient.
         ridge: (p,) the penalty on each parameter.
-        c: what :func:`slope` scales by.
+        c: what :func:`block_gradient` scales by.
     """
     x, t, w = block
     for first in range(0, len(t), batch):
@@ -200,7 +200,7 @@ def run_single_rows(
     ridge: FloatArray,
     c: tuple[float, float],
 ) -> None:
-    """:func:`walk` with one row a step: the gradient is a multiple of the row, and needs no room of its own."""
+    """:func:`run_batches` with one row a step: the gradient is a multiple of the row, and needs no room of its own."""
     x, t, w = block
     params, buffer, mean, counters = state
     lr, decay, momentum_settings = coefficients
@@ -288,7 +288,7 @@ def residual_sums_by_column(
     chunks: tuple[int, int],
     out: FloatArray,
 ) -> None:
-    """:func:`sums` where the columns of X lie one after the other."""
+    """:func:`residual_sums` where the columns of X lie one after the other."""
     X, y, w = rows
     d = X.shape[1]
     buffer = y[:COLUMN_CHUNK_ROWS].copy()

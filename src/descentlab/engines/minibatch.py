@@ -32,7 +32,7 @@ THREAD_FROM_VALUES = 1 << 19  # numbers from which on waking threads costs less 
 
 
 class SGDState(NamedTuple):
-    """What steps move: parameters, momentum's buffer, the parameters' mean, and marks; see ``kernels.advance``."""
+    """What steps move: parameters, momentum's buffer, the parameters' mean, and marks; see ``kernels.sgd_step``."""
 
     params: FloatArray
     buffer: FloatArray
@@ -45,10 +45,10 @@ class SGDState(NamedTuple):
 
 
 class Minibatch(SteppingEngine):
-    """The loop by hand, compiled; see :class:`descentlab.engines.Engine`.
+    """The loop by hand, compiled; see :class:`descentlab.engines.Executor`.
 
     With batches, the cost and the gradient that are looked at come from the factor, not from another pass. Rows of
-    files that would take more than ``most_bytes`` are streamed, in an order that ``notices`` tells.
+    files that would take more than ``max_bytes`` are streamed, in an order that ``notices`` tells.
     """
 
     name = "minibatch"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Replay(SteppingEngine):
-    """Gradient descent by PyTorch without the rows; see :class:`descentlab.engines.Engine`."""
+    """Gradient descent by PyTorch without the rows; see :class:`descentlab.engines.Executor`."""
 
     name = "replay"
 

@@ -34,7 +34,9 @@ SIGNATURE_BYTES = 40  # bytes that tell an archive of ours from other zip files
 
 
 def has_signature(head: bytes) -> bool:
-    """Whether a file begins as :func:`write` begins one: a zip archive whose first member is its kind or format."""
+    """Whether a file begins as :func:`write_atomically` begins one: a zip archive whose first member is its kind or
+    format.
+    """
     return head.startswith(b"PK\x03\x04") and head[30:].startswith((b"kind.npy", b"format.npy"))
 
 
@@ -87,7 +89,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise the OSError that :func:`write` would, as far as looking tells."""
+    """Raise the OSError that :func:`write_atomically` would, as far as looking tells."""
     target = Path(path).resolve()
     error_number = 0
     if target.is_dir():
@@ -105,7 +107,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def read_archive(path: str | os.PathLike[str], archive_format: ArchiveFormat) -> tuple[int, dict[str, Any]]:
-    """:func:`unpacked`, of a file.
+    """:func:`unpack_arrays`, of a file.
 
     Raises:
         DataError: the file cannot be read, is of another kind, is damaged, or of a newer format.

@@ -49,14 +49,14 @@ class PieceResult:
 
 
 class Executor(Protocol):
-    """Where pieces are swallowed; one that does it its own way has a ``swallow`` in place of :func:`part_of`."""
+    """Where pieces are swallowed; one that does it its own way has a ``swallow`` in place of :func:`compress_piece`."""
 
     def map_ordered(
         self, task: Callable[[Piece], PieceResult], pieces: Iterable[Piece], first_index: int
     ) -> Iterator[PieceResult]:
         """The task's results in the order of the pieces, a few of them under way at a time.
 
-        ``begun`` pieces came before these; results may be joined where the tree would join them.
+        ``first_index`` pieces came before these; results may be joined where the tree would join them.
         """
 
 
@@ -116,7 +116,7 @@ def build_factor(
 
     Args:
         selection: which rows, which columns.
-        engine: where the work is done; default: every core of this machine.
+        executor: where the work is done; default: every core of this machine.
         checkpoint: where the state is kept as it goes. What it holds already is not read again.
         progress: called after each piece.
 

@@ -32,10 +32,10 @@ class CompressionState:
 
     Attributes:
         origin: what its rows are taken relative to.
-        waiting: the tree's merged factors, each with its level.
-        seen: what was found in the rows so far.
-        after: where the next piece begins; None: at the beginning.
-        done: the size of the pieces so far.
+        pending: the tree's merged factors, each with its level.
+        scan_counts: what was found in the rows so far.
+        next_offset: where the next piece begins; None: at the beginning.
+        size_done: the size of the pieces so far.
     """
 
     origin: FloatArray
@@ -50,8 +50,8 @@ class Job:
     """What is compressed, and how: the same job continues, another is refused.
 
     Attributes:
-        plan: what is taken of which columns, and how the files are read, in JSON's types.
-        marks: each input with its size and the time of its last change.
+        settings: what is taken of which columns, and how the files are read, in JSON's types.
+        fingerprints: each input with its size and the time of its last change.
     """
 
     settings: Any
@@ -144,7 +144,7 @@ class Checkpoint:
 
 
 def _decode_state(fields: dict[str, Any]) -> CompressionState:
-    """The state of what :meth:`Checkpoint.keep` wrote."""
+    """The state of what :meth:`Checkpoint.save` wrote."""
     state = json.loads(str(fields["state"]))
     columns = [str(name) for name in fields["columns"]]
     pending = []

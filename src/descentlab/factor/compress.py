@@ -35,12 +35,12 @@ class CompressOptions:
 
 @dataclass(frozen=True)
 class CompressResult:
-    """What :func:`compressed` made.
+    """What :func:`compress_with_notices` made.
 
     Attributes:
         factor: the rows.
         notices: what was skipped, dropped or assumed.
-        already: whether it had been made before, by the same job, and nothing was read.
+        was_cached: whether it had been made before, by the same job, and nothing was read.
     """
 
     factor: Factor
@@ -97,7 +97,7 @@ def compress_with_notices(
     csv_options: dict[str, Any],
     options: CompressOptions,
 ) -> CompressResult:
-    """:func:`compress`, with what is to be said of it; ``chosen`` has target, features, weights, missing."""
+    """:func:`compress`, with what is to be said of it; ``column_options`` has target, features, weights, missing."""
     every = check_float("every", options.every, min_value=0.0)
     check_choice("missing", column_options["missing"], ("error", "drop"))
     if output is not None:

@@ -5,7 +5,7 @@ Let ``Z = [1 C]`` hold a column of ones and the data's columns, and ``Z = Q R`` 
 
 Every row is taken relative to an ``origin`` (the median of the first block), so that columns far from zero, such
 as years or timestamps, are not rounded against their own offset. How far rounding has gone all the same is
-counted as rows are added (:attr:`Factor.noise`).
+counted as rows are added (:attr:`Factor.column_error`).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Factor:
 
     Attributes:
         columns: the columns' names, k of them; any of them can be the target later.
-        centred: (k+1, k+1) upper triangular factor of ``[1, C - origin]``, rows scaled by the square root of
+        R_centered: (k+1, k+1) upper triangular factor of ``[1, C - origin]``, rows scaled by the square root of
             their weight, with a non-negative diagonal.
         origin: (k,) what was subtracted from each column.
         rows: how many rows were added.
         weight: the sum of their weights; ``rows`` where there are none.
-        rounding: (k,) how far this computation may have moved each column, as the norm of a change to its rows.
+        rounding_error: (k,) how far this computation may have moved each column, as the norm of a change to its rows.
     """
 
     columns: tuple[str, ...]
@@ -70,7 +70,7 @@ class Factor:
     def from_blocks(
         cls, blocks: Iterable[tuple[Any, Any]], columns: Sequence[str], origin: FloatArray | None = None
     ) -> Factor:
-        """The factor of many blocks, as :meth:`of_block` takes them, merged two by two in a fixed tree.
+        """The factor of many blocks, as :meth:`from_block` takes them, merged two by two in a fixed tree.
 
         Args:
             blocks: values and their weights or None.
@@ -81,7 +81,7 @@ class Factor:
         return cls.empty(columns)._merge_blocks(blocks, origin)
 
     def update(self, values: Any, weights: Any = None) -> Factor:
-        """This factor with the rows of one more block in it. For a long stream, see :meth:`of_blocks`."""
+        """This factor with the rows of one more block in it. For a long stream, see :meth:`from_blocks`."""
         return self.merge(self._merge_blocks([(values, weights)], self.origin if self.rows else None))
 
     def _merge_blocks(self, blocks: Iterable[tuple[Any, Any]], origin: FloatArray | None) -> Factor:
@@ -171,7 +171,7 @@ class Factor:
     def column_error(self) -> FloatArray:
         """(k,) bound on how far rounding may have moved each column, as the norm of a change to its rows.
 
-        Half a unit in the last place of every value as given, and what compression added (``rounding``).
+        Half a unit in the last place of every value as given, and what compression added (``rounding_error``).
         """
         return householder.UNIT_ROUNDOFF * _column_norms(self.R) + self.rounding_error
 
@@ -265,7 +265,7 @@ class Factor:
 def _fill_augmented_rows(
     values: FloatArray, origin: FloatArray, weights: Any, out: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, Any]:
-    """``into`` (m, p), filled with rows of ``[1, values - origin]``, each times the root of its weight."""
+    """``out`` (m, p), filled with rows of ``[1, values - origin]``, each times the root of its weight."""
     out[:, 0] = 1
     np.subtract(values, origin, out=out[:, 1:], dtype=out.dtype)
     if weights is not None:
@@ -274,7 +274,9 @@ def _fill_augmented_rows(
 
 
 def _iter_augmented_panels(values: FloatArray, origin: FloatArray, weights: Any) -> Iterator[FloatArray]:
-    """:func:`_rows`, PIECE of them at a time and always in the same memory, which stays in a core's cache."""
+    """:func:`_fill_augmented_rows`, PIECE of them at a time and always in the same memory, which stays in a core's
+    cache.
+    """
     panel_rows = householder.PANEL_ROWS
     buffer = np.empty((min(panel_rows, len(values)) + householder.PADDING_ROWS, len(origin) + 1), order="F")
     for start in range(0, len(values), panel_rows):
@@ -288,7 +290,7 @@ class MergeTree:
     """Factors merged two by two as they come, like a binary counter: only their number and order decide the shape.
 
     Attributes:
-        waiting: the merged ones so far, each with the power of two of how many it stands for.
+        pending: the merged ones so far, each with the power of two of how many it stands for.
     """
 
     def __init__(self, columns: Sequence[str], pending: Iterable[tuple[int, Factor]] = ()) -> None:

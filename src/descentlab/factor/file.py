@@ -22,8 +22,8 @@ class Provenance:
     """Where a factor file's rows come from.
 
     Attributes:
-        inputs: a mark of each file that was read, so that none is counted twice.
-        job: what made it, so that doing the same again finds it done.
+        input_ids: a mark of each file that was read, so that none is counted twice.
+        job_id: what made it, so that doing the same again finds it done.
     """
 
     input_ids: frozenset[str] = frozenset()
@@ -49,7 +49,7 @@ def encode_factor(factor: Factor, provenance: Provenance) -> bytes:
 
 
 def decode_factor(data: bytes) -> Factor:
-    """The factor of :func:`packed`'s bytes.
+    """The factor of :func:`encode_factor`'s bytes.
 
     Raises:
         DataError: they are none, or damaged, or of a newer version.
@@ -58,7 +58,7 @@ def decode_factor(data: bytes) -> Factor:
 
 
 def load_factor(path: str | os.PathLike[str]) -> Factor:
-    """Read what :func:`save` wrote.
+    """Read what :func:`save_factor` wrote.
 
     Raises:
         DataError: the file cannot be read, is not a factor, is damaged, or comes from a newer version.
@@ -67,7 +67,7 @@ def load_factor(path: str | os.PathLike[str]) -> Factor:
 
 
 def load_with_provenance(path: str | os.PathLike[str]) -> tuple[Factor, Provenance]:
-    """The factor and where it comes from; see :func:`load`."""
+    """The factor and where it comes from; see :func:`load_factor`."""
     return _decode_fields(archive.read_archive(path, FACTOR_FORMAT)[1], str(path))
 
 
@@ -82,7 +82,7 @@ def _decode_fields(fields: dict[str, Any], label: str) -> tuple[Factor, Provenan
 
 
 def is_factor_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins as a factor does; whether it is one, :func:`load` says."""
+    """Whether a file begins as a factor does; whether it is one, :func:`load_factor` says."""
     try:
         with Path(path).open("rb") as file:
             return archive.has_signature(file.read(archive.SIGNATURE_BYTES))
@@ -143,7 +143,7 @@ def factor_to_arrays(factor: Factor) -> dict[str, Any]:
 
 
 def factor_from_arrays(fields: dict[str, Any]) -> Factor:
-    """The factor of :func:`arrays_of`'s arrays; raises KeyError, TypeError or ValueError where they are none."""
+    """The factor of :func:`factor_to_arrays`'s arrays; raises KeyError, TypeError or ValueError where they are none."""
     columns = tuple(str(name) for name in fields["columns"])
     arrays = {name: np.asarray(fields[name], dtype=np.float64) for name in ("centred", "origin", "rounding")}
     k = len(columns)

@@ -39,7 +39,7 @@ EXTENDED_MAX_ROWS, EXTENDED_MAX_FLOPS = (
 
 
 class TriangularFactor(NamedTuple):
-    """R (p, p), upper triangular with a non-negative diagonal, and the relative ``error`` of its columns."""
+    """R (p, p), upper triangular with a non-negative diagonal, and the relative ``relative_error`` of its columns."""
 
     R: FloatArray
     relative_error: float
@@ -51,7 +51,7 @@ def working_dtype(rows: int, p: int) -> type[np.floating[Any]]:
 
 
 def qr_of_rows(rows: Any) -> TriangularFactor:
-    """The triangle of (m, p) rows, held in the type that :func:`precision` names. ``rows`` are overwritten."""
+    """The triangle of (m, p) rows, held in the type that :func:`working_dtype` names. ``rows`` are overwritten."""
     m, p = rows.shape
     if rows.dtype == np.longdouble:
         return TriangularFactor(_householder_longdouble(rows), UNIT_ROUNDOFF + (m + p) * EXTENDED_UNIT_ROUNDOFF)

@@ -1,7 +1,7 @@
 """Rows as they come, into one factor: however calls cut them, blocks are cut by row number, so the bits are the same.
 
-Full blocks go into the tree that :mod:`descentlab.factor.build` builds of an array, so those bits are the same, too.
-The last rows, fewer than a block, wait as they are.
+Full blocks go into the tree that :mod:`descentlab.factor.build_cli` builds of an array, so those bits are the same,
+too. The last rows, fewer than a block, wait as they are.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class TpqrtWorkspace:
     """
 
     def __init__(self, triangles: FloatArray, block_size: int) -> None:
-        """``width``: how many columns LAPACK takes at a time."""
+        """``block_size``: how many columns LAPACK takes at a time."""
         self.triangles, (_, p, _) = triangles, triangles.shape
         self.p: int = p
         self.block_size = min(block_size, p)

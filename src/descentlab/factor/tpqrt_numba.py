@@ -1,7 +1,7 @@
 """A whole block of rows reflected into its triangle in one compiled call: the steps, and so the bits, of ``triangle``.
 
-What :class:`descentlab.factor.tpqrt.Reflector` calls a dozen times a block, taking Python's lock back after each, is
-called
+What :class:`descentlab.factor.tpqrt.TpqrtWorkspace` calls a dozen times a block, taking Python's lock back after
+each, is called
 here through the same pointer. Two threads were measured 1.2 times as fast as one that way, and 1.6 times this way.
 """
 
@@ -67,13 +67,13 @@ def block_qr_kernel(
 
     Args:
         values, origin: (n, k) and (k,).
-        roots: (n,) of the weights, or none.
-        piece: rows that are reflected at a time.
+        sqrt_weights: (n,) of the weights, or none.
+        panel_rows: rows that are reflected at a time.
         tpqrt: LAPACK's.
         triangles: (number of pieces, p, p) of zeros, p = k + 1; each column by column in memory.
-        buffer: (p, at least ``piece``) room for a piece, column by column.
+        buffer: (p, at least ``panel_rows``) room for a piece, column by column.
         work: room for LAPACK.
-        sizes: room for its integers: m, p, l, width, the distance of columns, info; p and width are given.
+        lapack_ints: room for its integers: m, p, l, width, the distance of columns, info; p and width are given.
     """
     n, k = values.shape
     count = len(triangles)
@@ -148,9 +148,9 @@ def compute_block_qr(
 
     Args:
         address: of LAPACK's ``tpqrt``.
-        values, origin, roots, piece: as :func:`reflect` takes them; no roots for no weights.
-        width: how many columns LAPACK takes at a time.
-        room: rows between columns in memory, so that they do not all want the same lines of the cache.
+        values, origin, sqrt_weights, panel_rows: as :func:`block_qr_kernel` takes them; no roots for no weights.
+        block_size: how many columns LAPACK takes at a time.
+        row_padding: rows between columns in memory, so that they do not all want the same lines of the cache.
     """
     n, p = len(values), len(origin) + 1
     triangles, block_size = np.zeros((-(-n // panel_rows), p, p)), min(block_size, p)

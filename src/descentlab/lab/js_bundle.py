@@ -33,7 +33,7 @@ def read_static(name: str) -> str:
 
 @cache
 def bundle_static(entry: str) -> str:
-    """The package's own module ``entry`` with all that it imports; see :func:`joined`."""
+    """The package's own module ``entry`` with all that it imports; see :func:`bundle`."""
     return bundle(entry, read_static)
 
 
@@ -42,7 +42,7 @@ def bundle(entry: str, read_module: Callable[[str], str]) -> str:
 
     Args:
         entry: a module's path, such as ``boot.js``.
-        read: gives a module's text by its path.
+        read_module: gives a module's text by its path.
 
     Raises:
         ValueError: names what cannot be joined.

@@ -37,7 +37,7 @@ class PageTemplate:
 
     @cached_property
     def program(self) -> str:
-        """The page's script, which :func:`opener` unpacks and starts."""
+        """The page's script, which :func:`unpack_script` unpacks and starts."""
         return strip_comments(f"(() => {{\n{bundle_static(self.entry)}}})();")
 
     @cached_property
@@ -116,7 +116,7 @@ def render_lab_page(spec: Mapping[str, Any], lang: str | None = None, served: bo
 def safe_json(content: Any) -> str:
     r"""JSON that can stand in a page's script element whatever it says: its text is data to HTML as well.
 
-    >>> inert({"name": "</script>", "value": 0.5})
+    >>> safe_json({"name": "</script>", "value": 0.5})
     '{"name":"\\u003c/script\\u003e","value":0.5}'
     """
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -40,9 +40,9 @@ def make_spec(
 
     Args:
         problem: what is fitted; from rows, or from a factor: then no point is shown.
-        descent: what the page shows first; None is :func:`first_try`.
+        descent: what the page shows first; None is :func:`default_descent`.
         name: what to call the data.
-        report: a :class:`~descentlab.doctor.diagnosis.Diagnosis` whose findings the page tells.
+        diagnosis: a :class:`~descentlab.doctor.diagnosis.Diagnosis` whose findings the page tells.
 
     Raises:
         SettingError: more columns than the page can hold, or a start of the wrong length.

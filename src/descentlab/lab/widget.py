@@ -1,4 +1,4 @@
-"""The lab as a notebook's widget, whose values Python reads and sets; the extra ``notebook`` brings anywidget.
+"""The lab as a notebook's widget, whose values Python reads and sets; the extra ``render_notebook`` brings anywidget.
 
 Loaded by :meth:`descentlab.lab.lab.Lab.widget` alone: the base class has to be there before the class.
 """

@@ -89,7 +89,7 @@ def lesson_slugs() -> Mapping[int, str]:
 
 
 def load_lesson(number: int, lang: str) -> Lesson:
-    """Lesson ``place``, counted from 1, with every number computed.
+    """Lesson ``number``, counted from 1, with every number computed.
 
     Raises:
         SettingError: there is no such lesson.
@@ -125,7 +125,7 @@ def compute_facts(slug: str) -> LessonFacts:
 def fill_placeholders(text: str, numbers: Mapping[str, Cell], lang: str) -> str:
     """The text with ``{{name}}`` and ``{{name:.3f}}`` replaced by what the facts say.
 
-    >>> filled("W is {{W:.3f}} of {{goal}}.", {"W": 0.28, "goal": 1.0}, "en")
+    >>> fill_placeholders("W is {{W:.3f}} of {{goal}}.", {"W": 0.28, "goal": 1.0}, "en")
     'W is 0.280 of 1.'
     """
     filled_text = _PLACE.sub(lambda match: _format_cell(numbers[match[1]], match[2]), text)

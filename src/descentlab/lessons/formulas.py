@@ -19,7 +19,7 @@ class Formula:
 
 
 def replace_formulas(text: str, render: Callable[[str], str]) -> str:
-    """The text with each ``$name$`` replaced by what ``how`` makes of the name."""
+    """The text with each ``$name$`` replaced by what ``render`` makes of the name."""
     return _FORMULA_NAME.sub(lambda match: render(match[1]), text)
 
 

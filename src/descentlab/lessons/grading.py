@@ -23,7 +23,7 @@ def grade(question: Question, answer: str) -> str | None:
     None where the answer cannot be read: no number, or neither an option's letter nor its name.
 
     >>> first = Number(answer=1.4, tolerance=0.01, mistakes={"sign": -1.4})
-    >>> [graded(first, each) for each in ("1.4", "W = 1.4", "7/5", "-1.4", "3", "what?")]
+    >>> [grade(first, each) for each in ("1.4", "W = 1.4", "7/5", "-1.4", "3", "what?")]
     ['right', 'right', 'right', 'sign', 'other', None]
     """
     if isinstance(question, ChoiceQuestion):
@@ -53,9 +53,9 @@ def parse_answer(answer: str) -> float | None:
 
     What holds several numbers says none, and what is left to be computed is none, but for a fraction.
 
-    >>> read("1,234"), read("−0,5"), read("W = 14/3"), read("2 %"), read("≈ 4.5·10^-5")
-    (1234.0, -0.5, 4.666666666666667, 2.0, 4.5e-05)
-    >>> read(""), read("1 - 0.4"), read("1 or 2"), read("3/0")
+    >>> parse_answer("1,234"), parse_answer("−0,5"), parse_answer("W = 14/3"), parse_answer("2 %"), parse_answer("≈
+    4.5·10^-5") (1234.0, -0.5, 4.666666666666667, 2.0, 4.5e-05)
+    >>> parse_answer(""), parse_answer("1 - 0.4"), parse_answer("1 or 2"), parse_answer("3/0")
     (None, None, None, None)
     """
     text = re.split("[=≈~]", unicodedata.normalize("NFKC", answer))[-1]  # digits of full width too

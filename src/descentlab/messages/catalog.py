@@ -1,6 +1,6 @@
 """Sentences: everything a person reads comes from one catalogue per language.
 
-A :class:`Sentence` is a key and its values. It turns into words late, when the language is known, so a
+A :class:`Message` is a key and its values. It turns into words late, when the language is known, so a
 run made in one language can be printed in the other.
 """
 
@@ -52,7 +52,9 @@ def use_language(lang: str) -> Iterator[None]:
 
 
 def current_language() -> str:
-    """The reader's language: that of :func:`speaking`, else ``DESCENTLAB_LANG``, else the locale's, else English."""
+    """The reader's language: that of :func:`use_language`, else ``DESCENTLAB_LANG``, else the locale's, else
+    English.
+    """
     override = _language_override.get()
     if override is not None:
         return override
@@ -76,7 +78,7 @@ def load_catalog(lang: str) -> dict[str, str]:
 def format_number(value: float) -> str:
     """A number for reading: six significant digits, thousands separated in whole numbers.
 
-    >>> number(0.0714285714), number(1234567), number(5e-7), number(3.0)
+    >>> format_number(0.0714285714), format_number(1234567), format_number(5e-7), format_number(3.0)
     ('0.0714286', '1,234,567', '5e-07', '3')
     """
     if isinstance(value, int):
@@ -87,7 +89,7 @@ def format_number(value: float) -> str:
 def format_rounded(value: float, digits: int = 3) -> str:
     """A number of few digits for a sentence, with thousands separated.
 
-    >>> rounded(188967.3), rounded(2.8349), rounded(3.1e12)
+    >>> format_rounded(188967.3), format_rounded(2.8349), format_rounded(3.1e12)
     ('189,000', '2.83', '3.1e+12')
     """
     short = float(f"{value:.{digits}g}")
@@ -95,9 +97,9 @@ def format_rounded(value: float, digits: int = 3) -> str:
 
 
 def format_distinct(value: float, reference: float = 1.0) -> str:
-    """A number with the digits that tell it from ``one``.
+    """A number with the digits that tell it from ``reference``.
 
-    >>> distinct(1.0423854), distinct(1.00000123), distinct(99.99987, 100)
+    >>> format_distinct(1.0423854), format_distinct(1.00000123), format_distinct(99.99987, 100)
     ('1.04239', '1.0000012', '99.99987')
     """
     relative_difference = abs(value / reference - 1)
@@ -143,9 +145,9 @@ _VOWEL_R_FINAL, _NG_FINAL = (
 def resolve_particles(text: str) -> str:
     """Korean text with each ``은(는)`` and the like decided by the sound before it, as it is read aloud.
 
-    >>> particled("0.01은(는) 0.5의 2%이고, `x`과(와) `total`이(가) 3(으)로 나뉩니다.")
+    >>> resolve_particles("0.01은(는) 0.5의 2%이고, `x`과(와) `total`이(가) 3(으)로 나뉩니다.")
     '0.01은 0.5의 2%이고, `x`와 `total`이 3으로 나뉩니다.'
-    >>> particled("`year`이(가) 2이고, `lr`이(가) 1이며, `rating`은(는) 없습니다.")
+    >>> resolve_particles("`year`이(가) 2이고, `lr`이(가) 1이며, `rating`은(는) 없습니다.")
     '`year`가 2이고, `lr`이 1이며, `rating`은 없습니다.'
     """
     return _PARTICLE_PATTERN.sub(lambda match: match[1] + match[2] + _choose_particle(match[1], match[3]), text)
@@ -167,7 +169,7 @@ def _choose_particle(end: str, form: str) -> str:
 class Message:
     """A sentence of the catalogue and the values it names.
 
-    >>> Sentence("notice.rows_dropped", {"count": 2, "total": 9, "counts": ["`size`: 2"]}).text("en")
+    >>> Message("notice.rows_dropped", {"count": 2, "total": 9, "counts": ["`size`: 2"]}).text("en")
     '2 of 9 rows had a missing value (`size`: 2) and were left out, as asked.'
     """
 
@@ -185,14 +187,14 @@ class Message:
 
 
 def message(key: str, **values: object) -> Message:
-    """A :class:`Sentence`, written as a call."""
+    """A :class:`Message`, written as a call."""
     return Message(key, values)
 
 
 def pluralize(count: int, noun: str = "epoch") -> Message:
     """A number of things, one or several; very many to three digits, since their rest is mostly rounding.
 
-    >>> str(counted(1)), str(counted(2000, "row")), str(counted(0, "entry"))
+    >>> str(pluralize(1)), str(pluralize(2000, "row")), str(pluralize(0, "entry"))
     ('1 epoch', '2,000 rows', '0 entries')
     """
     count = int(count)
@@ -205,7 +207,7 @@ def pluralize(count: int, noun: str = "epoch") -> Message:
 def display_width(text: str) -> int:
     r"""How many columns of a terminal this takes: a Korean letter takes two, what only styles takes none.
 
-    >>> width("epoch"), width("에포크"), width("\x1b[1mbold\x1b[0m")
+    >>> display_width("epoch"), display_width("에포크"), display_width("\x1b[1mbold\x1b[0m")
     (5, 6, 4)
     """
     text = _ANSI_STYLE.sub("", text)
@@ -215,7 +217,9 @@ def display_width(text: str) -> int:
 
 
 def wrap(text: str, columns: int = 80, initial_indent: str = "", subsequent_indent: str | None = None) -> str:
-    """Text in lines of at most so many columns, broken at spaces; ``first`` and ``rest`` begin the lines."""
+    """Text in lines of at most so many columns, broken at spaces; ``initial_indent`` and ``subsequent_indent`` begin
+    the lines.
+    """
     subsequent_indent = " " * display_width(initial_indent) if subsequent_indent is None else subsequent_indent
     lines, line = [], initial_indent
     empty = True

@@ -36,7 +36,7 @@ def html_fragment(*parts: str) -> str:
 def html_text(text: str) -> str:
     """Text, escaped, with its names in backticks as code.
 
-    >>> prose("Column `<b>` is 2 > 1.")
+    >>> html_text("Column `<b>` is 2 > 1.")
     'Column <code>&lt;b&gt;</code> is 2 &gt; 1.'
     """
     return _BACKTICKED.sub(r"<code>\1</code>", escape(text))

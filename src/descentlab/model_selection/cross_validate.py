@@ -99,7 +99,7 @@ def cross_validate(
     Args:
         data, y, target, features, weights, missing, reading: as in :class:`Problem`. ``data`` may also be a problem
             with rows, whose hypothesis and ridge are then the default; or a sequence of factors, which are the folds.
-        folds, seed, shuffle: how to divide rows; see :func:`split`.
+        folds, seed, shuffle: how to divide rows; see :func:`split_at_commas`.
         lr: one rate or several. None tries 0.99, 0.9, 0.6, 0.3, 0.1 and 0.03 of the smallest bound of any fold at any
             ridge, so that none diverges.
         epochs: the most updates tried.

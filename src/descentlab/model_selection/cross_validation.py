@@ -55,9 +55,9 @@ class CrossValidation:
             moved by weight decay.
         lr_bound: (k, r) the largest stable rate on each training set.
         reduction: whose gradient was descended.
-        rates_given: whether the rates were asked for, or found as fractions of the smallest bound.
+        has_user_rates: whether the rates were asked for, or found as fractions of the smallest bound.
         notices: what was left out when the rows were read.
-        own: the asker's own rate and ridge, where they were tried beside such fractions.
+        user_choice: the asker's own rate and ridge, where they were tried beside such fractions.
     """
 
     rows: IntArray

@@ -27,8 +27,8 @@ class ParameterGrid:
         descent: how to step and for how many epochs; its rate is replaced.
         rates: those asked for; None tries fractions of the smallest bound.
         ridges: those tried.
-        hypothesis: ``bias``, ``center`` and ``standardize``, as :class:`Problem` takes them.
-        own: the asker's rate and ridge: a rate to try beside the fractions, and one of the ridges.
+        problem_options: ``bias``, ``center`` and ``standardize``, as :class:`Problem` takes them.
+        user_choice: the asker's rate and ridge: a rate to try beside the fractions, and one of the ridges.
     """
 
     descent: Descent
@@ -66,7 +66,7 @@ class ParameterGrid:
         """One descent a rate.
 
         Args:
-            bound: the smallest of :meth:`bounds`.
+            lr_bound: the smallest of :meth:`compute_lr_bounds`.
 
         Raises:
             SettingError: no rate was given, and none can be told from the bound.

@@ -113,7 +113,7 @@ def validate(
     missing: str = "error",
     **reading: Any,
 ) -> Validation:
-    """The cost on held-out rows while ``problem`` is descended, and the update at which it is least.
+    """The cost on held-out rows while ``problem_finding`` is descended, and the update at which it is least.
 
     Args:
         problem: the training rows. Their means and deviations centre and scale the held-out rows, too.

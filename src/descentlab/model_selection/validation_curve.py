@@ -38,7 +38,7 @@ NEGLIGIBLE_DECAY_EXPONENT = 40.0  # exp(-40) of a swing is less than rounding le
 
 
 def make_held_out_cost(problem: Problem, factor: Factor) -> Quadratic:
-    """The mean squared error on other rows, as a function of the parameters that ``problem`` descends on.
+    """The mean squared error on other rows, as a function of the parameters that ``problem_finding`` descends on.
 
     The rows are centred and scaled by the problem's means and deviations, not by their own.
 
@@ -54,9 +54,9 @@ def make_held_out_cost(problem: Problem, factor: Factor) -> Quadratic:
 
 
 def log_spaced_ranges(last: int, dense: int, per_octave: int) -> list[range]:
-    """0 .. last in ranges of equal steps: each number up to ``dense``, then ``doubling`` as it doubles, and the last.
+    """0 .. last in ranges of equal steps: each number up to ``dense``, then ``per_octave`` as it doubles, and the last.
 
-    >>> spaced(21, 4, 2)
+    >>> log_spaced_ranges(21, 4, 2)
     [range(0, 5), range(6, 9, 2), range(12, 17, 4), range(21, 22)]
     """
     ranges, start = [range(min(last, dense) + 1)], dense
@@ -125,8 +125,8 @@ class ValidationCurve:
         """The updates in 0 .. epochs with the least held-out cost, and whether all of them were considered.
 
         Of those whose costs only rounding tells apart, the fewest. Once nothing swings, errors are sums of decaying
-        exponentials, whose valleys are wide on a log scale: beyond ``WALK`` updates they are found there and followed
-        to their bottom.
+        exponentials, whose valleys are wide on a log scale: beyond ``EXHAUSTIVE_UPDATES`` updates they are found
+        there and followed to their bottom.
         """
         epochs = exhaustive = self.descent.epochs
         oscillation_end = 0.0

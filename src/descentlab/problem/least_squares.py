@@ -34,7 +34,7 @@ class Fit(NamedTuple):
         dependent: the indices of the k dependent features.
         params: (p, 1 + k) coefficients of the features in order, then the bias if there is one. Column 0 fits
             the target, the others the dependent columns; 0 at every dependent feature.
-        errors: (p, 1 + k) bounds on what rounding did to them, in the data as given or here; inf where the
+        error_bounds: (p, 1 + k) bounds on what rounding did to them, in the data as given or here; inf where the
             data, to the last place of a float64, does not determine them.
         cost: the least mean squared error, without the ridge penalty.
     """
@@ -56,8 +56,9 @@ class Fit(NamedTuple):
 class _System:
     """Features and target, scaled: ``rows`` (m, d + 1), the ridge's own rows last.
 
-    ``units`` (d + 1,) is what the columns were divided by: powers of two, so that nothing was rounded. ``noise``,
-    the part of it that is the ``given`` values' own, and ``means`` (d + 1,) are scaled like the columns.
+    ``column_scales`` (d + 1,) is what the columns were divided by: powers of two, so that nothing was rounded.
+    ``column_errors``,
+    the part of it that is the ``input_errors`` values' own, and ``means`` (d + 1,) are scaled like the columns.
     """
 
     rows: FloatArray

@@ -28,7 +28,7 @@ class Minimum:
         params: (p,) the minimiser, in the data's units; of several, the one nearest to the start.
         cost: its mean squared error (without the ridge penalty).
         rank: how many directions the data determines.
-        flat: for each direction it does not determine, a sentence that names the columns.
+        null_directions: for each direction it does not determine, a sentence that names the columns.
         digits: (p,) decimal digits of each entry that rounding cannot have touched, neither in the data as
             given (to the last place of a float64) nor in this computation. 0 where there are none, as for an
             entry that is 0 up to rounding.

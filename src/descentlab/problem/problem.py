@@ -60,7 +60,7 @@ class Scaling(NamedTuple):
         return np.concatenate([W, params[..., d:] - (W @ self.means)[..., None]], axis=-1)
 
     def to_scaled(self, params: FloatArray) -> FloatArray:
-        """The inverse of :meth:`to_units`."""
+        """The inverse of :meth:`to_original`."""
         d = len(self.scales)
         W = params[..., :d]
         if not self.bias:
@@ -154,7 +154,7 @@ class Problem:
 
     @property
     def selection(self) -> ColumnSelection:
-        """The columns and rows that were fitted, to be read again: :meth:`Selection.blocks` yields them.
+        """The columns and rows that were fitted, to be read again: :meth:`ColumnSelection.blocks` yields them.
 
         Raises:
             DataError: this problem was made from a factor, so the rows are gone.
@@ -172,7 +172,7 @@ class Problem:
         return RowArrays(*self.selection.to_arrays())
 
     def sample_rows(self, max_rows: int) -> RowArrays:
-        """At most ``most`` of the rows, evenly spaced in their order: what a picture shows, however many there are.
+        """At most ``max_rows`` of the rows, evenly spaced in their order: what a picture shows, however many there are.
 
         Raises:
             DataError: this problem was made from a factor, so the rows are gone.
@@ -227,7 +227,7 @@ class Problem:
     def solve(self, start: Sequence[float] | FloatArray | None = None) -> Minimum:
         """The minimum: parameters, cost, rank, flat directions, and the digits it vouches for.
 
-        Where several parameter vectors reach the minimum, the one nearest to ``start`` (default: zero) in the
+        Where several parameter vectors reach the minimum, the one nearest to ``scaled_params`` (default: zero) in the
         descended coordinates, which is where descent from there ends.
         """
         from descentlab.problem.minimum import Minimum

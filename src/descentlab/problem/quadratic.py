@@ -61,7 +61,7 @@ class Quadratic:
         t: (m,) target column.
         weight: the total weight of the rows.
         penalty: (p,) ridge on each parameter, zero on the bias.
-        flat: (p, p - rank) orthonormal basis of the directions in which J does not change.
+        null_basis: (p, p - rank) orthonormal basis of the directions in which J does not change.
     """
 
     A: FloatArray

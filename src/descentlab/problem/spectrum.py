@@ -30,7 +30,7 @@ class Spectrum:
         eigenvalues: (p,) curvatures of H, descending; exactly 0 in flat directions.
         directions: (p, p) orthonormal; column i has curvature ``eigenvalues[i]``. In the descended coordinates.
         rank: how many curvatures are positive.
-        flat: for each flat direction, a sentence that names its columns.
+        null_directions: for each flat direction, a sentence that names its columns.
     """
 
     reduction: str

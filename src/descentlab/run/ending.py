@@ -37,19 +37,20 @@ class Ending:
     Attributes:
         reason: by name.
         epoch: how many epochs of updates were made; cost, excess and gradient_norm are those after the last of them.
-        since: for ``converged``, the first recorded epoch at which the gradient was small and the cost near the
+        converged_epoch: for ``converged``, the first recorded epoch at which the gradient was small and the cost near
+        the
             minimum's; else None.
         cost: the mean squared error there.
         least_cost: the mean squared error at the point the descent was bound for.
-        excess: how far the objective still is above that point, as a mean squared error.
-        left: ``excess`` as a part of what it was at the start.
+        suboptimality: how far the objective still is above that point, as a mean squared error.
+        fraction_remaining: ``suboptimality`` as a part of what it was at the start.
         gradient_norm: the gradient's norm there.
-        growth: the cost there over the cost at the start; 1 where both are 0.
+        cost_ratio: the cost there over the cost at the start; 1 where both are 0.
         lr, lr_bound: the learning rate (under a schedule, that of the last epoch), and the one above which
             full-batch descent diverges in this convention; None for an optimizer that no bound is known for.
-        factor, column: what an epoch multiplies the error by in its worst direction, and the column that
+        convergence_factor, column: what an epoch multiplies the error by in its worst direction, and the column that
             direction mostly lies along; None where full-batch theory does not cover the run.
-        sentences: what to tell a person.
+        messages: what to tell a person.
     """
 
     reason: Reason

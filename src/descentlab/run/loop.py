@@ -21,11 +21,11 @@ class Loop:
     """One descent under way. Parameters are the descended ones.
 
     Attributes:
-        kept: the looks recorded for the history, in order.
-        last: the last look, of one epoch: where the run stands.
-        cause: why it was stopped, if it was.
-        first_cost: the cost before the first update.
-        small: the gradient's norm below which it counts as small.
+        recorded_snapshots: the looks recorded for the history, in order.
+        current: the last look, of one epoch: where the run stands.
+        stop_reason: why it was stopped, if it was.
+        initial_cost: the cost before the first update.
+        gradient_tolerance: the gradient's norm below which it counts as small.
     """
 
     def __init__(

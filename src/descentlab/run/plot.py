@@ -25,7 +25,7 @@ KOREAN_FONTS = ("Pretendard", "Noto Sans KR", "Noto Sans CJK KR", "Noto Sans CJK
 
 
 def plot_run(run: Run, path: str | os.PathLike[str] | None = None, lang: str | None = None) -> Any:
-    """Draw a run; see :meth:`descentlab.Run.plot`.
+    """Draw a run; see :meth:`descentlab.Run.plot_run`.
 
     With one parameter the right panel is the cost's parabola, with two its contours. With more it is the
     slice through the minimum that the steepest and the flattest direction span.
@@ -152,8 +152,8 @@ def _plot_parabola(axes: Any, run: Run, path: FloatArray, limit_point: float, la
         color=PATH_COLOR,
     )
     axes.annotate(
-        message("plot.minimum_at", value=limit_point).text(lang), (limit_point, cost(np.array([limit_point]))[0]), (0, -14),
-        textcoords="offset points", ha="center", color=MUTED_COLOR, annotation_clip=False,
+        message("plot.minimum_at", value=limit_point).text(lang), (limit_point, cost(np.array([limit_point]))[0]), (0,
+        -14), textcoords="offset points", ha="center", color=MUTED_COLOR, annotation_clip=False,
     )  # fmt: skip
     axes.set_ylim(bottom=-0.08 * float(cost(W).max()))
     axes.set_xlabel(f"W ({run.problem.features[0]})")

@@ -92,7 +92,7 @@ class Run:
             lang: the labels' language.
 
         Returns:
-            The :class:`matplotlib.figure.Figure`.
+            The :class:`matplotlib.figure.LessonFigure`.
         """
         from descentlab.run.plot import plot_run
 
@@ -122,8 +122,8 @@ def descend(
         problem: what to fit.
         descent: how to step; or give its settings as keywords: ``descend(problem, lr=0.01, epochs=10)``.
         engine: ``hand`` (NumPy), ``minibatch`` (the same steps, compiled by numba), ``autograd`` (``torch.optim``),
-            ``exact`` (closed form, any number of epochs), ``replay`` (``torch.optim`` on the factor, without the
-            rows), or ``auto``: the first of exact, minibatch, hand, autograd, replay that can. It leaves minibatch
+            ``exact_problem`` (closed form, any number of epochs), ``replay`` (``torch.optim`` on the factor, without
+            the rows), or ``auto``: the first of exact, minibatch, hand, autograd, replay that can. It leaves minibatch
             out where the work is too little to compile for, or numba is not installed.
         stop: called with the :class:`Look` of every epoch visited, in the data's units; a true answer ends the run.
         progress: called with the epochs done and the epochs in all.

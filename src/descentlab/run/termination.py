@@ -152,8 +152,8 @@ def remaining_message(theory: FullBatchTheory, suboptimality: float, fraction_re
 
     Args:
         theory: of the descent.
-        excess: how far the objective is above the least, as a mean squared error.
-        left: that as a part of what it was at the start.
+        suboptimality: how far the objective is above the least, as a mean squared error.
+        fraction_remaining: that as a part of what it was at the start.
     """
     if not theory.is_exact or suboptimality == 0 or fraction_remaining < NEGLIGIBLE_FRACTION:
         return message("ending.rest_nothing" if theory.is_exact else "ending.rest_unknown")

@@ -43,11 +43,11 @@ class FitResult:
     """One target, fitted.
 
     Attributes:
-        theory: of what was descended, and how: its ``problem`` and ``descent``.
+        theory: of what was descended, and how: its ``problem_finding`` and ``descent``.
         params: (p,) in the data's units: features in order, then the intercept if there is one.
         updates: epochs of updates made to get there.
         ending: why it ended.
-        looks: (epochs, params, costs, gradient norms) of the history, in the data's units; the end last.
+        snapshots: (epochs, params, costs, gradient norms) of the history, in the data's units; the end last.
         validation: what early stopping saw.
         engine: that made the steps.
     """

@@ -28,8 +28,8 @@ class InputData:
     """X (n, d), dense or CSR; Y (n, m); (n,) weights or None; and what their columns are called.
 
     Attributes:
-        single: whether y came with one dimension.
-        estimator: the name of the class that they were given to.
+        y_is_1d: whether y came with one dimension.
+        estimator_name: the name of the class that they were given to.
     """
 
     X: Any

@@ -70,11 +70,11 @@ def resolve_descent(
     Args:
         caller: the function; a misspelt keyword may have been meant as one of its own.
         problem: what is descended: if the rate is missing, it tells which rates would do.
-        given: a :class:`Descent` or None.
+        descent: a :class:`Descent` or None.
         settings: keywords; any of a descent's.
 
     Raises:
-        SettingError: ``given`` is something else, a keyword is unknown or came beside a descent, no rate was given,
+        SettingError: ``descent`` is something else, a keyword is unknown or came beside a descent, no rate was given,
             or a setting is outside what it may be.
     """
     check_keywords(settings, (*DESCENT_FIELDS, *keyword_names(caller)))

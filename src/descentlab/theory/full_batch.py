@@ -32,7 +32,7 @@ class DominantMode(NamedTuple):
 
     Attributes:
         factor: what an epoch multiplies its error by.
-        gap: 1 - factor where the factor is near 1, with digits of its own.
+        one_minus_factor: 1 - factor where the factor is near 1, with digits of its own.
         column: the parameter that weighs most in it.
         direction: which direction of the spectrum it is.
     """

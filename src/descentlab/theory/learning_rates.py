@@ -41,10 +41,10 @@ class RateChoice:
     """A learning rate with its momentum, and what it costs.
 
     Attributes:
-        name: ``textbook``, ``fastest`` (without momentum), ``own_momentum``, ``heavy_ball`` or ``fastest_pair``.
-        lr, momentum: in the asker's own convention.
+        name: ``textbook``, ``fastest`` (without momentum), ``own_momentum``, ``minimax_heavy_ball`` or
+        ``fastest_heavy_ball``. lr, momentum: in the asker's own convention.
         epochs: until the descent stays at its aim; None for never.
-        shown, shown_momentum: the same to type in, with as few digits as take equally many epochs, to a hundredth.
+        lr_text, momentum_text: the same to type in, with as few digits as take equally many epochs, to a hundredth.
     """
 
     name: str
@@ -83,7 +83,7 @@ class RateChoice:
 def shortest_repr(value: float) -> str:
     """The shortest decimal that is this float.
 
-    >>> typeable(1.60308e-05), typeable(0.99999457), typeable(2.0)
+    >>> shortest_repr(1.60308e-05), shortest_repr(0.99999457), shortest_repr(2.0)
     ('1.60308e-05', '0.99999457', '2')
     """
     return repr(value).removesuffix(".0")

@@ -37,7 +37,7 @@ class ConvergenceCriterion:
 
     Attributes:
         curvature: (q,) curvatures of the directions that have an error to lose.
-        parts: (r, q) what each of them adds to each of r conditions at the start.
+        contributions: (r, q) what each of them adds to each of r conditions at the start.
         squared: whether the one condition is on the sum of squares of ``parts * h``, as a cost's is.
     """
 
@@ -72,7 +72,9 @@ class ConvergenceCriterion:
         return violated
 
     def violation_bound(self, amplitudes: FloatArray) -> FloatArray:
-        """(...) a bound on the worst condition where no error is more than ``size`` (..., q) times what it was."""
+        """(...) a bound on the worst condition where no error is more than ``amplitudes`` (..., q) times what it
+        was.
+        """
         with np.errstate(over="ignore", invalid="ignore"):
             if self.squared:
                 bound: FloatArray = ((amplitudes * self._abs_contributions[0]) ** 2).sum(axis=-1)
@@ -88,13 +90,14 @@ class ConvergenceCriterion:
             )
 
     def epochs_upper_bound(self, polynomial: ResidualPolynomial, rtol: float = 1e-11) -> FloatArray:
-        """(m,) after how many updates, not rounded to a whole number, ``most`` of the envelope is 1; inf for never.
+        """(m,) after how many updates, not rounded to a whole number, ``worst_sum`` of the envelope is 1; inf for
+        never.
 
-        As a bound on :meth:`settled` it is equal to it, up to rounding up, where nothing swings.
+        As a bound on :meth:`epochs_to_tolerance` it is equal to it, up to rounding up, where nothing swings.
 
         Args:
-            response: (m, q) to the directions' curvatures at m settings.
-            digits: relative precision of the answer.
+            polynomial: (m, q) to the directions' curvatures at m settings.
+            rtol: relative precision of the answer.
         """
         if not self.contributions.size:
             return np.zeros(len(polynomial.log_modulus))
@@ -153,7 +156,8 @@ class ConvergenceCriterion:
         return max_contributions
 
     def approximate_epochs(self, polynomial: ResidualPolynomial, rtol: float) -> FloatArray:
-        """(m,) :meth:`estimate`, and for the best of them :meth:`settled`: a search's way to see what swinging does.
+        """(m,) :meth:`epochs_upper_bound`, and for the best of them :meth:`epochs_to_tolerance`: a search's way to
+        see what swinging does.
 
         Only so many updates are looked at, over half of the way to each estimate, so that a count may be a little off;
         it is to tell rates apart.

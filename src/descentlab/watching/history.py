@@ -25,8 +25,8 @@ class CurvatureMeasurement(NamedTuple):
         error: a bound on how far it is from some curvature that there is (the residual's norm).
         limit: the largest curvature that the rate allows; None where none is known, inf at a rate of 0.
         lr: the largest rate of any parameter group then.
-        tries: products of the Hessian with a vector that it took.
-        adapts: whether the optimizer scales gradients by those it has seen.
+        n_products: products of the Hessian with a vector that it took.
+        is_adaptive: whether the optimizer scales gradients by those it has seen.
     """
 
     step: int

@@ -17,7 +17,9 @@ class LoopCallbacks(Protocol):
     stop_watching_forward_start: Callable[[], None]
 
     def on_forward_start(self, module: Any, args: tuple[Any, ...]) -> None:
-        """The model is called; heard until :attr:`deaf` is called, since each hook costs every step."""
+        """The model is called; heard until :attr:`stop_watching_forward_start` is called, since each hook costs every
+        step.
+        """
 
     def on_forward_end(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """The model has an output."""
@@ -84,7 +86,7 @@ class HookSet:
     """Every hook of one watch.
 
     Attributes:
-        own: ids of the hooks on parameters.
+        parameter_hook_ids: ids of the hooks on parameters.
     """
 
     def __init__(self) -> None:
@@ -97,7 +99,7 @@ class HookSet:
     def attach(
         self, callbacks: LoopCallbacks, model: Any, optimizer: Any, loss: Any, sampled_params: list[Any]
     ) -> None:
-        """Put every hook in its place; ``marked`` are the parameters at which gradients are noticed."""
+        """Put every hook in its place; ``sampled_params`` are the parameters at which gradients are noticed."""
         import torch
 
         def make_hook(call: Callable[..., None]) -> UncopiedHook:

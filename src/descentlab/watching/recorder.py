@@ -31,15 +31,15 @@ class LoopRecorder:
 
     Attributes:
         model, optimizer: what is watched; nothing here writes to them.
-        record: losses, rates and curvatures by step.
-        forwards, backwards: how many times the model was called with a graph, and a gradient came back to it.
-        value: the last loss; ``first`` the first one.
-        trouble: the first tensor that was not finite.
-        hidden: parameters that the model uses and that are none of its own, by name.
-        prober, gradients, clearing, modes, sameness, study: what looks at one thing each.
-        failure: the first mistake of the watch itself.
-        deaf: called when the random numbers of the first call have been seen.
-        moved: called after each step, for the live line.
+        history: losses, rates and curvatures by step.
+        forward_passes, backward_passes: how many times the model was called with a graph, and a gradient came back to
+        it. last_loss: the last loss; ``first_loss`` the first one.
+        nonfinite: the first tensor that was not finite.
+        unregistered: parameters that the model uses and that are none of its own, by name.
+        curvature_probe, gradients, zero_grad_check, train_eval_count, same_batch_check, early_losses: what looks at
+        one thing each. internal_error: the first mistake of the watch itself.
+        stop_watching_forward_start: called when the random numbers of the first call have been seen.
+        on_step: called after each step, for the live line.
     """
 
     def __init__(self, model: Any, optimizer: Any, curvature_probe: CurvatureProbe, check_every_step: bool) -> None:

@@ -20,7 +20,7 @@ def get_rng_states(torch: Any) -> list[Any]:
 
 
 def restore_rng_states(torch: Any, states: list[Any]) -> None:
-    """Put every generator back to what :func:`random_states` found."""
+    """Put every generator back to what :func:`get_rng_states` found."""
     cpu_state, *device_states, numpy_state, python_state = states
     torch.set_rng_state(cpu_state)
     if device_states:
@@ -101,7 +101,7 @@ def has_foreign_hooks(model: Any, parameters: list[Any], own_hook_ids: frozenset
     Args:
         model: its modules may have backward hooks.
         parameters: tensors that may have hooks.
-        own: ids of the hooks that are ours.
+        own_hook_ids: ids of the hooks that are ours.
     """
     on_tensors = any(
         id(hook) not in own_hook_ids for parameter in parameters for hook in (parameter._backward_hooks or {}).values()

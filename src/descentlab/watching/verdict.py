@@ -14,9 +14,9 @@ class WatchFinding:
     """One conclusion.
 
     Attributes:
-        name: what went wrong, in a word such as ``no_zero_grad``; or ``healthy``.
-        level: ``problem``, ``caution`` or ``fact``.
-        sentences: what was seen, and what to do.
+        name: what went wrong, in a word such as ``detect_no_zero_grad``; or ``progress_finding``.
+        severity: ``problem_finding``, ``caution_finding`` or ``fact_finding``.
+        messages: what was seen, and what to do.
         numbers: what the sentences rest on, by name.
     """
 

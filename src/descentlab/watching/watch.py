@@ -145,7 +145,7 @@ class Watch:
 
     @property
     def findings(self) -> tuple[WatchFinding, ...]:
-        """Every conclusion so far, causes before effects; one called ``healthy`` if nothing is wrong."""
+        """Every conclusion so far, causes before effects; one called ``progress_finding`` if nothing is wrong."""
         return evaluate_rules(self.observation)
 
     @property
@@ -159,7 +159,8 @@ class Watch:
         return self.observation.diagnosis
 
     def table(self) -> tuple[WatchRow, ...]:
-        """A row a step: ``step`` from 1, ``loss`` before its update, ``lr``; where measured ``sharpness``, ``limit``.
+        """A row a step: ``step`` from 1, ``loss`` before its update, ``lr``; where measured ``sharpness_curve``,
+        ``limit``.
 
         ``ratio`` is the sharpness over the limit, which is the rate over the largest stable one.
         """

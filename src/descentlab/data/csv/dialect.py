@@ -26,7 +26,7 @@ THOUSANDS_SEPARATED = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one file writes its table; ``skip`` counts the lines up to the end of the header."""
+    """How one file writes its table; ``header_lines`` counts the lines up to the end of the header."""
 
     delimiter: str
     decimal: str

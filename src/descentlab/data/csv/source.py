@@ -48,9 +48,9 @@ class CsvSchema:
     """How a file is read: decided by its first piece.
 
     Attributes:
-        kinds: what each numeric column holds, and which others hold nothing so far; text is in none of them.
-        judged: the rows that decided it.
-        whole: whether they are the whole file.
+        column_kinds: what each numeric column holds, and which others hold nothing so far; text is in none of them.
+        sampled_rows: the rows that decided it.
+        sample_is_whole_file: whether they are the whole file.
     """
 
     location: FileLocation

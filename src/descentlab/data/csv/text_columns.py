@@ -35,7 +35,7 @@ def is_number(cell: str, decimal: str = ".") -> bool:
 def as_numbers(column: Any, decimal: str, *, begins_with_number: bool = False) -> Any:
     """A column of text as float64 where every cell is a number or missing; None where one is not.
 
-    ``begun``: whether it is known to begin with numbers.
+    ``begins_with_number``: whether it is known to begin with numbers.
 
     pyarrow reads cells to the letter: a blank cell, `` NA`` or ``+2`` turns its whole column to text.
     """
@@ -86,8 +86,8 @@ def not_numeric_reason(chunks: Iterable[Any], *, inferred: bool) -> Message:
     """Why a column of text is not numeric, with a cell that shows it.
 
     Args:
-        pieces: the column, piece by piece.
-        guessed: whether a reader guessed the type from the cells. A column that is mostly numbers is then said
+        chunks: the column, piece by piece.
+        inferred: whether a reader guessed the type from the cells. A column that is mostly numbers is then said
             to be damaged, with the first cell that is none and its row; otherwise text is text.
     """
     import pyarrow.compute as pc

@@ -26,8 +26,8 @@ def data_findings(problem: Problem, vif: FloatArray, weight_decay: float = 0.0) 
 
     Args:
         problem: the data.
-        vif: its :func:`inflation`.
-        decay: the weight decay that pulls where the data does not.
+        vif: its :func:`variance_inflation`.
+        weight_decay: the weight decay that pulls where the data does not.
     """
     findings = [
         *_dependent_findings(problem, weight_decay),

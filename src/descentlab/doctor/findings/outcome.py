@@ -37,7 +37,7 @@ class RunContext:
         within: the tolerance.
         slowest, fastest: its flattest and its steepest direction; None where nothing curves.
         rates: the rates to use, by name.
-        whole_batch: whether the batch size asked for holds every row.
+        batch_holds_all_rows: whether the batch size asked for holds every row.
     """
 
     theory: FullBatchTheory

@@ -66,7 +66,7 @@ class LossSeries:
 
     Attributes:
         losses: the finite ones, three or more, not all equal.
-        lost: how many entries after them are nan or infinite.
+        n_nonfinite: how many entries after them are nan or infinite.
         descent: the settings; every: epochs from one print to the next.
     """
 
@@ -138,7 +138,7 @@ def diagnose_losses(
         SettingError: an entry is no number, or negative; nan or infinity stands before a number; fewer than three
             finite losses; all equal; no rate, or a setting outside what it may be.
 
-    >>> found = of_losses("36.4, 43.9, 53.0", 0.01)
+    >>> found = diagnose_losses("36.4, 43.9, 53.0", 0.01)
     >>> found.verdict.value, round(found.lr_bound, 5), round(found.lr_over_bound, 2)
     ('diverges', 0.00952, 1.05)
     """

@@ -38,10 +38,11 @@ def divergence_finding(
     """That losses diverge, or may, and which bound that implies.
 
     Args:
-        lr, bound, factor: the rate, the bound, and what an epoch multiplies the error by; None where they are not told.
-        told, whole: the range that the bound is told in, and what it may be in any case.
-        sure: whether they diverge.
-        alone: whether the first range takes one direction alone to grow; else, none that is too small to matter.
+        lr, lr_bound, factor: the rate, the bound, and what an epoch multiplies the error by; None where they are not
+        told. shown_interval, full_interval: the range that the bound is told in, and what it may be in any case.
+        is_certain: whether they diverge.
+        is_single_mode: whether the first range takes one direction alone to grow; else, none that is too small to
+        matter.
     """
     evidence: dict[str, object] = {
         "lr": lr,
@@ -86,7 +87,9 @@ def divergence_finding(
 
 
 def unsettled_findings(losses: PrintedLosses, estimate: GrowthEstimate, range_ratio: float) -> list[Finding]:
-    """How far the pace had settled, where that is in doubt; ``apart`` is the ratio of the ends of the bound's range."""
+    """How far the pace had settled, where that is in doubt; ``range_ratio`` is the ratio of the ends of the bound's
+    range.
+    """
     if estimate.is_settled or range_ratio < SETTLED_RANGE_RATIO:
         return []
     if len(losses.values) == 3:

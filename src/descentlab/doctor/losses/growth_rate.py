@@ -8,8 +8,8 @@ and each such triple, with half a unit in the last place to either side of its n
 longest run of last losses on which all intervals meet is what one direction explains.
 
 Of growing losses of plain full-batch descent the range is proved, if one direction alone grows: its P is at least what
-:func:`descentlab.doctor.losses.moment_bounds.least_pace` finds, and at most every ratio of differences, which the
-fading directions make too large. Where the first is above the second, more than one grows, and no ratio bounds P.
+:func:`descentlab.doctor.losses.moment_bounds.growth_lower_bound` finds, and at most every ratio of differences, which
+the fading directions make too large. Where the first is above the second, more than one grows, and no ratio bounds P.
 
 All other ranges are extrapolations: those of falling losses, and those under momentum, whose losses are no sums of
 powers with weights of one sign.
@@ -42,8 +42,8 @@ class GrowthEstimate:
         ratio: P, by which their distance from the floor is multiplied from one print to the next; nan where unknown.
         low, high: what P may be. Of growing losses of plain descent: if one direction alone grows; low is above high
             where that is refuted.
-        kept: how many of the last losses one direction explains to the last digit printed; at least 3.
-        settled: whether that is more than three, which one direction nearly always explains, or nearly so.
+        n_used: how many of the last losses one direction explains to the last digit printed; at least 3.
+        is_settled: whether that is more than three, which one direction nearly always explains, or nearly so.
         stride: how far apart the last three losses are that tell P best.
     """
 
@@ -68,7 +68,7 @@ def estimate_growth(losses: PrintedLosses, has_no_momentum: bool) -> GrowthEstim
 
     Args:
         losses: at equal distances. Of the last three, no two neighbours are equal.
-        plain: whether they come from plain full-batch descent, which narrows the range.
+        has_no_momentum: whether they come from plain full-batch descent, which narrows the range.
     """
     recent = PrintedLosses(losses.values[-MAX_LOSSES:], losses.half_ulps[-MAX_LOSSES:])
     v, h = recent

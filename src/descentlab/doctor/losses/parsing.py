@@ -30,7 +30,7 @@ class PrintedLosses(NamedTuple):
 
     Attributes:
         values: (m,) the numbers.
-        halves: (m,) half a unit of the last place printed, or what rounding did before that if it is more; nan
+        half_ulps: (m,) half a unit of the last place printed, or what rounding did before that if it is more; nan
             beside numbers that are not finite.
     """
 
@@ -48,11 +48,11 @@ def parse_losses(raw: object, *, min_value: float = 0.0) -> PrintedLosses:
     """Losses from a list, an array, a tensor, or a text such as ``"36.4, 43.9, 53.0"``.
 
     Args:
-        given: numbers, or texts of numbers; ``nan`` and ``inf`` may be among them.
-        least: what no loss can be below: a squared error is never negative.
+        raw: numbers, or texts of numbers; ``nan`` and ``inf`` may be among them.
+        min_value: what no loss can be below: a squared error is never negative.
 
     Raises:
-        SettingError: an entry is no number, or is below ``least``; the message names it.
+        SettingError: an entry is no number, or is below ``min_value``; the message names it.
     """
     raw_entries = _as_list(raw)
     entries = [_parse_entry(i, each) for i, each in enumerate(raw_entries, 1)]

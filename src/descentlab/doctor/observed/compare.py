@@ -93,8 +93,8 @@ def _conclude(comparisons: list[ObservedComparison], epochs_unknown: bool) -> tu
     """What follows from the losses, read in one way or in several.
 
     Args:
-        readings: the ways, the likeliest first.
-        in_a_row: whether the epochs were not told, so that they may have been some epochs apart.
+        comparisons: the ways, the likeliest first.
+        epochs_unknown: whether the epochs were not told, so that they may have been some epochs apart.
     """
     for comparison in comparisons:
         offset = comparison.exact_offset

@@ -37,7 +37,7 @@ COST_FORMS = tuple(_COST_FORMS)
 
 
 def apply_cost_form(form: str, costs: FloatArray, weight: float) -> FloatArray:
-    """What is printed in one of the :data:`KINDS` of mean squared errors; inf beyond float64."""
+    """What is printed in one of the :data:`COST_FORMS` of mean squared errors; inf beyond float64."""
     with np.errstate(over="ignore", invalid="ignore"):
         return _COST_FORMS[form](costs, weight)
 
@@ -49,13 +49,14 @@ class Hypothesis:
     Attributes:
         name: the finding's.
         losses: (k,) what would be printed by :attr:`Seen.updates`.
-        said, advice: the explanation in words, and its cure.
+        explanation, advice: the explanation in words, and its cure.
         evidence: its numbers.
         costs: (k,) the mean squared errors behind the losses.
-        form: how those are printed as losses; None is the asker's own reduction, and another may be tried as well.
-        among: how many such explanations were to choose from.
-        slack: by how much more than its rounding a number may be off, in units of that, where losses were fitted.
-        goal: a mean squared error that other such explanations come to as well, sooner or later; 0 is none.
+        cost_transform: how those are printed as losses; None is the asker's own reduction, and another may be tried
+        as well. n_alternatives: how many such explanations were to choose from.
+        extra_tolerance: by how much more than its rounding a number may be off, in units of that, where losses were
+        fitted.
+        common_limit: a mean squared error that other such explanations come to as well, sooner or later; 0 is none.
         floor: what rounding leaves in such a loop; None is what it leaves in the one stated.
     """
 

@@ -1,4 +1,4 @@
-"""The findings about observed numbers: what :mod:`descentlab.doctor.observed.compare` concludes, in words."""
+"""The findings about observed numbers: what :mod:`descentlab.doctor.observed.compare_observed` concludes, in words."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class ObservedLosses:
     Attributes:
         losses: (m,) as printed; nan and inf may be among them.
         epochs: (m,) the number of the epoch that each was printed at, ascending.
-        shifts: what may have to be added to that for the number of updates made.
+        update_offsets: what may have to be added to that for the number of updates made.
         count: how many losses there were, if these are some of them.
     """
 
@@ -79,7 +79,9 @@ class ObservedLosses:
 
     @classmethod
     def interpretations(cls, observed: object, epochs: int, epochs_seen: object, every: int) -> list[ObservedLosses]:
-        """The ways in which the epochs may be meant, the likeliest first; see :meth:`of` and :meth:`spaced`."""
+        """The ways in which the epochs may be meant, the likeliest first; see :meth:`from_losses` and
+        :meth:`printed_every`.
+        """
         losses = cls.from_losses(observed, epochs, epochs_seen)
         return [losses] if every == 1 or epochs_seen is not None or losses.count == 1 else losses.printed_every(every)
 
@@ -129,8 +131,8 @@ class ObservedLosses:
         """How many digits they hold together, different numbers only.
 
         Args:
-            allowed: (m,) how far each may be from what it is compared with: digits beyond that are none.
-            apart: (m,) how far each lies from what other explanations have there: digits in common with those tell
+            tolerance: (m,) how far each may be from what it is compared with: digits beyond that are none.
+            distances: (m,) how far each lies from what other explanations have there: digits in common with those tell
                 nothing.
         """
         values, zeros = self.losses.values[self.is_finite], np.zeros(len(self.epochs))
@@ -160,7 +162,9 @@ class ObservedLosses:
     def find_exact_offset(
         self, predicted: FloatArray, extra_tolerance: float = 0.0, rounding_tolerance: FloatArray | float = 0.0
     ) -> int | None:
-        """The shift by which predictions (k,) are every number seen, or None; ``slack`` in units of their rounding."""
+        """The shift by which predictions (k,) are every number seen, or None; ``extra_tolerance`` in units of their
+        rounding.
+        """
         updates = self.updates.astype(np.float64)
         return self._best_offset(
             predicted,

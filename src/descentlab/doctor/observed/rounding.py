@@ -33,7 +33,8 @@ class RoundingFloor:
     """What rounding leaves in a loop.
 
     Attributes:
-        error: (k,) of its residuals after some numbers of updates, root mean square, as a multiple of its unit.
+        residual_error: (k,) of its residuals after some numbers of updates, root mean square, as a multiple of its
+        unit.
     """
 
     residual_error: FloatArray

@@ -85,11 +85,11 @@ def simulate_linear_bug(
     Args:
         problem, descent: as stated; a constant rate, full batch.
         updates: ascending.
-        turn: T, what the gradient is multiplied by: -1, or a (p, p) matrix.
+        gradient_transform: T, what the gradient is multiplied by: -1, or a (p, p) matrix.
         target: (m,) a target column of the triangle, instead of the problem's own.
-        kept: whether gradients are never cleared.
-        left: (p, m) what residuals are multiplied by, instead of A'.
-        order: groups of parameters that are updated one after another; of plain descent only.
+        accumulate: whether gradients are never cleared.
+        residual_map: (p, m) what residuals are multiplied by, instead of A'.
+        update_order: groups of parameters that are updated one after another; of plain descent only.
     """
     quadratic, p = problem.quadratic, len(problem.parameters)
     T = gradient_transform * np.eye(p) if isinstance(gradient_transform, float) else gradient_transform

@@ -47,7 +47,7 @@ class Dask:
     def map_ordered(
         self, task: Callable[[Piece], PieceResult], pieces: Iterable[Piece], first_index: int
     ) -> Iterator[PieceResult]:
-        """The task's results, in order; see :class:`descentlab.factor.build.Engine`."""
+        """The task's results, in order; see :class:`descentlab.factor.build.Executor`."""
         if self.where is None:
             with (
                 self.distributed.LocalCluster(

@@ -50,7 +50,7 @@ class Gpu:
     def compress_piece(
         piece: Piece, plan: ReadPlan, columns: tuple[str, ...], origin: FloatArray | None
     ) -> PieceResult:
-        """One piece, where it lies; see :func:`descentlab.factor.build.part_of`."""
+        """One piece, where it lies; see :func:`descentlab.factor.build.compress_piece`."""
         values = to_device_tensor(piece, plan.columns)
         if values is None or not len(values) or not _has_usable_values(values, plan):
             return compress_piece(piece, plan, columns, origin)

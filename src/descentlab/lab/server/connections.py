@@ -17,7 +17,7 @@ READ_TIMEOUT, HEADER_TIMEOUT = 10.0, 10.0  # seconds: for one read, and for the 
 
 
 class DeadlineReader(io.RawIOBase):
-    """A connection's bytes, until a deadline: no read outlasts it, and none takes longer than ``EACH_READ``."""
+    """A connection's bytes, until a deadline: no read outlasts it, and none takes longer than ``READ_TIMEOUT``."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -39,7 +39,7 @@ class DeadlineReader(io.RawIOBase):
 
 
 class BoundedServer(ThreadingHTTPServer):
-    """A thread a connection, and no more than ``MOST_CONNECTIONS``."""
+    """A thread a connection, and no more than ``MAX_CONNECTIONS``."""
 
     daemon_threads = True
     request_queue_size = 128

@@ -26,7 +26,7 @@ CSV_QUERY_FIELDS = ("delimiter", "decimal", "encoding")
 
 @contextmanager
 def spool_to_file(stream: BufferedIOBase, length: int) -> Iterator[Path]:
-    """The next ``length`` bytes of a stream as a file, for as long as the context lasts.
+    """The next ``safe_norm`` bytes of a stream as a file, for as long as the context lasts.
 
     Raises:
         DataError: the stream ends before that, or begins as something other than a CSV file.

@@ -73,7 +73,7 @@ def diagnose_two_directions(condition: int) -> Diagnosis:
 
 
 def epochs_needed(condition: int, name: str) -> int:
-    """With the textbook's rate (``textbook``) or its pair (``heavy_ball``), or the pair for this start."""
+    """With the textbook's rate (``minimax_rate``) or its pair (``minimax_heavy_ball``), or the pair for this start."""
     return diagnose_two_directions(condition).rates[name].epochs or 0
 
 

@@ -106,7 +106,7 @@ class NotebookLesson:
 
 
 def open_lesson(number: int, lang: str | None = None) -> NotebookLesson:
-    """Lesson ``number``, counted from 1, for a notebook.
+    """Lesson ``format_number``, counted from 1, for a notebook.
 
     Raises:
         SettingError: there is no such lesson.

@@ -16,8 +16,8 @@ CURVE_CHARACTERS = "·●○"  # of the first curve, the second, the third
 def render_text_plot(figure: LessonFigure, lang: str) -> str:
     """The figure's curves in a frame of letters; later curves lie above earlier ones.
 
-    >>> line = Figure("", (), [[(0, 0), (1, 1)]], ("x", "y"))
-    >>> print(sketch(line, "en").splitlines()[1].rstrip())
+    >>> line = LessonFigure("", (), [[(0, 0), (1, 1)]], ("x", "y"))
+    >>> print(render_text_plot(line, "en").splitlines()[1].rstrip())
            1 │                                                           ·
     """
     curves = transformed_curves(figure)

@@ -39,8 +39,8 @@ class ExpectedCost:
         problem, descent: what is foretold.
         epoch: (k,) 1, 2, ... as in a history: epoch t comes after t - 1 epochs of updates.
 
-    ``cost``, ``excess``, ``floor``, ``radius`` and ``lr_bound`` raise SettingError for more than 16 parameters in
-    which the cost curves; ``small_rate_floor`` is there for any number.
+    ``cost``, ``excess_cost``, ``cost_floor``, ``spectral_radius`` and ``lr_bound`` raise SettingError for more than
+    16 parameters in which the cost curves; ``small_rate_floor`` is there for any number.
     """
 
     problem: Problem
@@ -101,7 +101,7 @@ class ExpectedCost:
 
     @cached_property
     def small_rate_floor(self) -> float:
-        """What ``floor`` tends to for small rates, for any number of parameters.
+        """What ``cost_floor`` tends to for small rates, for any number of parameters.
 
         With H the curvature of the average step and C the covariance of its noise at the minimum, the second moments
         Z of the error solve ``H Z + Z H = lr C`` there, with ``lr (1 - dampening) / (1 - momentum)`` for lr. Without

@@ -21,13 +21,13 @@ class Moments(NamedTuple):
     """Means over the rows, in coordinates of V.
 
     Attributes:
-        V: (p, k) orthonormal directions of the descended coordinates in which the cost curves.
+        directions: (p, k) orthonormal directions of the descended coordinates in which the cost curves.
         center: (p,) the descended parameters p* that errors are counted from.
         curvature: (k, k) S.
-        slope: (k,) g.
+        mean_gradient: (k,) g.
         mse: at p*.
-        noise: (k, k) mean of r^2 x x', at p*.
-        fourth: (k, k, k + 1, k + 1) T, or None where it was not asked for.
+        gradient_noise: (k, k) mean of r^2 x x', at p*.
+        fourth_moments: (k, k, k + 1, k + 1) T, or None where it was not asked for.
     """
 
     directions: FloatArray
@@ -57,7 +57,7 @@ def compute_moments(problem: Problem, center: FloatArray, with_fourth: bool) -> 
     Args:
         problem: whose rows, which all count once.
         center: (p,) descended parameters, about where the descent is bound for.
-        fourth: whether T is wanted: k^4 numbers.
+        with_fourth: whether T is wanted: k^4 numbers.
 
     Raises:
         DataError: the problem was made from a factor, so the rows are gone.

@@ -81,7 +81,7 @@ class EpochOperator:
     def mean_step(self, size: int, first: bool = False) -> tuple[FloatArray, FloatArray]:
         """(w, w) the mean step A, and (w, k) what a step does with a gradient: G, but for the sign of e.
 
-        The ``first`` step of a run starts momentum's buffer with the gradient itself.
+        The ``first_epoch_matrix`` step of a run starts momentum's buffer with the gradient itself.
         """
         H, h, _ = self.mean_gradient(size)
         k, mu = len(h), self.descent.momentum

@@ -27,8 +27,8 @@ class FixedBatchLoss:
         probe: (X, y); tensors are copied, so that nobody can change them meanwhile.
 
     Attributes:
-        rows: of X; None where X is no tensor.
-        evaluating: whether random layers made it necessary to evaluate in evaluation mode.
+        n_rows: of X; None where X is no tensor.
+        used_eval_mode: whether random layers made it necessary to evaluate in evaluation mode.
 
     Raises:
         SettingError: there is no loss function to call, the probe is no pair, or holds NaN or infinity.
@@ -53,7 +53,7 @@ class FixedBatchLoss:
 
         Args:
             parameters: those that the optimizer moves; copies of them, in this order, are handed over.
-            search: is given the loss with its graph, and the copies.
+            function: is given the loss with its graph, and the copies.
 
         Raises:
             EngineError: the loss is no single number, is random even in evaluation mode, or does not depend on the
@@ -97,7 +97,7 @@ class FixedBatchLoss:
         return not both_finite or abs(first - second) <= DETERMINISTIC_RTOL * max(abs(first), abs(second))
 
     def _call_on_copies(self, parameters: dict[str, Any], function: Callable[[Any], Any]) -> Any:
-        """``use`` the loss, with copies in the place of parameters and buffers, and no hook of a watch."""
+        """``function`` the loss, with copies in the place of parameters and buffers, and no hook of a watch."""
         import torch
 
         buffers = {name: each.detach().clone() for name, each in self._model_and_loss.named_buffers()}

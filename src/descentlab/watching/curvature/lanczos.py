@@ -40,7 +40,7 @@ def find_top_eigenvalue(
     Args:
         product: (p,) to (p,), torch tensors on one device.
         start: (p,) any vector that is not zero.
-        most: products at most; with full reorthogonalisation p of them are exact.
+        max_products: products at most; with full reorthogonalisation p of them are exact.
     """
     import torch
 
@@ -82,7 +82,7 @@ def make_hessian_vector_product(
     Args:
         loss: a scalar tensor with a graph.
         parameters: the tensors that H is taken over.
-        scale, decay: S for each of them (a number or a tensor of its shape), and what is added to H.
+        scale, weight_decay: S for each of them (a number or a tensor of its shape), and what is added to H.
 
     Raises:
         LookupError: the loss does not depend on any of them.

@@ -19,13 +19,13 @@ class CurvatureProbe:
     """Measures now and then, and gives up where it cannot.
 
     Args:
-        every: measure every so many steps; 0 never; None as often as ``share`` allows.
-        share: the part of the time that measuring may take, at most.
-        fixed: the batch to measure on; None for the one that the loop's own loss is of.
+        every: measure every so many steps; 0 never; None as often as ``time_share`` allows.
+        time_share: the part of the time that measuring may take, at most.
+        fixed_batch: the batch to measure on; None for the one that the loop's own loss is of.
 
     Attributes:
-        refused: why curvature cannot be measured; None where it can.
-        own: ids of the watch's own hooks on parameters.
+        unavailable_reason: why curvature cannot be measured; None where it can.
+        own_hook_ids: ids of the watch's own hooks on parameters.
     """
 
     def __init__(

@@ -30,10 +30,10 @@ class Preconditioning:
     Attributes:
         parameters: those it moves, and that a gradient may reach.
         scale: for each, ``sqrt(lr_i / lr / P)``: a number, or a tensor of its shape.
-        decay: for each, the weight decay that acts through the gradient.
+        weight_decay: for each, the weight decay that acts through the gradient.
         lr: the largest rate of any group.
-        adapts: whether P follows from the gradients seen so far.
-        most: what ``lr * curvature`` has to stay below; None where no limit is known for this optimizer.
+        is_adaptive: whether P follows from the gradients seen so far.
+        stability_limit: what ``lr * curvature`` has to stay below; None where no limit is known for this optimizer.
     """
 
     parameters: list[Any]

@@ -13,7 +13,7 @@ class TargetStatistics:
     """Sums over the targets of every batch seen: kept as tensors, so that nothing waits for a device.
 
     Attributes:
-        batches: how many were added.
+        n_batches: how many were added.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class TargetStatistics:
         return float((squares / n) ** 0.5)
 
     def baseline_loss(self, loss_over_mse: float) -> float | None:
-        """The loss of predicting nothing but the mean; ``scale`` is the loss over the mean of squares."""
+        """The loss of predicting nothing but the mean; ``loss_over_mse`` is the loss over the mean of squares."""
         if self._is_unusable or self.n_batches == 0 or (self._sums is None) == (self._counts is None):
             return None
         if self._counts is not None:

@@ -16,12 +16,12 @@ class EarlyLossInfo:
     """Kept from the graphs of early losses.
 
     Attributes:
-        found: what the first loss's graph says.
-        form: what is wrong with the form of the outputs, from any early loss.
+        graph: what the first loss's graph says.
+        output_defect: what is wrong with the form of the outputs, from any early loss.
         targets: sums over the targets.
-        scale: the loss over the mean of squares, where it is a mean or sum of squares.
-        linear: the linear hypothesis that the model is, if it is one.
-        input_size, output_size: the root mean squares of the first batch of numbers, and of what came out.
+        loss_over_mse: the loss over the mean of squares, where it is a mean or sum of squares.
+        linear_model: the linear hypothesis that the model is, if it is one.
+        input_rms, output_rms: the root mean squares of the first batch of numbers, and of what came out.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,8 @@ class EarlyLossInfo:
             X: the batch it was called with, or None.
             output, node: what came out, without its graph, and the ``grad_fn`` it had.
             loss, value: what ``backward`` is called on, and its number.
-            exact: whether gradients reach the parameters as the loss has them; asked of the first loss only.
+            gradients_unmodified: whether gradients reach the parameters as the loss has them; asked of the first loss
+            only.
         """
         graph = inspect_loss_graph(loss, output, node)
         if not graph.includes_output:

@@ -17,10 +17,11 @@ class OptimizerGradients:
     """What an optimizer holds, and the gradients of its last step.
 
     Attributes:
-        held: its parameters.
-        got: ids of those that ever had a gradient.
-        zero_steps: the last steps looked at, in a row, at which every gradient was exactly 0.
-        compared, altered: steps at which a gradient was held against what arrived, and those at which it was another:
+        parameters: its parameters.
+        received_ids: ids of those that ever had a gradient.
+        consecutive_zero_steps: the last steps looked at, in a row, at which every gradient was exactly 0.
+        compared_steps, modified_steps: steps at which a gradient was held against what arrived, and those at which it
+        was another:
             clipped, unscaled, averaged over machines.
     """
 
@@ -61,7 +62,7 @@ class OptimizerGradients:
         """The norms of the last gradient and of the parameters, in the coordinates that curvature is measured in.
 
         That is ``|S (g + decay p)|`` and ``|S^-1 p|`` with the S of
-        :class:`descentlab.watching.curvature.stability_limits.Scaling`.
+        :class:`descentlab.watching.curvature.stability_limits.Preconditioning`.
         """
         preconditioning = read_preconditioning(self.optimizer)
         entries = (

@@ -54,7 +54,7 @@ def recognize_linear_model(model: Any, X: Any, output: Any, target: Any, loss: f
     """The linear hypothesis that a model is, checked by its numbers; None for any other model.
 
     Args:
-        model: any module; its only parameters have to be those of one ``nn.Linear`` with one output.
+        model: any module; its only parameters have to be those of one ``nn.LinearModelInfo`` with one output.
         X: the batch it was called with.
         output, target: what came out, and what that was compared with, in one shape.
         loss: what ``backward`` was called on; it has to be one of the four conventions of squared error.

@@ -17,9 +17,9 @@ class ZeroGradCheck:
     passes on purpose are too.
 
     Attributes:
-        checked, uncleared: steps that were looked at, and those whose gradient still held that of the step before.
-        emptied: steps for which a gradient had arrived, and was gone.
-        fresh: whether a gradient that is not zero has arrived since the last step.
+        checked_steps, stale_steps: steps that were looked at, and those whose gradient still held that of the step
+        before. cleared_too_early_steps: steps for which a gradient had arrived, and was gone.
+        has_new_gradient: whether a gradient that is not zero has arrived since the last step.
     """
 
     checked_steps: int = 0
@@ -46,7 +46,7 @@ class ZeroGradCheck:
             self._was_cleared = True
 
     def after_step(self, params_with_gradient: list[Any]) -> None:
-        """Just after a step that is looked at; ``dense`` are the parameters that have a gradient."""
+        """Just after a step that is looked at; ``params_with_gradient`` are the parameters that have a gradient."""
         if self._last_used_gradient is not None and (self._was_cleared or self._is_unchanged):
             self.checked_steps += 1
             self.stale_steps += self._is_unchanged and not self._was_cleared
@@ -66,7 +66,8 @@ class TrainEvalCount:
     """In which mode the model was at each backward pass.
 
     Attributes:
-        training, evaluating: backward passes in either mode; ``last`` how many of the latter came last, in a row.
+        train_passes, eval_passes: backward passes in either mode; ``consecutive_eval_passes`` how many of the latter
+        came last, in a row.
     """
 
     train_passes: int = 0
@@ -86,8 +87,8 @@ class SameBatchCheck:
     """Whether every backward pass was on the batch that the first one was on.
 
     Attributes:
-        always: so far.
-        rows: of the first batch.
+        always_same: so far.
+        n_rows: of the first batch.
     """
 
     always_same: bool = True

@@ -18,12 +18,13 @@ class LossGraphInfo(NamedTuple):
     """What a loss's graph says.
 
     Attributes:
-        reached: whether the model's output is in it.
+        includes_output: whether the model's output is in it.
         target: what the output is compared with, in the output's shape; None where that is not seen.
-        squared: whether a residual is squared in it.
-        classes: whether it is the mean cross entropy of classes, unweighted.
-        form: what is wrong with the form of the outputs, see :func:`descentlab.watching.inspect.output_format.form_of`.
-        wide: (n, n) where n outputs were compared with n targets, each with every one.
+        is_squared_error: whether a residual is squared in it.
+        is_cross_entropy: whether it is the mean cross entropy of classes, unweighted.
+        output_defect: what is wrong with the form of the outputs, see
+        :func:`descentlab.watching.inspect.output_format.find_output_defect`.
+        broadcast_shape: (n, n) where n outputs were compared with n targets, each with every one.
     """
 
     includes_output: bool = False

@@ -13,7 +13,7 @@ class NonfiniteOrigin(NamedTuple):
     """Where numbers first stopped being finite.
 
     Attributes:
-        kind: ``input``, ``target``, ``gradient``, ``parameter``, ``output`` or ``loss``.
+        where: ``input``, ``target``, ``gradient``, ``parameter``, ``output`` or ``loss``.
         name: which parameter or submodule.
         step: the updates that had been made when it happened; for a gradient, the update that used it, from 1.
     """
@@ -62,7 +62,7 @@ def locate_nonfinite(
         model: its parameters are looked at, then it is called once more, on copies of its state.
         args, kwargs: what it was called with.
         target: what its output was compared with, or None.
-        gradient: the parameter whose gradient was not finite at the last update, or None.
+        gradient_name: the parameter whose gradient was not finite at the last update, or None.
         step: the updates made so far.
     """
     if any_nonfinite(iter_tensors((args, kwargs))):

@@ -19,7 +19,7 @@ def find_output_defect(kind: str, node: Any, loss: Any) -> str | None:
     ``not_logarithms``: a negative log likelihood below 0, so that the outputs are no logarithms of probabilities.
     ``softmax_of_one``, ``softmax_over_rows``: a softmax over a single number, or over the rows of the batch.
     ``negated``: minus a loss that has to become small.
-    ``swapped``: the gradient goes to the targets' side.
+    ``are_arguments_swapped``: the gradient goes to the targets' side.
     """
     is_root = node is loss.grad_fn
     previous_kind = _previous_node_kind(node)

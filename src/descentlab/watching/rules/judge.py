@@ -51,7 +51,7 @@ class Observation:
 
 
 def evaluate_rules(observation: Observation) -> tuple[WatchFinding, ...]:
-    """Every verdict, causes before effects; ``healthy`` alone where nothing is wrong."""
+    """Every verdict, causes before effects; ``progress_finding`` alone where nothing is wrong."""
     findings = [finding for rule in WATCH_RULES if (finding := rule(observation)) is not None]
     nonfinite = tuple(each for each in findings if each.name == "not_finite")
     if nonfinite and nonfinite[0].numbers["kind"] in ("input", "target"):
@@ -194,10 +194,14 @@ def _has_mode_dependent_layers(observation: Observation) -> bool:
 
 
 WATCH_RULES: tuple[Callable[[Observation], WatchFinding | None], ...] = (
-    detect_wrong_target_dtype, detect_stale_graph, detect_broadcast, detect_output_form, detect_loop_not_seen, gradient_flow.detect_no_backward, gradient_flow.detect_loss_detached,
-    gradient_flow.detect_gradient_never_arrives, gradient_flow.detect_no_step, gradient_flow.detect_zero_grad_after_backward, learning_rate.detect_lr_zero, detect_no_zero_grad,
-    learning_rate.detect_lr_above_limit, detect_nonfinite, learning_rate.detect_schedule_decayed_too_early, gradient_flow.detect_not_in_optimizer,
-    gradient_flow.detect_no_gradient, detect_zero_gradient, learning_rate.detect_lr_too_small, detect_eval_mode, learning_rate.detect_weight_decay_too_large,
+    detect_wrong_target_dtype, detect_stale_graph, detect_broadcast, detect_output_form, detect_loop_not_seen,
+    gradient_flow.detect_no_backward, gradient_flow.detect_loss_detached,
+    gradient_flow.detect_gradient_never_arrives, gradient_flow.detect_no_step,
+    gradient_flow.detect_zero_grad_after_backward, learning_rate.detect_lr_zero, detect_no_zero_grad,
+    learning_rate.detect_lr_above_limit, detect_nonfinite, learning_rate.detect_schedule_decayed_too_early,
+    gradient_flow.detect_not_in_optimizer,
+    gradient_flow.detect_no_gradient, detect_zero_gradient, learning_rate.detect_lr_too_small, detect_eval_mode,
+    learning_rate.detect_weight_decay_too_large,
     learning_rate.detect_no_better_than_baseline, gradient_flow.detect_frozen_parameters,
 )  # fmt: skip
 SUPPRESSED_FINDINGS = {

@@ -1,6 +1,6 @@
 """Mistakes in the loop itself: a wrong index, a wrong shape, gradients kept, or taken row by row.
 
-Each hypothesis is a function of an :class:`Inquiry` that yields guesses, as in
+Each hypothesis is a function of an :class:`ObservedComparison` that yields guesses, as in
 :mod:`descentlab.doctor.observed.causes.other_start_or_rate`.
 """
 

@@ -1,6 +1,6 @@
 """Descents that are right as such, and not those that were stated: momentum, decay, a bias, columns that were scaled.
 
-Each hypothesis is a function of an :class:`Inquiry` that yields guesses, as in
+Each hypothesis is a function of an :class:`ObservedComparison` that yields guesses, as in
 :mod:`descentlab.doctor.observed.causes.other_start_or_rate`.
 """
 

@@ -1,7 +1,7 @@
 """What may have gone wrong around a descent: weights left over, another rate, another start.
 
-Each hypothesis is a function of an :class:`Inquiry` that yields guesses, simulated exactly, to be held against what
-was observed.
+Each hypothesis is a function of an :class:`ObservedComparison` that yields guesses, simulated exactly, to be held
+against what was observed.
 """
 
 from __future__ import annotations
@@ -211,8 +211,8 @@ def _fit_start_energies(
     to what each number's rounding allows.
 
     Args:
-        case: what is asked about.
-        times: the rate is so many times the one stated.
+        comparison: what is asked about.
+        lr_multiple: the rate is so many times the one stated.
     """
     from scipy.optimize import nnls
 

@@ -1,6 +1,6 @@
 """Conventions mistaken for each other: what is printed of a right descent, and whose gradient it takes.
 
-Each hypothesis is a function of an :class:`Inquiry` that yields guesses, as in
+Each hypothesis is a function of an :class:`ObservedComparison` that yields guesses, as in
 :mod:`descentlab.doctor.observed.causes.other_start_or_rate`.
 """
 

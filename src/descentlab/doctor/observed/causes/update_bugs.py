@@ -1,6 +1,6 @@
 """Mistakes in the update: a wrong sign, gradients exchanged, an input forgotten, parameters left out or one by one.
 
-Each hypothesis is a function of an :class:`Inquiry` that yields guesses, as in
+Each hypothesis is a function of an :class:`ObservedComparison` that yields guesses, as in
 :mod:`descentlab.doctor.observed.causes.other_start_or_rate`. All of them are linear, so they are simulated at any
 length.
 """
