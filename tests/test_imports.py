@@ -21,7 +21,7 @@ FOLDERS = (
 FILES = ({"typing", "messages"}, {"errors"}, {"dependencies"})
 LAYERS = [*FILES, *({name} for name in FOLDERS[1:-1]), {"__init__"}, {FOLDERS[-1]}, {"__main__"}]
 # What a person looks at offers a lab of itself, `x.lab()`. The import is inside that method, and nowhere else.
-OFFERS = {("problem", "lab"), ("run", "lab"), ("doctor", "lab"), ("model_selection", "doctor"), ("theory", "doctor")}
+OFFERS = {("problem", "lab"), ("run", "lab"), ("doctor", "lab")}
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 HEAVY = ("torch", "scipy", "pyarrow", "pandas", "polars", "matplotlib", "sklearn", "dask", "click", "numba")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from descentlab.doctor.finding import Finding
-from descentlab.doctor.report import SEVERITY_MARKS, Table, group_findings, make_tables, title_line, verdict_line
-from descentlab.messages import Message, message
+from descentlab.doctor.report import SEVERITY_MARKS, group_findings, make_tables, title_line, verdict_line
+from descentlab.messages import message
 from descentlab.messages.html import html_bullet_list, html_fragment, html_heading, html_paragraph, html_table
 
 if TYPE_CHECKING:
@@ -33,11 +33,6 @@ def losses_to_html(diagnosis: LossDiagnosis) -> str:
     return html_fragment(
         html_paragraph(verdict_line(diagnosis.verdict), strong=True), _findings_to_html(diagnosis.findings)
     )
-
-
-def messages_to_html(messages: Iterable[Message], tables: Iterable[Table] = ()) -> str:
-    """Sentences, a paragraph each, then tables."""
-    return html_fragment(*map(html_paragraph, messages), *(html_table(*each) for each in tables))
 
 
 def _findings_to_html(findings: Iterable[Finding]) -> str:

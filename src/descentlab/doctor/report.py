@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from descentlab.doctor.finding import Finding, Severity
 from descentlab.doctor.forecast import Verdict
 from descentlab.messages import (
+    LINE_WIDTH,
+    Table,
     current_language,
-    display_width,
-    format_number,
+    format_epochs,
     message,
-    pad,
     pluralize,
     to_json_types,
     use_language,
@@ -24,35 +23,7 @@ if TYPE_CHECKING:
     from descentlab.doctor.directions import Direction
 
 DIAGNOSIS_SCHEMA = "descentlab.diagnosis/1"
-LINE_WIDTH = 80
 SEVERITY_MARKS = {Severity.PROBLEM: "✗", Severity.CAUTION: "!", Severity.FACT: "·"}
-SCIENTIFIC_FROM = 10_000_000  # counts from here on are shown in powers of ten in tables
-
-
-class Table(NamedTuple):
-    """A table as a person reads it: a title, the headings of its columns, and rows of cells."""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-
-    def to_lines(self) -> list[str]:
-        """Its lines: the first column takes what the others leave of 80."""
-        other_widths = [
-            max(display_width(row[i]) for row in [self.headings, *self.rows]) for i in range(1, len(self.headings))
-        ]
-        first_width = min(
-            max(display_width(row[0]) for row in [self.headings, *self.rows]),
-            LINE_WIDTH - 2 - sum(other_widths) - 2 * len(other_widths),
-        )
-
-        def line(cells: Sequence[str]) -> str:
-            other_cells = (
-                pad(cell, columns, align_right=True) for cell, columns in zip(cells[1:], other_widths, strict=True)
-            )
-            return "  " + "  ".join([pad(cells[0], first_width), *other_cells])
-
-        return [self.title, line(self.headings), *(line(row) for row in self.rows)]
 
 
 class Section(NamedTuple):
@@ -172,13 +143,6 @@ def _remedies_title(diagnosis: Diagnosis, describe_run: bool) -> str:
 
 def _format_short(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}g}"
-
-
-def format_epochs(epochs: int | None) -> str:
-    """A number of epochs as a table has it."""
-    if epochs is None:
-        return message("report.never").text()
-    return format_number(epochs) if epochs < SCIENTIFIC_FROM else f"{epochs:.3g}"
 
 
 def diagnosis_to_dict(diagnosis: Diagnosis, lang: str | None = None) -> dict[str, Any]:

@@ -1,31 +1,31 @@
-"""Everything a person reads: one catalog per language, numbers, tables, HTML pieces."""
+"""Everything a person reads: one catalog per language, numbers, Korean particles, tables, HTML pieces."""
 
 from descentlab.messages.catalog import (
     LANGUAGES,
     PLURAL_NOUNS,
     Message,
     current_language,
-    display_width,
-    format_distinct,
-    format_number,
-    format_rounded,
+    format_epochs,
     load_catalog,
     message,
-    pad,
     pluralize,
-    resolve_particles,
     to_json_types,
     use_language,
-    wrap,
 )
+from descentlab.messages.korean import resolve_particles
+from descentlab.messages.numbers import format_distinct, format_number, format_rounded
+from descentlab.messages.terminal import LINE_WIDTH, Table, display_width, pad, wrap
 
 __all__ = [
     "LANGUAGES",
+    "LINE_WIDTH",
     "PLURAL_NOUNS",
     "Message",
+    "Table",
     "current_language",
     "display_width",
     "format_distinct",
+    "format_epochs",
     "format_number",
     "format_rounded",
     "load_catalog",

@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from descentlab.doctor.report import Table
 from descentlab.messages import (
     LANGUAGES,
     Message,
+    Table,
     current_language,
     format_number,
     format_rounded,
@@ -241,7 +241,7 @@ class CrossValidation:
         return self.text()
 
     def _repr_html_(self) -> str:
-        from descentlab.doctor.html import messages_to_html
+        from descentlab.messages.html import messages_to_html
 
         return messages_to_html((*self.notices, *self.messages), self.tables)
 

@@ -93,7 +93,7 @@ class Validation:
         return self.text()
 
     def _repr_html_(self) -> str:
-        from descentlab.doctor.html import messages_to_html
+        from descentlab.messages.html import messages_to_html
 
         return messages_to_html((*self.notices, *self.messages))
 

@@ -16,12 +16,13 @@ import numpy as np
 
 from descentlab.descent.descent import Descent
 from descentlab.descent.residual_polynomial import ResidualPolynomial
-from descentlab.doctor.report import Table, format_epochs
 from descentlab.errors import SettingError, check_int
 from descentlab.messages import (
     LANGUAGES,
     Message,
+    Table,
     current_language,
+    format_epochs,
     format_number,
     message,
     pluralize,
@@ -113,7 +114,7 @@ class Sweep:
         return f"Sweep({len(self.lr)} rates, {int(self.updates[-1])} epochs, bound {self.lr_bound:.6g})"
 
     def _repr_html_(self) -> str:
-        from descentlab.doctor.html import messages_to_html
+        from descentlab.messages.html import messages_to_html
 
         return messages_to_html(self.messages, [self.table])
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Verdict
-from descentlab.doctor.report import LINE_WIDTH, SEVERITY_MARKS, verdict_line
-from descentlab.messages import current_language, to_json_types, use_language, wrap
+from descentlab.doctor.report import SEVERITY_MARKS, verdict_line
+from descentlab.messages import LINE_WIDTH, current_language, to_json_types, use_language, wrap
 
 LOSSES_SCHEMA = "descentlab.losses/1"
 

@@ -1,0 +1,72 @@
+"""Text in columns of a terminal: widths of Korean letters, wrapping, padding, tables."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import NamedTuple
+
+LINE_WIDTH = 80
+_ANSI_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def display_width(text: str) -> int:
+    r"""How many columns of a terminal this takes: a Korean letter takes two, what only styles takes none.
+
+    >>> display_width("epoch"), display_width("에포크"), display_width("\x1b[1mbold\x1b[0m")
+    (5, 6, 4)
+    """
+    text = _ANSI_STYLE.sub("", text)
+    double_width = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    zero_width = sum(unicodedata.combining(letter) > 0 for letter in text)
+    return len(text) + double_width - zero_width
+
+
+def wrap(text: str, columns: int = 80, initial_indent: str = "", subsequent_indent: str | None = None) -> str:
+    """Text in lines of at most so many columns, broken at spaces; ``initial_indent`` and ``subsequent_indent`` begin
+    the lines.
+    """
+    subsequent_indent = " " * display_width(initial_indent) if subsequent_indent is None else subsequent_indent
+    lines, line = [], initial_indent
+    empty = True
+    for word in text.split():
+        if not empty and display_width(line) + 1 + display_width(word) > columns:
+            lines.append(line)
+            line, empty = subsequent_indent, True
+        line, empty = line + ("" if empty else " ") + word, False
+    return "\n".join([*lines, line])
+
+
+def pad(text: str, columns: int, align_right: bool = False) -> str:
+    """Text filled with spaces to a column's width, cut with an ellipsis where it is wider."""
+    while display_width(text) > columns:
+        text = text.removesuffix("…")[:-1] + "…"
+    space = " " * (columns - display_width(text))
+    return space + text if align_right else text + space
+
+
+class Table(NamedTuple):
+    """A table as a person reads it: a title, the headings of its columns, and rows of cells."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+    def to_lines(self) -> list[str]:
+        """Its lines: the first column takes what the others leave of 80."""
+        other_widths = [
+            max(display_width(row[i]) for row in [self.headings, *self.rows]) for i in range(1, len(self.headings))
+        ]
+        first_width = min(
+            max(display_width(row[0]) for row in [self.headings, *self.rows]),
+            LINE_WIDTH - 2 - sum(other_widths) - 2 * len(other_widths),
+        )
+
+        def line(cells: Sequence[str]) -> str:
+            other_cells = (
+                pad(cell, columns, align_right=True) for cell, columns in zip(cells[1:], other_widths, strict=True)
+            )
+            return "  " + "  ".join([pad(cells[0], first_width), *other_cells])
+
+        return [self.title, line(self.headings), *(line(row) for row in self.rows)]
