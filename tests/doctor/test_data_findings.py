@@ -34,7 +34,7 @@ def test_ordinary_columns_have_nothing_to_tell() -> None:
 def test_a_duplicate_is_named_with_its_relation() -> None:
     found = told(columns(A, B, 2 * A - B + 5))["dependent_columns"]
     assert "`x3` = 2·`x1` - `x2` + 5" in found.text("en")
-    assert found.evidence["columns"] == ["x3"]
+    assert found.numbers["columns"] == ["x3"]
     assert "Leave out `x3`" in found.text("en")
 
 
@@ -47,7 +47,7 @@ def test_nearly_collinear_columns_and_how_much_is_left_of_them() -> None:
     found = told(X)["nearly_collinear"]
     left = 100 / variance_inflation(dl.Problem(X, Y)).max()
     assert f"leave {left:.2g} %" in found.text("en")
-    assert set(found.evidence["variance_inflation"]) == {"x1", "x2", "x3"}
+    assert set(found.numbers["variance_inflation"]) == {"x1", "x2", "x3"}
 
 
 def test_variance_inflation_is_one_over_one_minus_r_squared() -> None:
@@ -69,13 +69,13 @@ def test_variance_inflation_is_one_over_one_minus_r_squared() -> None:
 def test_scales_that_are_far_apart() -> None:
     found = told(columns(A, 1e4 * B))["scales_apart"]
     assert "`x2` is" in found.text("en")
-    assert 5e3 < found.evidence["ratio"] < 2e4
+    assert 5e3 < found.numbers["ratio"] < 2e4
     assert "scales_apart" not in told(columns(A, 1e4 * B), standardize=True)
 
 
 def test_a_mean_that_dwarfs_the_spread() -> None:
     found = told(columns(A + 1000, B))["far_from_zero"]
-    assert found.evidence["mean_over_spread"]["x1"] == pytest.approx((A + 1000).mean() / A.std(), rel=1e-9)
+    assert found.numbers["mean_over_spread"]["x1"] == pytest.approx((A + 1000).mean() / A.std(), rel=1e-9)
     assert "far_from_zero" not in told(columns(A + 1000, B), center=True)
 
 
@@ -94,7 +94,7 @@ def test_a_target_that_does_not_vary() -> None:
 
 def test_a_target_that_a_column_copies() -> None:
     found = told(columns(A, B), 2 * B + 1)["target_copied"]
-    assert found.evidence["columns"] == ["x2"]
+    assert found.numbers["columns"] == ["x2"]
     assert "target_copied" not in told(A[:, None], 2 * A)  # with one column it is simply an exact fit
 
 

@@ -73,7 +73,7 @@ def test_it_is_an_object_for_machines(name: str) -> None:
     assert content["overflow_epoch"] == found.overflow_epoch
     assert [each["name"] for each in content["findings"]] == [each.name for each in found.findings]
     assert all(
-        set(each["evidence"]) == set(ours.evidence)
+        set(each["evidence"]) == set(ours.numbers)
         for each, ours in zip(content["findings"], found.findings, strict=True)
     )
     assert content["params"] == found.params

@@ -122,7 +122,7 @@ def test_a_gradient_of_exactly_zero_is_none() -> None:
     assert "above its bound all the same" in " ".join(found.text("en").split())
     grows = diagnosed(problem, lr=5.0)
     assert grows.verdict == "diverges"
-    assert grows.findings[0].evidence["factor"] == pytest.approx(1 - 5 * 4 / 3)
+    assert grows.findings[0].numbers["factor"] == pytest.approx(1 - 5 * 4 / 3)
     assert "`x2`" in grows.findings[0].text("en")
 
 

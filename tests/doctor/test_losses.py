@@ -80,7 +80,7 @@ class TestTheQuestionAsked:
 
     def test_range_by_hand(self) -> None:
         """If one direction grows, the largest ratio of differences that rounding allows; the least ratio of losses."""
-        evidence = self.found.findings[0].evidence
+        evidence = self.found.findings[0].numbers
         assert evidence["alone_low"] == pytest.approx(0.02 / (1 + math.sqrt(9.2 / 7.4)))
         assert evidence["alone_high"] == pytest.approx(0.02 / (1 + math.sqrt(52.95 / 43.95)))
 
@@ -90,7 +90,7 @@ class TestTheQuestionAsked:
         assert [f"{loss:.1f}" for loss in losses] == ["36.4", "43.9", "53.0"]
         assert self.found.lr_bound_range is not None
         low, high = self.found.lr_bound_range
-        evidence: dict[str, Any] = dict(self.found.findings[0].evidence)
+        evidence: dict[str, Any] = dict(self.found.findings[0].numbers)
         assert 0 < low < 0.02 / (1 + math.sqrt(1.26)) < evidence["alone_low"]
         assert high == evidence["alone_high"]
 
@@ -197,7 +197,7 @@ def test_a_large_floor_and_a_fading_direction_leave_the_bound_told() -> None:
     t = np.arange(9.0)
     found = diagnose_losses(1000 + 3 * 0.5 ** (2 * t) + 1.1 ** (2 * t), 0.1)
     assert found.lr_bound == pytest.approx(0.2 / 2.1, rel=1e-3)
-    evidence: dict[str, Any] = dict(found.findings[0].evidence)
+    evidence: dict[str, Any] = dict(found.findings[0].numbers)
     low, high = evidence["alone_low"], evidence["alone_high"]
     assert low <= 0.2 / 2.1 <= high < 1.001 * low
     assert found.lr_bound_range == (0.0, high)
@@ -247,8 +247,8 @@ class TestFalling:
         found = diagnose_losses(2.0 + 5 * 0.95 ** (2 * np.arange(8.0)), 0.1)
         reading = found.findings[1]
         assert reading.name == "losses_two_readings"
-        assert reading.evidence["bound_at_most"] == pytest.approx(0.2 / 0.05)
-        assert reading.evidence["bound_if_overshooting"] == pytest.approx(0.2 / 1.95)
+        assert reading.numbers["bound_at_most"] == pytest.approx(0.2 / 0.05)
+        assert reading.numbers["bound_if_overshooting"] == pytest.approx(0.2 / 1.95)
         assert found.lr_bound is None
         assert found.curvature is None
 
@@ -289,7 +289,7 @@ class TestFalling:
         found = diagnose_losses(2.0 + 5 * 0.98 ** (2 * np.arange(8.0)), 0.1, momentum=0.9)
         for sign, name in ((1, "bound_if_overshooting"), (-1, "bound_at_most")):
             x = 1.9 + sign * (0.98 + 0.9 / 0.98)
-            assert found.findings[1].evidence[name] == pytest.approx(0.1 * 3.8 / x, rel=1e-4)
+            assert found.findings[1].numbers[name] == pytest.approx(0.1 * 3.8 / x, rel=1e-4)
             assert abs(float(recursion.convergence_factor(np.array(x), momentum=0.9))) == pytest.approx(0.98)
 
 
@@ -405,7 +405,7 @@ def test_two_growing_directions_give_no_number() -> None:
     assert found.lr_bound_range is not None
     assert found.lr_bound_range[0] == 0.0
     assert 0.008 < found.lr_bound_range[1] < 0.02 / (1 + math.sqrt(142.95 / 122.05))
-    assert "alone_low" not in found.findings[0].evidence
+    assert "alone_low" not in found.findings[0].numbers
 
 
 def test_directions_of_a_hundredth_leave_the_bound_told() -> None:
@@ -425,7 +425,7 @@ class TestNumbersLost:
     def test_overflow_is_counted(self) -> None:
         found = diagnose_losses("1.0e30, 1.0e34, 1.0e38, inf, nan, nan", 0.01)
         assert (found.verdict, names(found)[-1]) == ("diverges", "losses_overflow")
-        assert found.findings[-1].evidence["count"] == 3
+        assert found.findings[-1].numbers["count"] == 3
 
     def test_squares_overflow_before_their_mean(self) -> None:
         assert names(diagnose_losses("1.0e29, 1.0e31, 1.0e33, nan", 0.01))[-1] == "losses_overflow"
@@ -433,7 +433,7 @@ class TestNumbersLost:
     def test_the_next_loss_after_a_turn(self) -> None:
         """80 / 60 at the least that rounding allows is all the growth that is known."""
         found = diagnose_losses("100, 60, 80, nan", 0.01)
-        assert found.findings[-1].evidence["next"] == pytest.approx(80 * 79.5 / 60.5)
+        assert found.findings[-1].numbers["next"] == pytest.approx(80 * 79.5 / 60.5)
 
     def test_nan_before_it_can_be_overflow(self) -> None:
         for losses in ("10,9,8.5,8.25,nan", "36.4,43.9,53.0,nan"):
@@ -499,7 +499,7 @@ class TestErrors:
             diagnose_losses("1,2,4", lr)
 
     def test_a_whole_number_beyond_float64_is_infinite(self) -> None:
-        assert diagnose_losses([1.0, 2.0, 4.0, 10**400], 0.01).findings[-1].evidence["count"] == 1
+        assert diagnose_losses([1.0, 2.0, 4.0, 10**400], 0.01).findings[-1].numbers["count"] == 1
 
     @pytest.mark.parametrize(
         ("losses", "words"),

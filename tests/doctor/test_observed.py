@@ -89,7 +89,7 @@ def test_a_right_loop_agrees(after: bool, digits: int) -> None:
         (found,) = loop.found(rounded(loop.losses(after=after), digits))
         assert (found.name, found.severity, found.topic) == ("observed_agrees", Severity.FACT, "observed")
         if digits > 3:
-            assert found.evidence["printed"] == ("after" if after else "before")
+            assert found.numbers["printed"] == ("after" if after else "before")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -116,7 +116,7 @@ def test_a_right_loop_in_float32_agrees(dtype: str) -> None:
 def test_another_cost_printed(kind: str, printed: Printed) -> None:
     for loop in LOOPS:
         (found,) = loop.found(rounded(loop.losses(printed=printed)))
-        assert (found.name, found.evidence["printed"]) == ("printed_convention", kind)
+        assert (found.name, found.numbers["printed"]) == ("printed_convention", kind)
         assert "every one of 12 numbers" in found.text("en")
 
 
@@ -124,8 +124,8 @@ def test_the_gradient_of_another_reduction() -> None:
     for loop in LOOPS:
         for kind, c in (("half_mean", 1 / loop.n), ("sum", 2.0), ("half_sum", 1.0)):
             (found,) = loop.found(rounded(loop.losses(loop.gradient(c))))
-            assert (found.name, found.evidence["gradient"]) == ("gradient_convention", kind)
-            assert found.evidence["times"] == pytest.approx(c * loop.n / 2)
+            assert (found.name, found.numbers["gradient"]) == ("gradient_convention", kind)
+            assert found.numbers["times"] == pytest.approx(c * loop.n / 2)
 
 
 def test_weights_left_over() -> None:
@@ -133,14 +133,14 @@ def test_weights_left_over() -> None:
         for before in (EPOCHS, 5):
             loop.losses(epochs=before)
             (found,) = loop.found(rounded(loop.losses(start=loop.last)))
-            assert (found.name, found.evidence["updates_before"]) == ("stale_weights", before)
+            assert (found.name, found.numbers["updates_before"]) == ("stale_weights", before)
 
 
 def test_one_row_printed_as_the_cost() -> None:
     for loop in LOOPS:
         for row in (0, loop.n - 1):
             (found,) = loop.found(rounded(loop.losses(printed=lambda r, row=row: float(r[row] ** 2) / 2)))  # type: ignore[misc]
-            assert (found.name, found.evidence["row"], found.evidence["times"]) == ("one_row_cost", row + 1, "1/2")
+            assert (found.name, found.numbers["row"], found.numbers["times"]) == ("one_row_cost", row + 1, "1/2")
             assert f"row {row + 1} alone" in found.text("en")
 
 
@@ -155,7 +155,7 @@ def test_broadcasting_fits_the_mean_of_y() -> None:
         losses = loop.losses(gradient, lambda r, loop=loop, y=y: float(np.mean((r + loop.y - y) ** 2)))  # type: ignore[misc]
         (found,) = loop.found(rounded(losses))
         assert found.name == "broadcasting"
-        assert found.evidence["mean"] == pytest.approx(loop.y.mean())
+        assert found.numbers["mean"] == pytest.approx(loop.y.mean())
         assert "reshape(-1)" in found.text("en")
 
 
@@ -199,7 +199,7 @@ def test_updates_after_every_row(running: bool) -> None:
                 w = w - loop.lr * 2 * r * z
             losses.append(total if running else mean(loop.Z @ w - loop.y))
         (found,) = loop.found(rounded(losses))
-        assert (found.name, found.evidence["printed"]) == ("per_sample_updates", "running" if running else "cost")
+        assert (found.name, found.numbers["printed"]) == ("per_sample_updates", "running" if running else "cost")
 
 
 def test_swapped_gradients_and_a_wrong_sign() -> None:
@@ -215,7 +215,7 @@ def test_another_rate() -> None:
         for times in (0.1, 100.0, 0.37):
             (found,) = loop.found(rounded(loop.losses(lr=times * loop.lr)))
             assert found.name == "another_rate"
-            assert found.evidence["times"] == pytest.approx(times, rel=1e-3)
+            assert found.numbers["times"] == pytest.approx(times, rel=1e-3)
 
 
 def test_another_start() -> None:
@@ -228,8 +228,8 @@ def test_another_start() -> None:
     run = dl.descend(lesson, lr=0.03, epochs=6, start=[3.0])
     multiple, other = compare_observed(lesson, dl.Descent(lr=0.03, epochs=6), rounded(run.history.cost))
     assert (multiple.name, other.name) == ("printed_convention", "other_start")
-    assert multiple.evidence["ratio"] == pytest.approx(4, rel=1e-5)
-    assert other.evidence["starts"] == pytest.approx([-1.0, 3.0], rel=1e-4)  # equally far from W = 1
+    assert multiple.numbers["ratio"] == pytest.approx(4, rel=1e-5)
+    assert other.numbers["starts"] == pytest.approx([-1.0, 3.0], rel=1e-4)  # equally far from W = 1
 
 
 class TestNothingExplainsIt:
@@ -291,7 +291,7 @@ class TestNan:
                 return loss
 
             descent = dl.Descent(lr=1e-3 * loop.lr, epochs=epochs, start=loop.start)
-            needed = compare_observed(loop.problem, descent, lost)[-1].evidence["needed"]
+            needed = compare_observed(loop.problem, descent, lost)[-1].numbers["needed"]
             assert isinstance(needed, float)
             apart = 1 + 5 / epochs  # an update more or less
             assert not np.isfinite(last(apart * needed))
@@ -312,7 +312,7 @@ class TestNan:
     def test_suddenly(self) -> None:
         for loop in LOOPS:
             (found,) = loop.found([*loop.losses()[:4], np.nan, np.nan])
-            assert (found.name, found.evidence["epoch"]) == ("not_the_rate", 5)
+            assert (found.name, found.numbers["epoch"]) == ("not_the_rate", 5)
             assert "Until then" in found.text("en")
 
     def test_rows_left_out_are_named(self) -> None:
@@ -362,7 +362,7 @@ class TestWhatIsAsked:
                 seen = rounded([losses[i] for i in indices])
                 descent = dl.Descent(lr=loop.lr, epochs=epochs, start=loop.start)
                 (found,) = compare_observed(loop.problem, descent, seen)
-                assert (found.name, found.evidence["every"]) == ("observed_agrees", every), way
+                assert (found.name, found.numbers["every"]) == ("observed_agrees", every), way
                 assert f"printed every {every} epochs" in found.text("en")
                 other = dl.Descent(lr=loop.lr, epochs=epochs + 7, start=loop.start)
                 (stated,) = compare_observed(loop.problem, other, seen, every=every)
@@ -374,7 +374,7 @@ class TestWhatIsAsked:
         for loop in LOOPS:
             losses = loop.losses(printed=lambda r: mean(r) / 2, epochs=40)[::3]
             (found,) = loop.found(rounded(losses), every=3)
-            assert (found.name, found.evidence["printed"]) == ("printed_convention", "half_mean")
+            assert (found.name, found.numbers["printed"]) == ("printed_convention", "half_mean")
 
     def test_diagnose_takes_it(self) -> None:
         loop = LOOPS[0]
@@ -512,7 +512,7 @@ class TestClinic:
             printed.append(f"{sum((theta0 + theta1 * x[-1] - y[-1]) ** 2 for _ in range(m)) / (2 * m):.2f}")
         assert (printed[0], printed[-1]) == ("3.68", "7.80")
         (found,) = compare_observed(problem, descent, printed)
-        assert (found.name, found.evidence["row"]) == ("one_row_cost", m)
+        assert (found.name, found.numbers["row"]) == ("one_row_cost", m)
         assert "4.11 %" in found.text("en")
 
     def test_a_random_start(self) -> None:

@@ -64,7 +64,7 @@ def test_updates_one_after_another(order: str, features: int) -> None:
             if order != "bias_first":
                 b -= case.lr * 2 / n * np.sum(X @ W + b - y)
         found = case.named(losses)
-        assert (found.name, found.evidence["order"]) == ("sequential_updates", order)
+        assert (found.name, found.numbers["order"]) == ("sequential_updates", order)
 
 
 @pytest.mark.parametrize("frozen", ["bias", "weights", "none"])
@@ -79,7 +79,7 @@ def test_what_is_not_updated(frozen: str) -> None:
             else:
                 W = W - case.lr * 2 / case.n * case.X.T @ r
         found = case.named(losses)
-        assert (found.name, found.evidence["parameters"]) == ("not_updated", frozen)
+        assert (found.name, found.numbers["parameters"]) == ("not_updated", frozen)
 
 
 @pytest.mark.parametrize("features", [1, 2])
@@ -107,7 +107,7 @@ def test_momentum_that_was_not_stated(momentum: float, nesterov: bool) -> None:
             v = momentum * v + g
             p = p - case.lr * (g + momentum * v if nesterov else v)
         found = case.named(losses)
-        assert (found.name, found.evidence["momentum"], found.evidence["nesterov"]) == (
+        assert (found.name, found.numbers["momentum"], found.numbers["nesterov"]) == (
             "momentum_acts",
             momentum,
             nesterov,
@@ -119,7 +119,7 @@ def test_momentum_that_was_stated_and_does_not_act() -> None:
         plain = dl.descend(case.problem, case.descent).history.cost
         descent = dl.Descent(lr=case.lr, epochs=EPOCHS, start=case.start, momentum=0.9)
         (found,) = compare_observed(case.problem, descent, plain)
-        assert (found.name, found.evidence["momentum"]) == ("momentum_acts", 0.0)
+        assert (found.name, found.numbers["momentum"]) == ("momentum_acts", 0.0)
 
 
 @pytest.mark.parametrize("decay", [0.1, 0.01, 0.001])
@@ -131,7 +131,7 @@ def test_weight_decay_that_was_not_stated(decay: float) -> None:
             losses.append(np.mean(r**2))
             p = p - case.lr * (2 / case.n * Z.T @ r + decay * p)
         found = case.named(losses)
-        assert (found.name, found.evidence["weight_decay"]) == ("decay_acts", decay)
+        assert (found.name, found.numbers["weight_decay"]) == ("decay_acts", decay)
 
 
 def test_a_bias_that_was_not_stated() -> None:
@@ -162,7 +162,7 @@ def test_columns_scaled_before_the_loop(scaling: str, columns: str) -> None:
             losses.append(np.mean(r**2))
             W, b = W - case.lr * 2 / case.n * X.T @ r, b - case.lr * 2 * r.mean()
         found = case.named(losses)
-        assert (found.name, found.evidence["scaling"], found.evidence["columns"]) == (
+        assert (found.name, found.numbers["scaling"], found.numbers["columns"]) == (
             "scaled_columns",
             scaling,
             columns,
@@ -174,7 +174,7 @@ def test_without_rows_standardizing_is_still_seen() -> None:
         losses = dl.descend(dl.Problem(case.X, case.y, standardize=True), lr=case.lr, epochs=EPOCHS).history.cost
         descent = dl.Descent(lr=case.lr, epochs=EPOCHS)
         (found,) = compare_observed(dl.Problem(case.problem.factor), descent, [f"{loss:.7g}" for loss in losses])
-        assert (found.name, found.evidence["scaling"]) == ("scaled_columns", "standardized")
+        assert (found.name, found.numbers["scaling"]) == ("scaled_columns", "standardized")
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -246,7 +246,7 @@ def test_rivals_are_not_told_apart() -> None:
     lesson = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
     losses = dl.descend(lesson, lr=0.03, epochs=6, start=[3.0]).history.cost
     found = compare_observed(lesson, dl.Descent(lr=0.03, epochs=6), [f"{loss:.6g}" for loss in losses])
-    assert [finding.evidence["rivals"] for finding in found] == [len(found)] * len(found)
+    assert [finding.numbers["rivals"] for finding in found] == [len(found)] * len(found)
     assert len(found) > 1
     for finding in found:
         assert "cannot tell which" in finding.text("en")

@@ -79,8 +79,8 @@ def test_the_lessons_in_torch() -> None:
         (found,) = compare_observed(problem, dl.Descent(lr=0.1, epochs=1000), observed)
         assert found.name == "observed_agrees"
         assert "What is left there is rounding" in found.text("en")
-        assert isinstance(found.evidence["difference"], float)
-        assert found.evidence["difference"] <= 0.05  # of what rounding makes of a number, no per cent is said
+        assert isinstance(found.numbers["difference"], float)
+        assert found.numbers["difference"] <= 0.05  # of what rounding makes of a number, no per cent is said
 
 
 def test_the_rounding_of_the_lesson_is_no_mistake() -> None:
@@ -115,4 +115,4 @@ def test_mistakes_are_named_though_they_end_at_the_floor() -> None:
         descent = dl.Descent(lr=0.3 * problem.spectrum("sum").lr_bound(), epochs=400)
         found = compare_observed(problem, descent, losses(problem, descent, np.float32, gradient_of="sum"))
         assert [finding.name for finding in found] == ["gradient_convention"]
-        assert found[0].evidence["gradient"] == "sum"
+        assert found[0].numbers["gradient"] == "sum"

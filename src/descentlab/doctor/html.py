@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from descentlab.doctor.finding import Finding
-from descentlab.doctor.report import SEVERITY_MARKS, group_findings, make_tables, title_line, verdict_line
+from descentlab.doctor.finding import SEVERITY_MARKS, Finding
+from descentlab.doctor.report import group_findings, make_tables, title_line, verdict_line
 from descentlab.messages import message
 from descentlab.messages.html import html_bullet_list, html_fragment, html_heading, html_paragraph, html_table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from descentlab.doctor.finding import Finding, Severity
+from descentlab.doctor.finding import SEVERITY_MARKS, Finding, Severity
 from descentlab.doctor.forecast import Verdict
 from descentlab.messages import (
     LINE_WIDTH,
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from descentlab.doctor.directions import Direction
 
 DIAGNOSIS_SCHEMA = "descentlab.diagnosis/1"
-SEVERITY_MARKS = {Severity.PROBLEM: "✗", Severity.CAUTION: "!", Severity.FACT: "·"}
 
 
 class Section(NamedTuple):
@@ -191,7 +190,7 @@ def diagnosis_to_dict(diagnosis: Diagnosis, lang: str | None = None) -> dict[str
                     "about": finding.topic,
                     "text": " ".join(map(str, finding.messages)),
                     "advice": finding.advice,
-                    "evidence": dict(finding.evidence),
+                    "evidence": dict(finding.numbers),
                     "source": finding.reference,
                 }
                 for finding in diagnosis.findings

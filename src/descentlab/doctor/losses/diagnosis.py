@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from descentlab.doctor.finding import Finding
+from descentlab.doctor.finding import SEVERITY_MARKS, Finding
 from descentlab.doctor.forecast import Verdict
-from descentlab.doctor.report import SEVERITY_MARKS, verdict_line
+from descentlab.doctor.report import verdict_line
 from descentlab.messages import LINE_WIDTH, current_language, to_json_types, use_language, wrap
 
 LOSSES_SCHEMA = "descentlab.losses/1"
@@ -79,7 +79,7 @@ class LossDiagnosis:
                 "weight": each.severity.value,
                 "text": " ".join(message.text(lang) for message in each.messages),
                 "advice": None if each.advice is None else each.advice.text(lang),
-                "evidence": each.evidence,
+                "evidence": each.numbers,
                 "source": each.reference,
             }
             for each in self.findings
