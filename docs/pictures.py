@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 import descentlab as dl
-from descentlab.lab.lab import lab_from_problem
+from descentlab.lab.lab import Lab
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -43,7 +43,7 @@ def main() -> None:
     """Write every picture anew."""
     FOLDER.mkdir(exist_ok=True)
     lesson = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
-    lab = lab_from_problem(lesson, None, "lesson", {"lr": 0.01, "reduction": "sum", "epochs": 10})
+    lab = Lab.from_problem(lesson, None, "lesson", {"lr": 0.01, "reduction": "sum", "epochs": 10})
     with TemporaryDirectory() as folder, opened() as page:
         file = Path(folder) / "lab.html"
         lab.save(file)

@@ -8,6 +8,8 @@ Epoch:    2/3 W: 0.280, Cost: 2.419200
 Epoch:    3/3 W: 0.482, Cost: 1.254113
 """
 
+from typing import TYPE_CHECKING, Any
+
 from descentlab.descent.descent import Descent
 from descentlab.doctor.diagnose import diagnose
 from descentlab.doctor.diagnosis import Diagnosis
@@ -25,6 +27,7 @@ from descentlab.factor.compress import compress
 from descentlab.factor.executors.dask import Dask
 from descentlab.factor.executors.torch_device import Gpu
 from descentlab.factor.factor import Factor
+from descentlab.lab import register as _register  # noqa: F401 (attaches .lab() to Problem, Run and Diagnosis)
 from descentlab.model_selection.cross_validate import cross_validate, split
 from descentlab.model_selection.cross_validation import CrossValidation
 from descentlab.model_selection.validation import Validation, validate
@@ -37,6 +40,9 @@ from descentlab.run.run import Run, descend
 from descentlab.theory.minibatch.expected_cost import ExpectedCost, expected_cost
 from descentlab.theory.sweep import Sweep, sweep
 from descentlab.watching.watch import watch
+
+if TYPE_CHECKING:
+    from descentlab.lab.lab import Lab
 
 __version__ = "0.1.0"
 
@@ -55,6 +61,7 @@ __all__ = [
     "Finding",
     "Gpu",
     "History",
+    "Lab",
     "Minimum",
     "MissingDependencyError",
     "Problem",
@@ -75,3 +82,13 @@ __all__ = [
     "validate",
     "watch",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """The class ``Lab``, whose page loads when it is first asked for."""
+        if name != "Lab":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from descentlab.lab.lab import Lab
+
+        return Lab

@@ -47,7 +47,7 @@ def test_a_saved_file_is_the_page(tmp_path: Path, lang: str) -> None:
     assert (tmp_path / "lab.html").read_text("utf-8") == render_lab_page(lab.spec, lang)
     lab.save(tmp_path / "lab.html", lang="en")  # as other outputs, it is written anew
     assert (tmp_path / "lab.html").read_text("utf-8") == lab.html
-    with pytest.raises(SettingError, match=r"written as \.html"):
+    with pytest.raises(SettingError, match=r"saved as \.html"):
         lab.save(tmp_path / "lab.pdf")
     assert not (tmp_path / "lab.pdf").exists()
 
@@ -90,7 +90,7 @@ def test_a_diagnosis_saves_a_page_with_its_findings(tmp_path: Path, lang: str) -
 
 
 def test_settings_come_once() -> None:
-    with pytest.raises(SettingError, match="put them into the Descent"):
+    with pytest.raises(SettingError, match="Put them into the Descent"):
         LESSON.lab(dl.Descent(lr=0.1), epochs=3)
 
 

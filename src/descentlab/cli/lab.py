@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
 from descentlab.cli.options import data_options, descent_settings, open_problem, option, public_name, step_options
 from descentlab.errors import SettingError, check_int
-from descentlab.lab.lab import lab_from_problem
+from descentlab.lab.lab import Lab
 from descentlab.lab.server.handler import LabServer, Site, serve_until_interrupted
 from descentlab.lab.spec import STEP_SETTINGS
 from descentlab.messages import current_language, message
@@ -48,7 +48,7 @@ def run(*, open: bool, port: Any, lesson: Any, **options: Any) -> int:  # noqa: 
     builtin = not options["data"] or options["data"] == ("lesson",)
     problem, name = open_problem(options)
     settings = descent_settings(options | {"option": ()}, builtin)
-    lab = lab_from_problem(problem, None, public_name(name), settings)
+    lab = Lab.from_problem(problem, None, public_name(name), settings)
     site = None if lesson is None else _lesson_site(check_int("lesson", lesson, 1))
     try:
         server = LabServer(lab.spec, port, site=site)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from descentlab.descent.descent import Descent
 from descentlab.doctor.directions import Direction
@@ -19,7 +19,6 @@ from descentlab.theory.overflow import FLOAT_TYPES, Overflow
 from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
-    from descentlab.lab.lab import Lab
     from descentlab.model_selection.validation import Validation
 
 
@@ -64,6 +63,7 @@ class Diagnosis:
     remedies: tuple[Remedy, ...]
     findings: tuple[Finding, ...]
     validation: Validation | None = None
+    lab: ClassVar[Callable[..., Any]]  # attached by descentlab.lab.register
 
     @property
     def verdict(self) -> Verdict:
@@ -127,12 +127,6 @@ class Diagnosis:
         from descentlab.doctor.html import diagnosis_to_html
 
         return diagnosis_to_html(self)
-
-    def lab(self, name: str = "") -> Lab:
-        """A page with these findings, on which the descent can be seen and changed; see :meth:`Problem.lab`."""
-        from descentlab.lab.lab import lab_from_diagnosis
-
-        return lab_from_diagnosis(self, name)
 
     def save(self, path: str | os.PathLike[str], *, lang: str | None = None, name: str = "") -> None:
         """Write that page to an ``.html`` file that needs nothing else: the findings are in it in every language.

@@ -41,6 +41,24 @@ class Lab:
 
     spec: Mapping[str, Any]
 
+    @classmethod
+    def from_problem(
+        cls, problem: Problem, descent: Descent | None = None, name: str = "", settings: Mapping[str, Any] | None = None
+    ) -> Lab:
+        """The page of a problem, with a descent or its settings; see :meth:`descentlab.Problem.lab`."""
+        if descent is not None and settings:
+            raise SettingError("settings_twice", names=tuple(settings))
+        descent = descent or default_descent(problem, **(settings or {}))
+        unsupported = unsupported_settings(descent)
+        if unsupported:
+            raise SettingError("lab_plain", names=unsupported)
+        return cls(make_spec(problem, descent, name))
+
+    @classmethod
+    def from_diagnosis(cls, diagnosis: Diagnosis, name: str = "") -> Lab:
+        """The page of a diagnosis, with its findings; see :meth:`descentlab.Diagnosis.lab`."""
+        return cls(make_spec(diagnosis.problem, diagnosis.descent, name, diagnosis))
+
     @property
     def html(self) -> str:
         """The whole page, in the reader's language."""
@@ -86,19 +104,3 @@ class Lab:
 
     def __repr__(self) -> str:
         return f"Lab({self.spec['columns'][-1]} ~ {' + '.join(self.spec['columns'][:-1])}; {self.spec['rows']:,} rows)"
-
-
-def lab_from_problem(problem: Problem, descent: Descent | None, name: str, settings: Mapping[str, Any]) -> Lab:
-    """See :meth:`descentlab.Problem.lab`."""
-    if descent is not None and settings:
-        raise SettingError("settings_twice", names=tuple(settings))
-    descent = descent or default_descent(problem, **settings)
-    unsupported = unsupported_settings(descent)
-    if unsupported:
-        raise SettingError("lab_plain", names=unsupported)
-    return Lab(make_spec(problem, descent, name))
-
-
-def lab_from_diagnosis(diagnosis: Diagnosis, name: str) -> Lab:
-    """See :meth:`descentlab.Diagnosis.lab`."""
-    return Lab(make_spec(diagnosis.problem, diagnosis.descent, name, diagnosis))

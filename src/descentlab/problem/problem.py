@@ -8,9 +8,9 @@ the units of the data, everywhere a person meets one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,6 @@ from descentlab.problem.quadratic import Quadratic, orthonormalize
 from descentlab.typing import FloatArray
 
 if TYPE_CHECKING:
-    from descentlab.descent.descent import Descent
-    from descentlab.lab.lab import Lab
     from descentlab.problem.minimum import Minimum
     from descentlab.problem.spectrum import Spectrum
 
@@ -102,6 +100,8 @@ class Problem:
         DataError: the rows cannot be used; the message says what was found and what to do.
         SettingError: a setting is outside what it may be.
     """
+
+    lab: ClassVar[Callable[..., Any]]  # attached by descentlab.lab.register
 
     def __init__(
         self,
@@ -280,21 +280,6 @@ class Problem:
             "standardize": self.standardize,
         }
         return Problem(self.factor, **(settings | changes))
-
-    def lab(self, descent: Descent | None = None, *, name: str = "", **settings: Any) -> Lab:
-        """A page on which descent on this problem can be seen and tried; it renders in a notebook, and saves itself.
-
-        Args:
-            descent: what the page shows first; or give its settings as keywords: ``problem.lab(lr=0.1)``. Without
-                either it begins at half the largest stable rate.
-            name: what to call the data.
-
-        Raises:
-            SettingError: a setting is outside what it may be, or one that the page cannot show.
-        """
-        from descentlab.lab.lab import lab_from_problem
-
-        return lab_from_problem(self, descent, name, settings)
 
     @property
     def hypothesis(self) -> str:

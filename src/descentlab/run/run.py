@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,9 +22,6 @@ from descentlab.run.loop import EpochCallback, Loop
 from descentlab.run.termination import make_ending
 from descentlab.theory.arguments import check_problem, resolve_descent
 from descentlab.typing import FloatArray
-
-if TYPE_CHECKING:
-    from descentlab.lab.lab import Lab
 
 MAX_RUN_SECONDS = 86_400.0  # a run predicted to take more seconds than a day is refused
 MAX_NAMED_PARAMETERS, HTML_TABLE_ROWS = 12, 20  # parameters named in a sentence, and rows of the table in a notebook
@@ -53,6 +50,7 @@ class Run:
     gradient_norm: float
     ending: Ending
     notices: tuple[Message, ...] = ()
+    lab: ClassVar[Callable[..., Any]]  # attached by descentlab.lab.register
 
     def table(self, rows: int | None = None) -> str:
         """The history as the lesson prints it; see :meth:`History.table`."""
@@ -97,10 +95,6 @@ class Run:
         from descentlab.run.plot import plot_run
 
         return plot_run(self, path, lang)
-
-    def lab(self, name: str = "") -> Lab:
-        """A page on which this descent can be seen and changed; see :meth:`descentlab.Problem.lab`."""
-        return self.problem.lab(self.descent, name=name)
 
     def __repr__(self) -> str:
         return f"Run({self.engine}, {len(self.history)} epochs recorded, {self.ending.reason}, cost {self.cost:.6g})"
