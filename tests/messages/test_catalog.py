@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from string import Formatter
 
+import numpy as np
 import pytest
 
 from descentlab.messages import (
@@ -14,6 +15,7 @@ from descentlab.messages import (
     PLURAL_NOUNS,
     Message,
     current_language,
+    format_bound,
     format_number,
     load_catalog,
     message,
@@ -54,6 +56,7 @@ def test_every_sentence_the_code_names_exists_and_every_sentence_is_named() -> N
     assert named <= set(load_catalog("en"))
     # Some keys are put together from a prefix and a word; the word then stands somewhere, or is an option's name.
     words = set(re.findall(r"[a-z0-9]+(?:_[a-z0-9]+)*", code.replace("-", "_")))
+    words |= {phrase.replace(" ", "_") for phrase in re.findall(r'"([a-z]+(?: [a-z]+)+)"', code)}
     assert not [key for key in load_catalog("en") if key not in named and key.split(".")[1] not in words]
 
 
@@ -91,6 +94,30 @@ def test_numbers_are_short_and_whole_ones_are_grouped() -> None:
         "3",
         "1e+20",
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"lr": 0.1, "ratio": 1.000123, "bound": 0.0999877}, ("0.1", "1.00012", "0.0999")),
+        ({"lr": 0.1234567, "ratio": 1.728395, "bound": 1 / 14}, ("0.1234567", "1.73", "0.0714")),
+        ({"lr": 1 / 3, "ratio": 133.3333, "bound": 0.0025}, ("0.333333", "133", "0.0025")),
+    ],
+)
+def test_a_sentence_repeats_a_rate_and_rounds_what_is_computed(
+    values: dict[str, float], expected: tuple[str, ...]
+) -> None:
+    words = message("finding.above_bound", **values).text("en")
+    assert tuple(re.findall(r"\d[\d.]*\d|\d", words)) == expected
+
+
+def test_a_bound_is_never_rounded_up_nor_down_to_a_rate_below_it() -> None:
+    random = np.random.default_rng(3)
+    for bound in 10 ** random.uniform(-9, 9, 200):
+        assert 0.99 * bound < float(format_bound(bound)) <= bound
+        lr = bound * (1 - 10 ** random.uniform(-9, 0))
+        assert lr < float(format_bound(bound, lr)) <= bound
+    assert format_bound(0.0357) == "0.0357"
 
 
 @pytest.mark.parametrize("what", PLURAL_NOUNS)

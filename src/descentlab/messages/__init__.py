@@ -13,7 +13,7 @@ from descentlab.messages.catalog import (
     use_language,
 )
 from descentlab.messages.korean import resolve_particles
-from descentlab.messages.numbers import format_distinct, format_number, format_rounded
+from descentlab.messages.numbers import format_bound, format_distinct, format_given, format_number, format_rounded
 from descentlab.messages.terminal import LINE_WIDTH, Table, display_width, pad, wrap
 
 __all__ = [
@@ -24,8 +24,10 @@ __all__ = [
     "Table",
     "current_language",
     "display_width",
+    "format_bound",
     "format_distinct",
     "format_epochs",
+    "format_given",
     "format_number",
     "format_rounded",
     "load_catalog",

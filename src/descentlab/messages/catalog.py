@@ -20,11 +20,32 @@ from typing import Any
 import numpy as np
 
 from descentlab.messages.korean import resolve_particles
-from descentlab.messages.numbers import format_number, format_rounded
+from descentlab.messages.numbers import format_bound, format_distinct, format_given, format_number, format_rounded
 
 LANGUAGES = ("en", "ko")
 MAX_LISTED = 40  # names that a sentence lists before it only counts them
 SCIENTIFIC_FROM = 10_000_000  # counts from here on are shown in powers of ten in tables
+# Placeholders whose floats are not simply rounded to three digits.
+SETTING_NAMES = frozenset(
+    {
+        "acting",
+        "best",
+        "lowest",
+        "lr",
+        "momentum",
+        "observed",
+        "predicted",
+        "ridge",
+        "seen",
+        "start_loss",
+        "stated",
+        "value",
+    }
+)
+BOUND_NAMES = frozenset(
+    {"bound", "half", "highest", "larger", "lr_bound", "most", "plain", "slow_bound", "smaller", "swing_bound"}
+)
+RATIO_NAMES = frozenset({"radius", "ratio", "times"})
 ROUND_COUNTS_FROM = 10**10  # so many are said to three digits
 PLURAL_NOUNS = {
     "cell": "cells",
@@ -76,18 +97,29 @@ def load_catalog(lang: str) -> dict[str, str]:
     return entries
 
 
-def format_value(value: object, lang: str) -> str:
-    """One value as it stands in a sentence."""
+def format_value(name: str, value: object, lang: str, lr: float = math.inf) -> str:
+    """The value of a sentence's placeholder ``name``; a float has three significant digits, with three exceptions.
+
+    A setting (:data:`SETTING_NAMES`) is repeated as it was given, a bound (:data:`BOUND_NAMES`) is rounded down and
+    stays above an ``lr`` that is below it, and a ratio (:data:`RATIO_NAMES`) keeps the digits that tell it from 1.
+    Where other digits matter, the caller passes text.
+    """
     if isinstance(value, Message):
         return value.text(lang)
-    if isinstance(value, bool) or not isinstance(value, int | float | tuple | list):
-        return str(value)
     if isinstance(value, tuple | list):
         if not value:
             return load_catalog(lang)["count.none"]
         more = f", ... ({len(value) - MAX_LISTED:,})" if len(value) > MAX_LISTED else ""
-        return ", ".join(format_value(item, lang) for item in value[:MAX_LISTED]) + more
-    return format_number(value)
+        return ", ".join(format_value(name, item, lang) for item in value[:MAX_LISTED]) + more
+    if isinstance(value, int) and not isinstance(value, bool):
+        return format_number(value)
+    if not isinstance(value, float):
+        return str(value)
+    if name in SETTING_NAMES:
+        return format_given(value)
+    if name in BOUND_NAMES:
+        return format_bound(value, lr)
+    return format_distinct(value) if name in RATIO_NAMES else format_rounded(value)
 
 
 @dataclass(frozen=True)
@@ -103,7 +135,9 @@ class Message:
 
     def text(self, lang: str | None = None) -> str:
         lang = lang or current_language()
-        formatted_values = {name: format_value(value, lang) for name, value in self.values.items()}
+        lr = self.values.get("lr")
+        lr = lr if isinstance(lr, float) else math.inf
+        formatted_values = {name: format_value(name, value, lang, lr) for name, value in self.values.items()}
         text = load_catalog(lang)[self.key].format(**formatted_values)
         return resolve_particles(text) if lang == "ko" else text
 

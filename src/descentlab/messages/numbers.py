@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_DOWN, Context, Decimal
+
+WHOLE_BELOW = 1e10  # whole numbers from here on are rounded too
 
 
 def format_number(value: float) -> str:
@@ -16,22 +19,55 @@ def format_number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def format_rounded(value: float, digits: int = 3) -> str:
-    """A number of few digits for a sentence, with thousands separated.
+def format_given(value: float) -> str:
+    """A number that somebody chose, repeated as it was written: all its digits up to ten, six of a computed one.
 
-    >>> format_rounded(188967.3), format_rounded(2.8349), format_rounded(3.1e12)
-    ('189,000', '2.83', '3.1e+12')
+    >>> format_given(0.1234567), format_given(2.5e-5), format_given(1 / 14), format_given(3)
+    ('0.1234567', '2.5e-05', '0.0714286', '3')
     """
+    if isinstance(value, int):
+        return format_number(value)
+    as_written = f"{value:.10g}"
+    return as_written if float(as_written) == value else f"{value:.6g}"
+
+
+def format_rounded(value: float, digits: int = 3) -> str:
+    """A number of few digits for a sentence; thousands are separated, and a whole number below 10^10 stays whole.
+
+    >>> format_rounded(188967.3), format_rounded(188967.0), format_rounded(2.8349), format_rounded(3.1e12)
+    ('189,000', '188,967', '2.83', '3.1e+12')
+    """
+    if abs(value) < WHOLE_BELOW and value == int(value):
+        return format_number(int(value))
     short = float(f"{value:.{digits}g}")
-    return format_number(int(short)) if abs(short) < 1e10 and short == int(short) else format_number(short)
+    return format_number(int(short) if abs(short) < WHOLE_BELOW and short == int(short) else short)
+
+
+def format_bound(value: float, lr: float = math.inf, digits: int = 3) -> str:
+    """A largest rate, rounded down: whoever types it stays below it.
+
+    Where ``lr`` is below the bound, the bound has as many digits as it takes to print it above ``lr``.
+
+    >>> format_bound(0.0717948), format_bound(0.0714285714, lr=0.0714), format_bound(0.5)
+    ('0.0717', '0.07142', '0.5')
+    """
+    if not 0 < value < math.inf:
+        return format_number(value)
+    exact, above = Decimal(repr(float(value))), max(lr, float(format_given(lr))) if lr < value else -math.inf
+    for precision in range(digits, 18):
+        shown = Context(prec=precision, rounding=ROUND_DOWN).plus(exact)
+        if shown > above:
+            break
+    return f"{float(shown):.{precision}g}"
 
 
 def format_distinct(value: float, reference: float = 1.0) -> str:
-    """A number with the digits that tell it from ``reference``.
+    """A number of three digits, or of as many as tell it from ``reference``.
 
     >>> format_distinct(1.0423854), format_distinct(1.00000123), format_distinct(99.99987, 100)
-    ('1.04239', '1.0000012', '99.99987')
+    ('1.04', '1.0000012', '99.99987')
     """
     relative_difference = abs(value / reference - 1)
-    digits = 6 if relative_difference == 0 else max(6, 2 - math.floor(math.log10(relative_difference)))
-    return f"{value:.{min(digits, 16)}g}"
+    if not 0 < relative_difference < 0.01:
+        return format_rounded(value)
+    return f"{value:.{min(2 - math.floor(math.log10(relative_difference)), 16)}g}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from descentlab.factor.householder import UNIT_ROUNDOFF
-from descentlab.messages import Message, message
+from descentlab.messages import Message, format_number, message
 from descentlab.problem.spectrum import describe_null_directions
 from descentlab.typing import FloatArray
 
@@ -59,7 +59,7 @@ class Minimum:
 
     def text(self, lang: str | None = None) -> str:
         """The minimum in words: every parameter by name, with the digits vouched for."""
-        lines = [message("minimum.cost", cost=self.cost).text(lang)]
+        lines = [message("minimum.cost", cost=format_number(self.cost)).text(lang)]
         for name, value, digits in zip(self.parameters, self.params, self.digits, strict=True):
             lines.append(message("minimum.param", name=name, value=f"{value:.10g}", digits=f"{digits:.1f}").text(lang))
         if self.null_directions:

@@ -66,7 +66,7 @@ class Run:
         """Where the last update left the parameters, in the data's units, and how the run ended."""
         pairs = [f"{name} = {format_number(value)}" for name, value in self.params_by_name.items()]
         shown = ", ".join(pairs[:MAX_NAMED_PARAMETERS]) + (", ..." if len(pairs) > MAX_NAMED_PARAMETERS else "")
-        return [message("cli.last", params=shown, cost=self.cost), *self.ending.messages]
+        return [message("cli.last", params=shown, cost=format_number(self.cost)), *self.ending.messages]
 
     @property
     def summary(self) -> list[str]:

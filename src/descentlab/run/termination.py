@@ -8,7 +8,7 @@ import numpy as np
 
 from descentlab.descent.reductions import gradient_scale
 from descentlab.engines import safe_norm
-from descentlab.messages import Message, format_number, message
+from descentlab.messages import Message, message
 from descentlab.run.ending import Ending, Reason
 from descentlab.run.loop import Loop
 from descentlab.theory.full_batch import FullBatchTheory
@@ -163,7 +163,7 @@ def remaining_message(theory: FullBatchTheory, suboptimality: float, fraction_re
         return message("ending.rest_penalised", percent=format_percent(suboptimality / theory.least_objective))
     ratio = suboptimality / theory.least_cost
     if ratio > TIMES_FROM_RATIO:
-        return message("ending.rest_times", times=format_number(1 + ratio), least_cost=theory.least_cost)
+        return message("ending.rest_times", times=1 + ratio, least_cost=theory.least_cost)
     return message("ending.rest_above", percent=format_percent(ratio), least_cost=theory.least_cost)
 
 

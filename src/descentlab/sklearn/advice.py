@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from descentlab.errors import DivergenceError
-from descentlab.messages import Message, format_number, message, pluralize
+from descentlab.messages import Message, message, pluralize
 from descentlab.theory.full_batch import FullBatchTheory
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def divergence_advice(theory: FullBatchTheory, settings: Any) -> Message:
     if descent.effective_momentum >= 1:
         return message("estimator.cures_momentum")
     if isinstance(settings.lr, str):
-        return message("estimator.cures_smaller", smaller=format_number(descent.lr / 10))
+        return message("estimator.cures_smaller", smaller=descent.lr / 10)
     half = theory.lr_bound / 2
     if problem.standardize:
         return message("estimator.cures_auto", half=half)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ from descentlab.descent import recursion
 from descentlab.descent.reductions import gradient_scale
 from descentlab.descent.residual_polynomial import ResidualPolynomial
 from descentlab.factor.householder import UNIT_ROUNDOFF
-from descentlab.messages import format_number
+from descentlab.messages import format_distinct
 from descentlab.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class DominantMode(NamedTuple):
         if 0 < abs(below_minus_one) < 1e-4:
             return f"-(1 {'+' if below_minus_one > 0 else '-'} {abs(below_minus_one):.2g})"
         if abs(self.one_minus_factor) > 1e-4 or self.one_minus_factor == 0:
-            return format_number(self.factor)
+            return format_distinct(self.factor, math.copysign(1, self.factor))
         return f"1 {'-' if self.one_minus_factor > 0 else '+'} {abs(self.one_minus_factor):.2g}"
 
 

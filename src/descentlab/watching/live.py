@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from time import perf_counter
 
-from descentlab.messages import display_width, format_number, format_rounded, message, pad
+from descentlab.messages import display_width, format_rounded, message, pad
 from descentlab.watching.history import WatchHistory
 
 LIVE_UPDATE_INTERVAL = 0.2  # seconds between two lines
@@ -34,7 +34,7 @@ class LiveLine:
 
     def text(self) -> str:
         """What it says now."""
-        values = {"step": self.history.steps, "loss": format_number(self.history.losses[-1])}
+        values = {"step": self.history.steps, "loss": self.history.losses[-1]}
         measurement = self.history.measurements[-1] if self.history.measurements else None
         if measurement is None or measurement.ratio is None:
             return message("watch.live", **values).text()

@@ -6,16 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from descentlab.doctor.finding import Severity
-from descentlab.messages import (
-    Message,
-    current_language,
-    format_number,
-    format_rounded,
-    message,
-    pluralize,
-    use_language,
-    wrap,
-)
+from descentlab.messages import Message, current_language, format_rounded, message, pluralize, use_language, wrap
 from descentlab.messages.html import html_bullet_list, html_fragment, html_paragraph
 from descentlab.watching.plot import watch_history_to_svg
 from descentlab.watching.rules.judge import detect_no_zero_grad, evaluate_rules
@@ -118,7 +109,7 @@ def _curvature_messages(observation: Observation) -> list[Message]:
     if not measurements:
         return []
     last = measurements[-1]
-    values = {"sharpness": format_number(last.sharpness), "error": format_rounded(last.error, 2), "step": last.step + 1}
+    values = {"sharpness": last.sharpness, "error": format_rounded(last.error, 2), "step": last.step + 1}
     messages = [message("watch.sharpness", **values)]
     if last.limit is None:
         messages.append(message("watch.no_limit", optimizer=type(recorder.optimizer).__name__))
@@ -134,5 +125,5 @@ def _curvature_messages(observation: Observation) -> list[Message]:
         )
     elif median_lr_ratio(observation) is not None and last.ratio is not None and math.isfinite(last.limit):
         percent = format_rounded(100 * last.ratio)
-        messages.append(message("watch.limit", lr=last.lr, limit=format_number(last.limit), part=percent))
+        messages.append(message("watch.limit", lr=last.lr, limit=last.limit, part=percent))
     return messages

@@ -237,7 +237,7 @@ def _worst_coefficient_messages(context: RunContext) -> list[Message]:
     if relative_errors[j] < (context.within if theory.fits_exactly else MENTION_COEFFICIENT_FROM):
         return []
     name = f"`{theory.problem.parameters[j]}`"
-    return [message("finding.furthest", name=name, value=float(params[j]), goal=float(f"{goal[j]:.6g}"))]
+    return [message("finding.furthest", name=name, value=format_rounded(params[j]), goal=format_rounded(goal[j]))]
 
 
 def _faster_settings_advice(context: RunContext) -> Message | None:

@@ -13,7 +13,7 @@ from descentlab.descent.recursion import nesterov_stable_interval
 from descentlab.doctor.finding import Finding, Severity
 from descentlab.doctor.losses.growth_rate import GrowthEstimate
 from descentlab.doctor.losses.parsing import PrintedLosses
-from descentlab.messages import Message, format_number, message, pluralize
+from descentlab.messages import Message, format_distinct, format_given, message, pluralize
 from descentlab.typing import FloatArray
 
 Interval = tuple[float, float]
@@ -82,7 +82,7 @@ def divergence_finding(
     evidence |= {"factor": None if factor is None else -factor, "lr_over_bound": lr_over_bound}
     if not is_certain:
         return Finding(name, _severity(is_certain), tuple(messages), evidence, _print_more_advice())
-    advice = message("advice.losses_diverge", half=_round_directed(lr_bound / 2, 3, math.floor))
+    advice = message("advice.losses_diverge", half=lr_bound / 2)
     return Finding(name, _severity(is_certain), tuple(messages), evidence, advice, HEAVY_BALL_REFERENCE)
 
 
@@ -126,7 +126,7 @@ def two_explanations_finding(lr: float, monotone_lr_bound: float, oscillating_lr
     if math.isfinite(monotone_lr_bound):
         messages.append(message("losses.reading_same_side", slow_bound=monotone_lr_bound))
     if math.isfinite(oscillating_lr_bound):
-        percent = format_number(100 * lr / oscillating_lr_bound)
+        percent = format_distinct(100 * lr / oscillating_lr_bound, 100)
         messages.append(message("losses.reading_to_and_fro", swing_bound=oscillating_lr_bound, percent=percent))
     messages.append(message("losses.no_proof"))
     evidence = {"lr": lr, "bound_at_most": monotone_lr_bound, "bound_if_overshooting": oscillating_lr_bound}
@@ -154,7 +154,9 @@ def flat_finding(value: float) -> Finding:
 def not_full_batch_finding(losses: PrintedLosses, entry: int, diverged: bool) -> Finding:
     """Losses that plain full-batch descent at one rate cannot give."""
     before, value, after = losses.values[entry - 2 : entry + 1].tolist()
-    messages = [message("losses.not_plain", entry=entry, value=value, before=before, after=after)]
+    messages = [
+        message("losses.not_plain", entry=entry, value=value, before=format_given(before), after=format_given(after))
+    ]
     if diverged:
         messages.insert(0, message("losses.blown_up", first=float(losses.values[0]), last=float(losses.values[-1])))
     evidence = {"entry": entry, "before": before, "value": value, "after": after}
@@ -240,4 +242,4 @@ def _round_directed(value: float, digits: int, round_to_int: Callable[[Decimal],
 
 def _format_near_one(factor: float) -> str:
     """A factor with the digits that tell it from 1."""
-    return format_number(factor) if 1 - factor > 1e-4 else f"1 - {1 - factor:.2g}"
+    return format_distinct(factor) if 1 - factor > 1e-4 else f"1 - {1 - factor:.2g}"

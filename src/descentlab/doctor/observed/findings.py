@@ -13,7 +13,7 @@ from descentlab.doctor.observed.causes import other_start_or_rate, printed_cost
 from descentlab.doctor.observed.comparison import Hypothesis, ObservedComparison, cost_form_message
 from descentlab.doctor.observed.losses import OVERFLOW_LOSS
 from descentlab.doctor.observed.rounding import FLOAT32_UNIT_ROUNDOFF
-from descentlab.messages import Message, format_number, message, pluralize
+from descentlab.messages import Message, format_distinct, message, pluralize
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.theory.overflow import overflow_updates
 
@@ -229,8 +229,7 @@ def _is_above_bound(comparison: ObservedComparison) -> bool:
 def _rate_message_values(comparison: ObservedComparison) -> dict[str, object]:
     lr, lr_bound = comparison.descent.lr, comparison.theory.lr_bound
     ratio = lr / lr_bound if lr_bound > 0 else math.inf
-    percent = f"{100 * ratio:.3g}" if ratio < 0.995 else format_number(100 * ratio)
-    return {"lr": lr, "lr_bound": lr_bound, "percent": percent, "times": format_number(ratio)}
+    return {"lr": lr, "lr_bound": lr_bound, "percent": format_distinct(100 * ratio, 100), "times": ratio}
 
 
 def _lr_evidence(comparison: ObservedComparison) -> dict[str, object]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from descentlab.descent.descent import Descent
 from descentlab.errors import SettingError
-from descentlab.messages import Message, format_number, message, pluralize, wrap
+from descentlab.messages import Message, message, pluralize, wrap
 from descentlab.problem.problem import Problem
 from descentlab.theory.arguments import check_problem, resolve_descent
 from descentlab.theory.full_batch import FullBatchTheory
@@ -132,11 +132,9 @@ class ExpectedCost:
         descent = self.descent
         values = {"size": pluralize(descent.batch_size or 0, "row"), "lr": descent.lr, "least": self.least_cost}
         if self._too_large:
-            messages = [message("stochastic.about", about=format_number(self.small_rate_floor), **values)]
+            messages = [message("stochastic.about", about=self.small_rate_floor, **values)]
         elif math.isinf(self.floor):
-            messages = [
-                message("stochastic.grows", radius=format_number(self.spectral_radius), bound=self.lr_bound, **values)
-            ]
+            messages = [message("stochastic.grows", radius=self.spectral_radius, bound=self.lr_bound, **values)]
         else:
             last = {"cost": float(self.cost[-1]), "epoch": int(self.epoch[-1]), "floor": self.floor}
             messages = [message("stochastic.floor", bound=self.lr_bound, **last, **values)]

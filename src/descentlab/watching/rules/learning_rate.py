@@ -70,8 +70,8 @@ def detect_lr_above_limit(observation: Observation) -> WatchFinding | None:
         return None
     lr = float(recorder.history.lr[0]) or float(recorder.history.lr.max())
     values = {"lr": lr, "ratio": format_rounded(lr_ratio), "most": _lr_bound(observation, lr_ratio, lr)}
-    advice = message("watch.take_less", half=_format_rounded_down(_lr_bound(observation, lr_ratio, lr) / 2))
-    summary = message("watch.above_limit", **values | {"most": _format_rounded_down(values["most"])})  # type: ignore[arg-type]
+    advice = message("watch.take_less", half=_lr_bound(observation, lr_ratio, lr) / 2)
+    summary = message("watch.above_limit", **values)
     input_scale_messages = (
         [message("watch.input_scale", size=format_rounded(recorder.early_losses.input_rms))]
         if recorder.early_losses.input_rms > LARGE_INPUT_RMS
@@ -141,7 +141,7 @@ def detect_lr_too_small(observation: Observation) -> WatchFinding | None:
         "fall": format_rounded(100 * relative_decrease) if abs(relative_decrease) > 1e-9 else "0",
         "updates": pluralize(recorder.steps, "update"),
     }
-    advice = message("watch.take_more", larger=_format_rounded_down(lr / lr_ratio / 10))
+    advice = message("watch.take_more", larger=lr / lr_ratio / 10)
     return problem_finding(
         "lr_far_under", message("watch.lr_far_under", **values), advice, lr=lr, ratio=lr_ratio, fall=relative_decrease
     )
@@ -230,14 +230,6 @@ def detect_no_better_than_baseline(observation: Observation) -> WatchFinding | N
 def _lr_bound(observation: Observation, lr_ratio: float, lr: float) -> float:
     lr_bound = observation.diagnosis.lr_bound if observation.diagnosis is not None else None
     return lr_bound if lr_bound else lr / lr_ratio
-
-
-def _format_rounded_down(value: float) -> str:
-    """Three digits, rounded down: a rate must not pass its limit by being printed."""
-    if not value > 0 or not math.isfinite(value):
-        return str(value)
-    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return f"{math.floor(value / unit) * unit:.3g}"
 
 
 def median_or_nan(values: FloatArray) -> float:
