@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from descentlab.messages.catalog import Message, current_language
-from descentlab.messages.terminal import Table
+from descentlab.messages.catalog import current_language
 
 # Under one class, so that nothing outside it changes; the colours are the notebook's own but for the marks.
 NOTEBOOK_CSS = """
@@ -81,8 +80,3 @@ def html_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]
         for first, *rest in rows
     )
     return f"{html_heading(title)}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def messages_to_html(messages: Iterable[Message], tables: Iterable[Table] = ()) -> str:
-    """Sentences, a paragraph each, then tables."""
-    return html_fragment(*map(html_paragraph, messages), *(html_table(*each) for each in tables))

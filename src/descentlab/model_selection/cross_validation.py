@@ -9,18 +9,15 @@ from functools import cached_property
 import numpy as np
 
 from descentlab.messages import (
-    LANGUAGES,
     Message,
     Table,
-    current_language,
     format_number,
     format_rounded,
     message,
     pluralize,
     to_json_types,
-    use_language,
-    wrap,
 )
+from descentlab.messages.document import Block, Presentable, make_blocks, message_blocks
 from descentlab.typing import BoolArray, FloatArray, IntArray
 
 TIE_RTOL, TIE_START_RTOL = (
@@ -43,7 +40,7 @@ class GridPoint:
 
 
 @dataclass(frozen=True, eq=False)
-class CrossValidation:
+class CrossValidation(Presentable):
     """Held-out costs of k folds, by a learning rates, r ridges and u numbers of updates; mean squared errors.
 
     Attributes:
@@ -217,12 +214,6 @@ class CrossValidation:
             return message("folds.early", **values, percent=format_rounded(100 * (1 - best_cost / limit_cost)))
         return message("folds.later" if limit_cost < best_cost * (1 - MIN_RELATIVE_GAIN) else "folds.no_gain", **values)
 
-    def text(self, lang: str | None = None) -> str:
-        """The findings in words, and the best of each ridge as a table, at most 80 columns wide."""
-        with use_language(lang if lang in LANGUAGES else current_language()):
-            lines = [wrap(each.text()) for each in (*self.notices, *self.messages)]
-            return "\n".join([*lines, *(line for table in self.tables for line in ("", *table.to_lines()))])
-
     @property
     def tables(self) -> list[Table]:
         """The best rate and updates of each ridge, beside what converging gives, where there are several ridges."""
@@ -237,14 +228,6 @@ class CrossValidation:
         headings = tuple(message(key).text() for key in keys)
         return [Table(message("folds.by_ridge").text(), headings, rows)] if rows else []
 
-    def __str__(self) -> str:
-        return self.text()
-
-    def _repr_html_(self) -> str:
-        from descentlab.messages.html import messages_to_html
-
-        return messages_to_html((*self.notices, *self.messages), self.tables)
-
     def to_dict(self) -> dict[str, object]:
         """The findings for a machine: JSON-safe, with None for what is not finite.
 
@@ -258,3 +241,8 @@ class CrossValidation:
             {name: getattr(self, name) for name in names} | choices | other_fields
         )
         return fields
+
+
+@make_blocks.register
+def _(result: CrossValidation) -> list[Block]:
+    return message_blocks((*result.notices, *result.messages), result.tables)

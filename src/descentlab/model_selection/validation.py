@@ -16,7 +16,8 @@ from descentlab.descent.descent import Descent
 from descentlab.errors import DataError, SettingError
 from descentlab.factor.build import build_factor
 from descentlab.factor.factor import Factor
-from descentlab.messages import Message, message, pluralize, to_json_types, wrap
+from descentlab.messages import Message, message, pluralize, to_json_types
+from descentlab.messages.document import Block, Presentable, make_blocks, message_blocks
 from descentlab.model_selection.validation_curve import (
     ValidationCurve,
     concatenate_ranges,
@@ -38,7 +39,7 @@ EQUAL_RTOL, EQUAL_START_RTOL = (
 
 
 @dataclass(frozen=True, eq=False)
-class Validation:
+class Validation(Presentable):
     """Training and held-out cost by the number of updates. Costs are mean squared errors, inf beyond float64's range.
 
     Attributes:
@@ -85,22 +86,15 @@ class Validation:
         grows = final_train > float(self.train_cost[0])
         return (first, after, message("validation.grows")) if grows else (first, after)
 
-    def text(self, lang: str | None = None) -> str:
-        """The verdict in words, at most 80 columns wide, after what was left out."""
-        return "\n".join(wrap(each.text(lang)) for each in (*self.notices, *self.messages))
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def _repr_html_(self) -> str:
-        from descentlab.messages.html import messages_to_html
-
-        return messages_to_html((*self.notices, *self.messages))
-
     def to_dict(self) -> dict[str, object]:
         """Every field for a machine: JSON-safe, with None for what is not finite."""
         result: dict[str, object] = to_json_types({each.name: getattr(self, each.name) for each in fields(self)})
         return result
+
+
+@make_blocks.register
+def _(result: Validation) -> list[Block]:
+    return message_blocks((*result.notices, *result.messages))
 
 
 def validate(

@@ -9,6 +9,7 @@ import numpy as np
 
 from descentlab.factor.householder import UNIT_ROUNDOFF
 from descentlab.messages import Message, format_number, message
+from descentlab.messages.document import Block, Preformatted, Presentable, make_blocks, message_blocks
 from descentlab.problem.spectrum import describe_null_directions
 from descentlab.typing import FloatArray
 
@@ -20,7 +21,7 @@ FLOAT64_DIGITS = 15.9  # a float64 holds no more
 
 
 @dataclass(frozen=True, eq=False)
-class Minimum:
+class Minimum(Presentable):
     """The lowest point of a problem's cost.
 
     Attributes:
@@ -57,20 +58,19 @@ class Minimum:
         """The digits vouched for in every entry: the least of ``digits``."""
         return float(self.digits.min())
 
-    def text(self, lang: str | None = None) -> str:
-        """The minimum in words: every parameter by name, with the digits vouched for."""
-        lines = [message("minimum.cost", cost=format_number(self.cost)).text(lang)]
-        for name, value, digits in zip(self.parameters, self.params, self.digits, strict=True):
-            lines.append(message("minimum.param", name=name, value=f"{value:.10g}", digits=f"{digits:.1f}").text(lang))
-        if self.null_directions:
-            lines += [
-                message("minimum.nearest").text(lang),
-                *(direction.text(lang) for direction in self.null_directions),
-            ]
-        return "\n".join(lines)
 
-    def __str__(self) -> str:
-        return self.text()
+@make_blocks.register
+def _(result: Minimum) -> list[Block]:
+    params = [
+        message("minimum.param", name=name, value=f"{value:.10g}", digits=f"{digits:.1f}").text()
+        for name, value, digits in zip(result.parameters, result.params, result.digits, strict=True)
+    ]
+    nearest = (message("minimum.nearest"), *result.null_directions) if result.null_directions else ()
+    return [
+        *message_blocks([message("minimum.cost", cost=format_number(result.cost))]),
+        Preformatted("\n".join(params)),
+        *message_blocks(nearest),
+    ]
 
 
 def _nearest_minimizer(problem: Problem, start: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -18,17 +18,14 @@ from descentlab.descent.descent import Descent
 from descentlab.descent.residual_polynomial import ResidualPolynomial
 from descentlab.errors import SettingError, check_int
 from descentlab.messages import (
-    LANGUAGES,
     Message,
     Table,
-    current_language,
     format_epochs,
     format_number,
     message,
     pluralize,
-    use_language,
-    wrap,
 )
+from descentlab.messages.document import Block, Presentable, make_blocks, message_blocks
 from descentlab.problem.problem import Problem
 from descentlab.theory.arguments import check_keywords, check_problem
 from descentlab.theory.full_batch import DEFAULT_WITHIN, FullBatchTheory
@@ -40,7 +37,7 @@ MAX_TABLE_RATES = 12  # rates in the table
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep:
+class Sweep(Presentable):
     """The cost of many rates by the number of updates.
 
     Attributes:
@@ -102,21 +99,13 @@ class Sweep:
         values = {"updates": pluralize(int(self.updates[-1]), "update"), "within": f"{100 * DEFAULT_WITHIN:.3g}"}
         return Table(message("sweep.table", **values).text(), headings, rows)
 
-    def text(self, lang: str | None = None) -> str:
-        """The surface in words and a few of its rates as a table, 80 columns wide."""
-        with use_language(lang if lang in LANGUAGES else current_language()):
-            return "\n".join([*(wrap(each.text()) for each in self.messages), "", *self.table.to_lines()])
-
-    def __str__(self) -> str:
-        return self.text()
-
     def __repr__(self) -> str:
         return f"Sweep({len(self.lr)} rates, {int(self.updates[-1])} epochs, bound {self.lr_bound:.6g})"
 
-    def _repr_html_(self) -> str:
-        from descentlab.messages.html import messages_to_html
 
-        return messages_to_html(self.messages, [self.table])
+@make_blocks.register
+def _(result: Sweep) -> list[Block]:
+    return message_blocks(result.messages, [result.table])
 
 
 def sweep(

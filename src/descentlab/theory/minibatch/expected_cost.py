@@ -11,7 +11,8 @@ import numpy as np
 
 from descentlab.descent.descent import Descent
 from descentlab.errors import SettingError
-from descentlab.messages import Message, message, pluralize, wrap
+from descentlab.messages import Message, message, pluralize
+from descentlab.messages.document import Block, Presentable, make_blocks, message_blocks
 from descentlab.problem.problem import Problem
 from descentlab.theory.arguments import check_problem, resolve_descent
 from descentlab.theory.full_batch import FullBatchTheory
@@ -24,7 +25,7 @@ LR_BOUND_RTOL = 1e-9  # to what part of itself the bound on the rate is narrowed
 
 
 @dataclass(frozen=True, eq=False)
-class ExpectedCost:
+class ExpectedCost(Presentable):
     """What batches drawn with replacement do on average: exact, over all that may be drawn.
 
     ``E[cost]`` follows from second moments of the error, and these from a linear recursion
@@ -140,9 +141,6 @@ class ExpectedCost:
             messages = [message("stochastic.floor", bound=self.lr_bound, **last, **values)]
         return messages + [message("stochastic.reshuffled")] * (not descent.replacement)
 
-    def __str__(self) -> str:
-        return "\n".join(wrap(each.text()) for each in self.messages)
-
     def __repr__(self) -> str:
         return f"Expectation({len(self.epoch)} epochs, batches of {self.descent.batch_size}, lr {self.descent.lr:.6g})"
 
@@ -158,6 +156,11 @@ class ExpectedCost:
         if self._too_large:
             raise SettingError("expect_too_large", count=len(self._moments.mean_gradient), most=MAX_EXACT_PARAMETERS)
         return EpochOperator(self._moments, self.problem, self.descent, lr)
+
+
+@make_blocks.register
+def _(result: ExpectedCost) -> list[Block]:
+    return message_blocks(result.messages)
 
 
 def expected_cost(problem: Problem, descent: Descent | None = None, **settings: Any) -> ExpectedCost:
