@@ -60,6 +60,6 @@ def arrow(values: Any, names: tuple[str, ...] = NAMES) -> Any:
 
 def small_pieces(monkeypatch: pytest.MonkeyPatch, rows: int = 100, size: int = 1 << 12) -> None:
     """Cut everything into pieces of so many rows, or bytes of a CSV file."""
-    for module in ("arrays", "tables", "files", "source"):
+    for module in ("arrays", "tables", "files", "combined"):
         monkeypatch.setattr(f"descentlab.data.{module}.PIECE_ROWS", rows)
     monkeypatch.setattr("descentlab.data.csv.row_splitter.PIECE_BYTES", size)

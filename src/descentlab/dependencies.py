@@ -1,22 +1,47 @@
-"""Functions compiled by numba (the extra ``fast``): every loop lets Python's lock go."""
+"""Optional packages: how they are imported, and functions compiled by numba (the extra ``fast``)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import partial
+from importlib import import_module
+from types import ModuleType
 from typing import Any, TypeVar
 
-from descentlab.errors import require
+from descentlab.errors import MissingDependencyError
+from descentlab.messages import Message
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def jit(signature: Any = None, fastmath: Collection[str] = ()) -> Callable[[F], F]:
-    """Compile for a signature, or for the types of each call, and keep it on disk where there is a place for it.
+def require(module: str, package: str, extra: str | None, purpose: str) -> ModuleType:
+    """Import an optional module.
 
     Args:
-        signature: the arguments' types, compiled for at once; None waits for the first call of each types.
-        fastmath: what the compiler may do to floating point, as LLVM calls it; nothing by default.
+        module: the module, such as ``"torch"``.
+        package: the name under which it is installed.
+        extra: the extra of descentlab that installs it; None if the base install does.
+        purpose: what needs it: a key under ``purpose.`` in the catalog.
+
+    Raises:
+        MissingDependencyError: it is not installed; the error says how to install it.
+    """
+    try:
+        return import_module(module)
+    except ImportError as cause:
+        install = f"pip install {package}" + (f" (or the extra: descentlab[{extra}])" if extra else "")
+        purpose_message = Message(f"purpose.{purpose}")
+        raise MissingDependencyError(
+            "missing_dependency", package=package, purpose=purpose_message, install=install
+        ) from cause
+
+
+def jit(signature: Any = None, fastmath: Collection[str] = ()) -> Callable[[F], F]:
+    """Compile a function that releases Python's lock, and cache it on disk if a folder for that can be written.
+
+    Args:
+        signature: the arguments' types, to compile for them at once; None compiles at the first call.
+        fastmath: LLVM's names of the floating-point transformations that are allowed; none by default.
     """
     numba = require("numba", "numba", "fast", "compiled")
     settings = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
@@ -26,7 +51,7 @@ def jit(signature: Any = None, fastmath: Collection[str] = ()) -> Callable[[F], 
         compile_kernel = partial(numba.njit, *signatures, **settings)
         try:
             compiled_kernel: F = compile_kernel(cache=True)(kernel)
-        except RuntimeError:  # a package in an archive, or no folder that can be written to
+        except RuntimeError:  # the package is in an archive, or no folder can be written
             compiled_kernel = compile_kernel(cache=False)(kernel)
         return compiled_kernel
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
-from types import ModuleType
 
 from descentlab.messages import Message
 
@@ -45,25 +43,6 @@ class MissingDependencyError(DescentlabError, ImportError):
 
 def _unpickle_error(error_type: type[DescentlabError], message: Message) -> DescentlabError:
     return error_type(message.key.removeprefix("error."), **message.values)
-
-
-def require(module: str, package: str, extra: str | None, purpose: str) -> ModuleType:
-    """Import an optional module, or say what to install.
-
-    Args:
-        module: what to import, such as ``"torch"``.
-        package: the name it is installed under.
-        extra: the extra of descentlab that brings it; None where the base install does.
-        purpose: a key under ``purpose.`` in the catalogue: what it is needed for.
-    """
-    try:
-        return import_module(module)
-    except ImportError as cause:
-        install = f"pip install {package}" + (f" (or the extra: descentlab[{extra}])" if extra else "")
-        purpose_message = Message(f"purpose.{purpose}")
-        raise MissingDependencyError(
-            "missing_dependency", package=package, purpose=purpose_message, install=install
-        ) from cause
 
 
 MAX_COUNT = 10**18  # the largest count: above it, int64 has no room for one more

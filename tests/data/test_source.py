@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from descentlab.data.arrays import ArraySource
-from descentlab.data.source import BLOCK_ROWS, ConcatSource, JoinedSource, Source, is_from_package
+from descentlab.data.combined import ConcatSource, JoinedSource
+from descentlab.data.source import BLOCK_ROWS, Source, is_from_package
 from descentlab.data.tables import open_table
 from descentlab.errors import DataError
 

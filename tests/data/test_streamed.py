@@ -25,7 +25,7 @@ rng = np.random.default_rng(3)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of a few rows."""
     monkeypatch.setattr(row_splitter, "PIECE_BYTES", 64)
-    for module in ("source", "files", "arrays", "tables"):
+    for module in ("combined", "files", "arrays", "tables"):
         monkeypatch.setattr(f"descentlab.data.{module}.PIECE_ROWS", 7)
 
 

@@ -11,7 +11,7 @@ import descentlab as dl
 from descentlab.doctor.observed.compare import compare_observed
 from descentlab.doctor.observed.comparison import ObservedComparison
 from descentlab.doctor.observed.losses import ObservedLosses
-from descentlab.doctor.observed.rounding import FLOAT32_UNIT_ROUNDOFF
+from descentlab.typing import FLOAT32_UNIT_ROUNDOFF
 
 
 def losses(

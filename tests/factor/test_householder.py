@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from descentlab.factor import householder, tpqrt
+from descentlab.typing import UNIT_ROUNDOFF
 
 rng = np.random.default_rng(5)
 SHAPES = ((1, 1), (1, 4), (3, 4), (20, 3), (512, 12), (700, 45), (5000, 12), (8192, 3))
@@ -73,7 +74,7 @@ def test_rounding_stays_within_its_bound(kind: str, n: int, p: int) -> None:
     few = householder.working_dtype(n, p) is np.longdouble
     R, error = householder.qr_of_rows(fresh(rows))
     assert moved(rows, R) <= (1.5 if few else 1.0) * error  # of few rows the bound is all but exact
-    assert error <= (2 if few else 1000) * householder.UNIT_ROUNDOFF
+    assert error <= (2 if few else 1000) * UNIT_ROUNDOFF
 
     first, second = householder.qr_of_rows(fresh(rows[: n // 2])), householder.qr_of_rows(fresh(rows[n // 2 :]))
     R, joint = householder.merge_triangles(first.R, second.R, 10**6)

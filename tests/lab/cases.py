@@ -9,9 +9,8 @@ import numpy as np
 
 import descentlab as dl
 from descentlab.engines import make_engine
-from descentlab.factor.householder import UNIT_ROUNDOFF
 from descentlab.theory.full_batch import FullBatchTheory
-from descentlab.typing import FloatArray
+from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 HYPOTHESES: dict[str, dict[str, Any]] = {
     "bias": {},

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from descentlab.data.combined import ConcatSource
 from descentlab.data.csv.text_columns import is_number
 from descentlab.data.paths import FileLocation, resolve_locations, unreadable_error
-from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, ConcatSource, Piece, Source
+from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, Piece, Source
 from descentlab.data.tables import ArrowSource, RecordBatchPiece, index_columns
-from descentlab.errors import DataError, DescentlabError, require
+from descentlab.dependencies import require
+from descentlab.errors import DataError, DescentlabError
 from descentlab.messages import Message, message, pluralize
 from descentlab.typing import FloatArray
 

@@ -15,7 +15,8 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
-from descentlab.errors import DataError, DescentlabError, did_you_mean, require
+from descentlab.dependencies import require
+from descentlab.errors import DataError, DescentlabError, did_you_mean
 
 URI_PATTERN = re.compile(r"[a-z][a-z0-9+.-]+://.*", re.IGNORECASE | re.DOTALL)
 PARTITION_DIR = re.compile(r"([^=/]+)=([^/]*)")

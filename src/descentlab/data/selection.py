@@ -10,7 +10,8 @@ import numpy as np
 
 from descentlab.data import open_column, open_source
 from descentlab.data.arrays import ArraySource
-from descentlab.data.source import MAX_MAGNITUDE, JoinedSource, Piece, Source, has_finite_squares, is_from_package
+from descentlab.data.combined import JoinedSource
+from descentlab.data.source import MAX_MAGNITUDE, Piece, Source, has_finite_squares, is_from_package
 from descentlab.errors import DataError, did_you_mean
 from descentlab.messages import Message, message, pluralize
 from descentlab.typing import FloatArray

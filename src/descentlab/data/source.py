@@ -1,4 +1,4 @@
-"""What every source of rows offers, and sources made of sources."""
+"""What every source of rows offers: named numeric columns, read in blocks as often as needed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from descentlab.errors import DataError
-from descentlab.messages import Message, message, pluralize
+from descentlab.messages import Message, message
 from descentlab.typing import FloatArray
 
 BLOCK_ROWS = 8192  # a block of this many rows and a dozen columns stays in a core's second-level cache
@@ -124,169 +123,6 @@ class SinglePiece:
         return self.source.blocks(columns)
 
 
-class ConcatSource(BaseSource):
-    """Several sources of the same columns, one after the other."""
-
-    def __init__(self, labeled_sources: Sequence[tuple[str, Source]], notices: Sequence[Message] = ()) -> None:
-        """Args:
-        labeled_sources: each source with the label errors give it, such as its file's name.
-        notices: what to tell about the parts as a whole.
-
-        Raises:
-            DataError: a part lacks a column of another, or holds text where another holds numbers.
-        """
-        super().__init__(notices)
-        self.sources = [source for _, source in labeled_sources]
-        sizes = [part.size for part in self.sources]
-        self.size = None if None in sizes else sum(size for size in sizes if size is not None)
-        self.random_access = all(part.random_access for part in self.sources)
-        first_label, first = labeled_sources[0]
-        columns = {*first.names, *first.excluded_columns}
-        for label, part in labeled_sources[1:]:
-            source_columns = {*part.names, *part.excluded_columns}
-            for lacking, having, names in (
-                (label, first_label, columns - source_columns),
-                (first_label, label, source_columns - columns),
-            ):
-                if names:
-                    raise DataError("parts_lack", label=lacking, name=min(names), first=having)
-        numeric = {name: label for label, part in reversed(labeled_sources) for name in part.names}
-        unusable: dict[str, Message] = {}
-        for label, part in labeled_sources:
-            for name, reason in part.excluded_columns.items():
-                # A column without a value in one file and with numbers in another is a column with missing values.
-                if name in numeric and reason.key != "left_out.empty":
-                    raise DataError("parts_differ", label=label, name=name, reason=reason, first=numeric[name])
-                if name not in numeric and (name not in unusable or unusable[name].key == "left_out.empty"):
-                    unusable[name] = reason
-        self.excluded_columns: Mapping[str, Message] = unusable
-        in_order = dict.fromkeys(name for part in self.sources for name in part.names)
-        self.names = tuple(in_order)
-
-    @property
-    def notices(self) -> tuple[Message, ...]:
-        notices = list(self.reading_notices)
-        for part in self.sources:
-            notices += [notice for notice in part.notices if notice not in notices]
-        return (*notices, *(notice for notice in super().notices if notice not in notices))
-
-    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
-        first, source_offset = offset or (0, None)
-        for i, source in enumerate(self.sources[first:], first):
-            for piece in source.pieces(columns, source_offset):
-                yield ConcatPiece(piece, i)
-            source_offset = None
-
-
-class ConcatPiece:
-    """A piece of one of several sources: it also says of which."""
-
-    def __init__(self, piece: Piece, source_index: int) -> None:
-        self.piece, self.size, self.next_offset = piece, piece.size, [source_index, piece.next_offset]
-
-    @property
-    def inexact_columns(self) -> set[str]:
-        return self.piece.inexact_columns
-
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
-        return self.piece.blocks(columns)
-
-
-class JoinedSource(BaseSource):
-    """A source with a column set beside it that came on its own: the target or the weights."""
-
-    def __init__(self, source: Source, extra: Source, argument: str) -> None:
-        """Args:
-        source: the rows.
-        extra: the column, with as many rows.
-        argument: the argument that it came in, for errors.
-        """
-        super().__init__()
-        self.source, self.extra, self.argument = source, extra, argument
-        self.excluded_columns = source.excluded_columns
-        self.names = (*source.names, *extra.names)
-        repeated = [name for name in extra.names if name in source.names]
-        if repeated:
-            raise DataError("duplicate_columns", names=repeated)
-        self.size = source.size if self.slice_rows(0, 0) else None
-
-    @property
-    def notices(self) -> tuple[Message, ...]:
-        notices = (*self.source.notices, *self.extra.notices)
-        return (*notices, *(notice for notice in super().notices if notice not in notices))
-
-    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
-        """Rows of both, side by side: where both know their rows, as many at a time as their own pieces have."""
-        start = offset or 0
-        while self.size is not None and start < self.size:
-            stop = min(start + PIECE_ROWS, self.size)
-            rows = self.slice_rows(start, stop)
-            if rows is None:
-                break
-            yield SinglePiece(PairedRows(rows), stop - start, stop)
-            start = stop
-        if not start:
-            yield SinglePiece(PairedRows(self), 0, 0)
-
-    def slice_rows(self, start: int, stop: int) -> JoinedSource | None:
-        source_rows, extra_rows = self.source.slice_rows(start, stop), self.extra.slice_rows(start, stop)
-        if source_rows is None or extra_rows is None or self.source.size != self.extra.size:
-            return None
-        joined = object.__new__(JoinedSource)
-        BaseSource.__init__(joined)
-        joined.source, joined.extra, joined.argument, joined.names, joined.excluded_columns = (
-            source_rows,
-            extra_rows,
-            self.argument,
-            self.names,
-            self.excluded_columns,
-        )
-        joined.size = stop - start
-        return joined
-
-    def as_array(self, columns: Sequence[str]) -> FloatArray | None:
-        if all(name in self.extra.names for name in columns):
-            return self.extra.as_array(columns)
-        return self.source.as_array(columns) if all(name in self.source.names for name in columns) else None
-
-
-class PairedRows(BaseSource):
-    """The rows of two sources, read at the same time."""
-
-    def __init__(self, joined_source: JoinedSource) -> None:
-        super().__init__()
-        self.joined_source, self.names = joined_source, joined_source.names
-
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
-        """Raises:
-        DataError: the two have different numbers of rows, said once both were read to the end.
-        """
-        source, extra = self.joined_source.source, self.joined_source.extra
-        source_columns = [name for name in columns if name not in extra.names]
-        extra_columns = [name for name in columns if name in extra.names]
-        if not extra_columns:
-            yield from source.blocks(source_columns)
-            self.inexact_columns |= source.inexact_columns
-            return
-        extra_values = extra.as_array(extra_columns)
-        if extra_values is None:
-            extra_values = np.concatenate([np.empty((0, len(extra_columns))), *extra.blocks(extra_columns)])
-        source_index, extra_index = (
-            [columns.index(name) for name in names] for names in (source_columns, extra_columns)
-        )
-        rows_read = 0
-        for block in source.blocks(source_columns):
-            extra_block = extra_values[rows_read : rows_read + len(block)]
-            rows_read += len(block)
-            if rows_read <= len(extra_values):
-                joined = np.empty((len(block), len(columns)), order="F")
-                joined[:, source_index], joined[:, extra_index] = block, extra_block
-                yield joined
-        self.inexact_columns |= source.inexact_columns | extra.inexact_columns
-        if rows_read != len(extra_values):
-            raise length_mismatch_error(rows_read, self.joined_source.argument, len(extra_values))
-
-
 def has_finite_squares(array: np.ndarray[Any, Any]) -> bool:
     """Whether these are float64 values that are all finite, with squares that can be summed: one fast pass.
 
@@ -300,17 +136,6 @@ def has_finite_squares(array: np.ndarray[Any, Any]) -> bool:
     pieces = (flat[start : start + DOT_CHUNK] for start in range(0, len(flat), DOT_CHUNK))
     with np.errstate(over="ignore", invalid="ignore"):
         return all(piece @ piece <= MAX_MAGNITUDE**2 for piece in pieces)
-
-
-def length_mismatch_error(rows: int, argument: str, entries: int) -> DataError:
-    """The error that X has ``rows`` rows and ``argument`` another number of ``entries``."""
-    return DataError(
-        "lengths",
-        X=pluralize(rows, "row"),
-        what=argument,
-        y=entries,
-        hint=Message("error.hint_lengths", {"what": argument}),
-    )
 
 
 def is_from_package(data: object, *packages: str) -> bool:

@@ -13,7 +13,8 @@ import numpy as np
 from descentlab.data.arrays import MAX_EXACT_INTEGER
 from descentlab.data.csv.text_columns import not_numeric_reason
 from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, Piece, is_from_package
-from descentlab.errors import DataError, require
+from descentlab.dependencies import require
+from descentlab.errors import DataError
 from descentlab.messages import Message, message
 from descentlab.typing import FloatArray
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, JoinedSource, PairedRows, Piece, SinglePiece
+from descentlab.data.combined import JoinedSource, PairedRows
+from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, Piece, SinglePiece
 from descentlab.errors import DataError
 from descentlab.messages import pluralize
 from descentlab.typing import FloatArray

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from descentlab.dependencies import require
 from descentlab.descent.optimizers import make_optimizer, take_step, unsupported_optimizer_reason
 from descentlab.descent.reductions import gradient_scale
 from descentlab.engines import SteppingEngine, iterate_batches, safe_norm
-from descentlab.errors import EngineError, require
+from descentlab.errors import EngineError
 from descentlab.messages import Message, message
 from descentlab.typing import FloatArray
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from descentlab.dependencies import require
 from descentlab.descent.optimizers import make_optimizer, take_step, unsupported_optimizer_reason
 from descentlab.descent.reductions import gradient_scale
 from descentlab.engines import SteppingEngine, safe_norm
-from descentlab.errors import require
 from descentlab.messages import Message, message
 from descentlab.typing import FloatArray
 

@@ -21,7 +21,7 @@ from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
 from descentlab.factor import householder
 from descentlab.factor.checks import check_block
-from descentlab.typing import BoolArray, FloatArray
+from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ class Factor:
         weight = self.weight + other.weight
         R[0, 0] = np.sqrt(weight)
         rounding_error = np.hypot(self.rounding_error, other.rounding_error) + (
-            error + 2 * householder.UNIT_ROUNDOFF
+            error + 2 * UNIT_ROUNDOFF
         ) * _column_norms(R)  # 2: the move
         return Factor(self.columns, R, self.origin, rows, weight, rounding_error)
 
@@ -173,7 +173,7 @@ class Factor:
 
         Half a unit in the last place of every value as given, and what compression added (``rounding_error``).
         """
-        return householder.UNIT_ROUNDOFF * _column_norms(self.R) + self.rounding_error
+        return UNIT_ROUNDOFF * _column_norms(self.R) + self.rounding_error
 
     @property
     def is_constant(self) -> BoolArray:

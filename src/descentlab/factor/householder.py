@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descentlab.factor import tpqrt
-from descentlab.typing import FloatArray
+from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
-UNIT_ROUNDOFF = float(np.finfo(np.float64).eps) / 2  # a float64 is within this of the number it stands for, relatively
 EXTENDED_UNIT_ROUNDOFF = (
     float(np.finfo(np.longdouble).eps) / 2
 )  # 64 bits on x86, 113 on some ARM; elsewhere a float64's 53

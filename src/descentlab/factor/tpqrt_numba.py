@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.dependencies import jit
-from descentlab.errors import require
+from descentlab.dependencies import jit, require
 from descentlab.typing import FloatArray
 
 numba: Any = require("numba", "numba", "fast", "compiled")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from descentlab.errors import require
+from descentlab.dependencies import require
 from descentlab.lab.js_bundle import bundle_static
 from descentlab.lab.page import LAB_PAGE, lab_messages
 from descentlab.messages import current_language

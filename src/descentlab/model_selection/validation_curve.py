@@ -19,11 +19,10 @@ from descentlab.descent.descent import Descent
 from descentlab.descent.residual_polynomial import ResidualPolynomial
 from descentlab.engines import Snapshots, make_engine
 from descentlab.factor.factor import Factor
-from descentlab.factor.householder import UNIT_ROUNDOFF
 from descentlab.problem.problem import Problem
 from descentlab.problem.quadratic import Quadratic
 from descentlab.theory.full_batch import FullBatchTheory
-from descentlab.typing import FloatArray, IntArray
+from descentlab.typing import UNIT_ROUNDOFF, FloatArray, IntArray
 
 EXHAUSTIVE_UPDATES, MAX_EXHAUSTIVE_UPDATES = (
     1 << 16,

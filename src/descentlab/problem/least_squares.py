@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descentlab.factor.factor import Factor
-from descentlab.factor.householder import UNIT_ROUNDOFF
-from descentlab.typing import FloatArray
+from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 CERTAIN_RANK_FACTOR = (
     4  # how many times the given values' own rounding a dependent column may leave and still be one for sure

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from descentlab.factor.householder import UNIT_ROUNDOFF
 from descentlab.messages import Message, format_number, message
 from descentlab.messages.document import Block, Preformatted, Presentable, make_blocks, message_blocks
 from descentlab.problem.spectrum import describe_null_directions
-from descentlab.typing import FloatArray
+from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 if TYPE_CHECKING:
     from descentlab.problem.problem import Problem

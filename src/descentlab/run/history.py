@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.errors import DataError, SettingError, check_int, require
+from descentlab.dependencies import require
+from descentlab.errors import DataError, SettingError, check_int
 from descentlab.typing import FloatArray, IntArray
 
 MAX_TABLE_PARAMETERS = 6  # parameters in a line of the table; more are left to `to_arrow`

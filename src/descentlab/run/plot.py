@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descentlab.errors import SettingError, require
+from descentlab.dependencies import require
+from descentlab.errors import SettingError
 from descentlab.messages import current_language, format_number, message
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.typing import FloatArray

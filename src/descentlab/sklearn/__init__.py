@@ -1,6 +1,6 @@
 """Linear regression by descent as scikit-learn's estimators: exact, in one pass, and never silent when it fails."""
 
-from descentlab.errors import require
+from descentlab.dependencies import require
 
 require("sklearn", "scikit-learn", "sklearn", "estimators")
 

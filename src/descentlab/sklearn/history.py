@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descentlab.errors import require
+from descentlab.dependencies import require
 from descentlab.messages import Message, format_number, message
 
 if TYPE_CHECKING:

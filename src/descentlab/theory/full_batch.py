@@ -12,9 +12,8 @@ import numpy as np
 from descentlab.descent import recursion
 from descentlab.descent.reductions import gradient_scale
 from descentlab.descent.residual_polynomial import ResidualPolynomial
-from descentlab.factor.householder import UNIT_ROUNDOFF
 from descentlab.messages import format_distinct
-from descentlab.typing import BoolArray, FloatArray, IntArray
+from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from descentlab.descent.descent import Descent

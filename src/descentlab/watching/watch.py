@@ -6,7 +6,8 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from descentlab.errors import SettingError, check_choice, check_int, require
+from descentlab.dependencies import require
+from descentlab.errors import SettingError, check_choice, check_int
 from descentlab.watching.curvature.fixed_batch import FixedBatchLoss
 from descentlab.watching.history import WatchRow
 from descentlab.watching.hooks import HookSet

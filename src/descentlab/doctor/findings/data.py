@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from descentlab.doctor.finding import Finding, Severity
-from descentlab.factor.householder import UNIT_ROUNDOFF
 from descentlab.messages import format_rounded, message
 from descentlab.problem.problem import Problem
-from descentlab.typing import FloatArray
+from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 MAX_SCALE_RATIO = 100.0  # sizes that differ by so much make the small column slow
 MAX_OFFSET_RATIO = 100.0  # a mean of so many spreads makes the intercept slow

@@ -18,10 +18,10 @@ from descentlab.doctor.observed import findings, simulation
 from descentlab.doctor.observed.causes import loop_bugs, other_settings, other_start_or_rate, printed_cost, update_bugs
 from descentlab.doctor.observed.comparison import COST_FORMS, Hypothesis, ObservedComparison
 from descentlab.doctor.observed.losses import ObservedLosses
-from descentlab.doctor.observed.rounding import FLOAT32_UNIT_ROUNDOFF, FLOAT64_UNIT_ROUNDOFF
 from descentlab.errors import EngineError, MissingDependencyError
 from descentlab.messages import message, pluralize
 from descentlab.problem.problem import Problem
+from descentlab.typing import FLOAT32_UNIT_ROUNDOFF, UNIT_ROUNDOFF
 
 HYPOTHESES: tuple[Callable[[ObservedComparison], Iterator[Hypothesis]], ...] = (
     printed_cost.different_printed_reduction,
@@ -124,7 +124,7 @@ def _match_with_spacing(comparison: ObservedComparison) -> Finding | None:
         for observed in comparison.observed.printed_every(every):
             spaced = ObservedComparison(comparison.problem, comparison.descent, observed)
             for offset, unit in (
-                (spaced.exact_offset, FLOAT64_UNIT_ROUNDOFF),
+                (spaced.exact_offset, UNIT_ROUNDOFF),
                 (spaced.approximate_offset, FLOAT32_UNIT_ROUNDOFF),
             ):
                 if offset is not None and observed.is_significant(
@@ -143,7 +143,7 @@ def _find_causes(comparison: ObservedComparison) -> CauseMatches:
     if not comparison.observed.is_finite.any():
         return []
     candidates = [guess for hypothesis in HYPOTHESES for guess in hypothesis(comparison)]
-    matches = _first_match_by_name(comparison, candidates, FLOAT64_UNIT_ROUNDOFF)
+    matches = _first_match_by_name(comparison, candidates, UNIT_ROUNDOFF)
     if matches or comparison.approximate_offset is not None:
         return matches
     matches = _first_match_by_name(comparison, candidates, FLOAT32_UNIT_ROUNDOFF) or _first_match_by_name(

@@ -13,11 +13,11 @@ from descentlab.descent.descent import Descent
 from descentlab.descent.reductions import gradient_scale
 from descentlab.doctor.observed import simulation
 from descentlab.doctor.observed.losses import ObservedLosses
-from descentlab.doctor.observed.rounding import FLOAT32_UNIT_ROUNDOFF, FLOAT64_UNIT_ROUNDOFF, RoundingFloor
+from descentlab.doctor.observed.rounding import RoundingFloor
 from descentlab.messages import Message, message
 from descentlab.problem.problem import Problem
 from descentlab.theory.full_batch import FullBatchTheory
-from descentlab.typing import FloatArray
+from descentlab.typing import FLOAT32_UNIT_ROUNDOFF, UNIT_ROUNDOFF, FloatArray
 
 DEFAULT_ALTERNATIVES = 40  # explanations that an ordinary guess is one of
 MAX_ROW_VISITS = 1_000_000  # rows that an explanation may visit
@@ -124,9 +124,7 @@ class ObservedComparison:
     @cached_property
     def exact_offset(self) -> int | None:
         """The shift by which theory is what was seen to every digit; None if it is not."""
-        return self.observed.find_exact_offset(
-            self.losses, rounding_tolerance=self.rounding_tolerance(FLOAT64_UNIT_ROUNDOFF)
-        )
+        return self.observed.find_exact_offset(self.losses, rounding_tolerance=self.rounding_tolerance(UNIT_ROUNDOFF))
 
     @cached_property
     def approximate_offset(self) -> int | None:

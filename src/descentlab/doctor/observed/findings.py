@@ -12,10 +12,10 @@ from descentlab.doctor.finding import Finding, Severity
 from descentlab.doctor.observed.causes import other_start_or_rate, printed_cost
 from descentlab.doctor.observed.comparison import Hypothesis, ObservedComparison, cost_form_message
 from descentlab.doctor.observed.losses import OVERFLOW_LOSS
-from descentlab.doctor.observed.rounding import FLOAT32_UNIT_ROUNDOFF
 from descentlab.messages import Message, format_distinct, message, pluralize
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.theory.overflow import overflow_updates
+from descentlab.typing import FLOAT32_UNIT_ROUNDOFF
 
 NEGLIGIBLE_RTOL = 1e-4  # a relative difference that needs no explanation
 

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from descentlab.doctor.losses.parsing import PrintedLosses, parse_losses
-from descentlab.doctor.observed.rounding import FLOAT32_UNIT_ROUNDOFF
 from descentlab.errors import SettingError, check_int
-from descentlab.typing import BoolArray, FloatArray, IntArray
+from descentlab.typing import FLOAT32_UNIT_ROUNDOFF, BoolArray, FloatArray, IntArray
 
 STRICT_RTOL_RANGE = (2e-6, 1e-4)  # relative drift allowed to a number that is to be reproduced: at least, at most
 LOOSE_RTOL, MAX_LOOSE_RTOL = (

@@ -25,7 +25,6 @@ from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.typing import FloatArray, IntArray
 
 ROUNDING_SAFETY_FACTOR = 4.0
-FLOAT32_UNIT_ROUNDOFF, FLOAT64_UNIT_ROUNDOFF = 2.0**-24, 2.0**-53  # the units of float32 and float64
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from descentlab.data.source import Piece
-from descentlab.errors import SettingError, check_int, require
+from descentlab.dependencies import require
+from descentlab.errors import SettingError, check_int
 from descentlab.factor.build import PieceResult
 
 GROUP_SIZE = 8  # pieces that are joined before a result travels back

@@ -14,11 +14,12 @@ import numpy as np
 from descentlab.data.selection import ReadPlan, ScanCounts
 from descentlab.data.source import BLOCK_ROWS, MAX_MAGNITUDE, Piece, Source
 from descentlab.data.tensors import source_device, to_device_tensor
-from descentlab.errors import SettingError, require
+from descentlab.dependencies import require
+from descentlab.errors import SettingError
 from descentlab.factor import householder
 from descentlab.factor.build import PieceResult, compress_piece
 from descentlab.factor.factor import Factor, choose_origin
-from descentlab.typing import FloatArray
+from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 
 class Gpu:
@@ -100,7 +101,5 @@ def factor_from_tensor(values: Any, columns: tuple[str, ...], origin: FloatArray
     total_weight = float(m if weights is None else weights.sum())
     R[0, 0] = np.sqrt(total_weight)
     panel_error = min(m, panel_rows) / 4 + p
-    error = (
-        4 + panel_error + merge_levels * (4 + 2 * p)
-    ) * householder.UNIT_ROUNDOFF  # a joint here reflects both triangles whole
+    error = (4 + panel_error + merge_levels * (4 + 2 * p)) * UNIT_ROUNDOFF  # a joint here reflects both triangles whole
     return Factor(columns, R, origin, m, total_weight, error * np.linalg.norm(R[:, 1:], axis=0))

@@ -11,7 +11,7 @@ from functools import cache
 from html import escape
 from typing import Any
 
-from descentlab.errors import require
+from descentlab.dependencies import require
 from descentlab.lab.page import PageTemplate
 from descentlab.lab.spec import make_spec
 from descentlab.lessons.course import (
