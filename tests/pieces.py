@@ -10,14 +10,13 @@ import pytest
 
 from descentlab import Factor
 from descentlab.factor.archive import checksum
-from descentlab.factor.file import factor_to_arrays
 
 NAMES = ("a", "b", "c", "y")
 
 
 def bits(factor: Factor) -> str:
     """One text for everything in a factor: columns, rows, weight, and every bit of every number."""
-    return checksum(factor_to_arrays(factor))
+    return checksum(factor.to_arrays())
 
 
 def table(rows: int = 3000, seed: int = 0) -> Any:

@@ -22,9 +22,9 @@ from descentlab.errors import (
     MissingDependencyError,
     SettingError,
 )
-from descentlab.factor.build import Threads
 from descentlab.factor.compress import compress
 from descentlab.factor.executors.dask import Dask
+from descentlab.factor.executors.threads import Threads
 from descentlab.factor.executors.torch_device import Gpu
 from descentlab.factor.factor import Factor
 from descentlab.lab import register as _register  # noqa: F401 (attaches .lab() to Problem, Run and Diagnosis)

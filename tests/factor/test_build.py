@@ -11,7 +11,9 @@ import pytest
 
 from descentlab import DataError, Factor, Problem, SettingError, compress
 from descentlab.data.selection import ColumnSelection
-from descentlab.factor.build import Threads, build_factor
+from descentlab.factor.build import build_factor
+from descentlab.factor.executors.threads import Threads
+from descentlab.factor.merge_tree import MergeTree
 from tests.pieces import NAMES, arrow, bits, small_pieces, table, write_csv, write_ipc, write_parquet
 from tests.problem.test_nist import SETS, Set, as_floats, observations
 from tests.rational import correct_digits, least_squares
@@ -34,7 +36,7 @@ way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 
 def asked(data: object, **settings: Any) -> ColumnSelection:
     target = "x4" if not isinstance(data, str | Path | list) else "y"
-    chosen = {"target": target, "features": None, "weights": None, "missing": "error", "reading": {}} | settings
+    chosen = {"target": target, "features": None, "weights": None, "missing": "error", "csv_options": {}} | settings
     return ColumnSelection(data, None, **chosen)
 
 
@@ -185,10 +187,8 @@ def test_certified_digits_by_every_way_in(
 
 def test_a_tree_is_the_same_where_it_was_begun_elsewhere(tmp_path: Path) -> None:
     """Whatever was joined before it came is joined as the tree would have."""
-    from descentlab.factor.factor import MergeTree
-
     parts = [Factor.from_block(part, NAMES) for part in np.split(table(1300), 13)]
-    tree, grouped = MergeTree(NAMES), MergeTree(NAMES)
+    tree, grouped = (MergeTree(Factor.empty(NAMES)) for _ in range(2))
     for part in parts:
         tree.add(part)
     for start in range(0, 12, 4):

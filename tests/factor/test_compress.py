@@ -23,11 +23,11 @@ import pytest
 from descentlab import DataError, Factor, SettingError, compress
 from descentlab.errors import DescentlabError
 from descentlab.factor import archive, checkpoint
-from descentlab.factor import file as factor_file
-from descentlab.factor.build import Threads
 from descentlab.factor.compress import CompressOptions, CompressResult, checkpoint_path, compress_with_notices
-from descentlab.factor.factor import MergeTree
-from descentlab.factor.file import factor_to_arrays, load_with_provenance, save_factor
+from descentlab.factor.executors.threads import Threads
+from descentlab.factor.factor import FACTOR_FORMAT
+from descentlab.factor.file import load_with_provenance
+from descentlab.factor.merge_tree import MergeTree
 from tests.pieces import NAMES, arrow, bits, small_pieces, table, write_csv, write_parquet
 
 CHOSEN = {"target": "y", "features": None, "weights": None, "missing": "error"}
@@ -168,7 +168,7 @@ def test_an_interrupt_leaves_no_half_of_a_piece(
     path = write_parquet(tmp_path / "a.parquet", table(1200))
     whole, added = MergeTree.add, iter(range(100))
 
-    def add(self: MergeTree, factor: Factor, level: int = 0) -> None:
+    def add(self: MergeTree[Factor], factor: Factor, level: int = 0) -> None:
         if next(added) == 7:
             if moment == "popped":
                 self.pending.pop()
@@ -178,17 +178,17 @@ def test_an_interrupt_leaves_no_half_of_a_piece(
         whole(self, factor, level)
 
     with monkeypatch.context() as patched:
-        patched.setattr("descentlab.factor.factor.MergeTree.add", add)
+        patched.setattr("descentlab.factor.merge_tree.MergeTree.add", add)
         # A tree within a piece would count too: one block a piece has one part only.
-        patched.setattr("descentlab.factor.factor.Factor._merge_blocks", _one_part)
+        patched.setattr("descentlab.factor.factor.Factor.from_clean_blocks", _one_part)
         with pytest.raises(KeyboardInterrupt):
             compress(path, target="y", output=output, every=1e9, engine=Threads(1))
     assert bits(compress(path, target="y", output=output)) == bits(compress(path, target="y"))
 
 
-def _one_part(self: Factor, blocks: Any, origin: Any) -> Factor:
-    (part,) = self._iter_block_factors(blocks, origin)
-    return part
+def _one_part(blocks: Any, columns: Any, origin: Any) -> Factor:
+    ((values, weights),) = blocks
+    return Factor._from_rows(values, weights, columns, origin)
 
 
 def test_an_interrupt_while_counts_are_added(tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -616,14 +616,14 @@ def test_a_file_cut_short_or_grown_is_refused_or_harmless(rows: Path, output: Pa
         assert path.read_bytes() == content[:size]
 
 
-KINDS = {"factor": factor_file.FACTOR_FORMAT, "checkpoint": checkpoint.CHECKPOINT_FORMAT}
+KINDS = {"factor": FACTOR_FORMAT, "checkpoint": checkpoint.CHECKPOINT_FORMAT}
 
 
 @both
 def test_newer_and_foreign_files(rows: Path, output: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path, read = on_disk(kind, rows, output)
     own = KINDS[kind]
-    _, fields = archive.read_archive(path, own)
+    fields = archive.read_archive(path, own)
     archive.write_atomically(path, archive.pack_arrays(replace(own, version=9), fields))
     with pytest.raises(DataError, match="format 9"):
         read(path, rows)
@@ -645,7 +645,7 @@ def test_whole_archives_with_other_content(rows: Path, output: Path, kind: str) 
     """What somebody else wrote by the same rules may lack an array, or hold one of another shape."""
     path, read = on_disk(kind, rows, output)
     own = KINDS[kind]
-    _, fields = archive.read_archive(path, own)
+    fields = archive.read_archive(path, own)
     changed = [{name: value for name, value in fields.items() if name != gone} for gone in fields]
     changed += [fields | {name: np.ones(2)} for name in fields]
     refused: list[str] = []
@@ -662,10 +662,10 @@ def test_whole_archives_with_other_content(rows: Path, output: Path, kind: str) 
 def test_a_factor_of_format_1(tmp_path: Path) -> None:
     """It named no kind and no files."""
     factor = Factor.from_block(table(50), NAMES)
-    fields = {name: np.asarray(value) for name, value in factor_to_arrays(factor).items()}
+    fields = factor.to_arrays()
     path = tmp_path / "old.factor"
     with path.open("wb") as file:
-        np.savez(file, format=1, digest=archive.checksum(fields), **fields)  # type: ignore[arg-type]
+        np.savez(file, format=1, digest=archive.checksum(fields), **fields)
     found, made = load_with_provenance(path)
     assert bits(found) == bits(factor)
     assert made.job_id == ""
@@ -675,8 +675,8 @@ def test_a_factor_of_format_1(tmp_path: Path) -> None:
 
 def test_saving_twice_writes_the_same_bytes(tmp_path: Path) -> None:
     factor = Factor.from_block(table(50), NAMES)
-    save_factor(factor, tmp_path / "1")
-    save_factor(factor, tmp_path / "2")
+    factor.save(tmp_path / "1")
+    factor.save(tmp_path / "2")
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
 
 

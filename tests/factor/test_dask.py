@@ -17,8 +17,10 @@ import pytest
 
 import descentlab as dl
 from descentlab.data.selection import ColumnSelection
-from descentlab.factor.build import Threads, build_factor
-from descentlab.factor.checkpoint import Checkpoint
+from descentlab.factor.build import build_factor
+from descentlab.factor.checkpoint import Checkpoint, Job
+from descentlab.factor.executors.threads import Threads
+from descentlab.factor.piece_result import PieceResult
 from tests.cli.helpers import cli
 from tests.pieces import bits
 
@@ -66,8 +68,6 @@ def test_a_scheduler_gives_the_bits_of_one_core(rows: Path, cluster: Any, capsys
 
 def test_your_own_client_and_a_start_at_an_odd_piece(rows: Path, cluster: Any, tmp_path: Path) -> None:
     """A state that threads left after five pieces is joined to whole groups only where the tree has them."""
-    from descentlab.factor.checkpoint import Job
-
     job = Job({}, [])
     stopped: list[int] = []
 
@@ -85,10 +85,8 @@ def test_your_own_client_and_a_start_at_an_odd_piece(rows: Path, cluster: Any, t
 
 
 def slow(piece: Any, plan: Any, columns: Any, origin: Any) -> Any:
-    from descentlab.factor.build import compress_piece
-
     time.sleep(0.05)
-    return compress_piece(piece, plan, columns, origin)
+    return PieceResult.from_piece(piece, plan, columns, origin)
 
 
 def test_a_worker_killed_in_the_middle(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:

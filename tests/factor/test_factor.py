@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from descentlab import DataError, Factor
-from descentlab.factor import file
+from descentlab.factor.factor import FACTOR_FORMAT
 from tests.rational import fractions
 
 NAMES = ("a", "b", "y")
@@ -290,7 +290,7 @@ def test_other_archives_and_newer_formats_are_refused(tmp_path: Path, monkeypatc
     np.savez(path, columns=np.array([{}], dtype=object))
     with pytest.raises(DataError, match="not a whole factor"):
         Factor.load(path)
-    monkeypatch.setattr("descentlab.factor.file.FACTOR_FORMAT", replace(file.FACTOR_FORMAT, version=7))
+    monkeypatch.setattr("descentlab.factor.factor.FACTOR_FORMAT", replace(FACTOR_FORMAT, version=7))
     Factor.from_block(np.eye(3), NAMES).save(path)
     monkeypatch.undo()
     with pytest.raises(DataError, match="format 7"):

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from descentlab.factor import householder, tpqrt
-from descentlab.factor.factor import Factor, _iter_augmented_panels
+from descentlab.factor.factor import Factor
 
 
 def both(values: Any, origin: Any, weights: Any) -> tuple[householder.TriangularFactor, householder.TriangularFactor]:
     whole = householder.qr_of_block(values, origin, weights)
     assert whole is not None
     n, p = values.shape[0], values.shape[1] + 1
-    return whole, householder.qr_of_panels(_iter_augmented_panels(values, origin, weights), n, p)
+    return whole, householder.qr_of_panels(householder.augmented_panels(values, origin, weights), n, p)
 
 
 @pytest.fixture(autouse=True)

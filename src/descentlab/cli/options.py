@@ -14,8 +14,9 @@ from descentlab.data.builtin import DATASETS
 from descentlab.data.paths import resolve_locations
 from descentlab.descent.reductions import REDUCTIONS
 from descentlab.errors import SettingError, check_int
-from descentlab.factor.build import Executor, Threads
+from descentlab.factor.executors.base import Executor
 from descentlab.factor.executors.dask import DASK_SCHEME, Dask
+from descentlab.factor.executors.threads import Threads
 from descentlab.messages import message
 from descentlab.problem.problem import Problem
 

@@ -15,7 +15,7 @@ import numpy as np
 from descentlab.descent.reductions import REDUCTIONS, gradient_scale
 from descentlab.engines import SteppingEngine, non_sgd_reason, safe_norm
 from descentlab.engines.batches import BatchSource, InMemoryBatches, RowSampler, StreamedBatches
-from descentlab.factor.build import available_cores
+from descentlab.factor.executors.threads import available_cores
 from descentlab.messages import Message, message
 from descentlab.typing import FloatArray
 

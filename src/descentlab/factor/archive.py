@@ -1,7 +1,7 @@
-"""Small files that are whole or not there: NumPy archives of plain arrays with a kind, a format number and a checksum.
+"""NumPy archives of plain arrays with a kind, a format number and a checksum, written atomically.
 
-Nothing in them is pickled. They are written beside their place, flushed to the disk and moved there in one step, so
-that a kill or a full disk leaves what was there before.
+They hold no pickled objects. A file is written under a temporary name, flushed to the disk and renamed, so after a
+crash or on a full disk the previous file is still there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from descentlab.errors import DataError
 
 @dataclass(frozen=True)
 class ArchiveFormat:
-    """A kind of archive: its name, the newest format known, and the errors that say what is wrong with one."""
+    """A kind of archive: its name, its newest known format, and the keys of its error messages."""
 
     name: str
     version: int
@@ -30,29 +30,27 @@ class ArchiveFormat:
     newer_key: str
 
 
-SIGNATURE_BYTES = 40  # bytes that tell an archive of ours from other zip files
+SIGNATURE_BYTES = 40  # they distinguish an archive from other zip files
 
 
 def has_signature(head: bytes) -> bool:
-    """Whether a file begins as :func:`write_atomically` begins one: a zip archive whose first member is its kind or
-    format.
-    """
+    """Whether a file with these first bytes is a zip archive whose first member is a kind or a format."""
     return head.startswith(b"PK\x03\x04") and head[30:].startswith((b"kind.npy", b"format.npy"))
 
 
 def pack_arrays(archive_format: ArchiveFormat, fields: Mapping[str, Any]) -> bytes:
-    """The arrays as an archive, in the newest format of their kind: the same arrays give the same bytes."""
+    """Encode arrays as an archive of the newest format. Equal arrays give equal bytes."""
     arrays: dict[str, Any] = {name: np.asarray(value) for name, value in fields.items()}
     buffer = io.BytesIO()
     np.savez(buffer, kind=archive_format.name, format=archive_format.version, digest=checksum(arrays), **arrays)
     return buffer.getvalue()
 
 
-def unpack_arrays(data: bytes, archive_format: ArchiveFormat, label: str) -> tuple[int, dict[str, Any]]:
-    """The format and the arrays of an archive; ``label`` names it in errors.
+def unpack_arrays(data: bytes, archive_format: ArchiveFormat, label: str) -> dict[str, Any]:
+    """Decode the arrays of an archive; ``label`` names it in errors.
 
     Raises:
-        DataError: it is of another kind, is damaged, or of a newer format.
+        DataError: the archive is of another kind, is damaged, or has a newer format.
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
@@ -60,22 +58,22 @@ def unpack_arrays(data: bytes, archive_format: ArchiveFormat, label: str) -> tup
         version = int(fields.pop("format"))
         format_name = str(fields.pop("kind", np.asarray(archive_format.name)))
         is_intact = str(fields.pop("digest")) == checksum(fields)
-    except Exception as cause:  # zipfile, zlib and NumPy each have their own ways to fail on damage
+    except Exception as cause:  # zipfile, zlib and NumPy raise many kinds of errors for damaged files
         raise DataError(archive_format.damaged_key, path=label) from cause
     if format_name == archive_format.name and version > archive_format.version:
         raise DataError(archive_format.newer_key, path=label, format=version, known=archive_format.version)
     if format_name != archive_format.name or not is_intact:
         raise DataError(archive_format.damaged_key, path=label)
-    return version, fields
+    return fields
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write the file in one step.
+    """Write a file in one step.
 
     Raises:
-        OSError: it cannot be written; what was at ``path`` before is still there.
+        OSError: the file cannot be written; an earlier one is unchanged.
     """
-    target = Path(path).resolve()  # what a link leads to is written, not the link
+    target = Path(path).resolve()  # write the target of a symbolic link, and keep the link
     check_writable(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
@@ -89,7 +87,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise the OSError that :func:`write_atomically` would, as far as looking tells."""
+    """Raise the OSError that :func:`write_atomically` would raise, as far as this can be known before writing."""
     target = Path(path).resolve()
     error_number = 0
     if target.is_dir():
@@ -98,7 +96,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         error_number = errno.ENOENT
     elif not target.parent.is_dir():
         error_number = errno.ENOTDIR
-    elif target.exists() and not target.is_file():  # a device, a pipe: moving a file there would put an end to it
+    elif target.exists() and not target.is_file():  # renaming a file to a device or pipe would replace it
         error_number = errno.EINVAL
     elif not os.access(target.parent, os.W_OK):
         error_number = errno.EACCES
@@ -106,11 +104,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise OSError(error_number, os.strerror(error_number), str(path))
 
 
-def read_archive(path: str | os.PathLike[str], archive_format: ArchiveFormat) -> tuple[int, dict[str, Any]]:
-    """:func:`unpack_arrays`, of a file.
+def read_archive(path: str | os.PathLike[str], archive_format: ArchiveFormat) -> dict[str, Any]:
+    """Read a file and decode it with :func:`unpack_arrays`.
 
     Raises:
-        DataError: the file cannot be read, is of another kind, is damaged, or of a newer format.
+        DataError: the file cannot be read, is of another kind, is damaged, or has a newer format.
     """
     try:
         data = Path(path).read_bytes()
@@ -120,7 +118,7 @@ def read_archive(path: str | os.PathLike[str], archive_format: ArchiveFormat) ->
 
 
 def checksum(fields: Mapping[str, Any]) -> str:
-    """A checksum of all names and values."""
+    """SHA-256 of all names and values, in hexadecimal."""
     hasher = sha256()
     for name, value in sorted(fields.items()):
         hasher.update(name.encode() + np.asarray(value).tobytes())

@@ -1,109 +1,28 @@
-"""Rows into a factor: piece by piece, on every core, always in the same tree.
+"""Build the factor of a source: piece by piece, on every core, and always in the same tree.
 
-A piece's factor depends on the piece and on the common origin alone, and pieces are merged in their order. So one
-worker or seven, threads here or processes elsewhere, a run in one go or one that was killed and continued: the bits
-are the same.
+The factor of a piece depends only on the piece and on the common origin, and pieces are merged in their order.
+So the result is the same to the last bit for every number of workers, for threads and other processes, and for an
+uninterrupted and a resumed run.
 """
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import closing
 from functools import partial
 from itertools import chain, islice
-from typing import Any, Protocol, TypeVar
 
 from descentlab.data.selection import ColumnSelection, ReadPlan, ScanCounts
 from descentlab.data.source import Piece
-from descentlab.errors import check_int
 from descentlab.factor.checkpoint import Checkpoint, CompressionState
-from descentlab.factor.factor import Factor, MergeTree, choose_origin
+from descentlab.factor.executors.base import Executor, Serial
+from descentlab.factor.executors.threads import Threads
+from descentlab.factor.factor import Factor, choose_origin
+from descentlab.factor.merge_tree import MergeTree
+from descentlab.factor.piece_result import PieceResult
 from descentlab.typing import FloatArray
 
-TaskT = TypeVar("TaskT")
-ResultT = TypeVar("ResultT")
-CompressionCallback = Callable[[int, int | None, int], None]  # done, of how much in all where it is known, rows so far
-
-
-@dataclass
-class PieceResult:
-    """A piece, swallowed; or ``2 ** level`` of them."""
-
-    factor: Factor
-    scan_counts: ScanCounts
-    size: int
-    next_offset: Any
-    level: int = 0
-
-    def merge(self, other: PieceResult) -> PieceResult:
-        """Two of one level as one of the next."""
-        scan_counts = ScanCounts.zeros(len(self.scan_counts.missing))
-        scan_counts += self.scan_counts
-        scan_counts += other.scan_counts
-        return PieceResult(
-            self.factor.merge(other.factor), scan_counts, self.size + other.size, other.next_offset, self.level + 1
-        )
-
-
-class Executor(Protocol):
-    """Where pieces are swallowed; one that does it its own way has a ``swallow`` in place of :func:`compress_piece`."""
-
-    def map_ordered(
-        self, task: Callable[[Piece], PieceResult], pieces: Iterable[Piece], first_index: int
-    ) -> Iterator[PieceResult]:
-        """The task's results in the order of the pieces, a few of them under way at a time.
-
-        ``first_index`` pieces came before these; results may be joined where the tree would join them.
-        """
-
-
-class Threads:
-    """The cores of this machine: reading, decoding and LAPACK let Python's lock go, so threads do."""
-
-    def __init__(self, workers: int | None = None) -> None:
-        """Args:
-        workers: how many at a time; None: as many as there are cores.
-
-        Raises:
-            SettingError: fewer than one.
-        """
-        self.workers = available_cores() if workers is None else check_int("workers", workers, 1)
-
-    def map_ordered(
-        self, task: Callable[[TaskT], ResultT], pieces: Iterable[TaskT], first_index: int
-    ) -> Iterator[ResultT]:
-        from threadpoolctl import threadpool_limits
-
-        pending: deque[Future[ResultT]] = deque()
-        # A BLAS with threads of its own would have more of them than cores, on products too small for any.
-        with threadpool_limits(1, "blas"), ThreadPoolExecutor(self.workers) as pool:
-            try:
-                for piece in pieces:
-                    pending.append(pool.submit(task, piece))
-                    if len(pending) > self.workers:
-                        yield pending.popleft().result()
-                while pending:
-                    yield pending.popleft().result()
-            finally:
-                for future in pending:
-                    future.cancel()
-
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def compress_piece(piece: Piece, plan: ReadPlan, columns: tuple[str, ...], origin: FloatArray | None) -> PieceResult:
-    """One piece, swallowed: what travels to a worker and back."""
-    scan_counts = ScanCounts.zeros(len(plan.columns))
-    factor = Factor.from_blocks(plan.clean_blocks(piece, scan_counts), columns, origin)
-    return PieceResult(factor, scan_counts, piece.size, piece.next_offset)
+CompressionCallback = Callable[[int, int | None, int], None]  # size done, total size if known, number of rows so far
 
 
 def build_factor(
@@ -112,69 +31,81 @@ def build_factor(
     checkpoint: Checkpoint | None = None,
     progress: CompressionCallback | None = None,
 ) -> Factor:
-    """The factor of a selection's features and target, in one pass.
+    """Compute the factor of a selection's features and target in one pass.
 
     Args:
-        selection: which rows, which columns.
-        executor: where the work is done; default: every core of this machine.
-        checkpoint: where the state is kept as it goes. What it holds already is not read again.
+        selection: which rows and columns.
+        executor: where to compress (default: every core; a source of a single piece: the calling thread).
+        checkpoint: where to save the state from time to time. A saved state is continued.
         progress: called after each piece.
 
     Raises:
         DataError: the rows cannot be used.
     """
-    columns = (*selection.features, selection.target)
-    state = checkpoint.load() if checkpoint else None
-    pieces = selection.source.pieces(selection.plan.columns, state.next_offset if state else None)
-    if state is None:
-        first_pieces = list(islice(pieces, 2))
-        more_than_one_piece, origin = len(first_pieces) > 1, None
-        if more_than_one_piece:
-            origin = _find_origin(first_pieces, selection.plan)
-            if origin is None:  # none of their rows is kept
-                origin = _find_origin(selection.source.pieces(selection.plan.columns), selection.plan)
-        pieces = chain(first_pieces, pieces)
-    else:
-        origin, more_than_one_piece = state.origin, True
-    scan_counts = replace(state.scan_counts) if state else ScanCounts.zeros(len(selection.plan.columns))
-    tree, size_done = MergeTree(columns, state.pending if state else ()), state.size_done if state else 0
-    task = partial(
-        getattr(executor, "compress_piece", compress_piece), plan=selection.plan, columns=columns, origin=origin
-    )
-    use_executor = (
-        more_than_one_piece or executor is not None
-    )  # one piece alone is swallowed here, unless it was said where
-    results = (executor or Threads()).map_ordered(task, pieces, tree.count) if use_executor else map(task, pieces)
-    try:
-        for result in results:
-            tree.add(result.factor, result.level)
-            scan_counts += result.scan_counts
-            size_done += result.size
-            if checkpoint and origin is not None:
-                # Copies: an interrupt while the next part is being added must leave no half of it in what is kept.
-                state = CompressionState(
-                    origin, list(tree.pending), replace(scan_counts), result.next_offset, size_done
-                )
-                if checkpoint.is_due():
-                    checkpoint.save(state)
-            if progress:
-                progress(size_done, selection.source.size, scan_counts.rows)
-    except BaseException:
-        if checkpoint and state:
-            checkpoint.save(state)
-        raise
-    finally:
-        if isinstance(results, Generator):
-            results.close()  # lets the workers go now, and not when the error that is passing through is forgotten
-    selection.check_scan(scan_counts)
-    return tree.result()
+    state, pieces = _load_or_begin(selection, checkpoint)
+    if state.origin is None:
+        checkpoint = None  # a single piece chooses its own origin, so there is nothing to continue from
+    executor = executor or (Serial() if state.origin is None else Threads())
+    columns = state.tree.empty.columns
+    task = partial(executor.compress_piece, plan=selection.plan, columns=columns, origin=state.origin)
+    # closing() stops the workers now, and not only when an error's traceback is released.
+    with closing(_map_pieces(executor, task, pieces, state.tree.count)) as results:
+        state = _fold(results, state, selection.source.size, checkpoint, progress)
+    selection.check_scan(state.scan_counts)
+    return state.tree.result()
 
 
-def _find_origin(pieces: Iterable[Piece], plan: ReadPlan) -> FloatArray | None:
-    """The median of the first block that has rows; None where none has."""
-    k = len(plan.columns)
+def _load_or_begin(
+    selection: ColumnSelection, checkpoint: Checkpoint | None
+) -> tuple[CompressionState, Iterator[Piece]]:
+    """The saved or the initial state, and the pieces that follow it."""
+    source, plan = selection.source, selection.plan
+    if checkpoint and (saved := checkpoint.load()):
+        return saved, source.pieces(plan.columns, saved.next_offset)
+    pieces = source.pieces(plan.columns)
+    first_pieces = list(islice(pieces, 2))
+    origin = None
+    if len(first_pieces) > 1:
+        origin = _common_origin(first_pieces, plan)
+        if origin is None:  # every row of the first pieces is dropped
+            origin = _common_origin(source.pieces(plan.columns), plan)
+    empty = Factor.empty((*selection.features, selection.target))
+    state = CompressionState(origin, MergeTree(empty), ScanCounts.zeros(len(plan.columns)))
+    return state, chain(first_pieces, pieces)
+
+
+def _common_origin(pieces: Iterable[Piece], plan: ReadPlan) -> FloatArray | None:
+    """The origin chosen from the first block that keeps rows; None if no block does."""
     for piece in pieces:
-        for values, _ in plan.clean_blocks(piece, ScanCounts.zeros(k)):
+        for values, _ in plan.clean_blocks(piece, ScanCounts.zeros(len(plan.columns))):
             if len(values):
                 return choose_origin(values)
     return None
+
+
+def _map_pieces(
+    executor: Executor, task: Callable[[Piece], PieceResult], pieces: Iterable[Piece], first_index: int
+) -> Generator[PieceResult]:
+    yield from executor.map_ordered(task, pieces, first_index)
+
+
+def _fold(
+    results: Iterable[PieceResult],
+    state: CompressionState,
+    total_size: int | None,
+    checkpoint: Checkpoint | None,
+    progress: CompressionCallback | None,
+) -> CompressionState:
+    """Add the results to the state. Save it when it is due, and when anything interrupts the work."""
+    try:
+        for result in results:
+            state = state.add(result)
+            if checkpoint and checkpoint.is_due():
+                checkpoint.save(state)
+            if progress:
+                progress(state.size_done, total_size, state.scan_counts.rows)
+    except BaseException:
+        if checkpoint and state.tree.pending:
+            checkpoint.save(state)
+        raise
+    return state

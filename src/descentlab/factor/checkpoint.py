@@ -1,11 +1,11 @@
-"""The state of a long compression on disk, so that a kill costs no more than the last few seconds."""
+"""Save the state of a long compression, so that a killed process loses a few seconds of work and not hours."""
 
 from __future__ import annotations
 
 import json
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,42 +16,51 @@ from descentlab.data.selection import ScanCounts
 from descentlab.errors import DataError
 from descentlab.factor import archive
 from descentlab.factor.factor import Factor
-from descentlab.factor.file import factor_from_arrays, factor_to_arrays
+from descentlab.factor.merge_tree import MergeTree
+from descentlab.factor.piece_result import PieceResult
 from descentlab.typing import FloatArray
 
 CHECKPOINT_FORMAT = archive.ArchiveFormat(
     "checkpoint", 1, damaged_key="checkpoint_damaged", newer_key="checkpoint_newer"
 )
-SAVE_INTERVAL = 5.0  # between two writings
+SAVE_INTERVAL = 5.0  # seconds
 COUNT_FIELDS = ("missing", "infinite", "large")
+FACTOR_FIELDS = ("centred", "origin", "rounding")
 
 
-@dataclass
+@dataclass(frozen=True)
 class CompressionState:
-    """How far a compression has come.
+    """How far a compression has come. Its size does not depend on the number of rows.
 
     Attributes:
-        origin: what its rows are taken relative to.
-        pending: the tree's merged factors, each with its level.
-        scan_counts: what was found in the rows so far.
-        next_offset: where the next piece begins; None: at the beginning.
-        size_done: the size of the pieces so far.
+        origin: the origin of all factors; None if there is a single piece, which chooses its own.
+        tree: the factors of the pieces so far.
+        scan_counts: the unusable values found so far.
+        next_offset: where the next piece begins; None at the beginning.
+        size_done: the total size of the pieces so far.
     """
 
-    origin: FloatArray
-    pending: list[tuple[int, Factor]]
+    origin: FloatArray | None
+    tree: MergeTree[Factor]
     scan_counts: ScanCounts
     next_offset: Any = None
     size_done: int = 0
 
+    def add(self, result: PieceResult) -> CompressionState:
+        """Return the state after these pieces. This state stays valid if an interrupt arrives in between."""
+        tree, scan_counts = self.tree.copy(), replace(self.scan_counts)
+        tree.add(result.factor, result.level)
+        scan_counts += result.scan_counts
+        return CompressionState(self.origin, tree, scan_counts, result.next_offset, self.size_done + result.size)
+
 
 @dataclass(frozen=True)
 class Job:
-    """What is compressed, and how: the same job continues, another is refused.
+    """What is compressed, and how. A saved state is continued only by an equal job.
 
     Attributes:
-        settings: what is taken of which columns, and how the files are read, in JSON's types.
-        fingerprints: each input with its size and the time of its last change.
+        settings: the columns, and how files are read, as JSON values.
+        fingerprints: each input with its size and modification time.
     """
 
     settings: Any
@@ -63,26 +72,26 @@ class Job:
 
     @property
     def job_id(self) -> str:
-        """A short name for exactly this job."""
+        """A hash of settings and fingerprints."""
         return sha256(self.json_text.encode()).hexdigest()[:32]
 
 
 class Checkpoint:
-    """A file that holds the state of one job."""
+    """A file with the state of one job, written at most once in ``every`` seconds."""
 
     def __init__(self, path: str | Path, job: Job, every: float = SAVE_INTERVAL) -> None:
         self.path, self.job, self.every = Path(path), job, every
         self.last_saved = time.monotonic()
 
     def load(self) -> CompressionState | None:
-        """The state of this job, where it was begun.
+        """Read the saved state; None if there is none.
 
         Raises:
-            DataError: the file is damaged, or holds the state of another job: the message says which file changed.
+            DataError: the file is damaged or belongs to another job; the message names the inputs that changed.
         """
         if not self.path.exists():
             return None
-        _, fields = archive.read_archive(self.path, CHECKPOINT_FORMAT)
+        fields = archive.read_archive(self.path, CHECKPOINT_FORMAT)
         try:
             stored, state = json.loads(str(fields["job"])), _decode_state(fields)
         except (KeyError, TypeError, ValueError) as cause:
@@ -97,39 +106,35 @@ class Checkpoint:
         return state
 
     def is_due(self) -> bool:
-        """Whether the last writing lies long enough back."""
+        """Whether ``every`` seconds have passed since the state was saved."""
         return time.monotonic() - self.last_saved >= self.every
 
     def save(self, state: CompressionState) -> None:
-        """Write the state.
+        """Write the state, in one step.
 
         Raises:
-            DataError: it cannot be written; the one before is still there.
+            DataError: the file cannot be written; the previous one is unchanged.
         """
-        scan_counts = state.scan_counts
+        counts, pending = state.scan_counts, state.tree.pending
         metadata = {
-            "waiting": [[level, factor.rows, factor.weight] for level, factor in state.pending],
+            "waiting": [[level, factor.rows, factor.weight] for level, factor in pending],
             "after": state.next_offset,
             "done": state.size_done,
-            "rows": scan_counts.rows,
-            "incomplete": scan_counts.rows_with_missing,
-            "negative": scan_counts.negative,
-            "rounded": sorted(scan_counts.inexact_columns),
+            "rows": counts.rows,
+            "incomplete": counts.rows_with_missing,
+            "negative": counts.negative,
+            "rounded": sorted(counts.inexact_columns),
         }
         fields: dict[str, Any] = {
             "job": np.array(self.job.json_text),
             "state": np.array(json.dumps(metadata)),
             "origin": state.origin,
-            "missing": scan_counts.missing,
-            "infinite": scan_counts.infinite,
-            "large": scan_counts.too_large,
+            **dict(zip(COUNT_FIELDS, (counts.missing, counts.infinite, counts.too_large), strict=True)),
         }
-        columns: tuple[str, ...] = ()
-        for i, (_, factor) in enumerate(state.pending):
-            columns = factor.columns
-            arrays = factor_to_arrays(factor)
-            fields |= {f"{name}{i}": arrays[name] for name in ("centred", "origin", "rounding")}
-        fields["columns"] = np.array(columns, dtype=np.str_)
+        for i, (_, factor) in enumerate(pending):
+            arrays = factor.to_arrays()
+            fields |= {f"{name}{i}": arrays[name] for name in FACTOR_FIELDS}
+        fields["columns"] = np.array(state.tree.empty.columns, dtype=np.str_)
         try:
             archive.write_atomically(self.path, archive.pack_arrays(CHECKPOINT_FORMAT, fields))
         except OSError as cause:
@@ -138,25 +143,25 @@ class Checkpoint:
         self.last_saved = time.monotonic()
 
     def clear(self) -> None:
-        """The job is done."""
+        """Delete the file."""
         with suppress(FileNotFoundError):
             self.path.unlink()
 
 
 def _decode_state(fields: dict[str, Any]) -> CompressionState:
-    """The state of what :meth:`Checkpoint.save` wrote."""
+    """Decode the arrays that :meth:`Checkpoint.save` wrote."""
     state = json.loads(str(fields["state"]))
     columns = [str(name) for name in fields["columns"]]
     pending = []
     for i, (level, rows, weight) in enumerate(state["waiting"]):
-        arrays = {name: fields[f"{name}{i}"] for name in ("centred", "origin", "rounding")}
-        pending.append((level, factor_from_arrays({"columns": columns, "rows": rows, "weight": weight, **arrays})))
-    missing, infinite, large = counts = [np.asarray(fields[name], dtype=np.int64) for name in COUNT_FIELDS]
+        arrays = {name: fields[f"{name}{i}"] for name in FACTOR_FIELDS}
+        pending.append((level, Factor.from_arrays({"columns": columns, "rows": rows, "weight": weight, **arrays})))
     origin, k = np.asarray(fields["origin"], dtype=np.float64), len(columns)
-    if origin.shape != (k,) or {count.shape for count in counts} not in ({(k,)}, {(k + 1,)}):  # with weights
+    missing, infinite, large = counts = [np.asarray(fields[name], dtype=np.int64) for name in COUNT_FIELDS]
+    if origin.shape != (k,) or {count.shape for count in counts} not in ({(k,)}, {(k + 1,)}):  # k + 1 with weights
         raise ValueError("shapes")
     inexact_columns = set(state["rounded"])
-    scan_counts = ScanCounts(
-        state["rows"], state["incomplete"], missing, infinite, large, state["negative"], inexact_columns
-    )
-    return CompressionState(origin, pending, scan_counts, state["after"], state["done"])
+    rows, incomplete, negative = state["rows"], state["incomplete"], state["negative"]
+    scan_counts = ScanCounts(rows, incomplete, missing, infinite, large, negative, inexact_columns)
+    tree = MergeTree(Factor.empty(columns), pending)
+    return CompressionState(origin, tree, scan_counts, state["after"], state["done"])

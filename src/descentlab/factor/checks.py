@@ -1,4 +1,4 @@
-"""A block of rows, checked before any of it is used."""
+"""Check a block of rows before it is used."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from descentlab.messages import pluralize
 
 
 def check_block(block: Any, weights: Any, k: int) -> np.ndarray[Any, Any]:
-    """The (n, k) values as an array, left in their own type.
+    """Return the (n, k) values as an array of their own type.
 
     Raises:
-        DataError: they, or their (n,) weights, are not finite real numbers of that shape with finite squares, or
-            a weight is negative.
+        DataError: the values, or the (n,) weights, have another shape, or are not finite real numbers with finite
+            squares; or a weight is negative.
     """
     values = _check_values(block, "values")
     n = len(values) if values.ndim else 0
@@ -32,17 +32,14 @@ def check_block(block: Any, weights: Any, k: int) -> np.ndarray[Any, Any]:
 
 
 def _check_values(data: Any, what: str) -> np.ndarray[Any, Any]:
-    """An array of finite real numbers whose squares are finite as well."""
     array = np.asarray(data)
     if array.dtype.kind not in "fiub":
         raise DataError("dtype_unusable", what=what, dtype=str(array.dtype))
     if has_finite_squares(array):
         return array
-    largest_magnitude = (
-        max(-float(array.min()), float(array.max())) if array.size else 0.0
-    )  # NaN and infinity show in both
-    if not np.isfinite(largest_magnitude):
+    largest = max(-float(array.min()), float(array.max())) if array.size else 0.0  # NaN if there is one
+    if not np.isfinite(largest):
         raise DataError("block_not_finite")
-    if largest_magnitude > MAX_MAGNITUDE:
+    if largest > MAX_MAGNITUDE:
         raise DataError("too_large", counts=what, limit=MAX_MAGNITUDE)
     return array

@@ -1,4 +1,4 @@
-"""Factors kept on disk: files of any size in a few kilobytes that stand for them, merged, continued after a kill."""
+"""Compress files of any size into a factor on disk of a few kilobytes; resume after a kill; merge factors."""
 
 from __future__ import annotations
 
@@ -13,19 +13,27 @@ from descentlab.data import open_source
 from descentlab.data.paths import FileLocation, resolve_locations
 from descentlab.data.selection import ColumnSelection, check_column
 from descentlab.errors import DataError, SettingError, check_choice, check_float
-from descentlab.factor import archive, file
-from descentlab.factor.build import CompressionCallback, Executor, build_factor
+from descentlab.factor import archive
+from descentlab.factor.build import CompressionCallback, build_factor
 from descentlab.factor.checkpoint import SAVE_INTERVAL, Checkpoint, Job
+from descentlab.factor.executors.base import Executor
 from descentlab.factor.factor import Factor
-from descentlab.factor.file import Provenance, is_factor_file
+from descentlab.factor.file import (
+    Provenance,
+    is_factor_file,
+    load_disjoint_factors,
+    load_with_provenance,
+    merge_factors,
+    save_factor,
+)
 from descentlab.messages import Message
 
-COMPRESS_VERSION = 1  # of how files are cut and merged: another gives other bits
+COMPRESS_VERSION = 1  # of the way in which files are cut and merged: a change gives other bits
 
 
 @dataclass(frozen=True)
 class CompressOptions:
-    """How a compression goes about it: nothing in here changes what comes out. See :func:`compress`."""
+    """Options that do not change the resulting factor; see :func:`compress`."""
 
     executor: Executor | None = None
     restart: bool = False
@@ -35,12 +43,12 @@ class CompressOptions:
 
 @dataclass(frozen=True)
 class CompressResult:
-    """What :func:`compress_with_notices` made.
+    """The result of :func:`compress_with_notices`.
 
     Attributes:
-        factor: the rows.
-        notices: what was skipped, dropped or assumed.
-        was_cached: whether it had been made before, by the same job, and nothing was read.
+        factor: the factor of the rows.
+        notices: which columns and rows were left out, and what was assumed.
+        was_cached: whether the output existed already, made by the same job, so that nothing was read.
     """
 
     factor: Factor
@@ -63,26 +71,36 @@ def compress(
     progress: CompressionCallback | None = None,
     **csv_options: Any,
 ) -> Factor:
-    """Compress files of any size into a factor, which stands for them wherever descentlab takes data.
+    r"""Compress files of any size into a :class:`Factor`, which every function of descentlab takes in their place.
 
     Args:
-        data: paths, patterns, folders, URIs, as :class:`descentlab.Problem` takes them; factors among them are merged.
-        target: which column stands last, and is the target where none is named later (default: the last one).
-        features: the other columns to keep (default: every numeric one).
+        data: paths, patterns, folders or URIs, as in :class:`descentlab.Problem`. Factors among them are merged.
+        target: the column that becomes the last one, and the default target later (default: the last column).
+        features: the other columns to keep (default: every numeric column).
         weights: a column of non-negative sample weights.
         missing: ``"error"`` refuses missing values; ``"drop"`` leaves their rows out.
-        merge: factors to which these rows are added. A file that is in one of them already is refused.
-        output: where to keep the factor. The state lies beside it, as ``OUTPUT.part``, while the work goes on: killed
-            at any moment, the same call continues, and ends with the same bits.
-        engine: where the work is done (default: every core of this machine).
-        restart: begin anew, whatever state there is.
-        every: seconds between two writings of the state.
-        progress: called as the rows are read.
-        **reading: ``delimiter``, ``decimal``, ``encoding``, ``header`` of CSV files.
+        merge: factors to add the rows to. An input that is in one of them already is refused.
+        output: where to write the factor. Meanwhile the state is in ``OUTPUT.part``: after a kill, the same call
+            continues from there, and its result is the same to the last bit.
+        engine: where to compress (default: every core of this machine).
+        restart: ignore a saved state and an existing output.
+        every: the number of seconds between two saves of the state.
+        progress: called after each piece with the size done, the total size (None if unknown) and the rows so far.
+        **csv_options: ``delimiter``, ``decimal``, ``encoding``, ``header`` of CSV files.
 
     Raises:
-        DataError: the rows cannot be used; an input has changed since the state was written; columns differ.
-        SettingError: a setting is outside what it may be.
+        DataError: the rows cannot be used, an input changed since the state was saved, or the columns differ.
+        SettingError: a setting is not allowed.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> import descentlab as dl
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "houses.csv").write_text("size,price\n50,155\n80,230\n120,333\n")
+        >>> dl.compress(folder / "houses.csv", output=folder / "houses.factor")
+        Factor(3 rows of size, price)
+        >>> dl.Problem(folder / "houses.factor").solve().params.round(2)
+        array([ 2.54, 27.28])
     """
     column_options = {"target": target, "features": features, "weights": weights, "missing": missing}
     options = CompressOptions(engine, restart, every, progress)
@@ -97,7 +115,7 @@ def compress_with_notices(
     csv_options: dict[str, Any],
     options: CompressOptions,
 ) -> CompressResult:
-    """:func:`compress`, with what is to be said of it; ``column_options`` has target, features, weights, missing."""
+    """:func:`compress` with its notices. ``column_options`` holds target, features, weights and missing."""
     every = check_float("every", options.every, min_value=0.0)
     check_choice("missing", column_options["missing"], ("error", "drop"))
     if output is not None:
@@ -108,36 +126,31 @@ def compress_with_notices(
     if files is not None and not row_inputs:
         return _merge_factors_only(factor_paths, column_options, output)
     locations = resolve_locations(row_inputs) if files is not None else []
-    if output is not None and locations:
-        _check_output_not_input(output, row_inputs, locations)
     fingerprints = _fingerprint_files(locations)
     job = Job(_make_job_settings(column_options, csv_options, factor_paths, output), fingerprints)
     checkpoint = None
-    if output is not None:
-        if locations and file.is_factor_file(output) and not options.restart:
-            existing, provenance = file.load_with_provenance(output)
-            if provenance.job_id == job.job_id:
-                Checkpoint(checkpoint_path(output), job).clear()
-                return CompressResult(existing, (), was_cached=True)
-        checkpoint = Checkpoint(checkpoint_path(output), job, every) if locations else None
-        if checkpoint and options.restart:
+    if output is not None and locations:
+        _check_output_not_input(output, row_inputs, locations)
+        checkpoint = Checkpoint(checkpoint_path(output), job, every)
+        cached = None if options.restart else _load_if_made_by(job, output)
+        if cached or options.restart:
             checkpoint.clear()
+        if cached:
+            return CompressResult(cached, (), was_cached=True)
     other_factors, input_ids = _load_factors_to_merge(factor_paths, locations)
     selection = _make_selection(row_inputs, column_options, csv_options)
-    columns = (*selection.features, selection.target)
-    merged_before = file.merge_factors(
-        [*other_factors, Factor.empty(columns)]
-    )  # refuses other columns now, and not after hours
+    # Merging an empty factor reports different columns before the rows are read.
+    empty = Factor.empty((*selection.features, selection.target))
+    merged_before = merge_factors([*other_factors, empty])
     factor = build_factor(selection, options.executor, checkpoint, options.progress)
-    if changed := [
-        fingerprint[0]
-        for fingerprint, current in zip(fingerprints, _fingerprint_files(locations), strict=True)
-        if fingerprint != current
-    ]:
+    changed = [
+        before[0] for before, now in zip(fingerprints, _fingerprint_files(locations), strict=True) if before != now
+    ]
+    if changed:
         if checkpoint:
             checkpoint.clear()
         raise DataError("changed_meanwhile", names=changed[:5])
-    factor = _with_target_last(column_options["target"], file.merge_factors([merged_before, factor]))
+    factor = _with_target_last(column_options["target"], merge_factors([merged_before, factor]))
     if output is not None:
         _save_factor(factor, output, Provenance(input_ids, job.job_id))
         if checkpoint:
@@ -145,8 +158,15 @@ def compress_with_notices(
     return CompressResult(factor, tuple(selection.notices))
 
 
+def _load_if_made_by(job: Job, output: str | os.PathLike[str]) -> Factor | None:
+    if not is_factor_file(output):
+        return None
+    factor, provenance = load_with_provenance(output)
+    return factor if provenance.job_id == job.job_id else None
+
+
 def _as_paths(data: object) -> list[str] | None:
-    """The paths that data consists of; None where it is something else."""
+    """The paths in ``data``; None if it is anything else."""
     if isinstance(data, str | os.PathLike):
         return [os.fspath(data)]
     if isinstance(data, list | tuple) and data and all(isinstance(each, str | os.PathLike) for each in data):
@@ -159,12 +179,11 @@ def _merge_factors_only(
     column_options: dict[str, Any],
     output: str | os.PathLike[str] | None,
 ) -> CompressResult:
-    """Factors alone, merged."""
     unusable_options = [name for name in ("weights", "features") if column_options[name] is not None]
     if unusable_options:
         raise SettingError("factors_hold", names=unusable_options)
     other_factors, input_ids = _load_factors_to_merge(factor_paths, [])
-    factor = file.merge_factors(other_factors)
+    factor = merge_factors(other_factors)
     target = column_options["target"]
     if target is not None:
         factor = _with_target_last(check_column(target, factor.columns, {}), factor)
@@ -174,7 +193,7 @@ def _merge_factors_only(
 
 
 def _with_target_last(target: str | None, factor: Factor) -> Factor:
-    """The factor with this column last; as it is, where none is named."""
+    """The factor with this column last, or unchanged if ``target`` is None."""
     if target is None:
         return factor
     return factor.select([*(name for name in factor.columns if name != target), target])
@@ -196,7 +215,7 @@ def _make_job_settings(
     factor_paths: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None,
 ) -> dict[str, Any]:
-    """All that decides the bits, but for the rows. A factor that is written over is known by its name alone."""
+    """Everything except the rows that the result depends on. A factor that is overwritten is identified by its path."""
     merged_ids = [
         os.fspath(path) if _is_same_file(path, output) else sha256(Path(path).read_bytes()).hexdigest()
         for path in factor_paths
@@ -223,14 +242,14 @@ def _fingerprint_files(locations: Sequence[FileLocation]) -> list[list[Any]]:
 def _load_factors_to_merge(
     factor_paths: Sequence[str | os.PathLike[str]], locations: Sequence[FileLocation]
 ) -> tuple[list[Factor], frozenset[str]]:
-    """The factors to merge, and the marks of everything in the result.
+    """The factors to merge, and the ids of all inputs of the result.
 
     Raises:
-        DataError: an input is in one of the factors, or in two of them.
+        DataError: one input is in two of the factors, or in a factor and in the rows.
     """
     input_names = {_compute_file_id(place): str(place) for place in locations}
     input_ids, loaded = frozenset(input_names), []
-    for path, (factor, provenance) in zip(factor_paths, file.load_disjoint_factors(factor_paths), strict=True):
+    for path, (factor, provenance) in zip(factor_paths, load_disjoint_factors(factor_paths), strict=True):
         if duplicates := sorted(input_names[input_id] for input_id in provenance.input_ids if input_id in input_names):
             raise DataError("already_merged", path=os.fspath(path), names=duplicates[:5])
         input_ids |= provenance.input_ids
@@ -239,18 +258,18 @@ def _load_factors_to_merge(
 
 
 def _compute_file_id(location: FileLocation) -> str:
-    """A file by its name, size and time: wherever it lies, it is the same one."""
+    """A hash of the name, size and modification time: it stays the same if the file is moved."""
     return sha256(f"{location.name} {location.fingerprint()}".encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def checkpoint_path(output: str | os.PathLike[str]) -> Path:
-    """Where the state of a compression lies while it goes on."""
+    """The path of the state of an unfinished compression."""
     path = Path(output)
     return path.with_name(f"{path.name}.part")
 
 
 def _check_output_writable(output: str | os.PathLike[str]) -> None:
-    """Raise SettingError where the output cannot be written: before the work, and not after it."""
+    """Raise SettingError, before the work, if the output cannot be written."""
     try:
         archive.check_writable(output)
     except (OSError, ValueError) as cause:
@@ -260,7 +279,7 @@ def _check_output_writable(output: str | os.PathLike[str]) -> None:
 def _check_output_not_input(
     output: str | os.PathLike[str], row_inputs: Sequence[str], locations: Sequence[FileLocation]
 ) -> None:
-    """Refuse to write over an input, or into a folder that is read, where the same command would find the output."""
+    """Raise SettingError if the output would overwrite an input, or become one when the command is repeated."""
     for path in (Path(output), checkpoint_path(output)):
         if path.exists() and any(
             location.filesystem_uri is None and path.samefile(location.path) for location in locations
@@ -274,6 +293,6 @@ def _check_output_not_input(
 
 def _save_factor(factor: Factor, output: str | os.PathLike[str], provenance: Provenance) -> None:
     try:
-        file.save_factor(factor, output, provenance)
+        save_factor(factor, output, provenance)
     except OSError as cause:
         raise SettingError("unwritable", path=os.fspath(output), cause=cause.strerror or str(cause)) from cause

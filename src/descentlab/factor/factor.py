@@ -1,17 +1,9 @@
-"""The factor: a small triangular matrix that stands for any number of rows.
-
-Let ``Z = [1 C]`` hold a column of ones and the data's columns, and ``Z = Q R`` with R upper triangular. Then
-``|Z v|^2 = |R v|^2`` for every v, so no squared error of a linear hypothesis can tell R from the rows.
-
-Every row is taken relative to an ``origin`` (the median of the first block), so that columns far from zero, such
-as years or timestamps, are not rounded against their own offset. How far rounding has gone all the same is
-counted as rows are added (:attr:`Factor.column_error`).
-"""
+"""The factor: a small triangular matrix that represents any number of rows in every linear least-squares problem."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,23 +11,60 @@ import numpy as np
 
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
-from descentlab.factor import householder
+from descentlab.factor import archive, householder
 from descentlab.factor.checks import check_block
+from descentlab.factor.merge_tree import MergeTree
 from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray
+
+FACTOR_FORMAT = archive.ArchiveFormat("factor", 2, damaged_key="factor_damaged", newer_key="factor_newer")
 
 
 @dataclass(frozen=True, eq=False)
 class Factor:
-    """What n rows of named columns weigh in any squared error: a mergeable statistic.
+    r"""The R of a QR decomposition of n weighted rows: a mergeable statistic of fixed size.
 
-    Attributes:
-        columns: the columns' names, k of them; any of them can be the target later.
-        R_centered: (k+1, k+1) upper triangular factor of ``[1, C - origin]``, rows scaled by the square root of
-            their weight, with a non-negative diagonal.
-        origin: (k,) what was subtracted from each column.
-        rows: how many rows were added.
-        weight: the sum of their weights; ``rows`` where there are none.
-        rounding_error: (k,) how far this computation may have moved each column, as the norm of a change to its rows.
+    Let ``C`` be the (n, k) matrix of the columns' values, ``w`` the (n,) weights, and ``Z = diag(sqrt(w)) [1 C]``
+    with shape (n, k+1). With ``Z = Q R``, R upper triangular and Q orthonormal,
+
+    .. math::
+
+        \|Z v\| = \|R v\| \quad \text{for every } v \in \mathbb{R}^{k+1}.
+
+    So R gives the same sum of squared errors as the rows, for every target among the columns, every subset of
+    features, and every linear hypothesis. For ``v = (b, W, -1)`` over ``[1, features, target]`` it is ``|R v|^2``.
+
+    **Merging.** The factor of two sets of rows is the R of the two triangles, one above the other. Merging is
+    associative and commutative up to rounding, and :meth:`empty` is its neutral element.
+
+    **Rounding.** R is computed with Householder reflections, not from ``Z'Z``, so the condition number is not
+    squared. The values are stored relative to ``origin``, the median of the first block, so columns far from zero
+    (years, timestamps) keep their digits. R is the exact factor of rows in which column j changed by at most
+    ``rounding_error[j]`` in norm (a backward error).
+
+    Args:
+        columns: the names of the k columns. Any of them can be the target later.
+        R_centered: (k+1, k+1) upper triangular factor of ``diag(sqrt(w)) [1, C - origin]`` with a non-negative
+            diagonal, in the columns' units.
+        origin: (k,) subtracted from each column, in its unit.
+        rows: the number of rows.
+        weight: the sum of the weights; ``rows`` if there are none.
+        rounding_error: (k,) bound on the backward error of this computation, in each column's unit.
+
+    References:
+        G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th ed., 2013, sections 5.2 and 6.5.
+        N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., 2002, theorem 19.4.
+
+    Example:
+        >>> import numpy as np
+        >>> from descentlab import Factor
+        >>> C = np.array([[1.0, 2.0], [2.0, 4.5], [3.0, 5.5], [4.0, 9.0]])
+        >>> factor = Factor.from_block(C[:2], ["x", "y"]).merge(Factor.from_block(C[2:], ["x", "y"]))
+        >>> v = np.array([0.5, 2.0, -1.0])  # the errors of the hypothesis y = 2 x + 0.5
+        >>> errors = np.column_stack([np.ones(4), C]) @ v
+        >>> bool(np.isclose(np.linalg.norm(factor.R @ v), np.linalg.norm(errors), rtol=1e-14))
+        True
+        >>> factor.R.shape, factor.rows, factor.means
+        ((3, 3), 4, array([2.5 , 5.25]))
     """
 
     columns: tuple[str, ...]
@@ -47,7 +76,7 @@ class Factor:
 
     @classmethod
     def empty(cls, columns: Sequence[str]) -> Factor:
-        """The factor of no rows: merging it changes nothing."""
+        """The factor of no rows. Merging it changes nothing."""
         k = len(columns)
         duplicates = sorted({name for name in columns if list(columns).count(name) > 1})
         if duplicates:
@@ -56,13 +85,15 @@ class Factor:
 
     @classmethod
     def from_block(cls, values: Any, columns: Sequence[str], weights: Any = None) -> Factor:
-        """The factor of (n, k) finite values, with (n,) non-negative weights if any.
+        """Compute the factor of one block of rows.
 
-        Weights act as repetition: a row of weight 2 counts like the row twice. Memory beyond the input does
-        not grow with n.
+        Args:
+            values: (n, k) finite values.
+            columns: the names of the k columns.
+            weights: (n,) non-negative weights. A row of weight 2 counts like two equal rows.
 
         Raises:
-            DataError: the shapes do not fit the columns, or a value is no number, not finite, or too large.
+            DataError: the shapes do not fit the columns, or a value is not a number, not finite, or too large.
         """
         return cls.from_blocks([(values, weights)], columns)
 
@@ -70,56 +101,48 @@ class Factor:
     def from_blocks(
         cls, blocks: Iterable[tuple[Any, Any]], columns: Sequence[str], origin: FloatArray | None = None
     ) -> Factor:
-        """The factor of many blocks, as :meth:`from_block` takes them, merged two by two in a fixed tree.
+        """Compute the factor of a stream of blocks, merged in a fixed tree. Memory does not grow with the rows.
 
         Args:
-            blocks: values and their weights or None.
-            columns: the columns' names.
-            origin: what rows are taken relative to; default: the median of the first block. Parts of one table made
-                apart, with one origin, merge without moving.
+            blocks: pairs of values and weights (or None), as :meth:`from_block` takes them.
+            columns: the names of the k columns.
+            origin: (k,) the rows are taken relative to it (default: the median of the first block). Factors with
+                the same origin merge without a further rounding error.
+
+        Raises:
+            DataError: as :meth:`from_block`.
         """
-        return cls.empty(columns)._merge_blocks(blocks, origin)
+        checked = ((check_block(values, weights, len(columns)), weights) for values, weights in blocks)
+        return cls.from_clean_blocks(checked, columns, origin)
 
-    def update(self, values: Any, weights: Any = None) -> Factor:
-        """This factor with the rows of one more block in it. For a long stream, see :meth:`from_blocks`."""
-        return self.merge(self._merge_blocks([(values, weights)], self.origin if self.rows else None))
-
-    def _merge_blocks(self, blocks: Iterable[tuple[Any, Any]], origin: FloatArray | None) -> Factor:
-        tree = MergeTree(self.columns)
-        for block_factor in self._iter_block_factors(blocks, origin):
-            tree.add(block_factor)
-        return tree.result()
-
-    def _iter_block_factors(self, blocks: Iterable[tuple[Any, Any]], origin: FloatArray | None) -> Iterator[Factor]:
-        """Factors of at most BLOCK_ROWS rows each, all relative to one origin; a bad block yields nothing."""
-        empty = self.empty(self.columns)
-        for block, weights in blocks:
-            values = check_block(block, weights, len(self.columns))
-            if not len(values):
-                continue
-            if origin is None:
+    @classmethod
+    def from_clean_blocks(
+        cls, blocks: Iterable[tuple[Any, Any]], columns: Sequence[str], origin: FloatArray | None = None
+    ) -> Factor:
+        """:meth:`from_blocks` for arrays that were checked before: it reads each value once less."""
+        tree = MergeTree(cls.empty(columns))
+        for values, weights in blocks:
+            if origin is None and len(values):
                 origin = choose_origin(values)
             for start in range(0, len(values), BLOCK_ROWS):
-                stop = start + BLOCK_ROWS
-                yield empty._from_rows(values[start:stop], origin, None if weights is None else weights[start:stop])
+                rows = slice(start, start + BLOCK_ROWS)
+                tree.add(cls._from_rows(values[rows], None if weights is None else weights[rows], columns, origin))
+        return tree.result()
 
-    def _from_rows(self, values: FloatArray, origin: FloatArray, weights: Any) -> Factor:
-        n, p = len(values), len(self.R_centered)
-        if householder.working_dtype(n, p) is np.longdouble:
-            R, error = householder.qr_of_rows(
-                _fill_augmented_rows(values, origin, weights, np.empty((n, p), np.longdouble, order="F"))
-            )
-        else:
-            compiled_result = householder.qr_of_block(values, origin, weights)
-            R, error = compiled_result or householder.qr_of_panels(
-                _iter_augmented_panels(values, origin, weights), n, p
-            )
-        total_weight = float(n if weights is None else np.sum(weights, dtype=np.float64))
-        R[0, 0] = np.sqrt(total_weight)  # which sums know better than reflections
-        return Factor(self.columns, R, origin, n, total_weight, error * _column_norms(R))
+    @classmethod
+    def _from_rows(cls, values: FloatArray, weights: Any, columns: Sequence[str], origin: Any) -> Factor:
+        R, error = householder.qr_of_block(values, origin, weights)
+        weight = float(len(values) if weights is None else np.sum(weights, dtype=np.float64))
+        R[0, 0] = np.sqrt(weight)  # a sum is more accurate than the reflections
+        return cls(tuple(columns), R, origin, len(values), weight, error * _column_norms(R))
+
+    def update(self, values: Any, weights: Any = None) -> Factor:
+        """Return the factor with one more block of rows. For a long stream, use :meth:`from_blocks`."""
+        origin = self.origin if self.rows else None
+        return self.merge(self.from_blocks([(values, weights)], self.columns, origin))
 
     def merge(self, other: Factor) -> Factor:
-        """The factor of both sets of rows: the R of the two stacked.
+        """Return the factor of both sets of rows.
 
         Raises:
             DataError: the columns differ.
@@ -134,34 +157,33 @@ class Factor:
         R, error = householder.merge_triangles(self.R_centered, other.with_origin(self.origin).R_centered, rows)
         weight = self.weight + other.weight
         R[0, 0] = np.sqrt(weight)
-        rounding_error = np.hypot(self.rounding_error, other.rounding_error) + (
-            error + 2 * UNIT_ROUNDOFF
-        ) * _column_norms(R)  # 2: the move
+        error += 2 * UNIT_ROUNDOFF  # of with_origin
+        rounding_error = np.hypot(self.rounding_error, other.rounding_error) + error * _column_norms(R)
         return Factor(self.columns, R, self.origin, rows, weight, rounding_error)
 
     def with_origin(self, origin: FloatArray) -> Factor:
-        """The same rows relative to another origin: only the first row of the triangle changes."""
+        """Return the factor of the same rows relative to another origin. Only the first row of R changes."""
         R_centered = self.R_centered.copy()
         R_centered[0, 1:] += R_centered[0, 0] * (self.origin - origin)
         return replace(self, R_centered=R_centered, origin=np.asarray(origin, dtype=np.float64))
 
     @property
-    def R(self) -> FloatArray:  # noqa: N802 (the name it has in every formula)
-        """(k+1, k+1) factor of ``[1 C]`` itself; ``R[0] = sqrt(weight) * (1, means)``."""
+    def R(self) -> FloatArray:  # noqa: N802 (its name in every formula)
+        """(k+1, k+1) factor of ``diag(sqrt(w)) [1 C]``, with ``R[0] = sqrt(weight) * (1, means)``."""
         return self.with_origin(np.zeros(len(self.columns))).R_centered
 
     @property
     def means(self) -> FloatArray:
-        """(k,) weighted mean of each column, in its own unit; raises DataError where there is no weight."""
+        """(k,) weighted mean of each column, in its unit; raises DataError if the total weight is 0."""
         self._check_has_weight()
         means: FloatArray = self.origin + self.R_centered[0, 1:] / self.R_centered[0, 0]
         return means
 
     @property
     def std(self) -> FloatArray:
-        """(k,) weighted standard deviation of each column (divisor: the total weight), in its own unit.
+        """(k,) weighted standard deviation of each column, in its unit; the divisor is the total weight.
 
-        Raises DataError where there is no weight.
+        Raises DataError if the total weight is 0.
         """
         self._check_has_weight()
         std: FloatArray = _column_norms(self.R_centered[1:]) / np.sqrt(self.weight)
@@ -169,23 +191,20 @@ class Factor:
 
     @property
     def column_error(self) -> FloatArray:
-        """(k,) bound on how far rounding may have moved each column, as the norm of a change to its rows.
-
-        Half a unit in the last place of every value as given, and what compression added (``rounding_error``).
-        """
+        """(k,) bound on the backward error of each column: its values' rounding to float64 plus ``rounding_error``."""
         return UNIT_ROUNDOFF * _column_norms(self.R) + self.rounding_error
 
     @property
     def is_constant(self) -> BoolArray:
-        """(k,) whether a column's spread is no more than rounding may have left."""
+        """(k,) whether a column's spread is within its rounding error."""
         is_constant: BoolArray = _column_norms(self.R_centered[1:]) <= self.column_error
         return is_constant
 
     def select(self, columns: Sequence[str]) -> Factor:
-        """The factor of the same rows with only these columns, in this order.
+        """Return the factor of the same rows with only these columns, in this order.
 
         Raises:
-            DataError: a column is not there, or stands twice.
+            DataError: a column does not exist, or is named twice.
         """
         index = self._column_indices(columns)
         selected = replace(self.empty(columns), rows=self.rows, weight=self.weight, origin=self.origin[index])
@@ -196,20 +215,20 @@ class Factor:
         return replace(selected, R_centered=R, rounding_error=self.rounding_error[index] + error * _column_norms(R))
 
     def center(self, columns: Sequence[str] | None = None) -> Factor:
-        """The factor of the rows with these columns (default: all) minus their means.
+        """Return the factor of the rows after subtracting these columns' means (default: all columns).
 
         Raises:
-            DataError: a column is not there.
+            DataError: a column does not exist.
         """
         index = self._column_indices(self.columns if columns is None else columns)
         R, origin, rounding_error = self.R_centered.copy(), self.origin.copy(), self.rounding_error.copy()
         R[0, [i + 1 for i in index]] = 0.0
         origin[index] = 0.0
-        rounding_error[index] = self.column_error[index]  # the values' own rounding was relative to what is now gone
+        rounding_error[index] = self.column_error[index]  # the values were rounded before the means were subtracted
         return replace(self, R_centered=R, origin=origin, rounding_error=rounding_error)
 
     def scale(self, divisors: FloatArray) -> Factor:
-        """The factor of the rows with every column divided by its (k,) positive divisor."""
+        """Return the factor of the rows with every column divided by its (k,) positive divisor."""
         R = self.R_centered.copy()
         R[:, 1:] /= divisors
         return replace(self, R_centered=R, origin=self.origin / divisors, rounding_error=self.rounding_error / divisors)
@@ -224,105 +243,81 @@ class Factor:
         if not self.weight > 0:
             raise DataError("no_weight" if self.rows else "no_rows")
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a NumPy ``.npz`` archive (no pickle) with a format number and a checksum."""
-        from descentlab.factor import file
+    def to_arrays(self) -> dict[str, Any]:
+        """Everything in the factor, as the arrays that a factor file holds."""
+        return {
+            "columns": np.array(self.columns, dtype=np.str_),
+            "centred": np.ascontiguousarray(self.R_centered),
+            "origin": self.origin,
+            "rows": np.array(self.rows),
+            "weight": np.array(self.weight),
+            "rounding": self.rounding_error,
+        }
 
-        file.save_factor(self, path)
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Factor:
+        """The inverse of :meth:`to_arrays`.
+
+        Raises:
+            KeyError, TypeError, ValueError: the arrays are not those of a factor.
+        """
+        columns = tuple(str(name) for name in arrays["columns"])
+        R, origin, error = (np.asarray(arrays[name], dtype=np.float64) for name in ("centred", "origin", "rounding"))
+        k = len(columns)
+        if (R.shape, origin.shape, error.shape) != ((k + 1, k + 1), (k,), (k,)):
+            raise ValueError("shapes")
+        return cls(columns, R, origin, int(arrays["rows"]), float(arrays["weight"]), error)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a NumPy ``.npz`` archive without pickled objects; see ``docs/factor-file.md``.
+
+        Raises:
+            OSError: the file cannot be written; an earlier one is unchanged.
+        """
+        archive.write_atomically(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Factor:
-        """Read what :meth:`save` wrote.
+        """Read a factor file.
 
         Raises:
-            DataError: the file cannot be read, is not a factor, is damaged, or comes from a newer version.
+            DataError: the file cannot be read, is not a factor, is damaged, or was written by a newer version.
         """
-        from descentlab.factor import file
+        return cls.from_archive(archive.read_archive(path, FACTOR_FORMAT), str(path))
 
-        return file.load_factor(path)
-
-    def to_bytes(self) -> bytes:
-        """What :meth:`save` writes, for other ways to travel: a message, a column of a table."""
-        from descentlab.factor import file
-
-        return file.encode_factor(self, file.Provenance())
+    def to_bytes(self, input_ids: Iterable[str] = (), job_id: str = "") -> bytes:
+        """The contents of a factor file; the ids are those of :class:`descentlab.factor.file.Provenance`."""
+        provenance = {"inputs": np.array(sorted(input_ids), dtype=np.str_), "job": np.array(job_id, dtype=np.str_)}
+        return archive.pack_arrays(FACTOR_FORMAT, self.to_arrays() | provenance)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Factor:
         """The inverse of :meth:`to_bytes`.
 
         Raises:
-            DataError: the bytes are no factor, are damaged, or come from a newer version.
+            DataError: as :meth:`load`.
         """
-        from descentlab.factor import file
+        return cls.from_archive(archive.unpack_arrays(data, FACTOR_FORMAT, "bytes"), "bytes")
 
-        return file.decode_factor(data)
+    @classmethod
+    def from_archive(cls, fields: Mapping[str, Any], label: str) -> Factor:
+        """:meth:`from_arrays`, but a DataError says that the file ``label`` is damaged."""
+        try:
+            return cls.from_arrays(fields)
+        except (KeyError, TypeError, ValueError) as cause:
+            raise DataError("factor_damaged", path=label) from cause
 
     def __repr__(self) -> str:
         return f"Factor({self.rows:,} rows of {', '.join(self.columns)})"
 
 
-def _fill_augmented_rows(
-    values: FloatArray, origin: FloatArray, weights: Any, out: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any]:
-    """``out`` (m, p), filled with rows of ``[1, values - origin]``, each times the root of its weight."""
-    out[:, 0] = 1
-    np.subtract(values, origin, out=out[:, 1:], dtype=out.dtype)
-    if weights is not None:
-        out *= np.sqrt(np.asarray(weights, dtype=out.dtype))[:, None]
-    return out
-
-
-def _iter_augmented_panels(values: FloatArray, origin: FloatArray, weights: Any) -> Iterator[FloatArray]:
-    """:func:`_fill_augmented_rows`, PIECE of them at a time and always in the same memory, which stays in a core's
-    cache.
-    """
-    panel_rows = householder.PANEL_ROWS
-    buffer = np.empty((min(panel_rows, len(values)) + householder.PADDING_ROWS, len(origin) + 1), order="F")
-    for start in range(0, len(values), panel_rows):
-        panel = values[start : start + panel_rows]
-        yield _fill_augmented_rows(
-            panel, origin, None if weights is None else weights[start : start + panel_rows], buffer[: len(panel)]
-        )
-
-
-class MergeTree:
-    """Factors merged two by two as they come, like a binary counter: only their number and order decide the shape.
-
-    Attributes:
-        pending: the merged ones so far, each with the power of two of how many it stands for.
-    """
-
-    def __init__(self, columns: Sequence[str], pending: Iterable[tuple[int, Factor]] = ()) -> None:
-        self.columns, self.pending = tuple(columns), list(pending)
-
-    @property
-    def count(self) -> int:
-        """How many have been added."""
-        return sum(1 << level for level, _ in self.pending)
-
-    def add(self, factor: Factor, level: int = 0) -> None:
-        """The next one, or the next ``2 ** level``, merged already; their number before must be a multiple of that."""
-        while self.pending and self.pending[-1][0] == level:
-            factor = self.pending.pop()[1].merge(factor)
-            level += 1
-        self.pending.append((level, factor))
-
-    def result(self) -> Factor:
-        """All of them as one."""
-        merged = Factor.empty(self.columns)
-        for _, factor in reversed(self.pending):
-            merged = factor.merge(merged)
-        return merged
-
-
 def choose_origin(values: Any) -> FloatArray:
-    """(k,) origin of a table that begins with these rows: one wild row does not move it."""
+    """(k,) median of the first rows: a single outlier does not move it."""
     origin: FloatArray = np.median(np.asarray(values)[:BLOCK_ROWS].astype(np.float64), axis=0)
     return origin
 
 
 def _column_norms(columns: FloatArray) -> FloatArray:
-    """(k,) norms of all columns but the first."""
+    """(k,) norms of all columns except the first."""
     norms: FloatArray = np.linalg.norm(columns[:, 1:], axis=0)
     return norms

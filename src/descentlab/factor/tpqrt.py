@@ -1,8 +1,8 @@
-"""LAPACK's ``tpqrt``, called so that other threads run meanwhile: SciPy's own wrapper holds Python's lock.
+"""Call LAPACK's ``tpqrt`` without Python's global lock, which SciPy's wrapper holds, so that threads run in parallel.
 
-SciPy publishes its LAPACK to other compiled code (``scipy.linalg.cython_lapack``); the same pointers are called here
-through ctypes, which lets the lock go. The pointer's own description is compared with what is called, and where it
-differs the wrapper is used: the same numbers, one thread at a time.
+``tpqrt`` reduces a triangle and the rows below it to one triangle. SciPy publishes the pointers of its LAPACK
+functions to compiled code (``scipy.linalg.cython_lapack``); they are called here through ctypes, which releases the
+lock. If the published signature differs from the expected one, SciPy's wrapper is used: the results are equal.
 """
 
 from __future__ import annotations
@@ -22,28 +22,26 @@ INT_P, DOUBLE_P = "int *", "__pyx_t_5scipy_6linalg_13cython_lapack_d *"
 # m, n, l, nb, A, lda, B, ldb, T, ldt, work, info
 TPQRT_SIGNATURE = [INT_P] * 4 + [DOUBLE_P, INT_P, DOUBLE_P, INT_P, DOUBLE_P, INT_P, DOUBLE_P, INT_P]
 
-COMPILE_AFTER_CALLS = (
-    2000  # blocks of a thousand rows and more after which a process has worked as long as compiling takes
-)
+COMPILE_AFTER_CALLS = 2000  # blocks; by then a process has worked for as long as importing and compiling takes
 
 
 class CompiledBlockQR:
-    """Whether blocks are reflected in a compiled call each: where numba is loaded anyhow, or once it pays to load it.
+    """Decides whether blocks are reduced by the compiled kernel, which imports numba.
 
-    The bits are the same, so that only the time depends on what this process has done before.
+    It is used if numba is imported already, or if the process has worked for longer than the import takes. Both
+    ways give equal results, so this changes only the time.
+
+    Attributes:
+        calls: the number of blocks so far.
     """
 
     def __init__(self) -> None:
         self.calls = 0
 
     def get(self) -> Callable[..., FloatArray] | None:
-        """:func:`descentlab.factor.tpqrt_numba.block` with its pointer; None where Python calls LAPACK for every
-        piece.
-        """
+        """:func:`descentlab.factor.tpqrt_numba.compute_block_qr` with its first argument; None if it is not used."""
         self.calls += 1
-        if not ("numba" in sys.modules or self.calls > COMPILE_AFTER_CALLS):
-            return None
-        return _load_block_qr()
+        return _load_block_qr() if "numba" in sys.modules or self.calls > COMPILE_AFTER_CALLS else None
 
 
 compiled_block_qr = CompiledBlockQR()
@@ -61,63 +59,45 @@ def _load_block_qr() -> Callable[..., FloatArray] | None:
 
 
 class TpqrtWorkspace:
-    """Rows reflected into triangles, and triangles into one another; what is below a diagonal is left alone.
+    """Triangles, and the memory that LAPACK needs to reduce rows into them.
 
-    Attributes:
-        triangles: (k, p, p) of them, each upper triangular and column by column in memory: ``triangles[i].T``.
+    Args:
+        triangles: (k, p, p) array; ``triangles[i].T`` is an upper triangular matrix in Fortran order.
+        block_size: the number of columns that LAPACK reduces at a time.
     """
 
     def __init__(self, triangles: FloatArray, block_size: int) -> None:
-        """``block_size``: how many columns LAPACK takes at a time."""
-        self.triangles, (_, p, _) = triangles, triangles.shape
-        self.p: int = p
-        self.block_size = min(block_size, p)
-        self._T, self._work = np.empty((self.block_size, p), order="F"), np.empty(self.block_size * p)
+        self.triangles, (_, self.p, _) = triangles, triangles.shape
+        self.block_size = min(block_size, self.p)
+        self._T, self._work = np.empty((self.block_size, self.p), order="F"), np.empty(self.block_size * self.p)
         self._info = ctypes.c_int()
-        self._tpqrt_call = _tpqrt_pointer()
+        self._call = _tpqrt_pointer()
 
     def add_rows(self, i: int, rows: FloatArray) -> None:
-        """(m, p) rows, column by column in memory, into triangle ``i``. They are overwritten."""
-        if self._tpqrt_call is None:
-            self.triangles[i] = _tpqrt_scipy(self.triangles[i].T, rows, 0, self.block_size).T
-        else:
-            self._tpqrt(i, rows.ctypes.data, len(rows), rows.strides[1] // 8, 0)
+        """Reduce (m, p) rows in Fortran order into triangle ``i``. The rows are overwritten."""
+        self._tpqrt(i, rows, 0)
 
     def merge(self, i: int, j: int) -> None:
-        """Triangle ``j`` into triangle ``i``. It is overwritten."""
-        if self._tpqrt_call is None:
-            self.triangles[i] = _tpqrt_scipy(self.triangles[i].T, self.triangles[j].T, self.p, self.block_size).T
-        else:
-            self._tpqrt(i, self._triangle_address(j), self.p, self.p, self.p)
+        """Reduce triangle ``j`` into triangle ``i``. Triangle ``j`` is overwritten."""
+        self._tpqrt(i, self.triangles[j].T, self.p)
 
-    def _triangle_address(self, i: int) -> int:
-        start: int = self.triangles.ctypes.data
-        return start + 8 * i * self.p * self.p
+    def _tpqrt(self, i: int, rows: FloatArray, trapezoidal_rows: int) -> None:
+        if self._call is None:
+            from scipy.linalg.lapack import dtpqrt
 
-    def _tpqrt(self, i: int, rows_address: int, m: int, ldb: int, trapezoidal_rows: int) -> None:
-        lapack_ints = [ctypes.c_int(value) for value in (m, self.p, trapezoidal_rows, self.block_size, ldb)]
-        m_ref, p_ref, l_ref, nb_ref, ldb_ref = map(ctypes.byref, lapack_ints)
-        info_ref = ctypes.byref(self._info)
-        assert self._tpqrt_call is not None
-        self._tpqrt_call(
-            *(m_ref, p_ref, l_ref, nb_ref, self._triangle_address(i), p_ref, rows_address, ldb_ref),
-            *(self._T.ctypes.data, nb_ref, self._work.ctypes.data, info_ref),
-        )
+            self.triangles[i] = dtpqrt(trapezoidal_rows, self.block_size, self.triangles[i].T, rows)[0].T
+            return
+        sizes = (len(rows), self.p, trapezoidal_rows, self.block_size, rows.strides[1] // 8)
+        m, p, l, nb, ldb = (ctypes.byref(ctypes.c_int(size)) for size in sizes)  # noqa: E741 (LAPACK's name)
+        triangle, T, work = self.triangles[i].ctypes.data, self._T.ctypes.data, self._work.ctypes.data
+        self._call(m, p, l, nb, triangle, p, rows.ctypes.data, ldb, T, nb, work, ctypes.byref(self._info))
         if self._info.value:
             raise ValueError(f"tpqrt: argument {-self._info.value}")
 
 
-def _tpqrt_scipy(triangle: FloatArray, rows: FloatArray, trapezoidal_rows: int, block_size: int) -> FloatArray:
-    """The same by SciPy's wrapper."""
-    from scipy.linalg.lapack import dtpqrt
-
-    R: FloatArray = dtpqrt(trapezoidal_rows, block_size, triangle, rows)[0]
-    return R
-
-
 @cache
 def _tpqrt_pointer() -> Callable[..., Any] | None:
-    """The function itself; None where SciPy describes another than the one that is called here."""
+    """LAPACK's function; None if SciPy's signature differs from TPQRT_SIGNATURE."""
     from scipy.linalg import cython_lapack
 
     capsule = cython_lapack.__pyx_capi__.get("dtpqrt")

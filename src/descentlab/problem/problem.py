@@ -17,7 +17,8 @@ import numpy as np
 from descentlab.data.selection import ColumnSelection, check_column, choose_features
 from descentlab.descent.reductions import gradient_scale
 from descentlab.errors import DataError, SettingError, check_choice, check_float
-from descentlab.factor.build import CompressionCallback, Executor, build_factor
+from descentlab.factor.build import CompressionCallback, build_factor
+from descentlab.factor.executors.base import Executor
 from descentlab.factor.executors.torch_device import executor_for
 from descentlab.factor.factor import Factor
 from descentlab.factor.file import load_if_factor

@@ -1,6 +1,6 @@
-"""Dask as an engine: pieces are tasks, joined in pairs where the tree joins them, so the bits are those of one core.
+"""Compress pieces on a Dask cluster. Each piece is a task, and pieces are merged in pairs where the tree merges them.
 
-A worker that is lost costs nothing but time: Dask does its tasks again elsewhere.
+So the result equals that of one core to the last bit. If a worker dies, Dask runs its tasks on another one.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ from typing import Any
 from descentlab.data.source import Piece
 from descentlab.dependencies import require
 from descentlab.errors import SettingError, check_int
-from descentlab.factor.build import PieceResult
+from descentlab.factor.executors.base import Executor
+from descentlab.factor.piece_result import PieceResult
 
-GROUP_SIZE = 8  # pieces that are joined before a result travels back
-CONNECT_TIMEOUT = 20  # seconds for a scheduler to answer
+GROUP_SIZE = 8  # pieces merged before a result is sent back
+CONNECT_TIMEOUT = 20  # seconds
 DASK_SCHEME = "dask://"
 
 
-class Dask:
+class Dask(Executor):
     """A Dask cluster.
 
     Args:
-        where: a scheduler's address, ``"dask://host:8786"`` or Dask's own ``"tcp://host:8786"``; a
-            ``distributed.Client``; or None for processes on this machine, which end with the work.
-        workers: how many processes, where ``where`` is None (default: one a core).
+        where: a scheduler's address (``"dask://host:8786"`` or ``"tcp://host:8786"``), a ``distributed.Client``,
+            or None to start processes on this machine, which end with the work.
+        workers: the number of these processes (default: the number of cores).
 
     Raises:
         MissingDependencyError: Dask's ``distributed`` is not installed.
-        SettingError: workers are counted for a cluster that has its own.
+        SettingError: ``workers`` is given for an existing cluster.
     """
 
     def __init__(self, where: Any = None, workers: int | None = None) -> None:
@@ -48,7 +49,6 @@ class Dask:
     def map_ordered(
         self, task: Callable[[Piece], PieceResult], pieces: Iterable[Piece], first_index: int
     ) -> Iterator[PieceResult]:
-        """The task's results, in order; see :class:`descentlab.factor.build.Executor`."""
         if self.where is None:
             with (
                 self.distributed.LocalCluster(
@@ -77,7 +77,7 @@ class Dask:
         window = 2 * max(sum(client.nthreads().values()), 1) + GROUP_SIZE
         pieces_in_flight = 0
         try:
-            pieces_to_group_end = -first_index % GROUP_SIZE  # up to where the tree has joined a whole group
+            pieces_to_group_end = -first_index % GROUP_SIZE  # until groups are aligned with the tree
             while group := list(islice(remaining, pieces_to_group_end or GROUP_SIZE)):
                 pieces_to_group_end = 0
                 futures = [client.submit(task, piece, pure=False) for piece in group]
@@ -97,7 +97,7 @@ class Dask:
 
 
 def _merge_group(client: Any, futures: list[Any]) -> list[Any]:
-    """A whole group, joined in pairs on the cluster."""
+    """Merge the results of a whole group in pairs, on the cluster."""
     while len(futures) > 1:
         futures = [
             client.submit(PieceResult.merge, a, b, pure=False) for a, b in zip(futures[::2], futures[1::2], strict=True)

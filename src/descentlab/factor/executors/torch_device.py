@@ -1,12 +1,11 @@
-"""Compression where a tensor lies: Householder QR in batches on the device, in the same tree of pieces.
+"""Compress a tensor on its own device with batched Householder QR; one small triangle for each piece is copied back.
 
-What travels back is one small triangle for each piece. A piece with a value that is missing, infinite, too large or a
-negative weight is counted on the CPU, which knows how to say so.
+A piece with a value that cannot be used (missing, infinite, too large, or a negative weight) is read on the CPU,
+which counts such values for the error message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,20 +16,21 @@ from descentlab.data.tensors import source_device, to_device_tensor
 from descentlab.dependencies import require
 from descentlab.errors import SettingError
 from descentlab.factor import householder
-from descentlab.factor.build import PieceResult, compress_piece
+from descentlab.factor.executors.base import Serial
 from descentlab.factor.factor import Factor, choose_origin
+from descentlab.factor.piece_result import PieceResult
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 
-class Gpu:
-    """A device of torch's as an engine, for tensors that lie there; other rows are compressed on the CPU.
+class Gpu(Serial):
+    """A PyTorch device, for tensors on it; other rows are compressed on the CPU.
 
     Args:
-        device: as torch names it, such as ``"cuda"`` or ``"cuda:1"``.
+        device: its name in torch, such as ``"cuda"`` or ``"cuda:1"``.
 
     Raises:
         MissingDependencyError: torch is not installed.
-        SettingError: there is no such device, or it has no float64.
+        SettingError: the device does not exist or has no float64.
     """
 
     def __init__(self, device: Any = "cuda") -> None:
@@ -41,20 +41,13 @@ class Gpu:
             first_line = (str(cause).splitlines() or [""])[0]
             raise SettingError("no_device", device=str(device), cause=first_line[:200]) from cause
 
-    def map_ordered(
-        self, task: Callable[[Piece], PieceResult], pieces: Iterable[Piece], first_index: int
-    ) -> Iterator[PieceResult]:
-        """The task's results, one after the other: the device is parallel within each."""
-        return map(task, pieces)
-
     @staticmethod
     def compress_piece(
         piece: Piece, plan: ReadPlan, columns: tuple[str, ...], origin: FloatArray | None
     ) -> PieceResult:
-        """One piece, where it lies; see :func:`descentlab.factor.build.compress_piece`."""
         values = to_device_tensor(piece, plan.columns)
         if values is None or not len(values) or not _has_usable_values(values, plan):
-            return compress_piece(piece, plan, columns, origin)
+            return PieceResult.from_piece(piece, plan, columns, origin)
         if origin is None:
             origin = choose_origin(values[:BLOCK_ROWS, : len(columns)].cpu().numpy())
         weights = values[:, -1] if plan.weighted else None
@@ -65,19 +58,18 @@ class Gpu:
 
 
 def executor_for(source: Source) -> Gpu | None:
-    """The engine of the device that a source's features lie on; None where they lie on none."""
+    """The executor for the device that holds a source's features; None if no device does."""
     device = source_device(source)
     return None if device is None else Gpu(device)
 
 
 def _has_usable_values(values: Any, plan: ReadPlan) -> bool:
-    """Whether every value is finite and of a size that can be squared, and every weight non-negative."""
-    largest_magnitude = values.abs().max()  # NaN where there is one
+    largest_magnitude = values.abs().max()  # NaN if there is one, which fails the comparison
     return bool(largest_magnitude <= MAX_MAGNITUDE) and not (plan.weighted and bool((values[:, -1] < 0).any()))
 
 
 def factor_from_tensor(values: Any, columns: tuple[str, ...], origin: FloatArray, weights: Any = None) -> Factor:
-    """The factor of (m, k) finite float64 values on their device, with (m,) non-negative weights if any."""
+    """Compute the factor of a float64 tensor (m, k) of finite values on its device, with (m,) weights or None."""
     import torch
 
     m, p = len(values), values.shape[1] + 1
@@ -89,7 +81,7 @@ def factor_from_tensor(values: Any, columns: tuple[str, ...], origin: FloatArray
     if weights is not None:
         rows[:m] *= weights.sqrt()[:, None]
     triangles = torch.linalg.qr(rows.reshape(panel_count, panel_rows, p), mode="r").R
-    if panel_rows < p:  # fewer rows than columns: the missing ones are zero
+    if panel_rows < p:  # then a panel's R has only panel_rows rows
         triangles = torch.nn.functional.pad(triangles, (0, 0, 0, p - panel_rows))
     merge_levels = 0
     while len(triangles) > 1:
@@ -101,5 +93,6 @@ def factor_from_tensor(values: Any, columns: tuple[str, ...], origin: FloatArray
     total_weight = float(m if weights is None else weights.sum())
     R[0, 0] = np.sqrt(total_weight)
     panel_error = min(m, panel_rows) / 4 + p
-    error = (4 + panel_error + merge_levels * (4 + 2 * p)) * UNIT_ROUNDOFF  # a joint here reflects both triangles whole
+    merge_error = 4 + 2 * p  # torch reduces two stacked triangles as a dense matrix
+    error = (4 + panel_error + merge_levels * merge_error) * UNIT_ROUNDOFF
     return Factor(columns, R, origin, m, total_weight, error * np.linalg.norm(R[:, 1:], axis=0))
