@@ -16,7 +16,7 @@ from descentlab.factor.factor import Factor
 
 
 def both(values: Any, origin: Any, weights: Any) -> tuple[householder.TriangularFactor, householder.TriangularFactor]:
-    whole = householder.qr_of_block(values, origin, weights)
+    whole = householder.qr_of_block_compiled(values, origin, weights)
     assert whole is not None
     n, p = values.shape[0], values.shape[1] + 1
     return whole, householder.qr_of_panels(householder.augmented_panels(values, origin, weights), n, p)

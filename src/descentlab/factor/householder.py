@@ -44,9 +44,16 @@ def qr_of_block(values: FloatArray, origin: FloatArray, weights: Any) -> Triangu
     n, p = len(values), len(origin) + 1
     if working_dtype(n, p) is np.longdouble:
         return qr_of_rows(_augment(values, origin, weights, np.empty((n, p), np.longdouble, order="F")))
+    compiled_result = qr_of_block_compiled(values, origin, weights)
+    return compiled_result or qr_of_panels(augmented_panels(values, origin, weights), n, p)
+
+
+def qr_of_block_compiled(values: FloatArray, origin: FloatArray, weights: Any) -> TriangularFactor | None:
+    """:func:`qr_of_block` in float64 by the compiled kernel; None if it is not used."""
     compute_block_qr = tpqrt.compiled_block_qr.get()
     if compute_block_qr is None:
-        return qr_of_panels(augmented_panels(values, origin, weights), n, p)
+        return None
+    n, p = len(values), len(origin) + 1
     sqrt_weights = None if weights is None else np.sqrt(np.asarray(weights, dtype=np.float64))
     values = np.asarray(values, dtype=np.float64)
     R = compute_block_qr(values, origin, sqrt_weights, PANEL_ROWS, _block_size(p), PADDING_ROWS)
