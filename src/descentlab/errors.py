@@ -82,13 +82,22 @@ def check_int(setting: str, value: object, min_value: int) -> int:
 
 
 def check_float(
-    setting: str, value: object, min_value: float = float("-inf"), max_value: float = float("inf")
+    setting: str,
+    value: object,
+    min_value: float = float("-inf"),
+    max_value: float = float("inf"),
+    *,
+    positive: bool = False,
 ) -> float:
-    """``value`` as a finite float between ``min_value`` and ``max_value``, both included."""
+    """``value`` as a finite float between ``min_value`` and ``max_value``, both included; above 0 if ``positive``."""
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
-    if isinstance(value, str | bool) or not min_value <= number <= max_value or abs(number) == float("inf"):
+    if isinstance(value, str | bool):
+        number = float("nan")
+    if positive and not 0 < number < float("inf"):
+        raise SettingError("not_positive", setting=setting, given=repr(value))
+    if not min_value <= number <= max_value or abs(number) == float("inf"):
         raise SettingError("not_in_range", setting=setting, given=repr(value), least=min_value, most=max_value)
     return number

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from descentlab.descent import recursion as stability
 from descentlab.descent.recursion import MomentumSettings
 from descentlab.descent.reductions import REDUCTIONS
 from descentlab.descent.schedules import Schedule, learning_rates, parse_schedule
@@ -84,7 +82,7 @@ class Descent:
             SettingError: names the setting, what was given and what is allowed.
         """
         checked: dict[str, object] = {
-            "lr": self._check_lr(),
+            "lr": check_float("lr", self.lr, positive=True),
             "reduction": check_choice("reduction", self.reduction, REDUCTIONS),
             "epochs": check_int("epochs", self.epochs, 1),
             "momentum": check_float("momentum", self.momentum, 0.0, 1e6),
@@ -120,15 +118,6 @@ class Descent:
             raise SettingError("schedule", given=repr(self.schedule), forms=("step:30:0.1",))
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-
-    def _check_lr(self) -> float:
-        try:
-            lr = float(self.lr)
-        except (TypeError, ValueError, OverflowError):
-            lr = math.nan
-        if isinstance(self.lr, str | bool) or not 0 < lr < math.inf:
-            raise SettingError("lr", given=repr(self.lr))
-        return lr
 
     @property
     def is_sgd(self) -> bool:
@@ -176,10 +165,6 @@ class Descent:
             "start": start,
             "options": dict(self.options),
         }
-
-    def stability_limit(self) -> float:
-        """The bound on ``lr * (curvature + weight_decay)`` for these settings."""
-        return stability.stability_limit(**self.momentum_settings)
 
     @property
     def momentum_settings(self) -> MomentumSettings:

@@ -135,7 +135,7 @@ class Minibatch(SteppingEngine):
             gradient = (
                 self._full_gradient()[0] if self.cached_gradient is None else self.cached_gradient
             )  # `look` may have been at this very point
-            self.kernels.advance(self.state, gradient, coefficients)
+            self.kernels.sgd_step(self.state, gradient, coefficients)
         else:
             for block in self.batch_source.blocks(self.descent.batch_size):
                 if not self._run_block(block, self.descent.batch_size, coefficients):
@@ -152,7 +152,7 @@ class Minibatch(SteppingEngine):
         out = np.empty((chunk_count, d + 2), dtype=self.dtype)
         W, b = self.state.params[:d], self.dtype(self.state.params[d] if self.problem.bias else 0)
         rows = self.X, self.y, self.w
-        kernel = self.kernels.sums if self.X.flags.c_contiguous else self.kernels.sums_by_column
+        kernel = self.kernels.residual_sums if self.X.flags.c_contiguous else self.kernels.residual_sums_by_column
         task_count = min(TASKS_PER_THREAD * available_cores(), chunk_count) if self.X.size >= THREAD_FROM_VALUES else 1
         task_ends = [chunk_count * i // task_count for i in range(task_count + 1)]
         if task_count == 1:
@@ -197,6 +197,6 @@ class Minibatch(SteppingEngine):
     ) -> None:
         c = REDUCTIONS[self.descent.reduction]
         if batch == 1:
-            self.kernels.walk_singly(block, self.state, coefficients, self.ridge, c)
+            self.kernels.run_single_rows(block, self.state, coefficients, self.ridge, c)
         else:
-            self.kernels.walk(block, batch, self.state, self.gradient_buffer, coefficients, self.ridge, c)
+            self.kernels.run_batches(block, batch, self.state, self.gradient_buffer, coefficients, self.ridge, c)

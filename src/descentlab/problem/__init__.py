@@ -1,1 +1,7 @@
-"""The cost: which columns are fitted, as a quadratic, with its spectrum and its minimum."""
+"""The cost: the columns that are fitted, the cost as a quadratic, its spectrum and its minimum."""
+
+from descentlab.problem.minimum import Minimum
+from descentlab.problem.problem import Problem
+from descentlab.problem.spectrum import Spectrum
+
+__all__ = ["Minimum", "Problem", "Spectrum"]

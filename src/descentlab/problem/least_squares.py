@@ -13,13 +13,15 @@ given are twice that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from descentlab.factor.factor import Factor
-from descentlab.typing import UNIT_ROUNDOFF, FloatArray
+from descentlab.messages import Message, format_number, message
+from descentlab.typing import FloatArray, UNIT_ROUNDOFF
 
 CERTAIN_RANK_FACTOR = (
     4  # how many times the given values' own rounding a dependent column may leave and still be one for sure
@@ -49,6 +51,31 @@ class Fit(NamedTuple):
         null_space = -self.params[:, 1:]
         null_space[list(self.dependent), range(len(self.dependent))] = 1.0
         return null_space
+
+    def describe_null_space(self, parameters: Sequence[str], has_bias: bool) -> tuple[Message, ...]:
+        """For each flat direction a message that names its columns; ``parameters`` are (p,) names."""
+        d = len(parameters) - has_bias
+        return tuple(
+            _describe_relation(parameters[j], parameters[:d], coefficients[:d], float(coefficients[d:].sum()), has_bias)
+            for j, coefficients in zip(self.dependent, self.params.T[1:], strict=True)
+        )
+
+
+def _describe_relation(
+    name: str, features: Sequence[str], weights: FloatArray, constant: float, has_bias: bool
+) -> Message:
+    """``name`` = a combination of the columns before it."""
+    if not weights.any():
+        return message("flat.constant", name=name, value=constant) if has_bias else message("flat.zero", name=name)
+    terms = [_format_term(float(weights[j]), features[j]) for j in np.flatnonzero(weights)]
+    if constant:
+        terms.append(format_number(round(constant, 12)))
+    return message("flat.relation", name=name, terms=" + ".join(terms).replace("+ -", "- "))
+
+
+def _format_term(weight: float, column: str) -> str:
+    coefficient = format_number(round(weight, 12))
+    return {"1": "", "-1": "-"}.get(coefficient, f"{coefficient}·") + f"`{column}`"
 
 
 @dataclass(frozen=True)

@@ -1,37 +1,41 @@
-"""The minimum of a problem: where descent ends if it converges, read off the factor without any step."""
+"""The minimum of a problem, read off the factor without any step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from descentlab.messages import Message, format_number, message
 from descentlab.messages.document import Block, Preformatted, Presentable, make_blocks, message_blocks
-from descentlab.problem.spectrum import describe_null_directions
-from descentlab.typing import UNIT_ROUNDOFF, FloatArray
+from descentlab.problem.least_squares import Fit
+from descentlab.problem.scaling import Scaling
+from descentlab.typing import FloatArray, UNIT_ROUNDOFF
 
-if TYPE_CHECKING:
-    from descentlab.problem.problem import Problem
-
-
-FLOAT64_DIGITS = 15.9  # a float64 holds no more
+FLOAT64_DIGITS = 15.9  # the decimal digits of a float64
 
 
 @dataclass(frozen=True, eq=False)
 class Minimum(Presentable):
-    """The lowest point of a problem's cost.
+    """The parameters of least cost, ``argmin_p J(p)``, with certified digits.
+
+    Where several parameter vectors have the least cost it is the one nearest to the start, which is the one that
+    descent converges to.
 
     Attributes:
-        parameters: what the entries of ``params`` belong to: features in order, then the bias.
-        params: (p,) the minimiser, in the data's units; of several, the one nearest to the start.
-        cost: its mean squared error (without the ridge penalty).
-        rank: how many directions the data determines.
-        null_directions: for each direction it does not determine, a sentence that names the columns.
-        digits: (p,) decimal digits of each entry that rounding cannot have touched, neither in the data as
-            given (to the last place of a float64) nor in this computation. 0 where there are none, as for an
-            entry that is 0 up to rounding.
+        parameters: the names of the entries of ``params``: features in order, then the bias.
+        params: (p,) in the data's units.
+        cost: the mean squared error there, without the ridge penalty.
+        rank: the number of directions that the data determines.
+        null_directions: for each direction that it does not determine, a message that names its columns.
+        digits: (p,) how many decimal digits of each entry are certain: rounding cannot have changed them, neither
+            in the data as given (to the last place of a float64) nor in this computation. 0 for an entry that is 0
+            up to rounding.
+
+    >>> import descentlab as dl
+    >>> minimum = dl.Problem([[1.0], [2.0], [3.0]], [3.0, 5.0, 7.0]).solve()
+    >>> minimum.params.round(9), minimum.rank, minimum.min_digits > 14
+    (array([2., 1.]), 2, True)
     """
 
     parameters: tuple[str, ...]
@@ -42,19 +46,18 @@ class Minimum(Presentable):
     digits: FloatArray
 
     @classmethod
-    def from_problem(cls, problem: Problem, start: FloatArray) -> Minimum:
-        """The minimum nearest to ``start``, a vector of the descended coordinates."""
+    def from_fit(cls, fit: Fit, scaling: Scaling, parameters: tuple[str, ...], start: FloatArray) -> Minimum:
+        """The minimum nearest to ``start``, a vector of scaled parameters."""
         with np.errstate(divide="ignore", invalid="ignore"):  # errors may be inf, params 0: no digits
-            params, errors = _nearest_minimizer(problem, start)
+            params, errors = _nearest_minimizer(fit, scaling, start)
             digits = -np.log10(errors / np.abs(params))
         digits = np.clip(np.nan_to_num(digits, nan=0.0), 0.0, FLOAT64_DIGITS)
-        fit = problem.fit
         rank = len(params) - len(fit.dependent)
-        return cls(problem.parameters, params.copy(), fit.cost, rank, describe_null_directions(problem), digits)
+        return cls(parameters, params.copy(), fit.cost, rank, fit.describe_null_space(parameters, scaling.bias), digits)
 
     @property
     def min_digits(self) -> float:
-        """The digits vouched for in every entry: the least of ``digits``."""
+        """The certain digits of every entry: the least of ``digits``."""
         return float(self.digits.min())
 
 
@@ -72,33 +75,26 @@ def _(result: Minimum) -> list[Block]:
     ]
 
 
-def _nearest_minimizer(problem: Problem, start: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The minimiser nearest to ``start`` in the data's units, and bounds on its errors.
+def _nearest_minimizer(fit: Fit, scaling: Scaling, start: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The minimizer nearest to ``start`` in the data's units, and bounds on its errors.
 
-    All minimisers are ``p + N c`` with N the flat directions; in the descended coordinates ``M (p + N c)`` the
-    distance to ``start`` is least at ``c = -(M N)^+ (M p - start)``.
+    The minimizers are ``p + N c`` with N the flat directions; in the scaled parameters ``M (p + N c)`` the distance
+    to ``start`` is least at ``c = -(M N)^+ (M p - start)``.
     """
-    fit = problem.fit
     params, errors = fit.params[:, 0], fit.error_bounds[:, 0]
     if not fit.dependent:
         return params, errors
-    M = problem.scaling.to_scaled(np.eye(len(params))).T
+    M = scaling.to_scaled(np.eye(len(params))).T
     norms = np.linalg.norm(M @ fit.null_space, axis=0)
     N, shifts = fit.null_space / norms, fit.error_bounds[:, 1:] / norms
     inverse = np.linalg.pinv(M @ N)
     offset = M @ params - start
     c = -inverse @ offset
-    remaining_offset = offset + M @ N @ c  # orthogonal to the flat directions
-    # What moves p or N moves the answer: directly, by the c that answers it, and by the turn of N against `left`.
+    remaining = offset + M @ N @ c  # orthogonal to the flat directions
+    # An error in p or N changes the answer directly, through c, and by turning N against what remains.
     direct_error = errors + shifts @ np.abs(c)
-    rotation_error = np.abs(N @ inverse @ inverse.T) @ (shifts.T @ np.abs(M.T @ remaining_offset))
+    rotation_error = np.abs(N @ inverse @ inverse.T) @ (shifts.T @ np.abs(M.T @ remaining))
     solution_norm = np.linalg.norm(inverse, 2) * (np.linalg.norm(M @ params) + np.linalg.norm(start))
-    rounding_error = (
-        4
-        * UNIT_ROUNDOFF
-        * len(params)
-        * (np.abs(params) + np.linalg.cond(M @ N) * solution_norm * np.abs(N).sum(axis=1))
-    )
-    return params + N @ c, np.abs(
-        np.eye(len(params)) - N @ inverse @ M
-    ) @ direct_error + rotation_error + rounding_error
+    magnitude = np.abs(params) + np.linalg.cond(M @ N) * solution_norm * np.abs(N).sum(axis=1)
+    projected_error = np.abs(np.eye(len(params)) - N @ inverse @ M) @ direct_error
+    return params + N @ c, projected_error + rotation_error + 4 * UNIT_ROUNDOFF * len(params) * magnitude

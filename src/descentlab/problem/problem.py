@@ -1,10 +1,4 @@
-"""The problem: which rows, which columns, which hypothesis, which cost.
-
-    H(x) = W_1 x_1 + ... + W_d x_d + b,        J = sum_i w_i r_i^2 / sum_i w_i + ridge * |W|^2,   r = H(x) - y
-
-The bias is never penalised. A parameter vector holds the features' weights in order, then the bias, and is in
-the units of the data, everywhere a person meets one.
-"""
+"""The problem: rows, columns, a linear hypothesis and its cost."""
 
 from __future__ import annotations
 
@@ -24,13 +18,11 @@ from descentlab.factor.factor import Factor
 from descentlab.factor.file import load_if_factor
 from descentlab.messages import Message, format_number, message, pluralize
 from descentlab.problem.least_squares import Fit, solve_least_squares
+from descentlab.problem.minimum import Minimum
 from descentlab.problem.quadratic import Quadratic, orthonormalize
+from descentlab.problem.scaling import Scaling
+from descentlab.problem.spectrum import Spectrum
 from descentlab.typing import FloatArray
-
-if TYPE_CHECKING:
-    from descentlab.problem.minimum import Minimum
-    from descentlab.problem.spectrum import Spectrum
-
 
 MIN_MAGNITUDE = 1e-140  # squares of columns below it leave the range of float64
 
@@ -43,63 +35,55 @@ class RowArrays(NamedTuple):
     weights: FloatArray | None
 
 
-class Scaling(NamedTuple):
-    """Where descent takes place: features minus ``means``, over ``scales``."""
-
-    means: FloatArray
-    scales: FloatArray
-    bias: bool
-
-    def to_original(self, params: FloatArray) -> FloatArray:
-        """(..., p) parameters of the descended columns as parameters of the data's own columns."""
-        d = len(self.scales)
-        W = params[..., :d] / self.scales
-        if not self.bias:
-            return W
-        return np.concatenate([W, params[..., d:] - (W @ self.means)[..., None]], axis=-1)
-
-    def to_scaled(self, params: FloatArray) -> FloatArray:
-        """The inverse of :meth:`to_original`."""
-        d = len(self.scales)
-        W = params[..., :d]
-        if not self.bias:
-            return W * self.scales
-        return np.concatenate([W * self.scales, params[..., d:] + (W @ self.means)[..., None]], axis=-1)
-
-
 class Problem:
-    """A linear hypothesis and the rows it is fitted to.
+    """A linear hypothesis and the rows it is fitted to: n rows, d features, p = d + 1 parameters (d without a bias).
+
+        H(x) = W_1 x_1 + ... + W_d x_d + b
+        J(W, b) = sum_i w_i (H(x_i) - y_i)^2 / sum_i w_i + ridge * |W|^2
+
+    The bias is not penalized. Parameters are (p,) vectors: the features' weights in order, then the bias. Every
+    public method takes and returns them in the data's units. The rows are read once, into a :class:`Factor`.
 
     Args:
         X: an (n, d) or (n,) array, list or tensor; anything that exports an Arrow C stream (pandas, polars,
             pyarrow, duckdb); the path of a CSV, Parquet or Arrow file, a pattern, a folder, a list of paths; or a
             :class:`Factor`, or the path of one.
-        y: (n,) targets. None where the target is a column: name it with ``target``.
-        target: the target's column; beside an array ``y``, a name for it (default: a series' own, else ``y``).
+        y: (n,) targets. None if the target is a column: name it with ``target``.
+        target: the target's column; with an array ``y``, its name (default: the name of a series, else ``y``).
         features: the columns to use, in order (default: every numeric column but the target and the weights).
-            Beside an array X, names for its columns.
-        weights: (n,) non-negative sample weights, or a column's name. A weight acts as repetition.
+            With an array X, names for its columns.
+        weights: (n,) non-negative sample weights, or a column's name. A row of weight 2 counts as two rows.
         bias: whether H has the constant term b.
-        ridge: the penalty ``ridge * |W|^2`` is added to the mean squared error. scikit-learn's ``Ridge`` has
-            ``alpha = n * ridge``.
+        ridge: the coefficient of ``|W|^2``. scikit-learn's ``Ridge`` has ``alpha = n * ridge``.
         center: descend on features minus their means. The hypothesis stays the same; needs a bias.
         standardize: descend on features also divided by their standard deviations (without a bias: only
-            divided, by their root mean square). With ``ridge``, the penalty is on the weights so scaled.
+            divided, by their root mean square). With ``ridge``, the penalty is on the scaled weights.
         missing: ``"error"`` refuses missing values; ``"drop"`` leaves their rows out and says how many.
-        engine: where rows are compressed: :class:`descentlab.Threads` (default: every core) or
-            :class:`descentlab.Dask`. The bits are the same.
-        progress: called as the rows are read: done, of how much (None where that is unknown), rows so far.
-        **reading: ``delimiter``, ``decimal``, ``encoding``, ``header`` of CSV files.
+        engine: compresses the rows: :class:`descentlab.Threads` (default: every core), :class:`descentlab.Dask` or
+            :class:`descentlab.Gpu`. Threads and Dask give the same bits.
+        progress: called while rows are read, with the amount done, the total (None if unknown) and the rows so far.
+        **csv_options: ``delimiter``, ``decimal``, ``encoding``, ``header`` of CSV files.
 
     Attributes:
-        features, target: column names. ``parameters`` names a parameter vector's entries.
-        factor: the :class:`Factor` of features and target: from here on, it is the data.
+        features, target: column names.
+        parameters: (p,) the names of a parameter vector's entries.
+        factor: the :class:`Factor` of features and target.
         n, weight: the number of rows used and their total weight.
-        notices: sentences about what was skipped, dropped or assumed.
+        notices: messages about rows that were skipped or dropped, and about what was assumed.
 
     Raises:
-        DataError: the rows cannot be used; the message says what was found and what to do.
-        SettingError: a setting is outside what it may be.
+        DataError: the rows cannot be used; the message names the fault and a remedy.
+        SettingError: a setting is outside its range.
+
+    >>> import numpy as np, descentlab as dl
+    >>> X, y = np.array([[1.0], [2.0], [4.0]]), np.array([1.0, 3.0, 4.0])
+    >>> problem = dl.Problem(X, y, ridge=0.5)
+    >>> W, b = 1.0, -2.0
+    >>> bool(np.isclose(problem.cost([W, b]), np.mean((W * X[:, 0] + b - y) ** 2)))
+    True
+    >>> dJ = [2 * np.mean((W * X[:, 0] + b - y) * X[:, 0]) + 2 * 0.5 * W, 2 * np.mean(W * X[:, 0] + b - y)]
+    >>> bool(np.allclose(problem.gradient([W, b]), dJ))
+    True
     """
 
     lab: ClassVar[Callable[..., Any]]  # attached by descentlab.lab.register
@@ -142,10 +126,8 @@ class Problem:
             self.factor = build_factor(self._selection, engine, progress=progress)
         self.n, self.weight = self.factor.rows, self.factor.weight
         _check_not_vanishing(self.factor)
-        self.parameters = (
-            *self.features,
-            *(("bias" if "bias" not in self.features else "(bias)",) if self.bias else ()),
-        )
+        bias_name = "bias" if "bias" not in self.features else "(bias)"
+        self.parameters = (*self.features, *((bias_name,) if self.bias else ()))
         self.notices = (*(self._selection.notices if self._selection else ()), *self._notices())
 
     @property
@@ -158,33 +140,23 @@ class Problem:
         """The columns and rows that were fitted, to be read again: :meth:`ColumnSelection.blocks` yields them.
 
         Raises:
-            DataError: this problem was made from a factor, so the rows are gone.
+            DataError: this problem was created from a factor, so the rows are gone.
         """
         if self._selection is None:
             raise DataError("rows_gone")
         return self._selection
 
     def rows(self) -> RowArrays:
-        """The rows themselves, in memory: what the engines that walk the data need.
-
-        Raises:
-            DataError: this problem was made from a factor, so the rows are gone.
-        """
+        """The rows in memory, for engines that step on them; raises as :attr:`selection` does."""
         return RowArrays(*self.selection.to_arrays())
 
     def sample_rows(self, max_rows: int) -> RowArrays:
-        """At most ``max_rows`` of the rows, evenly spaced in their order: what a picture shows, however many there are.
-
-        Raises:
-            DataError: this problem was made from a factor, so the rows are gone.
-        """
-        if self._selection is None:
-            raise DataError("rows_gone")
-        values, weights = self._selection.sample_rows(max_rows)
+        """At most ``max_rows`` of the rows, evenly spaced in their order; raises as :attr:`selection` does."""
+        values, weights = self.selection.sample_rows(max_rows)
         return RowArrays(values[:, :-1], values[:, -1], weights)
 
     def scaled_rows(self) -> RowArrays:
-        """:meth:`rows` in the coordinates that descent takes place in."""
+        """:meth:`rows` with the features centered and scaled as this problem asks for."""
         rows = self.rows()
         if not (self.center or self.standardize):
             return rows
@@ -192,7 +164,7 @@ class Problem:
 
     @cached_property
     def scaling(self) -> Scaling:
-        """The map between the parameters descended on and those in the data's units."""
+        """The map between scaled parameters, which descent acts on, and those in the data's units."""
         d = len(self.features)
         means = self.factor.means[:d] if self.center else np.zeros(d)
         if not self.standardize:
@@ -204,7 +176,7 @@ class Problem:
 
     @cached_property
     def quadratic(self) -> Quadratic:
-        """The cost over the parameters descended on."""
+        """The cost as a function of the scaled parameters."""
         d = len(self.features)
         factor = self.factor.center(self.features) if self.center else self.factor
         R = factor.scale(np.append(self.scaling.scales, 1.0)).R
@@ -220,34 +192,36 @@ class Problem:
         return solve_least_squares(self.factor, self.bias, self.ridge * self.scaling.scales**2)
 
     def spectrum(self, reduction: str = "mean") -> Spectrum:
-        """Curvatures, directions and rates of the cost descended on; see :class:`Spectrum`."""
-        from descentlab.problem.spectrum import Spectrum
-
-        return Spectrum.from_problem(self, reduction)
+        """Eigenvalues and eigenvectors of the Hessian, and the learning rates they allow; see :class:`Spectrum`."""
+        null_directions = self.fit.describe_null_space(self.parameters, self.bias)
+        return Spectrum.from_quadratic(self.quadratic, reduction, self.parameters, null_directions)
 
     def solve(self, start: Sequence[float] | FloatArray | None = None) -> Minimum:
-        """The minimum: parameters, cost, rank, flat directions, and the digits it vouches for.
+        """The minimum: parameters, cost, rank, flat directions, and how many digits of each parameter are certain.
 
-        Where several parameter vectors reach the minimum, the one nearest to ``scaled_params`` (default: zero) in the
-        descended coordinates, which is where descent from there ends.
+        Args:
+            start: (p,) in the data's units; None is zero. Where several parameter vectors have the least cost, the
+                one nearest to it in the scaled parameters is returned: descent from there converges to it.
         """
-        from descentlab.problem.minimum import Minimum
-
-        return Minimum.from_problem(self, self.scaled_params(start))
+        return Minimum.from_fit(self.fit, self.scaling, self.parameters, self.scaled_params(start))
 
     def cost(self, params: Sequence[float] | FloatArray) -> float:
         """The mean squared error at parameters in the data's units, without the ridge penalty."""
         return float(self.quadratic.cost(self.scaled_params(params)))
 
     def gradient(self, params: Sequence[float] | FloatArray, reduction: str = "mean") -> FloatArray:
-        """(p,) gradient of the cost descended on, ``c X'(Xw - y)`` and the ridge's part, at those parameters.
+        """(p,) gradient ``c (X'(Xp - y) + n ridge W)`` at parameters in the data's units; c as in ``gradient_scale``.
 
-        With ``center`` or ``standardize`` it is the gradient in the descended coordinates.
+        With ``center`` or ``standardize`` it is the gradient with respect to the scaled parameters.
         """
         return gradient_scale(reduction, self.weight) * self.quadratic.gradient(self.scaled_params(params))
 
     def scaled_params(self, params: Sequence[float] | FloatArray | None) -> FloatArray:
-        """Parameters in the data's units (None: all zero) as a vector of the descended coordinates."""
+        """Parameters in the data's units (None: all zero) as scaled parameters.
+
+        Raises:
+            SettingError: they are not p finite numbers.
+        """
         p = len(self.parameters)
         if params is None:
             return np.zeros(p)
@@ -267,10 +241,8 @@ class Problem:
         return self.scaling.to_scaled(vector)
 
     def with_changes(self, **changes: Any) -> Problem:
-        """The same rows as another problem, made from the factor: this one's settings, but for the changes.
-
-        Args:
-            **changes: any of ``target``, ``features``, ``bias``, ``ridge``, ``center``, ``standardize``.
+        """A problem on the same factor with some of ``target``, ``features``, ``bias``, ``ridge``, ``center`` and
+        ``standardize`` changed.
         """
         settings: dict[str, Any] = {
             "target": self.target,
@@ -302,7 +274,7 @@ class Problem:
         )
 
     def to_dict(self) -> dict[str, object]:
-        """What is fitted, for a machine."""
+        """The columns and settings as JSON-ready values."""
         return {
             "target": self.target,
             "features": self.features,
@@ -317,12 +289,12 @@ class Problem:
 
     @property
     def summary(self) -> list[str]:
-        """What is done to the columns and the cost, in words."""
+        """The penalty and the scaling in words."""
         parts = [f"ridge {format_number(self.ridge)}"] if self.ridge else []
         return parts + ["standardized" if self.standardize else "centered"] * (self.center or self.standardize)
 
     def _notices(self) -> list[Message]:
-        """What is worth knowing about the rows before any run."""
+        """Messages about constant columns, too few rows and missing centering."""
         notices = []
         constant = [name for name, same in zip(self.features, self.factor.is_constant[:-1], strict=True) if same]
         if constant and self.bias:
@@ -340,7 +312,7 @@ class Problem:
 
 
 def _check_not_vanishing(factor: Factor) -> None:
-    """Raise DataError where there is no row that counts, or where squares would vanish in float64."""
+    """Raise DataError if no row has a positive weight, or if squares of a column underflow in float64."""
     if not factor.weight > 0:
         raise DataError("no_weight" if factor.rows else "no_rows")
     max_magnitudes = np.abs(factor.R).max(axis=0)

@@ -1,36 +1,39 @@
-"""The spectrum of a problem: how curved its cost is, in which directions, and what that allows.
-
-The cost descended on has the constant Hessian ``H = c X'X`` (plus the ridge's part); full-batch descent is one
-scalar recursion per eigendirection: ``e(t+1) = (1 - lr * lambda) e(t)``.
-"""
+"""The spectrum of a problem: the eigenvalues and eigenvectors of its Hessian, and the learning rates they allow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from descentlab.descent import recursion
+from descentlab.descent.recursion import stability_limit
 from descentlab.descent.reductions import gradient_scale
-from descentlab.messages import Message, format_number, message
+from descentlab.messages import Message
+from descentlab.problem.quadratic import Quadratic
 from descentlab.typing import FloatArray
-
-if TYPE_CHECKING:
-    from descentlab.problem.problem import Problem
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Curvatures and directions of one problem's cost in one convention.
+    """The eigendecomposition ``H = V diag(lambda) V'`` of the constant Hessian ``H = c X'X`` (plus the ridge's part).
+
+    Along each eigenvector full-batch descent is a scalar recursion, ``e(t+1) = (1 - lr * lambda) e(t)``. The scale c
+    follows from the reduction (:func:`descentlab.descent.reductions.gradient_scale`). X has the columns that descent
+    acts on: centered or standardized ones if the problem asks for it.
 
     Attributes:
-        reduction: the convention; curvatures scale with it.
-        parameters: what the entries of a direction belong to.
-        eigenvalues: (p,) curvatures of H, descending; exactly 0 in flat directions.
-        directions: (p, p) orthonormal; column i has curvature ``eigenvalues[i]``. In the descended coordinates.
-        rank: how many curvatures are positive.
-        null_directions: for each flat direction, a sentence that names its columns.
+        reduction: ``mean``, ``half_mean``, ``sum`` or ``half_sum``; the eigenvalues scale with it.
+        parameters: the names of a direction's entries.
+        eigenvalues: (p,) lambda, descending; exactly 0 in flat directions.
+        directions: (p, p) V, orthonormal; column i belongs to ``eigenvalues[i]``.
+        rank: the number of positive eigenvalues.
+        null_directions: for each flat direction, a message that names its columns.
+
+    >>> import descentlab as dl
+    >>> X = [[1, 0], [0, 1], [2, 2]]
+    >>> spectrum = dl.Problem(X, [1, 2, 3], bias=False).spectrum("half_sum")  # H = X'X = [[5, 4], [4, 5]]
+    >>> spectrum.eigenvalues.round(12), round(spectrum.condition, 12), round(spectrum.lr_bound(), 12)
+    (array([9., 1.]), 9.0, 0.222222222222)
     """
 
     reduction: str
@@ -41,21 +44,23 @@ class Spectrum:
     null_directions: tuple[Message, ...]
 
     @classmethod
-    def from_problem(cls, problem: Problem, reduction: str = "mean") -> Spectrum:
-        """The spectrum of a problem; same as ``problem.spectrum(reduction)``."""
-        svd = problem.quadratic.svd
-        eigenvalues = np.zeros(len(problem.parameters))
-        eigenvalues[: svd.rank] = gradient_scale(reduction, problem.weight) * svd.s**2
-        return cls(reduction, problem.parameters, eigenvalues, svd.V, svd.rank, describe_null_directions(problem))
+    def from_quadratic(
+        cls, quadratic: Quadratic, reduction: str, parameters: tuple[str, ...], null_directions: tuple[Message, ...]
+    ) -> Spectrum:
+        """The spectrum of a cost in one reduction."""
+        svd = quadratic.svd
+        eigenvalues = np.zeros(len(parameters))
+        eigenvalues[: svd.rank] = gradient_scale(reduction, quadratic.weight) * svd.s**2
+        return cls(reduction, parameters, eigenvalues, svd.V, svd.rank, null_directions)
 
     @property
     def lambda_max(self) -> float:
-        """lambda_max, the curvature that bounds the learning rate."""
+        """The largest eigenvalue, which bounds the learning rate."""
         return float(self.eigenvalues[0])
 
     @property
     def lambda_min(self) -> float:
-        """lambda_min, the smallest positive curvature (0 where there is none): it sets how long descent takes."""
+        """The smallest positive eigenvalue, 0 if there is none; it decides how long descent takes."""
         return float(self.eigenvalues[self.rank - 1]) if self.rank else 0.0
 
     @property
@@ -70,10 +75,11 @@ class Spectrum:
     ) -> float:
         """The learning rate above which descent diverges; ``2 / lambda_max`` for plain descent.
 
-        inf where nothing curves. See :func:`descentlab.descent.recursion.limit` for the other settings.
+        inf where every eigenvalue is 0. For the other settings see
+        :func:`descentlab.descent.recursion.stability_limit`.
         """
         curvature = self.lambda_max + weight_decay
-        return recursion.stability_limit(momentum, dampening, nesterov) / curvature if curvature > 0 else float("inf")
+        return stability_limit(momentum, dampening, nesterov) / curvature if curvature > 0 else float("inf")
 
     @property
     def minimax_lr(self) -> float:
@@ -81,29 +87,5 @@ class Spectrum:
         return 2.0 / (self.lambda_max + self.lambda_min) if self.rank else float("inf")
 
     def dominant_parameter(self, i: int) -> str:
-        """The parameter that weighs most in direction i."""
+        """The parameter with the largest entry in direction i."""
         return self.parameters[int(np.argmax(np.abs(self.directions[:, i])))]
-
-
-def describe_null_directions(problem: Problem) -> tuple[Message, ...]:
-    """What makes the cost flat, named by columns: one sentence for each direction it is flat in."""
-    fit, d = problem.fit, len(problem.features)
-    return tuple(
-        _linear_relation(problem, problem.features[j], coefficients[:d], float(coefficients[d:].sum()))
-        for j, coefficients in zip(fit.dependent, fit.params.T[1:], strict=True)
-    )
-
-
-def _linear_relation(problem: Problem, name: str, weights: FloatArray, constant: float) -> Message:
-    """``name`` = a combination of the columns before it, as a sentence."""
-    if not weights.any():
-        return message("flat.constant", name=name, value=constant) if problem.bias else message("flat.zero", name=name)
-    terms = [_format_term(float(weights[j]), problem.features[j]) for j in np.flatnonzero(weights)]
-    if constant:
-        terms.append(format_number(round(constant, 12)))
-    return message("flat.relation", name=name, terms=" + ".join(terms).replace("+ -", "- "))
-
-
-def _format_term(weight: float, column: str) -> str:
-    coefficient_text = format_number(round(weight, 12))
-    return {"1": "", "-1": "-"}.get(coefficient_text, f"{coefficient_text}·") + f"`{column}`"

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.descent.descent import Descent
+from descentlab.descent.recursion import stability_limit
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.losses import findings as said
@@ -95,7 +96,7 @@ class LossSeries:
             x = 1 + g * g / ((1 + mu) * g + mu) if (1 + mu) * abs(g) > mu else math.nan
         else:
             x = (1 + mu + g + mu / g) / (1 - tau) if tau < 1 and g else math.nan
-        return self.descent.lr * self.descent.stability_limit() / x if x > 0 else math.inf
+        return self.descent.lr * stability_limit(**self.descent.momentum_settings) / x if x > 0 else math.inf
 
     def bound_interval(self, max_growth: float, min_growth: float) -> tuple[float, float]:
         """The bound where P is between these; from 0 where the first is far beyond the second."""
@@ -169,7 +170,7 @@ def _classify(series: LossSeries) -> LossDiagnosis:
     signs = np.sign(steps[is_significant])
     turns = int(np.count_nonzero(signs[1:] != signs[:-1]))
     rises = bool(steps[-1] > 0)
-    stability_limit = series.descent.stability_limit()
+    limit = stability_limit(**series.descent.momentum_settings)
     violation = first_convexity_violation(series.losses) if series.has_no_momentum else None
     if violation is not None:
         diverged = rises and bool(v[-1] > DIVERGED_LOSS_RATIO * v[0])
@@ -179,9 +180,9 @@ def _classify(series: LossSeries) -> LossDiagnosis:
         )
     if not is_significant[-1] and (rises or steps[-1] == 0):
         return series.make_diagnosis(Verdict.UNKNOWN, [said.flat_finding(float(v[-1]))])
-    if series.descent.momentum > 1 or math.isinf(stability_limit):
+    if series.descent.momentum > 1 or math.isinf(limit):
         return series.make_diagnosis(
-            Verdict.DIVERGES if stability_limit == 0 and rises else Verdict.UNKNOWN,
+            Verdict.DIVERGES if limit == 0 and rises else Verdict.UNKNOWN,
             [said.no_bound_finding(series.descent)],
         )
     estimate = estimate_growth(series.losses, series.has_no_momentum)
@@ -248,7 +249,7 @@ def _diagnose_growth(series: LossSeries, estimate: GrowthEstimate, is_certain: b
         estimate.ratio,
         lr_bound=lr_bound,
         lr_bound_range=full_interval,
-        curvature=series.descent.stability_limit() / lr_bound if lr_bound else None,
+        curvature=stability_limit(**series.descent.momentum_settings) / lr_bound if lr_bound else None,
         factor=None if factor is None else -factor,
     )
 
@@ -312,7 +313,7 @@ def _diagnose_oscillation(series: LossSeries) -> LossDiagnosis:
     # (1 - sqrt(mu))^2 / lr on. Dampening spares the first step, whose push can take any error to the other side.
     bound_is_proved = is_heavy_ball and tau == 0
     max_lr_bound = (
-        series.descent.lr * series.descent.stability_limit() / (1 - math.sqrt(mu)) ** 2 if bound_is_proved else None
+        series.descent.lr * stability_limit(**series.descent.momentum_settings) / (1 - math.sqrt(mu)) ** 2 if bound_is_proved else None
     )
     return series.make_diagnosis(
         Verdict.OSCILLATING,

@@ -168,7 +168,7 @@ def expected_cost(problem: Problem, descent: Descent | None = None, **settings: 
 
     Args:
         problem: what is fitted; its rows are read once more.
-        descent: how to step; or give its settings as keywords: ``expect(problem, lr=0.01, batch_size=8, epochs=50)``.
+        descent: how to step; or give its settings as keywords: ``expected_cost(problem, lr=0.01, batch_size=8, epochs=50)``.
             Each batch is taken to draw its rows anew, as with ``replacement=True``; arithmetic to be exact.
 
     Raises:
@@ -177,7 +177,7 @@ def expected_cost(problem: Problem, descent: Descent | None = None, **settings: 
 
     >>> import descentlab as dl
     >>> problem = dl.Problem([1, 2, 3], [1, 2, 4], bias=False)
-    >>> expected = dl.expect(problem, lr=0.02, batch_size=1, epochs=40, replacement=True)
+    >>> expected = dl.expected_cost(problem, lr=0.02, batch_size=1, epochs=40, replacement=True)
     >>> f"{expected.cost[-1]:.6f} {expected.floor:.6f} {expected.least_cost:.6f}"
     '0.133998 0.133998 0.119048'
     """
