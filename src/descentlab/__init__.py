@@ -8,6 +8,7 @@ Epoch:    2/3 W: 0.280, Cost: 2.419200
 Epoch:    3/3 W: 0.482, Cost: 1.254113
 """
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from descentlab.descent.descent import Descent
@@ -34,9 +35,10 @@ from descentlab.model_selection.validation import Validation, validate
 from descentlab.problem.minimum import Minimum
 from descentlab.problem.problem import Problem
 from descentlab.problem.spectrum import Spectrum
+from descentlab.run.descend import descend
 from descentlab.run.ending import Ending, Reason
 from descentlab.run.history import History
-from descentlab.run.run import Run, descend
+from descentlab.run.run import Run
 from descentlab.theory.minibatch.expected_cost import ExpectedCost, expected_cost
 from descentlab.theory.sweep import Sweep, sweep
 from descentlab.watching.watch import watch
@@ -86,7 +88,11 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """The class ``Lab``, whose page loads when it is first asked for."""
+        """The class ``Lab``, which loads when it is first asked for, and ``expect``, the old name."""
+        if name == "expect":
+            warnings.warn("dl.expect is now called dl.expected_cost", DeprecationWarning, stacklevel=2)
+            globals()[name] = expected_cost  # so that it warns once
+            return expected_cost
         if name != "Lab":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from descentlab.lab.lab import Lab

@@ -12,7 +12,8 @@ from descentlab.cli.localized_click import LocalizedCommand, language_option
 from descentlab.data.builtin import LESSON, LONGLEY
 from descentlab.messages import format_number, message
 from descentlab.problem.problem import Problem
-from descentlab.run.run import Run, descend
+from descentlab.run.descend import descend
+from descentlab.run.run import Run
 
 DEMO_ENGINES = ("hand", "autograd", "exact")
 

@@ -21,8 +21,9 @@ from descentlab.cli.options import (
 from descentlab.cli.progress import EpochProgressBar
 from descentlab.errors import check_int
 from descentlab.messages import message, to_json_types
+from descentlab.run.descend import descend
 from descentlab.run.ending import Reason
-from descentlab.run.run import Run, descend
+from descentlab.run.run import Run
 
 RUN_SCHEMA = "descentlab.run/1"
 

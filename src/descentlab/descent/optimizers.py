@@ -1,37 +1,16 @@
-"""The optimizers of ``torch.optim`` by name: which of them can step here, and one made from the settings."""
+"""The optimizers of ``torch.optim`` by name, and one made from the settings of a descent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from descentlab.descent.descent import Descent
 from descentlab.errors import SettingError, did_you_mean
-from descentlab.messages import Message, message
 
-if TYPE_CHECKING:
-    from descentlab.descent.descent import Descent
-
-
-NEEDS_CLOSURE = ("lbfgs",)  # these ask for the cost at points of their own choosing
-NEEDS_MATRICES = ("muon",)  # these orthogonalise matrices, and W and b are vectors
+NEEDS_CLOSURE = ("lbfgs",)  # these evaluate the cost at several points per step
+NEEDS_MATRICES = ("muon",)  # these orthogonalize matrices, and W and b are vectors
 NEEDS_SPARSE_GRADIENTS = ("sparseadam",)  # these take sparse gradients, and those of least squares are dense
-
-
-def unsupported_optimizer_reason(name: str, *, supports_closure: bool) -> Message | None:
-    """Why an engine cannot step with the optimizer of that name, or None; no torch is loaded for it.
-
-    Args:
-        name: as in ``torch.optim``, in upper or lower case; an unknown one is for :func:`make_optimizer` to refuse.
-        supports_closure: whether the engine answers for the cost and its gradient as often as the optimizer asks.
-    """
-    lower = name.lower()
-    if lower in NEEDS_MATRICES:
-        return message("refuses.matrices", optimizer=name)
-    if lower in NEEDS_SPARSE_GRADIENTS:
-        return message("refuses.sparse", optimizer=name)
-    if lower in NEEDS_CLOSURE and not supports_closure:
-        return message("refuses.closure", optimizer=name)
-    return None
 
 
 def make_optimizer(torch: Any, parameters: list[Any], descent: Descent) -> Any:
@@ -40,10 +19,10 @@ def make_optimizer(torch: Any, parameters: list[Any], descent: Descent) -> Any:
     Args:
         torch: the module, loaded by the engine that needs it.
         parameters: the tensors to move.
-        descent: its ``optimizer`` by name, ``options``, and those of its other settings that are not the default.
+        descent: provides ``optimizer``, ``options``, and its other settings that differ from the default.
 
     Raises:
-        SettingError: there is none of that name, or it does not take these settings.
+        SettingError: the name is unknown, or the optimizer does not take these settings.
     """
     optimizer_classes = {
         name.lower(): getattr(torch.optim, name)
@@ -70,7 +49,7 @@ def take_step(optimizer: Any, closure: Callable[[], float] | None = None) -> Non
     """One step of an optimizer of ``torch.optim``.
 
     Raises:
-        SettingError: torch finds out only now that it cannot do what its options ask.
+        SettingError: torch rejects the options at the first step.
     """
     try:
         optimizer.step(closure)

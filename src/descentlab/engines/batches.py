@@ -1,9 +1,8 @@
 """Rows for mini-batches: epoch by epoch in a drawn order, in blocks of whole batches, from memory or from files.
 
-What lies in memory is reordered as a whole. What is read from files is not: there the pieces come in a drawn order
-and the rows of each in a drawn order, and batches run on across the end of a piece. So no more than three pieces
-are in memory at a time (one walked, one read, one that waits), and rows that lie near one another in a file are in
-near batches: a file that is sorted should be mixed once before.
+Rows in memory are shuffled as a whole. Of files the pieces are shuffled, and the rows within each piece; batches
+continue across the end of a piece. So at most three pieces are in memory (one in use, one being read, one that
+waits), and rows that are close in a file are in close batches: shuffle a sorted file once before.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from descentlab.messages import Message, message, pluralize
 from descentlab.problem.problem import Problem
 from descentlab.typing import FloatArray, IntArray
 
-CACHED_BLOCK_ROWS = 4096  # rows copied at once: they stay in the second-level cache while they are walked
+CACHED_BLOCK_ROWS = 4096  # rows copied at once: they stay in the second-level cache during their steps
 
 RowBlock = tuple[FloatArray, FloatArray, FloatArray]
 CopyRows = Callable[[FloatArray, FloatArray, FloatArray, IntArray, RowBlock], None]
 
 
 class BatchSource(Protocol):
-    """Where the rows of an epoch come from.
+    """The rows of every epoch.
 
     Attributes:
-        notices: what a reader should know about their order.
+        notices: messages about their order.
     """
 
     notices: tuple[Message, ...]
@@ -44,20 +43,32 @@ class BatchSource(Protocol):
 
 
 class RowSampler(NamedTuple):
-    """How rows are drawn: by which generator (None: as they come), and whether each one anew."""
+    """How rows are drawn: by a generator (None: in their own order), with or without replacement."""
 
     rng: np.random.Generator | None
     replacement: bool = False
 
     def draw_indices(self, n: int) -> IntArray:
-        """(n,) which of n rows come one after the other."""
+        """(n,) row indices in the order of an epoch."""
         if self.rng is None:
             return np.arange(n)
         return self.rng.integers(n, size=n) if self.replacement else self.rng.permutation(n)
 
 
+def iterate_batches(
+    n: int, size: int | None, order: np.random.Generator | None, replacement: bool = False
+) -> Iterator[Any]:
+    """The rows of each step of one epoch: all of them (size None), or index arrays of ``size`` rows."""
+    if size is None:
+        yield slice(None)
+        return
+    rows = RowSampler(order, replacement).draw_indices(n)
+    for start in range(0, n, size):
+        yield rows[start : start + size]
+
+
 class InMemoryBatches:
-    """Rows that are all at hand."""
+    """Batches of rows that are in memory."""
 
     notices: tuple[Message, ...] = ()
 
@@ -65,8 +76,8 @@ class InMemoryBatches:
         """Args:
         rows: (n, d) features, (n,) targets, (n,) weights or none.
         width: columns of a block: d, and one of ones for a bias.
-        sampler: of each epoch.
-        copy_rows: copies chosen rows to the head of a block.
+        sampler: draws the order of each epoch.
+        copy_rows: copies chosen rows to the beginning of a block.
         """
         self.rows, self.width, self.sampler, self.copy_rows = rows, width, sampler, copy_rows
 
@@ -80,13 +91,13 @@ class InMemoryBatches:
 
 
 class StreamedBatches:
-    """Rows of a source whose pieces can be reached one by one; a row is never in two places of an epoch."""
+    """Batches of a source whose pieces can be read in any order; each row occurs once in an epoch."""
 
     def __init__(self, problem: Problem, width: int, sampler: RowSampler, copy_rows: CopyRows, dtype: Any) -> None:
         """Args:
-        problem: whose rows, in the coordinates that are descended.
-        width, sampler, copy_rows: as of :class:`InMemoryBatches`.
-        dtype: the type of the numbers.
+        problem: its rows are centered and scaled as it asks.
+        width, sampler, copy_rows: as in :class:`InMemoryBatches`.
+        dtype: of the blocks.
         """
         self.problem, self.width, self.sampler, self.copy_rows, self.dtype = problem, width, sampler, copy_rows, dtype
         columns = problem.selection.plan.columns
@@ -96,7 +107,7 @@ class StreamedBatches:
 
     def blocks(self, batch: int) -> Iterator[RowBlock]:
         """Raises:
-        DataError: there are more or fewer rows than there were.
+        DataError: the number of rows has changed.
         """
         block: RowBlock | None = None
         filled = rows_read = 0
@@ -118,7 +129,7 @@ class StreamedBatches:
             yield block[0][:filled], block[1][:filled], block[2][:filled]
 
     def _iterate_pieces(self) -> Iterator[RowBlock]:
-        """The rows of each piece, in this epoch's order; the next is read while one is walked."""
+        """The rows of each piece, in this epoch's order; the next piece is read while one is in use."""
         piece_order = self.sampler._replace(replacement=False).draw_indices(len(self.piece_starts)).tolist()
         with ThreadPoolExecutor(1) as reader:
             next_rows = reader.submit(self._read_piece, piece_order[0])
@@ -129,7 +140,7 @@ class StreamedBatches:
                 yield rows
 
     def _read_piece(self, index: int) -> RowBlock:
-        """One piece's rows, in the descended coordinates."""
+        """The rows of one piece, centered and scaled."""
         selection, coordinates, d = self.problem.selection, self.problem.scaling, len(self.problem.features)
         plan = selection.plan
         piece: Piece = next(iter(selection.source.pieces(plan.columns, self.piece_starts[index])))
@@ -143,7 +154,7 @@ class StreamedBatches:
 
 
 def _allocate_block(rows: RowBlock, width: int, batch: int, n: int) -> RowBlock:
-    """A block to be filled: whole batches, about so many rows that they stay in the cache; the bias's column is 1."""
+    """An empty block of whole batches that fits into the cache; the bias's column is 1."""
     size = min(n, max(CACHED_BLOCK_ROWS // batch, 1) * batch)
     X, y, w = rows
     return np.ones((size, width), X.dtype), np.empty(size, y.dtype), np.empty(size if len(w) else 0, w.dtype)

@@ -1,58 +1,45 @@
-"""Closed form from the factor: any epoch of a full-batch descent, at a cost that does not depend on the rows.
-
-In the eigenbasis V of the Hessian ``H = c S'S = V diag(lambda) V'`` every direction obeys a scalar recursion.
-With ``q = V'(p - p_0)`` and the gradient at the start ``V'g_0 = c s (U'r_0)``, plain descent is
-
-    q(t) = -(1 - f_t) / a * gamma,    f_t = product of (1 - lr_k a),    a = lambda + weight decay
-
-and momentum is a 2x2 recursion whose t-th power is taken by repeated squaring. Working from the start, not from
-the minimum, keeps every digit of directions in which descent has hardly begun.
-"""
+"""Closed form from the factor: any epoch of a full-batch descent, at a cost that does not depend on the rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from descentlab.descent.descent import Descent
 from descentlab.descent.reductions import gradient_scale
 from descentlab.descent.residual_polynomial import geometric_sum
-from descentlab.engines import Snapshots, non_sgd_reason
-from descentlab.messages import Message, message
+from descentlab.engines.base import Snapshots
+from descentlab.problem.problem import Problem
 from descentlab.typing import FloatArray, IntArray
 
-if TYPE_CHECKING:
-    from descentlab.descent.descent import Descent
-    from descentlab.problem.problem import Problem
-
-
-CHUNK_VALUES = 1 << 16  # numbers a chunk of epochs may hold: large enough for NumPy, small enough for the cache
+CHUNK_VALUES = 1 << 16  # numbers in a chunk of epochs: large enough for NumPy, small enough for the cache
 
 
 class Exact:
-    """Gradient descent without stepping; see :class:`descentlab.engines.Executor`."""
+    """Full-batch SGD without stepping: the parameters after t updates for the cost of a matrix product.
+
+    In the eigenbasis V of the Hessian ``H = c S'S = V diag(lambda) V'`` every direction obeys a scalar recursion.
+    With ``q = V'(p - p_0)`` and the gradient at the start ``V'g_0 = c s (U'r_0)``, plain descent is
+
+        q(t) = -(1 - f_t) / a * gamma,    f_t = product of (1 - lr_k a),    a = lambda + weight decay
+
+    and momentum is a 2x2 recursion whose t-th power is taken by repeated squaring. Displacements are counted from
+    the start, not from the minimum, so that directions in which descent has hardly begun keep every digit. Under a
+    schedule there is no closed form in t: the recursion steps through every epoch, in all directions at once.
+
+    >>> import descentlab as dl
+    >>> problem = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)  # H = 2 * 14 / 3, minimum W = 1
+    >>> run = dl.descend(problem, engine="exact", lr=0.001, epochs=10**6, every=10**5)
+    >>> float(run.history.params[1, 0]) == 1 - (1 - 0.001 * 28 / 3) ** 10**5
+    True
+    """
 
     name = "exact"
+    limits = ("optimizer", "options", "batches", "average", "dtype", "device", "zero_grad")
     random_access = True
-
-    @staticmethod
-    def unsupported_reason(problem: Problem, descent: Descent) -> Message | None:
-        reason = non_sgd_reason(descent)
-        if reason is not None:
-            return reason
-        if descent.batch_size is not None:
-            return message("refuses.batches")
-        if descent.average is not None:
-            return message("refuses.average")
-        if descent.dtype != "float64":
-            return message("refuses.dtype", dtype=descent.dtype)
-        if descent.device != "cpu":
-            return message("refuses.device", device=descent.device)
-        if not descent.has_closed_form:
-            return message("refuses.zero_grad")
-        return None
 
     def initialize(self, problem: Problem, descent: Descent) -> None:
         self.quadratic, self.descent = problem.quadratic, descent
@@ -69,7 +56,7 @@ class Exact:
         weight_decay = descent.weight_decay
         self.regularized_eigenvalues = self.eigenvalues + weight_decay
         self.regularized_gradient = self.initial_gradient + weight_decay * (self.V.T @ self.initial_params)
-        # Where a walk under a schedule stands: it has no closed form to jump by.
+        # The state under a schedule, which has no closed form in t.
         self._displacement: FloatArray = np.zeros_like(self.regularized_eigenvalues)
         self._buffer: FloatArray | None = None
         self._epochs_done = 0
@@ -101,23 +88,20 @@ class Exact:
         lr, updates = self.descent.lr, t[:, None].astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             displacements = -lr * self.regularized_gradient * geometric_sum(lr * self.regularized_eigenvalues, updates)
-        return np.where(updates == 0, 0.0, displacements)  # also where lr times the pull is infinite
+        return np.where(updates == 0, 0.0, displacements)  # also where lr times the eigenvalue is infinite
 
     def _displacements_with_momentum(self, t: IntArray) -> FloatArray:
         """(k, p) displacements after t updates with momentum; t ascends in equal steps."""
+        if not len(t):
+            return np.empty((0, len(self.regularized_eigenvalues)))
         first, step = int(t[0]), int(t[1] - t[0]) if len(t) > 1 else 1
         with np.errstate(over="ignore", invalid="ignore"):
             if first == 0:  # the first update starts the buffer and is not part of the recursion
-                later = (
-                    self._displacements_with_momentum(t[1:])
-                    if len(t) > 1
-                    else np.empty((0, len(self.regularized_eigenvalues)))
-                )
-                return np.vstack([np.zeros((1, len(self.regularized_eigenvalues))), later])
-            states = _apply(
-                _power_minus_identity(self._update_minus_identity(), first - 1), self._state_after_first()[None]
-            )
-            stride = _power_minus_identity(self._update_minus_identity(), step)
+                start = np.zeros((1, len(self.regularized_eigenvalues)))
+                return np.vstack([start, self._displacements_with_momentum(t[1:])])
+            update = self._update_minus_identity()
+            states = _apply(_power_minus_identity(update, first - 1), self._state_after_first()[None])
+            stride = _power_minus_identity(update, step)
             while len(states) < len(t):  # each pass doubles how many epochs are known
                 states = np.concatenate([states, _apply(stride, states)])
                 stride = _square_minus_identity(stride)
@@ -130,7 +114,7 @@ class Exact:
         return np.stack([displacement, g, np.ones_like(g)], axis=1)
 
     def _update_minus_identity(self) -> FloatArray:
-        """(p, 3, 3) one update of (q, m, 1), minus the identity: what stays after it is not rounded away."""
+        """(p, 3, 3) one update of (q, m, 1), minus the identity, so that small changes are not rounded away."""
         mu, tau = self.descent.effective_momentum, self.descent.momentum_settings["dampening"]
         x, g = self.descent.lr * self.regularized_eigenvalues, self.descent.lr * self.regularized_gradient
         N = np.zeros((len(x), 3, 3))
@@ -142,7 +126,7 @@ class Exact:
         return N
 
     def _snapshots_scheduled(self, epochs: Iterator[int], size: int) -> Iterator[Snapshots]:
-        """A changing rate has no closed form in t: the recursion walks every epoch, in all directions at once."""
+        """The snapshots under a schedule: the recursion steps through every epoch."""
         while chunk := list(islice(epochs, size)):
             rates = self.descent.learning_rates(np.arange(self._epochs_done, chunk[-1] - 1))
             displacements = np.empty((len(chunk), len(self.regularized_eigenvalues)))
@@ -158,11 +142,8 @@ class Exact:
         with np.errstate(over="ignore", invalid="ignore"):
             d = self.regularized_eigenvalues * self._displacement + self.regularized_gradient
             if mu:
-                self._buffer = (
-                    d
-                    if self._buffer is None
-                    else mu * self._buffer + (1 - self.descent.momentum_settings["dampening"]) * d
-                )
+                tau = self.descent.momentum_settings["dampening"]
+                self._buffer = d if self._buffer is None else mu * self._buffer + (1 - tau) * d
                 d = d + mu * self._buffer if self.descent.nesterov else self._buffer
             self._displacement = self._displacement - lr * d
         self._epochs_done += 1

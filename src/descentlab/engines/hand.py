@@ -1,39 +1,37 @@
-"""The lesson's loop by hand: NumPy, and the gradient as derived on paper.
-
-J = mean of r^2, r = X W + b - y:    dJ/dW = c X'r,   dJ/db = c sum(r),   c = 2/n
-"""
+"""Gradient descent written out in NumPy, with the gradient as derived on paper."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from descentlab.descent.descent import Descent
 from descentlab.descent.reductions import gradient_scale
-from descentlab.engines import SteppingEngine, iterate_batches, non_sgd_reason, safe_norm
-from descentlab.messages import Message, message
+from descentlab.engines.base import SteppingEngine, safe_norm
+from descentlab.engines.batches import iterate_batches
+from descentlab.problem.problem import Problem
 from descentlab.typing import FloatArray
-
-if TYPE_CHECKING:
-    from descentlab.descent.descent import Descent
-    from descentlab.problem.problem import Problem
 
 
 class Hand(SteppingEngine):
-    """Gradient descent as in a first lesson; see :class:`descentlab.engines.Executor`."""
+    """Every step of ``torch.optim.SGD`` in NumPy, over all rows or over batches.
+
+    With r = X W + b - y of a step's rows, n their number (or weight) and c from the reduction (2/n for ``mean``),
+
+        dJ/dW = c (X'r + n ridge W),        dJ/db = c sum(r)
+
+    X is (n, d), y (n,), W (d,); features are centered and scaled as the problem asks. An epoch costs O(n d).
+
+    >>> import descentlab as dl
+    >>> problem = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
+    >>> run = dl.descend(problem, engine="hand", lr=0.01, epochs=1)
+    >>> run.params.round(6), round(0.01 * 2 / 3 * (1 * 1 + 2 * 2 + 3 * 3), 6)
+    (array([0.093333]), 0.093333)
+    """
 
     name = "hand"
-
-    @staticmethod
-    def unsupported_reason(problem: Problem, descent: Descent) -> Message | None:
-        reason = non_sgd_reason(descent)
-        if reason is not None:
-            return reason
-        if descent.device != "cpu":
-            return message("refuses.device", device=descent.device)
-        if not problem.has_rows:
-            return message("refuses.rows_gone")
-        return None
+    limits = ("optimizer", "options", "device", "rows_gone")
 
     def initialize(self, problem: Problem, descent: Descent) -> None:
         rows = problem.scaled_rows()
@@ -60,7 +58,7 @@ class Hand(SteppingEngine):
             r += self.params[d]
         wr = r if weights is None else weights * r
         n = len(X) if weights is None else float(weights.sum())
-        if n == 0:  # every row of this batch has weight zero: it has nothing to say
+        if n == 0:  # every row of this batch has weight zero
             return np.zeros_like(self.params), 0.0
         c = gradient_scale(self.descent.reduction, n)
         gradient = np.empty_like(self.params)
@@ -69,9 +67,9 @@ class Hand(SteppingEngine):
         return gradient, float(wr @ r) / n
 
     def step(self, gradient: FloatArray, lr: float) -> None:
-        """One step, as ``torch.optim.SGD`` defines it."""
+        """One step of ``torch.optim.SGD``."""
         descent = self.descent
-        if not descent.zero_grad:  # what forgetting it does: the old gradients are still in there
+        if not descent.zero_grad:  # forgotten: the new gradient is added to the old ones
             self.accumulated_gradient = (
                 gradient if self.accumulated_gradient is None else self.accumulated_gradient + gradient
             )
@@ -93,13 +91,13 @@ class Hand(SteppingEngine):
 
     def run_epoch(self, lr: float) -> None:
         if self.descent.batch_size is None and self.cached_gradient is not None:
-            self.step(self.cached_gradient, lr)  # `look` has just been at this very point
+            self.step(self.cached_gradient, lr)  # `snapshot` was at this point
             self.update_average()
         else:
             for rows in iterate_batches(len(self.X), self.descent.batch_size, self.rng, self.descent.replacement):
                 before = self.params
                 self.step(self.gradient(rows)[0], lr)
-                if not np.isfinite(self.params).all():  # the epoch ends here, with the last numbers there are
+                if not np.isfinite(self.params).all():  # the epoch ends with the last finite parameters
                     self.params, self.overflowed = before, True
                     break
                 self.update_average()
@@ -108,7 +106,7 @@ class Hand(SteppingEngine):
         self.cached_gradient = None
 
     def update_average(self) -> None:
-        """Take where the last step led into the mean, once averaging has begun."""
+        """Add the parameters after a step to their mean, once averaging has begun."""
         if self.descent.average is not None and self.epochs_done >= self.descent.average:
             self.averaged_steps += 1
             self.mean_params = self.mean_params + (self.params - self.mean_params) / self.averaged_steps

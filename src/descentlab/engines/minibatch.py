@@ -1,38 +1,31 @@
-"""The steps of the engine hand, compiled: mini-batches at the speed of memory, all rows in one reading an epoch.
-
-Rows are taken in the order that ``hand`` takes them in, so both end at the same parameters but for rounding. A block
-of rows is copied out of the data first, and then walked: copies wait for nothing, steps wait for one another.
-"""
+"""The steps of the engine hand, compiled by numba; files larger than memory are streamed."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from descentlab.descent.descent import Descent
 from descentlab.descent.reductions import REDUCTIONS, gradient_scale
-from descentlab.engines import SteppingEngine, non_sgd_reason, safe_norm
+from descentlab.engines.base import SteppingEngine, safe_norm
 from descentlab.engines.batches import BatchSource, InMemoryBatches, RowSampler, StreamedBatches
 from descentlab.factor.executors.threads import available_cores
-from descentlab.messages import Message, message
+from descentlab.messages import Message
+from descentlab.problem.problem import Problem
 from descentlab.typing import FloatArray
 
-if TYPE_CHECKING:
-    from descentlab.descent.descent import Descent
-    from descentlab.problem.problem import Problem
-
-
-MAX_BYTES_IN_MEMORY = 256 << 20  # of rows in files: more than that is read anew for every epoch
+MAX_BYTES_IN_MEMORY = 256 << 20  # of rows in files: larger files are read again in every epoch
 SUM_CHUNKS = 256  # parts of the rows whose sums are added in order: the bits are the same for any number of threads
-MIN_CHUNK_VALUES = 1 << 16  # numbers of a chunk, about, at least
-TASKS_PER_THREAD = 4  # tasks a thread: one that is held up leaves the rest to the others
-THREAD_FROM_VALUES = 1 << 19  # numbers from which on waking threads costs less than it saves
+MIN_CHUNK_VALUES = 1 << 16  # numbers in a chunk, roughly
+TASKS_PER_THREAD = 4  # so that threads that are done take work from one that is delayed
+THREAD_FROM_VALUES = 1 << 19  # numbers from which on threads save more time than starting them costs
 
 
 class SGDState(NamedTuple):
-    """What steps move: parameters, momentum's buffer, the parameters' mean, and marks; see ``kernels.sgd_step``."""
+    """Parameters, momentum buffer, the parameters' mean, and counters; see ``kernels.sgd_step``."""
 
     params: FloatArray
     buffer: FloatArray
@@ -40,35 +33,31 @@ class SGDState(NamedTuple):
     counters: Any
 
     def copy(self) -> SGDState:
-        """The same, in memory of its own."""
+        """A deep copy."""
         return SGDState(*(array.copy() for array in self))
 
 
 class Minibatch(SteppingEngine):
-    """The loop by hand, compiled; see :class:`descentlab.engines.Executor`.
+    """The steps of :class:`descentlab.engines.hand.Hand`, compiled by numba.
 
-    With batches, the cost and the gradient that are looked at come from the factor, not from another pass. Rows of
-    files that would take more than ``max_bytes`` are streamed, in an order that ``notices`` tells.
+    Batches take the rows in the same order as ``hand``, so both end at the same parameters up to rounding. A block
+    of rows is copied out of the data before the steps on it: copies do not depend on one another, steps do. Without
+    batches an epoch reads the rows once, with several threads. Cost and gradient of a snapshot come from the factor
+    if there are batches. Rows of files that need more than ``max_bytes`` are streamed; ``notices`` states the order.
+
+    >>> import numpy as np, descentlab as dl
+    >>> problem = dl.Problem(np.arange(20.0).reshape(10, 2) % 7, np.arange(10.0))
+    >>> settings = {"lr": 0.01, "epochs": 5, "batch_size": 3, "momentum": 0.5}
+    >>> hand, fast = (dl.descend(problem, engine=name, **settings) for name in ("hand", "minibatch"))
+    >>> np.testing.assert_allclose(fast.params, hand.params, rtol=1e-12)
     """
 
     name = "minibatch"
+    limits = ("optimizer", "options", "device", "minibatch_zero_grad", "rows_gone")
 
     def __init__(self, max_bytes: int | None = None) -> None:
         self.max_bytes = MAX_BYTES_IN_MEMORY if max_bytes is None else max_bytes
         self.notices: tuple[Message, ...] = ()
-
-    @staticmethod
-    def unsupported_reason(problem: Problem, descent: Descent) -> Message | None:
-        reason = non_sgd_reason(descent)
-        if reason is not None:
-            return reason
-        if descent.device != "cpu":
-            return message("refuses.device", device=descent.device)
-        if not descent.zero_grad:
-            return message("refuses.minibatch_zero_grad")
-        if not problem.has_rows:
-            return message("refuses.rows_gone")
-        return None
 
     def initialize(self, problem: Problem, descent: Descent) -> None:
         from descentlab.engines import kernels
@@ -99,16 +88,14 @@ class Minibatch(SteppingEngine):
 
     @property
     def _must_stream(self) -> bool:
-        """Whether the rows stay in their files: where nothing needs all of them at hand, as drawing them anew does."""
-        fits_in_memory = (
-            self.problem.n * (len(self.gradient_buffer) + 1) * self.gradient_buffer.itemsize <= self.max_bytes
-        )
-        if fits_in_memory or self.descent.batch_size is None or self.descent.replacement:
+        """Whether rows are too large for memory, and neither full batches nor replacement need all of them there."""
+        size = self.problem.n * (len(self.gradient_buffer) + 1) * self.gradient_buffer.itemsize
+        if size <= self.max_bytes or self.descent.batch_size is None or self.descent.replacement:
             return False
         return self.problem.selection.source.random_access
 
     def _load_rows(self) -> None:
-        """The rows, in the layout that is walked: row by row for batches, as they are for all rows at once."""
+        """Load the rows, row by row for batches and in their own layout for all rows at once."""
         rows = self.problem.scaled_rows()
         layout: Literal["A", "C"] = "C" if self.descent.batch_size is not None or not rows.X.flags.f_contiguous else "A"
         self.X = np.asarray(rows.X, dtype=self.dtype, order=layout)
@@ -125,16 +112,15 @@ class Minibatch(SteppingEngine):
             self.cached_gradient, cost = self._full_gradient()
             return params, cost, safe_norm(self.cached_gradient)
         quadratic, c = self.problem.quadratic, gradient_scale(self.descent.reduction, self.problem.weight)
-        cost = np.inf if self.overflowed else float(self.dtype(quadratic.cost(params)))  # beyond float32's range: inf
+        cost = np.inf if self.overflowed else float(self.dtype(quadratic.cost(params)))  # inf beyond float32's range
         return params, cost, safe_norm((c * quadratic.gradient(params)).astype(self.dtype))
 
     def run_epoch(self, lr: float) -> None:
         coefficients = self.dtype(lr), self.dtype(self.descent.weight_decay), self.momentum_settings
         self.state.counters[2] = self.descent.average is not None and self.epochs_done >= self.descent.average
         if self.descent.batch_size is None:
-            gradient = (
-                self._full_gradient()[0] if self.cached_gradient is None else self.cached_gradient
-            )  # `look` may have been at this very point
+            # `snapshot` may have been at this point.
+            gradient = self._full_gradient()[0] if self.cached_gradient is None else self.cached_gradient
             self.kernels.sgd_step(self.state, gradient, coefficients)
         else:
             for block in self.batch_source.blocks(self.descent.batch_size):
@@ -158,11 +144,7 @@ class Minibatch(SteppingEngine):
         if task_count == 1:
             kernel(rows, W, b, chunk_rows, (0, chunk_count), out)
         else:
-            tasks = [
-                self.pool.submit(kernel, rows, W, b, chunk_rows, chunk_range, out)
-                for chunk_range in pairwise(task_ends)
-            ]
-            for task in tasks:
+            for task in [self.pool.submit(kernel, rows, W, b, chunk_rows, ends, out) for ends in pairwise(task_ends)]:
                 task.result()
         total = out.sum(axis=0)
         c = gradient_scale(self.descent.reduction, self.weight)
@@ -174,9 +156,9 @@ class Minibatch(SteppingEngine):
     def _run_block(
         self, block: tuple[FloatArray, FloatArray, FloatArray], batch: int, coefficients: tuple[Any, Any, FloatArray]
     ) -> bool:
-        """The steps of a block; False where one of them left the range: then up to the one before it, as in hand.
+        """Make the steps of a block; False if one overflowed: then up to the one before it, as in ``hand``.
 
-        A parameter that is not finite never is again, so looking after the block is enough to know.
+        A parameter that is not finite stays so, hence one check after the block is enough.
         """
         before = self.state.copy()
         self._run_kernel(block, batch, coefficients)

@@ -67,7 +67,7 @@ def _describe_relation(
     """``name`` = a combination of the columns before it."""
     if not weights.any():
         return message("flat.constant", name=name, value=constant) if has_bias else message("flat.zero", name=name)
-    terms = [_format_term(float(weights[j]), features[j]) for j in np.flatnonzero(weights)]
+    terms = [_format_term(float(weights[j]), features[j]) for j in np.flatnonzero(weights).tolist()]
     if constant:
         terms.append(format_number(round(constant, 12)))
     return message("flat.relation", name=name, terms=" + ".join(terms).replace("+ -", "- "))

@@ -34,7 +34,7 @@ class Minimum(Presentable):
 
     >>> import descentlab as dl
     >>> minimum = dl.Problem([[1.0], [2.0], [3.0]], [3.0, 5.0, 7.0]).solve()
-    >>> minimum.params.round(9), minimum.rank, minimum.min_digits > 14
+    >>> minimum.params.round(9), minimum.rank, minimum.min_digits > 13
     (array([2., 1.]), 2, True)
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -210,7 +210,7 @@ class Problem:
         return float(self.quadratic.cost(self.scaled_params(params)))
 
     def gradient(self, params: Sequence[float] | FloatArray, reduction: str = "mean") -> FloatArray:
-        """(p,) gradient ``c (X'(Xp - y) + n ridge W)`` at parameters in the data's units; c as in ``gradient_scale``.
+        """(p,) gradient ``c (X'(Xp - y) + weight ridge W)`` at parameters in the data's units, c by the reduction.
 
         With ``center`` or ``standardize`` it is the gradient with respect to the scaled parameters.
         """

@@ -1,4 +1,4 @@
-"""How a run ended: a reason by name, the numbers behind it, and the sentences that say so."""
+"""How a run ended: a reason by name, its numbers, and its messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 from descentlab.messages import Message
 
 NON_NUMERIC_FIELDS = ("reason", "messages")
-# What a stored ending and the catalog call these fields.
+# The names of these fields in JSON and in the catalog.
 STORED_NAMES = {
     "converged_epoch": "since",
     "suboptimality": "excess",
@@ -20,7 +20,7 @@ STORED_NAMES = {
 
 
 class Reason(StrEnum):
-    """Why a run ended. Each has a sentence under ``ending.`` in the catalogue."""
+    """Why a run ended. Each has a message under ``ending.`` in the catalog."""
 
     CONVERGED = "converged"
     STALLED = "stalled"
@@ -36,21 +36,20 @@ class Ending:
 
     Attributes:
         reason: by name.
-        epoch: how many epochs of updates were made; cost, excess and gradient_norm are those after the last of them.
+        epoch: epochs of updates made; ``cost``, ``suboptimality`` and ``gradient_norm`` are those after the last.
         converged_epoch: for ``converged``, the first recorded epoch at which the gradient was small and the cost near
-        the
-            minimum's; else None.
-        cost: the mean squared error there.
-        least_cost: the mean squared error at the point the descent was bound for.
-        suboptimality: how far the objective still is above that point, as a mean squared error.
-        fraction_remaining: ``suboptimality`` as a part of what it was at the start.
-        gradient_norm: the gradient's norm there.
-        cost_ratio: the cost there over the cost at the start; 1 where both are 0.
+            the minimum's; else None.
+        cost: the mean squared error.
+        least_cost: the mean squared error at the limit point of the descent.
+        suboptimality: the objective minus its value at the limit point, as a mean squared error.
+        fraction_remaining: ``suboptimality`` over its initial value.
+        gradient_norm: the gradient's norm.
+        cost_ratio: the cost over its initial value; 1 if both are 0.
         lr, lr_bound: the learning rate (under a schedule, that of the last epoch), and the one above which
-            full-batch descent diverges in this convention; None for an optimizer that no bound is known for.
-        convergence_factor, column: what an epoch multiplies the error by in its worst direction, and the column that
-            direction mostly lies along; None where full-batch theory does not cover the run.
-        messages: what to tell a person.
+            full-batch descent diverges in this reduction; None for an optimizer without a known bound.
+        convergence_factor, column: by how much an epoch multiplies the error in its slowest direction, and the
+            column with the largest weight in it; None if full-batch theory does not cover the run.
+        messages: the ending in words.
     """
 
     reason: Reason
@@ -74,18 +73,18 @@ class Ending:
         return self.reason in (Reason.DIVERGED, Reason.OVERFLOWED, Reason.STALLED)
 
     def text(self, lang: str | None = None) -> str:
-        """The ending in words, one sentence a line."""
+        """The ending in words, one message a line."""
         return "\n".join(each.text(lang) for each in self.messages)
 
     def __str__(self) -> str:
         return self.text()
 
     def with_messages(self, *messages: Message) -> Ending:
-        """The same ending with its sentences."""
+        """The same ending with other messages."""
         return replace(self, messages=messages)
 
     def to_dict(self) -> dict[str, object]:
-        """Every number for a machine: JSON-safe, with None for what is not finite."""
+        """Every number as a JSON-ready value; None if it is not finite."""
         names = [field.name for field in fields(self) if field.name not in NON_NUMERIC_FIELDS]
         values = {STORED_NAMES.get(name, name): getattr(self, name) for name in names}
         return {

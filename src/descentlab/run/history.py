@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 
 from descentlab.dependencies import require
+from descentlab.engines.base import Snapshots
 from descentlab.errors import DataError, SettingError, check_int
 from descentlab.typing import FloatArray, IntArray
 
-MAX_TABLE_PARAMETERS = 6  # parameters in a line of the table; more are left to `to_arrow`
+MAX_TABLE_PARAMETERS = 6  # in a line of the table; `to_arrow` has all of them
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What a run went through. Row k holds the state **before** the update of epoch ``epoch[k]``.
+    """The recorded epochs of a run. Row k is the state **before** the update of epoch ``epoch[k]``.
 
-    Where a number has left the range of its type, the row holds the last parameters before that and an infinite cost.
+    A row that overflowed has the last finite parameters and an infinite cost.
 
     Attributes:
         parameters: the names of the columns of ``params``: features in order, then the bias.
@@ -30,7 +31,8 @@ class History:
         epoch: (k,) the epochs recorded, from 1.
         params: (k, p) in the data's units.
         cost: (k,) mean squared error.
-        gradient_norm: (k,) Euclidean norm of the gradient descended, in the descended coordinates.
+        gradient_norm: (k,) Euclidean norm of the gradient with respect to the scaled parameters.
+        has_bias: whether the last parameter is the bias.
     """
 
     parameters: tuple[str, ...]
@@ -48,13 +50,13 @@ class History:
         return f"History({len(self):,} of {self.epochs:,} epochs, {', '.join(self.parameters)})"
 
     def table(self, rows: int | None = None) -> str:
-        """The epochs as the lesson prints them: ``Epoch:    1/10 W: 0.000, Cost: 4.666667``.
+        """One line an epoch: ``Epoch:    1/10 W: 0.000, Cost: 4.666667``.
 
-        A value that three or six decimals would hide or drown is printed with six significant digits
-        instead. A single feature's weight is called W; of several, ``W[name]``.
+        Values too small or too large for three or six decimals have six significant digits. The weight of a single
+        feature is called W; of several, ``W[name]``.
 
         Args:
-            rows: print at most this many, at least 2: the first and the last ones, and say how many lie between.
+            rows: at most so many lines, at least 2: the first and the last ones, and how many lie between.
         """
         labels = self._make_labels()
         rows = None if rows is None else check_int("rows", rows, 2)
@@ -134,18 +136,15 @@ class History:
 
     @classmethod
     def from_snapshots(
-        cls, parameters: Sequence[str], epochs: int, has_bias: bool, snapshots: Sequence[Any]
+        cls, parameters: Sequence[str], epochs: int, has_bias: bool, snapshots: Sequence[Snapshots]
     ) -> History:
-        """One history out of the looks an engine took, in order."""
-        epoch = np.concatenate([look.epochs for look in snapshots]).astype(np.int64)
-        params = np.concatenate([look.params for look in snapshots])
-        cost = np.concatenate([look.cost for look in snapshots])
-        norm = np.concatenate([look.gradient_norm for look in snapshots])
-        return cls(tuple(parameters), epochs, epoch, params, cost, norm, has_bias)
+        """The history of successive snapshots."""
+        epoch, params, cost, norm = (np.concatenate(arrays) for arrays in zip(*snapshots, strict=True))
+        return cls(tuple(parameters), epochs, epoch.astype(np.int64), params, cost, norm, has_bias)
 
 
 def _choose_format(values: FloatArray, default: str) -> str:
-    """The lesson's form where it shows the values; six significant digits where it would not."""
+    """The default format, or six significant digits if it would not show the values."""
     finite = np.abs(values[np.isfinite(values)])
     largest = float(finite.max()) if finite.size else 0.0
     return default if largest == 0 or 0.05 <= largest < 1e7 else ".5e" if largest >= 1e7 or largest < 1e-4 else ".6g"

@@ -1,32 +1,47 @@
-"""The one loop: it visits epochs, keeps what is to be kept, and notices when to stop."""
+"""The loop over epochs: it records snapshots and stops at divergence, overflow, tolerance or the caller's word."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.engines import Engine, Snapshots, safe_norm
+from descentlab.engines.base import Engine, Snapshots, safe_norm
 from descentlab.problem.problem import Problem
 from descentlab.run.ending import Reason
 from descentlab.typing import BoolArray
 
 EpochCallback = Callable[[int, int], None]
 
-DEFAULT_GRADIENT_RTOL = 1e-6  # what calls a gradient small where the settings give no tolerance
+DEFAULT_GRADIENT_RTOL = 1e-6  # of the gradient's norm at zero parameters: a smaller gradient is called small
+
+
+@dataclass(frozen=True)
+class FinalState:
+    """A loop that has stopped; everything that decides how it ended. Parameters are scaled.
+
+    Attributes:
+        problem, descent: what was run.
+        recorded_snapshots: those of the history, in order.
+        current: the state after the last update, of one epoch.
+        initial_cost: the cost before the first update.
+        gradient_tolerance: the gradient's norm below which it counts as small.
+        stop_reason: why the loop stopped before its last epoch; None if it did not.
+    """
+
+    problem: Problem
+    descent: Descent
+    recorded_snapshots: Sequence[Snapshots]
+    current: Snapshots
+    initial_cost: float
+    gradient_tolerance: float
+    stop_reason: Reason | None
 
 
 class Loop:
-    """One descent under way. Parameters are the descended ones.
-
-    Attributes:
-        recorded_snapshots: the looks recorded for the history, in order.
-        current: the last look, of one epoch: where the run stands.
-        stop_reason: why it was stopped, if it was.
-        initial_cost: the cost before the first update.
-        gradient_tolerance: the gradient's norm below which it counts as small.
-    """
+    """One descent in progress; the attributes are those of :class:`FinalState`."""
 
     def __init__(
         self,
@@ -49,13 +64,13 @@ class Loop:
             tolerance = DEFAULT_GRADIENT_RTOL if descent.tolerance is None else descent.tolerance
             norm_at_zero = safe_norm(problem.gradient(zero_params, descent.reduction))
             start = problem.scaling.to_original(problem.scaled_params(descent.start))
-            # Where the gradient is zero at zero, as for a target of zeros, the start's is the measure.
+            # If the gradient is zero at zero, as for a target of zeros, the start's is the reference.
             self.gradient_tolerance = tolerance * (
                 norm_at_zero or safe_norm(problem.gradient(start, descent.reduction))
             )
 
     def run(self) -> None:
-        """Visit the epochs, until the last one or a reason to stop."""
+        """Visit the epochs until the last one or a reason to stop."""
         for snapshots in self._iterate_snapshots():
             if self.current is None:
                 self.initial_cost = float(snapshots.cost[0])
@@ -70,8 +85,22 @@ class Loop:
             if self.progress is not None:
                 self.progress(min(int(snapshots.epochs[-1]), self.descent.epochs), self.descent.epochs)
 
+    @property
+    def final_state(self) -> FinalState:
+        """The state after :meth:`run`."""
+        assert self.current is not None
+        return FinalState(
+            self.problem,
+            self.descent,
+            self.recorded_snapshots,
+            self.current,
+            self.initial_cost,
+            self.gradient_tolerance,
+            self.stop_reason,
+        )
+
     def _split(self, snapshots: Snapshots) -> Iterator[Snapshots]:
-        """The look as a whole; epoch by epoch where the caller wants to see each."""
+        """All snapshots at once; epoch by epoch if the caller checks each."""
         if self.stop is None:
             yield snapshots
         else:
@@ -81,17 +110,16 @@ class Loop:
         return snapshots._replace(params=self.problem.scaling.to_original(snapshots.params))
 
     def _iterate_snapshots(self) -> Iterator[Snapshots]:
-        # Between recorded epochs, an engine that steps looks on where a look is free, so as to stop in time.
+        # A stepping engine also visits the epochs between recorded ones if that costs nothing, to stop in time.
         visits_all = not self.engine.random_access and self.descent.batch_size is None
         visits: Iterable[int] = range(1, self.descent.epochs + 1) if visits_all else self.recorded_epochs
         yield from self.engine.snapshots_at(visits)
         yield from self.engine.snapshots_at([self.descent.epochs + 1])
 
     def _process(self, snapshots: Snapshots) -> None:
-        """Keep a look, up to the epoch at which the run has to stop if there is one in it."""
-        snapshots = snapshots._replace(
-            cost=np.where(np.isnan(snapshots.cost), np.inf, snapshots.cost)
-        )  # inf - inf is past inf
+        """Record snapshots, up to the epoch at which the run has to stop if there is one among them."""
+        # inf - inf: the cost is beyond inf
+        snapshots = snapshots._replace(cost=np.where(np.isnan(snapshots.cost), np.inf, snapshots.cost))
         should_stop = self._should_stop(snapshots)
         if not should_stop.any():
             self._record(snapshots)
@@ -104,48 +132,42 @@ class Loop:
         has_diverged = bool(self._has_diverged(final)[0])
         is_finite = bool(np.isfinite(final.cost[0]) and np.isfinite(final.params).all())
         if not np.isfinite(final.params).all() and self.current is not None:
-            # Past the range, infinities cancel to nan: the last numbers there were say more.
+            # Infinities cancel to nan, so the last finite parameters are kept.
             infinite = np.full(1, np.inf)
             final = Snapshots(final.epochs, self.current.params, infinite, infinite)
         self._record(final)
-        # A small gradient is only a reason to stop; whether the run converged, the verdict says.
+        # A small gradient is only a reason to stop; `decide_ending` decides whether the run converged.
         self.stop_reason = (Reason.DIVERGED if is_finite else Reason.OVERFLOWED) if has_diverged else Reason.CONVERGED
 
     def _record(self, snapshots: Snapshots) -> None:
         if not len(snapshots.epochs):
             return
         self.current = snapshots.select(slice(-1, None))
-        is_recorded = (snapshots.epochs <= self.descent.epochs) & (
-            (snapshots.epochs - 1) % self.recorded_epochs.step == 0
-        )
+        epochs = snapshots.epochs
+        is_recorded = (epochs <= self.descent.epochs) & ((epochs - 1) % self.recorded_epochs.step == 0)
         if is_recorded.any():
             self.recorded_snapshots.append(snapshots.select(is_recorded))
 
     def _has_diverged(self, snapshots: Snapshots) -> BoolArray:
-        """Where the cost has outgrown its limit, or is no number any more."""
+        """Where the cost exceeds its limit or is not finite."""
         cost_limit = self.descent.growth_limit * max(self.initial_cost, self.cost_at_zero)
         finite = np.isfinite(snapshots.cost) & np.isfinite(snapshots.params).all(axis=1)
         return ~finite | (snapshots.cost > cost_limit)
 
     def _should_stop(self, snapshots: Snapshots) -> BoolArray:
         """Where the run has to stop: beyond the limit, or within the tolerance if one was given."""
-        has_diverged = self._has_diverged(snapshots)
-        return (
-            has_diverged
-            if self.descent.tolerance is None
-            else has_diverged | (snapshots.gradient_norm <= self.gradient_tolerance)
-        )
+        should_stop = self._has_diverged(snapshots)
+        if self.descent.tolerance is not None:
+            should_stop |= snapshots.gradient_norm <= self.gradient_tolerance
+        return should_stop
 
     def _find_first_stop(self, low: int, latest: Snapshots) -> Snapshots:
-        """The first epoch after ``low`` at which to stop, known to be no later than the one found: by narrowing."""
+        """The first epoch after ``low`` at which to stop, by narrowing; it is not later than ``latest``."""
         high = int(latest.epochs[0])
         while high - low > 1:
             step = max(1, (high - low) // 64)
             snapshots = next(iter(self.engine.snapshots_at(range(low + step, high, step))))
-            epochs, should_stop = (
-                [low, *snapshots.epochs.tolist(), high],
-                [False, *self._should_stop(snapshots).tolist(), True],
-            )
-            first = should_stop.index(True)
+            epochs = [low, *snapshots.epochs.tolist(), high]
+            first = [False, *self._should_stop(snapshots).tolist(), True].index(True)
             low, high = epochs[first - 1], epochs[first]
         return next(iter(self.engine.snapshots_at([high])))

@@ -10,7 +10,8 @@ import numpy as np
 
 from descentlab.descent.descent import Descent
 from descentlab.descent.reductions import gradient_scale
-from descentlab.engines import Snapshots, make_engine, safe_norm
+from descentlab.engines import Engine, make_engine
+from descentlab.engines.base import Snapshots, safe_norm
 from descentlab.errors import DivergenceError, SettingError, check_choice, check_int
 from descentlab.factor.factor import Factor
 from descentlab.messages import message, pluralize
@@ -18,8 +19,8 @@ from descentlab.model_selection.validation import Validation, validate
 from descentlab.model_selection.validation_curve import log_spaced_ranges, make_held_out_cost
 from descentlab.problem.problem import Problem
 from descentlab.run.ending import Ending, Reason
-from descentlab.run.loop import Loop
-from descentlab.run.termination import make_ending
+from descentlab.run.loop import FinalState, Loop
+from descentlab.run.termination import decide_ending
 from descentlab.sklearn import auto_settings
 from descentlab.sklearn.advice import divergence_advice, divergence_error
 from descentlab.theory.full_batch import FullBatchTheory
@@ -217,17 +218,19 @@ def fit_target(
     params = None if validation is None else validation.best_params
     if validation is None and settings.epochs is None and _converged_to_rounding(theory):
         params = problem.solve(start).params
+    final = loop.final_state
     if not updates:
-        loop.current = loop.recorded_snapshots[0].select(slice(1))
+        final = replace(final, current=final.recorded_snapshots[0].select(slice(1)))
     elif params is not None:
-        loop.current = _snapshot_at(problem, descent, problem.scaled_params(params), updates)
-        loop.stop_reason = None  # the way there may be lost in rounding; where it leads is not
-    ending = make_ending(loop)
+        # The path may be lost in rounding; its end is known, so a stop on the way does not count.
+        end = _snapshot_at(problem, descent, problem.scaled_params(params), updates)
+        final = replace(final, current=end, stop_reason=None)
+    ending = decide_ending(final)
     if ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED):
         raise DivergenceError("estimator_diverged", ending=ending.text(), cures=divergence_advice(theory, settings))
     if validation is not None and updates < descent.epochs and ending.reason is Reason.OUT_OF_EPOCHS:
         ending = _early_stopped_ending(ending, descent.epochs, validation.best_cost)
-    snapshots = _history_snapshots(loop, descent, updates)
+    snapshots = _history_snapshots(loop.engine, final, descent, updates)
     validation_costs = (
         None if held_out is None else np.asarray(make_held_out_cost(problem, held_out).cost(snapshots.params))
     )
@@ -272,19 +275,17 @@ def _early_stopped_ending(ending: Ending, epochs: int, held_out_cost: float) -> 
     return replace(ending, reason=Reason.STOPPED).with_messages(message("estimator.stopped_early", **message_values))
 
 
-def _history_snapshots(loop: Loop, descent: Descent, updates: int) -> Snapshots:
+def _history_snapshots(engine: Engine, final: FinalState, descent: Descent, updates: int) -> Snapshots:
     """The epochs of the history, then the end: those that were walked, or any that a closed form can be asked for."""
-    assert loop.current is not None
-    end = loop.current
     if not updates:
-        return end
-    if not loop.engine.random_access:
-        snapshots = [look.select(look.epochs <= updates) for look in loop.recorded_snapshots]
+        return final.current
+    if not engine.random_access:
+        snapshots = [look.select(look.epochs <= updates) for look in final.recorded_snapshots]
     else:
-        engine = make_engine(loop.engine.name, loop.problem, descent)
-        engine.initialize(loop.problem, descent)
+        engine = make_engine(engine.name, final.problem, descent)
+        engine.initialize(final.problem, descent)
         ranges = log_spaced_ranges(updates - 1, HISTORY_DENSE_EPOCHS, HISTORY_EPOCHS_PER_DOUBLING)
         snapshots = [
             look for each in ranges for look in engine.snapshots_at(range(each.start + 1, each.stop + 1, each.step))
         ]
-    return Snapshots(*(np.concatenate(arrays) for arrays in zip(*snapshots, end, strict=True)))
+    return Snapshots(*(np.concatenate(arrays) for arrays in zip(*snapshots, final.current, strict=True)))

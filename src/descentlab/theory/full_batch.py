@@ -1,29 +1,26 @@
-"""What full-batch theory says of one descent on one problem: where it goes, how fast, and up to which rate."""
+"""Full-batch theory of one descent on one problem: its limit point, how fast it gets there, and the stability bound."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from descentlab.descent import recursion
+from descentlab.descent.descent import Descent
 from descentlab.descent.reductions import gradient_scale
 from descentlab.descent.residual_polynomial import ResidualPolynomial
 from descentlab.messages import format_distinct
-from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray, IntArray
+from descentlab.problem.problem import Problem
+from descentlab.problem.spectrum import Spectrum
+from descentlab.typing import BoolArray, FloatArray, IntArray, UNIT_ROUNDOFF
 
-if TYPE_CHECKING:
-    from descentlab.descent.descent import Descent
-    from descentlab.problem.problem import Problem
-    from descentlab.problem.spectrum import Spectrum
-
-
-DEFAULT_WITHIN = 0.01  # "at the minimum": within 1 % of its cost, or of every coefficient where it fits exactly
-STANDARDIZE_ADVICE_RATIO = 100  # times less condition, from which on standardizing is worth a word
-ZERO_RESIDUAL_ULPS = 32  # units of rounding that a residual may be along a direction and still be none
+DEFAULT_WITHIN = 0.01  # "converged": within 1% of the least cost, or of every coefficient if the fit is exact
+STANDARDIZE_ADVICE_RATIO = 100  # how much smaller the condition number must be to recommend standardizing
+ZERO_RESIDUAL_ULPS = 32  # a residual along a direction of at most so many units of rounding counts as 0
 EXACT_FIT_RTOL = 1e-10  # the root mean square residual, relative to the target's spread, below which a fit is exact
 
 
@@ -31,10 +28,10 @@ class DominantMode(NamedTuple):
     """The direction whose error grows fastest, or shrinks slowest.
 
     Attributes:
-        factor: what an epoch multiplies its error by.
-        one_minus_factor: 1 - factor where the factor is near 1, with digits of its own.
-        column: the parameter that weighs most in it.
-        direction: which direction of the spectrum it is.
+        factor: the convergence factor: an epoch multiplies the error by it.
+        one_minus_factor: 1 - factor without cancellation.
+        column: the parameter with the largest entry in the direction.
+        direction: its index in the spectrum.
     """
 
     factor: float
@@ -44,7 +41,7 @@ class DominantMode(NamedTuple):
 
     @property
     def factor_text(self) -> str:
-        """The factor with the digits that tell it from 1, such as ``1 - 6.4e-08``."""
+        """The factor with the digits that distinguish it from 1, such as ``1 - 6.4e-08``."""
         below_minus_one = -self.factor - 1
         if 0 < abs(below_minus_one) < 1e-4:
             return f"-(1 {'+' if below_minus_one > 0 else '-'} {abs(below_minus_one):.2g})"
@@ -55,16 +52,28 @@ class DominantMode(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FullBatchTheory:
-    """Bound, growth, and distance to the point that descent is bound for. Parameters are the descended ones.
+    """The exact theory of full-batch SGD on a quadratic. Parameters are scaled ones.
+
+    With H = V diag(lambda) V' the Hessian, a = lambda + weight decay, and p* the limit point, the error in each
+    direction evolves by itself (:mod:`descentlab.descent.residual_polynomial`):
+
+        e_0 = V'(p_0 - p*),        p_t = p* + V (h(lr a, t) e_0)
+
+    For mini-batches the bound is that of the average step. Another rate is ``replace(theory, descent=replace(descent,
+    lr=lr))``.
 
     Attributes:
-        problem, descent: what is to be told.
-        lr: the rate to tell it for; None is the descent's own.
+        problem, descent: what the theory is about.
+
+    >>> import numpy as np, descentlab as dl
+    >>> problem, descent = dl.Problem([[1.0], [2.0], [4.0]], [1.0, 3.0, 4.0]), dl.Descent(lr=0.05, epochs=21)
+    >>> theory = FullBatchTheory(problem, descent)
+    >>> bool(np.allclose(theory.params_at(np.arange(21)), dl.descend(problem, descent).history.params))
+    True
     """
 
     problem: Problem
     descent: Descent
-    lr: float | None = None
 
     @cached_property
     def spectrum(self) -> Spectrum:
@@ -72,39 +81,36 @@ class FullBatchTheory:
 
     @cached_property
     def weight_decay(self) -> float:
-        """The weight decay that SGD adds to every curvature; other optimizers have their own rules."""
+        """The weight decay that SGD adds to every eigenvalue; other optimizers have their own rules."""
         return self.descent.weight_decay if self.descent.is_sgd else 0.0
 
     @cached_property
     def cost_scale(self) -> float:
-        """The cost descended on, as a multiple of the mean squared error: 1, 1/2, n or n/2 by the reduction."""
+        """The reduction's cost over the mean squared error: 1, 1/2, n or n/2."""
         return gradient_scale(self.descent.reduction, self.problem.weight) * self.problem.weight / 2
 
     @property
     def regularized_lambda_max(self) -> float:
-        """The greatest curvature, weight decay included; 0 where nothing curves."""
+        """The largest eigenvalue, weight decay included."""
         return self.spectrum.lambda_max + self.weight_decay
 
     @property
     def regularized_lambda_min(self) -> float:
-        """The least curvature of directions that the data has, or the start an error in; weight decay included."""
+        """The least positive eigenvalue, weight decay included; weight decay if the start errs in a flat direction."""
         has_undetermined_error = self.weight_decay > 0 and bool((self.initial_error[self.spectrum.rank :] != 0).any())
         return self.weight_decay if has_undetermined_error else self.spectrum.lambda_min + self.weight_decay
 
     @property
     def condition(self) -> float:
-        """Greatest over least of these curvatures; 1 where nothing curves."""
-        if self.regularized_lambda_max == 0:
+        """The ratio of these eigenvalues; 1 if both are 0."""
+        largest, smallest = self.regularized_lambda_max, self.regularized_lambda_min
+        if largest == 0:
             return 1.0
-        return (
-            self.regularized_lambda_max / self.regularized_lambda_min
-            if self.regularized_lambda_min > 0
-            else float("inf")
-        )
+        return largest / smallest if smallest > 0 else float("inf")
 
     @cached_property
     def accumulated_gradient_factor(self) -> float:
-        """The greatest factor of an epoch where gradients add up beside momentum or weight decay; 0 for others."""
+        """The largest factor of an epoch if gradients accumulate together with momentum or weight decay; else 0."""
         descent = self.descent
         if descent.zero_grad or descent.has_closed_form or not descent.is_sgd or descent.schedule or descent.batch_size:
             return 0.0
@@ -116,24 +122,25 @@ class FullBatchTheory:
 
     @property
     def is_exact(self) -> bool:
-        """Whether theory can speak of this descent: gradients that add up beside other settings are beyond it."""
+        """Whether theory covers this descent: not if gradients accumulate together with momentum or weight decay."""
         return self.descent.has_closed_form or self.descent.zero_grad
 
     @property
     def lr_bound(self) -> float:
-        """The learning rate above which this descent diverges, in its own convention; inf where none does.
+        """The learning rate above which this descent diverges, in its own reduction; inf if there is none.
 
-        A batch's sum has fewer rows than the whole sum, so its average step curves less by that part.
+        The sum over a batch is on average ``batch_size / n`` of the whole sum, and so is its curvature.
         """
         batch_fraction = 1.0
         if self.descent.batch_size is not None and self.descent.reduction in ("sum", "half_sum"):
             batch_fraction = min(1.0, self.descent.batch_size / self.problem.n)
         curvature = batch_fraction * self.spectrum.lambda_max + self.weight_decay
-        return self.descent.stability_limit() / curvature if curvature > 0 else float("inf")
+        limit = recursion.stability_limit(**self.descent.momentum_settings)
+        return limit / curvature if curvature > 0 else float("inf")
 
     @property
     def standardized_lr_bound(self) -> float | None:
-        """The bound on standardized columns, where they would descend far faster; None where it is not that."""
+        """The bound on standardized columns if these converge far faster, else None."""
         if self.problem.standardize:
             return None
         standardized = FullBatchTheory(self.problem.with_changes(standardize=True), self.descent)
@@ -141,56 +148,46 @@ class FullBatchTheory:
 
     @cached_property
     def convergence_factors(self) -> FloatArray:
-        """(p,) what one epoch multiplies the error by in each direction; 1 where nothing pulls."""
-        return np.where(
-            self._lr_times_curvature > 0,
-            recursion.convergence_factor(self._lr_times_curvature, **self.descent.momentum_settings),
-            1.0,
-        )
+        """(p,) by how much one epoch multiplies the error in each direction; 1 in flat directions."""
+        x = self._lr_times_curvature
+        return np.where(x > 0, recursion.convergence_factor(x, **self.descent.momentum_settings), 1.0)
 
     @property
     def _lr_times_curvature(self) -> FloatArray:
-        lr = self.descent.lr if self.lr is None else self.lr
-        return lr * self.regularized_eigenvalues
+        return self.descent.lr * self.regularized_eigenvalues
 
     @property
     def dominant_mode(self) -> DominantMode:
-        """The worst direction among those with an error that anything pulls at, or, where none has, among all."""
-        active = np.flatnonzero((self._lr_times_curvature > 0) & (self.initial_error != 0))
-        active = active if active.size else np.flatnonzero(self._lr_times_curvature > 0)
+        """The slowest direction among the curved ones with an initial error, or, if none has one, among all."""
+        x = self._lr_times_curvature
+        active = np.flatnonzero((x > 0) & (self.initial_error != 0))
+        active = active if active.size else np.flatnonzero(x > 0)
         if not active.size:
             return DominantMode(1.0, 0.0, self.problem.parameters[0])
-        # Of equal factors the last: the flattest direction, where several are 1 to every digit.
+        # Of equal factors the last: the flattest direction if several are 1 to every digit.
         i = int(active[::-1][np.argmax(np.abs(self.convergence_factors[active[::-1]]))])
-        one_minus_factor = float(
-            recursion.one_minus_convergence_factor(
-                self._lr_times_curvature[i : i + 1], **self.descent.momentum_settings
-            )[0]
-        )
-        return DominantMode(
-            float(self.convergence_factors[i]), one_minus_factor, self.spectrum.dominant_parameter(i), i
-        )
+        gap = float(recursion.one_minus_convergence_factor(x[i : i + 1], **self.descent.momentum_settings)[0])
+        return DominantMode(float(self.convergence_factors[i]), gap, self.spectrum.dominant_parameter(i), i)
 
     @cached_property
     def residual_polynomial(self) -> ResidualPolynomial:
-        """What any number of updates makes of the error in each of the p directions."""
+        """The residual polynomial of each of the p directions."""
         return ResidualPolynomial.from_lr_times_curvature(self._lr_times_curvature, **self.descent.momentum_settings)
 
     @property
     def unstable(self) -> bool:
-        """Whether this rate makes an error in some direction grow without end, if there is one."""
-        has_constant_factors = self.descent.has_closed_form and self.descent.schedule is None
-        return has_constant_factors and bool(
-            (self.residual_polynomial.diverges & (self.regularized_eigenvalues > 0)).any()
-        )
+        """Whether an error in some curved direction would grow without bound at this rate."""
+        if not self.descent.has_closed_form or self.descent.schedule is not None:
+            return False
+        return bool((self.residual_polynomial.diverges & (self.regularized_eigenvalues > 0)).any())
 
     @property
     def diverges(self) -> bool:
-        """Whether this rate makes an error that this start has grow without end."""
+        """Whether the error of this start grows without bound at this rate."""
         return self.unstable and bool((self.residual_polynomial.diverges & (self.initial_error != 0)).any())
 
     def params_at(self, updates: IntArray) -> FloatArray:
-        """(k, p) the descended parameters after these many updates."""
+        """(k, p) parameters after each of (k,) numbers of updates."""
         h = self.residual_polynomial.evaluate(np.asarray(updates)[:, None])
         with np.errstate(over="ignore", invalid="ignore"):
             error = np.where(self.initial_error == 0, 0.0, h * self.initial_error)
@@ -198,22 +195,22 @@ class FullBatchTheory:
         return params
 
     def cost_at(self, updates: IntArray) -> FloatArray:
-        """(k,) the mean squared error after these many updates; inf beyond float64's range."""
+        """(k,) mean squared error after each of (k,) numbers of updates; inf beyond float64's range."""
         cost = self.problem.quadratic.cost(self.params_at(updates))
         return np.where(np.isnan(cost), np.inf, cost)
 
     @cached_property
     def regularized_eigenvalues(self) -> FloatArray:
-        """(p,) what pulls in each direction: the eigenvalue and the weight decay."""
+        """(p,) eigenvalue plus weight decay of each direction."""
         eigenvalues: FloatArray = self.spectrum.eigenvalues + self.weight_decay
         return eigenvalues
 
     @cached_property
     def initial_error(self) -> FloatArray:
-        """(p,) start minus destination along each direction; 0 where nothing pulls.
+        """(p,) e_0, the start minus the limit point along each direction; 0 in flat directions.
 
-        From the gradient at the start, not from a difference of points, so that each direction keeps its own digits.
-        What is no more than the rounding of the target is 0.
+        It is the gradient at the start over the eigenvalue, not a difference of points, so that each direction keeps
+        its own digits. Errors within the rounding of the target are set to 0.
         """
         return self._error_from(self.problem.scaled_params(self.descent.start))
 
@@ -225,21 +222,18 @@ class FullBatchTheory:
             predicted, target = quadratic.augmented @ start, quadratic.augmented_target
             residuals = svd.U.T @ (predicted - target)
             zero_threshold = ZERO_RESIDUAL_ULPS * UNIT_ROUNDOFF * (np.linalg.norm(predicted) + np.linalg.norm(target))
-            regularized_gradient[: svd.rank] += (
-                c * svd.s * np.where(np.abs(residuals) <= zero_threshold, 0.0, residuals)
-            )
-            return np.where(
-                self.regularized_eigenvalues > 0,
-                regularized_gradient / np.where(self.regularized_eigenvalues > 0, self.regularized_eigenvalues, 1.0),
-                0.0,
-            )
+            residuals[np.abs(residuals) <= zero_threshold] = 0.0
+            regularized_gradient[: svd.rank] += c * svd.s * residuals
+            is_curved = self.regularized_eigenvalues > 0
+            return np.where(is_curved, regularized_gradient / np.where(is_curved, self.regularized_eigenvalues, 1), 0.0)
 
     @cached_property
     def limit_point(self) -> FloatArray:
-        """(p,) the point that descent from its start is bound for: the nearest minimum, moved by weight decay.
+        """(p,) p*, the point that a stable descent from its start converges to: the nearest minimum, moved by weight
+        decay.
 
-        Only where nothing pulls does it rest on the start, so it is found from there or from zero: from whichever is
-        nearer, since the way from a far start takes the digits with it.
+        It depends on the start in flat directions alone, so it can be computed from the start or from zero: from
+        the nearer one, since a large difference costs digits.
         """
         start, V = self.problem.scaled_params(self.descent.start), self.spectrum.directions
         from_zero = self._error_from(np.zeros_like(start))
@@ -249,27 +243,25 @@ class FullBatchTheory:
 
     @cached_property
     def least_cost(self) -> float:
-        """The mean squared error at the destination."""
+        """The mean squared error at the limit point."""
         return float(self.problem.quadratic.cost(self.limit_point)) if self.is_regularized else self.problem.fit.cost
 
     @cached_property
     def is_regularized(self) -> bool:
-        """Whether ridge or weight decay keeps the destination away from the least mean squared error."""
+        """Whether ridge or weight decay moves the limit point away from the least mean squared error."""
         return self.problem.ridge > 0 or self.weight_decay > 0
 
     @cached_property
     def least_objective(self) -> float:
-        """Mean squared error, ridge and weight decay's part at the destination, in units of the mean squared error."""
+        """Mean squared error, ridge and weight decay's part at the limit point, as a mean squared error."""
         if not self.is_regularized:
             return self.least_cost
-        limit_point = self.limit_point
-        return float(self.problem.quadratic.objective(limit_point)) + self.weight_decay * float(
-            limit_point @ limit_point
-        ) / (2 * self.cost_scale)
+        decay_part = self.weight_decay * float(self.limit_point @ self.limit_point) / (2 * self.cost_scale)
+        return float(self.problem.quadratic.objective(self.limit_point)) + decay_part
 
     @cached_property
     def fits_exactly(self) -> bool:
-        """Whether nothing but rounding is left of the residuals at the destination."""
+        """Whether the residuals at the limit point are only rounding."""
         factor, quadratic = self.problem.factor, self.problem.quadratic
         spread = factor.std[-1] if self.problem.bias else np.hypot(factor.std, factor.means)[-1]
         terms = np.linalg.norm(np.abs(quadratic.A) @ np.abs(self.limit_point)) + np.linalg.norm(quadratic.t)
@@ -277,10 +269,9 @@ class FullBatchTheory:
         return bool(np.sqrt(self.least_cost) <= max(EXACT_FIT_RTOL * spread, 4 * rounding))
 
     def suboptimality(self, params: FloatArray) -> float:
-        """How far the objective is above its value at the destination, in units of the mean squared error.
+        """The objective minus its value at the limit point, as a mean squared error; inf beyond float64's range.
 
-        From the distance, not from a difference of costs, so that it keeps its digits near zero; inf where the
-        parameters, or the excess, have left the range of float64.
+        It is computed from the distance, not from a difference of costs, so that it keeps its digits near zero.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             error = self.spectrum.directions.T @ (params - self.limit_point)
@@ -288,10 +279,10 @@ class FullBatchTheory:
         return suboptimality if suboptimality == suboptimality else np.inf
 
     def is_converged(self, params: FloatArray, within: float = DEFAULT_WITHIN) -> BoolArray:
-        """(...) whether parameters (..., p) are at the destination: within 1 % of its objective, mostly its cost.
+        """(...) whether parameters (..., p) are within 1% of the least objective.
 
-        Where it fits exactly, within 1 % in every coefficient, 1 % of the largest for one that is about 0; along
-        directions that the data determines, since others change no cost.
+        If the fit is exact: within 1% in every coefficient (of the largest one for a coefficient near 0). Flat
+        directions do not count, since they change no cost.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             error = (params - self.limit_point) @ self.spectrum.directions
@@ -306,15 +297,14 @@ class FullBatchTheory:
 
     @cached_property
     def parameter_scales(self) -> FloatArray:
-        """(p,) what each coefficient's error is measured against: its size at the destination, in the data's units.
+        """(p,) the reference for the error of each coefficient: its magnitude at the limit point, in the data's units.
 
-        For one that is about 0, the size of the largest; where all of them are 0, that of the largest at the start.
+        For a coefficient near 0 it is the largest magnitude; if all are 0, the largest at the start.
         """
         to_original = self.problem.scaling.to_original
         magnitudes = np.abs(to_original(self.limit_point))
         max_magnitude = float(magnitudes.max(initial=0.0))
         if max_magnitude == 0:
-            return np.full_like(
-                magnitudes, np.abs(to_original(self.problem.scaled_params(self.descent.start))).max(initial=0.0)
-            )
+            start = to_original(self.problem.scaled_params(self.descent.start))
+            return np.full_like(magnitudes, np.abs(start).max(initial=0.0))
         return np.where(magnitudes > 1e-6 * max_magnitude, magnitudes, max_magnitude)

@@ -151,7 +151,7 @@ def _evaluate_directly(theory: FullBatchTheory, rates: FloatArray, updates: IntA
     """(m, k) costs by evaluating every error at every update: the plain way, and with penalties the only one."""
     cost = np.empty((len(rates), len(updates)))
     for i, lr in enumerate(rates.tolist()):
-        cost[i] = replace(theory, lr=lr).cost_at(updates)
+        cost[i] = replace(theory, descent=replace(theory.descent, lr=lr)).cost_at(updates)
     return cost
 
 

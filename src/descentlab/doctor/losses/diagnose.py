@@ -313,7 +313,9 @@ def _diagnose_oscillation(series: LossSeries) -> LossDiagnosis:
     # (1 - sqrt(mu))^2 / lr on. Dampening spares the first step, whose push can take any error to the other side.
     bound_is_proved = is_heavy_ball and tau == 0
     max_lr_bound = (
-        series.descent.lr * stability_limit(**series.descent.momentum_settings) / (1 - math.sqrt(mu)) ** 2 if bound_is_proved else None
+        series.descent.lr * stability_limit(**series.descent.momentum_settings) / (1 - math.sqrt(mu)) ** 2
+        if bound_is_proved
+        else None
     )
     return series.make_diagnosis(
         Verdict.OSCILLATING,

@@ -9,8 +9,7 @@ from decimal import Decimal
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.descent.recursion import stability_limit
-from descentlab.descent.recursion import nesterov_stable_interval
+from descentlab.descent.recursion import nesterov_stable_interval, stability_limit
 from descentlab.doctor.finding import Finding, Severity
 from descentlab.doctor.losses.growth_rate import GrowthEstimate
 from descentlab.doctor.losses.parsing import PrintedLosses
@@ -176,7 +175,10 @@ def no_bound_finding(descent: Descent) -> Finding:
         )
     messages = (main_message,)
     return Finding(
-        "losses_no_bound", _severity(stability_limit(**descent.momentum_settings) == 0), messages, {"momentum": descent.momentum}
+        "losses_no_bound",
+        _severity(stability_limit(**descent.momentum_settings) == 0),
+        messages,
+        {"momentum": descent.momentum},
     )
 
 

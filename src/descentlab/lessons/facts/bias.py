@@ -11,7 +11,8 @@ from descentlab.lessons.facts.shared import X, describe_rows, diagnose_descent, 
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
-from descentlab.run.run import Run, descend
+from descentlab.run.descend import descend
+from descentlab.run.run import Run
 
 Y_OFFSET = 2  # how far the lesson's rows are lifted off the line y = x
 Y = tuple(x + Y_OFFSET for x in X)

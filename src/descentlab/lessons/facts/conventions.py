@@ -8,7 +8,8 @@ from descentlab.descent.reductions import REDUCTIONS, gradient_scale
 from descentlab.lessons.facts.shared import X, Y, describe_rows, lesson_problem
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.problem.problem import Problem
-from descentlab.run.run import Run, descend
+from descentlab.run.descend import descend
+from descentlab.run.run import Run
 
 LR, EPOCHS = 0.01, 10
 LR_HAND, LR_OPTIM = 0.1, 0.15  # the rates of a well-known pair of programs: the sum without its 2, and the mean

@@ -8,7 +8,8 @@ from descentlab.lessons.facts.shared import X, Y, describe_rows, lesson_problem
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
-from descentlab.run.run import Run, descend
+from descentlab.run.descend import descend
+from descentlab.run.run import Run
 
 LR, EPOCHS, TARGET_DISTANCE = 0.01, 10, 0.01
 LR_FASTER = 2 * LR

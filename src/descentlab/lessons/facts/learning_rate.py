@@ -11,7 +11,7 @@ from descentlab.lessons.facts.shared import X, Y, describe_rows, diagnose_descen
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
-from descentlab.run.run import descend
+from descentlab.run.descend import descend
 
 LR_SLOW, LR_DOUBLE, LR_FAR, LR_STEEP, LR_BEYOND_BOUND = (
     0.05,

@@ -7,11 +7,12 @@ from itertools import combinations
 
 import numpy as np
 
-from descentlab.engines import iterate_batches
+from descentlab.engines.batches import iterate_batches
 from descentlab.lessons.facts.shared import describe_rows, format_list
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.problem.problem import Problem
-from descentlab.run.run import Run, descend
+from descentlab.run.descend import descend
+from descentlab.run.run import Run
 
 X = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
 Y = (2.0, 1.0, 4.0, 3.0, 6.0, 5.0, 8.0, 7.0)  # the line y = x, one above and one below in turn

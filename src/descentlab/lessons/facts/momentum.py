@@ -17,7 +17,7 @@ from descentlab.lessons.facts.shared import diagnose_descent, lesson_problem
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
-from descentlab.run.run import descend
+from descentlab.run.descend import descend
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.theory.settling_time import ConvergenceCriterion
 from descentlab.typing import FloatArray

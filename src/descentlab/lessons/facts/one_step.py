@@ -5,7 +5,7 @@ from __future__ import annotations
 from descentlab.lessons.facts.shared import X, Y, describe_rows, lesson_problem, parabola
 from descentlab.lessons.facts.types import Cell, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.lessons.order import lesson_number
-from descentlab.run.run import descend
+from descentlab.run.descend import descend
 
 LR, LR_SMALL, W_START = 0.1, 0.01, 0.5
 

@@ -12,7 +12,7 @@ from descentlab.lessons.facts.shared import diagnose_descent, epochs_needed_at
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
-from descentlab.run.run import descend
+from descentlab.run.descend import descend
 from descentlab.typing import FloatArray
 
 RAW_LR, LR = 1e-5, 0.1  # of labs 4-1 and 7-1 of github.com/deeplearningzerotoall/PyTorch, which have these five rows

@@ -14,7 +14,8 @@ from descentlab.lessons.facts.shared import diagnose_descent, epochs_needed_at
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
-from descentlab.run.run import Run, descend
+from descentlab.run.descend import descend
+from descentlab.run.run import Run
 
 LR, EPOCHS_FEW, EPOCHS_MANY = 1e-5, 20, 1000  # the course's rate, and how many epochs it shows
 EPOCHS_EARLY, EPOCHS_LATE = 10, 1_000_000  # when the cost looks flat, and when it still is

@@ -9,7 +9,7 @@ import numpy as np
 from descentlab.lessons.facts.shared import X, Y, describe_rows, lesson_problem
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.lessons.order import lesson_number
-from descentlab.run.run import descend
+from descentlab.run.descend import descend
 from descentlab.typing import FloatArray
 
 LR, LR_ONE_STEP = 0.15, 0.1  # this lesson's rate, on the mean; that of the second lesson, on the sum

@@ -9,7 +9,7 @@ from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.lessons.facts.shared import diagnose_descent
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
 from descentlab.problem.problem import Problem
-from descentlab.run.run import descend
+from descentlab.run.descend import descend
 
 # https://github.com/tensorflow/tensorflow/issues/18493
 BIG_X = tuple(float(x) for x in range(1, 25))

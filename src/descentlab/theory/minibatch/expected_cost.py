@@ -168,7 +168,7 @@ def expected_cost(problem: Problem, descent: Descent | None = None, **settings: 
 
     Args:
         problem: what is fitted; its rows are read once more.
-        descent: how to step; or give its settings as keywords: ``expected_cost(problem, lr=0.01, batch_size=8, epochs=50)``.
+        descent: the settings; or give them as keywords: ``expected_cost(problem, lr=0.01, batch_size=8, epochs=50)``.
             Each batch is taken to draw its rows anew, as with ``replacement=True``; arithmetic to be exact.
 
     Raises:
