@@ -13,7 +13,7 @@ from descentlab.descent.reductions import gradient_scale
 from descentlab.engines.base import SteppingEngine, safe_norm
 from descentlab.engines.batches import iterate_batches
 from descentlab.errors import EngineError
-from descentlab.messages import Message, message
+from descentlab.messages import message
 from descentlab.problem.problem import Problem
 from descentlab.typing import FloatArray
 

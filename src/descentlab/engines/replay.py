@@ -9,7 +9,6 @@ from descentlab.descent.descent import Descent
 from descentlab.descent.optimizers import make_optimizer, take_step
 from descentlab.descent.reductions import gradient_scale
 from descentlab.engines.base import SteppingEngine, safe_norm
-from descentlab.messages import Message, message
 from descentlab.problem.problem import Problem
 from descentlab.typing import FloatArray
 

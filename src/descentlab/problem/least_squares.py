@@ -21,7 +21,7 @@ import numpy as np
 
 from descentlab.factor.factor import Factor
 from descentlab.messages import Message, format_number, message
-from descentlab.typing import FloatArray, UNIT_ROUNDOFF
+from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 CERTAIN_RANK_FACTOR = (
     4  # how many times the given values' own rounding a dependent column may leave and still be one for sure

@@ -10,7 +10,7 @@ from descentlab.messages import Message, format_number, message
 from descentlab.messages.document import Block, Preformatted, Presentable, make_blocks, message_blocks
 from descentlab.problem.least_squares import Fit
 from descentlab.problem.scaling import Scaling
-from descentlab.typing import FloatArray, UNIT_ROUNDOFF
+from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 FLOAT64_DIGITS = 15.9  # the decimal digits of a float64
 

@@ -16,7 +16,7 @@ from descentlab.descent.residual_polynomial import ResidualPolynomial
 from descentlab.messages import format_distinct
 from descentlab.problem.problem import Problem
 from descentlab.problem.spectrum import Spectrum
-from descentlab.typing import BoolArray, FloatArray, IntArray, UNIT_ROUNDOFF
+from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray, IntArray
 
 DEFAULT_WITHIN = 0.01  # "converged": within 1% of the least cost, or of every coefficient if the fit is exact
 STANDARDIZE_ADVICE_RATIO = 100  # how much smaller the condition number must be to recommend standardizing
