@@ -43,7 +43,7 @@ def watched(make: Callable[[], Loop], **settings: Any) -> Watch:
                 loop.body()
         except RuntimeError:
             assert watch.error is not None
-    assert watch.observation.recorder.internal_error is None
+    assert watch.recorder.internal_error is None
     return watch
 
 

@@ -149,9 +149,9 @@ def test_what_modules_keep_is_put_back() -> None:
         else:
             with dl.watch(model, optimizer, nn.MSELoss(), every=1, probe=probe) as watch:
                 over(model, optimizer, losses)
-            assert watch.observation.recorder.internal_error is None
+            assert watch.recorder.internal_error is None
             assert "differ" in str(
-                watch.observation.recorder.curvature_probe.unavailable_reason
+                watch.recorder.curvature_probe.unavailable_reason
             )  # NumPy's noise is there in every mode
         state = {name: each.tolist() for name, each in model.state_dict().items()}
         modes = [each.training for each in model.modules()]
@@ -286,7 +286,7 @@ def test_a_probe_that_does_not_work_is_told_and_the_loop_goes_on(model: Any, los
             squares(model(rows()[0]), y).backward()
             optimizer.step()
     assert why in words(watch)
-    assert not watch.observation.recorder.history.measurements
+    assert not watch.recorder.history.measurements
     assert watch.names == ()
 
 
@@ -302,9 +302,9 @@ def test_two_watches_do_not_hear_each_others_probes() -> None:
             optimizer.zero_grad()
             squares(model(X), y).backward()
             optimizer.step()
-    assert [each.observation.recorder.forward_passes for each in (one, other)] == [5, 5]
+    assert [each.recorder.forward_passes for each in (one, other)] == [5, 5]
     assert (
-        len(one.observation.recorder.history.measurements) == len(other.observation.recorder.history.measurements) == 5
+        len(one.recorder.history.measurements) == len(other.recorder.history.measurements) == 5
     )
 
 
@@ -333,7 +333,7 @@ def test_adversaries_are_watched_side_by_side() -> None:
             F.softplus(-critic(fake)).mean().backward()
             one.step()
     for watch in (of_critic, of_maker):
-        assert watch.observation.recorder.internal_error is None
-        assert watch.observation.recorder.curvature_probe.unavailable_reason is None
-        assert watch.observation.recorder.history.measurements
+        assert watch.recorder.internal_error is None
+        assert watch.recorder.curvature_probe.unavailable_reason is None
+        assert watch.recorder.history.measurements
         assert not set(watch.names) - {"not_learning"}  # a loss of adversaries need not fall

@@ -33,7 +33,7 @@ def ended(make: Callable[[], Loop], **settings: Any) -> list[Any]:
     if settings:
         with dl.watch(loop.model, loop.optimizer, **({"loss_fn": loop.loss_fn} | settings)) as watch:
             losses = loop.body()
-        assert watch.observation.recorder.internal_error is None
+        assert watch.recorder.internal_error is None
         str(watch)
     else:
         losses = loop.body()

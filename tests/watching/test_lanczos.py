@@ -128,11 +128,11 @@ def test_the_scaled_curvature_and_its_limit(name: str) -> None:
                 root = torch.cat([each.reshape(-1) for each in one]).rsqrt()
                 decay = 0.7 if name == "decayed" else 0.0
                 A = root[:, None] * (H + decay * torch.eye(len(H))) * root
-                probe = watch.observation.recorder.history.measurements[-1]
+                probe = watch.recorder.history.measurements[-1]
                 assert probe.sharpness == pytest.approx(float(torch.linalg.eigvalsh(A)[-1]), rel=2e-3)
                 assert probe.limit == pytest.approx(most / group["lr"])
             optimizer.step()
-    assert len(watch.observation.recorder.history.measurements) >= 5
+    assert len(watch.recorder.history.measurements) >= 5
 
 
 def test_groups_with_rates_of_their_own_scale_the_curvature() -> None:
@@ -194,7 +194,7 @@ def test_what_has_no_limit_says_so() -> None:
             optimizer.step()
     assert all(
         probe.limit is None and np.isfinite(probe.sharpness)
-        for probe in watch.observation.recorder.history.measurements
+        for probe in watch.recorder.history.measurements
     )
     assert "No limit on the rate of NAdam is known" in " ".join(str(watch).split())
 
@@ -220,6 +220,6 @@ def test_what_has_no_second_derivative_cannot_be_told_and_trains_on() -> None:
             F.mse_loss(OnceOnly.apply(model(X)), y).backward()
             optimizer.step()
     assert watch.names == ()
-    assert not watch.observation.recorder.history.measurements
-    assert isinstance(watch.observation.recorder.curvature_probe.unavailable_reason, dl.EngineError)
+    assert not watch.recorder.history.measurements
+    assert isinstance(watch.recorder.curvature_probe.unavailable_reason, dl.EngineError)
     assert "cannot be told" in " ".join(str(watch).split())

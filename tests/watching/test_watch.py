@@ -50,7 +50,7 @@ def test_a_gradient_that_breaks_later_is_named_with_its_step(at: int) -> None:
             if step == at:
                 model[2].weight.grad[0, 3] = torch.inf
             optimizer.step()
-    trouble = watch.observation.recorder.nonfinite
+    trouble = watch.recorder.nonfinite
     assert trouble is not None
     assert (trouble.where, trouble.name, trouble.step) == ("gradient", "2.weight", at)
 
@@ -103,7 +103,7 @@ def test_every_reduction_is_recognised(reduction: str, bias: bool) -> None:
     assert found.problem.parameters[-1] == ("bias" if bias else "x6")
     assert (found.descent.momentum, found.descent.weight_decay) == (0.3, 0.01)
     # The same curvature, measured on the graph: lr / bound is what Lanczos found over its limit.
-    assert watch.observation.recorder.history.lr_ratios[0] == pytest.approx(found.lr_ratio, rel=1e-3)
+    assert watch.recorder.history.lr_ratios[0] == pytest.approx(found.lr_ratio, rel=1e-3)
 
 
 @pytest.mark.parametrize("make", [healthy.a_network, healthy.adam_on_batches, healthy.hooks_and_half_a_squared_sum])
@@ -177,7 +177,7 @@ def test_a_batch_refilled_in_place_is_another_batch() -> None:
             F.mse_loss(model(X), y).backward()
             optimizer.step()
             X.add_(i)
-    assert not watch.observation.recorder.same_batch_check.always_same
+    assert not watch.recorder.same_batch_check.always_same
 
 
 def test_it_prints_while_running_and_after_an_exception() -> None:
@@ -251,10 +251,10 @@ def test_two_watches_may_stand_in_one_another_and_end_in_any_order() -> None:
     first.__exit__(None, None, None)
     second.__exit__(None, None, None)
     for watch in (first, second):
-        assert watch.observation.recorder.steps == watch.observation.recorder.backward_passes == 10
+        assert watch.recorder.steps == watch.recorder.backward_passes == 10
         assert watch.names == ()
     F.mse_loss(one(X), y).backward()
-    assert first.observation.recorder.backward_passes == 10
+    assert first.recorder.backward_passes == 10
     torch.autograd.backward = original
 
 
@@ -333,8 +333,8 @@ def test_copies_and_files_of_a_watched_model_are_not_watched() -> None:
         F.mse_loss(model(X), y).backward()
         for other in (copy.deepcopy(model), copy.copy(model[0]), pickle.loads(pickle.dumps(model))):
             other(X)
-    assert watch.observation.recorder.forward_passes == 1
-    assert watch.observation.recorder.internal_error is None
+    assert watch.recorder.forward_passes == 1
+    assert watch.recorder.internal_error is None
 
 
 def test_a_mistake_of_the_watch_does_not_end_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +376,7 @@ def test_curvature_is_measured_no_more_often_than_its_share_of_the_time(monkeypa
             F.mse_loss(model(X), y).backward()
             optimizer.step()
             Clock.now += 1.0
-    steps = [probe.step for probe in watch.observation.recorder.history.measurements]
+    steps = [probe.step for probe in watch.recorder.history.measurements]
     assert steps[0] == 0
     assert set(np.diff(steps)) == {297}
 

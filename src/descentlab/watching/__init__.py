@@ -1,5 +1,6 @@
-"""Watching anyone's PyTorch training loop: what went wrong in it, named, without a change to the run.
+"""Watching a PyTorch training loop: mistakes in it are found and named, without a change to its result.
 
-:func:`descentlab.watch` is the way in. Hooks look at what passes (``sight``), curvatures are measured on the loss's own
-graph (``curvature``, ``limits``), and what was seen is judged only when somebody asks (``judge``, ``pace``).
+:func:`descentlab.watch` is the entry. Hooks (``hooks``) report to a recorder (``recorder``), curvature is measured on
+the graph of the loss (``curvature``), ``observe`` turns what was recorded into plain numbers, and ``rules`` turns those
+into findings when the watch is printed or asked.
 """

@@ -1,4 +1,4 @@
-"""What a watched loop went through, step by step, in little memory: losses, rates, and the curvatures measured."""
+"""The history of a watched loop in little memory: losses, rates, and the curvatures measured."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class WatchRow(NamedTuple):
 
 @dataclass
 class WatchHistory:
-    """Losses and rates by step, every ``stride``-th of them, and probes."""
+    """Losses and rates of every ``stride``-th step, and the measured curvatures."""
 
     stride: int = 1
     steps: int = 0
@@ -70,11 +70,8 @@ class WatchHistory:
             self.losses.append(loss)
             self.learning_rates.append(lr)
             if len(self.losses) > MAX_KEPT_STEPS:
-                self.losses, self.learning_rates, self.stride = (
-                    self.losses[::2],
-                    self.learning_rates[::2],
-                    2 * self.stride,
-                )
+                self.losses, self.learning_rates = self.losses[::2], self.learning_rates[::2]
+                self.stride *= 2
         self.steps += 1
 
     @property
@@ -89,16 +86,14 @@ class WatchHistory:
 
     @property
     def lr_ratios(self) -> list[float]:
-        """Sharpness over limit where both were numbers, the rate not 0, and the optimizer's scales settled."""
-        warmed_up = [
-            probe for probe in self.measurements if not probe.is_adaptive or probe.step >= ADAPTIVE_WARMUP_STEPS
-        ]
-        ratios = [probe.ratio for probe in warmed_up if probe.limit is not None and math.isfinite(probe.limit)]
-        return [each for each in ratios if each is not None and math.isfinite(each)]
+        """Sharpness over limit where both are finite, the rate is not 0, and the optimizer's scales have settled."""
+        warmed_up = (each for each in self.measurements if not each.is_adaptive or each.step >= ADAPTIVE_WARMUP_STEPS)
+        ratios = (each.ratio for each in warmed_up if each.limit is not None and math.isfinite(each.limit))
+        return [ratio for ratio in ratios if ratio is not None and math.isfinite(ratio)]
 
     def rows(self) -> tuple[WatchRow, ...]:
         """Every step kept, counted from 1."""
-        measurement_by_step = {probe.step: probe for probe in self.measurements}
+        measurement_by_step = {each.step: each for each in self.measurements}
         kept_steps = zip(range(0, self.steps, self.stride), self.losses, self.learning_rates, strict=False)
         return tuple(
             WatchRow(step + 1, loss, lr, *_measurement_columns(measurement_by_step.get(step)))

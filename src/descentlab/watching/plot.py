@@ -1,4 +1,4 @@
-"""Pictures of a watched loop: its loss, and the sharpness against the limit that its rate sets, by step."""
+"""Plots of a watched loop: its loss, and the sharpness against the limit that its rate sets, by step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from descentlab.dependencies import require
 from descentlab.errors import SettingError
-from descentlab.messages import current_language, format_number, message
+from descentlab.messages import current_language, format_number, format_rounded, message
 from descentlab.run.plot import (
     COST_COLOR,
     FIGURE_FORMATS,
@@ -22,12 +22,10 @@ from descentlab.run.plot import (
 from descentlab.typing import FloatArray
 from descentlab.watching.history import WatchHistory
 
-PANEL_WIDTH, PANEL_HEIGHT, PANEL_LEFT_MARGIN, PANEL_TOP_MARGIN = (
-    320,
-    150,
-    44,
-    24,
-)  # of one panel of the notebook's picture, in pixels
+PANEL_WIDTH = 320  # pixels, as all sizes of the notebook's plot
+PANEL_HEIGHT = 150
+PANEL_LEFT = 44
+PANEL_TOP = 24
 MAX_SVG_POINTS = 400
 
 
@@ -80,12 +78,11 @@ def loss_curve(history: WatchHistory, max_points: int) -> tuple[FloatArray, Floa
 
 def sharpness_curve(history: WatchHistory) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where curvature was measured, what it was, and its limit there (nan where none is known)."""
-    step = np.array([probe.step + 1.0 for probe in history.measurements])
-    values = np.array([probe.sharpness for probe in history.measurements], dtype=np.float64)
-    limit = np.array(
-        [np.nan if probe.limit is None else probe.limit for probe in history.measurements], dtype=np.float64
-    )
-    return step, values, limit
+    measured = history.measurements
+    step = np.array([each.step + 1.0 for each in measured])
+    sharpness = np.array([each.sharpness for each in measured], dtype=np.float64)
+    limit = np.array([np.nan if each.limit is None else each.limit for each in measured], dtype=np.float64)
+    return step, sharpness, limit
 
 
 def watch_history_to_svg(history: WatchHistory) -> str:
@@ -95,18 +92,19 @@ def watch_history_to_svg(history: WatchHistory) -> str:
     panels = [
         _svg_panel([(step, loss, COST_COLOR, "")], message("watch.loss").text(), 0),
         _svg_panel([(measured_steps, sharpness, COST_COLOR, ""), (measured_steps, limit, PATH_COLOR, "4 3")],
-               message("watch.sharpness_and_limit").text(), PANEL_WIDTH + PANEL_LEFT_MARGIN),
+                   message("watch.sharpness_and_limit").text(), PANEL_WIDTH + PANEL_LEFT),
     ]  # fmt: skip
     body = "".join(panels)
     if not body:
         return ""
-    size = f'width="{2 * (PANEL_WIDTH + PANEL_LEFT_MARGIN)}" height="{PANEL_HEIGHT + 2 * PANEL_TOP_MARGIN}" style="max-width:100%"'
+    width, height = 2 * (PANEL_WIDTH + PANEL_LEFT), PANEL_HEIGHT + 2 * PANEL_TOP
+    size = f'width="{width}" height="{height}" style="max-width:100%"'
     accessibility = f'role="img" aria-label="{message("watch.loss").text()}"'
     return f'<svg {size} {accessibility} font-size="11" fill="currentColor">{body}</svg>'
 
 
 def _svg_panel(lines: list[tuple[FloatArray, FloatArray, str, str]], title: str, shift: int) -> str:
-    lines = [(x[np.isfinite(y)], y[np.isfinite(y)], colour, dash) for x, y, colour, dash in lines]
+    lines = [(x[np.isfinite(y)], y[np.isfinite(y)], color, dash) for x, y, color, dash in lines]
     values = np.concatenate([y for _, y, _, _ in lines])
     steps = np.concatenate([x for x, _, _, _ in lines])
     if not values.size:
@@ -116,23 +114,27 @@ def _svg_panel(lines: list[tuple[FloatArray, FloatArray, str, str]], title: str,
     first, last = float(steps.min()), float(steps.max())
 
     def points(x: FloatArray, y: FloatArray) -> str:
-        pixel_x = PANEL_LEFT_MARGIN + (x - first) / ((last - first) or 1.0) * (PANEL_WIDTH - 12)
-        pixel_y = PANEL_TOP_MARGIN + PANEL_HEIGHT - (scale(y) - low) / ((high - low) or 1.0) * PANEL_HEIGHT
+        pixel_x = PANEL_LEFT + (x - first) / ((last - first) or 1.0) * (PANEL_WIDTH - 12)
+        pixel_y = PANEL_TOP + PANEL_HEIGHT - (scale(y) - low) / ((high - low) or 1.0) * PANEL_HEIGHT
         return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(pixel_x, pixel_y, strict=True))
 
-    elements = [f'<text x="{PANEL_LEFT_MARGIN}" y="14">{title}</text>']
-    elements += [f'<text x="{PANEL_LEFT_MARGIN - 4}" y="{y}" text-anchor="end" fill="{MUTED_COLOR}">{format_number(float(f"{v:.3g}"))}</text>'
-              for y, v in ((PANEL_TOP_MARGIN + 8, values.max()), (PANEL_TOP_MARGIN + PANEL_HEIGHT, values.min()))]  # fmt: skip
-    elements.append(
-        f'<text x="{PANEL_LEFT_MARGIN}" y="{PANEL_TOP_MARGIN + PANEL_HEIGHT + 16}" fill="{MUTED_COLOR}">{format_number(int(first))} – {format_number(int(last))}</text>'
-    )
-    for x, y, colour, dash in lines:
+    bottom = PANEL_TOP + PANEL_HEIGHT
+    step_range = f"{format_number(int(first))} – {format_number(int(last))}"
+    elements = [
+        f'<text x="{PANEL_LEFT}" y="14">{title}</text>',
+        *(
+            f'<text x="{PANEL_LEFT - 4}" y="{y}" text-anchor="end" fill="{MUTED_COLOR}">{format_rounded(value)}</text>'
+            for y, value in ((PANEL_TOP + 8, values.max()), (bottom, values.min()))
+        ),
+        f'<text x="{PANEL_LEFT}" y="{bottom + 16}" fill="{MUTED_COLOR}">{step_range}</text>',
+    ]
+    for x, y, color, dash in lines:
         if len(x) == 1:
             point = points(x, y).split(",")
-            elements.append(f'<circle cx="{point[0]}" cy="{point[1]}" r="3" fill="{colour}"/>')
+            elements.append(f'<circle cx="{point[0]}" cy="{point[1]}" r="3" fill="{color}"/>')
         elif len(x):
             dashed = f' stroke-dasharray="{dash}"' if dash else ""
-            elements.append(f'<polyline points="{points(x, y)}" fill="none" stroke="{colour}"{dashed}/>')
+            elements.append(f'<polyline points="{points(x, y)}" fill="none" stroke="{color}"{dashed}/>')
     return f'<g transform="translate({shift} 0)">{"".join(elements)}</g>'
 
 

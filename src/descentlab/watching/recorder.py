@@ -75,7 +75,6 @@ class LoopRecorder:
         self._output_node: Any = None
         self._output: Any = None
         self._rng_states: Any = None
-        self._vector: Any = None
         self._nonfinite_candidate: NonfiniteOrigin | None = None
         self._current_loss = math.nan
 
@@ -181,9 +180,9 @@ class LoopRecorder:
             self.on_step()
 
     def record_nonfinite_gradient(self) -> None:
-        """Notice a gradient of the last update that is not finite, though no loss has told so yet."""
-        name = self.gradients.nonfinite_param_name()
-        if self.nonfinite is None and name is not None:
+        """Note a gradient of the last step that is not finite before any loss is."""
+        name = self.gradients.nonfinite_param_name() if self.nonfinite is None else None
+        if name is not None:
             self.nonfinite = NonfiniteOrigin("gradient", name, self.steps)
 
     def _locate_nonfinite(self) -> NonfiniteOrigin:

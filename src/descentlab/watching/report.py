@@ -1,129 +1,146 @@
-"""A watched loop in words: for a terminal of 80 columns, and for a notebook, with what was measured and how."""
+"""A watched loop in words, for a terminal of 80 columns and for a notebook: what is wrong, and what to do, first."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-from descentlab.doctor.finding import Severity
-from descentlab.messages import Message, current_language, format_rounded, message, pluralize, use_language, wrap
-from descentlab.messages.html import html_bullet_list, html_fragment, html_paragraph
-from descentlab.watching.plot import watch_history_to_svg
-from descentlab.watching.rules.judge import detect_no_zero_grad, evaluate_rules
-from descentlab.watching.rules.learning_rate import (
-    has_one_backward_per_step,
-    median_lr_ratio,
-    uses_unmodified_gradients,
+from descentlab.doctor.finding import SEVERITY_MARKS, Finding, Severity
+from descentlab.messages import (
+    Message,
+    current_language,
+    format_rounded,
+    message,
+    pluralize,
+    use_language,
+    wrap,
 )
+from descentlab.messages.html import html_bullet_list, html_fragment, html_paragraph
+from descentlab.watching.history import WatchHistory
+from descentlab.watching.plot import watch_history_to_svg
+from descentlab.watching.rules.evaluate import Evaluation
+from descentlab.watching.rules.learning_rate import why_limit_unchecked
+from descentlab.watching.rules.observation import Observation
 
-if TYPE_CHECKING:
-    from descentlab.watching.rules.judge import Observation
-
-WATCH_MARKS = {Severity.PROBLEM: "!", Severity.CAUTION: "?", Severity.FACT: "-"}
+FACT_MARK = SEVERITY_MARKS[Severity.FACT]
 
 
-def observation_to_text(observation: Observation, lang: str | None = None) -> str:
-    """The verdicts, then the notes."""
+def watch_to_text(observation: Observation, evaluation: Evaluation, lang: str | None = None) -> str:
+    """The verdict, what to do, the findings, then what was checked and what could not be."""
     with use_language(lang or current_language()):
-        lines = [wrap(str(watch_title(observation)))]
+        first = evaluation.findings[0]
+        lines = [wrap(f"{SEVERITY_MARKS[first.severity]} {headline(first)}", subsequent_indent="  ")]
+        lines += [wrap(str(first.advice), initial_indent="  ")] if first.advice else []
+        lines += ["", wrap(str(watch_title(observation)))]
         lines += [
-            wrap(f"{WATCH_MARKS[each.severity]} {each.name}: {each.text()}", subsequent_indent="  ")
-            for each in evaluate_rules(observation)
+            wrap(
+                f"{SEVERITY_MARKS[each.severity]} {each.name}: {_details(each, each is first)}", subsequent_indent="  "
+            )
+            for each in evaluation.findings
         ]
-        lines += [wrap(f"- {each}", subsequent_indent="  ") for each in note_messages(observation)]
+        lines += [wrap(f"{FACT_MARK} {each}", subsequent_indent="  ") for each in note_messages(observation)]
+        lines += _checked_lines(observation, evaluation)
     return "\n".join(lines)
 
 
-def observation_to_html(observation: Observation) -> str:
-    """The same sentences, and a picture."""
-    items = [
-        (
-            WATCH_MARKS[each.severity],
-            message(f"weight.{each.severity}").text(),
-            each.severity.value,
-            f"`{each.name}`: {each.text()}",
-        )
-        for each in evaluate_rules(observation)
+def watch_to_html(observation: Observation, evaluation: Evaluation, history: WatchHistory) -> str:
+    """The same sentences, and a plot."""
+    first = evaluation.findings[0]
+    items = [(each.severity, f"`{each.name}`: {_details(each, each is first)}") for each in evaluation.findings] + [
+        (Severity.FACT, str(each)) for each in note_messages(observation)
     ]
-    items += [
-        (WATCH_MARKS[Severity.FACT], message("weight.fact").text(), "fact", str(each))
-        for each in note_messages(observation)
+    bullets = [
+        (SEVERITY_MARKS[severity], message(f"weight.{severity}").text(), severity.value, text)
+        for severity, text in items
     ]
     return html_fragment(
-        html_paragraph(watch_title(observation), strong=True),
-        html_bullet_list(items),
-        watch_history_to_svg(observation.recorder.history),
+        html_paragraph(headline(first), strong=True),
+        html_paragraph(first.advice) if first.advice else "",
+        html_paragraph(watch_title(observation)),
+        html_bullet_list(bullets),
+        *map(html_paragraph, _checked_lines(observation, evaluation, wrapped=False)),
+        watch_history_to_svg(history),
     )
+
+
+def headline(finding: Finding) -> str:
+    """A finding in a few words."""
+    return f"{message(f'watch_title.{finding.name}')} (`{finding.name}`)"
+
+
+def _details(finding: Finding, is_first: bool) -> str:
+    """The sentences of a finding; the advice of the first one stands at the top already."""
+    return " ".join(map(str, finding.messages)) if is_first else finding.text()
 
 
 def watch_title(observation: Observation) -> Message:
     """What was watched, and how far it has come."""
-    recorder = observation.recorder
-    class_names = {"model": type(recorder.model).__name__, "optimizer": type(recorder.optimizer).__name__}
-    updates = pluralize(recorder.steps, "update")
+    class_names = {"model": observation.model_class, "optimizer": observation.optimizer_class}
+    updates = pluralize(observation.steps, "update")
     if not observation.ended:
         return message("watch.running", **class_names, updates=updates)
     if observation.error is not None:
-        return message("watch.raised", **class_names, updates=updates, error=type(observation.error).__name__)
+        return message("watch.raised", **class_names, updates=updates, error=observation.error)
     return message("watch.ended", **class_names, updates=updates)
 
 
 def note_messages(observation: Observation) -> list[Message]:
-    """What the numbers rest on, and what could not be told."""
-    recorder = observation.recorder
+    """What was measured, and how."""
     messages = [*_diagnosis_messages(observation), *_curvature_messages(observation)]
-    fixed_batch = recorder.curvature_probe.fixed_batch
-    if recorder.history.measurements and fixed_batch is not None:
-        messages.append(message("watch.fixed_batch", rows=pluralize(fixed_batch.n_rows or 1, "row")))
-        messages += [message("watch.fixed_evaluating")] if fixed_batch.used_eval_mode else []
-    elif recorder.history.measurements and not recorder.same_batch_check.always_same:
+    if observation.measurements and observation.fixed_batch_rows is not None:
+        messages.append(message("watch.fixed_batch", rows=pluralize(observation.fixed_batch_rows, "row")))
+        messages += [message("watch.fixed_evaluating")] if observation.fixed_batch_in_eval_mode else []
+    elif observation.measurements and not observation.always_same_batch:
         messages.append(message("watch.own_batch"))
-    if recorder.uses_randomness and fixed_batch is None:
+    if observation.uses_randomness and observation.fixed_batch_rows is None:
         messages.append(message("watch.random"))
-    if recorder.internal_error is not None:
-        error_name = type(recorder.internal_error).__name__
-        messages.append(message("watch.failed", error=f"{error_name}: {recorder.internal_error}"))
+    if observation.internal_error is not None:
+        messages.append(message("watch.failed", error=observation.internal_error))
     return messages
+
+
+def check_labels(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Checks in words, each once."""
+    return tuple(dict.fromkeys(message(f"watch_check.{name}").text() for name in names))
+
+
+def _checked_lines(observation: Observation, evaluation: Evaluation, wrapped: bool = True) -> list[str]:
+    """What was checked and is fine, and what could not be checked, and why; nothing before the first step."""
+    if not observation.steps:
+        return []
+    lines = []
+    if evaluation.passed:
+        lines.append(message("watch.passed", checks="; ".join(check_labels(evaluation.passed))).text())
+    reasons: dict[str, list[str]] = {}
+    for name, reason in evaluation.unchecked.items():
+        reasons.setdefault(reason.text(), []).append(name)
+    lines += [
+        message("watch.unchecked", checks="; ".join(check_labels(tuple(names))), reason=reason).text()
+        for reason, names in reasons.items()
+    ]
+    return ["", *(wrap(line, subsequent_indent="  ") for line in lines)] if wrapped and lines else lines
 
 
 def _diagnosis_messages(observation: Observation) -> list[Message]:
     diagnosis = observation.diagnosis
     if diagnosis is None:
         return []
-    verdict_message = message(f"verdict.{diagnosis.verdict.replace('-', '_').replace(' ', '_')}")
+    verdict = message(f"verdict.{diagnosis.verdict.replace('-', '_').replace(' ', '_')}")
     lr_bound = diagnosis.lr_bound if diagnosis.lr_bound is not None else math.nan
-    return [message("watch.doctor", verdict=verdict_message, lr=diagnosis.descent.lr, bound=lr_bound)]
+    return [message("watch.doctor", verdict=verdict, lr=diagnosis.descent.lr, bound=lr_bound)]
 
 
 def _curvature_messages(observation: Observation) -> list[Message]:
     """The curvature last measured, and the limit there."""
-    recorder = observation.recorder
-    measurements = recorder.history.measurements
-    if recorder.curvature_probe.unavailable_reason is not None:
-        reason = (
-            str(recorder.curvature_probe.unavailable_reason).partition("\n")[0].strip()
-            or type(recorder.curvature_probe.unavailable_reason).__name__
-        )
-        return [message("watch.refused", reason=reason)]
-    measurements = [probe for probe in measurements if math.isfinite(probe.sharpness)]
-    if not measurements:
+    measured = [each for each in observation.measurements if math.isfinite(each.sharpness)]
+    if not measured or observation.curvature_error is not None:
         return []
-    last = measurements[-1]
+    last = measured[-1]
     values = {"sharpness": last.sharpness, "error": format_rounded(last.error, 2), "step": last.step + 1}
     messages = [message("watch.sharpness", **values)]
-    if last.limit is None:
-        messages.append(message("watch.no_limit", optimizer=type(recorder.optimizer).__name__))
-    elif recorder.steps and not has_one_backward_per_step(observation):
-        messages.append(message("watch.several_passes"))
-    elif detect_no_zero_grad(observation) is not None:  # before it looks as if gradients were clipped
-        messages.append(message("watch.summed_up"))
-    elif not uses_unmodified_gradients(observation):
-        messages.append(
-            message(
-                "watch.altered", altered=recorder.gradients.modified_steps, compared=recorder.gradients.compared_steps
-            )
-        )
-    elif median_lr_ratio(observation) is not None and last.ratio is not None and math.isfinite(last.limit):
+    gradient_is_of_one_pass = observation.one_backward_per_step and not observation.gradients_accumulate
+    if last.ratio is None or not gradient_is_of_one_pass or why_limit_unchecked(observation) is not None:
+        return messages
+    if last.limit and math.isfinite(last.limit):
         percent = format_rounded(100 * last.ratio)
         messages.append(message("watch.limit", lr=last.lr, limit=last.limit, part=percent))
     return messages

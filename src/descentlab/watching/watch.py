@@ -1,20 +1,23 @@
-"""The instrument: ``with dl.watch(model, optimizer, loss_fn) as watch`` around a loop that stays as it is."""
+"""``with dl.watch(model, optimizer, loss_fn) as watch`` around a PyTorch training loop that stays as it is."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from descentlab.dependencies import require
+from descentlab.doctor.finding import Finding
 from descentlab.errors import SettingError, check_choice, check_int
+from descentlab.messages import Message
 from descentlab.watching.curvature.fixed_batch import FixedBatchLoss
 from descentlab.watching.history import WatchRow
 from descentlab.watching.hooks import HookSet
 from descentlab.watching.live import LiveLine
-from descentlab.watching.rules.judge import Observation, evaluate_rules
+from descentlab.watching.rules.evaluate import Evaluation, evaluate_rules
+from descentlab.watching.rules.observation import Observation
 from descentlab.watching.state_guard import stderr_is_terminal
-from descentlab.watching.verdict import WatchFinding
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
@@ -32,30 +35,54 @@ def watch(
     level: str = "cheap",
     probe: tuple[Any, Any] | None = None,
 ) -> Watch:
-    """Watch a PyTorch training loop, whatever it trains, and name what is wrong with it.
+    """Watch a PyTorch training loop and report the mistakes in it by name.
 
-    The loop runs as it would without: parameters, buffers, gradients, losses and random numbers are the same to the
-    last bit. Everything is measured on the graph that the loop's own loss already has, so nothing is evaluated twice,
-    unless ``probe`` asks for it.
+    The loop stays as it is, and so does its result: parameters, buffers, gradients, losses and random numbers are the
+    same to the last bit. Curvature is measured on the graph of the loop's own loss,
+
+        S (H + decay) S,   S = sqrt(lr_i / lr / P),
+
+    with the Hessian H of that loss, the weight decay and the optimizer's scaling P; its largest eigenvalue is compared
+    with the largest value at which lr is stable. Nothing is evaluated twice unless ``probe`` is given.
 
     Args:
         model: any ``torch.nn.Module``.
-        optimizer: the ``torch.optim.Optimizer`` that trains it; rates are compared with the limits of SGD, Adam, AdamW,
+        optimizer: the ``torch.optim.Optimizer`` that trains it. Limits of the rate are known for SGD, Adam, AdamW,
             RMSprop and Adagrad.
-        loss_fn: what the loop calls; a module's arguments are seen, of functions the graph is read, and None will do.
-        every: measure the largest curvature every so many steps; 0 never. None: as often as it takes no more than 1 %
-            of the time (with ``full`` 30 %), the first time at the first step.
-        level: ``cheap``, or ``full``: gradients are checked for NaN and infinity at every step, which waits for a
-            device.
-        probe: (X, y), a batch on which every curvature is measured: the largest eigenvalue of the Hessian of
-            ``loss_fn(model(X), y)``, as the optimizer scales it. Figures of different steps then compare, also where
-            mini-batches differ. Evaluated on copies of parameters and buffers, a few calls for each measurement; in
-            evaluation mode where two calls in the model's own mode come to different losses (dropout).
+        loss_fn: the loss that the loop calls. If it is a module, its arguments are inspected; of a function only the
+            graph of its result is, so that None will do.
+        every: measure curvature every so many steps; 0 means never. None means as often as it takes at most 1% of the
+            time (30% at level ``full``), for the first time at the first step.
+        level: ``cheap``; or ``full``, which checks gradients for NaN and infinity at every step and therefore waits for
+            the device.
+        probe: (X, y), a batch on which every curvature is measured, so that figures of different steps compare also
+            where mini-batches differ. The loss ``loss_fn(model(X), y)`` is evaluated a few times for each measurement,
+            on copies of parameters and buffers; in evaluation mode if two evaluations differ, as with dropout.
+
+    Returns:
+        A :class:`descentlab.watching.watch.Watch`, to be used as a context manager.
 
     Raises:
-        SettingError: the model is no module, the optimizer is no optimizer, or a setting is outside what it may be;
-            a probe comes without a ``loss_fn``, is no pair, or holds NaN or infinity.
+        SettingError: ``model`` is not a module, ``optimizer`` is not an optimizer, or a setting is out of its range;
+            ``probe`` comes without ``loss_fn``, is not a pair, or contains NaN or infinity.
         MissingDependencyError: torch is not installed.
+
+    Source: J. Cohen et al., *Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability* (2021), and
+    *Adaptive Gradient Methods at the Edge of Stability* (2022), for the limits.
+
+    >>> import torch, descentlab as dl
+    >>> x = torch.linspace(-1, 1, 50)[:, None]
+    >>> model = torch.nn.Linear(1, 1)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> with dl.watch(model, optimizer) as watch:
+    ...     for epoch in range(30):
+    ...         loss = ((model(x) - 2 * x) ** 2).mean()
+    ...         loss.backward()
+    ...         optimizer.step()
+    >>> watch.names
+    ('no_zero_grad',)
+    >>> print(str(watch).splitlines()[1].strip())
+    Call optimizer.zero_grad() before each backward().
     """
     torch = require("torch", "torch", "torch", "watch")
     if not isinstance(model, torch.nn.Module):
@@ -72,10 +99,30 @@ def watch(
 
 
 class Watch:
-    """What :func:`descentlab.watch` gives: it prints while the loop runs, after it, and after an exception.
+    """A watch on one loop, made by :func:`descentlab.watch`.
+
+    It can be printed while the loop runs, after it, and after an exception, which passes. The first two lines say what
+    is wrong and what to do; then come the findings with their numbers, what was checked and is fine, and what could not
+    be checked, and why.
 
     Attributes:
         error: the exception that ended the loop, if one did.
+
+    >>> import torch, descentlab as dl
+    >>> x, model = torch.linspace(-1, 1, 50)[:, None], torch.nn.Linear(1, 1)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> with dl.watch(model, optimizer, every=10) as watch:
+    ...     for epoch in range(30):
+    ...         optimizer.zero_grad()
+    ...         loss = ((model(x) - 2 * x) ** 2).mean()
+    ...         loss.backward()
+    ...         optimizer.step()
+    >>> watch
+    Watch(30 steps, healthy)
+    >>> watch.names, "no_zero_grad" in watch.passed, list(watch.unchecked)
+    ((), True, ['no_signal'])
+    >>> [row.step for row in watch.table() if row.sharpness is not None], f"{watch.diagnosis.lr_bound:.3f}"
+    ([1, 11, 21], '1.000')
     """
 
     def __init__(
@@ -91,7 +138,7 @@ class Watch:
         self._every, self._level, self._fixed_batch = every, level, fixed_batch
         self._hooks = HookSet()
         self._recorder: LoopRecorder | None = None
-        self._final_observation: Observation | None = None
+        self._final: tuple[Observation, Evaluation] | None = None
         self._ended = False
         self.error: BaseException | None = None
 
@@ -99,7 +146,7 @@ class Watch:
         """Begin to watch.
 
         Raises:
-            SettingError: this watch has been used: its numbers are those of one loop.
+            SettingError: this watch has already been used, and it records one loop only.
         """
         from descentlab.watching.curvature.probe import CurvatureProbe
         from descentlab.watching.recorder import LoopRecorder
@@ -124,30 +171,58 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let the loop go; an exception passes."""
+        """Remove the hooks; an exception passes."""
         self._hooks.detach()
         if self._live_line is not None:
             self._live_line.clear()
         self._ended, self.error = True, error
 
     @property
-    def observation(self) -> Observation:
-        """Everything that was seen so far, as the judge gets it.
+    def recorder(self) -> LoopRecorder:
+        """What the hooks report to.
 
         Raises:
             SettingError: the watch has not begun.
         """
         if self._recorder is None:
             raise SettingError("watch_not_begun")
-        if not self._ended:
-            return Observation(self._recorder)
-        self._final_observation = self._final_observation or Observation(self._recorder, True, self.error)
-        return self._final_observation
+        return self._recorder
+
+    def _evaluate(self) -> tuple[Observation, Evaluation]:
+        """What has been seen so far and what follows from it; once for a loop that has ended."""
+        from descentlab.watching.observe import observe
+
+        if self._final is not None:
+            return self._final
+        observation = observe(self.recorder, self._ended, self.error)
+        result = observation, evaluate_rules(observation)
+        self._final = result if self._ended else None
+        return result
 
     @property
-    def findings(self) -> tuple[WatchFinding, ...]:
-        """Every conclusion so far, causes before effects; one called ``progress_finding`` if nothing is wrong."""
-        return evaluate_rules(self.observation)
+    def observation(self) -> Observation:
+        """Everything that was seen so far, in plain numbers: what the rules get."""
+        return self._evaluate()[0]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every conclusion so far, causes before effects; one called ``healthy`` if nothing is wrong."""
+        return self._evaluate()[1].findings
+
+    @property
+    def verdicts(self) -> tuple[Finding, ...]:
+        """The earlier name of :attr:`findings`, kept for code that uses it."""
+        return self.findings
+
+    @property
+    def passed(self) -> tuple[str, ...]:
+        """The names of findings that were checked and not found."""
+        return self._evaluate()[1].passed
+
+    @property
+    def unchecked(self) -> Mapping[str, Message]:
+        """Why a check was not possible, by the name of its finding."""
+        return self._evaluate()[1].unchecked
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -156,16 +231,14 @@ class Watch:
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """The exact doctor's diagnosis, for one linear hypothesis under squared errors on one full batch."""
+        """What :func:`descentlab.diagnose` says, for one linear layer under squared errors on one full batch."""
         return self.observation.diagnosis
 
     def table(self) -> tuple[WatchRow, ...]:
-        """A row a step: ``step`` from 1, ``loss`` before its update, ``lr``; where measured ``sharpness_curve``,
-        ``limit``.
-
-        ``ratio`` is the sharpness over the limit, which is the rate over the largest stable one.
+        """A row for each step: ``step`` from 1, ``loss`` before its update, ``lr``; where measured also ``sharpness``,
+        its ``limit`` and their ``ratio``, which is lr over the largest stable rate.
         """
-        return self.observation.recorder.history.rows()
+        return self.recorder.history.rows()
 
     def to_arrow(self) -> Any:
         """:meth:`table` as a pyarrow table; what was not measured is null."""
@@ -191,13 +264,13 @@ class Watch:
         """
         from descentlab.watching.plot import plot_watch_history
 
-        return plot_watch_history(self.observation.recorder.history, path, lang)
+        return plot_watch_history(self.recorder.history, path, lang)
 
     def text(self, lang: str | None = None) -> str:
-        """The verdicts in words, 80 columns wide, then how far what was measured goes."""
-        from descentlab.watching.report import observation_to_text
+        """The report, 80 columns wide: what is wrong and what to do, then the rest."""
+        from descentlab.watching.report import watch_to_text
 
-        return observation_to_text(self.observation, lang)
+        return watch_to_text(*self._evaluate(), lang)
 
     def __str__(self) -> str:
         return self.text()
@@ -209,6 +282,6 @@ class Watch:
         return f"Watch({steps:,} steps, {', '.join(each.name for each in self.findings)})"
 
     def _repr_html_(self) -> str:
-        from descentlab.watching.report import observation_to_html
+        from descentlab.watching.report import watch_to_html
 
-        return observation_to_html(self.observation)
+        return watch_to_html(*self._evaluate(), self.recorder.history)

@@ -1,151 +1,110 @@
-"""Verdicts on gradients that never come as far as a parameter, or never move one."""
+"""Checks of gradients that never reach a parameter, or never move one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from descentlab.messages import message, pluralize
-from descentlab.watching.verdict import WatchFinding, caution_finding, fact_finding, problem_finding
-
-if TYPE_CHECKING:
-    from descentlab.watching.rules.judge import Observation
-
-CERTAIN_PASSES = 20  # passes without a step that leave no doubt while a loop is still running
-CERTAIN_STEPS = 3  # steps with the same mistake
+from descentlab.watching.rules.observation import CERTAIN_PASSES, CERTAIN_STEPS, Observation
+from descentlab.watching.rules.rule import Evidence, make_evidence
 
 
-def detect_no_backward(observation: Observation) -> WatchFinding | None:
+def check_no_backward(observation: Observation) -> Evidence | None:
     """The model is called, and ``backward`` never."""
-    recorder = observation.recorder
-    is_certain = recorder.forward_passes >= CERTAIN_PASSES or (
-        observation.ended and observation.error is None and recorder.forward_passes > 0
-    )
-    if (
-        recorder.backward_calls
-        or recorder.gradients.received_ids
-        or not is_certain
-        or recorder.zero_grad_check.has_new_gradient
-    ):
+    forwards, steps = observation.forward_passes, observation.steps
+    if observation.backward_calls or observation.optimizer_gradient or observation.has_unused_gradient:
         return None
-    values = {"forwards": recorder.forward_passes, "updates": pluralize(recorder.steps, "update")}
-    return problem_finding(
-        "no_backward", message("watch.no_backward", **values), forwards=recorder.forward_passes, steps=recorder.steps
-    )
+    if forwards < CERTAIN_PASSES and not (observation.ended_without_error and forwards > 0):
+        return None
+    explanation = message("watch.no_backward", forwards=forwards, updates=pluralize(steps, "update"))
+    return make_evidence(explanation, advice=message("watch.no_backward_advice"), forwards=forwards, steps=steps)
 
 
-def detect_loss_detached(observation: Observation) -> WatchFinding | None:
+def check_loss_detached(observation: Observation) -> Evidence | None:
     """A loss that no gradient can be taken of."""
-    if not observation.recorder.loss_is_detached or observation.recorder.backward_passes:
+    if not observation.loss_is_detached or observation.backward_passes:
         return None
-    n_trainable = sum(each.requires_grad for each in observation.recorder.model.parameters())
-    explanation = message("watch.detached") if n_trainable else message("watch.all_frozen")
-    return problem_finding("frozen", explanation, requiring=n_trainable)
+    if observation.n_trainable:
+        explanation, advice = message("watch.detached"), message("watch.detached_advice")
+    else:
+        explanation, advice = message("watch.all_frozen"), message("watch.all_frozen_advice")
+    return make_evidence(explanation, advice=advice, requiring=observation.n_trainable)
 
 
-def detect_gradient_never_arrives(observation: Observation) -> WatchFinding | None:
-    """Backward passes and steps, and never a gradient: the loss was given a graph that begins behind the model."""
-    recorder = observation.recorder
-    all_params = {id(p): p for p in (*recorder.model.parameters(), *recorder.gradients.parameters)}.values()
-    if (
-        recorder.gradient_arrived
-        or recorder.gradients.received_ids
-        or any(each.grad is not None for each in all_params)
-    ):
+def check_gradient_never_arrives(observation: Observation) -> Evidence | None:
+    """Backward passes and steps, and never a gradient: the graph of the loss does not begin at the model."""
+    losses, steps = observation.backward_calls, observation.steps
+    if observation.any_gradient or observation.loss_is_detached or not observation.sampled_params_unchanged:
         return None
-    if (
-        recorder.loss_is_detached
-        or recorder.backward_calls < CERTAIN_STEPS
-        or recorder.steps < CERTAIN_STEPS
-        or not all(map(recorder.is_unchanged, recorder.sampled_params))
-    ):
+    if losses < CERTAIN_STEPS or steps < CERTAIN_STEPS:
         return None
-    values = {"losses": recorder.backward_calls, "steps": recorder.steps}
-    return problem_finding("frozen", message("watch.unreached", **values), **values)
+    explanation = message("watch.unreached", losses=losses, steps=steps)
+    return make_evidence(explanation, advice=message("watch.unreached_advice"), losses=losses, steps=steps)
 
 
-def detect_no_step(observation: Observation) -> WatchFinding | None:
-    """Gradients come, and the optimizer is never asked to step."""
-    recorder = observation.recorder
-    is_certain = recorder.backward_passes >= CERTAIN_PASSES or (
-        observation.ended and observation.error is None and recorder.backward_passes > 0
-    )
-    if recorder.steps or not is_certain:
+def check_no_step(observation: Observation) -> Evidence | None:
+    """Gradients come, and the optimizer never makes a step."""
+    backwards = observation.backward_passes
+    if observation.steps or not observation.sampled_params_unchanged:
         return None
-    if not all(
-        map(recorder.is_unchanged, recorder.sampled_params)
-    ):  # by another optimizer, while this one waits for its turn perhaps
-        stepped_elsewhere = caution_finding(
-            "no_step", message("watch.stepped_elsewhere", backwards=recorder.backward_passes)
-        )
-        return stepped_elsewhere if observation.ended else None
-    return problem_finding(
-        "no_step", message("watch.no_step", backwards=recorder.backward_passes), backwards=recorder.backward_passes
-    )
+    if backwards < CERTAIN_PASSES and not (observation.ended_without_error and backwards > 0):
+        return None
+    explanation = message("watch.no_step", backwards=backwards)
+    return make_evidence(explanation, advice=message("watch.no_step_advice"), backwards=backwards)
 
 
-def detect_zero_grad_after_backward(observation: Observation) -> WatchFinding | None:
+def check_stepped_elsewhere(observation: Observation) -> Evidence | None:
+    """The parameters change although the optimizer never makes a step. While the loop runs, its turn may still come."""
+    backwards = observation.backward_passes
+    if observation.steps or observation.sampled_params_unchanged or not observation.ended:
+        return None
+    if backwards < CERTAIN_PASSES and (observation.error is not None or not backwards):
+        return None
+    explanation = message("watch.stepped_elsewhere", backwards=backwards)
+    return make_evidence(explanation, advice=message("watch.stepped_elsewhere_advice"), backwards=backwards)
+
+
+def check_zero_grad_after_backward(observation: Observation) -> Evidence | None:
     """``zero_grad`` between ``backward`` and ``step``."""
-    check, steps = observation.recorder.zero_grad_check, observation.recorder.steps
-    if check.cleared_too_early_steps < max(CERTAIN_STEPS, 0.9 * min(steps, CERTAIN_PASSES)):
+    steps = observation.cleared_too_early_steps
+    if steps < max(CERTAIN_STEPS, 0.9 * min(observation.steps, CERTAIN_PASSES)):
         return None
-    return problem_finding(
-        "cleared_too_soon",
-        message("watch.cleared_too_soon", steps=check.cleared_too_early_steps),
-        steps=check.cleared_too_early_steps,
-    )
+    explanation = message("watch.cleared_too_soon", steps=steps)
+    return make_evidence(explanation, advice=message("watch.cleared_too_soon_advice"), steps=steps)
 
 
-def detect_not_in_optimizer(observation: Observation) -> WatchFinding | None:
-    """Parameters that ask for gradients, and that nobody moves."""
-    recorder = observation.recorder
-    not_moved = [
-        each
-        for each in recorder.params_missing_from_optimizer()
-        if id(each) in recorder.initial_values and recorder.is_unchanged(each)
-    ]
-    unregistered_ids = set(map(id, recorder.unregistered.values()))
-    unregistered = [each for each in not_moved if id(each) in unregistered_ids and each.grad is not None]
-    not_moved = [each for each in not_moved if id(each) not in unregistered_ids]
-    if not (not_moved or unregistered) or recorder.steps < CERTAIN_STEPS:
+def check_not_in_optimizer(observation: Observation) -> Evidence | None:
+    """Parameters that require gradients and that no optimizer moves."""
+    names = observation.unmoved_params
+    if not names or observation.steps < CERTAIN_STEPS:
         return None
-    if not not_moved:
-        summary = message("watch.in_a_list", names=observation.quoted_param_names(unregistered))
-        return problem_finding("not_in_optimizer", summary, names=observation.quoted_param_names(unregistered))
-    all_trainable = len(not_moved) == sum(each.requires_grad for each in recorder.model.parameters())
-    summary = message("watch.optimizer_of_another", count=pluralize(len(not_moved), "parameter"))
-    if not all_trainable:
-        summary = message("watch.not_in_optimizer", names=observation.quoted_param_names(not_moved))
-    return problem_finding("not_in_optimizer", summary, names=observation.quoted_param_names(not_moved))
+    if len(names) == observation.n_trainable:
+        explanation = message("watch.optimizer_of_another", count=pluralize(len(names), "parameter"))
+        return make_evidence(explanation, advice=message("watch.optimizer_of_another_advice"), names=names)
+    explanation = message("watch.not_in_optimizer", names=names)
+    return make_evidence(explanation, advice=message("watch.not_in_optimizer_advice"), names=names)
 
 
-def detect_no_gradient(observation: Observation) -> WatchFinding | None:
-    """Parameters that the optimizer holds and that no gradient reaches."""
-    recorder = observation.recorder
-    optimized = [each for group in recorder.optimizer.param_groups for each in group["params"]]
-    without_gradient = [
-        each for each in optimized if each.requires_grad and id(each) not in recorder.gradients.received_ids
-    ]
-    if (
-        not without_gradient
-        or recorder.steps < CERTAIN_STEPS
-        or not recorder.backward_calls
-        or len(without_gradient) == len(optimized)
-    ):
+def check_unregistered(observation: Observation) -> Evidence | None:
+    """Layers in a plain list, which ``model.parameters()`` does not contain."""
+    names = observation.unregistered_params
+    if not names or observation.unmoved_params or observation.steps < CERTAIN_STEPS:
         return None
-    return caution_finding(
-        "frozen",
-        message("watch.no_gradient", names=observation.quoted_param_names(without_gradient)),
-        names=observation.quoted_param_names(without_gradient),
-    )
+    return make_evidence(message("watch.in_a_list", names=names), advice=message("watch.in_a_list_advice"), names=names)
 
 
-def detect_frozen_parameters(observation: Observation) -> WatchFinding | None:
-    """Parameters that ask for no gradient: meant, more often than not."""
-    frozen = [each for each in observation.recorder.model.parameters() if not each.requires_grad]
-    if not frozen or not observation.recorder.steps:
+def check_no_gradient(observation: Observation) -> Evidence | None:
+    """Parameters in the optimizer that no gradient reaches."""
+    names = observation.params_without_gradient
+    if not names or len(names) == observation.n_optimized:
         return None
-    return fact_finding(
-        "frozen",
-        message("watch.frozen_by_choice", names=observation.quoted_param_names(frozen)),
-        names=observation.quoted_param_names(frozen),
-    )
+    if observation.steps < CERTAIN_STEPS or not observation.backward_calls:
+        return None
+    explanation = message("watch.no_gradient", names=names)
+    return make_evidence(explanation, advice=message("watch.no_gradient_advice"), names=names)
+
+
+def check_frozen_parameters(observation: Observation) -> Evidence | None:
+    """Parameters that require no gradient: usually on purpose."""
+    names = observation.frozen_params
+    if not names or not observation.steps:
+        return None
+    return make_evidence(message("watch.frozen_by_choice", names=names), names=names)

@@ -1,113 +1,109 @@
-"""Whether a watched loop learns: a loss that falls, one that had nowhere left to fall, and one that does neither."""
+"""Whether a watched loop learns: a loss that falls, one that had little left to gain, and one that does neither."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from descentlab.messages import Message, format_rounded, message, pluralize
+from descentlab.messages import Message, message, pluralize
 from descentlab.typing import FloatArray
 from descentlab.watching.rules.learning_rate import (
     ABOVE_LIMIT_RATIO,
-    FLAT_LOSS_RTOL,
     MIN_STEPS_SLOW,
-    is_on_plateau,
-    median_lr_ratio,
+    last_quarter_loss,
     median_or_nan,
-    uses_unmodified_gradients,
 )
-from descentlab.watching.verdict import WatchFinding, caution_finding, fact_finding
+from descentlab.watching.rules.observation import FLAT_LOSS_RTOL, Observation
+from descentlab.watching.rules.rule import Evidence, make_evidence
 
-if TYPE_CHECKING:
-    from descentlab.watching.rules.judge import Observation
-
-NEGLIGIBLE_LOSS = 1e-8  # of any loss: what float32 leaves of residuals
+NEGLIGIBLE_LOSS = 1e-8  # of any loss: the rounding of residuals in float32
 BASELINE_FRACTION = 0.5  # of the loss of predicting the mean
 LARGE_TARGET_RATIO = 100.0  # times the outputs: targets that take long to reach
-MIN_DECREASE, MIN_DECREASE_STEPS = 1e-3, 50  # what a loss has to lose in so many steps to be called falling
-NEGLIGIBLE_GAIN = 1e-3  # of a loss: what is left to gain where it is as good as fitted
+MIN_DECREASE = 1e-3  # of the first loss, to be called a decrease ...
+MIN_DECREASE_STEPS = 50  # ... after so many steps
+NEGLIGIBLE_GAIN = 1e-3  # of a loss that is as good as fitted
 
 
-def progress_finding(observation: Observation) -> WatchFinding:
-    """Nothing found, with what was looked at; ``not_learning`` where the loss does not fall all the same."""
-    recorder = observation.recorder
-    loss = recorder.history.loss
-    if len(loss) == 0:
-        return fact_finding("healthy", message("watch.too_early"), steps=0)
-    values = {"updates": pluralize(recorder.steps, "update"), "first": float(loss[0]), "last": recorder.last_loss}
-    lr_ratio = median_lr_ratio(observation)
-    numbers = {"steps": recorder.steps, "first": values["first"], "last": values["last"], "ratio": lr_ratio}
-    enough_steps = len(loss) >= MIN_STEPS_SLOW and math.isfinite(loss[0]) and math.isfinite(recorder.last_loss)
-    is_flat = enough_steps and not has_decreased(loss)
-    if is_flat and not was_already_fitted(observation):
-        return caution_finding("not_learning", *_not_learning_messages(observation, lr_ratio), **numbers)
-    messages = [message("watch.healthy", **values)]
-    if is_flat:
+def check_not_learning(observation: Observation) -> Evidence | None:
+    """A loss that does not fall although it had something to gain."""
+    if not _is_flat(observation) or was_already_fitted(observation):
+        return None
+    *messages, advice = _not_learning_messages(observation)
+    return make_evidence(*messages, advice=advice, **_progress_numbers(observation))
+
+
+def check_healthy(observation: Observation) -> Evidence:
+    """Nothing was found."""
+    if not len(observation.loss):
+        return make_evidence(message("watch.too_early"), advice=message("watch.too_early_advice"), steps=0)
+    numbers = _progress_numbers(observation)
+    updates, ratio = pluralize(observation.steps, "update"), observation.lr_over_limit
+    messages = [message("watch.healthy", updates=updates, first=numbers["first"], last=numbers["last"])]
+    if _is_flat(observation):
         messages.append(message("watch.fitted"))
-    elif lr_ratio is not None and lr_ratio > ABOVE_LIMIT_RATIO:
-        messages.append(message("watch.healthy_edge", part=format_rounded(100 * lr_ratio)))
-    return fact_finding("healthy", *messages, **numbers)
-
-
-def _not_learning_messages(observation: Observation, lr_ratio: float | None) -> list[Message]:
-    """What was looked at, the reason where one is known, and where to look."""
-    recorder, loss = observation.recorder, observation.recorder.history.loss
-    first, last = float(loss[0]), recorder.last_loss
-    if not recorder.same_batch_check.always_same:
-        first, last = median_or_nan(loss[: max(len(loss) // 10, 1)]), median_or_nan(loss[len(loss) * 3 // 4 :])
-    messages = [message("watch.not_learning", updates=pluralize(recorder.steps, "update"), first=first, last=last)]
-    spread = float(np.std(loss))
-    if not recorder.same_batch_check.always_same and spread > abs(first - last):
-        messages.append(message("watch.spread", spread=format_rounded(spread)))
-    target_ratio = (
-        recorder.early_losses.targets.rms() / recorder.early_losses.output_rms
-        if recorder.early_losses.output_rms
-        else math.nan
-    )
-    if target_ratio > LARGE_TARGET_RATIO:
-        return [*messages, message("watch.target_scale", times=format_rounded(target_ratio))]
-    if is_on_plateau(observation):
-        return [*messages, message("watch.plateau")]
-    unknown_lr_ratio = message("watch.rate_unknown")
-    lr_ratio_message = (
-        unknown_lr_ratio if lr_ratio is None else message("watch.rate_known", part=format_rounded(100 * lr_ratio))
-    )
-    return [*messages, lr_ratio_message, message("watch.not_learning_advice")]
+    elif ratio is not None and ratio > ABOVE_LIMIT_RATIO:
+        messages.append(message("watch.healthy_edge", part=100 * ratio))
+    return make_evidence(*messages, advice=message("watch.healthy_advice"), **numbers)
 
 
 def has_decreased(loss: FloatArray) -> bool:
-    """Whether a loss has come below where it began: one step, or, where batches vary about it, the first tenth."""
+    """Whether a loss is below where it began: the first step, or, where batches vary, the first tenth."""
     first, late = float(loss[0]), median_or_nan(loss[len(loss) * 3 // 4 :])
     late += MIN_DECREASE * abs(first) if len(loss) >= MIN_DECREASE_STEPS else 0.0
     return late < first or (late < median_or_nan(loss[: max(len(loss) // 10, 1)]) and late <= first + 0.5 * abs(first))
 
 
 def was_already_fitted(observation: Observation) -> bool:
-    """Whether little was left to gain from the first step on: then a loss that stays where it is is as it should be.
+    """Whether little was left to gain from the first step on, so that a loss need not fall.
 
     Either the loss is far below that of a model that has learned nothing, or the gradient is small for the curvature:
     a quadratic of curvature a, at a slope g, has g^2 / 2a to gain. Where there is no curvature either, as where
     outputs are saturated, a small gradient says nothing.
     """
-    recorder = observation.recorder
-    loss = recorder.history.loss
-    first, late = float(loss[0]), median_or_nan(loss[len(loss) * 3 // 4 :])
+    first, late, baseline = float(observation.loss[0]), last_quarter_loss(observation), observation.baseline_loss
     if abs(late) < NEGLIGIBLE_LOSS:
         return True
-    baseline = recorder.early_losses.targets.baseline_loss(recorder.early_losses.loss_over_mse or 1.0)
     if baseline is not None and baseline > 0 and late < BASELINE_FRACTION * baseline and late <= 1.1 * first:
         return True
-    if late > (1 + FLAT_LOSS_RTOL) * first or not uses_unmodified_gradients(observation):
+    if late > (1 + FLAT_LOSS_RTOL) * first or not observation.gradients_unmodified:
         return False
-    if not recorder.history.measurements or is_on_plateau(observation) is not False:
+    if not observation.measurements or observation.is_on_plateau is not False:
         return False
-    gradient_norm = recorder.gradients.scaled_norms()[0]
-    cleared_in_place = (
-        gradient_norm == 0 and not recorder.gradients.consecutive_zero_steps
-    )  # in place, after the last step
-    return (
-        not cleared_in_place
-        and gradient_norm**2 < 2 * NEGLIGIBLE_GAIN * abs(late) * recorder.history.measurements[-1].sharpness
-    )
+    # A gradient of 0 that no step has used was cleared in place after the last step.
+    cleared_in_place = observation.gradient_norm == 0 and not observation.consecutive_zero_steps
+    gain_limit = 2 * NEGLIGIBLE_GAIN * abs(late) * observation.measurements[-1].sharpness
+    return not cleared_in_place and observation.gradient_norm**2 < gain_limit
+
+
+def _is_flat(observation: Observation) -> bool:
+    loss = observation.loss
+    if len(loss) < MIN_STEPS_SLOW or not (math.isfinite(loss[0]) and math.isfinite(observation.last_loss)):
+        return False
+    return not has_decreased(loss)
+
+
+def _progress_numbers(observation: Observation) -> dict[str, object]:
+    first, last = float(observation.loss[0]), observation.last_loss
+    return {"steps": observation.steps, "first": first, "last": last, "ratio": observation.lr_over_limit}
+
+
+def _not_learning_messages(observation: Observation) -> list[Message]:
+    """What was checked, the reason where one is known, and what to do."""
+    loss, ratio = observation.loss, observation.lr_over_limit
+    first, last = float(loss[0]), observation.last_loss
+    if not observation.always_same_batch:
+        first, last = median_or_nan(loss[: max(len(loss) // 10, 1)]), last_quarter_loss(observation)
+    updates = pluralize(observation.steps, "update")
+    messages = [message("watch.not_learning", updates=updates, first=first, last=last)]
+    spread = float(np.std(loss))
+    if not observation.always_same_batch and spread > abs(first - last):
+        messages.append(message("watch.spread", spread=spread))
+    target_ratio = observation.target_rms / observation.output_rms if observation.output_rms else math.nan
+    if target_ratio > LARGE_TARGET_RATIO:
+        scale = message("watch.target_scale", times=target_ratio)
+        return [*messages, scale, message("watch.target_scale_advice")]
+    if observation.is_on_plateau:
+        return [*messages, message("watch.plateau"), message("watch.plateau_advice")]
+    rate = message("watch.rate_known", part=100 * ratio) if ratio is not None else None
+    return [*messages, rate or message("watch.rate_unknown"), message("watch.not_learning_advice")]
