@@ -50,7 +50,7 @@ def test_figures_of_mini_batches_are_those_of_the_probe(name: str) -> None:
     told = [pair for pair in zip(found, expected, strict=True) if pair[1] is not None]
     assert [pair[0] for pair in told] == pytest.approx([pair[1] for pair in told], rel=2e-3)
     assert watch.table()[-1].limit == pytest.approx(most / optimizer.param_groups[0]["lr"])
-    assert "Each curvature is that of loss_fn on the batch given as probe (20 rows)" in words(watch)
+    assert "Each curvature is measured with loss_fn on the batch given as probe (20 rows)" in words(watch)
     assert "Batches differ" not in words(watch)
 
 
@@ -303,9 +303,7 @@ def test_two_watches_do_not_hear_each_others_probes() -> None:
             squares(model(X), y).backward()
             optimizer.step()
     assert [each.recorder.forward_passes for each in (one, other)] == [5, 5]
-    assert (
-        len(one.recorder.history.measurements) == len(other.recorder.history.measurements) == 5
-    )
+    assert len(one.recorder.history.measurements) == len(other.recorder.history.measurements) == 5
 
 
 def test_adversaries_are_watched_side_by_side() -> None:

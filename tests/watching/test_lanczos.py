@@ -192,10 +192,7 @@ def test_what_has_no_limit_says_so() -> None:
             optimizer.zero_grad()
             F.mse_loss(model(X), y).backward()
             optimizer.step()
-    assert all(
-        probe.limit is None and np.isfinite(probe.sharpness)
-        for probe in watch.recorder.history.measurements
-    )
+    assert all(probe.limit is None and np.isfinite(probe.sharpness) for probe in watch.recorder.history.measurements)
     assert "No limit on the rate of NAdam is known" in " ".join(str(watch).split())
 
 

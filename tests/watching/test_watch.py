@@ -126,7 +126,7 @@ def test_batches_that_differ_are_not_diagnosed() -> None:
 
 def test_gradients_changed_before_the_step_leave_the_limit_unknown() -> None:
     watch = watched(healthy.scaled_losses, every=4)
-    assert "Gradients are changed between backward() and step()" in words(watch)
+    assert "gradients are modified between backward() and step()" in words(watch)
     assert "%" not in words(watch)
 
 
@@ -144,12 +144,12 @@ def test_a_rate_that_rises_past_its_limit_is_told_from_curvature_or_from_growth(
             scheduler.step()
     assert watch.names == (("above_limit", "not_finite") if every else ("not_finite",))
     assert ("At step 31 the loss was" in words(watch)) == bool(every)
-    assert ("times its least" in words(watch)) == (not every)
+    assert ("times its lowest value" in words(watch)) == (not every)
 
 
 def test_gradients_that_add_up_are_not_called_clipped() -> None:
     said = words(watched(broken.zero_grad_forgotten))
-    assert "Gradients of earlier steps" in said
+    assert "the gradients that the optimizer uses include earlier steps" in said
     assert "clipping" not in said
 
 
@@ -225,7 +225,7 @@ def test_what_cannot_be_watched_is_refused() -> None:
     for wrong, message in (
         ((F.relu, optimizer), "needs a torch.nn.Module"),
         ((model, model.parameters()), "needs a torch.optim.Optimizer"),
-        ((model, optimizer, "mse"), "loss_fn has to be"),
+        ((model, optimizer, "mse"), "loss_fn must be"),
     ):
         with pytest.raises(dl.SettingError, match=message):
             dl.watch(*wrong)
@@ -397,10 +397,10 @@ def test_without_torch_it_says_what_to_install() -> None:
 
 
 def test_reasons_for_a_loss_that_does_not_fall_are_told_where_they_are_known() -> None:
-    assert "standardize the targets" in words(watched(broken.targets_in_millions))
+    assert "Standardize the targets" in words(watched(broken.targets_in_millions))
     assert "outputs are saturated" in words(watched(broken.outputs_saturated))
-    assert "cannot be told" in words(watched(broken.uphill))
-    assert "standardize them" in words(watched(broken.features_in_thousands))
+    assert "so is whether the rate is suitable" in words(watched(broken.uphill))
+    assert "Standardize them" in words(watched(broken.features_in_thousands))
     assert "little left to gain" in words(watched(healthy.at_the_minimum_from_the_start))
 
 
@@ -419,7 +419,7 @@ def test_losses_that_vary_more_than_they_fall_say_so() -> None:
             with torch.no_grad():
                 model.weight.zero_()
     assert watch.names == ("not_learning",)
-    assert "a fall smaller than that cannot be seen" in words(watch)
+    assert "a smaller fall cannot be seen" in words(watch)
 
 
 def test_a_loss_that_is_no_single_number_is_not_called_flat() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from descentlab.doctor.finding import SEVERITY_MARKS, Finding, Severity
 from descentlab.messages import (
@@ -98,9 +99,9 @@ def note_messages(observation: Observation) -> list[Message]:
     return messages
 
 
-def check_labels(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Checks in words, each once."""
-    return tuple(dict.fromkeys(message(f"watch_check.{name}").text() for name in names))
+def _check_labels(names: Iterable[str]) -> dict[str, None]:
+    """Checks in words, each once and in order; several findings may belong to one check."""
+    return dict.fromkeys(message(f"watch_check.{name}").text() for name in names if name != "healthy")
 
 
 def _checked_lines(observation: Observation, evaluation: Evaluation, wrapped: bool = True) -> list[str]:
@@ -108,13 +109,15 @@ def _checked_lines(observation: Observation, evaluation: Evaluation, wrapped: bo
     if not observation.steps:
         return []
     lines = []
-    if evaluation.passed:
-        lines.append(message("watch.passed", checks="; ".join(check_labels(evaluation.passed))).text())
+    found = _check_labels(finding.name for finding in evaluation.findings)
+    passed = [label for label in _check_labels(evaluation.passed) if label not in found]
+    if passed:
+        lines.append(message("watch.passed", checks="; ".join(passed)).text())
     reasons: dict[str, list[str]] = {}
     for name, reason in evaluation.unchecked.items():
         reasons.setdefault(reason.text(), []).append(name)
     lines += [
-        message("watch.unchecked", checks="; ".join(check_labels(tuple(names))), reason=reason).text()
+        message("watch.unchecked", checks="; ".join(_check_labels(names)), reason=reason).text()
         for reason, names in reasons.items()
     ]
     return ["", *(wrap(line, subsequent_indent="  ") for line in lines)] if wrapped and lines else lines

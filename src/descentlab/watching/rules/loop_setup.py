@@ -79,7 +79,7 @@ def why_loss_unchecked(observation: Observation) -> Message | None:
 
 def check_loop_not_seen(observation: Observation) -> Evidence | None:
     """A loop that never touched what is watched."""
-    if observation.forward_passes or observation.backward_calls or observation.steps:
+    if observation.forward_passes or observation.backward_passes or observation.steps:
         return None
     if not observation.ended_without_error:
         return None
