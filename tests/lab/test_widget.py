@@ -18,7 +18,8 @@ from tests.browsing import Watched
 @pytest.fixture
 def widget() -> LabWidget:
     problem = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
-    return problem.lab(lr=0.01, reduction="sum", epochs=10, start=[2]).widget()
+    widget: LabWidget = problem.lab(lr=0.01, reduction="sum", epochs=10, start=[2]).widget()
+    return widget
 
 
 def address(widget: LabWidget) -> dict[str, str]:

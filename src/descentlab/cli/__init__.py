@@ -1,7 +1,4 @@
-"""The command line: ``descentlab``. One file a command; :func:`main` is the only way in and out.
-
-Exit codes: 0 fine, 1 a finding such as divergence, 2 bad use or unusable data, 130 interrupted.
-"""
+"""The command line ``descentlab``: one file for each command. Every call enters and leaves through :func:`main`."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-EXIT_FINDING, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+from descentlab.cli.exit_codes import ExitCode
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,14 +43,14 @@ def _run_command(arguments: list[str]) -> int:
         return end.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        return EXIT_USAGE
+        return ExitCode.USAGE
     except click.ClickException as error:
         return print_error(translate_click_error(error), as_json)
     except DescentlabError as error:
         return print_error(str(error), as_json)
     except (KeyboardInterrupt, click.Abort):
         click.echo(str(message("cli.interrupted")), err=True)
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -77,4 +74,4 @@ def print_error(text: str, as_json: bool) -> int:
         click.echo(json.dumps({"schema": "descentlab.error/1", "error": text}, ensure_ascii=False))
     else:
         click.echo(click.style(f"{message('cli.error')} ", fg="red", bold=True) + text, err=True)
-    return EXIT_USAGE
+    return ExitCode.USAGE

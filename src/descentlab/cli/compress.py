@@ -1,4 +1,4 @@
-"""``descentlab compress``: files of any size into a few kilobytes that stand for them."""
+"""``descentlab compress``: files of any size become a factor of a few kilobytes, which replaces them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from descentlab.cli import EXIT_INTERRUPTED
+from descentlab.cli.exit_codes import ExitCode
 from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
-from descentlab.cli.options import option, pop_csv_options, pop_executor, rows_options, split_at_commas
-from descentlab.cli.reading import ReadProgressLine
+from descentlab.cli.options import format_notice, option, parse_options, rows_options
+from descentlab.cli.progress import ReadProgressLine
 from descentlab.errors import SettingError
 from descentlab.factor.compress import CompressOptions, CompressResult, checkpoint_path, compress_with_notices
 from descentlab.messages import format_number, message, pluralize
@@ -39,39 +39,37 @@ def command() -> click.Command:
 
 
 def run(
-    *, data: tuple[str, ...], output: str | None, merge: tuple[str, ...], restart: bool, checkpoint_every: Any,
-    json: bool, **options: Any,
-) -> int:  # fmt: skip
-    """Read the files, and keep what they weigh."""
-    if not data:
+    *, output: str | None, merge: tuple[str, ...], restart: bool, checkpoint_every: Any, json: bool, **options: Any
+) -> ExitCode:
+    """Read the files and write their factor."""
+    if not options["data"]:
         raise click.MissingParameter(param=click.Argument(["data"]))
     if output is None:
         raise SettingError("no_output")
-    executor = pop_executor(options)
-    csv_options = pop_csv_options(options)
-    features = options.pop("features")
-    columns = {**options, "features": split_at_commas(features) if features else None}
+    data, _ = parse_options(options)
     started = time.monotonic()
     try:
         with ReadProgressLine() as progress:
-            compress_options = CompressOptions(executor, restart, checkpoint_every, progress)
-            result = compress_with_notices(list(data), columns, merge, output, csv_options, compress_options)
+            compress_options = CompressOptions(data.executor, restart, checkpoint_every, progress)
+            result = compress_with_notices(
+                list(data.names), data.columns, merge, output, dict(data.csv_options), compress_options
+            )
     except KeyboardInterrupt:
         checkpoint = checkpoint_path(output)
         if not checkpoint.exists():
             raise
         click.echo(message("cli.compress_interrupted", path=str(checkpoint)).text(), err=True)
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     click.echo(
         compress_to_json(result, output) if json else compress_to_text(result, output, time.monotonic() - started)
     )
-    return 0
+    return ExitCode.SUCCESS
 
 
 def compress_to_text(result: CompressResult, output: str, seconds: float) -> str:
     """What was made of it, in words."""
     factor = result.factor
-    lines = [click.style(message("cli.note").text() + " ", fg="yellow") + str(notice) for notice in result.notices]
+    lines = [format_notice(notice) for notice in result.notices]
     values = {
         "path": output,
         "rows": pluralize(factor.rows, "row"),

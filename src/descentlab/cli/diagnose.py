@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json as jsonlib
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import click
 
-from descentlab.cli import EXIT_FINDING
+from descentlab.cli.exit_codes import ExitCode
 from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
 from descentlab.cli.options import (
+    DataOptions,
+    DescentOptions,
     check_output_is_not_input,
     data_options,
-    descent_settings,
-    open_problem,
     option,
+    parse_options,
     public_name,
+    split_at_commas,
     step_options,
     write_output,
 )
@@ -56,65 +59,65 @@ def command() -> click.Command:
     )
 
 
-def run(*, json: bool, html: str | None, losses: str | None, losses_every: Any, **options: Any) -> int:
+def run(
+    *, json: bool, html: str | None, losses: str | None, losses_every: Any, observed: str | None,
+    validation: str | None, within: Any, folds: Any, **options: Any,
+) -> ExitCode:  # fmt: skip
     """Open the data, diagnose, and say it."""
     if losses is not None:
         if html is not None:
             raise SettingError("html_without_data")
         diagnosis: Any = _diagnose_losses(losses, losses_every, options)
-        content, text = diagnosis.to_dict(), diagnosis.text()
+        content, text, name = diagnosis.to_dict(), diagnosis.text(), ""
     else:
-        check_output_is_not_input(html, options["data"])
-        check_output_is_not_input(html, (options["validation"],) if options["validation"] else ())
-        diagnosis, content, text, name = _diagnose_data(options, losses_every)
+        data, descent = parse_options(options)
+        check_output_is_not_input(html, data.names)
+        check_output_is_not_input(html, (validation,) if validation else ())
+        diagnosis, name = _diagnose_data(data, descent, observed, validation, within=within, every=losses_every)
+        diagnosis, cross_validation = _add_cross_validation(diagnosis, folds)
+        content, text = diagnosis.to_dict(), diagnosis.text(name=name)
+        if folds is not None:
+            content["cross_validation"] = None if cross_validation is None else cross_validation.to_dict()
+        if cross_validation is not None:
+            text = f"{text}\n\n{cross_validation.text()}"
         if html is not None:
             write_output(html, partial(diagnosis.save, name=public_name(name)))
     click.echo(jsonlib.dumps(content, ensure_ascii=False, allow_nan=False) if json else text)
     if html is not None:
         click.echo(message("cli.written", path=html).text(), err=json)
-    return EXIT_FINDING if diagnosis.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW) else 0
+    return ExitCode.FINDING if diagnosis.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW) else ExitCode.SUCCESS
 
 
-def _diagnose_losses(losses: str, every: Any, options: dict[str, Any]) -> Any:
+def _diagnose_losses(losses: str, every: Any, options: Mapping[str, Any]) -> Any:
     if options["data"]:
         raise SettingError("losses_beside_data")
-    momentum_settings = {name: options[name] for name in ("momentum", "dampening", "nesterov") if options[name]}
-    return diagnose(
-        losses=_split_losses(losses), lr=options["lr"], every=check_int("losses-every", every, 1), **momentum_settings
-    )
+    momentum = {name: options[name] for name in ("momentum", "dampening", "nesterov") if options[name]}
+    every = check_int("losses-every", every, 1)
+    return diagnose(losses=split_at_commas(losses), lr=options["lr"], every=every, **momentum)
 
 
-def _diagnose_data(options: dict[str, Any], every: Any) -> tuple[Diagnosis, dict[str, Any], str, str]:
-    """The diagnosis, it with the cross-validation if one was asked for: for machines and in words; the data's name."""
-    if not options["data"]:
+def _diagnose_data(
+    data: DataOptions, descent: DescentOptions, observed: str | None, validation: str | None, *, within: Any, every: Any
+) -> tuple[Diagnosis, str]:
+    """The diagnosis, and the name of the data."""
+    if not data.names:
         raise SettingError("nothing_to_diagnose")
-    diagnose_options = {name: options.pop(name) for name in ("observed", "validation", "within", "folds")}
-    lesson, original_options = options["data"] == ("lesson",), dict(options)
-    problem, name = open_problem(options)
+    problem, name = data.open()
     held_out = None
-    if diagnose_options["validation"] is not None:
-        columns = {"target": problem.target, "features": ",".join(problem.features)}
-        held_out, _ = open_problem(original_options | columns | {"data": (diagnose_options["validation"],)})
-    observed = None if diagnose_options["observed"] is None else _split_losses(diagnose_options["observed"])
-    settings, every = descent_settings(options, lesson), check_int("losses-every", every, 1)
-    diagnosis = diagnose(
-        problem, observed=observed, validation=held_out, within=diagnose_options["within"], every=every, **settings
-    )
+    if validation is not None:
+        held_out, _ = replace(data, names=(validation,), target=problem.target, features=problem.features).open()
+    losses = None if observed is None else split_at_commas(observed)
+    every = check_int("losses-every", every, 1)
+    diagnosis = diagnose(problem, observed=losses, validation=held_out, within=within, every=every, **descent.settings)
     assert isinstance(diagnosis, Diagnosis)
-    cross_validation = (
-        None
-        if diagnose_options["folds"] is None
-        else cross_validate_for_diagnosis(problem, diagnosis.descent, diagnose_options["folds"])
-    )
-    if isinstance(cross_validation, Finding):
-        diagnosis = replace(diagnosis, findings=(*diagnosis.findings, cross_validation))
-    content, text = diagnosis.to_dict(), diagnosis.text(name=name)
-    if diagnose_options["folds"] is not None:
-        content["cross_validation"] = None
-    if isinstance(cross_validation, CrossValidation):
-        content["cross_validation"], text = cross_validation.to_dict(), f"{text}\n\n{cross_validation.text()}"
-    return diagnosis, content, text, name
+    return diagnosis, name
 
 
-def _split_losses(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _add_cross_validation(diagnosis: Diagnosis, folds: Any) -> tuple[Diagnosis, CrossValidation | None]:
+    """The cross-validation with so many folds; where it is impossible, the diagnosis gains a finding that says why."""
+    if folds is None:
+        return diagnosis, None
+    result = cross_validate_for_diagnosis(diagnosis.problem, diagnosis.descent, folds)
+    if isinstance(result, Finding):
+        return replace(diagnosis, findings=(*diagnosis.findings, result)), None
+    return diagnosis, result

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
-from descentlab.cli.options import data_options, descent_settings, open_problem, option, public_name, step_options
+from descentlab.cli.options import data_options, format_notice, option, parse_options, public_name, step_options
 from descentlab.errors import SettingError, check_int
 from descentlab.lab.lab import Lab
 from descentlab.lab.server.handler import LabServer, Site, serve_until_interrupted
@@ -45,17 +45,16 @@ def run(*, open: bool, port: Any, lesson: Any, **options: Any) -> int:  # noqa: 
         raise SettingError("not_in_range", setting="port", given=str(port), least=0, most=MAX_PORT)
     if lesson is not None:
         _check_no_other_options()
-    builtin = not options["data"] or options["data"] == ("lesson",)
-    problem, name = open_problem(options)
-    settings = descent_settings(options | {"option": ()}, builtin)
-    lab = Lab.from_problem(problem, None, public_name(name), settings)
+    data, descent = parse_options(options)
+    problem, name = data.open()
+    lab = Lab.from_problem(problem, None, public_name(name), descent.settings)
     site = None if lesson is None else _lesson_site(check_int("lesson", lesson, 1))
     try:
         server = LabServer(lab.spec, port, site=site)
     except OSError as cause:
         raise SettingError("lab_port", port=str(port), cause=cause.strerror or str(cause)) from cause
     for notice in problem.notices:
-        click.echo(click.style(message("cli.note").text() + " ", fg="yellow") + str(notice))
+        click.echo(format_notice(notice))
     click.echo(message("cli.lab_at", url=server.url).text())
     if open:
         webbrowser.open(server.url)

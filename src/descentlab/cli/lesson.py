@@ -1,4 +1,4 @@
-"""``descentlab lesson``: the course in a terminal, its questions asked, and how far one has come."""
+"""``descentlab lesson``: the course in a terminal, with its questions and the answers given so far."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from descentlab.cli import EXIT_INTERRUPTED
+from descentlab.cli.exit_codes import ExitCode
 from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
 from descentlab.errors import SettingError, check_int
 from descentlab.lessons import progress
 from descentlab.lessons.course import Lesson, QuestionBlock, lesson_slugs, load_lesson, outline
-from descentlab.lessons.render.notebook import render_notebook as notebook_of
+from descentlab.lessons.render.notebook import render_notebook
 from descentlab.lessons.render.terminal import Styles, format_question, format_solutions, grade_answer, render_lesson
 from descentlab.messages import current_language, message
 
@@ -63,7 +63,7 @@ def _write_notebook(lesson: Lesson, path: str) -> None:
     """The lesson as a notebook, which is not written over one that may hold answers."""
     if Path(path).suffix != ".ipynb":
         raise SettingError("notebook_format", path=path)
-    text = notebook_of(lesson)
+    text = render_notebook(lesson)
     try:
         with Path(path).open("x", encoding="utf-8") as file:
             file.write(text)
@@ -90,7 +90,7 @@ def _run_lesson(lesson: Lesson, ask: bool) -> int | None:
     except (KeyboardInterrupt, click.Abort):
         click.echo()
         click.echo(message("lesson.interrupted").text(), err=True)
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     return None
 
 

@@ -1,15 +1,16 @@
-"""The options that commands share: which data, which step. Each has its help in the catalogue."""
+"""The options that commands share, and their values: which data, which step. The catalog has the help of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
 from descentlab.cli.localized_click import NumberOrText
-from descentlab.cli.reading import ReadProgressLine
+from descentlab.cli.progress import ReadProgressLine
 from descentlab.data.builtin import DATASETS
 from descentlab.data.paths import resolve_locations
 from descentlab.descent.reductions import REDUCTIONS
@@ -17,12 +18,15 @@ from descentlab.errors import SettingError, check_int
 from descentlab.factor.executors.base import Executor
 from descentlab.factor.executors.dask import DASK_SCHEME, Dask
 from descentlab.factor.executors.threads import Threads
-from descentlab.messages import message
+from descentlab.messages import Message, message
 from descentlab.problem.problem import Problem
+from descentlab.theory.arguments import DESCENT_FIELDS
+
+DATA_OPTIONS_AS_GIVEN = ("target", "weights", "missing", "bias", "ridge", "center", "standardize")
 
 
 def option(name: str, short: str | None = None, **settings: Any) -> click.Option:
-    """An option whose help is the catalogue's ``help.NAME``."""
+    """An option whose help is the catalog's ``help.NAME``."""
     key = name.split("/")[0].removeprefix("--").replace("-", "_")
     return click.Option([name, *([short] if short else [])], help=message(f"help.{key}").text(), **settings)
 
@@ -55,26 +59,6 @@ def data_options() -> list[click.Parameter]:
     ]
 
 
-def pop_executor(options: dict[str, Any]) -> Executor | None:
-    """Where rows are compressed; None: wherever is best. Takes its options out of ``options``."""
-    workers, on = options.pop("workers"), options.pop("on")
-    workers = None if workers is None else check_int("workers", workers, 1)
-    if on is None:
-        return None if workers is None else Threads(workers)
-    if on != "dask" and not on.startswith(DASK_SCHEME):
-        raise SettingError("unknown_engine_address", given=on)
-    return Dask(on, workers)
-
-
-def pop_csv_options(options: dict[str, Any]) -> dict[str, Any]:
-    """How CSV files are read. Takes its options out of ``options``."""
-    csv_options = {name: options.pop(name) for name in ("delimiter", "decimal", "encoding")}
-    csv_options = {name: value for name, value in csv_options.items() if value is not None}
-    if not options.pop("header"):
-        csv_options["header"] = False
-    return csv_options
-
-
 def step_options() -> list[click.Parameter]:
     """What says how to step."""
     return [
@@ -102,39 +86,106 @@ def step_options() -> list[click.Parameter]:
     ]
 
 
-def open_problem(options: dict[str, Any]) -> tuple[Problem, str]:
-    """The problem that the data options describe, and the name of its data.
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """The rows, how to read them, and the hypothesis.
 
-    Takes its options out of ``options``.
+    Attributes:
+        names: what was given as DATA; nothing is the lesson.
+        bias: None is True, and False for the lesson.
+        csv_options: how CSV files are read, where that was given.
+        executor: where rows are compressed; None is wherever is best.
     """
-    names = list(options.pop("data"))
-    problem_options = {name: options.pop(name) for name in ("ridge", "center", "standardize", "missing")}
-    target, weights = options.pop("target"), options.pop("weights")
-    features, bias = options.pop("features"), options.pop("bias")
-    feature_names = split_at_commas(features) if features else None
-    csv_options, executor = pop_csv_options(options), pop_executor(options)
-    if not names or (len(names) == 1 and names[0] in DATASETS):
-        dataset = DATASETS[names[0] if names else "lesson"]
-        bias = (dataset.name != "lesson") if bias is None else bias
-        target = target or dataset.target
-        return Problem(
-            dataset, target=target, features=feature_names, weights=weights, bias=bias, **problem_options
-        ), dataset.name
-    bias = True if bias is None else bias
-    data: Any = names[0] if len(names) == 1 else names
-    with ReadProgressLine() as progress:
-        problem = Problem(
-            data,
-            target=target,
-            features=feature_names,
-            weights=weights,
-            bias=bias,
-            engine=executor,
-            progress=progress,
-            **problem_options,
-            **csv_options,
-        )
-    return problem, names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
+
+    names: tuple[str, ...]
+    target: str | None = None
+    features: Sequence[str] | None = None
+    weights: str | None = None
+    missing: str = "error"
+    bias: bool | None = None
+    ridge: float = 0.0
+    center: bool = False
+    standardize: bool = False
+    csv_options: Mapping[str, Any] = field(default_factory=dict)
+    executor: Executor | None = None
+
+    @property
+    def is_lesson(self) -> bool:
+        return self.names in ((), ("lesson",))
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Which columns are used, and what is done about missing values."""
+        return {name: getattr(self, name) for name in ("target", "features", "weights", "missing")}
+
+    def open(self) -> tuple[Problem, str]:
+        """Read the rows: the problem, and the name of its data."""
+        settings = self.columns | {"ridge": self.ridge, "center": self.center, "standardize": self.standardize}
+        settings["bias"] = not self.is_lesson if self.bias is None else self.bias
+        if self.is_lesson or (len(self.names) == 1 and self.names[0] in DATASETS):
+            dataset = DATASETS["lesson" if self.is_lesson else self.names[0]]
+            return Problem(dataset, **(settings | {"target": self.target or dataset.target})), dataset.name
+        data: Any = self.names[0] if len(self.names) == 1 else list(self.names)
+        with ReadProgressLine() as progress:
+            problem = Problem(data, engine=self.executor, progress=progress, **settings, **self.csv_options)
+        return problem, self.names[0] if len(self.names) == 1 else f"{self.names[0]} .. {self.names[-1]}"
+
+
+@dataclass(frozen=True)
+class DescentOptions:
+    """How to step: keywords of :class:`descentlab.Descent`, those that were given."""
+
+    settings: Mapping[str, Any]
+
+
+def parse_options(options: Mapping[str, Any]) -> tuple[DataOptions, DescentOptions]:
+    """The values of the options that commands share, by their names; those that a command lacks keep their defaults.
+
+    Raises:
+        SettingError: a value cannot be read.
+    """
+    data = _parse_data_options(options)
+    return data, DescentOptions(_parse_settings(options, data.is_lesson))
+
+
+def _parse_data_options(options: Mapping[str, Any]) -> DataOptions:
+    features = options["features"]
+    csv_options = {name: options[name] for name in ("delimiter", "decimal", "encoding") if options[name] is not None}
+    return DataOptions(
+        names=tuple(options["data"]),
+        features=split_at_commas(features) if features else None,
+        csv_options=csv_options if options["header"] else csv_options | {"header": False},
+        executor=_parse_executor(options["workers"], options["on"]),
+        **{name: options[name] for name in DATA_OPTIONS_AS_GIVEN if name in options},
+    )
+
+
+def _parse_executor(workers: Any, on: str | None) -> Executor | None:
+    workers = None if workers is None else check_int("workers", workers, 1)
+    if on is None:
+        return None if workers is None else Threads(workers)
+    if on != "dask" and not on.startswith(DASK_SCHEME):
+        raise SettingError("unknown_engine_address", given=on)
+    return Dask(on, workers)
+
+
+def _parse_settings(options: Mapping[str, Any], is_lesson: bool) -> dict[str, Any]:
+    """The keywords of a descent. Without a rate, the lesson takes its own: lr 0.01 on the summed gradient."""
+    settings = {name: options[name] for name in DESCENT_FIELDS if options.get(name) is not None}
+    settings["zero_grad"] = not options.get("forget_zero_grad", False)
+    settings["options"] = dict(_parse_optimizer_option(text) for text in options.get("option", ()))
+    if is_lesson:
+        if "lr" not in settings:
+            settings = {"reduction": "sum"} | settings | {"lr": 0.01}
+        settings.setdefault("epochs", 10)
+    if "start" in settings:
+        settings["start"] = [_parse_float(value) for value in settings["start"].split(",")]
+    return settings
+
+
+def format_notice(notice: Message | str) -> str:
+    """A notice as a line of its own."""
+    return click.style(f"{message('cli.note')} ", fg="yellow") + str(notice)
 
 
 def public_name(name: str) -> str:
@@ -164,24 +215,6 @@ def write_output(output: str, writer: Callable[[str], object]) -> None:
 def split_at_commas(names: str) -> list[str]:
     """Names with commas between them."""
     return [name.strip() for name in names.split(",") if name.strip()]
-
-
-def descent_settings(options: dict[str, Any], lesson: bool) -> dict[str, Any]:
-    """The settings of :class:`descentlab.Descent` that the step options describe.
-
-    The lesson without a rate takes the lesson's own: lr 0.01 on the summed gradient.
-    """
-    settings = {name: value for name, value in options.items() if value is not None}
-    settings["zero_grad"] = not settings.pop("forget_zero_grad")
-    settings["options"] = dict(_parse_optimizer_option(text) for text in settings.pop("option"))
-    if lesson and "lr" not in settings:
-        settings["lr"] = 0.01
-        settings.setdefault("reduction", "sum")
-    if lesson:
-        settings.setdefault("epochs", 10)
-    if "start" in settings:
-        settings["start"] = [_parse_float(value) for value in settings["start"].split(",")]
-    return settings
 
 
 def _parse_float(text: str) -> float:

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from descentlab.cli import EXIT_FINDING
+from descentlab.cli.exit_codes import ExitCode
 from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
 from descentlab.cli.options import (
     check_output_is_not_input,
     data_options,
-    descent_settings,
-    open_problem,
+    format_notice,
     option,
+    parse_options,
     step_options,
     write_output,
 )
@@ -50,28 +50,24 @@ def command() -> click.Command:
 def run(*, engine: str, rows: Any, save: str | None, plot: str | None, json: bool, **options: Any) -> int:
     """Open the data, descend, and show what happened."""
     rows = check_int("rows", rows, 0)
-    lesson = not options["data"] or options["data"] == ("lesson",)
+    data, descent = parse_options(options)
     for output in (save, plot):
-        check_output_is_not_input(output, options["data"])
-    problem, name = open_problem(options)
-    settings = descent_settings(options, lesson)
+        check_output_is_not_input(output, data.names)
+    problem, name = data.open()
     with EpochProgressBar() as progress:
-        result = descend(problem, engine=engine, progress=progress, interruptible=True, **settings)
+        result = descend(problem, engine=engine, progress=progress, interruptible=True, **descent.settings)
     for output, writer in ((save, result.history.save), (plot, result.plot)):
         if output is not None:
             write_output(output, writer)
     click.echo(run_to_json(result) if json else run_to_text(result, name, rows))
-    return EXIT_FINDING if result.ending.is_failure else 0
+    return ExitCode.FINDING if result.ending.is_failure else ExitCode.SUCCESS
 
 
 def run_to_text(run: Run, name: str, rows: int) -> str:
     """The run in words: what was run, its table, its last parameters, its ending."""
     problem, ending = run.problem, run.ending
     lines = [click.style(f"{name}: {problem.title}", bold=True), ", ".join(run.summary)]
-    lines += [
-        click.style(message("cli.note").text() + " ", fg="yellow") + str(notice)
-        for notice in (*problem.notices, *run.notices)
-    ]
+    lines += map(format_notice, (*problem.notices, *run.notices))
     if rows:
         lines += ["", run.table(max(rows, 2))]
     color = {Reason.CONVERGED: "green", Reason.OUT_OF_EPOCHS: None, Reason.STOPPED: None}.get(ending.reason, "red")

@@ -1,4 +1,4 @@
-"""``descentlab solve``: the minimum that descent is bound for, without a single step."""
+"""``descentlab solve``: the parameters at which the cost is least, computed without a step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from descentlab.cli.localized_click import LocalizedCommand, language_option
-from descentlab.cli.options import data_options, open_problem, option
+from descentlab.cli.options import data_options, format_notice, option, parse_options
 from descentlab.messages import message
 
 SOLVE_SCHEMA = "descentlab.solve/1"
@@ -22,7 +22,8 @@ def command() -> click.Command:
 
 def solve(*, json: bool, **options: Any) -> None:
     """Read the data and print where the cost is least."""
-    problem, name = open_problem(options)
+    data, _ = parse_options(options)
+    problem, name = data.open()
     minimum = problem.solve()
     if json:
         content = {
@@ -38,5 +39,5 @@ def solve(*, json: bool, **options: Any) -> None:
         return
     click.echo(click.style(f"{name}: {problem.title}", bold=True))
     for notice in problem.notices:
-        click.echo(click.style(message("cli.note").text() + " ", fg="yellow") + str(notice))
+        click.echo(format_notice(notice))
     click.echo(minimum.text())

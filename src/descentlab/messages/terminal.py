@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
+import time
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
 LINE_WIDTH = 80
+STATUS_INTERVAL = 0.2  # seconds between two texts of a status line
 _ANSI_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -70,3 +73,36 @@ class Table(NamedTuple):
             return "  " + "  ".join([pad(cells[0], first_width), *other_cells])
 
         return [self.title, line(self.headings), *(line(row) for row in self.rows)]
+
+
+class StatusLine:
+    """One line on the standard error, written over itself, on a terminal only.
+
+    Args:
+        delay: seconds before the first text.
+    """
+
+    def __init__(self, delay: float = 0.0) -> None:
+        self._next_update = time.monotonic() + delay
+        self._shown_width = 0
+
+    def is_due(self) -> bool:
+        """Whether somebody looks, and the text that stands there is old enough to be replaced."""
+        return time.monotonic() >= self._next_update and sys.stderr.isatty()
+
+    def write(self, text: str) -> None:
+        """Replace the text by this one, cut to the line."""
+        text = pad(text, LINE_WIDTH - 1) if display_width(text) >= LINE_WIDTH else text
+        self._write_padded(text)
+        self._next_update = time.monotonic() + STATUS_INTERVAL
+
+    def clear(self) -> None:
+        """Leave the terminal as it was."""
+        if self._shown_width:
+            self._write_padded("")
+            sys.stderr.write("\r")
+
+    def _write_padded(self, text: str) -> None:
+        sys.stderr.write("\r" + text + " " * max(0, self._shown_width - display_width(text)))
+        sys.stderr.flush()
+        self._shown_width = display_width(text)
