@@ -136,10 +136,10 @@ def test_what_cannot_be_joined_is_refused(modules: dict[str, str], words: str) -
 
 def test_the_packages_own_modules_are_joined_once_and_parse() -> None:
     static = Path(dl.__file__).parent / "lab" / "static"
-    code = bundle_static("boot.js")
+    code = bundle_static("standalone.js")
     for path in re.findall(r"^// (\S+\.js)$", code, re.MULTILINE):
         assert (static / path).is_file()
-    assert code.count("// lab.js\n") == 1
+    assert code.count("// app.js\n") == 1
     MiniRacer().eval(f"new Function({json.dumps(code)})")
     plain = re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL)  # types in comments are written import("...") as well
     assert not re.search(r"\beval\(|new Function|\bimport\(", plain)

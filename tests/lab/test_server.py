@@ -109,7 +109,7 @@ def test_every_answer_has_the_headers_that_protect_it(lab: LabServer, path: str)
     [
         "/", "", "/index.html", "/WRONG/", "/{token}", "/{token}x/", "/{token}/data", "/{token}/../", "/{token}//",
         "/{token}/../../../../etc/passwd", "/{token}/%2e%2e/%2e%2e/etc/passwd", "/{token}/..\\..\\etc\\passwd",
-        "/{token}/static/lab.js", "/{token}/lab.js", "//evil.example/{token}/", "http://127.0.0.1/{token}/",
+        "/{token}/static/app.js", "/{token}/app.js", "//evil.example/{token}/", "http://127.0.0.1/{token}/",
         "/{token}/\x00", "/{token}/%00", "/[", "*", "/{token}/é",
     ],
 )  # fmt: skip

@@ -62,7 +62,7 @@ ANSWERS = st.one_of(
 @given(answer=ANSWERS)
 def test_the_page_grades_as_python_does(js: MiniRacer, answer: str) -> None:
     for question in QUESTIONS:
-        given_by_page = js.eval(f"grading.graded({json.dumps(vars(question))}, {json.dumps(answer)})")
+        given_by_page = js.eval(f"grading.grade({json.dumps(vars(question))}, {json.dumps(answer)})")
         assert given_by_page == grade(question, answer), (question, answer)
 
 

@@ -140,7 +140,7 @@ def test_every_count_has_its_noun() -> None:
         "observed.agrees_every", "observed.per_sample_updates", "observed.too_long", "refuses.replay_batches",
     }  # fmt: skip
     bare = {key for key, text in load_catalog("en").items() if re.search(rf"\{{\w+\}} (more )?({nouns})\b", text)}
-    # The lab's page has its own way: words.js, tested in tests/lab/test_words.py.
+    # The lab's page has its own way: messages.js, tested in tests/lab/test_messages.py.
     assert {key for key in bare if not key.startswith(("count.", "lab."))} == never_one
     assert message("error.no_target", columns=()).text("en").endswith("The numeric columns are: none.")
     assert message("error.no_target", columns=[]).text("ko").endswith("없음")

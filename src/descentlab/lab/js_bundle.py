@@ -41,7 +41,7 @@ def bundle(entry: str, read_module: Callable[[str], str]) -> str:
     """One script that runs ``entry`` after all that it imports, and leaves its exports in ``$entry``.
 
     Args:
-        entry: a module's path, such as ``boot.js``.
+        entry: a module's path, such as ``standalone.js``.
         read_module: gives a module's text by its path.
 
     Raises:
@@ -113,7 +113,7 @@ def _add_module(
 
 
 def _resolve_path(path: str, relative: str) -> str:
-    """The path that a module at ``path`` means by ``../kit.js``."""
+    """The path that a module at ``path`` means by ``../svg.js``."""
     parts = path.split("/")[:-1]
     for segment in relative.split("/"):
         if segment == "..":

@@ -1,6 +1,6 @@
 """The page: style, script, sentences and data in one HTML file that asks for nothing else.
 
-Style, sentences and script are packed to a third of their size, and ``open.js`` unpacks them with the browser's own
+Style, sentences and script are packed to a third of their size, and ``unpack.js`` unpacks them with the browser's own
 means. The policy names the hashes of both scripts and of the style, so nothing that data could smuggle in would run;
 and data stands in it as JSON in which no letter means anything to HTML.
 """
@@ -32,7 +32,7 @@ MAX_TITLE_LENGTH = 80
 class PageTemplate:
     """What a page runs and wears: an entry module and style sheets of ``static/``, packed once."""
 
-    entry: str = "boot.js"
+    entry: str = "standalone.js"
     stylesheets: tuple[str, ...] = ("lab.css",)
 
     @cached_property
@@ -133,7 +133,7 @@ def lab_messages() -> dict[str, dict[str, str]]:
 @cache
 def unpack_script() -> str:
     """The script that stands in the page."""
-    return strip_comments(read_static("open.js"))
+    return strip_comments(read_static("unpack.js"))
 
 
 def strip_comments(text: str) -> str:

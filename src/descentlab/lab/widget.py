@@ -49,7 +49,7 @@ class LabWidget(anywidget.AnyWidget):
         hash: the same as the page's address, which opens a page in that state anywhere.
     """
 
-    _esm = f"{bundle_static('lab.js')}export default $entry.default;\n"
+    _esm = f"{bundle_static('app.js')}export default $entry.default;\n"
     _css = LAB_PAGE.style
 
     spec = traitlets.Dict().tag(sync=True)

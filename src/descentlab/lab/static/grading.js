@@ -4,20 +4,20 @@ const LETTERS = "abcdefgh"; // of options, in order
 const THOUSANDS = String.raw`[1-9]\d{0,2}(?:,\d{3})+(?!\d)`; // 1,234; but 1,5 and 0,962 have a decimal comma
 const DIGITS = String.raw`${THOUSANDS}(?:\.\d*)?|\d+(?:[.,]\d*)?|[.,]\d+`;
 const NUMBER = String.raw`[-+]?\s*(?:${DIGITS})(?:\s*(?:e|[x×*·]\s*10\s*(?:\^|\*\*))\s*[-+]?\d+)?`;
-const READ = new RegExp(String.raw`^(${NUMBER})(?:\s*/\s*(${NUMBER}))?\D*$`, "i");
+const ANSWER = new RegExp(String.raw`^(${NUMBER})(?:\s*/\s*(${NUMBER}))?\D*$`, "i");
 
 /**
  * @param {{answer: number | string, tolerance?: number, mistakes?: Record<string, number>, options?: string[]}} question
  * @returns {string | null} `right`, the name of a common mistake, `other`, or null where the answer cannot be read
  */
-export function graded(question, answer) {
+export function grade(question, answer) {
   if (question.options) {
     const given = answer.trim().toLowerCase().replace(/^[().]+|[().]+$/g, "");
     const named = question.options[given.length === 1 ? LETTERS.indexOf(given) : -1] ?? given;
     if (!question.options.includes(named)) return null;
     return named === question.answer ? "right" : named;
   }
-  const value = read(answer);
+  const value = parseAnswer(answer);
   if (value === null) return null;
   const near = (other) => Math.abs(value - other) <= question.tolerance;
   if (near(question.answer)) return "right";
@@ -25,8 +25,8 @@ export function graded(question, answer) {
 }
 
 /** A number as people write it: `1.4`, `-0,4`, `1,234`, `3e-5`, `3·10^-5`, `7/5`, `W ≈ 2.8`. */
-export function read(answer) {
-  const found = answer.normalize("NFKC").split(/[=≈~]/).at(-1).trim().replace(/[−–]/g, "-").match(READ);
+export function parseAnswer(answer) {
+  const found = answer.normalize("NFKC").split(/[=≈~]/).at(-1).trim().replace(/[−–]/g, "-").match(ANSWER);
   if (!found) return null;
   const value = number(found[1]) / number(found[2] ?? "1");
   return Number.isFinite(value) ? value : null;

@@ -1,6 +1,6 @@
-/** What a descent will do: the verdict (`doctor/forecast.py`), and when its numbers overflow (`doctor/overflow.py`). */
-import { dot, norm, times, transposed } from "./algebra.js";
-import { aimOf, outside, responseAt, settledAt } from "./aim.js";
+/** What a descent will do: the verdict (`doctor/forecast.py`), and when its numbers overflow (`theory/overflow.py`). */
+import { dot, norm, times, transposed } from "./linear_algebra.js";
+import { aimOf, outside, responseAt, settledAt } from "./settling_time.js";
 import { ceilingAt, factorAt, swings } from "./recursion.js";
 import { toUnits } from "./problem.js";
 import { directionOf } from "./theory.js";

@@ -1,14 +1,14 @@
 /**
- * The problem: a factor of the rows, the hypothesis, and the cost over the parameters descended on: `factor.py`,
- * `leastsquares.py` (what depends on what), `problem.py` and `quadratic.py`.
+ * The problem: a factor of the rows, the hypothesis, and the cost over the parameters descended on: `factor/factor.py`,
+ * `problem/least_squares.py` (what depends on what), `problem/problem.py` and `problem/quadratic.py`.
  *
  * @typedef {{columns: string[], rows: number, weight: number, means: number[], triangle: number[][], noise?: number[]}} Data
  *   `triangle[i]` holds row i of the centred columns' triangle from its diagonal on; `noise` is how far rounding may
  *   have moved each column, as the norm of a change to its rows (default: what the same rows would give in Python)
  * @typedef {{bias: boolean, center: boolean, standardize: boolean, ridge: number}} Hypothesis
  */
-import { UNIT, column, completed, dot, filled, identity, norm, reflect, singular, times, timesTransposed, transposed } from "./algebra.js";
-import { flatIn } from "./dependence.js";
+import { UNIT, column, completed, dot, filled, identity, norm, reflect, singular, times, timesTransposed, transposed } from "./linear_algebra.js";
+import { flatIn } from "./rank.js";
 
 const PIECE = 512; // rows that Python reflects at a time, where it does so without extended precision
 const FEW = 4096;

@@ -1,5 +1,5 @@
-/** The rates to use: the best for this start, found on the exact trajectory, and those of the textbook (`doctor/rates.py`). */
-import { aimOf, counts, estimate, responseAt, settledAt } from "./aim.js";
+/** The rates to use: the best for this start, found on the exact trajectory, and those of the textbook (`theory/learning_rates.py`). */
+import { aimOf, counts, estimate, responseAt, settledAt } from "./settling_time.js";
 import { dampedMost, limit } from "./recursion.js";
 
 const [GRID, ZOOM, ROUNDS] = [32, 9, 6]; // rates tried first, then around the best, and how often

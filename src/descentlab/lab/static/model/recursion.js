@@ -1,5 +1,5 @@
 /**
- * How a step treats one direction, and what any number of steps makes of its error: `stability.py` and `response.py`.
+ * How a step treats one direction, and what any number of steps makes of its error: `descent/recursion.py` and `descent/residual_polynomial.py`.
  *
  * With x = lr * curvature the error after t updates is h(x, t) times what it was, h(t + 1) = T h(t) - D h(t - 1):
  *

@@ -1,5 +1,5 @@
 /**
- * What full-batch theory says of one descent on one problem, and where it is after any number of updates: `theory.py`
+ * What full-batch theory says of one descent on one problem, and where it is after any number of updates: `theory/full_batch.py`
  * and `engines/exact.py`.
  *
  * In direction i the displacement from the start after t plain updates is `-lr pull_i (1 + f + .. + f^(t-1))`, and with
@@ -8,7 +8,7 @@
  * @typedef {{lr: number, reduction: string, epochs?: number, momentum?: number, dampening?: number, nesterov?: boolean,
  *   weight_decay?: number, zero_grad?: boolean, start?: number[] | null}} Settings
  */
-import { UNIT, column, dot, filled, largestOf, norm, times, timesTransposed, transposed } from "./algebra.js";
+import { UNIT, column, dot, filled, largestOf, norm, times, timesTransposed, transposed } from "./linear_algebra.js";
 import { factorAt, gap, geometricSum, growth, limit, logLeft, recursionOf, response } from "./recursion.js";
 import { costOf, fromUnits, gradientFactor, objectiveOf, toUnits } from "./problem.js";
 

@@ -1,5 +1,5 @@
 /** The run as shown, as code: NumPy by hand, PyTorch by hand, torch.optim, descentlab. */
-import { html } from "../kit.js";
+import { html } from "../dom.js";
 
 const KINDS = ["numpy", "torch", "optim", "descentlab"];
 

@@ -1,8 +1,9 @@
 /** Everything that can be set: the rate on its painted track, momentum, the reduction, the hypothesis, the transport. */
 import { gradientFactor } from "../model.js";
-import { fit, html, logarithmic, logTicks, set, svg } from "../kit.js";
+import { html, set, svg } from "../dom.js";
+import { logarithmic, logTicks, resize } from "../svg.js";
 import { REDUCTIONS } from "../state.js";
-import { floor, number, short } from "../words.js";
+import { floor, number, short } from "../messages.js";
 
 const RANGE = 1000; // positions of a slider
 const SAFE = 0.99; // of the bound
@@ -14,24 +15,24 @@ export function rateControl(app) {
   const painted = svg("g", {}, track);
   const slider = html("input", { type: "range", min: 0, max: RANGE, step: 1, "aria-label": app.t("rate.title") });
   const typed = html("input", { type: "text", inputmode: "decimal", class: "number", "aria-label": app.t("rate.typed"), spellcheck: "false", autocomplete: "off" });
-  const quick = html("button", { type: "button", text: app.t("rate.fastest"), onclick: () => app.view.rates.fastest && app.rate(floor(app.view.rates.fastest.lr)) });
-  const safe = html("button", { type: "button", text: app.t("rate.safe"), title: app.t("rate.safe_hint", { percent: 100 * SAFE }), onclick: () => app.rate(floor(SAFE * app.view.theory.bound)) });
+  const quick = html("button", { type: "button", text: app.t("rate.fastest"), onclick: () => app.view.rates.fastest && app.setRate(floor(app.view.rates.fastest.lr)) });
+  const safe = html("button", { type: "button", text: app.t("rate.safe"), title: app.t("rate.safe_hint", { percent: 100 * SAFE }), onclick: () => app.setRate(floor(SAFE * app.view.theory.bound)) });
   const word = html("span", { class: "regime" });
   const rail = html("div", { class: "rail" }, track, slider);
   const node = html("div", { class: "control rate" }, html("div", { class: "row" }, html("span", { class: "name", text: app.t("rate.title") }), typed, word, html("span", { class: "grow" }), quick, safe), rail);
   const panel = { node: rail, picture: track, width: 0, height: 0 };
   let scale = null;
 
-  slider.addEventListener("input", () => app.rate(Number(scale.invert((Number(slider.value) / RANGE) * 1000).toPrecision(3))));
+  slider.addEventListener("input", () => app.setRate(Number(scale.invert((Number(slider.value) / RANGE) * 1000).toPrecision(3))));
   slider.addEventListener("keydown", (event) => {
     const way = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
     if (!way) return;
     event.preventDefault();
-    app.rate(Number((app.state.lr * 1.02 ** (way * (event.shiftKey ? 10 : 1))).toPrecision(3)));
+    app.setRate(Number((app.state.lr * 1.02 ** (way * (event.shiftKey ? 10 : 1))).toPrecision(3)));
   });
   const typedIn = () => {
     const value = Number(typed.value.replace(",", "."));
-    if (value >= 1e-300 && value <= 1e300) app.rate(value);
+    if (value >= 1e-300 && value <= 1e300) app.setRate(value);
     typed.value = plain(app.state.lr);
   };
   typed.addEventListener("change", typedIn);
@@ -45,7 +46,7 @@ export function rateControl(app) {
   }
 
   function paint(view) {
-    fit(panel, 0, 46, 46);
+    resize(panel, 0, 46, 46);
     const [low, high] = reach(view);
     const width = panel.width;
     scale = logarithmic([low, high], [0, 1000]);
@@ -128,9 +129,9 @@ export function settingsControl(app) {
   };
   const nag = box("nesterov", "momentum.nesterov");
   const forget = box("forget", "momentum.forget");
-  const bias = box("bias", "hypothesis.bias", (on) => app.reshape({ bias: on }));
-  const center = box("center", "hypothesis.center", (on) => app.reshape({ center: on }));
-  const standardize = box("standardize", "hypothesis.standardize", (on) => app.reshape({ standardize: on }));
+  const bias = box("bias", "hypothesis.bias", (on) => app.setHypothesis({ bias: on }));
+  const center = box("center", "hypothesis.center", (on) => app.setHypothesis({ center: on }));
+  const standardize = box("standardize", "hypothesis.standardize", (on) => app.setHypothesis({ standardize: on }));
   const keep = box("keep", "reduction.keep");
   const choices = REDUCTIONS.map((each) => html("button", { type: "button", class: "segment", text: app.t(`reduction.${each}`), onclick: () => change({ reduction: each }) }));
   const times = html("input", { type: "number", min: 1, max: 1000, step: 1, class: "number small", "aria-label": app.t("repeat.title"), onchange: () => repeated(Math.min(Math.max(Math.round(Number(times.value)) || 1, 1), 1000)) });
@@ -175,14 +176,14 @@ export function settingsControl(app) {
 /** Reset, step back, step, play, its speed, and the epoch itself. */
 export function transportControl(app) {
   const button = (key, act, sign) => html("button", { type: "button", class: "round", "aria-label": app.t(key), title: app.t(key), onclick: act }, sign);
-  const reset = button("transport.reset", () => app.go(0), "|◀");
-  const back = button("transport.back", () => app.go(app.epoch - 1), "−1");
+  const reset = button("transport.reset", () => app.goTo(0), "|◀");
+  const back = button("transport.back", () => app.goTo(app.epoch - 1), "−1");
   const play = button("transport.play", () => app.play(), "▶");
-  const on = button("transport.step", () => app.go(app.epoch + 1), "+1");
+  const on = button("transport.step", () => app.goTo(app.epoch + 1), "+1");
   const speed = html("select", { "aria-label": app.t("transport.speed"), onchange: () => (app.speed = SPEEDS[speed.selectedIndex]) }, ...["slow", "normal", "fast"].map((each) => html("option", { text: app.t(`transport.${each}`) })));
   speed.selectedIndex = 1;
   app.speed = SPEEDS[1];
-  const slider = html("input", { type: "range", min: 0, step: 1, "aria-label": app.t("transport.epoch"), class: "grow", oninput: () => app.go(Number(slider.value)) });
+  const slider = html("input", { type: "range", min: 0, step: 1, "aria-label": app.t("transport.epoch"), class: "grow", oninput: () => app.goTo(Number(slider.value)) });
   tenfold(slider);
   const epochs = html("input", { type: "text", inputmode: "numeric", class: "number", "aria-label": app.t("transport.epochs") });
   epochs.addEventListener("change", () => {

@@ -1,8 +1,9 @@
 /** The cost over its parameters: a parabola over one, contours over two, one bar a direction over more. */
 import { costOf } from "../model.js";
-import { axes, cut, dots, dragged, figure, fit, framed, handle, held, leaver, line, linear, logarithmic, nudged, place, readout, svg, tabled, ticks, where } from "../kit.js";
+import { addDataTable, svg, truncate } from "../dom.js";
+import { axes, clampTo, createPanel, dotsPath, linear, linePath, logarithmic, makeHandle, moveHandle, nudge, overflowMarker, plotFrame, pointerPosition, readout, resize, roundToPixel, ticks } from "../svg.js";
 import { nameOf } from "../view.js";
-import { factor, short, signed } from "../words.js";
+import { factor, short, signed } from "../messages.js";
 
 const LEVELS = 9; // contours between the minimum and the farthest corner
 const AROUND = 96; // points of an ellipse
@@ -15,7 +16,7 @@ const REACH = 14; // pixels within which a point of the path is pointed at
 const left = (h, error) => (error === 0 ? "0" : `${short(h * error)} (${short(100 * h)} %)`);
 
 export function costPanel(app) {
-  const panel = figure("cost", app.t("cost.title"));
+  const panel = createPanel("cost", app.t("cost.title"));
   const bands = svg("g", { "aria-hidden": "true" }, panel.still);
   const casing = svg("path", { class: "casing" }, panel.live);
   const trail = svg("path", { class: "trail" }, panel.live);
@@ -23,13 +24,13 @@ export function costPanel(app) {
   const goal = svg("path", { class: "goal" }, panel.live);
   const here = svg("circle", { r: 6, class: "here" }, panel.live);
   const bars = svg("g", {}, panel.live);
-  const away = leaver(panel.live);
+  const away = overflowMarker(panel.live);
   const start = svg("g", {}, panel.live);
   svg("circle", { r: 14, class: "grip" }, start);
   svg("circle", { r: 5, class: "start" }, start);
   const startLabel = svg("text", { class: "label" }, start);
   const now = readout(panel);
-  const fill = tabled(panel, app.t("as_table"), () => {
+  const fill = addDataTable(panel, app.t("as_table"), () => {
     const { theory, names, shown } = app.view;
     const rows = names.map((name, i) => [name, short(theory.curvature[i]), factor(theory.factors[i], theory.gaps[i]), left(shown.h[i], theory.error[i])]);
     return [[app.t("cost.direction"), app.t("cost.curvature"), app.t("cost.factor"), app.t("cost.error")], ...rows];
@@ -39,7 +40,7 @@ export function costPanel(app) {
   // The path's nearest point is the epoch that all views mark.
   panel.picture.addEventListener("pointermove", (event) => {
     if (kind > 2 || !x) return;
-    const [px, py] = where(panel.picture, event);
+    const [px, py] = pointerPosition(panel.picture, event);
     let [best, nearest] = [REACH, null];
     app.view.descended.forEach((each, i) => {
       const [ax, ay] = kind === 1 ? [x(each[0]), y(app.view.cost[i])] : [x(each[0]), y(each[1])];
@@ -50,14 +51,14 @@ export function costPanel(app) {
   });
   panel.picture.addEventListener("pointerleave", () => app.hover(null));
 
-  handle(start, {
+  makeHandle(start, {
     picture: panel.picture,
     name: app.t("cost.start"),
-    held: (whether) => app.hold(whether),
-    to: ([px, py]) => moved(kind === 1 ? [dragged(x, px)] : [dragged(x, px), dragged(y, py)]),
+    held: (whether) => app.setHeld(whether),
+    to: ([px, py]) => moved(kind === 1 ? [roundToPixel(x, px)] : [roundToPixel(x, px), roundToPixel(y, py)]),
     by: (dx, dy) => {
       const now = app.view.descended[0];
-      moved(kind === 1 ? [nudged(x, now[0], dx)] : [nudged(x, now[0], dx), nudged(y, now[1], dy)]);
+      moved(kind === 1 ? [nudge(x, now[0], dx)] : [nudge(x, now[0], dx), nudge(y, now[1], dy)]);
     },
   });
 
@@ -93,19 +94,19 @@ export function costPanel(app) {
     const costs = xs.map((w) => costOf(problem, [w]));
     const top = Math.max(...costs) * 1.06 || 1;
     const yTicks = ticks(0, top, 4);
-    frame = framed(panel, yTicks);
+    frame = plotFrame(panel, yTicks);
     x = linear(xs, [frame.left, frame.right]);
     y = linear([-0.04 * top, top], [frame.bottom, frame.top]);
     const many = Array.from({ length: 121 }, (_, i) => xs[0] + ((xs[1] - xs[0]) * i) / 120);
     axes(panel.still, x, y, { xTicks: ticks(...xs, 6), yTicks, xName: nameOf(view, 0), yName: app.t("cost.axis") });
-    svg("path", { class: "curve", d: line(many.map((w) => [x(w), y(costOf(problem, [w]))])) }, panel.still);
+    svg("path", { class: "curve", d: linePath(many.map((w) => [x(w), y(costOf(problem, [w]))])) }, panel.still);
   }
 
   function contours(view) {
     const { theory, problem } = view;
     const [xs, ys] = [window_(view, 0), window_(view, 1)];
     const yTicks = ticks(...ys, 5);
-    frame = framed(panel, yTicks);
+    frame = plotFrame(panel, yTicks);
     x = linear(xs, [frame.left, frame.right]);
     y = linear(ys, [frame.bottom, frame.top]);
     axes(panel.still, x, y, { xTicks: ticks(...xs, 5), yTicks, xName: nameOf(view, 0), yName: nameOf(view, 1) });
@@ -127,7 +128,7 @@ export function costPanel(app) {
     for (let level = LEVELS; level > 0; level -= 1) {
       const size = (most * level) / (LEVELS + 1);
       const d = ellipse(theory.destination, size, [a, b], [u, v]).map(([px, py]) => [x(px), y(py)]);
-      svg("path", { class: "band", "--level": 1 - level / (LEVELS + 1), d: `${line(d)}Z` }, inside);
+      svg("path", { class: "band", "--level": 1 - level / (LEVELS + 1), d: `${linePath(d)}Z` }, inside);
     }
   }
 
@@ -147,7 +148,7 @@ export function costPanel(app) {
     panel.still.replaceChildren();
     const { theory } = view;
     const shown = Math.min(theory.rank, BARS);
-    frame = { ...framed(panel, []), left: 134, right: panel.width - 84 };
+    frame = { ...plotFrame(panel, []), left: 134, right: panel.width - 84 };
     x = logarithmic(SHARES, [frame.left, frame.right]);
     axes(panel.still, x, linear([0, 1], [frame.bottom, frame.top]), { xTicks: [1e-8, 1e-6, 1e-4, 1e-2, 1], yTicks: [], xName: app.t("cost.share") });
     const gap = Math.min((frame.bottom - frame.top) / Math.max(shown, 1), WIDEST_BAR);
@@ -155,7 +156,7 @@ export function costPanel(app) {
       const top = frame.top + i * gap;
       const at = shown < theory.rank && i === shown - 1 ? theory.rank - 1 : i; // the flattest is always there
       const row = svg("g", { "data-i": at }, bars);
-      svg("text", { class: "label", x: 6, y: top + 0.62 * gap, text: cut(view.names[at], 18) }, row);
+      svg("text", { class: "label", x: 6, y: top + 0.62 * gap, text: truncate(view.names[at], 18) }, row);
       svg("rect", { class: "bar", x: frame.left, y: top + 0.2 * gap, height: 0.6 * gap, width: 0 }, row);
       svg("text", { class: "label", y: top + 0.62 * gap }, row);
     }
@@ -165,8 +166,8 @@ export function costPanel(app) {
     panel,
     still(view) {
       kind = view.problem.parameters.length;
-      if (kind > 2) fit(panel, 0, 70 + WIDEST_BAR * Math.min(view.theory.rank, BARS)); // no higher than its bars need
-      else fit(panel);
+      if (kind > 2) resize(panel, 0, 70 + WIDEST_BAR * Math.min(view.theory.rank, BARS)); // no higher than its bars need
+      else resize(panel);
       bars.replaceChildren();
       bands.replaceChildren();
       for (const node of [casing, trail, steps, goal]) node.setAttribute("d", "");
@@ -188,23 +189,23 @@ export function costPanel(app) {
       const upTo = view.ts.findIndex((t) => t > view.shown.t);
       const passed = view.descended.slice(0, upTo < 0 ? undefined : upTo).map(point);
       if (view.ts[passed.length - 1] !== view.shown.t) passed.push(point(view.shown.descended));
-      const kept = passed.map((each) => held(each, frame));
+      const kept = passed.map((each) => clampTo(each, frame));
       const inside = kept.slice(0, kept.findIndex((each) => each.out) + 1 || undefined).map((each) => each.at);
-      const d = line(inside);
+      const d = linePath(inside);
       casing.setAttribute("d", d);
       trail.setAttribute("d", d);
-      steps.setAttribute("d", inside.length <= 120 ? dots(kept.filter((each) => !each.out).map((each) => each.at)) : "");
+      steps.setAttribute("d", inside.length <= 120 ? dotsPath(kept.filter((each) => !each.out).map((each) => each.at)) : "");
       const [gx, gy] = point(theory.destination);
       goal.setAttribute("d", `M${gx - 6} ${gy}h12M${gx} ${gy - 6}v12`);
-      const at = held(point(view.shown.descended), frame);
+      const at = clampTo(point(view.shown.descended), frame);
       here.setAttribute("cx", at.at[0]);
       here.setAttribute("cy", at.at[1]);
       here.setAttribute("visibility", at.out || Number.isNaN(at.at[0] + at.at[1]) ? "hidden" : "visible");
-      const where = view.shown.descended.map((each, j) => `${nameOf(view, j)} = ${signed(each)}`).join(", ");
-      now(kind === 1 ? `${where}, ${app.t("cost.now", { cost: short(view.shown.cost) })}` : where);
-      away(at, where, frame);
+      const label = view.shown.descended.map((each, j) => `${nameOf(view, j)} = ${signed(each)}`).join(", ");
+      now(kind === 1 ? `${label}, ${app.t("cost.now", { cost: short(view.shown.cost) })}` : label);
+      away(at, label, frame);
       const first = point(view.descended[0]);
-      place(start, first, view.descended[0][0], view.params[0].map((each, j) => `${view.labels[j]} ${short(each)}`).join(", "));
+      moveHandle(start, first, view.descended[0][0], view.params[0].map((each, j) => `${view.labels[j]} ${short(each)}`).join(", "));
       const second = passed.length > 1 ? passed[1] : first;
       // Where the path does not go: on the other side of the start.
       const toLeft = second[0] > first[0] && first[0] > frame.left + 40;

@@ -1,18 +1,19 @@
 /** The data and the hypothesis: points, the line that descent has now, and the errors between them. */
-import { axes, dots, dragged, figure, fit, framed, handle, line, linear, nudged, place, readout, segments, svg, tabled, ticks, where } from "../kit.js";
-import { short, signed } from "../words.js";
+import { addDataTable, svg } from "../dom.js";
+import { axes, createPanel, dotsPath, linear, linePath, makeHandle, moveHandle, nudge, plotFrame, pointerPosition, readout, resize, roundToPixel, segmentsPath, ticks } from "../svg.js";
+import { short, signed } from "../messages.js";
 
 const HANDLES = 24; // of points, at most: more are not dragged one by one
 
 export function dataPanel(app) {
-  const panel = figure("data", app.t("data.title"));
+  const panel = createPanel("data", app.t("data.title"));
   const errors = svg("path", { class: "errors" }, panel.live);
   const points = svg("path", { class: "dots" }, panel.live);
   const casing = svg("path", { class: "casing" }, panel.live);
   const fitted = svg("path", { class: "descent" }, panel.live);
   const now = readout(panel);
   const handles = svg("g", {}, panel.live);
-  const fill = tabled(panel, app.t("as_table"), () => {
+  const fill = addDataTable(panel, app.t("as_table"), () => {
     const { problem, shown } = app.view;
     const predict = predictor(problem, shown.params);
     const rows = app.rows().slice(0, 50);
@@ -22,8 +23,8 @@ export function dataPanel(app) {
 
   panel.picture.addEventListener("dblclick", (event) => {
     if (!single || !app.editable) return;
-    const [px, py] = where(panel.picture, event);
-    app.addPoint([dragged(x, px), dragged(y, py)]);
+    const [px, py] = pointerPosition(panel.picture, event);
+    app.addPoint([roundToPixel(x, px), roundToPixel(y, py)]);
   });
 
   function ranges(problem, rows) {
@@ -45,12 +46,12 @@ export function dataPanel(app) {
     panel,
     /** Scales and axes: when the data, the size or the theme change. */
     still(view) {
-      fit(panel);
+      resize(panel);
       const { problem } = view;
       const rows = app.rows();
       const found = rows.length ? ranges(problem, rows) : { xs: [0, 1], ys: [0, 1] };
       const yTicks = ticks(...found.ys, 4);
-      frame = framed(panel, yTicks);
+      frame = plotFrame(panel, yTicks);
       x = linear(found.xs, [frame.left, frame.right]);
       y = linear(found.ys, [frame.bottom, frame.top]);
       const name = single ? problem.features[0] : app.t("data.true", { target: problem.target });
@@ -64,14 +65,14 @@ export function dataPanel(app) {
           svg("circle", { r: 13, class: "grip" }, node);
           svg("circle", { r: 5.5, class: "dot" }, node);
           const move = (row) => app.movePoint(i, row);
-          handle(node, {
+          makeHandle(node, {
             picture: panel.picture,
             name: app.t("data.handle", { row: i + 1 }),
-            held: (whether) => app.hold(whether),
-            to: ([px, py]) => move([dragged(x, px), dragged(y, py)]),
+            held: (whether) => app.setHeld(whether),
+            to: ([px, py]) => move([roundToPixel(x, px), roundToPixel(y, py)]),
             by: (dx, dy) => {
               const [a, b] = app.rows()[i];
-              move([nudged(x, a, dx), nudged(y, b, dy)]);
+              move([nudge(x, a, dx), nudge(y, b, dy)]);
             },
           });
         });
@@ -90,14 +91,14 @@ export function dataPanel(app) {
         const d0 = clipped(ends, frame);
         casing.setAttribute("d", d0);
         fitted.setAttribute("d", d0);
-        errors.setAttribute("d", rows.length <= 200 ? segments(rows.map((row) => [[x(row[0]), y(row[1])], [x(row[0]), clampY(y(predict(row)), frame)]])) : "");
-        points.setAttribute("d", handles.childElementCount ? "" : dots(rows.map((row) => [x(row[0]), y(row[1])])));
-        [...handles.children].forEach((node, i) => place(node, [x(rows[i][0]), y(rows[i][1])], rows[i][1], `${short(rows[i][0])}, ${short(rows[i][1])}`));
+        errors.setAttribute("d", rows.length <= 200 ? segmentsPath(rows.map((row) => [[x(row[0]), y(row[1])], [x(row[0]), clampY(y(predict(row)), frame)]])) : "");
+        points.setAttribute("d", handles.childElementCount ? "" : dotsPath(rows.map((row) => [x(row[0]), y(row[1])])));
+        [...handles.children].forEach((node, i) => moveHandle(node, [x(rows[i][0]), y(rows[i][1])], rows[i][1], `${short(rows[i][0])}, ${short(rows[i][1])}`));
       } else {
         casing.setAttribute("d", "");
-        fitted.setAttribute("d", line(x.domain.map((at) => [x(at), y(at)])));
+        fitted.setAttribute("d", linePath(x.domain.map((at) => [x(at), y(at)])));
         errors.setAttribute("d", "");
-        points.setAttribute("d", dots(rows.map((row) => [x(row[d]), clampY(y(predict(row)), frame)])));
+        points.setAttribute("d", dotsPath(rows.map((row) => [x(row[d]), clampY(y(predict(row)), frame)])));
       }
       now(single ? hypothesis(params, problem) : "");
       fill();
@@ -132,5 +133,5 @@ function clipped([[x0, y0], [x1, y1]], { top, bottom }) {
     return [x, y];
   };
   if ((y0 < top && y1 < top) || (y0 > bottom && y1 > bottom)) return "";
-  return line([cut(x0, y0), cut(x1, y1)]);
+  return linePath([cut(x0, y0), cut(x1, y1)]);
 }

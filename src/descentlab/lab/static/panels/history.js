@@ -1,11 +1,12 @@
 /** The cost by epoch: the whole prediction, how far the run has come, and from where on it stays near the minimum. */
-import { axes, dots, figure, fit, framed, held, html, leaver, lineWithin, linear, logarithmic, logTicks, readout, svg, ticks, where } from "../kit.js";
-import { short } from "../words.js";
+import { html, svg } from "../dom.js";
+import { axes, clampTo, clippedLinePath, createPanel, dotsPath, linear, logarithmic, logTicks, overflowMarker, plotFrame, pointerPosition, readout, resize, ticks } from "../svg.js";
+import { short } from "../messages.js";
 
 const DEEPEST = 1e-14; // of the start's cost: what rounding leaves is not shown
 
 export function historyPanel(app) {
-  const panel = figure("history", app.t("history.title"));
+  const panel = createPanel("history", app.t("history.title"));
   const zone = svg("rect", { class: "zone" }, panel.live);
   const least = svg("path", { class: "least" }, panel.live);
   const leastLabel = svg("text", { class: "label" }, panel.live);
@@ -16,14 +17,14 @@ export function historyPanel(app) {
   const here = svg("circle", { r: 5.5, class: "here" }, panel.live);
   const now = readout(panel);
   const zoneLabel = svg("text", { class: "label good-ink" }, panel.live);
-  const away = leaver(panel.live);
+  const away = overflowMarker(panel.live);
   const log = html("input", { type: "checkbox", onchange: () => app.set({ log: log.checked }) });
   panel.heading.after(html("label", { class: "check aside" }, log, html("span", { text: app.t("history.log") })));
   let x, y, frame, drawn;
 
   const over = (event) => {
     if (!x) return;
-    const [px] = where(panel.picture, event);
+    const [px] = pointerPosition(panel.picture, event);
     app.hover(Math.round(Math.min(Math.max(x.invert(px), 0), app.state.epochs)));
   };
   panel.picture.addEventListener("pointermove", over);
@@ -44,10 +45,10 @@ export function historyPanel(app) {
   return {
     panel,
     still(view) {
-      fit(panel);
+      resize(panel);
       const { scale, range } = scales(view);
       const yTicks = app.state.log ? logTicks(...range, 6) : ticks(...range, 4);
-      frame = framed(panel, yTicks, app.state.log);
+      frame = plotFrame(panel, yTicks, app.state.log);
       drawn = `${app.state.epochs} ${range}`;
       x = linear([0, app.state.epochs], [frame.left, frame.right]);
       y = scale(range, [frame.bottom, frame.top]);
@@ -64,14 +65,14 @@ export function historyPanel(app) {
       if (drawn !== `${app.state.epochs} ${range}`) this.still(view);
       const safe = (cost) => (cost > 0 || !y.log ? y(cost) : frame.bottom + 6);
       const points = view.ts.map((t, i) => [x(t), safe(view.cost[i])]);
-      const inside = points.map((each) => held(each, frame));
+      const inside = points.map((each) => clampTo(each, frame));
       const kept = inside.map((each, i) => (each.out || !Number.isFinite(view.cost[i]) ? [each.at[0], NaN] : each.at));
-      const at = held([x(view.shown.t), safe(view.shown.cost)], frame);
+      const at = clampTo([x(view.shown.t), safe(view.shown.cost)], frame);
       const upTo = view.ts.findIndex((t) => t > view.shown.t);
       const passed = upTo < 0 ? points : points.slice(0, upTo);
-      future.setAttribute("d", lineWithin(points, frame));
-      past.setAttribute("d", lineWithin([...passed, [x(view.shown.t), safe(view.shown.cost)]], frame));
-      marks.setAttribute("d", kept.filter((each) => Number.isFinite(each[1])).length <= 41 ? dots(kept) : "");
+      future.setAttribute("d", clippedLinePath(points, frame));
+      past.setAttribute("d", clippedLinePath([...passed, [x(view.shown.t), safe(view.shown.cost)]], frame));
+      marks.setAttribute("d", kept.filter((each) => Number.isFinite(each[1])).length <= 41 ? dotsPath(kept) : "");
       const bottom = view.theory.leastCost;
       const shows = bottom > 0 && y(bottom) < frame.bottom + 1 && y(bottom) > frame.top;
       least.setAttribute("d", shows ? `M${frame.left} ${y(bottom).toFixed(1)}H${frame.right}` : "");

@@ -1,6 +1,7 @@
 /** Learning rate against momentum: where errors shrink without a swing, where they swing, where they grow. */
-import { axes, figure, fit, framed, handle, leaver, line, linear, place, svg, tabled, ticks } from "../kit.js";
-import { floor, short } from "../words.js";
+import { addDataTable, svg } from "../dom.js";
+import { axes, createPanel, linear, linePath, makeHandle, moveHandle, overflowMarker, plotFrame, resize, ticks } from "../svg.js";
+import { floor, short } from "../messages.js";
 
 const WIDEST = 4.4; // rates shown, in units of 1 / the greatest curvature
 const MOMENTUMS = [0, 0.25, 0.5, 0.75, 0.9, 0.99]; // of the table
@@ -8,7 +9,7 @@ const LABELS = { smooth: [0.1, 0.12], swings: [1.3, 0.72, 0.5], grows: [3.55, 0.
 const CLOSE = 0.1; // of the height: labels as near as that would touch
 
 export function mapPanel(app) {
-  const panel = figure("map", app.t("map.title"));
+  const panel = createPanel("map", app.t("map.title"));
   const smooth = svg("path", { class: "region smooth" }, panel.still);
   const swings = svg("path", { class: "region swings" }, panel.still);
   const grows = svg("path", { class: "region grows" }, panel.still);
@@ -19,18 +20,18 @@ export function mapPanel(app) {
   const knob = svg("g", {}, panel.live);
   svg("circle", { r: 14, class: "grip" }, knob);
   svg("circle", { r: 6, class: "here" }, knob);
-  const fill = tabled(panel, app.t("as_table"), () => {
+  const fill = addDataTable(panel, app.t("as_table"), () => {
     const rows = MOMENTUMS.map((mu) => [short(mu), short(floor(quiet(mu) * unit, 3)), short(floor(bound(mu) * unit, 3))]);
     return [[app.t("map.momentum"), app.t("map.smooth_below"), app.t("map.grows_from")], ...rows];
   });
-  const away = leaver(panel.live);
+  const away = overflowMarker(panel.live);
   let x, y, frame, unit;
 
   // The steepest direction decides: its roots are real and positive below the first, beyond 1 above the second.
   const quiet = (mu) => (app.state.nesterov ? (1 - mu) ** 2 / (1 + mu) ** 2 : (1 - Math.sqrt(mu)) ** 2);
   const bound = (mu) => (app.state.nesterov ? (2 * (1 + mu)) / (1 + 2 * mu) : 2 * (1 + mu));
 
-  handle(knob, {
+  makeHandle(knob, {
     picture: panel.picture,
     name: app.t("map.knob"),
     to: ([px, py]) => moved(x.invert(px), y.invert(py)),
@@ -45,9 +46,9 @@ export function mapPanel(app) {
   return {
     panel,
     still(view) {
-      fit(panel);
+      resize(panel);
       const yTicks = [0, 0.25, 0.5, 0.75, 1];
-      frame = framed(panel, yTicks);
+      frame = plotFrame(panel, yTicks);
       unit = 1 / view.theory.curvature[0];
       const most = WIDEST * unit;
       x = linear([0, WIDEST], [frame.left, frame.right]);
@@ -57,7 +58,7 @@ export function mapPanel(app) {
       const steps = Array.from({ length: 61 }, (_, i) => i / 60);
       const first = steps.map((mu) => [x(quiet(mu)), y(mu)]);
       const second = steps.map((mu) => [x(bound(mu)), y(mu)]);
-      const area = (a, b) => `${line([...a, ...[...b].reverse()])}Z`;
+      const area = (a, b) => `${linePath([...a, ...[...b].reverse()])}Z`;
       smooth.setAttribute("d", area(steps.map((mu) => [x(0), y(mu)]), first));
       swings.setAttribute("d", area(first, second));
       grows.setAttribute("d", area(second, steps.map((mu) => [x(WIDEST), y(mu)])));
@@ -85,7 +86,7 @@ export function mapPanel(app) {
       const momentum = app.state.forget ? 1 : app.state.momentum;
       const at = Math.min(app.state.lr / unit, WIDEST);
       away({ at: [x(at), y(momentum)], away: [1, 0], out: app.state.lr > WIDEST * unit }, short(app.state.lr), frame);
-      place(knob, [x(at), y(momentum)], app.state.lr, `lr ${short(app.state.lr)}, ${app.t("map.momentum")} ${short(momentum)}`);
+      moveHandle(knob, [x(at), y(momentum)], app.state.lr, `lr ${short(app.state.lr)}, ${app.t("map.momentum")} ${short(momentum)}`);
     },
   };
 }

@@ -1,5 +1,5 @@
 /** The language, the theme, and what leaves the page: its address, itself as one file, a picture. */
-import { html, set, svg } from "../kit.js";
+import { html, set, svg } from "../dom.js";
 import { CONTROLS, MOST_POINTS } from "../state.js";
 
 const MARGIN = 24; // around saved pictures
@@ -7,7 +7,7 @@ const TITLE = 26; // the room of a title above its picture
 
 export function shareControl(app) {
   const language = html("button", { type: "button", lang: app.lang === "ko" ? "en" : "ko", text: app.lang === "ko" ? "English" : "한국어", onclick: () => change({ lang: app.lang === "ko" ? "en" : "ko" }, 0) });
-  const theme = html("button", { type: "button", text: app.t("share.theme"), onclick: () => change({ theme: app.dark ? "light" : "dark" }, 1) });
+  const theme = html("button", { type: "button", text: app.t("share.theme"), onclick: () => change({ theme: app.theme.dark ? "light" : "dark" }, 1) });
   const link = html("button", { type: "button", text: app.t("share.link"), onclick: () => app.copy(location.href.split("#")[0] + app.address(), link, "share.link") });
   const without = html("p", { class: "soft" });
   const save = html("button", { type: "button", text: app.t("share.save"), onclick: () => download("descentlab.html", page(), "text/html") });
@@ -34,9 +34,9 @@ export function shareControl(app) {
   /** The page is built anew, and the focus stays on the button that was pressed. */
   function change(changes, button) {
     app.state = { ...app.state, ...changes };
-    app.enter(true);
+    app.applyState(true);
     app.build();
-    app.shareC.node.children[button].focus();
+    app.shareControl.node.children[button].focus();
   }
 
   function download(name, content, type) {
@@ -56,7 +56,7 @@ export function shareControl(app) {
     for (const made of whole.querySelectorAll(".made")) made.remove();
     delete whole.querySelector("body").dataset.jpThemeLight; // of a notebook that the file has left
     const spec = whole.querySelector("#descentlab-spec");
-    if (spec) spec.textContent = JSON.stringify({ ...app.saved(), opening: app.address() }).replace(/</g, "\\u003c");
+    if (spec) spec.textContent = JSON.stringify({ ...app.pageSpec(), opening: app.address() }).replace(/</g, "\\u003c");
     set(whole, { lang: app.lang, "data-served": "false" });
     return `<!doctype html>\n${whole.outerHTML}`;
   }
@@ -91,8 +91,8 @@ export function shareControl(app) {
   return {
     node,
     draw() {
-      without.hidden = !app.homeless;
-      if (app.homeless) without.textContent = app.t("share.without", { most: MOST_POINTS });
+      without.hidden = !app.exceedsAddress;
+      if (app.exceedsAddress) without.textContent = app.t("share.without", { most: MOST_POINTS });
       for (const each of boxes) each.input.checked = app.hidden(each.name);
     },
   };

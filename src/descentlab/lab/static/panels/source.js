@@ -1,5 +1,5 @@
 /** Where the data comes from: the built-in sets, a pasted or opened CSV; which column is the target. */
-import { html } from "../kit.js";
+import { html } from "../dom.js";
 
 const LARGEST_NUMBER = 1e100; // squares of larger ones soon leave float64
 const LARGEST = 2_000_000; // letters of a CSV that a page without a server reads by itself
@@ -83,7 +83,7 @@ export function sourceControl(app) {
     const answer = await app.upload(chosen);
     if (answer.error) told.textContent = answer.error;
     else {
-      app.take(answer, chosen.name);
+      app.useUploadedSpec(answer, chosen.name);
       say("source.taken", { rows: answer.rows, columns: answer.columns.length });
     }
   }
@@ -92,7 +92,7 @@ export function sourceControl(app) {
     if (text.length > LARGEST) return say("source.too_large", { most: LARGEST / 1e6 });
     const found = parseCsv(text);
     if (found.trouble) return say(found.trouble, found.values);
-    app.own(found.columns, found.rows, name);
+    app.useOwnData(found.columns, found.rows, name);
     if (found.left.length) say("source.left", { rows: found.rows.length, columns: found.columns.length, left: found.left.join(", ") });
     else say("source.taken", { rows: found.rows.length, columns: found.columns.length });
   }
@@ -108,7 +108,7 @@ export function sourceControl(app) {
         listed = key;
         sets.replaceChildren(...app.sets().map((each) => html("option", { value: each.key, text: each.name })));
         target.replaceChildren(...app.all().columns.map((name) => html("option", { value: name, text: name })));
-        target.onchange = () => app.choose(target.value, null);
+        target.onchange = () => app.chooseColumns(target.value, null);
       }
       if (sets.value !== app.key()) sets.value = app.key();
       const now = app.columns();
@@ -119,7 +119,7 @@ export function sourceControl(app) {
       columns.hidden = app.all().columns.length <= 2;
       features.replaceChildren(
         ...names.map((name) => {
-          const input = html("input", { type: "checkbox", onchange: () => app.choose(now.at(-1), names.filter((each) => (each === name ? input.checked : now.includes(each)))) });
+          const input = html("input", { type: "checkbox", onchange: () => app.chooseColumns(now.at(-1), names.filter((each) => (each === name ? input.checked : now.includes(each)))) });
           input.checked = now.includes(name);
           return html("label", { class: "check" }, input, html("span", { text: name }));
         }),

@@ -1,6 +1,6 @@
 /** The lesson's table: Epoch, the parameters, their gradient and the cost, each row before its update. */
-import { html, tabled } from "../kit.js";
-import { number } from "../words.js";
+import { addDataTable, html } from "../dom.js";
+import { number } from "../messages.js";
 
 const ALL = 24; // epochs up to which each has its row
 const ROWS = 11; // of more: the first ones and others evenly spread, as many as are seen without scrolling
@@ -14,7 +14,7 @@ export function tablePanel(app) {
   const scroller = html("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": app.t("table.title") }, table);
   const caption = html("figcaption");
   const node = html("figure", { class: "panel table" }, heading, scroller, caption);
-  const fill = tabled({ heading, node }, app.t("table.all"), () => {
+  const fill = addDataTable({ heading, node }, app.t("table.all"), () => {
     const { labels, shown, theory } = app.view;
     return [[app.t("table.parameter"), app.t("table.after", { epochs: shown.t }), app.t("table.least")], ...labels.map((label, j) => [label, number(shown.params[j]), number(theory.goal[j])])];
   });

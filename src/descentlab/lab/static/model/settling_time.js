@@ -1,5 +1,5 @@
 /**
- * From which update on a descent is at its minimum for good: `doctor/aim.py`. Errors are `e_i h_i(t)`; "there" is a matrix
+ * From which update on a descent is at its minimum for good: `theory/settling_time.py`. Errors are `e_i h_i(t)`; "there" is a matrix
  * of parts, one row a condition: the sum of squares of parts times h, or the size of every sum, is at most 1.
  */
 import { directionOf } from "./theory.js";

@@ -1,37 +1,8 @@
-/** What every picture is drawn with: elements, scales, ticks, paths, axes, handles. */
-import { number, signed } from "./words.js";
+/** What every plot is drawn with: scales, ticks, paths, axes, panels, handles. */
+import { html, set, svg, truncate } from "./dom.js";
+import { number, signed } from "./messages.js";
 
-const LETTER = 7; // pixels of a label, about
-const SVG = "http://www.w3.org/2000/svg";
-
-/** An SVG element with attributes, in a parent. */
-export function svg(name, attributes = {}, parent = null) {
-  const node = document.createElementNS(SVG, name);
-  set(node, attributes);
-  parent?.append(node);
-  return node;
-}
-
-/** An HTML element with attributes and children (nodes or texts). */
-export function html(name, attributes = {}, ...children) {
-  const node = document.createElement(name);
-  set(node, attributes);
-  node.append(...children);
-  return node;
-}
-
-/** Attributes by name; `text` is the content, `on...` a listener, `--...` a property of style, null takes away. */
-export function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "text") {
-      if (node.textContent !== value) node.textContent = value;
-    } else if (name.startsWith("--")) node.style.setProperty(name, value);
-    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value === null || value === false) node.removeAttribute(name);
-    else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? "" : value);
-  }
-  return node;
-}
+const LABEL_CHARACTER_WIDTH = 7; // pixels of a label, about
 
 /** A linear scale from a domain to a range, with its inverse. */
 export function linear([d0, d1], [r0, r1]) {
@@ -63,13 +34,13 @@ function roundUp(rough) {
 const rounded = (value, step) => Number((Math.round(value / step) * step).toPrecision(12));
 
 /** What a picture's place stands for, to the roundest number within a pixel: what is dragged lands on whole ones. */
-export function dragged(scale, at) {
+export function roundToPixel(scale, at) {
   const pixel = Math.abs((scale.domain[1] - scale.domain[0]) / (scale.range[1] - scale.range[0]));
   return rounded(scale.invert(at), roundUp(pixel));
 }
 
 /** A value some hundredths of the scale further, on a round number. */
-export function nudged(scale, value, steps) {
+export function nudge(scale, value, steps) {
   if (steps === 0) return value;
   const step = roundUp((scale.domain[1] - scale.domain[0]) / 100);
   return rounded(value + steps * step, step);
@@ -98,7 +69,7 @@ export function logTicks(low, high, count = 6) {
 }
 
 /** The `d` of a line through points; it breaks where a number is none. */
-export function line(points) {
+export function linePath(points) {
   let d = "";
   let pen = "M";
   for (const [x, y] of points) {
@@ -111,9 +82,9 @@ export function line(points) {
 }
 
 /** The same inside a frame: what leaves it is drawn to its edge. */
-export function lineWithin(points, frame) {
-  const outside = points.map((each) => held(each, frame).out || !each.every(Number.isFinite));
-  return line(
+export function clippedLinePath(points, frame) {
+  const outside = points.map((each) => clampTo(each, frame).out || !each.every(Number.isFinite));
+  return linePath(
     points.flatMap((point, i) => {
       if (!outside[i]) return [point];
       const back = i > 0 && !outside[i - 1] ? [crossing(points[i - 1], point, frame)] : [];
@@ -131,19 +102,19 @@ function crossing([x0, y0], [x1, y1], { top, bottom }) {
 }
 
 /** The `d` of dots: zero-length segments that round caps make round. */
-export function dots(points) {
+export function dotsPath(points) {
   let d = "";
   for (const [x, y] of points) if (Number.isFinite(x) && Number.isFinite(y)) d += `M${x.toFixed(2)} ${y.toFixed(2)}h0`;
   return d;
 }
 
 /** The `d` of separate segments. */
-export function segments(pairs) {
-  return pairs.map(([a, b]) => line([a, b])).join("");
+export function segmentsPath(pairs) {
+  return pairs.map(([a, b]) => linePath([a, b])).join("");
 }
 
-/** What is left of a point inside a frame, and on which side it left. */
-export function held([x, y], { left, right, top, bottom }) {
+/** A point moved to the nearest place inside a frame, and on which side it left. */
+export function clampTo([x, y], { left, right, top, bottom }) {
   const at = [Math.min(Math.max(x, left), right), Math.min(Math.max(y, top), bottom)];
   const beyond = (value) => (Math.abs(value) > 0.5 ? Math.sign(value) : 0); // half a pixel is rounding
   const away = Number.isFinite(x) && Number.isFinite(y) ? [beyond(x - at[0]), beyond(y - at[1])] : [0, 0];
@@ -164,11 +135,8 @@ function tickTexts(values, log = false) {
 const raised = (power) => `10${[...String(power)].map((each) => (each === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[each])).join("")}`;
 const powerOfTen = (power) => (power < -3 || power > 4 ? raised(power) : number(10 ** power, 3));
 
-/** A name that fits. */
-export const cut = (text, most) => (text.length > most ? `${text.slice(0, Math.max(most - 1, 1))}…` : text);
-
 /** Where a picture's frame lies: right of its numbers, under what stands above it. */
-export function framed(panel, yTicks, log) {
+export function plotFrame(panel, yTicks, log) {
   const widest = Math.max(...tickTexts(yTicks, log).map((text) => text.length));
   return { left: Math.max(46, Math.round(14 + 6.6 * widest)), right: panel.width - 14, top: 24, bottom: panel.height - 40 };
 }
@@ -199,12 +167,12 @@ export function axes(group, x, y, { xTicks, yTicks, xName = "", yName = "" }) {
     svg("path", { class: "grid", d: `M${left} ${at}H${right}` }, group);
     svg("text", { class: "tick", x: left - 7, y: at + 4, "text-anchor": "end", text: yTexts[i] }, group);
   }
-  if (xName) svg("text", { class: "axis", x: right, y: bottom + 32, "text-anchor": "end", text: cut(xName, (right - left) / LETTER) }, group);
-  if (yName) svg("text", { class: "axis", x: 6, y: top - 9, text: cut(yName, 18) }, group);
+  if (xName) svg("text", { class: "axis", x: right, y: bottom + 32, "text-anchor": "end", text: truncate(xName, (right - left) / LABEL_CHARACTER_WIDTH) }, group);
+  if (yName) svg("text", { class: "axis", x: 6, y: top - 9, text: truncate(yName, 18) }, group);
 }
 
 /** A figure with a title, a picture and a caption in prose. */
-export function figure(key, title) {
+export function createPanel(key, title) {
   const caption = html("figcaption");
   const heading = html("h2", { text: title });
   const picture = svg("svg", { class: "picture", role: "group", "aria-label": title });
@@ -212,22 +180,6 @@ export function figure(key, title) {
   const still = svg("g", { "aria-hidden": "true" }, picture);
   const live = svg("g", {}, picture);
   return { node, heading, picture, caption, still, live, width: 0, height: 0 };
-}
-
-/** The same as a table, for who would rather read: made when it is opened, and while it is open. */
-export function tabled(panel, title, rows) {
-  const name = `${panel.heading.textContent}: ${title}`;
-  const table = html("table", { "aria-label": name });
-  const box = html("details", { class: "tabled" }, html("summary", { text: title }), html("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": name }, table));
-  panel.node.append(box);
-  const fill = () => {
-    if (!box.open) return;
-    const [head, ...body] = rows();
-    const line = (cell, texts) => html("tr", {}, ...texts.map((text) => html(cell, cell === "th" ? { scope: "col", text } : { text })));
-    table.replaceChildren(html("thead", {}, line("th", head)), html("tbody", {}, ...body.map((cells) => line("td", cells))));
-  };
-  box.addEventListener("toggle", fill);
-  return fill;
 }
 
 /** What a picture shows now, in numbers: above its frame on the right, where no line runs. */
@@ -240,7 +192,7 @@ export function readout(panel) {
 }
 
 /** The picture's size from the room it has; true if it changed. */
-export function fit(panel, ratio = 0.62, least = 210, most = 340) {
+export function resize(panel, ratio = 0.62, least = 210, most = 340) {
   const width = Math.max(Math.floor(panel.node.clientWidth), 240);
   const height = Math.round(Math.min(Math.max(width * ratio, least), most));
   if (width === panel.width && height === panel.height) return false;
@@ -251,7 +203,7 @@ export function fit(panel, ratio = 0.62, least = 210, most = 340) {
 }
 
 /** Where in a picture an event is. */
-export function where(picture, event) {
+export function pointerPosition(picture, event) {
   const box = picture.getBoundingClientRect();
   const view = picture.viewBox.baseVal;
   return [((event.clientX - box.left) * (view.width || box.width)) / box.width, ((event.clientY - box.top) * (view.height || box.height)) / box.height];
@@ -263,11 +215,11 @@ export function where(picture, event) {
  * @param {{picture: SVGElement, name: string, to: (at: number[]) => void, by: (dx: number, dy: number) => void,
  *   held?: (whether: boolean) => void}} what `held` hears when a pointer takes it and lets it go
  */
-export function handle(node, { picture, name, to, by, held: holding = () => {} }) {
+export function makeHandle(node, { picture, name, to, by, held: holding = () => {} }) {
   set(node, { tabindex: 0, role: "slider", "aria-label": name, class: "handle" });
   let offset = null;
   node.addEventListener("pointerdown", (event) => {
-    const at = where(picture, event);
+    const at = pointerPosition(picture, event);
     offset = [Number(node.dataset.x) - at[0], Number(node.dataset.y) - at[1]];
     node.setPointerCapture(event.pointerId);
     holding(true);
@@ -276,7 +228,7 @@ export function handle(node, { picture, name, to, by, held: holding = () => {} }
   });
   node.addEventListener("pointermove", (event) => {
     if (!offset) return;
-    const at = where(picture, event);
+    const at = pointerPosition(picture, event);
     to([at[0] + offset[0], at[1] + offset[1]]);
   });
   for (const end of ["pointerup", "pointercancel"]) {
@@ -295,7 +247,7 @@ export function handle(node, { picture, name, to, by, held: holding = () => {} }
 }
 
 /** Put a handle somewhere, and say where that is. */
-export function place(node, [x, y], value, text) {
+export function moveHandle(node, [x, y], value, text) {
   if (!Number.isFinite(x) || !Number.isFinite(y)) return set(node, { display: "none" });
   node.dataset.x = x;
   node.dataset.y = y;
@@ -303,8 +255,8 @@ export function place(node, [x, y], value, text) {
 }
 
 /** An arrow at the frame's edge towards what has left it, with its number. */
-export function leaver(group) {
-  const node = svg("g", { class: "leaver", display: "none" }, group);
+export function overflowMarker(group) {
+  const node = svg("g", { class: "overflow-marker", display: "none" }, group);
   const head = svg("path", { d: "M-6 4L0 -5L6 4Z" }, node);
   const label = svg("text", { class: "label" }, node);
   return ({ at, away, out }, text, frame) => {

@@ -1,8 +1,8 @@
 /**
  * Which columns are, within rounding, combinations of the columns before them: the flat directions of the cost
- * (`leastsquares.py`). Columns are taken one after another at unit length, means off where a bias does so.
+ * (`problem/least_squares.py`). Columns are taken one after another at unit length, means off where a bias does so.
  */
-import { UNIT, column, dot, filled, norm, reflect } from "./algebra.js";
+import { UNIT, column, dot, filled, norm, reflect } from "./linear_algebra.js";
 
 /**
  * A direction in which the cost is flat, in the data's units, for each dependent feature.

@@ -20,16 +20,16 @@ Say = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def say() -> Iterator[Say]:
-    """A function of ``words.js`` by name, called with these values."""
+    """A function of ``messages.js`` by name, called with these values."""
     with MiniRacer() as v8:
-        v8.eval(f"const words = {module('words.js')};")
+        v8.eval(f"const messages = {module('messages.js')};")
         v8.eval(f"const catalogue = {json.dumps(lab_messages())};")
         yield lambda expression: v8.eval(expression)
 
 
 @given(value=st.floats(allow_nan=False, allow_infinity=False, width=64))
 def test_numbers_are_pythons(say: Say, value: float) -> None:
-    found = str(say(f"words.number({value!r})"))
+    found = str(say(f"messages.number({value!r})"))
     if value == int(value) and abs(value) < 1e15:
         assert found == f"{int(value):,}"
     elif not (1e-5 < abs(value) < 1e10):
@@ -48,21 +48,21 @@ def test_numbers_are_pythons(say: Say, value: float) -> None:
     ],
 )
 def test_particles_are_pythons(say: Say, text: str) -> None:
-    assert say(f"words.particled({json.dumps(text)})") == resolve_particles(text)
+    assert say(f"messages.particled({json.dumps(text)})") == resolve_particles(text)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_sentence_can_be_said(say: Say, lang: str) -> None:
     for key in lab_messages()[lang]:
-        said = str(say(f"words.speaker(catalogue, '{lang}')('{key.removeprefix('lab.')}', {{}})"))
+        said = str(say(f"messages.translator(catalogue, '{lang}')('{key.removeprefix('lab.')}', {{}})"))
         assert said
-    assert say(f"words.speaker(catalogue, '{lang}')('status.near', {{ needed: 1234 }})") == message(
+    assert say(f"messages.translator(catalogue, '{lang}')('status.near', {{ needed: 1234 }})") == message(
         "lab.status.near", needed=1234
     ).text(lang)
     with pytest.raises(Exception, match=r"no sentence lab\.nothing"):
-        say(f"words.speaker(catalogue, '{lang}')('nothing')")
+        say(f"messages.translator(catalogue, '{lang}')('nothing')")
 
 
 def test_one_of_anything_is_singular(say: Say) -> None:
-    assert "After 1 update." in str(say("words.speaker(catalogue, 'en')('data.caption', { epoch: 1 })"))
-    assert "After 11 updates." in str(say("words.speaker(catalogue, 'en')('data.caption', { epoch: 11 })"))
+    assert "After 1 update." in str(say("messages.translator(catalogue, 'en')('data.caption', { epoch: 1 })"))
+    assert "After 11 updates." in str(say("messages.translator(catalogue, 'en')('data.caption', { epoch: 11 })"))

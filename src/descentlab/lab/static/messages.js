@@ -41,7 +41,7 @@ export function factor(value, gap) {
 const PARTICLES = { "은(는)": "은는", "이(가)": "이가", "을(를)": "을를", "과(와)": "과와", "와(과)": "과와", "(이)라": ["이라", "라"], "(으)로": ["으로", "로"] };
 const PARTICLE = /(\S?\S)([\x60'")\]…]*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|와\(과\)|\(으\)로|\(이\)라)/g;
 
-const ONE = /\b1 (more )?(update|epoch|row|column|direction)s\b/g; // of which there is one
+const COUNT_OF_ONE = /\b1 (more )?(update|epoch|row|column|direction)s\b/g; // of which there is one
 
 /** Korean text with every particle decided by the sound before it, as it is read aloud. */
 export function particled(text) {
@@ -54,13 +54,13 @@ export function particled(text) {
   });
 }
 
-/** @returns {(key: string, values?: object) => string} a speaker of one language */
-export function speaker(catalogue, lang) {
+/** @returns {(key: string, values?: object) => string} the translator into one language */
+export function translator(catalogue, lang) {
   const sentences = catalogue[lang];
   return (key, values = {}) => {
     const text = sentences[`lab.${key}`];
     if (text === undefined) throw new Error(`no sentence lab.${key} in ${lang}`);
     const filled = text.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === "number" ? number(values[name]) : values[name]));
-    return lang === "ko" ? particled(filled) : filled.replace(ONE, "1 $1$2");
+    return lang === "ko" ? particled(filled) : filled.replace(COUNT_OF_ONE, "1 $1$2");
   };
 }

@@ -1,12 +1,12 @@
 /** One update taken apart, with the learner's own numbers: predict, errors, products, their sum or mean, lr, subtract. */
-import { html } from "../kit.js";
+import { html } from "../dom.js";
 import { microStep } from "../model.js";
 import { nameOf, shownAt } from "../view.js";
-import { signed } from "../words.js";
+import { signed } from "../messages.js";
 
 const ROWS = 8;
 
-export function microPanel(app) {
+export function oneUpdatePanel(app) {
   const heading = html("h2", { text: app.t("micro.title") });
   const body = html("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": app.t("micro.title") });
   const back = html("button", { type: "button", text: app.t("micro.back"), onclick: () => go(-1) });

@@ -1,5 +1,5 @@
 /** A plain page's stand-in for a notebook's model: state lives in the page's address. */
-import lab from "./lab.js";
+import lab from "./app.js";
 
 const spec = JSON.parse(document.getElementById("descentlab-spec").textContent);
 const words = JSON.parse(document.getElementById("descentlab-words").textContent);

@@ -20,7 +20,7 @@ FRAME = {"left": 0, "right": 100, "top": 10, "bottom": 90}
 @pytest.fixture(scope="module")
 def ask() -> Iterator[Ask]:
     with MiniRacer() as v8:
-        v8.eval(f"const kit = {module('kit.js')};")
+        v8.eval(f"const svg = {module('svg.js')};")
         yield lambda expression: json.loads(str(v8.eval(f"JSON.stringify({expression})")))
 
 
@@ -31,7 +31,7 @@ def points(path: str) -> list[list[tuple[float, float]]]:
 
 
 def test_a_line_ends_where_it_leaves_the_frame(ask: Ask) -> None:
-    drawn = ask(f"kit.lineWithin([[0, 50], [10, -30], [20, -30], [30, 50], [40, 130]], {json.dumps(FRAME)})")
+    drawn = ask(f"svg.clippedLinePath([[0, 50], [10, -30], [20, -30], [30, 50], [40, 130]], {json.dumps(FRAME)})")
     assert points(drawn) == [[(0, 50), (5, 10)], [(25, 10), (30, 50), (35, 90)]]
 
 
@@ -39,7 +39,7 @@ def test_a_line_ends_where_it_leaves_the_frame(ask: Ask) -> None:
 def test_nothing_is_drawn_outside_and_everything_inside(ask: Ask, heights: list[float]) -> None:
     given_points = [[10.0 * i, y] for i, y in enumerate(heights)]
     text = json.dumps(given_points).replace("NaN", "NaN")
-    drawn = points(ask(f"kit.lineWithin({text}, {json.dumps(FRAME)})"))
+    drawn = points(ask(f"svg.clippedLinePath({text}, {json.dumps(FRAME)})"))
     flat = [point for piece in drawn for point in piece]
     assert all(FRAME["top"] - 0.5 <= y <= FRAME["bottom"] + 0.5 for _, y in flat)
     for x, y in given_points:
@@ -47,20 +47,20 @@ def test_nothing_is_drawn_outside_and_everything_inside(ask: Ask, heights: list[
 
 
 def test_what_is_dragged_lands_on_round_numbers(ask: Ask) -> None:
-    scale = "kit.linear([-0.5, 2.5], [40, 490])"  # 0.00667 a pixel
-    assert ask(f"[265.2, 264.6, 266].map((at) => kit.dragged({scale}, at))") == [1, 1, 1.01]
-    assert ask(f"kit.nudged({scale}, 0.5, 1)") == 0.55
-    assert ask(f"kit.nudged({scale}, 0.52, 1)") == 0.55
-    assert ask(f"kit.nudged({scale}, 0.52, 0)") == 0.52
-    assert ask(f"[...Array(10)].reduce((value) => kit.nudged({scale}, value, 1), 0.5)") == 1
+    scale = "svg.linear([-0.5, 2.5], [40, 490])"  # 0.00667 a pixel
+    assert ask(f"[265.2, 264.6, 266].map((at) => svg.roundToPixel({scale}, at))") == [1, 1, 1.01]
+    assert ask(f"svg.nudge({scale}, 0.5, 1)") == 0.55
+    assert ask(f"svg.nudge({scale}, 0.52, 1)") == 0.55
+    assert ask(f"svg.nudge({scale}, 0.52, 0)") == 0.52
+    assert ask(f"[...Array(10)].reduce((value) => svg.nudge({scale}, value, 1), 0.5)") == 1
 
 
 def test_a_logarithmic_axis_has_more_than_one_number(ask: Ask) -> None:
-    assert ask("kit.logTicks(30, 400)") == [50, 100, 200]
-    assert ask("kit.logTicks(2, 8)") == [2, 5]
-    assert ask("kit.logTicks(0.5, 2000)") == [1, 10, 100, 1000]
+    assert ask("svg.logTicks(30, 400)") == [50, 100, 200]
+    assert ask("svg.logTicks(2, 8)") == [2, 5]
+    assert ask("svg.logTicks(0.5, 2000)") == [1, 10, 100, 1000]
 
 
 def test_half_a_pixel_is_not_outside(ask: Ask) -> None:
     frame = json.dumps(FRAME)
-    assert ask(f"[kit.held([100.3, 50], {frame}).out, kit.held([101, 50], {frame}).out]") == [False, True]
+    assert ask(f"[svg.clampTo([100.3, 50], {frame}).out, svg.clampTo([101, 50], {frame}).out]") == [False, True]
