@@ -85,7 +85,7 @@ def test_a_factor_goes_where_data_goes(day: Path, command: tuple[str, ...]) -> N
     [
         (("mon.csv",), "-o FILE"),
         ((), "DATA|data"),
-        (("mon.csv", "--on", "spark://x", "-o", "x.factor"), "takes dask://"),
+        (("mon.csv", "--on", "spark://x", "-o", "x.factor"), "needs dask://"),
         (("mon.csv", "--workers", "0", "-o", "x.factor"), "workers"),
         (("mon.csv", "-o", "mon.csv"), "mon.csv"),
         (("mon.csv", "-o", "no/such/folder/x.factor"), "x.factor"),

@@ -231,7 +231,7 @@ def test_a_page_never_replaces_what_is_read(houses: str, tmp_path: Path) -> None
     before = Path(houses).read_bytes()
     common = ["diagnose", houses, "--target", "price", "--lr", "0.01"]
     for arguments, words in (
-        ([*common, "--html", houses], "one of the files that are read"),
+        ([*common, "--html", houses], "one of the input files"),
         (["diagnose", "lesson", "--lr", "0.1", "--validation", houses, "--html", houses], "one of the files"),
         ([*common, "--html", str(tmp_path / "report.pdf")], "written as .html"),
         ([*common, "--html", str(tmp_path / "nowhere" / "report.html")], "cannot be written"),

@@ -103,7 +103,7 @@ def test_what_was_left_out_is_said(started: Any, tmp_path: Path) -> None:
         (["--port", "-1"], "port = -1"),
         (["--port", "http"], "port = 'http'"),
         (["--optimizer", "Adam"], "There is no option --optimizer"),
-        (["--lr", "0"], "At 0 nothing moves"),
+        (["--lr", "0"], "At 0 nothing changes"),
         (["--start", "1,2"], "start has 2 entries"),
         (["--lang", "fr"], "en, ko"),
     ],

@@ -81,7 +81,7 @@ def test_json_holds_the_whole_run() -> None:
 def test_divergence_is_a_finding() -> None:
     result = cli("run", "--lr", "0.1", "--reduction", "sum", "--epochs", "100")
     assert result.code == 1
-    assert "1.4 times the largest stable rate 0.0714286" in result.out
+    assert "1.4 times the largest stable rate, 0.0714286" in result.out
     assert json.loads(cli("run", "--lr", "0.1", "--reduction", "sum", "--json").out)["ending"]["reason"] == "diverged"
 
 
@@ -98,8 +98,8 @@ def test_without_a_rate_a_file_gets_the_rates_that_would_do(houses: Path) -> Non
     ("arguments", "words"),
     [
         (["--lr", "abc"], "lr = 'abc' is not a learning rate"),
-        (["--lr", "0"], "At 0 nothing moves"),
-        (["--lr", "-1"], "below 0 the cost climbs"),
+        (["--lr", "0"], "At 0 nothing changes"),
+        (["--lr", "-1"], "below 0 the cost rises"),
         (["--lr", "nan"], "lr = nan"),
         (["--lr"], "--lr needs a value"),
         (["--lr", "0.1", "--epochs", "0"], "epochs = 0 must be a whole number of at least 1"),
@@ -108,7 +108,7 @@ def test_without_a_rate_a_file_gets_the_rates_that_would_do(houses: Path) -> Non
         (["--epochs", "1e12", "--engine", "hand"], "days"),
         (["--engine", "magic"], "auto"),
         (["--reduction", "avg"], "half_mean"),
-        (["--start", "1,2"], "start has 2 entries; this problem has 1 parameter (x)"),
+        (["--start", "1,2"], "start has 2 entries, but this problem has 1 parameter (x)"),
         (["--start", "a"], "start = a"),
         (["--momentmu", "1"], "Did you mean `--momentum`?"),
         (["--option", "betas"], "KEY=VALUE"),
@@ -179,7 +179,7 @@ def test_korean_from_the_option_and_from_the_environment(monkeypatch: pytest.Mon
     assert "에포크 뒤의 비용" in cli("run").out
     assert "학습률이 될 수 없습니다" in cli("run", "--lr", "0").err
     assert "사용법:" in cli("run", "--help").out
-    assert "Out of epochs" in cli("run", "--lang", "en").out
+    assert "All epochs done" in cli("run", "--lang", "en").out
 
 
 def test_no_colours_and_no_bar_where_nobody_sees_them() -> None:
@@ -235,7 +235,7 @@ def test_an_input_is_never_written_over(houses: Path) -> None:
     for option in ("--save", "--plot"):
         result = cli("run", str(houses), "--target", "price", "--lr", "1e-6", option, str(houses))
         assert result.code == 2
-        assert "one of the files that are read" in result.err
+        assert "one of the input files" in result.err
     assert houses.read_bytes() == before
 
 
@@ -267,4 +267,4 @@ def test_a_rate_beyond_all_bounds_prints_numbers() -> None:
 def test_ridge_and_decay_are_counted_in_what_is_left(houses: Path) -> None:
     for extra in (["--ridge", "0.5"], ["--weight-decay", "0.1"]):
         result = cli("run", str(houses), "--target", "price", "--standardize", "--lr", "0.03", "--epochs", "20", *extra)
-        assert "with its penalty" in result.out
+        assert "Including the penalty" in result.out

@@ -147,7 +147,7 @@ def test_keys_move_the_rate_and_the_epoch(watched: Watched, tmp_path: Path) -> N
     rate.focus()
     browsed.keyboard.press("ArrowRight")
     settle(browsed)
-    assert float(browsed.get_by_role("textbox", name="Learning rate, typed").input_value()) == pytest.approx(0.153)
+    assert float(browsed.get_by_role("textbox", name="Learning rate as a number").input_value()) == pytest.approx(0.153)
     browsed.keyboard.press("Shift+ArrowRight")
     browsed.keyboard.press("Shift+ArrowRight")
     settle(browsed)
@@ -163,7 +163,7 @@ def test_keys_move_the_rate_and_the_epoch(watched: Watched, tmp_path: Path) -> N
 
 def test_typed_rates_are_read_or_put_back(watched: Watched, tmp_path: Path) -> None:
     browsed = opened(watched, tmp_path)
-    box = browsed.get_by_role("textbox", name="Learning rate, typed")
+    box = browsed.get_by_role("textbox", name="Learning rate as a number")
     typed = [("0.2", "0.2"), ("0,1", "0.1"), ("-1", "0.1"), ("abc", "0.1"), ("1e-3", "0.001"), ("", "0.001")]
     for given, kept in typed:
         box.fill(given)
@@ -229,7 +229,7 @@ def test_the_same_trajectory_is_kept_across_reductions(watched: Watched, tmp_pat
     browsed.get_by_label("keep the trajectory").check()
     browsed.get_by_role("button", name="sum", exact=True).click()
     settle(browsed)
-    assert float(browsed.get_by_role("textbox", name="Learning rate, typed").input_value()) == pytest.approx(0.1 / 3)
+    assert float(browsed.get_by_role("textbox", name="Learning rate as a number").input_value()) == pytest.approx(0.1 / 3)
     assert [row[:2] for row in table(browsed)] == [row[:2] for row in before]
 
 
@@ -262,14 +262,14 @@ def test_pasted_data_is_fitted_and_what_is_wrong_with_it_said(watched: Watched, 
     settle(browsed)
     assert "5 rows, 3 columns" in browsed.inner_text(".source [role=status]")
     problem = dl.Problem([[50, 2], [80, 3], [65, 2], [120, 4], [95, 4]], [110, 160, 130, 250, 200])
-    lr = float(browsed.get_by_role("textbox", name="Learning rate, typed").input_value())
+    lr = float(browsed.get_by_role("textbox", name="Learning rate as a number").input_value())
     assert lr == pytest.approx(problem.spectrum().lr_bound() / 2, rel=0.05)
     run = dl.descend(problem, lr=lr, epochs=10)
     assert float(table(browsed)[9][-1]) == pytest.approx(run.history.cost[9], rel=1e-5)
     browsed.get_by_role("combobox", name="Target").select_option("rooms")
     settle(browsed)
     other = dl.Problem([[50, 110], [80, 160], [65, 130], [120, 250], [95, 200]], [2, 3, 2, 4, 4])
-    lr = float(browsed.get_by_role("textbox", name="Learning rate, typed").input_value())
+    lr = float(browsed.get_by_role("textbox", name="Learning rate as a number").input_value())
     assert float(table(browsed)[9][-1]) == pytest.approx(dl.descend(other, lr=lr, epochs=10).history.cost[9], rel=1e-5)
 
 

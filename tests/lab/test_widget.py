@@ -185,7 +185,7 @@ def test_a_widget_follows_the_notebooks_theme_and_its_own_button(notebook: Any) 
 def test_python_moves_one_widget_and_leaves_the_other(notebook: Any) -> None:
     notebook.evaluate("labs[1].lead('#v=1&l=en&e=3&lr=0.02')")
     assert epochs(notebook) == [None, 3]
-    typed = notebook.get_by_role("textbox", name="Learning rate, typed")
+    typed = notebook.get_by_role("textbox", name="Learning rate as a number")
     assert [each.input_value() for each in typed.all()] == ["0.01", "0.02"]
     found = notebook.evaluate("() => [...document.querySelectorAll('[id]')].map((each) => each.id)")
     assert len(found) == len(set(found))

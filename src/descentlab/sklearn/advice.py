@@ -1,19 +1,17 @@
-"""What to do about a fit that diverged, or fell short of the minimum: what is so already is no cure."""
+"""Advice for fits that diverged or did not converge; settings that are already active are not suggested."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from descentlab.errors import DivergenceError
 from descentlab.messages import Message, message, pluralize
+from descentlab.sklearn.fit_result import FitResult
 from descentlab.theory.full_batch import FullBatchTheory
-
-if TYPE_CHECKING:
-    from descentlab.sklearn.fitting import FitResult
 
 
 def divergence_error(theory: FullBatchTheory, settings: Any) -> DivergenceError:
-    """The rate, its bound, the column along which errors grow, and what to do."""
+    """The error of a rate above the bound: the verdict and its number, what to do, then where errors grow."""
     dominant_mode, lr_bound = theory.dominant_mode, theory.lr_bound
     if theory.descent.effective_momentum >= 1 or lr_bound == 0:
         return DivergenceError("estimator_momentum", momentum=theory.descent.momentum)
@@ -29,7 +27,7 @@ def divergence_error(theory: FullBatchTheory, settings: Any) -> DivergenceError:
 
 
 def divergence_advice(theory: FullBatchTheory, settings: Any) -> Message:
-    """What else to give: the automatic rate, half the bound, standardized columns and their bound."""
+    """Settings that converge: the automatic rate, half the bound, standardized columns and their bound."""
     problem, descent = theory.problem, theory.descent
     if descent.effective_momentum >= 1:
         return message("estimator.cures_momentum")
@@ -43,7 +41,7 @@ def divergence_advice(theory: FullBatchTheory, settings: Any) -> Message:
 
 
 def convergence_advice(settings: Any, result: FitResult) -> list[Message]:
-    """What of an estimator's settings would bring a fit nearer to the minimum: none that is so already."""
+    """Settings that would bring the fit closer to the minimum."""
     has_closed_form = result.descent.batch_size is None and result.descent.schedule is None
     if has_closed_form and settings.epochs is not None:
         return [message("estimator.nearer_epochs")]

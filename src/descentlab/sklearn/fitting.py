@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from descentlab.engines.base import Snapshots, safe_norm
 from descentlab.errors import DivergenceError, SettingError, check_choice, check_int
 from descentlab.factor.factor import Factor
 from descentlab.messages import message, pluralize
-from descentlab.model_selection.validation import Validation, validate
+from descentlab.model_selection.validation import validate
 from descentlab.model_selection.validation_curve import log_spaced_ranges, make_held_out_cost
 from descentlab.problem.problem import Problem
 from descentlab.run.ending import Ending, Reason
@@ -23,70 +23,30 @@ from descentlab.run.loop import FinalState, Loop
 from descentlab.run.termination import decide_ending
 from descentlab.sklearn import auto_settings
 from descentlab.sklearn.advice import divergence_advice, divergence_error
+from descentlab.sklearn.fit_result import FitResult
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.typing import FloatArray
 
-DEFAULT_BATCH_EPOCHS = (
-    100  # of mini-batches, or with a schedule, where none are given: there is no closed form to count by
-)
+DEFAULT_BATCH_EPOCHS = 100  # with mini-batches or a schedule, for which no closed form counts the epochs needed
 SUM_OF_MEAN = {"mean": "sum", "half_mean": "half_sum"}
-MAX_SNAPSHOTS = 64  # at most so many epochs are looked at to judge the ending
-HISTORY_DENSE_EPOCHS, HISTORY_EPOCHS_PER_DOUBLING = (
-    32,
-    8,
-)  # epochs of the history: each up to here, then so many as they double
+MAX_SNAPSHOTS = 64  # epochs that the ending is judged by
+HISTORY_DENSE_EPOCHS = 32  # the history has every epoch up to here,
+HISTORY_EPOCHS_PER_DOUBLING = 8  # then so many for each doubling
 
 MakeFeatureBlocks = Callable[[], Iterator[auto_settings.FeatureBlock]]
 
 
-@dataclass(frozen=True, eq=False)
-class FitResult:
-    """One target, fitted.
-
-    Attributes:
-        theory: of what was descended, and how: its ``problem_finding`` and ``descent``.
-        params: (p,) in the data's units: features in order, then the intercept if there is one.
-        updates: epochs of updates made to get there.
-        ending: why it ended.
-        snapshots: (epochs, params, costs, gradient norms) of the history, in the data's units; the end last.
-        validation: what early stopping saw.
-        engine: that made the steps.
-    """
-
-    theory: FullBatchTheory
-    params: FloatArray
-    updates: int
-    ending: Ending
-    snapshots: Snapshots
-    validation_cost: FloatArray | None
-    validation: Validation | None
-    engine: str
-
-    @property
-    def problem(self) -> Problem:
-        return self.theory.problem
-
-    @property
-    def descent(self) -> Descent:
-        return self.theory.descent
-
-    @property
-    def converged(self) -> bool:
-        """Whether it is within 1 % of the minimum's cost, or, where that is 0, of every coefficient."""
-        return bool(self.theory.is_converged(self.problem.scaling.to_scaled(self.params)))
-
-
 def scaling_options(settings: Any) -> dict[str, bool]:
-    """What is done to columns inside, as :class:`descentlab.Problem` takes it.
+    """How columns are centered and scaled for the descent, as arguments of :class:`descentlab.Problem`.
 
-    Means are taken off wherever the rate is automatic: that changes neither hypothesis nor ridge.
+    An automatic rate centers the columns, which changes neither hypothesis nor ridge.
     """
     standardize = should_standardize(settings)
     return {"standardize": standardize, "center": bool(settings.fit_intercept) and isinstance(settings.lr, str)}
 
 
 def should_standardize(settings: Any) -> bool:
-    """Whether columns are standardized inside: unless said, just where the rate is automatic and no ridge minds it."""
+    """Whether columns are standardized for the descent; ``"auto"``: if the rate is automatic and there is no ridge."""
     if isinstance(settings.standardize, str) and settings.standardize == "auto":
         return isinstance(settings.lr, str) and not settings.ridge
     if not isinstance(settings.standardize, bool | np.bool_):
@@ -97,10 +57,10 @@ def should_standardize(settings: Any) -> bool:
 def make_descent(
     settings: Any, problem: Problem, blocks: MakeFeatureBlocks, start: FloatArray | None, seed: int
 ) -> Descent:
-    """The descent that an estimator's settings ask for on this problem, with every ``auto`` decided.
+    """The descent that an estimator's settings describe, with every ``auto`` replaced by its value.
 
     Raises:
-        SettingError: a setting is outside what it may be.
+        SettingError: a setting has an invalid value.
     """
     is_minibatch = settings.batch_size is not None
     momentum = settings.momentum
@@ -135,10 +95,8 @@ def make_descent(
         else:
             draft = replace(draft, lr=auto_settings.choose_lr(eigenvalues, draft.momentum_settings))
     if settings.epochs is None and draft.schedule is None and not is_minibatch:
-        draft = replace(
-            draft,
-            epochs=auto_settings.count_epochs_to_rounding(FullBatchTheory(problem, draft)) or DEFAULT_BATCH_EPOCHS,
-        )
+        needed_epochs = auto_settings.count_epochs_to_rounding(FullBatchTheory(problem, draft))
+        draft = replace(draft, epochs=needed_epochs or DEFAULT_BATCH_EPOCHS)
     return replace(draft, average=_averaging_start(settings, draft.epochs))
 
 
@@ -151,10 +109,10 @@ def has_unequal_weights(problem: Problem) -> bool:
 
 
 def _as_sum_reduction(problem: Problem, descent: Descent) -> Descent:
-    """The descent of a mean over each batch as one of its sum, over what a batch weighs on average.
+    """Descend on the sum over each batch, divided by the mean weight of a batch, instead of on its mean.
 
-    A mean over a batch forgets how much the batch weighs: its minimum is not that of all rows, and with one row a batch
-    no weight counts at all.
+    A mean over a batch drops the weight of the batch. Its minimum is therefore not that of all rows, and with one row
+    in a batch no weight counts at all.
     """
     assert descent.batch_size is not None
     if descent.reduction not in SUM_OF_MEAN:
@@ -164,7 +122,7 @@ def _as_sum_reduction(problem: Problem, descent: Descent) -> Descent:
 
 
 def _check_momentum_converges(descent: Descent) -> None:
-    """Raise DivergenceError where no rate suits the momentum, so that there is none to choose."""
+    """Raise DivergenceError if every rate diverges with this momentum."""
     if descent.momentum >= 1 and not (descent.nesterov and descent.batch_size is None):
         raise DivergenceError("estimator_momentum_auto", momentum=descent.momentum)
     if descent.momentum and descent.dampening >= 1:
@@ -172,10 +130,10 @@ def _check_momentum_converges(descent: Descent) -> None:
 
 
 def should_average(settings: Any) -> bool:
-    """Whether iterates are averaged: where it was asked for, or for mini-batches at an automatic rate.
+    """Whether iterates are averaged; ``"auto"``: for mini-batches at an automatic rate.
 
     Raises:
-        SettingError: it is something else, or was asked for beside early stopping.
+        SettingError: an invalid value, or averaging together with early stopping.
     """
     if isinstance(settings.average, str):
         check_choice("average", settings.average, ("auto",))
@@ -187,7 +145,7 @@ def should_average(settings: Any) -> bool:
 
 
 def _averaging_start(settings: Any, epochs: int) -> int | None:
-    """The epochs after which iterates are averaged; half of them where no number was given."""
+    """The epoch after which iterates are averaged: half of all epochs unless a number was given."""
     if not should_average(settings):
         return None
     average = settings.average
@@ -205,8 +163,8 @@ def fit_target(
     """Descend to the end, or to the epoch at which the held-out cost is least.
 
     Raises:
-        DivergenceError: the rate is beyond its bound, or the run diverged.
-        SettingError, EngineError: what cannot be run, and what could be.
+        DivergenceError: the rate is above the stability bound, or the run diverged.
+        SettingError, EngineError: the settings cannot be run; the message names those that can.
     """
     descent = make_descent(settings, problem, blocks, start, seed)
     theory = FullBatchTheory(problem, descent)
@@ -222,28 +180,29 @@ def fit_target(
     if not updates:
         final = replace(final, current=final.recorded_snapshots[0].select(slice(1)))
     elif params is not None:
-        # The path may be lost in rounding; its end is known, so a stop on the way does not count.
+        # Rounding may have stopped the run on its way; its end is known, so that stop does not count.
         end = _snapshot_at(problem, descent, problem.scaled_params(params), updates)
         final = replace(final, current=end, stop_reason=None)
     ending = decide_ending(final)
     if ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED):
-        raise DivergenceError("estimator_diverged", ending=ending.text(), cures=divergence_advice(theory, settings))
+        verdict, *rest = map(str, ending.messages)
+        advice = divergence_advice(theory, settings)
+        raise DivergenceError("estimator_diverged", ending=verdict, cures=advice, rest=" ".join(rest))
     if validation is not None and updates < descent.epochs and ending.reason is Reason.OUT_OF_EPOCHS:
         ending = _early_stopped_ending(ending, descent.epochs, validation.best_cost)
     snapshots = _history_snapshots(loop.engine, final, descent, updates)
-    validation_costs = (
-        None if held_out is None else np.asarray(make_held_out_cost(problem, held_out).cost(snapshots.params))
-    )
+    cost_held_out = None if held_out is None else make_held_out_cost(problem, held_out).cost
+    validation_costs = None if cost_held_out is None else np.asarray(cost_held_out(snapshots.params))
     snapshots = snapshots._replace(params=problem.scaling.to_original(snapshots.params))
     if params is not None:
-        snapshots.params[-1] = params  # with the digits that the way there and back would cost
+        snapshots.params[-1] = params  # scaling and unscaling would cost digits
     return FitResult(
         theory, snapshots.params[-1], updates, ending, snapshots, validation_costs, validation, loop.engine.name
     )
 
 
 def _run_loop(problem: Problem, descent: Descent) -> Loop:
-    """The descent, at its end."""
+    """The loop after its last epoch."""
     engine = make_engine("auto", problem, descent)
     engine.initialize(problem, descent)
     loop = Loop(problem, descent, engine)
@@ -252,7 +211,7 @@ def _run_loop(problem: Problem, descent: Descent) -> Loop:
 
 
 def _snapshot_at(problem: Problem, descent: Descent, scaled_params: FloatArray, updates: int) -> Snapshots:
-    """What is seen at descended parameters (p,) after so many updates."""
+    """The snapshot of scaled parameters (p,) after so many updates."""
     with np.errstate(over="ignore", invalid="ignore"):
         gradient = gradient_scale(descent.reduction, problem.weight) * problem.quadratic.gradient(scaled_params)
         cost = problem.quadratic.cost(scaled_params)
@@ -262,7 +221,7 @@ def _snapshot_at(problem: Problem, descent: Descent, scaled_params: FloatArray, 
 
 
 def _converged_to_rounding(theory: FullBatchTheory) -> bool:
-    """Whether as many epochs as were counted leave only rounding: then the minimum itself is what is reported."""
+    """Whether these epochs leave only rounding errors, so that the minimum itself is reported."""
     if theory.weight_decay or theory.descent.schedule is not None:
         return False
     needed_epochs = auto_settings.count_epochs_to_rounding(theory)
@@ -270,22 +229,19 @@ def _converged_to_rounding(theory: FullBatchTheory) -> bool:
 
 
 def _early_stopped_ending(ending: Ending, epochs: int, held_out_cost: float) -> Ending:
-    """The ending of a descent that was stopped where the held-out cost is least, which is no want of epochs."""
+    """The ending of a descent that was stopped at the lowest held-out cost."""
     message_values = {"epochs": pluralize(epochs), "epoch": ending.epoch, "held": held_out_cost, "cost": ending.cost}
     return replace(ending, reason=Reason.STOPPED).with_messages(message("estimator.stopped_early", **message_values))
 
 
-def _history_snapshots(engine: Engine, final: FinalState, descent: Descent, updates: int) -> Snapshots:
-    """The epochs of the history, then the end: those that were walked, or any that a closed form can be asked for."""
-    if not updates:
-        return final.current
-    if not engine.random_access:
-        snapshots = [look.select(look.epochs <= updates) for look in final.recorded_snapshots]
+    snapshots = _history_snapshots(loop.engine, final, descent, updates)
+    cost_held_out = None if held_out is None else make_held_out_cost(problem, held_out).cost
+    validation_costs = None if cost_held_out is None else np.asarray(cost_held_out(snapshots.params))
     else:
         engine = make_engine(engine.name, final.problem, descent)
         engine.initialize(final.problem, descent)
         ranges = log_spaced_ranges(updates - 1, HISTORY_DENSE_EPOCHS, HISTORY_EPOCHS_PER_DOUBLING)
         snapshots = [
-            look for each in ranges for look in engine.snapshots_at(range(each.start + 1, each.stop + 1, each.step))
+            chunk for each in ranges for chunk in engine.snapshots_at(range(each.start + 1, each.stop + 1, each.step))
         ]
     return Snapshots(*(np.concatenate(arrays) for arrays in zip(*snapshots, final.current, strict=True)))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from descentlab.dependencies import require
 from descentlab.messages import Message, format_number, message
-
-if TYPE_CHECKING:
-    from descentlab.sklearn.fitting import FitResult
+from descentlab.sklearn.fit_result import FitResult
 
 RESERVED_COLUMNS = (
     "target",

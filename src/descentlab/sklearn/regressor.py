@@ -21,7 +21,8 @@ from descentlab.messages import pluralize
 from descentlab.problem.problem import Problem
 from descentlab.run.ending import Reason
 from descentlab.sklearn.advice import convergence_advice
-from descentlab.sklearn.fitting import FitResult, fit_target, scaling_options, should_average
+from descentlab.sklearn.fit_result import FitResult
+from descentlab.sklearn.fitting import fit_target, scaling_options, should_average
 from descentlab.sklearn.history import make_history
 from descentlab.sklearn.input_data import InputData, check_no_datetimes, draw_seed
 from descentlab.typing import FloatArray

@@ -1,0 +1,51 @@
+"""The result of fitting one target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from descentlab.descent.descent import Descent
+from descentlab.engines import Snapshots
+from descentlab.model_selection.validation import Validation
+from descentlab.problem.problem import Problem
+from descentlab.run.ending import Ending
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.typing import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """The fit of one target.
+
+    Attributes:
+        theory: the theory of the descent; it holds the problem and the settings.
+        params: (p,) in the data's units: features in order, then the intercept if there is one.
+        updates: the epochs of updates that led to ``params``.
+        ending: why the descent ended.
+        snapshots: epochs, params, costs and gradient norms of the history, in the data's units; the end last.
+        validation_cost: the held-out cost of each snapshot, with early stopping.
+        validation: the result of early stopping.
+        engine: the name of the engine that made the steps.
+    """
+
+    theory: FullBatchTheory
+    params: FloatArray
+    updates: int
+    ending: Ending
+    snapshots: Snapshots
+    validation_cost: FloatArray | None
+    validation: Validation | None
+    engine: str
+
+    @property
+    def problem(self) -> Problem:
+        return self.theory.problem
+
+    @property
+    def descent(self) -> Descent:
+        return self.theory.descent
+
+    @property
+    def converged(self) -> bool:
+        """Whether it is within 1% of the minimum's cost, or, where that is 0, of every coefficient."""
+        return bool(self.theory.is_converged(self.problem.scaling.to_scaled(self.params)))
