@@ -229,7 +229,8 @@ def test_the_same_trajectory_is_kept_across_reductions(watched: Watched, tmp_pat
     browsed.get_by_label("keep the trajectory").check()
     browsed.get_by_role("button", name="sum", exact=True).click()
     settle(browsed)
-    assert float(browsed.get_by_role("textbox", name="Learning rate as a number").input_value()) == pytest.approx(0.1 / 3)
+    typed = browsed.get_by_role("textbox", name="Learning rate as a number").input_value()
+    assert float(typed) == pytest.approx(0.1 / 3)
     assert [row[:2] for row in table(browsed)] == [row[:2] for row in before]
 
 

@@ -150,7 +150,7 @@ def test_rates_for_mini_batches_diverge_with_no_momentum_decay_or_weights(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = DescentRegressor(batch_size=batch_size, random_state=0, **asked).fit(X, y, weights)
-    assert model.ending_.growth <= 1
+    assert model.ending_.cost_ratio <= 1
     assert model.history_["cost"].max() <= 2 * model.history_["cost"][0]
 
 
@@ -163,7 +163,7 @@ def test_weight_decay_is_a_ridge_and_its_end_is_no_want_of_epochs(reduction: str
     other = Ridge(alpha=0.1 * len(y), fit_intercept=False).fit(X, y)
     np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-9)
     assert model.ending_.reason == "converged"
-    assert 1 < model.ending_.since < model.n_iter_
+    assert 1 < model.ending_.converged_epoch < model.n_iter_
     for lang, word in (("en", "cancel"), ("ko", "상쇄")):
         assert word in model.ending_.text(lang)
     with warnings.catch_warnings():

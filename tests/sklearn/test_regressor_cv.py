@@ -99,7 +99,7 @@ def test_sparse_rows_weights_and_names() -> None:
     [
         ({"lr": [50.0, 90.0]}, DivergenceError, "Every rate tried diverges: 50, 90"),
         ({"cv": 1}, SettingError, "cv"),
-        ({"cv": 100}, SettingError, "100 folds need as many rows, and there are 80 rows"),
+        ({"cv": 100}, SettingError, "100 folds need at least that many rows, but there are 80 rows"),
         ({"cv": ShuffleSplit(3)}, SettingError, "exactly once"),
         ({"rule": "any"}, SettingError, "rule"),
         ({"ridge": []}, SettingError, "ridge"),
@@ -107,7 +107,7 @@ def test_sparse_rows_weights_and_names() -> None:
         ({"ridge": "much"}, SettingError, "ridge = 'much'"),
         ({"ridge": [0.1, -1.0]}, SettingError, "ridge = -1.0 is out of range"),
         ({"momentum": "auto"}, SettingError, "momentum = 'auto'"),
-        ({"standardize": "auto"}, SettingError, "True or False here, and was 'auto'"),
+        ({"standardize": "auto"}, SettingError, "True or False here, but it is 'auto'"),
     ],
 )
 def test_settings_are_refused_by_name(settings: dict[str, Any], kind: type[Exception], match: str) -> None:
@@ -141,6 +141,6 @@ def test_too_few_epochs_for_any_choice_are_said() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         DescentRegressorCV(random_state=0).fit(X, y)
-    with pytest.warns(ConvergenceWarning, match="Give more epochs than 1,000, or larger rates"):
+    with pytest.warns(ConvergenceWarning, match="Use more epochs than 1,000, or larger rates"):
         slow = DescentRegressorCV(standardize=False, random_state=0).fit(X * [1, 1, 1e-3], y)
     assert slow.epochs_ == 1000
