@@ -234,9 +234,12 @@ def _early_stopped_ending(ending: Ending, epochs: int, held_out_cost: float) -> 
     return replace(ending, reason=Reason.STOPPED).with_messages(message("estimator.stopped_early", **message_values))
 
 
-    snapshots = _history_snapshots(loop.engine, final, descent, updates)
-    cost_held_out = None if held_out is None else make_held_out_cost(problem, held_out).cost
-    validation_costs = None if cost_held_out is None else np.asarray(cost_held_out(snapshots.params))
+def _history_snapshots(engine: Engine, final: FinalState, descent: Descent, updates: int) -> Snapshots:
+    """The epochs of the history, then the end: those that the engine visited, or any of a closed form."""
+    if not updates:
+        return final.current
+    if not engine.random_access:
+        snapshots = [chunk.select(chunk.epochs <= updates) for chunk in final.recorded_snapshots]
     else:
         engine = make_engine(engine.name, final.problem, descent)
         engine.initialize(final.problem, descent)
