@@ -29,8 +29,9 @@ from descentlab.factor.executors.threads import Threads
 from descentlab.factor.executors.torch_device import Gpu
 from descentlab.factor.factor import Factor
 from descentlab.lab import register as _register  # noqa: F401 (attaches .lab() to Problem, Run and Diagnosis)
-from descentlab.model_selection.cross_validate import cross_validate, split
+from descentlab.model_selection.cross_validate import cross_validate
 from descentlab.model_selection.cross_validation import CrossValidation
+from descentlab.model_selection.splitting import split
 from descentlab.model_selection.validation import Validation, validate
 from descentlab.problem.minimum import Minimum
 from descentlab.problem.problem import Problem

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from descentlab import DataError, Descent, Factor, Problem, SettingError
 from descentlab.data.arrays import ArraySource
 from descentlab.messages import display_width
-from descentlab.model_selection.cross_validate import cross_validate, merge_leaving_one_out, split
+from descentlab.model_selection.cross_validate import cross_validate, merge_leaving_one_out
 from descentlab.model_selection.cross_validation import CrossValidation
-from descentlab.model_selection.splitting import assign_folds
+from descentlab.model_selection.splitting import assign_folds, split
 from tests.model_selection.test_validation import descended, rows
 
 

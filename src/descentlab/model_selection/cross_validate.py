@@ -1,8 +1,4 @@
-"""Folds: rows divided once into k factors, from which every training set of a cross-validation is merged.
-
-The rows are read one time. Fold j is validated on with its factor, and the fit is to the merge of the other folds'
-factors, whose own means and deviations centre and scale it: nothing of fold j leaks into it.
-"""
+"""Cross-validation from k factors: every training set is the merge of the other folds' factors."""
 
 from __future__ import annotations
 
@@ -31,44 +27,6 @@ from descentlab.theory.arguments import DESCENT_FIELDS, check_keywords, keyword_
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.typing import FloatArray
 
-GRID_DENSE_UPDATES, GRID_POINTS_PER_OCTAVE = (
-    128,
-    64,
-)  # numbers of updates tried: every one up to here, then so many as they double
-
-
-def split(
-    X: object,
-    y: object = None,
-    *,
-    target: str | None = None,
-    features: Sequence[str] | None = None,
-    weights: object = None,
-    missing: str = "error",
-    folds: int = 5,
-    seed: int = 0,
-    shuffle: bool = True,
-    **reading: Any,
-) -> tuple[Factor, ...]:
-    """The rows divided into folds, in one pass: a factor for each, of the features and the target.
-
-    Of every ``folds`` rows in a row each goes to another fold, in an order drawn from the seed and the rows' number:
-    sizes differ by at most one, and blocks, files and workers may cut the rows anywhere. It holds up to 8,192 rows
-    a fold in memory.
-
-    Args:
-        X, y, target, features, weights, missing, reading: as in :class:`Problem`; X may be a problem with rows, too.
-        folds: how many, at least 2 and at most the number of rows.
-        seed: of the order.
-        shuffle: False deals the rows out in turn: row i, from 0, goes to fold ``i mod folds``.
-
-    Raises:
-        DataError: the rows cannot be used, or X is a factor, which has none.
-        SettingError: a setting is outside what it may be.
-    """
-    check_keywords(reading, (*CSV_OPTIONS, *keyword_names(split)))
-    return build_fold_factors(select_rows(X, y, target, features, weights, missing, reading), folds, seed, shuffle)
-
 
 def cross_validate(
     data: object,
@@ -94,23 +52,35 @@ def cross_validate(
     weight_decay: float = 0.0,
     **reading: Any,
 ) -> CrossValidation:
-    """The learning rate, the number of updates and the ridge that predict best, by the mean cost on held-out folds.
+    """The learning rate, the number of updates and the ridge with the least mean cost on held-out folds.
+
+        cost(lr, ridge, t) = sum_j w_j MSE_j(p_j(t)) / sum_j w_j
+
+    with p_j(t) the parameters after t updates on all folds but j, MSE_j the mean squared error on fold j and w_j its
+    weight. The rows are read once, into a factor for each fold; means and standard deviations for centering and
+    scaling are those of the training folds, so that nothing of fold j leaks into p_j.
 
     Args:
         data, y, target, features, weights, missing, reading: as in :class:`Problem`. ``data`` may also be a problem
             with rows, whose hypothesis and ridge are then the default; or a sequence of factors, which are the folds.
-        folds, seed, shuffle: how to divide rows; see :func:`split_at_commas`.
+        folds, seed, shuffle: how to divide rows; see :func:`descentlab.split`.
         lr: one rate or several. None tries 0.99, 0.9, 0.6, 0.3, 0.1 and 0.03 of the smallest bound of any fold at any
             ridge, so that none diverges.
-        epochs: the most updates tried.
+        epochs: the largest number of updates tried.
         ridge: one or several; the default is the problem's, or 0.
         bias, center, standardize: as in :class:`Problem`; the default is the problem's, or a bias alone.
         reduction, momentum, dampening, nesterov, weight_decay: as in :class:`Descent`. Rates for a ``sum`` are those
             of a training set; the result says what they are on all rows.
 
     Raises:
-        DataError, SettingError: the rows or a setting cannot be used; fewer than 2 folds, or more than rows; a fold
-            of no weight; folds of different columns.
+        DataError: the rows cannot be used, a fold has no weight, or folds have different columns.
+        SettingError: a setting is outside its range; fewer than 2 folds, or more than rows.
+
+    >>> import numpy as np, descentlab as dl
+    >>> x = np.linspace(-1, 1, 30)
+    >>> found = dl.cross_validate(x, 2 * x + 0.1 * np.sin(50 * x), folds=3, epochs=100, ridge=[0.0, 0.5])
+    >>> found.best.ridge, found.cost.shape == (len(found.lr), 2, 101)
+    (0.0, True)
     """
     unsupported = [name for name in reading if name in DESCENT_FIELDS]
     if unsupported:
@@ -133,11 +103,11 @@ def cross_validate(
 
 
 def evaluate_grid(grid: ParameterGrid, factors: Sequence[Factor], notices: tuple[Message, ...] = ()) -> CrossValidation:
-    """What the trials come to: each fold is held out from the descent on the others.
+    """Hold out each fold from a descent on the others, for every point of a grid.
 
     Raises:
-        DataError: a fold has no weight, or a training set cannot be descended on.
-        SettingError: no rate was given, and none can be told.
+        DataError: a fold has no weight, or a training set cannot be used.
+        SettingError: no rate was given, and there is no bound to choose one from.
     """
     for j, factor in enumerate(factors):
         if not factor.weight > 0:
@@ -145,7 +115,7 @@ def evaluate_grid(grid: ParameterGrid, factors: Sequence[Factor], notices: tuple
     problems = grid.make_problems(merge_leaving_one_out(factors))
     lr_bounds = grid.compute_lr_bounds(problems)
     descents = grid.make_descents(float(lr_bounds.min()))
-    ranges = log_spaced_ranges(grid.descent.epochs, GRID_DENSE_UPDATES, GRID_POINTS_PER_OCTAVE)
+    ranges = log_spaced_ranges(grid.descent.epochs)
     fold_cost, limit_fold_cost = _compute_fold_costs(factors, problems, descents, ranges)
     return CrossValidation(
         rows=np.array([factor.rows for factor in factors]),
@@ -164,7 +134,7 @@ def evaluate_grid(grid: ParameterGrid, factors: Sequence[Factor], notices: tuple
 
 
 def merge_leaving_one_out(factors: Sequence[Factor]) -> list[Factor]:
-    """For each fold the factor of all other folds, by about 3 merges a fold."""
+    """For each fold the factor of all other folds, with about 3 merges a fold."""
     empty = Factor.empty(factors[0].columns)
     before = accumulate(factors[:-1], Factor.merge, initial=empty)
     after = list(accumulate(reversed(factors[1:]), lambda later, factor: factor.merge(later), initial=empty))

@@ -1,4 +1,4 @@
-"""What a cross-validation found: costs over the folds, the best choice, and the simplest one nearly as good."""
+"""The result of a cross-validation: costs over the folds, the best settings, and the simplest nearly as good ones."""
 
 from __future__ import annotations
 
@@ -20,17 +20,15 @@ from descentlab.messages import (
 from descentlab.messages.document import Block, Presentable, make_blocks, message_blocks
 from descentlab.typing import BoolArray, FloatArray, IntArray
 
-TIE_RTOL, TIE_START_RTOL = (
-    1e-12,
-    1e-28,
-)  # costs this near, relative to the least and to the start's, differ by rounding alone
-MIN_RELATIVE_GAIN = 0.001  # a cost lower by less than this part is no gain
-MAX_RIDGE_ROWS = 12  # ridges in the table; more are left to `to_dict`
+TIE_RTOL = 1e-12  # costs that differ by this fraction of the least cost differ by rounding alone
+TIE_START_RTOL = 1e-28  # the same as a fraction of the initial cost
+MIN_RELATIVE_GAIN = 0.001  # a cost lower by a smaller fraction is not reported as lower
+MAX_RIDGE_ROWS = 12  # ridges in the table; `to_dict` has all of them
 
 
 @dataclass(frozen=True)
 class GridPoint:
-    """Settings to descend with. ``cost`` is the mean held-out cost, ``error`` its standard error over the folds."""
+    """Settings of a descent, their mean held-out cost, and its standard error over the folds."""
 
     lr: float
     ridge: float
@@ -46,15 +44,15 @@ class CrossValidation(Presentable):
     Attributes:
         rows, weights: (k,) of each fold.
         lr, ridge: (a,), (r,) as given.
-        updates: (u,) 0, 1, 2, ..., then about evenly spaced on a log scale, up to the epochs.
-        fold_cost: (k, a, r, u) on each fold, of the descent on the others; inf where the rate diverges on them.
-        limit_fold_cost: (k, r) the same at the point that descent converges to: the least squares or ridge solution,
-            moved by weight decay.
+        updates: (u,) 0, 1, 2, ..., 128, then evenly spaced on a log scale, up to the epochs.
+        fold_cost: (k, a, r, u) on each fold, of the descent on the others; inf if the rate diverges on them.
+        limit_fold_cost: (k, r) the same at the limit point of descent: the least squares or ridge solution, moved by
+            weight decay.
         lr_bound: (k, r) the largest stable rate on each training set.
-        reduction: whose gradient was descended.
-        has_user_rates: whether the rates were asked for, or found as fractions of the smallest bound.
-        notices: what was left out when the rows were read.
-        user_choice: the asker's own rate and ridge, where they were tried beside such fractions.
+        reduction: as in :class:`Descent`.
+        has_user_rates: whether the rates were given; else they are fractions of the smallest bound.
+        notices: messages about rows that were left out.
+        user_choice: the user's own rate and ridge, if they were tried in addition to such fractions.
     """
 
     rows: IntArray
@@ -83,8 +81,8 @@ class CrossValidation(Presentable):
     def error(self) -> FloatArray:
         """(a, r, u) standard error of :attr:`cost` over the folds; inf where that is.
 
-        ``sqrt(k / (k - 1) sum_j p_j^2 (cost_j - cost)^2)`` with p_j a fold's part of the weight: the standard deviation
-        over sqrt(k) where folds weigh alike.
+        ``sqrt(k / (k - 1) sum_j p_j^2 (cost_j - cost)^2)`` with p_j a fold's fraction of the weight: the standard
+        deviation over sqrt(k) if folds have equal weights.
         """
         return self._fold_standard_error(self.fold_cost)
 
@@ -100,21 +98,20 @@ class CrossValidation(Presentable):
 
     @property
     def diverging(self) -> BoolArray:
-        """(a, r) whether the rate diverges on some training set, so that its costs count as infinite."""
+        """(a, r) whether the rate diverges on some training set; its costs are infinite."""
         diverging: BoolArray = np.any(~np.isfinite(self.fold_cost[..., 0]), axis=0)
         return diverging
 
     @cached_property
     def best(self) -> GridPoint | None:
-        """The least mean held-out cost; of those that only rounding tells apart, the fewest updates.
+        """The point of least mean held-out cost; of costs that differ by rounding alone, the fewest updates.
 
-        None if every rate diverges. Among the numbers of updates tried, which beyond 128 are at
-        most 1.6 % apart.
+        None if every rate diverges. Beyond 128 updates the numbers tried are at most 1.6% apart.
         """
         return self._find_best(np.full(self.cost.shape[:2], True))
 
     def _find_best(self, allowed: BoolArray) -> GridPoint | None:
-        """The best choice of the rates and ridges that are allowed, (a, r)."""
+        """The best point among the (a, r) allowed rates and ridges."""
         cost = np.where(allowed[..., None], self.cost, np.inf)
         min_cost, initial_cost = float(cost.min()), float(cost[..., 0].min())
         if not np.isfinite(min_cost):
@@ -124,7 +121,7 @@ class CrossValidation(Presentable):
 
     @property
     def best_at_user_choice(self) -> GridPoint | None:
-        """The best number of updates at the asker's own rate and ridge; None where that rate diverges."""
+        """The best number of updates at the user's own rate and ridge; None if that rate diverges."""
         if self.user_choice is None:
             return None
         lr, ridge = self.user_choice
@@ -159,7 +156,7 @@ class CrossValidation(Presentable):
 
     @property
     def hit_epoch_limit(self) -> bool:
-        """Whether the best is at the last update tried, and running to convergence would be better still."""
+        """Whether the best point is at the last update tried, and converging would be better."""
         best = self.best
         if best is None or best.updates < self.updates[-1]:
             return False
@@ -167,7 +164,7 @@ class CrossValidation(Presentable):
 
     @property
     def messages(self) -> Iterator[Message]:
-        """What was tried, what is best, what converging would give, and what to mind."""
+        """What was tried, the best and the simplest point, the cost after convergence, and what to watch for."""
         last = int(self.updates[-1])
         counts = {"folds": self.folds, "rows": int(self.rows.sum()), "rates": len(self.lr), "ridges": len(self.ridge)}
         yield message("folds.tried", **counts, epochs=last)
@@ -196,7 +193,7 @@ class CrossValidation(Presentable):
             )
 
     def _rate_messages(self) -> Iterator[Message]:
-        """Where the rates come from, unless all of them were asked for."""
+        """Where the rates come from, unless all were given."""
         user_lr = None if self.user_choice is None else self.user_choice[0]
         candidate_rates = self.lr[self.lr != user_lr]
         if self.has_user_rates or not candidate_rates.size:
@@ -216,7 +213,7 @@ class CrossValidation(Presentable):
 
     @property
     def tables(self) -> list[Table]:
-        """The best rate and updates of each ridge, beside what converging gives, where there are several ridges."""
+        """The best rate and updates for each ridge, and the cost after convergence, if there are several ridges."""
         keys = ("folds.ridge", "folds.lr", "folds.updates", "folds.cost", "folds.error", "folds.converged")
         rows = []
         for k in range(min(len(self.ridge), MAX_RIDGE_ROWS) if len(self.ridge) > 1 else 0):
@@ -229,10 +226,7 @@ class CrossValidation(Presentable):
         return [Table(message("folds.by_ridge").text(), headings, rows)] if rows else []
 
     def to_dict(self) -> dict[str, object]:
-        """The findings for a machine: JSON-safe, with None for what is not finite.
-
-        The costs of single folds are left out: see ``fold_cost``.
-        """
+        """The result as JSON-ready values, None for numbers that are not finite; without ``fold_cost``."""
         names = ("rows", "weights", "lr", "ridge", "updates", "cost", "error", "limit_cost", "limit_error", "lr_bound")
         choices = {name: value and asdict(value) for name, value in (("best", self.best), ("simplest", self.simplest))}
         choices["own"] = self.best_at_user_choice and asdict(self.best_at_user_choice)

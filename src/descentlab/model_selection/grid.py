@@ -1,4 +1,4 @@
-"""Trials: which rates and ridges every training set of a cross-validation is tried with, for how many updates."""
+"""The rates, ridges and numbers of updates that a cross-validation tries on every training set."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LR_FRACTIONS = (0.99, 0.9, 0.6, 0.3, 0.1, 0.03)  # of the smallest bound: the ra
 
 @dataclass(frozen=True, eq=False)
 class ParameterGrid:
-    """What is tried on every training set.
+    """The settings tried on every training set.
 
     Attributes:
-        descent: how to step and for how many epochs; its rate is replaced.
-        rates: those asked for; None tries fractions of the smallest bound.
+        descent: the settings and the largest number of epochs; its rate is replaced.
+        rates: those given; None tries fractions of the smallest bound.
         ridges: those tried.
         problem_options: ``bias``, ``center`` and ``standardize``, as :class:`Problem` takes them.
-        user_choice: the asker's rate and ridge: a rate to try beside the fractions, and one of the ridges.
+        user_choice: the user's rate, tried in addition to the fractions, and the user's ridge.
     """
 
     descent: Descent
@@ -41,7 +41,7 @@ class ParameterGrid:
     def from_arguments(
         cls, data: object, descent: Descent, lr: Any, ridge: Any, problem_options: Mapping[str, bool | None]
     ) -> ParameterGrid:
-        """What the keywords of a cross-validation ask for; of what is None, the problem's own, if there is one.
+        """The grid of a cross-validation's keywords; None stands for the problem's own setting, if there is one.
 
         Raises:
             SettingError: a rate is not positive, or a grid is empty.
@@ -51,7 +51,7 @@ class ParameterGrid:
         ridges = _as_tuple("ridge", resolved.pop("ridge"))
         rates = None if lr is None else _as_tuple("lr", lr)
         for rate in rates or ():
-            replace(descent, lr=rate)  # which refuses what is no rate, before any row is read
+            replace(descent, lr=rate)  # raises for an invalid rate before any row is read
         return cls(descent, rates, ridges, resolved)
 
     def make_problems(self, training: Sequence[Factor]) -> list[list[Problem]]:
@@ -63,13 +63,10 @@ class ParameterGrid:
         return np.array([[FullBatchTheory(problem, self.descent).lr_bound for problem in row] for row in problems])
 
     def make_descents(self, lr_bound: float) -> list[Descent]:
-        """One descent a rate.
-
-        Args:
-            lr_bound: the smallest of :meth:`compute_lr_bounds`.
+        """One descent for each rate; ``lr_bound`` is the smallest of :meth:`compute_lr_bounds`.
 
         Raises:
-            SettingError: no rate was given, and none can be told from the bound.
+            SettingError: no rate was given, and there is no bound to choose one from.
         """
         rates = self._candidate_rates(lr_bound) if self.rates is None else self.rates
         return [replace(self.descent, lr=rate) for rate in rates]
@@ -79,28 +76,25 @@ class ParameterGrid:
         if not has_lr_bound and self.user_choice is None:
             raise SettingError("no_lr_unbounded")
         user_rates = () if self.user_choice is None else self.user_choice[:1]
-        return tuple(
-            dict.fromkeys(
-                [*user_rates, *(_round_down(fraction * lr_bound) for fraction in LR_FRACTIONS if has_lr_bound)]
-            )
-        )
+        fractions = (_round_down(fraction * lr_bound) for fraction in LR_FRACTIONS if has_lr_bound)
+        return tuple(dict.fromkeys([*user_rates, *fractions]))
 
 
 def _round_down(rate: float) -> float:
-    """Rounded down to 3 digits, so that it is what it is printed as."""
+    """The rate rounded down to 3 digits, so that messages print it in full."""
     return float(Context(prec=3, rounding=ROUND_FLOOR).create_decimal_from_float(rate))
 
 
 def _default_problem_options(data: object) -> dict[str, Any]:
-    """The hypothesis and the ridge where they are not given: the problem's, if there is one."""
+    """The hypothesis and the ridge that are not given: the problem's, if there is one."""
     if not isinstance(data, Problem):
         return {"bias": True, "center": False, "standardize": False, "ridge": 0.0}
-    center = data.center and not data.standardize  # which centres, too
+    center = data.center and not data.standardize  # which also centers
     return {"bias": data.bias, "center": center, "standardize": data.standardize, "ridge": data.ridge}
 
 
 def _as_tuple(setting: str, value: Any) -> tuple[Any, ...]:
-    """One value or several, as several."""
+    """One value or several as a tuple."""
     values = (value,) if np.ndim(value) == 0 else tuple(value)
     if not values:
         raise SettingError("grid_empty", setting=setting)

@@ -1,4 +1,4 @@
-"""Dealing rows out to folds: which rows are meant, which fold a row belongs to, and the factor of each fold."""
+"""Dividing rows into folds: the fold of each row, and the factor of each fold."""
 
 from __future__ import annotations
 
@@ -7,27 +7,68 @@ from typing import Any
 
 import numpy as np
 
+from descentlab.data import CSV_OPTIONS
 from descentlab.data.selection import ColumnSelection, check_column, choose_features
 from descentlab.errors import DataError, SettingError, check_choice, check_int
 from descentlab.factor.factor import Factor
 from descentlab.factor.incremental import IncrementalFactor
 from descentlab.messages import pluralize
 from descentlab.problem.problem import Problem
+from descentlab.theory.arguments import check_keywords, keyword_names
 from descentlab.typing import FloatArray, IntArray
 
-SPLITMIX64_INCREMENT, SPLITMIX64_MULTIPLIER_1, SPLITMIX64_MULTIPLIER_2 = (
-    0x9E3779B97F4A7C15,
-    0xBF58476D1CE4E5B9,
-    0x94D049BB133111EB,
-)  # of SplitMix64
+SPLITMIX64_INCREMENT = 0x9E3779B97F4A7C15
+SPLITMIX64_MULTIPLIER_1 = 0xBF58476D1CE4E5B9
+SPLITMIX64_MULTIPLIER_2 = 0x94D049BB133111EB
+
+
+def split(
+    X: object,
+    y: object = None,
+    *,
+    target: str | None = None,
+    features: Sequence[str] | None = None,
+    weights: object = None,
+    missing: str = "error",
+    folds: int = 5,
+    seed: int = 0,
+    shuffle: bool = True,
+    **reading: Any,
+) -> tuple[Factor, ...]:
+    """Divide rows into k folds, in one pass: a factor of the features and the target for each.
+
+    Rows ``k m, ..., k m + k - 1`` go to k different folds, in an order drawn from the seed and their numbers
+    (:func:`assign_folds`). So sizes differ by at most one, and the result does not depend on blocks, files or
+    workers. Up to 8,192 rows a fold are in memory.
+
+    Args:
+        X, y, target, features, weights, missing, reading: as in :class:`Problem`; X may be a problem with rows, too.
+        folds: k, at least 2 and at most the number of rows.
+        seed: of the order.
+        shuffle: False assigns the rows in turn: row i, from 0, to fold ``i mod k``.
+
+    Raises:
+        DataError: the rows cannot be used, or X is a factor, which has no rows.
+        SettingError: a setting is outside its range.
+
+    >>> import descentlab as dl
+    >>> first, second = dl.split([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 5.0], folds=2, shuffle=False)
+    >>> first.means.tolist(), second.means.tolist()  # rows 0 and 2, rows 1 and 3: mean of x, mean of y
+    ([2.0, 2.0], [3.0, 3.5])
+    """
+    check_keywords(reading, (*CSV_OPTIONS, *keyword_names(split)))
+    return build_fold_factors(select_rows(X, y, target, features, weights, missing, reading), folds, seed, shuffle)
 
 
 def assign_folds(start: int, count: int, folds: int, seed: int = 0, shuffle: bool = True) -> IntArray:
-    """(count,) the fold, from 0, of each row from number ``start`` on: it rests on nothing but these numbers.
+    """(count,) the fold, from 0, of each row from number ``start`` on; it depends on nothing but the arguments.
 
-    Without ``shuffle`` row i goes to fold ``i mod folds``. With it each run of ``folds`` rows is put in the order of
-    what SplitMix64 makes of the seed and their numbers (G. Steele, D. Lea and C. Flood, *Fast splittable pseudorandom
-    number generators*, OOPSLA 2014), so that sizes differ by at most one, wherever the rows end.
+    Without ``shuffle`` row i goes to fold ``i mod folds``. With it every ``folds`` successive rows are ordered by
+    the SplitMix64 hashes of the seed and their numbers (G. Steele, D. Lea and C. Flood, *Fast splittable pseudorandom
+    number generators*, OOPSLA 2014).
+
+    >>> assign_folds(0, 6, folds=3, shuffle=False).tolist(), sorted(assign_folds(0, 6, folds=3).tolist())
+    ([0, 1, 2, 0, 1, 2], [0, 0, 1, 1, 2, 2])
     """
     if not shuffle:
         return np.arange(start, start + count) % folds
@@ -39,7 +80,7 @@ def assign_folds(start: int, count: int, folds: int, seed: int = 0, shuffle: boo
 
 
 def _splitmix64(z: Any) -> Any:
-    """SplitMix64's scrambling of (m,) 64-bit numbers."""
+    """The SplitMix64 hash of (m,) 64-bit numbers."""
     z = (z + np.uint64(1)) * np.uint64(SPLITMIX64_INCREMENT)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(SPLITMIX64_MULTIPLIER_1)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(SPLITMIX64_MULTIPLIER_2)
@@ -49,11 +90,11 @@ def _splitmix64(z: Any) -> Any:
 def select_rows(
     X: object, y: object, target: str | None, features: Any, weights: object, missing: str, reading: Mapping[str, Any]
 ) -> ColumnSelection:
-    """The rows that are to be divided, named as in :class:`Problem`; X may be a problem, too.
+    """The rows to divide, given as for :class:`Problem`; X may be a problem, too.
 
     Raises:
-        DataError: the rows cannot be used, or X is a factor, which has none.
-        SettingError: a setting is outside what it may be, or beside a problem, which holds it already.
+        DataError: the rows cannot be used, or X is a factor, which has no rows.
+        SettingError: a setting is outside its range, or given together with a problem, which has its own.
     """
     check_choice("missing", missing, ("error", "drop"))
     if isinstance(X, Factor) or (isinstance(X, Problem) and not X.has_rows):
@@ -70,13 +111,13 @@ def select_rows(
 def add_to_folds(
     values: FloatArray, weights: FloatArray | None, fold_of_row: IntArray, fold_builders: Sequence[IncrementalFactor]
 ) -> None:
-    """Add each of (m, k) rows, with its weight if any, to the part that it goes to."""
+    """Add each of (m, k) rows, with its weight if any, to its fold."""
     for j in np.unique(fold_of_row).tolist():
         fold_builders[j].add(values[fold_of_row == j], None if weights is None else weights[fold_of_row == j])
 
 
 def build_fold_factors(selection: ColumnSelection, folds: int, seed: int, shuffle: bool) -> tuple[Factor, ...]:
-    """The factor of each fold, features and target, in one pass over the rows.
+    """The factor of each fold, in one pass over the rows.
 
     Raises:
         DataError: the rows cannot be used.
@@ -95,7 +136,7 @@ def build_fold_factors(selection: ColumnSelection, folds: int, seed: int, shuffl
 
 
 def align_fold_columns(factors: Sequence[Factor], target: str | None, features: Any) -> tuple[Factor, ...]:
-    """Folds that came as factors, with the features and the target in the first one's order.
+    """Folds given as factors, with the features and the target in the first one's order.
 
     Raises:
         DataError: a fold lacks a column.

@@ -1,4 +1,4 @@
-"""Validation: the cost on rows held out of the fit, by the number of updates, from their factor alone."""
+"""Validation: the cost on held-out rows by the number of updates, from their factor alone."""
 
 from __future__ import annotations
 
@@ -28,31 +28,25 @@ from descentlab.problem.problem import Problem
 from descentlab.theory.arguments import check_descent, check_keywords, check_problem, keyword_names
 from descentlab.typing import FloatArray, IntArray
 
-REPORT_DENSE_UPDATES, REPORT_POINTS_PER_OCTAVE = (
-    128,
-    64,
-)  # numbers of updates reported: every one up to here, then so many as they double
-EQUAL_RTOL, EQUAL_START_RTOL = (
-    1e-9,
-    1e-24,
-)  # parts of a cost, and of the start's, by which costs differ without a reader's notice
+EQUAL_RTOL = 1e-9  # costs that differ by this fraction are reported as equal
+EQUAL_START_RTOL = 1e-24  # the same as a fraction of the initial cost
 
 
 @dataclass(frozen=True, eq=False)
 class Validation(Presentable):
-    """Training and held-out cost by the number of updates. Costs are mean squared errors, inf beyond float64's range.
+    """Training and held-out cost by the number of updates; mean squared errors, inf beyond float64's range.
 
     Attributes:
-        updates: (k,) 0, 1, 2, ..., then about evenly spaced on a log scale, up to the descent's epochs.
-        train_cost, cost: (k,) on the training rows and on the held-out ones after so many updates.
-        best_updates: among all of 0 .. epochs, the updates after which the held-out cost is least; of those whose
-            costs only rounding tells apart, the fewest.
-        best_cost, best_train_cost, best_params: there; the parameters (p,) in the data's units.
+        updates: (k,) 0, 1, 2, ..., 128, then evenly spaced on a log scale, up to the descent's epochs.
+        train_cost, cost: (k,) on the training rows and on the held-out rows after so many updates.
+        best_updates: the number of updates, among all of 0 .. epochs, with the least held-out cost; of costs that
+            differ by rounding alone, the fewest updates.
+        best_cost, best_train_cost, best_params: after ``best_updates``; the parameters (p,) in the data's units.
         final_cost: the held-out cost after all epochs.
         rows, weight: of the held-out rows.
-        exact: whether ``best_updates`` was looked for among all updates: always, unless errors still swing after
-            1,048,576 of them.
-        notices: what was left out when the held-out rows were read.
+        exact: whether all numbers of updates were considered: always, unless errors still oscillate after
+            1,048,576 updates.
+        notices: messages about held-out rows that were left out.
     """
 
     updates: IntArray
@@ -70,7 +64,7 @@ class Validation(Presentable):
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """Where the held-out cost is least, what comes after, and what that means."""
+        """Where the held-out cost is least, the cost after all epochs, and the conclusion."""
         last, final_train = int(self.updates[-1]), float(self.train_cost[-1])
         at_best = {"updates": self.best_updates, "cost": self.best_cost, "train": self.best_train_cost}
         if self.best_updates == last:
@@ -87,7 +81,7 @@ class Validation(Presentable):
         return (first, after, message("validation.grows")) if grows else (first, after)
 
     def to_dict(self) -> dict[str, object]:
-        """Every field for a machine: JSON-safe, with None for what is not finite."""
+        """Every field as JSON-ready values; None for numbers that are not finite."""
         result: dict[str, object] = to_json_types({each.name: getattr(self, each.name) for each in fields(self)})
         return result
 
@@ -107,20 +101,31 @@ def validate(
     missing: str = "error",
     **reading: Any,
 ) -> Validation:
-    """The cost on held-out rows while ``problem_finding`` is descended, and the update at which it is least.
+    """The cost on held-out rows during a descent, and the number of updates at which it is least.
+
+        cost(t) = sum_i w_i (H(x_i; p(t)) - y_i)^2 / sum_i w_i        over the held-out rows
+
+    with p(t) the parameters after t updates on the training rows. With a constant rate p(t) is a closed form; other
+    descents are run once.
 
     Args:
-        problem: the training rows. Their means and deviations centre and scale the held-out rows, too.
-        descent: how to step. With a constant rate the course is a closed form, and costs the same for any number
-            of epochs; other descents are walked.
-        held_out: a :class:`Factor` or a :class:`Problem` with the training columns, by name, in any order and
-            among others; or rows, as :class:`Problem` takes them: an array, a table, a path.
-        y, weights, missing, reading: beside rows, as in :class:`Problem`. Columns of arrays take the training's names.
+        problem: the training rows. Their means and standard deviations center and scale the held-out rows, too.
+        descent: the settings.
+        held_out: a :class:`Factor` or a :class:`Problem` that has the training columns, in any order and among
+            others; or rows, as :class:`Problem` takes them: an array, a table, a path.
+        y, weights, missing, reading: with rows, as in :class:`Problem`. Columns of arrays take the training's names.
 
     Raises:
-        DataError: a column is missing, which is named; no held-out row counts; or the rows cannot be used.
+        DataError: a column is missing, no held-out row has a positive weight, or the rows cannot be used.
         EngineError: no engine can run this descent.
-        SettingError: the descent is none, or a keyword is unknown.
+        SettingError: ``descent`` is not a Descent, or a keyword is unknown.
+
+    >>> import descentlab as dl
+    >>> train = dl.Problem([1.0, 2.0, 3.0], [1.2, 1.9, 3.2], bias=False)
+    >>> found = dl.validate(train, dl.Descent(lr=0.01, epochs=100), [1.0, 2.0], [1.0, 2.0])
+    >>> error = found.best_params[0] - 1  # y = x on the held-out rows
+    >>> bool(abs(found.best_cost - (1 + 4) / 2 * error**2) < 1e-12), found.best_updates
+    (True, 33)
     """
     problem = check_problem(validate, problem)
     descent = check_descent(validate, descent)
@@ -128,7 +133,7 @@ def validate(
     factor, notices = _build_held_out_factor(problem, held_out, y, weights, missing, reading)
     curve = ValidationCurve(problem, descent, make_held_out_cost(problem, factor))
     best_updates, exact = curve.argmin()
-    ranges = log_spaced_ranges(descent.epochs, REPORT_DENSE_UPDATES, REPORT_POINTS_PER_OCTAVE)
+    ranges = log_spaced_ranges(descent.epochs)
     train, cost = np.concatenate([curve.costs_at(span) for span in ranges], axis=1)
     best_train, best_cost = curve.costs_at(range(best_updates, best_updates + 1))[:, 0].tolist()
     return Validation(
@@ -148,17 +153,17 @@ def validate(
 
 
 def unpack_held_out(held_out: object) -> tuple[object, object]:
-    """What was given as held-out rows, as X and y; y is None where the target is among the columns.
+    """Held-out rows as X and y; y is None if the target is among the columns.
 
     Args:
-        given: a factor, a problem, a table or rows, a path or several; or X and y, as a tuple or a list of two.
+        held_out: a factor, a problem, a table, rows, or one or several paths; or X and y, as a tuple or a list of two.
 
     Raises:
         SettingError: it is a tuple or list of something else.
     """
-    if not isinstance(held_out, tuple | list) or (
-        held_out and all(isinstance(each, str | os.PathLike) for each in held_out)
-    ):
+    if not isinstance(held_out, tuple | list):
+        return held_out, None
+    if held_out and all(isinstance(each, str | os.PathLike) for each in held_out):
         return held_out, None
     if len(held_out) == 2 or (len(held_out) == 1 and isinstance(held_out, tuple)):
         return held_out[0], held_out[-1] if len(held_out) == 2 else None
@@ -170,7 +175,7 @@ def unpack_held_out(held_out: object) -> tuple[object, object]:
 def _build_held_out_factor(
     problem: Problem, held_out: object, y: object, weights: object, missing: str, reading: Mapping[str, Any]
 ) -> tuple[Factor, tuple[Message, ...]]:
-    """The held-out rows' factor with the training columns in their order, and what was left out of it."""
+    """The held-out rows' factor with the training columns in their order, and messages about rows left out."""
     columns = (*problem.features, problem.target)
     notices: tuple[Message, ...] = ()
     if isinstance(held_out, Problem | Factor):

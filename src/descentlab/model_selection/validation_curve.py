@@ -1,12 +1,4 @@
-"""The course of a held-out cost: after any number of updates, and where it is least.
-
-With R the triangle of the held-out rows and p(t) the parameters after t updates,
-
-    cost(t) = |R v|^2 / weight,    v = (W, -1, b) at p(t)
-
-so no row is read again. (Epoch k of a history stands before its update, so after k - 1 of them; with mini-batches an
-update here is an epoch's worth.)
-"""
+"""The validation curve: training and held-out cost after any number of updates, and where the latter is least."""
 
 from __future__ import annotations
 
@@ -24,26 +16,24 @@ from descentlab.problem.quadratic import Quadratic
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray, IntArray
 
-EXHAUSTIVE_UPDATES, MAX_EXHAUSTIVE_UPDATES = (
-    1 << 16,
-    1 << 20,
-)  # updates searched one by one: always, and while anything swings
-SEARCH_POINTS_PER_OCTAVE = 1 << 12  # numbers of updates looked at beyond, as they double
-MAX_VALLEYS_REFINED, REFINE_POINTS = (
-    4,
-    64,
-)  # how many valleys are followed to their bottom, and in how many steps at a time
-NEGLIGIBLE_DECAY_EXPONENT = 40.0  # exp(-40) of a swing is less than rounding leaves of any cost
+DENSE_UPDATES = 128  # numbers of updates reported: every one up to here, then
+POINTS_PER_OCTAVE = 64  # so many each time they double
+EXHAUSTIVE_UPDATES = 1 << 16  # numbers of updates searched one by one
+MAX_EXHAUSTIVE_UPDATES = 1 << 20  # the same while errors oscillate
+SEARCH_POINTS_PER_OCTAVE = 1 << 12  # numbers of updates searched beyond, each time they double
+MAX_VALLEYS_REFINED = 4  # local minima whose bottom is searched
+REFINE_POINTS = 64  # points in a step of that search
+NEGLIGIBLE_DECAY_EXPONENT = 40.0  # exp(-40) of an oscillation is less than the rounding of any cost
 
 
 def make_held_out_cost(problem: Problem, factor: Factor) -> Quadratic:
-    """The mean squared error on other rows, as a function of the parameters that ``problem_finding`` descends on.
+    """The mean squared error on other rows, as a function of a problem's scaled parameters.
 
-    The rows are centred and scaled by the problem's means and deviations, not by their own.
+    The rows are centered and scaled by the problem's means and standard deviations, not by their own.
 
     Args:
-        problem: what is descended.
-        factor: the other rows' factor, with the problem's features and target, in order.
+        problem: the training rows.
+        factor: that of the other rows, with the problem's features and target, in order.
     """
     means, scales, bias = problem.scaling
     centered = replace(factor, origin=factor.origin - np.append(means, 0.0))  # the rows minus the means
@@ -52,8 +42,8 @@ def make_held_out_cost(problem: Problem, factor: Factor) -> Quadratic:
     return Quadratic(R[:, order], R[:, -1], factor.weight, np.zeros(len(order)), np.zeros((len(order), 0)))
 
 
-def log_spaced_ranges(last: int, dense: int, per_octave: int) -> list[range]:
-    """0 .. last in ranges of equal steps: each number up to ``dense``, then ``per_octave`` as it doubles, and the last.
+def log_spaced_ranges(last: int, dense: int = DENSE_UPDATES, per_octave: int = POINTS_PER_OCTAVE) -> list[range]:
+    """0 .. last in ranges: each number up to ``dense``, then ``per_octave`` numbers each time it doubles, and the last.
 
     >>> log_spaced_ranges(21, 4, 2)
     [range(0, 5), range(6, 9, 2), range(12, 17, 4), range(21, 22)]
@@ -68,13 +58,21 @@ def log_spaced_ranges(last: int, dense: int, per_octave: int) -> list[range]:
 
 
 def concatenate_ranges(ranges: list[range]) -> IntArray:
-    """(k,) what the ranges hold, in their order."""
-    # Not arange(start, stop, step), which counts in floats: of very large numbers it gives one too many.
+    """(k,) the numbers in the ranges, in order."""
+    # arange(start, stop, step) counts in floats: for very large numbers it returns one too many.
     return np.concatenate([span.start + span.step * np.arange(len(span)) for span in ranges])
 
 
 class ValidationCurve:
-    """Training and held-out cost after any number of updates; a descent without a closed form is walked once."""
+    """Training and held-out cost after t updates, for any t.
+
+    With R the triangular factor of the held-out rows and p(t) the parameters after t updates,
+
+        cost(t) = |R v|^2 / weight,    v = (W, -1, b) at p(t)
+
+    so no row is read again. Epoch k of a history precedes its update: it is after k - 1 updates. With mini-batches an
+    update here is an epoch. A descent without a closed form is run once.
+    """
 
     def __init__(self, problem: Problem, descent: Descent, held_out_quadratic: Quadratic) -> None:
         """Raises EngineError where no engine can run this descent."""
@@ -87,17 +85,17 @@ class ValidationCurve:
         self.engine.initialize(self.problem, self.descent)
 
     def costs_at(self, updates: range) -> FloatArray:
-        """(2, k) training and held-out cost after so many updates; inf beyond float64's range."""
+        """(2, k) training and held-out cost; inf beyond float64's range."""
         if self.simulated_costs is not None:
             return self.simulated_costs[:, updates.start : updates.stop : updates.step]
         return self._compute_costs(updates)
 
     def held_out_costs(self, ranges: list[range]) -> FloatArray:
-        """(k,) held-out cost after the updates of several ranges."""
+        """(k,) held-out cost after the numbers of updates in several ranges."""
         return np.concatenate([self.costs_at(span)[1] for span in ranges])
 
     def params_at(self, updates: int) -> FloatArray:
-        """(p,) parameters after so many updates, in the data's units."""
+        """(p,) parameters in the data's units."""
         if not self.engine.random_access:
             self._restart_engine()
         snapshots: Snapshots = next(iter(self.engine.snapshots_at([updates + 1])))
@@ -109,11 +107,11 @@ class ValidationCurve:
         costs = np.concatenate(
             [np.stack([chunk.cost, self.held_out_quadratic.cost(chunk.params)]) for chunk in snapshots], axis=1
         )
-        return np.where(np.isnan(costs), np.inf, costs)  # inf - inf is past inf
+        return np.where(np.isnan(costs), np.inf, costs)  # inf - inf: beyond inf
 
     @property
     def oscillation_end(self) -> float:
-        """The updates after which nothing that changes sides is left of any error."""
+        """The number of updates after which no error oscillates by more than rounding."""
         theory = FullBatchTheory(self.problem, self.descent)
         x = self.descent.lr * (theory.spectrum.eigenvalues + theory.weight_decay)
         polynomial = ResidualPolynomial.from_lr_times_curvature(x, **self.descent.momentum_settings)
@@ -121,11 +119,11 @@ class ValidationCurve:
         return NEGLIGIBLE_DECAY_EXPONENT / -slowest if slowest < 0 else math.inf
 
     def argmin(self) -> tuple[int, bool]:
-        """The updates in 0 .. epochs with the least held-out cost, and whether all of them were considered.
+        """The number of updates in 0 .. epochs with the least held-out cost, and whether all were considered.
 
-        Of those whose costs only rounding tells apart, the fewest. Once nothing swings, errors are sums of decaying
-        exponentials, whose valleys are wide on a log scale: beyond ``EXHAUSTIVE_UPDATES`` updates they are found
-        there and followed to their bottom.
+        Of costs that differ by rounding alone it takes the fewest updates. Once errors do not oscillate they are sums
+        of decaying exponentials, whose valleys are wide on a log scale: beyond ``EXHAUSTIVE_UPDATES`` updates valleys
+        are found on a log scale, and then their bottoms.
         """
         epochs = exhaustive = self.descent.epochs
         oscillation_end = 0.0
@@ -146,7 +144,7 @@ class ValidationCurve:
         return self._find_first_minimum(updates, costs), exhaustive == epochs or oscillation_end <= exhaustive
 
     def _refine_minimum(self, low: int, high: int) -> tuple[int, float]:
-        """The bottom of the one valley between two numbers of updates, and the cost there."""
+        """The minimum of a valley between two numbers of updates, and its cost."""
         while True:
             step = max(1, (high - low) // REFINE_POINTS)
             inner = range(low, high + 1, step)
@@ -157,14 +155,10 @@ class ValidationCurve:
             low, high = max(low, inner[i] - step), min(high, inner[i] + step)
 
     def _find_first_minimum(self, updates: IntArray, costs: FloatArray) -> int:
-        """The fewest updates after which the held-out cost is the least of these, as far as rounding can tell."""
+        """The fewest updates whose held-out cost is the least of these up to rounding."""
         min_cost = float(costs.min())
-        rounding = (
-            8
-            * UNIT_ROUNDOFF
-            * float(np.linalg.norm(self.held_out_quadratic.t))
-            / math.sqrt(self.held_out_quadratic.weight)
-        )
+        held_out = self.held_out_quadratic
+        rounding = 8 * UNIT_ROUNDOFF * float(np.linalg.norm(held_out.t)) / math.sqrt(held_out.weight)
         threshold = min_cost + 2 * rounding * math.sqrt(min_cost) + rounding**2
         i = int(np.argmax(costs <= threshold))
         low, high = int(updates[max(i - 1, 0)]), int(updates[i])
