@@ -5,72 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from descentlab.doctor.finding import SEVERITY_MARKS, Finding, Severity
-from descentlab.messages import (
-    Message,
-    current_language,
-    format_rounded,
-    message,
-    pluralize,
-    use_language,
-    wrap,
-)
-from descentlab.messages.html import html_bullet_list, html_fragment, html_paragraph
-from descentlab.watching.history import WatchHistory
-from descentlab.watching.plot import watch_history_to_svg
+from descentlab.doctor.finding import SEVERITY_MARKS, Severity
+from descentlab.messages import Message, format_rounded, message, pluralize
+from descentlab.messages.document import Block, Bullet, Heading, Paragraph
 from descentlab.watching.rules.evaluate import Evaluation
 from descentlab.watching.rules.learning_rate import why_limit_unchecked
 from descentlab.watching.rules.observation import Observation
 
-FACT_MARK = SEVERITY_MARKS[Severity.FACT]
 
-
-def watch_to_text(observation: Observation, evaluation: Evaluation, lang: str | None = None) -> str:
+def watch_blocks(observation: Observation, evaluation: Evaluation) -> list[Block]:
     """The verdict, what to do, the findings, then what was checked and what could not be."""
-    with use_language(lang or current_language()):
-        first = evaluation.findings[0]
-        lines = [wrap(f"{SEVERITY_MARKS[first.severity]} {headline(first)}", subsequent_indent="  ")]
-        lines += [wrap(str(first.advice), initial_indent="  ")] if first.advice else []
-        lines += ["", wrap(str(watch_title(observation)))]
-        lines += [
-            wrap(
-                f"{SEVERITY_MARKS[each.severity]} {each.name}: {_details(each, each is first)}", subsequent_indent="  "
-            )
-            for each in evaluation.findings
-        ]
-        lines += [wrap(f"{FACT_MARK} {each}", subsequent_indent="  ") for each in note_messages(observation)]
-        lines += _checked_lines(observation, evaluation)
-    return "\n".join(lines)
-
-
-def watch_to_html(observation: Observation, evaluation: Evaluation, history: WatchHistory) -> str:
-    """The same sentences, and a plot."""
-    first = evaluation.findings[0]
-    items = [(each.severity, f"`{each.name}`: {_details(each, each is first)}") for each in evaluation.findings] + [
-        (Severity.FACT, str(each)) for each in note_messages(observation)
+    first, *others = evaluation.findings
+    headline = message(f"watch_title.{first.name}").text()
+    details = [_bullet(first.severity, f"`{first.name}`: {' '.join(map(str, first.messages))}")]
+    details += [_bullet(each.severity, f"`{each.name}`: {each.text()}") for each in others]
+    return [
+        Paragraph(f"{SEVERITY_MARKS[first.severity]} {headline} (`{first.name}`)", strong=True),
+        *([Paragraph(first.advice.text())] if first.advice else []),
+        Heading(watch_title(observation).text()),
+        *details,
+        *(_bullet(Severity.FACT, each.text()) for each in note_messages(observation)),
+        *map(Paragraph, _checked_lines(observation, evaluation)),
     ]
-    bullets = [
-        (SEVERITY_MARKS[severity], message(f"weight.{severity}").text(), severity.value, text)
-        for severity, text in items
-    ]
-    return html_fragment(
-        html_paragraph(headline(first), strong=True),
-        html_paragraph(first.advice) if first.advice else "",
-        html_paragraph(watch_title(observation)),
-        html_bullet_list(bullets),
-        *map(html_paragraph, _checked_lines(observation, evaluation, wrapped=False)),
-        watch_history_to_svg(history),
-    )
 
 
-def headline(finding: Finding) -> str:
-    """A finding in a few words."""
-    return f"{message(f'watch_title.{finding.name}')} (`{finding.name}`)"
-
-
-def _details(finding: Finding, is_first: bool) -> str:
-    """The sentences of a finding; the advice of the first one stands at the top already."""
-    return " ".join(map(str, finding.messages)) if is_first else finding.text()
+def _bullet(severity: Severity, text: str) -> Bullet:
+    return Bullet(SEVERITY_MARKS[severity], message(f"weight.{severity}").text(), severity.value, text)
 
 
 def watch_title(observation: Observation) -> Message:
@@ -104,7 +64,7 @@ def _check_labels(names: Iterable[str]) -> dict[str, None]:
     return dict.fromkeys(message(f"watch_check.{name}").text() for name in names if name != "healthy")
 
 
-def _checked_lines(observation: Observation, evaluation: Evaluation, wrapped: bool = True) -> list[str]:
+def _checked_lines(observation: Observation, evaluation: Evaluation) -> list[str]:
     """What was checked and is fine, and what could not be checked, and why; nothing before the first step."""
     if not observation.steps:
         return []
@@ -120,7 +80,7 @@ def _checked_lines(observation: Observation, evaluation: Evaluation, wrapped: bo
         message("watch.unchecked", checks="; ".join(_check_labels(names)), reason=reason).text()
         for reason, names in reasons.items()
     ]
-    return ["", *(wrap(line, subsequent_indent="  ") for line in lines)] if wrapped and lines else lines
+    return lines
 
 
 def _diagnosis_messages(observation: Observation) -> list[Message]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from descentlab.dependencies import require
 from descentlab.doctor.finding import Finding
 from descentlab.errors import SettingError, check_choice, check_int
-from descentlab.messages import Message
+from descentlab.messages import Message, current_language, use_language
+from descentlab.messages.document import to_html, to_text
 from descentlab.watching.curvature.fixed_batch import FixedBatchLoss
 from descentlab.watching.history import WatchRow
 from descentlab.watching.hooks import HookSet
@@ -81,7 +82,7 @@ def watch(
     ...         optimizer.step()
     >>> watch.names
     ('no_zero_grad',)
-    >>> print(str(watch).splitlines()[1].strip())
+    >>> print(str(watch).splitlines()[1])
     Call optimizer.zero_grad() before each backward().
     """
     torch = require("torch", "torch", "torch", "watch")
@@ -268,9 +269,10 @@ class Watch:
 
     def text(self, lang: str | None = None) -> str:
         """The report, 80 columns wide: what is wrong and what to do, then the rest."""
-        from descentlab.watching.report import watch_to_text
+        from descentlab.watching.report import watch_blocks
 
-        return watch_to_text(*self._evaluate(), lang)
+        with use_language(lang or current_language()):
+            return to_text(watch_blocks(*self._evaluate()))
 
     def __str__(self) -> str:
         return self.text()
@@ -282,6 +284,7 @@ class Watch:
         return f"Watch({steps:,} steps, {', '.join(each.name for each in self.findings)})"
 
     def _repr_html_(self) -> str:
-        from descentlab.watching.report import watch_to_html
+        from descentlab.watching.plot import watch_history_to_svg
+        from descentlab.watching.report import watch_blocks
 
-        return watch_to_html(*self._evaluate(), self.recorder.history)
+        return to_html(watch_blocks(*self._evaluate())) + watch_history_to_svg(self.recorder.history)
