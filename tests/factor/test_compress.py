@@ -226,13 +226,13 @@ def test_day_by_day_into_one_file(tmp_path: Path, output: Path) -> None:
     before = output.read_bytes()
     for day in days:
         if day != days[2]:
-            with pytest.raises(DataError, match=rf"holds the rows of .*{day.name}.*twice"):
+            with pytest.raises(DataError, match=rf"already contains the rows of .*{day.name}.*twice"):
                 kept(day, output, [output])
     (tmp_path / "elsewhere").mkdir()
     moved = days[1].rename(tmp_path / "elsewhere" / days[1].name)
-    with pytest.raises(DataError, match=r"holds the rows of .*day1\.csv"):
+    with pytest.raises(DataError, match=r"already contains the rows of .*day1\.csv"):
         kept(moved, output, [output])
-    with pytest.raises(DataError, match=r"holds the rows of .*day1\.csv"):
+    with pytest.raises(DataError, match=r"already contains the rows of .*day1\.csv"):
         kept(moved, output.with_name("other.factor"), [output])
     assert output.read_bytes() == before
 
@@ -309,16 +309,16 @@ def test_factors_alone(tmp_path: Path, output: Path) -> None:
         load_with_provenance(output)[1].input_ids
         == load_with_provenance(paths[0])[1].input_ids | load_with_provenance(paths[1])[1].input_ids
     )
-    with pytest.raises(DataError, match="No column is called `z`"):
+    with pytest.raises(DataError, match="There is no column `z`"):
         compress(paths, target="z")
     with pytest.raises(SettingError, match="Leave out weights, features"):
         compress(paths, weights="a", features=["b"])
     for twice in ([paths[0], output], [paths[1], paths[1]]):
-        with pytest.raises(DataError, match="hold rows of the same file"):
+        with pytest.raises(DataError, match="contain rows of the same file"):
             compress(twice)
         from descentlab import Problem
 
-        with pytest.raises(DataError, match="hold rows of the same file"):
+        with pytest.raises(DataError, match="contain rows of the same file"):
             Problem([str(path) for path in twice])
 
 
@@ -330,9 +330,9 @@ def test_rows_from_memory(tmp_path: Path, output: Path) -> None:
     assert beside(output) == {"all.factor"}
     more = compress(arrow(table(200, 1)), target="y", merge=[output], output=tmp_path / "more.factor")
     assert more.rows == 500
-    with pytest.raises(DataError, match="hold rows of the same file"):
+    with pytest.raises(DataError, match="contain rows of the same file"):
         compress([output, output])
-    with pytest.raises(DataError, match="hold rows of the same file"):
+    with pytest.raises(DataError, match="contain rows of the same file"):
         compress([output, tmp_path / "more.factor"])
     with pytest.raises(DataError, match="delimiter"):
         compress(arrow(values), target="y", delimiter=";")
@@ -372,9 +372,9 @@ def test_a_file_more_in_the_folder_is_a_change(tmp_path: Path, output: Path) -> 
 def test_another_plan_is_refused(rows: Path, output: Path) -> None:
     begun(rows, output)
     for other in ({"features": ["a"]}, {"weights": "a"}, {"missing": "drop"}):
-        with pytest.raises(DataError, match="the beginning of another compression"):
+        with pytest.raises(DataError, match="a checkpoint of another compression"):
             kept(rows, output, **other)
-    with pytest.raises(DataError, match="the beginning of another compression"):
+    with pytest.raises(DataError, match="a checkpoint of another compression"):
         compress(rows, target="y", output=output, delimiter=",")
     assert bits(kept(rows, output).factor) == bits(compress(rows, target="y"))  # the first can still go on
 
@@ -387,7 +387,7 @@ def test_an_input_that_changes_while_it_is_read(rows: Path, output: Path) -> Non
         if len(calls) == 5:
             os.utime(rows, ns=(5, 5))
 
-    with pytest.raises(DataError, match=r"rows\.csv changed while it was read"):
+    with pytest.raises(DataError, match=r"rows\.csv changed while being read"):
         compress(rows, target="y", output=output, every=0.0, progress=touched)
     assert beside(output) == set()  # the state stands for neither version
     assert kept(rows, output).factor.rows == 3000
@@ -476,7 +476,9 @@ def test_a_disks_error_in_a_csv_file(rows: Path, output: Path, monkeypatch: pyte
             return self.file.read(size)
 
     with monkeypatch.context() as patched:
-        patched.setattr("descentlab.data.csv.source.CsvSchema.stream", lambda self, start=0: Bad(whole(self, start)))
+        patched.setattr(
+            "descentlab.data.csv.source.CsvSchema.open_stream", lambda self, start=0: Bad(whole(self, start))
+        )
         with pytest.raises(DataError, match=r"rows\.csv cannot be read: .*Input/output error"):
             kept(rows, output)
     assert checkpoint_path(output).exists()
@@ -494,7 +496,7 @@ def test_a_full_disk(rows: Path, output: Path, monkeypatch: pytest.MonkeyPatch, 
 
     with monkeypatch.context() as patched:
         patched.setattr(call, full)
-        with pytest.raises(DataError, match=r"all\.factor\.part: No space left on device\. .*make room"):
+        with pytest.raises(DataError, match=r"all\.factor\.part: No space left on device\. .*Free some space"):
             kept(rows, output)
         assert checkpoint_path(output).read_bytes() == state
         with pytest.raises(SettingError, match=r"all\.factor cannot be written: No space left"):
@@ -520,12 +522,12 @@ def test_inputs_are_spared(tmp_path: Path, rows: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(rows)
     for path in (rows, link):
-        with pytest.raises(SettingError, match="one of the files that are read"):
+        with pytest.raises(SettingError, match="one of the input files"):
             compress(rows, target="y", output=path)
-    with pytest.raises(SettingError, match="all of which is read"):
+    with pytest.raises(SettingError, match="every file in that folder is read"):
         compress(tmp_path, target="y", output=tmp_path / "all.factor")
     part = write_csv(tmp_path / "all.part", table(300))
-    with pytest.raises(SettingError, match=r"all\.part is one of the files"):
+    with pytest.raises(SettingError, match=r"all\.part is one of the input files"):
         compress(part, target="y", output=tmp_path / "all")
     assert rows.read_bytes() == content
 
@@ -669,7 +671,7 @@ def test_a_factor_of_format_1(tmp_path: Path) -> None:
     found, made = load_with_provenance(path)
     assert bits(found) == bits(factor)
     assert made.job_id == ""
-    with pytest.raises(DataError, match="hold rows of the same file"):
+    with pytest.raises(DataError, match="contain rows of the same file"):
         compress([path, path])
 
 
@@ -685,7 +687,7 @@ def test_saving_twice_writes_the_same_bytes(tmp_path: Path) -> None:
 SMALL = """
 import sys
 from descentlab.data.csv import row_splitter
-lines.PIECE_BYTES = 1 << 12
+row_splitter.PIECE_BYTES = 1 << 12
 from descentlab.cli import main
 main(sys.argv[1:])
 """
@@ -721,9 +723,8 @@ def test_interrupted_by_ctrl_c(long: Path, output: Path) -> None:
     process.send_signal(signal.SIGINT)
     code, out, err = ended(process)
     assert (code, out) == (130, "")
-    assert (
-        err == f"Interrupted. How far it came is kept in {checkpoint_path(output)}: the same command continues there.\n"
-    )
+    saved = f"The progress is saved in {checkpoint_path(output)}; the same command continues from there."
+    assert err == f"Interrupted. {saved}\n"
     assert beside(output) == {"all.factor.part"}
     assert ended(started(long, output))[0] == 0
     assert bits(Factor.load(output)) == bits(compress(long))

@@ -285,10 +285,10 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 def test_other_archives_and_newer_formats_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, centred=np.eye(3))
-    with pytest.raises(DataError, match="not a whole factor"):
+    with pytest.raises(DataError, match="not a complete factor"):
         Factor.load(path)
     np.savez(path, columns=np.array([{}], dtype=object))
-    with pytest.raises(DataError, match="not a whole factor"):
+    with pytest.raises(DataError, match="not a complete factor"):
         Factor.load(path)
     monkeypatch.setattr("descentlab.factor.factor.FACTOR_FORMAT", replace(FACTOR_FORMAT, version=7))
     Factor.from_block(np.eye(3), NAMES).save(path)
