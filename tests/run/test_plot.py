@@ -56,7 +56,7 @@ def test_files(tmp_path: Path, suffix: str) -> None:
 def test_words_follow_the_language_where_a_font_has_its_letters() -> None:
     from matplotlib import font_manager
 
-    from descentlab.run.plot import KOREAN_FONTS
+    from descentlab.messages.figures import KOREAN_FONTS
 
     has_font = any(font.name in KOREAN_FONTS for font in font_manager.fontManager.ttflist)
     title = dl.descend(LESSON, lr=0.15, epochs=10).plot(lang="ko").axes[0].get_title(loc="left")

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from descentlab.dependencies import require
-from descentlab.errors import SettingError
-from descentlab.messages import current_language, format_number, message
+from descentlab.messages import format_number, message
+from descentlab.messages.figures import COST_COLOR, MUTED_COLOR, PATH_COLOR, draw_two_panels, subsample_indices
 from descentlab.run.ending import Ending
 from descentlab.run.history import History
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.typing import FloatArray
 
-PATH_COLOR = "#D55E00"  # the vermilion of M. Okabe and K. Ito's palette
-COST_COLOR = "#0072B2"  # its blue
-MUTED_COLOR = "#666666"
-MAX_PATH_POINTS = 2000  # more cannot be distinguished
-FIGURE_FORMATS = (".png", ".svg", ".pdf")
 MAX_DISTANCE_RATIO = 6.0  # the largest distance from the minimum that is shown, over the starting distance
-KOREAN_FONTS = ("Pretendard", "Noto Sans KR", "Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgun Gothic")
 
 
 def plot_run(
@@ -47,47 +39,12 @@ def plot_run(
         MissingDependencyError: matplotlib is not installed.
         SettingError: the file's name does not end in .png, .svg or .pdf.
     """
-    if path is not None and Path(path).suffix.lower() not in FIGURE_FORMATS:
-        raise SettingError("plot_format", path=str(path))
-    matplotlib = require("matplotlib", "matplotlib", "plot", "plot")
-    from matplotlib.figure import Figure
 
-    lang, family = choose_language_and_fonts(lang or current_language())
-    style = {
-        "font.family": family,
-        "font.size": 10,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 11,
-        "axes.titlelocation": "left",
-        "axes.unicode_minus": False,
-        "svg.fonttype": "none",
-    }
-    with matplotlib.rc_context(style):
-        figure = Figure(figsize=(10, 4.2), layout="constrained")
-        left, right = figure.subplots(1, 2)
+    def draw(left: Any, right: Any, lang: str) -> None:
         _plot_cost_by_epoch(left, theory, history, ending, lang)
         _plot_cost_surface(right, theory, np.vstack([history.params, params]), lang)
-        if path is not None:
-            figure.savefig(path, dpi=150)
-    return figure
 
-
-def choose_language_and_fonts(lang: str) -> tuple[str, list[str]]:
-    """The language and its fonts; English if no Korean font is installed."""
-    from matplotlib import font_manager
-
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    # A Korean font is added in English as well: columns may have Korean names.
-    korean = [name for name in KOREAN_FONTS if name in installed][:1]
-    if lang != "ko":
-        return lang, ["DejaVu Sans", *korean]
-    return ("ko", [*korean, "DejaVu Sans"]) if korean else ("en", ["DejaVu Sans"])
-
-
-def _subsample_indices(count: int) -> Any:
-    """Indices of at most MAX_PATH_POINTS of ``count`` points, the last one included."""
-    return np.unique(np.linspace(0, count - 1, min(count, MAX_PATH_POINTS)).astype(int))
+    return draw_two_panels(draw, path, lang)
 
 
 def _plot_cost_by_epoch(axes: Any, theory: FullBatchTheory, history: History, ending: Ending, lang: str) -> None:
@@ -95,7 +52,7 @@ def _plot_cost_by_epoch(axes: Any, theory: FullBatchTheory, history: History, en
     if epoch[-1] <= ending.epoch:  # the state after the last update is drawn at the next epoch
         epoch, cost = np.append(epoch, ending.epoch + 1), np.append(cost, ending.cost)
     indices = np.flatnonzero(np.isfinite(cost))
-    indices = indices[_subsample_indices(len(indices))]
+    indices = indices[subsample_indices(len(indices))]
     marker = "o" if len(indices) <= 60 else None
     axes.plot(epoch[indices], cost[indices], color=COST_COLOR, marker=marker, markersize=3.5)
     positive = cost[indices][cost[indices] > 0]
@@ -121,7 +78,7 @@ def _plot_cost_surface(axes: Any, theory: FullBatchTheory, points: FloatArray, l
         return problem.quadratic.cost(problem.scaling.to_scaled(params))
 
     points = points[np.isfinite(points).all(axis=1)]
-    points = points[_subsample_indices(len(points))]
+    points = points[subsample_indices(len(points))]
     axes.set_title(message("plot.path").text(lang))
     if len(limit_point) == 1:
         _plot_parabola(axes, points[:, 0], float(limit_point[0]), lambda W: cost(W[:, None]), lang)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+<<<<<<< HEAD
 from descentlab.dependencies import require
 from descentlab.errors import SettingError
 from descentlab.messages import current_language, format_number, format_rounded, message
 from descentlab.run.plot import (
+=======
+from descentlab.messages import format_number, message
+from descentlab.messages.figures import (
+>>>>>>> dc5272c (messages: share the style of figures between run and watch)
     COST_COLOR,
-    FIGURE_FORMATS,
-    MAX_PATH_POINTS,
+    MAX_CURVE_POINTS,
     MUTED_COLOR,
     PATH_COLOR,
-    choose_language_and_fonts,
+    draw_two_panels,
+    subsample_indices,
 )
 from descentlab.typing import FloatArray
 from descentlab.watching.history import WatchHistory
@@ -33,25 +37,15 @@ def plot_watch_history(
     history: WatchHistory, path: str | os.PathLike[str] | None = None, lang: str | None = None
 ) -> Any:
     """Draw both panels with matplotlib; see :meth:`descentlab.watching.watch.Watch.plot`."""
-    if path is not None and Path(path).suffix.lower() not in FIGURE_FORMATS:
-        raise SettingError("plot_format", path=str(path))
-    matplotlib = require("matplotlib", "matplotlib", "plot", "plot")
-    from matplotlib.figure import Figure
 
-    lang, family = choose_language_and_fonts(lang or current_language())
-    style = {"font.family": family, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
-             "axes.titlelocation": "left", "axes.unicode_minus": False, "svg.fonttype": "none"}  # fmt: skip
-    with matplotlib.rc_context(style):
-        figure = Figure(figsize=(10, 4.2), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        step, loss = loss_curve(history, MAX_PATH_POINTS)
+    def draw(left: Any, right: Any, lang: str) -> None:
+        step, loss = loss_curve(history, MAX_CURVE_POINTS)
         _plot_lines(left, [(step, loss, COST_COLOR, "-")], message("watch.loss").text(lang), lang)
         measured_steps, sharpness, limit = sharpness_curve(history)
         lines = [(measured_steps, sharpness, COST_COLOR, "o-"), (measured_steps, limit, PATH_COLOR, "--")]
         _plot_lines(right, lines, message("watch.sharpness_and_limit").text(lang), lang)
-        if path is not None:
-            figure.savefig(path, dpi=150)
-    return figure
+
+    return draw_two_panels(draw, path, lang)
 
 
 def _plot_lines(axes: Any, lines: list[tuple[FloatArray, FloatArray, str, str]], title: str, lang: str) -> None:
@@ -68,12 +62,8 @@ def _plot_lines(axes: Any, lines: list[tuple[FloatArray, FloatArray, str, str]],
 def loss_curve(history: WatchHistory, max_points: int) -> tuple[FloatArray, FloatArray]:
     """Steps from 1 and their losses, evenly thinned to at most so many."""
     loss = history.loss
-    indices = (
-        np.unique(np.linspace(0, len(loss) - 1, min(len(loss), max_points)).astype(int))
-        if len(loss)
-        else np.array([], int)
-    )
-    return indices * history.stride + 1.0, loss[indices]
+    indices = subsample_indices(len(loss), max_points)
+    return np.asarray(indices * history.stride + 1.0, np.float64), loss[indices]
 
 
 def sharpness_curve(history: WatchHistory) -> tuple[FloatArray, FloatArray, FloatArray]:
