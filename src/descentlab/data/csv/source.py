@@ -1,15 +1,13 @@
-"""Rows from a CSV file, streamed: what is damaged is refused by line, never read as something else.
+"""Rows from a CSV file, streamed; damage is an error that names the line, and is never read as something else.
 
-Columns and types are decided by the first piece (4 MB) and hold for the whole file; a later row that breaks them is an
-error that names file and line.
+The first piece (4 MB) decides columns and types for the whole file; a later row that does not match them is an error
+that names the file and the line.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,8 @@ import numpy as np
 from descentlab.data.arrays import MAX_EXACT_INTEGER
 from descentlab.data.csv import row_splitter
 from descentlab.data.csv.dialect import Dialect, detect_dialect, encoding_error
+from descentlab.data.csv.errors import bad_cell_error, malformed_piece_error, malformed_row_error
+from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.text_columns import (
     as_booleans,
     as_numbers,
@@ -32,52 +32,7 @@ from descentlab.errors import DataError
 from descentlab.messages import Message, message, pluralize
 from descentlab.typing import FloatArray
 
-TextBuffer = bytes | memoryview
-UTF8, UTF8_BOM = "utf-8", b"\xef\xbb\xbf"
-FLOAT_COLUMN, INTEGER_COLUMN, BOOLEAN_COLUMN, PADDED_COLUMN, EMPTY_COLUMN = (
-    "number",
-    "whole",
-    "flag",
-    "spaced",
-    "empty",
-)  # what a column holds
-
-
-@dataclass(frozen=True)
-class CsvSchema:
-    """How a file is read: decided by its first piece.
-
-    Attributes:
-        column_kinds: what each numeric column holds, and which others hold nothing so far; text is in none of them.
-        sampled_rows: the rows that decided it.
-        sample_is_whole_file: whether they are the whole file.
-    """
-
-    location: FileLocation
-    dialect: Dialect
-    column_kinds: Mapping[str, str] = field(default_factory=dict)
-    sampled_rows: int = 0
-    sample_is_whole_file: bool = False
-
-    @property
-    def seekable(self) -> bool:
-        """Whether a place in the file is a place in the stream of its rows."""
-        return not self.location.is_compressed and self.dialect.encoding == UTF8
-
-    def open_stream(self, start: int = 0) -> Any:
-        """The file's text as UTF-8, from a place in it on."""
-        import pyarrow as pa
-
-        if self.seekable:
-            file = self.location.open()
-            file.seek(start)
-            return file
-        stream = self.location.open_decompressed()
-        if self.dialect.encoding != UTF8:
-            stream = pa.transcoding_input_stream(stream, self.dialect.encoding, UTF8)
-        while start and (skipped := stream.read(min(start, row_splitter.PIECE_BYTES))):
-            start -= len(skipped)
-        return stream
+UTF8_BOM = b"\xef\xbb\xbf"
 
 
 class CsvSource(BaseSource):
@@ -86,7 +41,7 @@ class CsvSource(BaseSource):
     def __init__(self, schema: CsvSchema, excluded_columns: Mapping[str, Message], notices: Sequence[Message]) -> None:
         super().__init__(notices)
         self.schema, self.excluded_columns = schema, excluded_columns
-        self.names = tuple(name for name, kind in schema.column_kinds.items() if kind != EMPTY_COLUMN)
+        self.names = tuple(name for name, kind in schema.column_kinds.items() if kind != ColumnKind.EMPTY)
         self.size = schema.location.fingerprint()[0] if schema.seekable else None
         self.random_access = schema.seekable
 
@@ -108,19 +63,17 @@ class CsvPiece:
         return self.__dict__ | {"data": data}
 
     def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
-        if self.data is None:
-            self.data = self._load_bytes()
         column_kinds = self.schema.column_kinds
-        columns_to_read = [name for name, kind in column_kinds.items() if name in columns or kind == EMPTY_COLUMN]
+        columns_to_read = [name for name, kind in column_kinds.items() if name in columns or kind == ColumnKind.EMPTY]
         import pyarrow as pa
 
         try:
             table = _read_table(
-                self.schema, self.data, self.start, {name: _arrow_type(column_kinds[name]) for name in columns_to_read}
+                self.schema, self._text, self.start, {name: _arrow_type(column_kinds[name]) for name in columns_to_read}
             )
         except (pa.ArrowInvalid, UnicodeError) as cause:
             if not columns_to_read:
-                raise self._malformed_error(cause) from cause
+                raise malformed_piece_error(self.schema, self._text, self.start, cause) from cause
             table = self._read_column_by_column(columns_to_read)
         values = np.empty((table.num_rows, len(columns)), order="F")
         for j, name in enumerate(columns):
@@ -128,28 +81,31 @@ class CsvPiece:
         for start in range(0, len(values), BLOCK_ROWS):
             yield values[start : start + BLOCK_ROWS]
 
-    def _load_bytes(self) -> bytes:
-        try:
-            with self.schema.open_stream(self.start) as stream:
-                data: bytes = stream.read(self.stop - self.start)
-        except OSError as cause:
-            raise unreadable_error(self.schema.location, cause) from cause
-        return data
+    @property
+    def _text(self) -> TextBuffer:
+        """The rows as bytes, read from the file if they did not travel with the piece."""
+        if self.data is None:
+            try:
+                with self.schema.open_stream(self.start) as stream:
+                    self.data = stream.read(self.stop - self.start)
+            except OSError as cause:
+                raise unreadable_error(self.schema.location, cause) from cause
+        return self.data
 
     def _column_values(self, table: Any, name: str) -> Any:
         import pyarrow as pa
 
-        kind = self.schema.column_kinds.get(name, EMPTY_COLUMN)
-        if kind == EMPTY_COLUMN:
+        kind = self.schema.column_kinds.get(name, ColumnKind.EMPTY)
+        if kind == ColumnKind.EMPTY:
             return np.nan
         column = table.column(name)
-        if kind == PADDED_COLUMN and pa.types.is_string(column.type):
+        if kind == ColumnKind.PADDED and pa.types.is_string(column.type):
             parsed = None if column.null_count == len(column) else self._parse_padded(column, name)
             column = pa.nulls(len(column), pa.float64()) if parsed is None else parsed
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.uint8())
         values = column.cast(pa.float64()).to_numpy()
-        if kind == INTEGER_COLUMN and len(values) and np.nanmax(np.abs(values), initial=0) >= MAX_EXACT_INTEGER:
+        if kind == ColumnKind.INTEGER and len(values) and np.nanmax(np.abs(values), initial=0) >= MAX_EXACT_INTEGER:
             self._record_inexact_integers(name)
         return values
 
@@ -158,9 +114,8 @@ class CsvPiece:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        assert self.data is not None
         try:
-            integers = _read_table(self.schema, self.data, self.start, {name: pa.int64()}).column(name)
+            integers = _read_table(self.schema, self._text, self.start, {name: pa.int64()}).column(name)
             extremes = pc.min_max(integers).as_py()
             is_inexact = max(-extremes["min"], extremes["max"]) > MAX_EXACT_INTEGER
         except pa.ArrowInvalid:  # larger still, or no whole numbers any more
@@ -172,86 +127,33 @@ class CsvPiece:
         """A column of text whose cells are numbers, with spaces or signs that pyarrow does not read."""
         row = first_non_number(column, self.schema.dialect.decimal)
         if row is not None:
-            raise self._bad_cell_error(name, row, column[row].as_py())
+            raise bad_cell_error(self.schema, self._text, self.start, name, row, column[row].as_py())
         return as_numbers(column, self.schema.dialect.decimal, begins_with_number=True)
 
     def _read_column_by_column(self, columns_to_read: Sequence[str]) -> Any:
         """The piece again, each column for itself: what can be read is, and the first cell that cannot is named."""
         import pyarrow as pa
 
-        assert self.data is not None
         columns = {}
         for name in columns_to_read:
             kind = self.schema.column_kinds[name]
             try:
-                columns[name] = _read_table(self.schema, self.data, self.start, {name: _arrow_type(kind)}).column(name)
+                columns[name] = _read_table(self.schema, self._text, self.start, {name: _arrow_type(kind)}).column(name)
             except (pa.ArrowInvalid, UnicodeError) as cause:
                 try:
-                    text = _read_table(self.schema, self.data, self.start, {name: pa.string()}).column(name)
+                    text = _read_table(self.schema, self._text, self.start, {name: pa.string()}).column(name)
                 except (pa.ArrowInvalid, UnicodeError):
-                    raise self._malformed_error(cause) from cause
-                if kind in (FLOAT_COLUMN, INTEGER_COLUMN):
+                    raise malformed_piece_error(self.schema, self._text, self.start, cause) from cause
+                if kind in (ColumnKind.FLOAT, ColumnKind.INTEGER):
                     columns[name] = self._parse_padded(text, name)
                     continue
                 booleans, row = (
-                    (pa.nulls(len(text)), first_non_missing(text)) if kind == EMPTY_COLUMN else as_booleans(text)
+                    (pa.nulls(len(text)), first_non_missing(text)) if kind == ColumnKind.EMPTY else as_booleans(text)
                 )
                 if row is not None:
-                    raise self._bad_cell_error(name, row, text[row].as_py()) from cause
+                    raise bad_cell_error(self.schema, self._text, self.start, name, row, text[row].as_py()) from cause
                 columns[name] = booleans
         return pa.table(columns)
-
-    def _bad_cell_error(self, name: str, row: int, cell: object) -> DataError:
-        kind = self.schema.column_kinds[name]
-        expected = message(
-            {BOOLEAN_COLUMN: "csv.held_flags", EMPTY_COLUMN: "csv.held_nothing"}.get(kind, "csv.held_numbers")
-        )
-        rows = pluralize(self.schema.sampled_rows, "row")
-        line = self._line_of_row(row)
-        return DataError(
-            "csv_breaks",
-            path=str(self.schema.location),
-            line=line,
-            name=name,
-            held=expected,
-            rows=rows,
-            cell=repr(cell)[:60],
-        )
-
-    def _malformed_error(self, cause: BaseException) -> DataError:
-        assert self.data is not None
-        schema = self.schema
-        first_line = (str(cause).splitlines() or [""])[0][:200]
-        error = encoding_error(schema.location, schema.dialect.encoding) or malformed_row_error(
-            schema.location,
-            schema.dialect,
-            self.data,
-            self._lines_before(),
-            0 if self.start else schema.dialect.header_lines,
-        )
-        return error or DataError("csv_damaged", path=str(schema.location), cause=first_line)
-
-    def _line_of_row(self, row: int) -> int:
-        """The line of the file on which a row of this piece begins."""
-        assert self.data is not None
-        header_lines, line = (0 if self.start else self.schema.dialect.header_lines), 1
-        reader = csv.reader(_as_text_stream(self.data), delimiter=self.schema.dialect.delimiter)
-        for cells in reader:
-            if cells and line > header_lines:
-                if row == 0:
-                    break
-                row -= 1
-            line = reader.line_num + 1
-        return self._lines_before() + line
-
-    def _lines_before(self) -> int:
-        """How many lines of the file stand before this piece."""
-        count, remaining = 0, self.start
-        with self.schema.open_stream() as stream:
-            while remaining and (chunk := stream.read(min(remaining, row_splitter.PIECE_BYTES))):
-                remaining -= len(chunk)
-                count += chunk.count(b"\n") or chunk.count(b"\r")
-        return count
 
 
 def open_csv(
@@ -294,7 +196,7 @@ def _infer_schema(schema: CsvSchema) -> tuple[CsvSchema, dict[str, Message]]:
         try:
             table = _read_table(schema, data, start, None)
         except (pa.ArrowInvalid, UnicodeError) as cause:
-            raise CsvPiece(schema, start, start + len(data), data)._malformed_error(cause) from cause
+            raise malformed_piece_error(schema, data, start, cause) from cause
         _check_encoding_and_quotes(schema, table, data)
         if table.num_rows:
             break
@@ -308,21 +210,18 @@ def _infer_schema(schema: CsvSchema) -> tuple[CsvSchema, dict[str, Message]]:
             continue
         reason = not_numeric_type_reason(pa, column.type)
         if reason is None:
+            is_boolean, is_integer = pa.types.is_boolean(column.type), pa.types.is_integer(column.type)
             column_kinds[name] = (
-                INTEGER_COLUMN
-                if pa.types.is_integer(column.type)
-                else BOOLEAN_COLUMN
-                if pa.types.is_boolean(column.type)
-                else FLOAT_COLUMN
+                ColumnKind.BOOLEAN if is_boolean else ColumnKind.INTEGER if is_integer else ColumnKind.FLOAT
             )
         elif reason.key == "left_out.text" and as_numbers(column, schema.dialect.decimal) is not None:
-            column_kinds[name] = PADDED_COLUMN
+            column_kinds[name] = ColumnKind.PADDED
         elif reason.key == "left_out.text":
             reasons[name] = not_numeric_reason([column.combine_chunks()], inferred=True)
         else:
             reasons[name] = reason
             if reason.key == "left_out.empty":
-                column_kinds[name] = EMPTY_COLUMN
+                column_kinds[name] = ColumnKind.EMPTY
     return replace(
         schema, column_kinds=column_kinds, sampled_rows=table.num_rows, sample_is_whole_file=is_whole_file
     ), reasons
@@ -349,8 +248,7 @@ def _split_file(schema: CsvSchema, start: int) -> Generator[tuple[int, TextBuffe
                 stream, schema.dialect.delimiter, start, str(schema.location), schema.seekable
             )
     except row_splitter.UnclosedQuoteError as cause:
-        piece = CsvPiece(schema, cause.start, cause.start + len(cause.data), cause.data)
-        raise piece._malformed_error(cause) from cause
+        raise malformed_piece_error(schema, cause.data, cause.start, cause) from cause
     except UnicodeError as cause:
         raise encoding_error(schema.location, schema.dialect.encoding) or DataError(
             "csv_damaged", path=str(schema.location), cause=str(cause)[:200]
@@ -381,34 +279,12 @@ def _read_table(schema: CsvSchema, data: TextBuffer, start: int, types: Mapping[
     )
 
 
-def _arrow_type(kind: str) -> Any:
+def _arrow_type(kind: ColumnKind) -> Any:
     import pyarrow as pa
 
-    return {BOOLEAN_COLUMN: pa.bool_(), PADDED_COLUMN: pa.string(), EMPTY_COLUMN: pa.null()}.get(kind, pa.float64())
-
-
-def malformed_row_error(
-    location: FileLocation, dialect: Dialect, data: TextBuffer, lines_before: int, header_lines: int
-) -> DataError | None:
-    """An error that names the first line of a piece which is not a row of the table; None where all are.
-
-    Slow, since pyarrow only says that something is wrong, not where; so it is for text known to be damaged.
-    """
-    reader = csv.reader(_as_text_stream(data), delimiter=dialect.delimiter, strict=True)
-    line = 1
-    try:
-        for row in reader:
-            if row and line > header_lines and len(row) != len(dialect.names):
-                counts = {"cells": pluralize(len(row), "cell"), "expected": len(dialect.names)}
-                return DataError("csv_ragged", path=str(location), line=lines_before + line, **counts)
-            line = reader.line_num + 1
-    except csv.Error as cause:
-        return DataError("csv_quote", path=str(location), line=lines_before + line, cause=str(cause))
-    return None
-
-
-def _as_text_stream(data: TextBuffer) -> Any:
-    return io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", errors="replace", newline="")
+    return {ColumnKind.BOOLEAN: pa.bool_(), ColumnKind.PADDED: pa.string(), ColumnKind.EMPTY: pa.null()}.get(
+        kind, pa.float64()
+    )
 
 
 def _dialect_notice(location: FileLocation, dialect: Dialect) -> Message:

@@ -1,0 +1,62 @@
+"""How one CSV file is read: its dialect and what each of its columns holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from descentlab.data.csv.dialect import Dialect
+from descentlab.data.csv.row_splitter import PIECE_BYTES
+from descentlab.data.paths import FileLocation
+
+TextBuffer = bytes | memoryview
+UTF8 = "utf-8"
+
+
+class ColumnKind(StrEnum):
+    """What the cells of a numeric column hold: ``EMPTY`` ones hold nothing yet, ``PADDED`` ones spaces or signs too."""
+
+    FLOAT = "number"
+    INTEGER = "whole"
+    BOOLEAN = "flag"
+    PADDED = "spaced"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True)
+class CsvSchema:
+    """How a file is read: decided by its first piece.
+
+    Attributes:
+        column_kinds: what each numeric column holds, and which others hold nothing so far; text is in none of them.
+        sampled_rows: the rows that decided it.
+        sample_is_whole_file: whether they are the whole file.
+    """
+
+    location: FileLocation
+    dialect: Dialect
+    column_kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
+    sampled_rows: int = 0
+    sample_is_whole_file: bool = False
+
+    @property
+    def seekable(self) -> bool:
+        """Whether a place in the file is a place in the stream of its rows."""
+        return not self.location.is_compressed and self.dialect.encoding == UTF8
+
+    def open_stream(self, start: int = 0) -> Any:
+        """The file's text as UTF-8, from a place in it on."""
+        import pyarrow as pa
+
+        if self.seekable:
+            file = self.location.open()
+            file.seek(start)
+            return file
+        stream = self.location.open_decompressed()
+        if self.dialect.encoding != UTF8:
+            stream = pa.transcoding_input_stream(stream, self.dialect.encoding, UTF8)
+        while start and (skipped := stream.read(min(start, PIECE_BYTES))):
+            start -= len(skipped)
+        return stream
