@@ -6,11 +6,11 @@ nothing of costs or descent.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from descentlab.data.source import Source, is_table
+from descentlab.data.paths import as_paths
+from descentlab.data.source import BaseSource, Source, is_table
 from descentlab.errors import DataError, check_choice
 
 __all__ = ["Source", "open_column", "open_source"]
@@ -35,10 +35,13 @@ def open_source(
     """
     for option in csv_options or ():
         check_choice("option", option, CSV_OPTIONS)
-    if isinstance(data, str | os.PathLike) or _is_list_of_paths(data):
+    if isinstance(data, BaseSource):
+        return data
+    paths = as_paths(data)
+    if paths is not None:
         from descentlab.data.files import open_files
 
-        return open_files(data, csv_options or {})  # type: ignore[arg-type]
+        return open_files(paths, csv_options or {})
     if csv_options:
         raise DataError("reading_options", names=tuple(csv_options))
     if is_table(data):
@@ -78,9 +81,3 @@ def open_column(data: object, argument: str, name: str) -> Source:
     for column, reason in source.excluded_columns.items():
         raise DataError("not_numeric", name=column, reason=reason)
     return source
-
-
-def _is_list_of_paths(data: object) -> bool:
-    return (
-        isinstance(data, list | tuple) and len(data) > 0 and all(isinstance(item, str | os.PathLike) for item in data)
-    )

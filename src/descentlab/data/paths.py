@@ -94,6 +94,13 @@ class FileLocation:
         return info.size or 0, info.mtime_ns or 0
 
 
+def as_paths(data: object) -> list[str] | None:
+    """The paths in ``data``: one, or a list of them; None if it holds anything else."""
+    items = [data] if isinstance(data, str | os.PathLike) else data if isinstance(data, list | tuple) else []
+    paths = [os.fspath(item) for item in items if isinstance(item, str | os.PathLike)]
+    return paths if paths and len(paths) == len(items) else None
+
+
 def resolve_locations(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[FileLocation]:
     """The files meant by paths, patterns, folders and URIs, sorted within each of them.
 

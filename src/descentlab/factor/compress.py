@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from descentlab.data import open_source
-from descentlab.data.paths import FileLocation, resolve_locations
+from descentlab.data.paths import FileLocation, as_paths, resolve_locations
 from descentlab.data.selection import ColumnSelection, check_column
 from descentlab.errors import DataError, SettingError, check_choice, check_float
 from descentlab.factor import archive
@@ -25,6 +25,7 @@ from descentlab.factor.file import (
     load_with_provenance,
     merge_factors,
     save_factor,
+    split_factor_files,
 )
 from descentlab.messages import Message
 
@@ -120,17 +121,17 @@ def compress_with_notices(
     check_choice("missing", column_options["missing"], ("error", "drop"))
     if output is not None:
         _check_output_writable(output)
-    files = _as_paths(data)
-    factor_paths = [*merge, *(path for path in files or () if is_factor_file(path))]
-    row_inputs: Any = data if files is None else [path for path in files if not is_factor_file(path)]
-    if files is not None and not row_inputs:
+    paths, row_inputs = split_factor_files(data)
+    factor_paths = [*merge, *paths]
+    if row_inputs is None:
         return _merge_factors_only(factor_paths, column_options, output)
-    locations = resolve_locations(row_inputs) if files is not None else []
+    row_paths = as_paths(row_inputs)
+    locations = resolve_locations(row_paths) if row_paths else []
     fingerprints = _fingerprint_files(locations)
     job = Job(_make_job_settings(column_options, csv_options, factor_paths, output), fingerprints)
     checkpoint = None
     if output is not None and locations:
-        _check_output_not_input(output, row_inputs, locations)
+        _check_output_not_input(output, row_paths or (), locations)
         checkpoint = Checkpoint(checkpoint_path(output), job, every)
         cached = None if options.restart else _load_if_made_by(job, output)
         if cached or options.restart:
@@ -165,15 +166,6 @@ def _load_if_made_by(job: Job, output: str | os.PathLike[str]) -> Factor | None:
     return factor if provenance.job_id == job.job_id else None
 
 
-def _as_paths(data: object) -> list[str] | None:
-    """The paths in ``data``; None if it is anything else."""
-    if isinstance(data, str | os.PathLike):
-        return [os.fspath(data)]
-    if isinstance(data, list | tuple) and data and all(isinstance(each, str | os.PathLike) for each in data):
-        return [os.fspath(each) for each in data]
-    return None
-
-
 def _merge_factors_only(
     factor_paths: Sequence[str | os.PathLike[str]],
     column_options: dict[str, Any],
@@ -201,12 +193,11 @@ def _with_target_last(target: str | None, factor: Factor) -> Factor:
 
 def _make_selection(row_inputs: Any, column_options: dict[str, Any], csv_options: dict[str, Any]) -> ColumnSelection:
     target, weights = column_options["target"], column_options["weights"]
+    source = open_source(row_inputs, csv_options=csv_options)
     if target is None:
-        names = [name for name in open_source(row_inputs, csv_options=csv_options).names if name != weights]
+        names = [name for name in source.names if name != weights]
         target = names[-1] if names else None
-    return ColumnSelection(
-        row_inputs, None, target, column_options["features"], weights, column_options["missing"], csv_options
-    )
+    return ColumnSelection(source, None, target, column_options["features"], weights, column_options["missing"], {})
 
 
 def _make_job_settings(

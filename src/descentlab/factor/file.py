@@ -6,9 +6,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from descentlab.data.paths import as_paths
 from descentlab.errors import DataError
 from descentlab.factor import archive
 from descentlab.factor.factor import FACTOR_FORMAT, Factor
@@ -55,16 +57,25 @@ def is_factor_file(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def split_factor_files(data: object) -> tuple[list[str], Any]:
+    """Separate ``data`` into the paths of factor files and the rest, which is None if every path is a factor's."""
+    paths = as_paths(data)
+    factor_paths = [path for path in paths or () if is_factor_file(path)]
+    if not factor_paths:
+        return [], data
+    return factor_paths, [path for path in paths or () if path not in factor_paths] or None
+
+
 def load_if_factor(data: object) -> object:
     """Read and merge the factors if ``data`` is a path, or a list of paths, of factor files; else return ``data``.
 
     Raises:
         DataError: a factor cannot be read, their columns differ, or two of them hold the same rows.
     """
-    paths = [data] if isinstance(data, str | os.PathLike) else data if isinstance(data, list | tuple) else []
-    if not paths or not all(isinstance(path, str | os.PathLike) and is_factor_file(path) for path in paths):
+    factor_paths, rows = split_factor_files(data)
+    if not factor_paths or rows is not None:
         return data
-    return merge_factors([factor for factor, _ in load_disjoint_factors(paths)])
+    return merge_factors([factor for factor, _ in load_disjoint_factors(factor_paths)])
 
 
 def load_disjoint_factors(paths: Sequence[str | os.PathLike[str]]) -> list[tuple[Factor, Provenance]]:
