@@ -7,15 +7,8 @@ from typing import Any
 
 import numpy as np
 
-<<<<<<< HEAD
-from descentlab.dependencies import require
-from descentlab.errors import SettingError
-from descentlab.messages import current_language, format_number, format_rounded, message
-from descentlab.run.plot import (
-=======
-from descentlab.messages import format_number, message
+from descentlab.messages import format_number, format_rounded, message
 from descentlab.messages.figures import (
->>>>>>> dc5272c (messages: share the style of figures between run and watch)
     COST_COLOR,
     MAX_CURVE_POINTS,
     MUTED_COLOR,
