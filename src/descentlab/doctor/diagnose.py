@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descentlab.descent.descent import Descent
+from descentlab.doctor import report  # noqa: F401 (registers how a diagnosis is presented)
+from descentlab.doctor.checks import checked_messages, unchecked_messages
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.doctor.directions import extreme_directions
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.findings.data import data_findings, variance_inflation
-from descentlab.doctor.findings.outcome import RunContext
 from descentlab.doctor.findings.run import held_out_finding, held_out_unknown_finding, run_findings
 from descentlab.doctor.forecast import as_full_batch, forecast
+from descentlab.doctor.headline import make_headline
 from descentlab.doctor.remedies import RemedyEvaluator
+from descentlab.doctor.run_context import RunContext
 from descentlab.errors import EngineError, SettingError, check_float, check_int
 from descentlab.problem.problem import Problem
 from descentlab.theory.arguments import check_problem, resolve_descent
@@ -100,33 +103,37 @@ def _diagnose_problem(
     start = problem.scaling.to_original(problem.scaled_params(descent.start))
     slowest, fastest = extreme_directions(theory)
     vif = variance_inflation(problem)
-    findings = run_findings(RunContext(theory, prediction, within, slowest, fastest, rates, batch_holds_all_rows))
+    context = RunContext(theory, prediction, within, slowest, fastest, rates, batch_holds_all_rows)
+    findings = run_findings(context)
     if observed is not None:
         from descentlab.doctor.observed.compare import compare_observed
 
-        findings += [
-            replace(each, topic="observed") for each in compare_observed(problem, descent, observed, every=every)
-        ]
+        compared = compare_observed(problem, descent, observed, every=every)
+        findings += [replace(each, topic="observed") for each in compared]
     validation = None
     if held_out is not None:
         validation, finding = _validate_held_out(problem, descent, held_out)
         findings.append(finding)
-    lr_bound = theory.lr_bound if descent.is_sgd and theory.is_exact else None
+    findings += data_findings(problem, vif, theory.weight_decay)
+    remedies = RemedyEvaluator(theory, criterion, within, start, vif).evaluate(rates) if rates else ()
     return Diagnosis(
-        problem,
-        user_descent,
-        within,
-        prediction,
-        lr_bound,
-        slowest,
-        fastest,
-        theory.condition,
-        theory.least_cost,
-        problem.scaling.to_original(theory.limit_point),
-        rates,
-        RemedyEvaluator(theory, criterion, within, start, vif).evaluate(rates) if rates else (),
-        (*findings, *(replace(each, topic="data") for each in data_findings(problem, vif, theory.weight_decay))),
-        validation,
+        problem=problem,
+        descent=user_descent,
+        within=within,
+        forecast=prediction,
+        lr_bound=theory.lr_bound if descent.is_sgd and theory.is_exact else None,
+        slowest=slowest,
+        fastest=fastest,
+        condition=theory.condition,
+        least_cost=theory.least_cost,
+        goal=problem.scaling.to_original(theory.limit_point),
+        rates=rates,
+        remedies=remedies,
+        findings=tuple(findings),
+        headline=make_headline(context, findings, remedies),
+        checked=checked_messages(context, findings),
+        unchecked=unchecked_messages(context, observed is not None, validation is not None),
+        validation=validation,
     )
 
 

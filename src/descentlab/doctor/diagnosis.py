@@ -11,7 +11,10 @@ from descentlab.descent.descent import Descent
 from descentlab.doctor.directions import Direction
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Curve, Forecast, Verdict
+from descentlab.doctor.headline import Headline, observed_headline
 from descentlab.doctor.remedies import Remedy
+from descentlab.messages import Message, current_language, to_json_types, use_language
+from descentlab.messages.document import Presentable, make_blocks, to_text
 from descentlab.problem.problem import Problem
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.theory.learning_rates import RateChoice
@@ -22,8 +25,11 @@ if TYPE_CHECKING:
     from descentlab.model_selection.validation import Validation
 
 
+DIAGNOSIS_SCHEMA = "descentlab.diagnosis/1"
+
+
 @dataclass(frozen=True, eq=False)
-class Diagnosis:
+class Diagnosis(Presentable):
     """What gradient descent will do to a problem, why, and what would help. It prints, and renders in a notebook.
 
     Attributes:
@@ -62,8 +68,16 @@ class Diagnosis:
     rates: Mapping[str, RateChoice]
     remedies: tuple[Remedy, ...]
     findings: tuple[Finding, ...]
+    headline: Headline
+    checked: tuple[Message, ...] = ()
+    unchecked: tuple[Message, ...] = ()
     validation: Validation | None = None
     lab: ClassVar[Callable[..., Any]]  # attached by descentlab.lab.register
+
+    @property
+    def observed_headline(self) -> Headline | None:
+        """The answer where the observed losses show what is wrong in the loop; None otherwise."""
+        return observed_headline(self.findings)
 
     @property
     def verdict(self) -> Verdict:
@@ -110,26 +124,17 @@ class Diagnosis:
         return self.descent.lr / self.lr_bound if self.lr_bound else None
 
     def text(self, lang: str | None = None, name: str = "") -> str:
-        """The diagnosis in plain sentences and tables, 80 columns wide; ``name`` is what to call the data."""
-        from descentlab.doctor.report import diagnosis_to_text
-
-        return diagnosis_to_text(self, lang, name)
-
-    def __str__(self) -> str:
-        return self.text()
+        """The answer, what to do, the findings and the tables, 80 columns wide; ``name`` is what to call the data."""
+        with use_language(lang or current_language()):
+            return to_text(make_blocks(self, name))
 
     def __repr__(self) -> str:
         return (
             f"Diagnosis({self.verdict}, lr {self.descent.lr:.6g}, bound {self.lr_bound}, {len(self.findings)} findings)"
         )
 
-    def _repr_html_(self) -> str:
-        from descentlab.doctor.html import diagnosis_to_html
-
-        return diagnosis_to_html(self)
-
     def save(self, path: str | os.PathLike[str], *, lang: str | None = None, name: str = "") -> None:
-        """Write that page to an ``.html`` file that needs nothing else: the findings are in it in every language.
+        """Write the page of :meth:`lab` to an ``.html`` file that needs nothing else.
 
         Args:
             path: the file.
@@ -142,7 +147,46 @@ class Diagnosis:
         self.lab(name).save(path, lang=lang)
 
     def to_dict(self, lang: str | None = None) -> dict[str, Any]:
-        """Everything for a machine, JSON-safe; docs/json.md describes it."""
-        from descentlab.doctor.report import diagnosis_to_dict
+        """The whole diagnosis as JSON types, with None for numbers that are not finite; docs/json.md describes it."""
+        problem = self.problem
+        with use_language(lang or current_language()):
+            content = {
+                "schema": DIAGNOSIS_SCHEMA,
+                "problem": problem.to_dict(),
+                "descent": self.descent.to_dict(),
+                "within": self.within,
+                "verdict": self.verdict.value,
+                "answer": (self.observed_headline or self.headline).answer,
+                "action": (self.observed_headline or self.headline).action,
+                "oscillates": self.forecast.oscillates,
+                "lr_bound": self.lr_bound,
+                "lr_ratio": self.lr_ratio,
+                "epochs_to_tolerance": self.epochs_to_tolerance,
+                "overflow_epoch": self.overflow_epoch,
+                "overflow": self.overflow,
+                "params": self.params,
+                "cost": self.cost,
+                "loss": None if self.cost is None else self.cost * self.cost_scale,
+                "least_cost": self.least_cost,
+                "goal": dict(zip(problem.parameters, self.goal.tolist(), strict=True)),
+                "condition": self.condition,
+                "slowest": _rename(self.slowest, one_minus_factor="gap"),
+                "fastest": _rename(self.fastest, one_minus_factor="gap"),
+                "rates": [
+                    _rename(rate, lr_text="shown", momentum_text="shown_momentum") for rate in self.rates.values()
+                ],
+                "remedies": [_rename(remedy, lr_text="shown") for remedy in self.remedies],
+                "findings": [finding.to_dict() for finding in self.findings],
+                "checked": self.checked,
+                "unchecked": self.unchecked,
+                "validation": None if self.validation is None else self.validation.to_dict(),
+                "curve": self.curve and {name: values.tolist() for name, values in vars(self.curve).items()},
+                "notices": problem.notices,
+            }
+            json_content: dict[str, Any] = to_json_types(content)
+        return json_content
 
-        return diagnosis_to_dict(self, lang)
+
+def _rename(value: object, **json_names: str) -> dict[str, Any] | None:
+    """The fields of a dataclass under their names in JSON."""
+    return None if value is None else {json_names.get(name, name): each for name, each in vars(value).items()}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from descentlab.messages import Message
+from descentlab.messages import Message, message
+from descentlab.messages.document import Block, Bullet
 
 
 class Severity(StrEnum):
@@ -19,6 +20,7 @@ class Severity(StrEnum):
 
 
 SEVERITY_MARKS = {Severity.PROBLEM: "✗", Severity.CAUTION: "!", Severity.FACT: "·"}
+GOOD_MARK, UNKNOWN_MARK = "✓", "?"  # of what is fine, and of what could not be checked
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Finding:
         messages: the verdict first, then its reason, a sentence each.
         numbers: the numbers that the sentences use, by name, in full precision.
         advice: the next step, if there is one.
+        caveats: what qualifies the verdict; said after the advice.
         reference: where the theorem that it uses is proved, if it uses one.
         topic: what it is about: the ``run``, what was ``observed``, ``held_out`` rows, or the ``data``.
 
@@ -47,6 +50,7 @@ class Finding:
     advice: Message | None = None
     reference: str | None = None
     topic: str = "run"
+    caveats: tuple[Message, ...] = ()
 
     @property
     def docs(self) -> str:
@@ -54,9 +58,21 @@ class Finding:
         return f"docs/findings/{self.name}.md"
 
     def text(self, lang: str | None = None) -> str:
-        """The conclusion and the next step, as one paragraph."""
-        messages = (*self.messages, *((self.advice,) if self.advice else ()))
-        return " ".join(message.text(lang) for message in messages)
+        """The conclusion, the next step and what qualifies them, as one paragraph."""
+        messages = (*self.messages, *((self.advice,) if self.advice else ()), *self.caveats)
+        return " ".join(each.text(lang) for each in messages)
+
+    def to_dict(self) -> dict[str, object]:
+        """The finding as an entry of a JSON report, in the current language."""
+        return {
+            "name": self.name,
+            "weight": self.severity.value,
+            "about": self.topic,
+            "text": " ".join(map(str, (*self.messages, *self.caveats))),
+            "advice": self.advice,
+            "evidence": dict(self.numbers),
+            "source": self.reference,
+        }
 
     def __str__(self) -> str:
         return self.text()
@@ -70,12 +86,31 @@ def make_finding(
     advice: Message | None = None,
     reference: str | None = None,
     topic: str = "run",
+    caveats: tuple[Message, ...] = (),
     **numbers: object,
 ) -> Finding:
-    """A finding of this severity, written as a call; the keywords that are left are its numbers."""
-    return Finding(name, severity, messages, numbers, advice, reference, topic)
+    """A finding of this severity; keywords other than the named ones are its numbers."""
+    return Finding(name, severity, messages, numbers, advice, reference, topic, caveats)
 
 
 problem_finding = partial(make_finding, Severity.PROBLEM)
 caution_finding = partial(make_finding, Severity.CAUTION)
 fact_finding = partial(make_finding, Severity.FACT)
+
+
+def finding_bullets(findings: Iterable[Finding]) -> list[Block]:
+    """The findings with their marks, as blocks of a document, in the current language."""
+    return [
+        Bullet(SEVERITY_MARKS[each.severity], str(message(f"weight.{each.severity}")), each.severity.value, each.text())
+        for each in findings
+    ]
+
+
+def check_bullets(checked: Sequence[Message], unchecked: Sequence[Message]) -> list[Block]:
+    """What was checked and is fine, and what could not be checked, as one bullet each."""
+    lists = (("checked", GOOD_MARK, checked), ("unchecked", UNKNOWN_MARK, unchecked))
+    return [
+        Bullet(mark, str(message(f"report.{kind}_mark")), kind, str(message(f"report.{kind}", items=list(phrases))))
+        for kind, mark, phrases in lists
+        if phrases
+    ]

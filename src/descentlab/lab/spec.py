@@ -130,7 +130,7 @@ def _page_settings(problem: Problem, descent: Descent) -> dict[str, Any]:
 
 def _findings_by_language(diagnosis: Any) -> dict[str, Any]:
     """The verdict and every finding, with the notices about the data, in each language."""
-    findings = [finding for section in group_findings(diagnosis) for finding in section.findings]
+    findings = [finding for _, group in group_findings(diagnosis) for finding in group]
     unsupported = unsupported_settings(diagnosis.descent)
     findings_by_language = {
         lang: [

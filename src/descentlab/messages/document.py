@@ -66,8 +66,8 @@ Block = Heading | Paragraph | Bullet | Preformatted | Table
 
 
 @singledispatch
-def make_blocks(result: object) -> list[Block]:
-    """The document that presents a result, in the current language."""
+def make_blocks(result: object, name: str = "") -> list[Block]:
+    """The document that presents a result, in the current language; ``name`` is what to call its data."""
     raise TypeError(f"no renderer is registered for {type(result).__name__}")
 
 

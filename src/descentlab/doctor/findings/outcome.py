@@ -3,54 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from descentlab.descent.recursion import nesterov_stable_interval
 from descentlab.descent.residual_polynomial import FACTOR_TOLERANCE
-from descentlab.doctor.directions import Direction, DirectionNamer
-from descentlab.doctor.finding import Finding, Severity
-from descentlab.doctor.forecast import Forecast, Verdict
+from descentlab.doctor.directions import DirectionNamer
+from descentlab.doctor.finding import Finding, caution_finding, fact_finding, problem_finding
+from descentlab.doctor.forecast import Verdict
+from descentlab.doctor.references import BOTTOU_REFERENCE, POLYAK_REFERENCE, SAAD_REFERENCE
 from descentlab.doctor.remedies import MIN_MOMENTUM
+from descentlab.doctor.run_context import RunContext
 from descentlab.messages import Message, format_distinct, format_rounded, message, pluralize
 from descentlab.run.termination import format_percent, remaining_message
 from descentlab.theory.full_batch import FullBatchTheory
-from descentlab.theory.learning_rates import RateChoice
 from descentlab.theory.settling_time import MAX_UPDATES
 
-POLYAK_REFERENCE = "B. T. Polyak, Some methods of speeding up the convergence of iteration methods (1964)"
-SAAD_REFERENCE = "Y. Saad, Iterative Methods for Sparse Linear Systems (2nd ed., 2003), section 4.2.1"
-BOTTOU_REFERENCE = (
-    "L. Bottou, F. E. Curtis, J. Nocedal, Optimization Methods for Large-Scale Machine Learning (2018), theorem 4.6"
-)
 MENTION_COEFFICIENT_FROM = 0.1  # a coefficient that is off by this part of itself is worth a sentence
-
-
-@dataclass(frozen=True, eq=False)
-class RunContext:
-    """Everything that conclusions are drawn from.
-
-    Attributes:
-        theory: of the descent as asked.
-        forecast: what will become of it.
-        within: the tolerance.
-        slowest, fastest: its flattest and its steepest direction; None where nothing curves.
-        rates: the rates to use, by name.
-        batch_holds_all_rows: whether the batch size asked for holds every row.
-    """
-
-    theory: FullBatchTheory
-    forecast: Forecast
-    within: float
-    slowest: Direction | None
-    fastest: Direction | None
-    rates: dict[str, RateChoice]
-    batch_holds_all_rows: bool
-
-    @property
-    def within_percent(self) -> str:
-        return format_percent(self.within)
 
 
 def outcome_finding(context: RunContext) -> Finding:
@@ -65,8 +35,7 @@ def outcome_finding(context: RunContext) -> Finding:
             message("finding.at_the_minimum", within=context.within_percent),
             *_unfelt_instability_messages(context),
         ]
-        severity = Severity.CAUTION if context.theory.unstable else Severity.FACT
-        return Finding("at_the_minimum", severity, tuple(messages))
+        return (caution_finding if context.theory.unstable else fact_finding)("at_the_minimum", *messages)
     return _convergence_finding(context) if outcome.converges else _too_slow_finding(context)
 
 
@@ -80,20 +49,21 @@ def _unknown_finding(context: RunContext) -> Finding:
         ratio = descent.lr / lr_bound
         key = "finding.mini_batches_above" if ratio > 1 else "finding.mini_batches_below"
         messages.append(message(key, lr=descent.lr, bound=lr_bound, ratio=ratio, percent=format_percent(ratio)))
-    evidence: dict[str, object] = {"batch_size": descent.batch_size, "steps_per_epoch": steps}
+    numbers: dict[str, Any] = {"batch_size": descent.batch_size, "steps_per_epoch": steps}
     if descent.is_sgd:
-        evidence["lr_bound_of_the_average_step"] = lr_bound
-    return Finding(
-        "mini_batches", Severity.CAUTION, tuple(messages), evidence, message("advice.mini_batches"), BOTTOU_REFERENCE
-    )
+        numbers["lr_bound_of_the_average_step"] = lr_bound
+    advice = message("advice.mini_batches")
+    return caution_finding("mini_batches", *messages, advice=advice, reference=BOTTOU_REFERENCE, **numbers)
 
 
 def _too_long_finding(context: RunContext) -> Finding:
-    """More epochs than anybody would wait for: what came of the first of them."""
+    """More epochs than can be simulated in seconds: the result of the first of them."""
     forecast, epochs = context.forecast, context.theory.descent.epochs
-    values = {"walked": pluralize(forecast.simulated_updates or 0), "epochs": pluralize(epochs), "cost": forecast.cost}
-    evidence = {"walked": forecast.simulated_updates, "epochs": epochs, "cost": forecast.cost}
-    return Finding("too_long_to_walk", Severity.CAUTION, (message("finding.too_long_to_walk", **values),), evidence)
+    counts = {"walked": pluralize(forecast.simulated_updates or 0), "epochs": pluralize(epochs)}
+    main_message = message("finding.too_long_to_walk", cost=forecast.cost, **counts)
+    return caution_finding(
+        "too_long_to_walk", main_message, walked=forecast.simulated_updates, epochs=epochs, cost=forecast.cost
+    )
 
 
 def _unfelt_instability_messages(context: RunContext) -> list[Message]:
@@ -113,46 +83,31 @@ def _divergence_finding(context: RunContext) -> Finding:
     theory, forecast = context.theory, context.forecast
     descent = theory.descent
     if theory.accumulated_gradient_factor > 1:
-        main_message = message(
-            "finding.diverges_accumulating", factor=format_distinct(theory.accumulated_gradient_factor)
-        )
-        return Finding(
-            "diverges",
-            Severity.PROBLEM,
-            (main_message,),
-            {"factor": theory.accumulated_gradient_factor},
-            message("advice.zero_grad"),
-        )
+        factor = theory.accumulated_gradient_factor
+        main_message = message("finding.diverges_accumulating", factor=format_distinct(factor))
+        return problem_finding("diverges", main_message, advice=message("advice.zero_grad"), factor=factor)
     if not forecast.closed_form:
-        initial_cost = _initial_cost(theory)
         key = "finding.diverges_walked" if forecast.cost is not None else "finding.overflows_walked"
-        main_message = message(key, epochs=pluralize(descent.epochs), cost=forecast.cost, first_cost=initial_cost)
-        return Finding(
-            "diverges", Severity.PROBLEM, (main_message,), {"cost": forecast.cost, "first_cost": initial_cost}
-        )
-    dominant_mode = theory.dominant_mode
-    evidence = {"factor": dominant_mode.factor, "lr": descent.lr, "lr_bound": theory.lr_bound}
-    if descent.effective_momentum > 1 and descent.nesterov:
-        main_message = message("finding.diverges_nesterov", factor=dominant_mode.factor_text)
-        window_message = message("finding.nesterov_window", **nesterov_stable_interval(descent.momentum))
+        costs: dict[str, Any] = {"cost": forecast.cost, "first_cost": initial_cost(theory)}
+        return problem_finding("diverges", message(key, epochs=pluralize(descent.epochs), **costs), **costs)
+    mode = theory.dominant_mode
+    numbers: dict[str, Any] = {"factor": mode.factor, "lr": descent.lr, "lr_bound": theory.lr_bound}
+    momentum = descent.effective_momentum
+    if momentum > 1:
+        key = "finding.diverges_nesterov" if descent.nesterov else "finding.diverges_momentum"
+        messages = [message(key, momentum=momentum, factor=mode.factor_text)]
+        if descent.nesterov:
+            messages.append(message("finding.nesterov_window", **nesterov_stable_interval(descent.momentum)))
         advice = message("advice.momentum_one")
-        return Finding("diverges", Severity.PROBLEM, (main_message, window_message), evidence, advice, POLYAK_REFERENCE)
-    if descent.effective_momentum > 1:
-        main_message = message(
-            "finding.diverges_momentum", momentum=descent.effective_momentum, factor=dominant_mode.factor_text
-        )
-        return Finding(
-            "diverges", Severity.PROBLEM, (main_message,), evidence, message("advice.momentum_one"), POLYAK_REFERENCE
-        )
-    direction = DirectionNamer(theory.problem).describe(theory.spectrum.directions[:, dominant_mode.direction])
-    changes_sides = dominant_mode.factor < 0
-    if abs(abs(dominant_mode.factor) - 1) <= FACTOR_TOLERANCE:  # two roots of size 1 meet
-        main_message = message("finding.diverges_linearly", direction=direction, momentum=descent.effective_momentum)
+        return problem_finding("diverges", *messages, advice=advice, reference=POLYAK_REFERENCE, **numbers)
+    direction = DirectionNamer(theory.problem).describe(theory.spectrum.directions[:, mode.direction])
+    if abs(abs(mode.factor) - 1) <= FACTOR_TOLERANCE:  # two roots of size 1 meet
+        messages = [message("finding.diverges_linearly", direction=direction, momentum=momentum)]
     else:
-        key = "finding.diverges_along" if dominant_mode.direction else "finding.diverges"
-        main_message = message(key, direction=direction, factor=dominant_mode.factor_text)
-    side_messages = (message("finding.changes_sides"),) if changes_sides else ()
-    return Finding("diverges", Severity.PROBLEM, (main_message, *side_messages), evidence, None, SAAD_REFERENCE)
+        key = "finding.diverges_along" if mode.direction else "finding.diverges"
+        messages = [message(key, direction=direction, factor=mode.factor_text)]
+    messages += [message("finding.changes_sides")] * (mode.factor < 0)
+    return problem_finding("diverges", *messages, reference=SAAD_REFERENCE, **numbers)
 
 
 def _convergence_finding(context: RunContext) -> Finding:
@@ -167,8 +122,9 @@ def _convergence_finding(context: RunContext) -> Finding:
     ]
     if epochs_to_tolerance is not None and epochs_to_tolerance > epochs:
         messages.insert(1, message("finding.leaves_again", epochs=pluralize(epochs), within=context.within_percent))
-    evidence = {"epochs_to_tolerance": epochs_to_tolerance, "epochs": epochs, "cost": forecast.cost}
-    return Finding("converges", Severity.FACT, tuple(messages), evidence)
+    return fact_finding(
+        "converges", *messages, epochs_to_tolerance=epochs_to_tolerance, epochs=epochs, cost=forecast.cost
+    )
 
 
 def _too_slow_finding(context: RunContext) -> Finding:
@@ -201,8 +157,9 @@ def _too_slow_finding(context: RunContext) -> Finding:
         messages.append(message("finding.beyond_counting", within=context.within_percent, most=MAX_UPDATES))
     elif not forecast.closed_form and descent.is_sgd:
         messages.append(message("finding.not_within", epochs=pluralize(descent.epochs), within=context.within_percent))
-    evidence = {"epochs_to_tolerance": epochs_to_tolerance, "epochs": descent.epochs, "cost": forecast.cost}
-    return Finding("too_slow", Severity.PROBLEM, tuple(messages), evidence, _faster_settings_advice(context))
+    numbers: dict[str, Any] = {"epochs_to_tolerance": epochs_to_tolerance, "epochs": descent.epochs}
+    advice = _faster_settings_advice(context)
+    return problem_finding("too_slow", *messages, advice=advice, **numbers, cost=forecast.cost)
 
 
 def _final_cost_message(context: RunContext) -> Message:
@@ -259,5 +216,6 @@ def _faster_settings_advice(context: RunContext) -> Message | None:
     return message("advice.quicker" if momentum_helps else "advice.another_rate", **values)
 
 
-def _initial_cost(theory: FullBatchTheory) -> float:
+def initial_cost(theory: FullBatchTheory) -> float:
+    """The mean squared error at the start."""
     return float(theory.problem.quadratic.cost(theory.problem.scaled_params(theory.descent.start)))

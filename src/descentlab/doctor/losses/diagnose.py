@@ -31,10 +31,20 @@ import numpy as np
 
 from descentlab.descent.descent import Descent
 from descentlab.descent.recursion import stability_limit
-from descentlab.doctor.finding import Finding
+from descentlab.doctor.finding import Finding, caution_finding
 from descentlab.doctor.forecast import Verdict
-from descentlab.doctor.losses import findings as said
 from descentlab.doctor.losses.diagnosis import LossDiagnosis
+from descentlab.doctor.losses.findings import (
+    PRINT_MORE,
+    decay_finding,
+    divergence_finding,
+    no_bound_finding,
+    nonfinite_finding,
+    not_full_batch_finding,
+    oscillation_finding,
+    two_explanations_finding,
+    unsettled_findings,
+)
 from descentlab.doctor.losses.growth_rate import (
     GrowthEstimate,
     aitken_limits,
@@ -45,6 +55,7 @@ from descentlab.doctor.losses.growth_rate import (
 from descentlab.doctor.losses.moment_bounds import VISIBLE_SHARE, growth_upper_bound
 from descentlab.doctor.losses.parsing import PrintedLosses, parse_losses
 from descentlab.errors import SettingError, check_float, check_int
+from descentlab.messages import message
 from descentlab.theory.full_batch import DEFAULT_WITHIN
 
 __all__ = ["LossDiagnosis", "diagnose_losses"]
@@ -110,11 +121,27 @@ class LossSeries:
         if self.n_nonfinite:
             conclusions = [
                 *conclusions,
-                said.nonfinite_finding(self.n_nonfinite, float(self.losses.values[-1]) * growth),
+                nonfinite_finding(self.n_nonfinite, float(self.losses.values[-1]) * growth),
             ]
         if self.every > 1 and not self.has_no_momentum:
-            conclusions = [*conclusions, said.spacing_finding(self.every)]
-        return LossDiagnosis(verdict, self.descent.lr, findings=tuple(conclusions), **numbers)
+            conclusions = [
+                *conclusions,
+                caution_finding("losses_every", message("losses.every", every=self.every), every=self.every),
+            ]
+        unchecked = [message("unchecked.data")]
+        checked = [message("checked.finite")] * (not self.n_nonfinite)
+        if not self.has_no_momentum:
+            unchecked.append(message("unchecked.full_batch"))
+        elif all(each.name != "losses_not_plain" for each in conclusions):
+            checked.append(message("checked.full_batch"))
+        return LossDiagnosis(
+            verdict,
+            self.descent.lr,
+            findings=tuple(conclusions),
+            checked=tuple(checked),
+            unchecked=tuple(unchecked),
+            **numbers,
+        )
 
 
 def diagnose_losses(
@@ -176,14 +203,24 @@ def _classify(series: LossSeries) -> LossDiagnosis:
         diverged = rises and bool(v[-1] > DIVERGED_LOSS_RATIO * v[0])
         return series.make_diagnosis(
             Verdict.DIVERGES if diverged else Verdict.UNKNOWN,
-            [said.not_full_batch_finding(series.losses, violation, diverged)],
+            [not_full_batch_finding(series.losses, violation, diverged)],
         )
     if not is_significant[-1] and (rises or steps[-1] == 0):
-        return series.make_diagnosis(Verdict.UNKNOWN, [said.flat_finding(float(v[-1]))])
+        return series.make_diagnosis(
+            Verdict.UNKNOWN,
+            [
+                caution_finding(
+                    "losses_level",
+                    message("losses.level", value=float(v[-1])),
+                    advice=message("advice.losses_level"),
+                    value=float(v[-1]),
+                )
+            ],
+        )
     if series.descent.momentum > 1 or math.isinf(limit):
         return series.make_diagnosis(
             Verdict.DIVERGES if limit == 0 and rises else Verdict.UNKNOWN,
-            [said.no_bound_finding(series.descent)],
+            [no_bound_finding(series.descent)],
         )
     estimate = estimate_growth(series.losses, series.has_no_momentum)
     is_lasting = estimate.n_used >= MIN_GROWING_LOSSES or (turns == 0 and len(v) >= MIN_GROWING_LOSSES)
@@ -223,23 +260,20 @@ def _diagnose_growth(series: LossSeries, estimate: GrowthEstimate, is_certain: b
         if shown_interval and factor
         else None
     )
-    conclusions = [
-        said.divergence_finding(
+    low, high = single_mode_interval
+    conclusions = unsettled_findings(
+        divergence_finding(
             series.descent.lr,
             lr_bound,
-            shown_interval or full_interval,
-            full_interval,
-            factor,
-            is_certain,
-            shown_interval is single_mode_interval,
-        )
-    ]
-    conclusions += said.unsettled_findings(
+            shown_interval=shown_interval or full_interval,
+            full_interval=full_interval,
+            factor=factor,
+            is_certain=is_certain,
+            is_single_mode=shown_interval is single_mode_interval,
+        ),
         series.losses,
         estimate,
-        single_mode_interval[1] / single_mode_interval[0]
-        if 0 < single_mode_interval[0] <= single_mode_interval[1]
-        else math.inf,
+        high / low if 0 < low <= high else math.inf,
     )
     if not is_certain:
         return series.make_diagnosis(Verdict.UNKNOWN, conclusions, estimate.high)
@@ -258,7 +292,9 @@ def _diagnose_decay(series: LossSeries, estimate: GrowthEstimate) -> LossDiagnos
     """A pace and a limit: two readings of the first, and the second only from above while slower ones may show up."""
     last = float(series.losses.values[-1])
     if not 0 < estimate.ratio < 1:
-        return series.make_diagnosis(Verdict.UNKNOWN, [said.constant_step_finding(last)])
+        return series.make_diagnosis(
+            Verdict.UNKNOWN, [caution_finding("losses_steady", message("losses.steady"), advice=PRINT_MORE, last=last)]
+        )
     factor = series.error_factor(estimate.ratio)
     min_limit, limit, max_limit = aitken_limits(series.losses, estimate.stride)
     reaches_zero = min_limit == 0 and max_limit <= DEFAULT_WITHIN * last
@@ -284,11 +320,11 @@ def _diagnose_decay(series: LossSeries, estimate: GrowthEstimate) -> LossDiagnos
         series.lr_bound_for(fastest_factor, overshooting=False),
         series.lr_bound_for(factor),
     )
-    conclusions = [
-        said.decay_finding(factor, shown_limit, epochs, is_slow),
-        said.two_explanations_finding(series.descent.lr, monotone_lr_bound, oscillating_lr_bound),
-    ]
-    conclusions += said.unsettled_findings(series.losses, estimate, math.inf)
+    first, *unsettled = unsettled_findings(
+        decay_finding(factor, shown_limit, epochs, is_slow), series.losses, estimate, math.inf
+    )
+    explanations = two_explanations_finding(series.descent.lr, monotone_lr_bound, oscillating_lr_bound)
+    conclusions = [first, explanations, *unsettled]
     return series.make_diagnosis(
         Verdict.TOO_SLOW if is_slow else Verdict.MONOTONE if estimate.is_settled else Verdict.UNKNOWN,
         conclusions,
@@ -303,11 +339,18 @@ def _diagnose_decay(series: LossSeries, estimate: GrowthEstimate) -> LossDiagnos
 
 def _diagnose_oscillation(series: LossSeries) -> LossDiagnosis:
     """Losses that momentum lets swing, beyond their rounding: they converge where their peaks fall."""
-    v = series.losses.values
+    v, mu = series.losses.values, series.descent.momentum
     peaks = v[1:-1][(v[1:-1] > v[:-2]) & (v[1:-1] >= v[2:])]
     if len(peaks) < 2 or not (np.diff(peaks) < 0).all() or not v[-1] < peaks[0]:
-        return series.make_diagnosis(Verdict.UNKNOWN, [said.unclear_oscillation_finding(series.descent)])
-    mu, tau = series.descent.momentum, series.descent.dampening
+        return series.make_diagnosis(
+            Verdict.UNKNOWN,
+            [
+                caution_finding(
+                    "losses_swing_unclear", message("losses.swing_unclear", momentum=mu), advice=PRINT_MORE, momentum=mu
+                )
+            ],
+        )
+    tau = series.descent.dampening
     is_heavy_ball = not series.descent.nesterov and mu < 1
     # From rest and undampened, an error whose roots are real and positive only shrinks: a rise needs a curvature from
     # (1 - sqrt(mu))^2 / lr on. Dampening spares the first step, whose push can take any error to the other side.
@@ -319,7 +362,7 @@ def _diagnose_oscillation(series: LossSeries) -> LossDiagnosis:
     )
     return series.make_diagnosis(
         Verdict.OSCILLATING,
-        [said.oscillation_finding(series.descent, peaks, math.sqrt(mu) if is_heavy_ball else None)],
+        [oscillation_finding(series.descent, peaks, math.sqrt(mu) if is_heavy_ball else None)],
         factor=math.sqrt(mu) if is_heavy_ball else None,
         lr_bound_range=None if max_lr_bound is None else (0.0, max_lr_bound),
     )

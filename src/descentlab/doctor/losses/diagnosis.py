@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from descentlab.doctor.finding import SEVERITY_MARKS, Finding
+from descentlab.doctor.finding import SEVERITY_MARKS, Finding, check_bullets, finding_bullets
 from descentlab.doctor.forecast import Verdict
-from descentlab.doctor.report import verdict_line
-from descentlab.messages import LINE_WIDTH, current_language, to_json_types, use_language, wrap
+from descentlab.messages import Message, current_language, to_json_types, use_language
+from descentlab.messages.document import Block, Paragraph, Presentable, make_blocks
 
 LOSSES_SCHEMA = "descentlab.losses/1"
 
 
 @dataclass(frozen=True, eq=False)
-class LossDiagnosis:
+class LossDiagnosis(Presentable):
     """What printed losses tell.
 
     Attributes:
@@ -35,7 +35,8 @@ class LossDiagnosis:
         limit: where falling losses would level off, if no slower direction shows up; None where it is not told.
         epochs_to_tolerance: how many more epochs until within 1 % of ``limit``, on the same condition; where that is
             0, until a hundredth of the last loss is left.
-        findings: the conclusions in words.
+        findings: the conclusions in words, the verdict first.
+        checked, unchecked: what is fine, and what could not be checked and why, a phrase each.
     """
 
     verdict: Verdict
@@ -47,42 +48,31 @@ class LossDiagnosis:
     limit: float | None = None
     epochs_to_tolerance: int | None = None
     findings: tuple[Finding, ...] = ()
+    checked: tuple[Message, ...] = ()
+    unchecked: tuple[Message, ...] = ()
 
     @property
     def lr_over_bound(self) -> float | None:
         """The rate as a multiple of the bound."""
         return self.lr / self.lr_bound if self.lr_bound else None
 
-    def text(self, lang: str | None = None) -> str:
-        """The conclusions in words, 80 columns wide."""
-        with use_language(lang or current_language()):
-            findings = (
-                wrap(finding.text(), LINE_WIDTH, f"{SEVERITY_MARKS[finding.severity]} ") for finding in self.findings
-            )
-            return "\n".join([verdict_line(self.verdict), "", *findings])
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def _repr_html_(self) -> str:
-        from descentlab.doctor.html import losses_to_html
-
-        return losses_to_html(self)
-
     def to_dict(self, lang: str | None = None) -> dict[str, object]:
         """Everything for a machine: JSON-safe, with None for what is not finite."""
         content = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "findings"}
         content["lr_over_bound"] = self.lr_over_bound
-        content["findings"] = [
-            {
-                "name": each.name,
-                "weight": each.severity.value,
-                "text": " ".join(message.text(lang) for message in each.messages),
-                "advice": None if each.advice is None else each.advice.text(lang),
-                "evidence": each.numbers,
-                "source": each.reference,
-            }
-            for each in self.findings
-        ]
-        safe: dict[str, object] = to_json_types({"schema": LOSSES_SCHEMA} | content)
+        with use_language(lang or current_language()):
+            content["findings"] = [finding.to_dict() for finding in self.findings]
+            safe: dict[str, object] = to_json_types({"schema": LOSSES_SCHEMA} | content)
         return safe
+
+
+@make_blocks.register
+def _(result: LossDiagnosis) -> list[Block]:
+    """The first finding's verdict and advice, then what qualifies it, the other findings, and the checks."""
+    first, *others = result.findings
+    answer, *reasons = map(str, first.messages)
+    blocks: list[Block] = [Paragraph(f"{SEVERITY_MARKS[first.severity]} {answer}", strong=True)]
+    blocks += [Paragraph(str(first.advice))] * (first.advice is not None)
+    rest = " ".join([*reasons, *map(str, first.caveats)])
+    blocks += [Paragraph(rest)] * bool(rest)
+    return [*blocks, *finding_bullets(others), *check_bullets(result.checked, result.unchecked)]

@@ -1,226 +1,207 @@
-"""The findings about printed losses: what :mod:`descentlab.doctor.losses.diagnose` concludes, in words."""
+"""The findings about printed losses, in words: the verdict with its number, the advice, then what qualifies them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
 from descentlab.descent.descent import Descent
 from descentlab.descent.recursion import nesterov_stable_interval, stability_limit
-from descentlab.doctor.finding import Finding, Severity
+from descentlab.doctor.finding import (
+    Finding,
+    Severity,
+    caution_finding,
+    fact_finding,
+    make_finding,
+    problem_finding,
+)
 from descentlab.doctor.losses.growth_rate import GrowthEstimate
 from descentlab.doctor.losses.parsing import PrintedLosses
-from descentlab.messages import Message, format_distinct, format_given, message, pluralize
+from descentlab.doctor.references import POLYAK_REFERENCE
+from descentlab.messages import format_distinct, message, pluralize
 from descentlab.typing import FloatArray
 
 Interval = tuple[float, float]
 
 SETTLED_RANGE_RATIO = 1.001  # a range this narrow needs no word on how far the growth had settled
-FLOAT32_MAX, FLOAT32_MARGIN = (
-    float(np.finfo(np.float32).max),
-    1e-6,
-)  # of float32; squares overflow before their mean does
-HEAVY_BALL_REFERENCE = "B. Polyak, Some methods of speeding up the convergence of iteration methods (1964)"
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+FLOAT32_MARGIN = 1e-6  # part of the float32 range; squares overflow before their mean does
+PRINT_MORE = message("advice.losses_print_more")
 
 
 def divergence_finding(
     lr: float,
     lr_bound: float | None,
+    *,
     shown_interval: Interval,
     full_interval: Interval,
     factor: float | None,
     is_certain: bool,
     is_single_mode: bool,
 ) -> Finding:
-    """That losses diverge, or may, and which bound that implies.
+    """That losses diverge, or may diverge, and the bound that follows.
 
     Args:
-        lr, lr_bound, factor: the rate, the bound, and what an epoch multiplies the error by; None where they are not
-        told. shown_interval, full_interval: the range that the bound is told in, and what it may be in any case.
+        lr, lr_bound: the rate and its bound; None for a bound that is not known.
+        shown_interval: the range of the bound in the sentence.
+        full_interval: the range of the bound without further assumptions.
+        factor: by what an epoch multiplies the error; None if it is not known.
         is_certain: whether they diverge.
-        is_single_mode: whether the first range takes one direction alone to grow; else, none that is too small to
-        matter.
+        is_single_mode: whether ``shown_interval`` assumes that a single direction grows; else it assumes that no
+            direction grows that is too small to matter.
     """
-    evidence: dict[str, object] = {
-        "lr": lr,
-        "lr_bound": lr_bound,
-        "lr_bound_low": full_interval[0],
-        "lr_bound_high": full_interval[1],
-    }
-    main_message = message("losses.grow_unknown") if factor is None else message("losses.grow", factor=-factor)
-    messages = [main_message if is_certain else message("losses.upswing")]
+    make = problem_finding if is_certain else caution_finding
     name = "losses_diverge" if is_certain else "losses_upswing"
+    numbers: dict[str, Any] = {"lr": lr, "lr_bound": lr_bound}
+    numbers |= {"lr_bound_low": full_interval[0], "lr_bound_high": full_interval[1]}
     if lr_bound is None:
-        messages.append(
-            message(
-                "losses.bound_between" if full_interval[0] > 0 else "losses.bound_below",
-                lr=lr,
-                **_format_interval(full_interval, 4),
-            )
+        key = "losses.bound_between" if full_interval[0] > 0 else "losses.bound_below"
+        claim = message(key, lr=lr, **_format_interval(full_interval, 4))
+        caveats = [message("losses.hidden")] * (full_interval[0] > 0)
+        advice = (
+            message("advice.losses_halve", half=_round_directed(lr / 2, 3, math.floor)) if is_certain else PRINT_MORE
         )
-        messages += [message("losses.hidden")] * (full_interval[0] > 0)
-        return Finding(name, _severity(is_certain), tuple(messages), evidence, _print_more_advice())
-    lr_over_bound, digits = lr / lr_bound, _justified_digits(lr_bound, *shown_interval)
-    decimals = max(digits, 1 + math.ceil(-math.log10(lr_over_bound - 1)) if lr_over_bound > 1 else digits)
-    values = _format_interval(shown_interval, digits + 1) | {
-        "lr_bound": f"{lr_bound:.{digits}g}",
-        "times": f"{lr_over_bound:.{min(decimals, 6)}g}",
-    }
-    if not is_single_mode:
-        messages += [message("losses.bound", lr=lr, **values), message("losses.hidden")]
     else:
-        key = "losses.bound_anyway" if full_interval[0] > 0 else "losses.bound_at_most"
-        ends = {
-            "low": _format_interval(full_interval, 3)["low"],
-            "high": _format_interval(full_interval, digits + 1)["high"],
-        }
-        messages += [message("losses.bound_alone", lr=lr, **values), message(key, **ends)]
-        evidence |= {"alone_low": shown_interval[0], "alone_high": shown_interval[1]}
-    evidence |= {"factor": None if factor is None else -factor, "lr_over_bound": lr_over_bound}
+        lr_over_bound, digits = lr / lr_bound, _justified_digits(lr_bound, *shown_interval)
+        decimals = max(digits, 1 + math.ceil(-math.log10(lr_over_bound - 1)) if lr_over_bound > 1 else digits)
+        values = {"lr_bound": f"{lr_bound:.{digits}g}", "times": f"{lr_over_bound:.{min(decimals, 6)}g}"}
+        claim = message("losses.bound", lr=lr, **_format_interval(shown_interval, digits + 1), **values)
+        caveats = [message("losses.hidden")]
+        if is_single_mode:
+            low = _format_interval(full_interval, 3)["low"]
+            high = _format_interval(full_interval, digits + 1)["high"]
+            key = "losses.bound_anyway" if full_interval[0] > 0 else "losses.bound_at_most"
+            caveats = [message("losses.single_direction"), message(key, low=low, high=high)]
+            numbers |= {"alone_low": shown_interval[0], "alone_high": shown_interval[1]}
+        numbers |= {"factor": None if factor is None else -factor, "lr_over_bound": lr_over_bound}
+        half = _round_directed(lr_bound / 2, 3, math.floor)
+        advice = message("advice.losses_diverge", half=half) if is_certain else PRINT_MORE
+    reference = POLYAK_REFERENCE if is_certain and lr_bound is not None else None
     if not is_certain:
-        return Finding(name, _severity(is_certain), tuple(messages), evidence, _print_more_advice())
-    advice = message("advice.losses_diverge", half=lr_bound / 2)
-    return Finding(name, _severity(is_certain), tuple(messages), evidence, advice, HEAVY_BALL_REFERENCE)
+        caveats = [message("losses.if_growing", claim=claim), *caveats]
+        return make(name, message("losses.upswing"), advice=advice, caveats=tuple(caveats), **numbers)
+    messages = [message("losses.diverge", claim=claim)]
+    messages += [] if factor is None else [message("losses.grow", factor=-factor)]
+    return make(name, *messages, advice=advice, reference=reference, caveats=tuple(caveats), **numbers)
 
 
-def unsettled_findings(losses: PrintedLosses, estimate: GrowthEstimate, range_ratio: float) -> list[Finding]:
-    """How far the pace had settled, where that is in doubt; ``range_ratio`` is the ratio of the ends of the bound's
-    range.
+def unsettled_findings(
+    finding: Finding, losses: PrintedLosses, estimate: GrowthEstimate, range_ratio: float
+) -> list[Finding]:
+    """The finding, with how far the pace had settled if that is in doubt.
+
+    ``range_ratio`` is the ratio of the ends of the bound's range.
     """
     if estimate.is_settled or range_ratio < SETTLED_RANGE_RATIO:
-        return []
+        return [finding]
     if len(losses.values) == 3:
-        return [Finding("losses_unsettled", Severity.CAUTION, (message("losses.three"),), {"losses": 3})]
+        return [replace(finding, caveats=(*finding.caveats, message("losses.three")))]
     steps = np.diff(losses.values[-4:])
     if not ((steps > 0).all() or (steps < 0).all()):  # they turn: no factor leads from one step to the next
-        return []
+        return [finding]
     before, last = float(steps[1] / steps[0]), float(steps[2] / steps[1])
     if not before < math.inf > last:
-        return []
-    evidence = {"before": before, "last": last}
+        return [finding]
     main_message = message("losses.unsettled", before=before, last=last)
-    return [Finding("losses_unsettled", Severity.CAUTION, (main_message,), evidence, _print_more_advice())]
+    unsettled = caution_finding("losses_unsettled", main_message, advice=PRINT_MORE, before=before, last=last)
+    return [finding, unsettled]
 
 
 def decay_finding(factor: float, limit: float | None, epochs: int | None, is_slow: bool) -> Finding:
     """The pace of falling losses, and where they would level off."""
-    factor_text = _format_near_one(factor)
-    messages = [message("losses.too_slow" if is_slow else "losses.fall", factor=factor_text)]
+    numbers: dict[str, Any] = {"factor": factor, "limit": limit, "epochs_to_tolerance": epochs}
+    factor_text = format_distinct(factor) if 1 - factor > 1e-4 else f"1 - {1 - factor:.2g}"
+    main_message = message("losses.too_slow" if is_slow else "losses.fall", factor=factor_text)
     if limit is None or epochs is None:
-        messages.append(message("losses.limit_unknown"))
-    elif limit == 0:
-        messages.append(message("losses.limit_zero", epochs=pluralize(epochs)))
-    else:
-        messages.append(message("losses.limit", limit=limit, epochs=pluralize(epochs)))
-    evidence = {"factor": factor, "limit": limit, "epochs_to_tolerance": epochs}
-    name, severity = ("losses_too_slow", Severity.PROBLEM) if is_slow else ("losses_fall", Severity.FACT)
-    return Finding(name, severity, tuple(messages), evidence, message("advice.losses_too_slow") if is_slow else None)
+        return fact_finding("losses_fall", main_message, message("losses.limit_unknown"), advice=PRINT_MORE, **numbers)
+    count = pluralize(epochs)
+    limit_message = (
+        message("losses.limit", limit=limit, epochs=count) if limit else message("losses.limit_zero", epochs=count)
+    )
+    if is_slow:
+        advice = message("advice.losses_too_slow")
+        return problem_finding("losses_too_slow", main_message, limit_message, advice=advice, **numbers)
+    advice = message("advice.losses_continue" if epochs else "advice.losses_stop", epochs=count)
+    return fact_finding("losses_fall", main_message, limit_message, advice=advice, **numbers)
 
 
 def two_explanations_finding(lr: float, monotone_lr_bound: float, oscillating_lr_bound: float) -> Finding:
-    """The two readings that falling losses allow."""
+    """The two explanations that falling losses allow."""
     messages = [message("losses.two_readings")]
     if math.isfinite(monotone_lr_bound):
         messages.append(message("losses.reading_same_side", slow_bound=monotone_lr_bound))
     if math.isfinite(oscillating_lr_bound):
         percent = format_distinct(100 * lr / oscillating_lr_bound, 100)
         messages.append(message("losses.reading_to_and_fro", swing_bound=oscillating_lr_bound, percent=percent))
-    messages.append(message("losses.no_proof"))
-    evidence = {"lr": lr, "bound_at_most": monotone_lr_bound, "bound_if_overshooting": oscillating_lr_bound}
-    return Finding(
+    return fact_finding(
         "losses_two_readings",
-        Severity.FACT,
-        tuple(messages),
-        evidence,
-        message("advice.losses_two_readings"),
-        HEAVY_BALL_REFERENCE,
+        *messages,
+        advice=message("advice.losses_two_readings"),
+        reference=POLYAK_REFERENCE,
+        caveats=(message("losses.no_proof"),),
+        lr=lr,
+        bound_at_most=monotone_lr_bound,
+        bound_if_overshooting=oscillating_lr_bound,
     )
-
-
-def constant_step_finding(last: float) -> Finding:
-    """Losses that fall by steps that do not shrink."""
-    return Finding("losses_steady", Severity.CAUTION, (message("losses.steady"),), {"last": last}, _print_more_advice())
-
-
-def flat_finding(value: float) -> Finding:
-    """Losses that stand still to the digits printed."""
-    messages = (message("losses.level", value=value),)
-    return Finding("losses_level", Severity.CAUTION, messages, {"value": value}, message("advice.losses_level"))
 
 
 def not_full_batch_finding(losses: PrintedLosses, entry: int, diverged: bool) -> Finding:
     """Losses that plain full-batch descent at one rate cannot give."""
     before, value, after = losses.values[entry - 2 : entry + 1].tolist()
-    messages = [
-        message("losses.not_plain", entry=entry, value=value, before=format_given(before), after=format_given(after))
-    ]
+    numbers: dict[str, Any] = {"entry": entry, "before": before, "value": value, "after": after}
+    messages = [message("losses.not_plain", **numbers), message("losses.not_plain_rule")]
     if diverged:
         messages.insert(0, message("losses.blown_up", first=float(losses.values[0]), last=float(losses.values[-1])))
-    evidence = {"entry": entry, "before": before, "value": value, "after": after}
-    return Finding(
-        "losses_not_plain", _severity(diverged), tuple(messages), evidence, message("advice.losses_not_plain")
-    )
+    severity = Severity.PROBLEM if diverged else Severity.CAUTION
+    return make_finding(severity, "losses_not_plain", *messages, advice=message("advice.losses_not_plain"), **numbers)
 
 
 def no_bound_finding(descent: Descent) -> Finding:
-    """Settings under which losses tell no bound: momentum above 1, or dampening 1."""
-    if descent.momentum > 1 and descent.nesterov:
-        main_message = message("finding.nesterov_window", **nesterov_stable_interval(descent.momentum))
+    """Settings under which losses determine no bound: momentum above 1, or dampening 1."""
+    mu = descent.momentum
+    if mu > 1 and descent.nesterov:
+        main_message = message("finding.nesterov_window", **nesterov_stable_interval(mu))
     else:
-        main_message = message(
-            "ending.momentum_one" if descent.momentum > 1 else "losses.dampened", momentum=descent.momentum
-        )
-    messages = (main_message,)
-    return Finding(
+        main_message = message("ending.momentum_one" if mu > 1 else "losses.dampened", momentum=mu)
+    severity = Severity.PROBLEM if stability_limit(**descent.momentum_settings) == 0 else Severity.CAUTION
+    return make_finding(
+        severity,
         "losses_no_bound",
-        _severity(stability_limit(**descent.momentum_settings) == 0),
-        messages,
-        {"momentum": descent.momentum},
+        main_message,
+        advice=message("advice.momentum_one" if mu > 1 else "advice.dampened"),
+        momentum=mu,
     )
 
 
 def oscillation_finding(descent: Descent, peaks: FloatArray, factor: float | None) -> Finding:
-    """Swings that shrink."""
+    """Oscillations that shrink."""
     first, last = float(peaks[0]), float(peaks[-1])
     messages = [message("losses.swing", momentum=descent.momentum, first=first, last=last)]
-    if factor is not None:
-        messages.append(message("losses.swing_factor", factor=factor))
-    messages.append(message("losses.no_proof"))
-    evidence = {"first_peak": first, "last_peak": last, "factor": factor}
-    return Finding("losses_swing", Severity.FACT, tuple(messages), evidence, None, HEAVY_BALL_REFERENCE)
-
-
-def unclear_oscillation_finding(descent: Descent) -> Finding:
-    """Swings too few to tell."""
-    messages = (message("losses.swing_unclear", momentum=descent.momentum),)
-    return Finding(
-        "losses_swing_unclear", Severity.CAUTION, messages, {"momentum": descent.momentum}, _print_more_advice()
+    messages += [message("losses.swing_factor", factor=factor)] * (factor is not None)
+    return fact_finding(
+        "losses_swing",
+        *messages,
+        advice=message("advice.losses_swing"),
+        reference=POLYAK_REFERENCE,
+        caveats=(message("losses.no_proof"),),
+        first_peak=first,
+        last_peak=last,
+        factor=factor,
     )
 
 
 def nonfinite_finding(count: int, next_loss: float) -> Finding:
-    """The entries after the last number: the overflow of such growth, or too soon for it."""
-    evidence = {"count": count, "next": next_loss}
+    """The entries after the last number: the overflow of such growth, or too early for it."""
+    numbers: dict[str, Any] = {"count": count, "next": next_loss}
     if not next_loss < FLOAT32_MAX * FLOAT32_MARGIN:
-        return Finding("losses_overflow", Severity.PROBLEM, (message("losses.overflow", count=count),), evidence)
-    messages = (message("losses.nan_too_soon", count=count, next=next_loss, largest=f"{FLOAT32_MAX:.2g}"),)
-    return Finding("losses_nan_too_soon", Severity.PROBLEM, messages, evidence, message("advice.losses_nan_too_soon"))
-
-
-def spacing_finding(every: int) -> Finding:
-    """What prints some epochs apart do not show under momentum."""
-    return Finding("losses_every", Severity.CAUTION, (message("losses.every", every=every),), {"every": every})
-
-
-def _severity(is_certain: bool) -> Severity:
-    return Severity.PROBLEM if is_certain else Severity.CAUTION
-
-
-def _print_more_advice() -> Message:
-    return message("advice.losses_print_more")
+        return problem_finding("losses_overflow", message("losses.overflow", count=count), **numbers)
+    main_message = message("losses.nan_too_soon", largest=f"{FLOAT32_MAX:.2g}", **numbers)
+    return problem_finding("losses_nan_too_soon", main_message, advice=message("advice.losses_nan_too_soon"), **numbers)
 
 
 def _format_interval(interval: Interval, digits: int) -> dict[str, str]:
@@ -241,8 +222,3 @@ def _round_directed(value: float, digits: int, round_to_int: Callable[[Decimal],
         return value
     decimals = digits - 1 - math.floor(math.log10(value))
     return float(Decimal(round_to_int(Decimal(repr(value)).scaleb(decimals))).scaleb(-decimals))
-
-
-def _format_near_one(factor: float) -> str:
-    """A factor with the digits that tell it from 1."""
-    return format_distinct(factor) if 1 - factor > 1e-4 else f"1 - {1 - factor:.2g}"
