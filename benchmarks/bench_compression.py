@@ -1,4 +1,4 @@
-"""Making a factor: rows a second beside a bare Gram product, and the memory beyond the input."""
+"""Compute a factor from an array: speed compared with the product X'X, and memory beyond the input."""
 
 from __future__ import annotations
 

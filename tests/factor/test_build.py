@@ -108,7 +108,7 @@ def test_rows_that_are_dropped_may_be_all(tmp_path: Path) -> None:
         build_factor(asked(path, missing="drop"), Threads(3))
 
 
-def test_what_comes_beside_is_cut_with_the_rows() -> None:
+def test_target_and_weights_are_cut_with_the_rows() -> None:
     values = table()
     X, y, w = values[:, :3], values[:, 3], np.abs(values[:, 0])
     factors = [
@@ -129,13 +129,13 @@ def test_an_error_of_one_piece_names_every_column_of_all(tmp_path: Path) -> None
 
 def test_progress_counts_what_was_read(tmp_path: Path) -> None:
     for path in (write_csv(tmp_path / "a.csv", table()), write_parquet(tmp_path / "a.parquet", table())):
-        told: list[Any] = []
+        calls: list[Any] = []
         selection = asked(path)
-        build_factor(selection, Threads(3), progress=lambda *each: told.append(each))  # noqa: B023 (called at once)
+        build_factor(selection, Threads(3), progress=lambda *each: calls.append(each))  # noqa: B023 (called at once)
         size = selection.source.size
-        assert [done for done, *_ in told] == sorted({done for done, *_ in told})
-        assert told[-1] == (size, size, 3000)
-        assert {total for _, total, _ in told} == {size}
+        assert [done for done, *_ in calls] == sorted({done for done, *_ in calls})
+        assert calls[-1] == (size, size, 3000)
+        assert {total for _, total, _ in calls} == {size}
 
 
 def test_no_workers_are_refused() -> None:

@@ -58,7 +58,7 @@ class Stop(Exception):  # noqa: N818 (it is none)
 
 
 def stopped(after: int, error: type[BaseException] = Stop) -> Callable[..., None]:
-    """Progress that goes wrong after so many pieces."""
+    """A progress function that raises after ``after`` pieces."""
     calls = iter(range(1, after + 1))
 
     def progress(done: int, total: int | None, rows: int) -> None:
@@ -76,14 +76,14 @@ def begun(data: Any, output: Path, after: int = 10, **settings: Any) -> None:
     assert not output.exists()
 
 
-def beside(output: Path) -> set[str]:
+def file_names(output: Path) -> set[str]:
     return {path.name for path in output.parent.iterdir()}
 
 
 def test_what_is_kept_is_what_is_given(rows: Path, output: Path) -> None:
     factor = compress(rows, target="y", output=output, every=0.0)
     assert bits(factor) == bits(Factor.load(output)) == bits(compress(rows, target="y"))
-    assert beside(output) == {"all.factor"}
+    assert file_names(output) == {"all.factor"}
 
 
 def test_the_last_numeric_column_is_the_target_where_none_is_named(rows: Path) -> None:
@@ -114,19 +114,19 @@ def test_anything_else_is_not_found_done(rows: Path, output: Path) -> None:
 
 def test_restart_reads_again(rows: Path, output: Path) -> None:
     kept(rows, output)
-    told: list[int] = []
-    compress(rows, target="y", output=output, restart=True, progress=lambda done, *_: told.append(done))
-    assert told
+    calls: list[int] = []
+    compress(rows, target="y", output=output, restart=True, progress=lambda done, *_: calls.append(done))
+    assert calls
 
 
 def test_a_compression_goes_on_where_it_stopped(rows: Path, output: Path) -> None:
     begun(rows, output, after=30)
-    told: list[int] = []
-    factor = compress(rows, target="y", output=output, every=0.0, progress=lambda done, *_: told.append(done))
-    assert min(told) > rows.stat().st_size / 10
-    assert told[-1] == rows.stat().st_size
+    calls: list[int] = []
+    factor = compress(rows, target="y", output=output, every=0.0, progress=lambda done, *_: calls.append(done))
+    assert min(calls) > rows.stat().st_size / 10
+    assert calls[-1] == rows.stat().st_size
     assert bits(factor) == bits(compress(rows, target="y")) == bits(Factor.load(output))
-    assert beside(output) == {"all.factor"}
+    assert file_names(output) == {"all.factor"}
 
 
 @pytest.mark.parametrize("after", range(1, 12))
@@ -138,17 +138,17 @@ def test_every_piece_is_a_place_to_stop(tmp_path: Path, output: Path, after: int
     path = write_parquet(tmp_path / "a.parquet", values)
     settings = {"weights": "c", "missing": "drop"}
     begun(path, output, after, engine=Threads(3), **settings)
-    told: list[int] = []
+    calls: list[int] = []
     again = compress_with_notices(
         [str(path)],
         CHOSEN | settings,
         (),
         output,
         {},
-        CompressOptions(Threads(2), progress=lambda *each: told.append(each[2])),
+        CompressOptions(Threads(2), progress=lambda *each: calls.append(each[2])),
     )
     assert bits(again.factor) == bits(compress(path, target="y", **settings))  # type: ignore[arg-type]
-    assert told[-1] == 1200  # each row once
+    assert calls[-1] == 1200  # each row once
     assert "43 of 1,200" in " ".join(map(str, again.notices))
 
 
@@ -254,10 +254,10 @@ def test_killed_between_the_output_and_the_state(rows: Path, output: Path, monke
     with monkeypatch.context() as patched:
         patched.setattr("descentlab.factor.checkpoint.Checkpoint.clear", lambda _: None)  # as if it never came to that
         compress(rows, target="y", output=output, every=0.0)
-    assert beside(output) == {"all.factor", "all.factor.part"}
+    assert file_names(output) == {"all.factor", "all.factor.part"}
     content = output.read_bytes()
     assert kept(rows, output).was_cached
-    assert beside(output) == {"all.factor"}
+    assert file_names(output) == {"all.factor"}
     assert output.read_bytes() == content
 
 
@@ -271,9 +271,9 @@ def test_killed_between_the_last_piece_and_the_output(
         patched.setattr("descentlab.factor.compress._save_factor", full)
         with pytest.raises(Stop):
             compress(rows, target="y", output=output, every=0.0)
-    told: list[int] = []
-    factor = compress(rows, target="y", output=output, progress=lambda done, *_: told.append(done))
-    assert told == []
+    calls: list[int] = []
+    factor = compress(rows, target="y", output=output, progress=lambda done, *_: calls.append(done))
+    assert calls == []
     assert bits(factor) == bits(compress(rows, target="y"))
 
 
@@ -327,7 +327,7 @@ def test_rows_from_memory(tmp_path: Path, output: Path) -> None:
     values = table(300)
     factor = compress(arrow(values), target="y", output=output, every=0.0)
     assert bits(factor) == bits(Factor.load(output))
-    assert beside(output) == {"all.factor"}
+    assert file_names(output) == {"all.factor"}
     more = compress(arrow(table(200, 1)), target="y", merge=[output], output=tmp_path / "more.factor")
     assert more.rows == 500
     with pytest.raises(DataError, match="contain rows of the same file"):
@@ -347,7 +347,7 @@ def test_changed_inputs_are_refused_until_restart(rows: Path, output: Path) -> N
     assert checkpoint_path(output).read_bytes() == state
     factor = compress(rows, target="y", output=output, restart=True)
     assert factor.rows == 2000
-    assert beside(output) == {"all.factor"}
+    assert file_names(output) == {"all.factor"}
 
 
 def test_the_way_out_may_also_be_to_delete_the_state(rows: Path, output: Path) -> None:
@@ -389,7 +389,7 @@ def test_an_input_that_changes_while_it_is_read(rows: Path, output: Path) -> Non
 
     with pytest.raises(DataError, match=r"rows\.csv changed while being read"):
         compress(rows, target="y", output=output, every=0.0, progress=touched)
-    assert beside(output) == set()  # the state stands for neither version
+    assert file_names(output) == set()  # the state matches neither version
     assert kept(rows, output).factor.rows == 3000
 
 
@@ -405,9 +405,9 @@ def test_an_input_that_vanishes(tmp_path: Path, output: Path) -> None:
     with pytest.raises(DataError, match=r"a\.parquet cannot be read"):
         compress(path, target="y", output=output, every=0.0, engine=Threads(1), progress=gone)
     hidden.rename(path)
-    told: list[int] = []
-    factor = compress(path, target="y", output=output, progress=lambda done, *_: told.append(done))
-    assert told[0] > 500
+    calls: list[int] = []
+    factor = compress(path, target="y", output=output, progress=lambda done, *_: calls.append(done))
+    assert calls[0] > 500
     assert bits(factor) == bits(compress(path, target="y"))
 
     csv = write_csv(tmp_path / "a.csv", table(1000))
@@ -422,7 +422,7 @@ def test_an_input_that_vanishes(tmp_path: Path, output: Path) -> None:
 
 
 def test_a_page_that_cannot_be_read(tmp_path: Path, output: Path) -> None:
-    """Nothing before it is lost: mended, so that it looks the same, the file is read on from there."""
+    """Nothing before it is lost: repaired, so that its size and time are the same, the file is read on from there."""
     import pyarrow.parquet as pq
 
     path = write_parquet(tmp_path / "a.parquet", table(1000), group=200)
@@ -436,9 +436,9 @@ def test_a_page_that_cannot_be_read(tmp_path: Path, output: Path) -> None:
             kept(path, output)
     path.write_bytes(whole)
     os.utime(path, ns=(time_of, time_of))
-    told: list[int] = []
-    factor = compress(path, target="y", output=output, progress=lambda done, *_: told.append(done))
-    assert told[0] == 800
+    calls: list[int] = []
+    factor = compress(path, target="y", output=output, progress=lambda done, *_: calls.append(done))
+    assert calls[0] == 800
     assert bits(factor) == bits(compress(path, target="y"))
 
 
@@ -501,7 +501,7 @@ def test_a_full_disk(rows: Path, output: Path, monkeypatch: pytest.MonkeyPatch, 
         assert checkpoint_path(output).read_bytes() == state
         with pytest.raises(SettingError, match=r"all\.factor cannot be written: No space left"):
             compress(rows, target="y", output=output, every=1e9)
-    assert beside(output) == {"all.factor.part"}  # and no litter
+    assert file_names(output) == {"all.factor.part"}  # and no litter
     assert bits(kept(rows, output).factor) == bits(compress(rows, target="y"))
 
 
@@ -725,7 +725,7 @@ def test_interrupted_by_ctrl_c(long: Path, output: Path) -> None:
     assert (code, out) == (130, "")
     saved = f"The progress is saved in {checkpoint_path(output)}; the same command continues from there."
     assert err == f"Interrupted. {saved}\n"
-    assert beside(output) == {"all.factor.part"}
+    assert file_names(output) == {"all.factor.part"}
     assert ended(started(long, output))[0] == 0
     assert bits(Factor.load(output)) == bits(compress(long))
 
@@ -735,7 +735,7 @@ def test_killed_again_and_again(long: Path, output: Path) -> None:
 
 
 def killed(rows: Path, output: Path, times: int, seed: int) -> int:
-    """Kill the command at random moments, until it was killed so often; then let it end. How often it was half-way."""
+    """Kill the command at random moments, ``times`` times, then let it end. Return how often it was killed halfway."""
     whole = output.with_name("whole.factor")
     assert ended(started(rows, whole))[0] == 0
     expected, seeded, half_way, at = whole.read_bytes(), random.Random(seed), 0, -1
@@ -760,7 +760,7 @@ def killed(rows: Path, output: Path, times: int, seed: int) -> int:
     code, _, err = ended(started(rows, output))
     assert code == 0, err
     assert output.read_bytes() == expected
-    left = {name for name in beside(output) if not name.startswith(".")}
+    left = {name for name in file_names(output) if not name.startswith(".")}
     assert left == {"all.factor", "whole.factor"}
     return half_way
 
@@ -773,5 +773,5 @@ def test_a_limit_on_the_size_of_files(long: Path, output: Path) -> None:
     assert "File too large" in err
     assert "Traceback" not in err
     assert "Exception ignored" not in err
-    assert beside(output) == set()
+    assert file_names(output) == set()
     assert ended(started(long, output))[0] == 0

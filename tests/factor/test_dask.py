@@ -57,11 +57,11 @@ def alone(rows: Path) -> dl.Factor:
 
 def test_a_scheduler_gives_the_bits_of_one_core(rows: Path, cluster: Any, capsys: pytest.CaptureFixture[str]) -> None:
     address = cluster.scheduler_address
-    told: list[tuple[int, int | None, int]] = []
-    found = dl.compress(rows, target="y", engine=dl.Dask(address), progress=lambda *each: told.append(each))
+    calls: list[tuple[int, int | None, int]] = []
+    found = dl.compress(rows, target="y", engine=dl.Dask(address), progress=lambda *each: calls.append(each))
     assert bits(found) == bits(alone(rows))
-    assert told[-1] == (37_000, 37_000, 37_000)
-    assert len(told) < 37  # what belongs together in the tree was joined on the cluster
+    assert calls[-1] == (37_000, 37_000, 37_000)
+    assert len(calls) < 37  # what belongs together in the tree was joined on the cluster
     result = cli("solve", str(rows), "--target", "y", "--on", address.replace("tcp://", "dask://"))
     assert (result.code, "x0" in result.out) == (0, True)
 

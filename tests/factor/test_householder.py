@@ -15,7 +15,7 @@ SHAPES = ((1, 1), (1, 4), (3, 4), (20, 3), (512, 12), (700, 45), (5000, 12), (81
 
 
 def fresh(values: Any) -> Any:
-    """A copy for ``of_rows`` to overwrite, in the type it wants."""
+    """A copy for ``qr_of_rows`` to overwrite, in the type that it takes."""
     return np.array(values, dtype=householder.working_dtype(*values.shape), order="F")
 
 
@@ -32,7 +32,7 @@ def test_the_same_triangle_as_numpy(shape: tuple[int, int]) -> None:
 
 
 def awkward(kind: str, n: int, p: int) -> Any:
-    """Rows whose rounding errors all push the same way, beside friendlier ones."""
+    """Rows whose rounding errors all have the same sign, and ordinary rows."""
     rows = np.full((n, p), 0.3)
     if kind == "normal":
         rows = rng.normal(size=(n, p))

@@ -45,7 +45,7 @@ def test_any_cuts_give_the_bits_of_one_array(cuts: list[int], weighted: bool, n:
     same(gathered.result(), Problem(values[:, :2], values[:, 2], features=["a", "b"], weights=given_weights).factor)
 
 
-def test_rows_without_weights_beside_others_count_once() -> None:
+def test_rows_without_weights_have_weight_1() -> None:
     values, _ = table(BLOCK_ROWS + 10)
     mixed, plain = IncrementalFactor(("a", "b", "y")), IncrementalFactor(("a", "b", "y"))
     mixed.add(values[:5])
