@@ -1,11 +1,11 @@
-# Every target sets itself up: a virtual environment in .venv, made anew when the requirements change.
+# Every target sets itself up: a virtual environment in .venv, created again when the requirements change.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test coverage lint bench pictures clean
+.PHONY: help demo lab quick test coverage lint bench pictures clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -15,6 +15,9 @@ demo: $(VENV)/demo  ## the lesson three ways, then real data
 
 lab: $(VENV)/demo  ## a page on which the lesson's descent can be seen, predicted and broken
 	@$(BIN)/descentlab lab
+
+quick: $(VENV)/dev  ## the tests that answer in about a minute: no browser, no cluster, no long loops
+	$(BIN)/python -m pytest -n auto --dist loadfile -q -m "not slow and not browser and not cluster" tests
 
 test: $(VENV)/dev  ## the whole test suite, on every core
 	$(BIN)/python -m pytest -n auto --dist loadfile
@@ -33,7 +36,7 @@ bench: $(VENV)/bench  ## speed and memory as ratios; kept in benchmarks/results
 pictures: $(VENV)/dev  ## the lab's page as docs/pictures show it; needs Chromium
 	$(BIN)/python docs/pictures.py
 
-clean:  ## remove everything that make made
+clean:  ## remove everything that make created
 	rm -rf $(VENV) build dist src/*.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -19,3 +19,10 @@ settings.load_profile("any machine")
 def _english() -> None:
     """Sentences in English unless a test asks otherwise, whatever the machine's locale."""
     os.environ["DESCENTLAB_LANG"] = "en"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for a browser is a browser test."""
+    for item in items:
+        if {"browser", "watched"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.browser)

@@ -33,23 +33,23 @@ def sums(seed: int, count: int) -> Iterator[tuple[PrintedLosses, FloatArray, Flo
 
 
 def test_the_largest_pace_is_never_below_what_is_proved() -> None:
-    for losses, paces, _, _ in sums(seed=1, count=1500):
+    for losses, paces, _, _ in sums(seed=1, count=500):
         assert paces.max() >= growth_lower_bound(losses) * (1 - 1e-9)
 
 
 def test_no_direction_with_a_visible_share_is_above_what_is_proved() -> None:
     told = 0
-    for losses, paces, shares, _ in sums(seed=2, count=1500):
+    for losses, paces, shares, _ in sums(seed=2, count=500):
         visible = min(10 * losses.half_ulps[-1] / losses.values[-1], 0.01)
         assert paces[shares >= visible].max() <= growth_upper_bound(losses) * (1 + 1e-6)
         told += math.isfinite(growth_upper_bound(losses))
-    assert told > 300
+    assert told > 100
 
 
 def test_the_range_of_the_bound_holds_it_whatever_grows() -> None:
     """At lr 1 a curvature x has P = (1 - x)^2, and the bound is 2 over the largest x."""
     told = 0
-    for losses, paces, shares, texts in sums(seed=3, count=800):
+    for losses, paces, shares, texts in sums(seed=3, count=300):
         visible = min(10 * losses.half_ulps[-1] / losses.values[-1], 0.01)
         found = diagnose_losses(texts, 1.0)
         if found.lr_bound_range is None or shares[paces.argmax()] < visible:
@@ -57,7 +57,7 @@ def test_the_range_of_the_bound_holds_it_whatever_grows() -> None:
         low, high = found.lr_bound_range
         assert low * (1 - 1e-6) <= 2 / (1 + math.sqrt(paces.max())) <= high * (1 + 1e-9)
         told += low > 0
-    assert told > 200
+    assert told > 75
 
 
 def test_two_directions_are_told_apart_from_their_floor() -> None:

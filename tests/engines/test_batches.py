@@ -108,8 +108,8 @@ def test_rows_left_out_stay_out(tmp_path: Path) -> None:
 
 def test_few_pieces_are_in_memory(tmp_path: Path) -> None:
     """The most that is held while all rows pass by, against what they would take."""
-    problem = dl.Problem(folder(tmp_path, sizes=(20_000,) * 20, d=8), target="y")
-    engine, descent = Minibatch(max_bytes=1 << 20), dl.Descent(lr=1e-3, epochs=2, batch_size=64)
+    problem = dl.Problem(folder(tmp_path, sizes=(4_000,) * 20, d=8), target="y")
+    engine, descent = Minibatch(max_bytes=1 << 18), dl.Descent(lr=1e-3, epochs=2, batch_size=64)
     engine.initialize(problem, descent)
     tracemalloc.start()
     for _ in engine.snapshots_at(range(1, 4)):

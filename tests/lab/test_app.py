@@ -393,7 +393,7 @@ def test_states_make_the_round_trip_through_the_address(watched: Watched, tmp_pa
     """Random states, written to the address and read again by a page of its own."""
     browsed = opened(watched, tmp_path)
     draw = np.random.default_rng(3)
-    for _ in range(25):
+    for _ in range(12):
         state = {
             "lr": float(f"{10 ** draw.uniform(-4, 0.5):.3g}"),
             "n": int(draw.integers(1, 500)),
@@ -476,9 +476,10 @@ def test_no_label_lies_on_another(watched: Watched, tmp_path: Path, name: str, l
     """In every picture, at the start, on the way and at the end; nor is one cut off."""
     watched.page.set_viewport_size({"width": width, "height": 900})
     times = {"m": (0.0, 0.5, 0.9, 0.2), "log": (1, 0, 1, 0), "e": (0, 3, 10, 1)}
+    browsed = opened(watched, tmp_path, name)
     for m, log, e in zip(*times.values(), strict=True):
-        browsed = opened(watched, tmp_path, name, f"#v=1&l={lang}&m={m}&log={log}&e={e}")
-        browsed.wait_for_timeout(120)  # milliseconds: the panels below are drawn when things have come to rest
+        browsed.evaluate(f"() => {{ location.hash = 'v=1&l={lang}&m={m}&log={log}&e={e}'; }}")
+        browsed.wait_for_timeout(200)  # milliseconds: the panels below are drawn when things have come to rest
         assert browsed.evaluate(COLLIDING) == [], (m, log, e)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 import descentlab
@@ -21,18 +24,29 @@ def printed(cell: Any) -> str:
     return "".join(output.get("text", "") for output in cell.outputs)
 
 
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
+    """One kernel for all lessons, since importing torch takes longer than any of them; each begins with no names."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("kernel")
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(cwd=str(folder), env={**os.environ, "DESCENTLAB_STATE": str(folder)})
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
 @pytest.mark.parametrize("place", lesson_slugs())
-def test_it_runs_from_top_to_bottom(place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_from_top_to_bottom(place: int, kernel: KernelManager) -> None:
     """Korean and English have the same code; one of them is run."""
-    monkeypatch.setenv("DESCENTLAB_STATE", str(tmp_path))
-    pytest.importorskip("torch")
     read = {lang: nbformat.reads(render_notebook(load_lesson(place, lang)), as_version=4) for lang in LANGUAGES}
     for each in read.values():
         nbformat.validate(each)
     lang = LANGUAGES[place % 2]
-    done = NotebookClient(read[lang], timeout=120, kernel_name="python3").execute(cwd=str(tmp_path))
-    codes = [cell for cell in done.cells if cell.cell_type == "code"]
+    read[lang].cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+    done = NotebookClient(read[lang], km=kernel, timeout=120).execute(cleanup_kc=True)
+    codes = [cell for cell in done.cells[1:] if cell.cell_type == "code"]
     programs = [printed(cell) for cell in codes[-3:]]
     assert programs[0].strip()
     assert len(set(programs)) == 1

@@ -113,9 +113,10 @@ def test_every_lesson_opens(watched: Watched, tmp_path: Path, place: int, lang: 
         for view in figure.views:
             assert browsed.locator(f".panel.{view}").first.is_visible(), view
     assert "$" not in browsed.locator(".told").all_inner_texts()[0]
-    browsed.evaluate((files("axe_core_python") / "axe.min.js").read_text("utf-8"))
-    found = browsed.evaluate("() => axe.run(document)")
-    assert [(each["id"], [node["html"][:90] for node in each["nodes"]]) for each in found["violations"]] == []
+    if lang == LANGUAGES[place % 2]:  # the rules are about the page's structure, which both languages share
+        browsed.evaluate((files("axe_core_python") / "axe.min.js").read_text("utf-8"))
+        found = browsed.evaluate("() => axe.run(document)")
+        assert [(each["id"], [node["html"][:90] for node in each["nodes"]]) for each in found["violations"]] == []
     browsed.set_viewport_size({"width": 390, "height": 844})
     browsed.wait_for_timeout(100)
     assert browsed.evaluate("() => document.documentElement.scrollWidth") <= 390

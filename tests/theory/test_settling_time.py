@@ -55,7 +55,7 @@ RECURSIONS = [
 
 @pytest.mark.parametrize("kind", ["noisy", "exact", "dependent", "standardized"])
 @pytest.mark.parametrize("recursion", RECURSIONS, ids=str)
-@pytest.mark.parametrize("part", [0.2, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("part", [0.2, 0.9, 0.99])
 def test_it_is_what_walking_finds(kind: str, recursion: MomentumSettings, part: float) -> None:
     theory = FullBatchTheory(problem(kind), dl.Descent(lr=1.0, start=None))
     lr = part * stability_limit(**recursion) / theory.spectrum.lambda_max
@@ -98,7 +98,7 @@ def test_a_tighter_tolerance_takes_longer() -> None:
     parts=st.lists(st.floats(-50, 50), min_size=4, max_size=4),
     squared=st.booleans(),
 )
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_signs_that_cancel_are_not_taken_for_distance(
     curvature: list[float], parts: list[float], squared: bool
 ) -> None:
