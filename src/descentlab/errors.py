@@ -1,4 +1,4 @@
-"""What can go wrong. Every error says what was given, what is allowed and what to do next."""
+"""The errors of the package. Each says what was given, what is allowed, and what to do next."""
 
 from __future__ import annotations
 
@@ -8,7 +8,25 @@ from descentlab.messages import Message
 
 
 class DescentlabError(ValueError):
-    """Any error of this package; ``message`` holds its words for either language."""
+    """The base class of every error that this package raises on purpose; also a ``ValueError``.
+
+    ``str(error)`` is in the language of the reader. Errors can be pickled, so that they can come from other processes.
+
+    Args:
+        key: the message in the catalog, without its prefix ``error.``.
+        **values: the values of the message's placeholders.
+
+    Attributes:
+        message: the :class:`~descentlab.messages.Message`; ``message.text("ko")`` is its Korean text.
+
+    Example:
+        >>> import descentlab as dl
+        >>> try:
+        ...     dl.Descent(lr=0.1, epochs=0.5)
+        ... except dl.DescentlabError as error:
+        ...     print(error.message.text("en"))
+        epochs = 0.5 must be a whole number of at least 1.
+    """
 
     def __init__(self, key: str, **values: object) -> None:
         self.message = Message(f"error.{key}", values)
@@ -22,34 +40,64 @@ class DescentlabError(ValueError):
 
 
 class DataError(DescentlabError):
-    """The rows cannot be used as they are."""
+    """The data cannot be used: a file cannot be read, a value is missing, a shape or a name does not fit.
+
+    Example:
+        >>> import descentlab as dl
+        >>> try:
+        ...     dl.Problem([1.0, float("nan")], [1.0, 2.0])
+        ... except dl.DataError as error:
+        ...     print(error.message.key, *error.message.values["counts"])
+        error.missing_values `x`: 1
+    """
 
 
 class SettingError(DescentlabError):
-    """A setting is outside what it may be."""
+    """An argument has a value that is not allowed, or two arguments exclude each other.
+
+    Example:
+        >>> import descentlab as dl
+        >>> try:
+        ...     dl.Problem([1, 2], [1, 2], missing="dorp")
+        ... except dl.SettingError as error:
+        ...     print(error.message.text("en"))
+        missing = 'dorp' is not a known value. Allowed values: error, drop. Did you mean `drop`?
+    """
 
 
 class DivergenceError(SettingError):
-    """A fit was asked for with settings that diverge; nothing was fitted."""
+    """An estimator was given settings with which descent diverges, so nothing was fitted.
+
+    Its message names the largest stable rate, the column along which errors grow, and settings that converge.
+    """
 
 
 class EngineError(DescentlabError):
-    """The chosen engine cannot do what was asked of it."""
+    """An engine cannot run this descent; the message names one that can.
+
+    Example:
+        >>> import descentlab as dl
+        >>> try:
+        ...     dl.descend(dl.Problem([1, 2], [1, 2]), lr=0.1, engine="exact", dtype="float32")
+        ... except dl.EngineError as error:
+        ...     print(error.message.values["engine"])
+        exact
+    """
 
 
 class MissingDependencyError(DescentlabError, ImportError):
-    """An optional package is needed and not installed."""
+    """An optional package is not installed; the message says how to install it. Also an ``ImportError``."""
 
 
 def _unpickle_error(error_type: type[DescentlabError], message: Message) -> DescentlabError:
     return error_type(message.key.removeprefix("error."), **message.values)
 
 
-MAX_COUNT = 10**18  # the largest count: above it, int64 has no room for one more
+MAX_COUNT = 10**18  # counts up to it can be added in int64
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> Message | str:
-    """A 'did you mean' for a misspelt name, or nothing."""
+    """The question whether one of the closest ``candidates`` was meant; empty if none is close."""
     from difflib import get_close_matches
 
     by_lowercase = {candidate.lower(): candidate for candidate in candidates}
@@ -60,7 +108,7 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> Message | str:
 
 
 def check_choice(setting: str, value: object, choices: Iterable[str]) -> str:
-    """``value`` if it is one of ``choices``; a :class:`SettingError` that lists them if not."""
+    """Return ``value`` if it is one of ``choices``; else raise a :class:`SettingError` that lists them."""
     choices = tuple(choices)
     if value in choices:
         return str(value)
@@ -70,7 +118,7 @@ def check_choice(setting: str, value: object, choices: Iterable[str]) -> str:
 
 
 def check_int(setting: str, value: object, min_value: int) -> int:
-    """``value`` as an int of at least ``min_value``; ``1e6`` counts as whole."""
+    """Return ``value`` as an int of at least ``min_value``, or raise :class:`SettingError`; ``1e6`` is allowed."""
     is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
     if hasattr(value, "__index__") and not isinstance(value, bool):
         value, is_whole = int(value), True  # NumPy integers too
@@ -89,7 +137,9 @@ def check_float(
     *,
     positive: bool = False,
 ) -> float:
-    """``value`` as a finite float between ``min_value`` and ``max_value``, both included; above 0 if ``positive``."""
+    """Return ``value`` as a finite float in ``[min_value, max_value]``, above 0 if ``positive``, or raise
+    :class:`SettingError`.
+    """
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

@@ -106,9 +106,9 @@ REFUSED = [
     ({1, 2}, "type set"),
     (b"1,2", "type bytes"),
     (None, "type NoneType"),
-    ([[1, 2], [3]], "differ in length"),
-    ([1, [2]], "differ in length"),
-    ([torch.ones(2), torch.ones(3)], "differ in length"),
+    ([[1, 2], [3]], "different lengths"),
+    ([1, [2]], "different lengths"),
+    ([torch.ones(2), torch.ones(3)], "different lengths"),
     (5.0, "shape ()"),
     (np.array(5), "shape ()"),
     (torch.tensor(5.0), "shape ()"),
@@ -148,5 +148,5 @@ def test_a_target_of_two_dimensions_is_refused_with_its_shape(y: Any) -> None:
 def test_names_are_counted_and_distinct() -> None:
     with pytest.raises(DataError, match="1 name for 2 columns"):
         Problem(VALUES, [1, 2, 3], features=["a"])
-    with pytest.raises(DataError, match="name a stands more than once"):
+    with pytest.raises(DataError, match="name a occurs more than once"):
         Problem(VALUES, [1, 2, 3], features=["a", "a"])

@@ -63,7 +63,7 @@ def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path, name: str) -> No
     np.testing.assert_array_equal(rows.y, FRAME["y"].to_numpy())
     everything = Problem(str(path), target="y")
     assert everything.features == ("x", "k")
-    assert any("`도시` was left out: it holds text, such as '서울'" in str(notice) for notice in everything.notices)
+    assert any("`도시` was left out: it contains text, such as '서울'" in str(notice) for notice in everything.notices)
 
 
 def test_a_named_index_in_parquet_is_no_feature(tmp_path: Path) -> None:
@@ -121,10 +121,10 @@ def test_a_file_named_twice_is_counted_twice_and_said_so(tmp_path: Path) -> None
 
 def test_several_files_must_agree(tmp_path: Path) -> None:
     first = part(tmp_path / "a.csv", x=[1], y=[2])
-    with pytest.raises(DataError, match=r"c\.csv has no column `x`, which .*a\.csv has"):
+    with pytest.raises(DataError, match=r"c\.csv has no column `x`, but .*a\.csv does"):
         Problem([first, part(tmp_path / "c.csv", z=[1], y=[2])], target="y")
     with pytest.raises(
-        DataError, match=r"`x` holds numbers in .*a\.csv and not in .*b\.csv: it holds text, such as 'n'"
+        DataError, match=r"`x` is numeric in .*a\.csv but not in .*b\.csv: it contains text, such as 'n'"
     ):
         Problem([first, part(tmp_path / "b.csv", x=["n"], y=[2])], target="y")
 
@@ -136,7 +136,7 @@ def test_what_is_not_there_is_said_with_what_is(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"No file matches .*\*\.parquet"):
         Problem(str(tmp_path / "*.parquet"), target="y")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"no data file in the folder .*empty or below"):
+    with pytest.raises(DataError, match=r"The folder .*empty and its subfolders contain no data file"):
         Problem(tmp_path / "empty", target="y")
     with pytest.raises(DataError, match=r"no file .*nowhere"):
         Problem(tmp_path / "nowhere" / "a.csv", target="y")
@@ -158,7 +158,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest
 
         monkeypatch.setattr(io, "open", refuse)
         monkeypatch.setattr(builtins, "open", refuse)
-    with pytest.raises(DataError, match=r"secret\.csv cannot be read: .*Permission denied.*you may read it"):
+    with pytest.raises(DataError, match=r"secret\.csv cannot be read: .*Permission denied.*you have permission to read it"):
         Problem(path, target="y")
 
 
@@ -172,7 +172,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str, share: float | s
     WRITERS[name](path)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] if isinstance(share, str) else whole[: max(9, int(share * len(whole)))])
-    with pytest.raises(DataError, match=f"{name} cannot be read: .+ Check that the file is whole"):
+    with pytest.raises(DataError, match=f"{name} cannot be read: .+ Check that the file is complete"):
         Problem(path, target="y")
 
 

@@ -48,22 +48,22 @@ def test_a_target_beside_a_table_takes_a_free_name() -> None:
     assert Problem(TABLE, [1, 2, 4], target="rent").target == "rent"
     assert Problem(pa.table({"y": [1, 2]}), [1, 2]).target == "target"
     assert Problem(pa.table({"y": ["a", "b"], "x": [1, 2]}), [1, 2]).target == "target"
-    with pytest.raises(DataError, match="`age` is the target and a feature"):
+    with pytest.raises(DataError, match="`age` is both the target and a feature"):
         Problem(TABLE, [1, 2, 4], target="age")
 
 
 ASKED: list[tuple[dict[str, Any], str]] = [
-    ({}, r"Which column is to be predicted\? .*age, income, w, price"),
-    ({"target": "prise"}, r"No column is called `prise`\. .*Did you mean `price`"),
+    ({}, r"A target column is needed: .*age, income, w, price"),
+    ({"target": "prise"}, r"There is no column `prise`\. .*Did you mean `price`"),
     ({"target": "PRICE"}, r"`PRICE`.*Did you mean `price`"),
     ({"target": "price", "features": ["aged"]}, r"`aged`.*Did you mean `age`"),
     ({"target": "price", "weights": "ww"}, r"`ww`.*columns are: age, income, w, price, city"),
-    ({"target": "city"}, r"`city` cannot be used: it holds text, such as 'a'"),
-    ({"target": "price", "features": ["age", "price"]}, r"`price` is the target and a feature as well"),
-    ({"target": "price", "features": ["age", "w"], "weights": "w"}, r"`w` holds the weights and is a feature as well"),
-    ({"target": "w", "weights": "w"}, r"`w` is the target and holds the weights as well"),
-    ({"target": "price", "features": ["age", "age"]}, r"name age stands more than once"),
-    ({"target": "price", "features": []}, r"No numeric column is left .*beside the target `price`"),
+    ({"target": "city"}, r"`city` cannot be used: it contains text, such as 'a'"),
+    ({"target": "price", "features": ["age", "price"]}, r"`price` is both the target and a feature"),
+    ({"target": "price", "features": ["age", "w"], "weights": "w"}, r"`w` contains the weights and is also a feature"),
+    ({"target": "w", "weights": "w"}, r"`w` is both the target and the weights"),
+    ({"target": "price", "features": ["age", "age"]}, r"name age occurs more than once"),
+    ({"target": "price", "features": []}, r"No numeric column except the target `price` is left"),
 ]
 
 
@@ -81,7 +81,7 @@ def test_a_factor_is_chosen_from_in_the_same_words() -> None:
 
 
 def test_no_numeric_column_lists_what_there_is() -> None:
-    with pytest.raises(DataError, match=r"beside the target `y`\. The columns are: y, t\."):
+    with pytest.raises(DataError, match=r"except the target `y` is left as a feature\. The columns are: y, t\."):
         Problem(pa.table({"t": ["a"], "y": [1]}), target="y")
     assert check_column("t", ["t"], {}) == "t"
     assert choose_features(None, ["a", "b", "w"], {}, "a", "w") == ("b",)
@@ -145,7 +145,7 @@ def test_values_too_large_to_square_are_counted_by_column() -> None:
 
 
 def test_rows_that_are_all_incomplete_leave_none() -> None:
-    with pytest.raises(DataError, match=r"Every row has a missing value \(2 in all; `x`: 1, `y`: 1\)"):
+    with pytest.raises(DataError, match=r"Every row \(2 in all\) has a missing value \(`x`: 1, `y`: 1\)"):
         Problem([np.nan, 1], [1, np.nan], missing="drop")
 
 
@@ -156,13 +156,13 @@ def test_rows_that_are_all_incomplete_leave_none() -> None:
         ([1, np.nan, 1], r"missing in 1 row \(`\(weights\)`: 1\)"),
         ([1, np.inf, 1], r"infinite values \(`\(weights\)`: 1\)"),
         ([0, 0, 0], "All weights are zero"),
-        ([1, 1], "X has 3 rows and weights has 2"),
-        ([1, 1, 1, 1], "X has 3 rows and weights has 4"),
+        ([1, 1], "X has 3 rows, but weights has 2"),
+        ([1, 1, 1, 1], "X has 3 rows, but weights has 4"),
         ([[1], [1], [1]], r"weights has shape \(3, 1\)"),
         (2.0, r"weights has shape \(\)"),
-        (np.array(["a", "b", "c"]), "weights holds values of type <U1"),
-        ("w", "No column is called `w`"),
-        ([], "X has 3 rows and weights has 0"),
+        (np.array(["a", "b", "c"]), "weights has values of type <U1"),
+        ("w", "There is no column `w`"),
+        ([], "X has 3 rows, but weights has 0"),
     ],
 )
 def test_weights_that_cannot_be_used(weights: Any, says: str) -> None:

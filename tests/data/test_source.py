@@ -34,7 +34,7 @@ def test_beside_says_both_lengths(n: int) -> None:
     both = JoinedSource(numbers(x=[1, 2, 3, 4, 5]), ArraySource(np.zeros((n, 1)), ["y"]), "weights")
     with pytest.raises(DataError) as caught:
         list(both.blocks(["x", "y"]))
-    assert f"X has 5 rows and weights has {n:,}" in str(caught.value)
+    assert f"X has 5 rows, but weights has {n:,}" in str(caught.value)
 
 
 def test_beside_passes_on_what_is_noticed_while_reading() -> None:
@@ -44,7 +44,7 @@ def test_beside_passes_on_what_is_noticed_while_reading() -> None:
 
 
 def test_beside_refuses_a_name_that_is_taken() -> None:
-    with pytest.raises(DataError, match="name x stands more than once"):
+    with pytest.raises(DataError, match="name x occurs more than once"):
         JoinedSource(numbers(x=[1.0]), numbers(x=[2.0]), "y")
 
 
@@ -57,7 +57,7 @@ def test_chained_reads_one_after_the_other_by_name() -> None:
 @pytest.mark.parametrize("swap", [False, True])
 def test_chained_names_the_part_that_lacks_a_column(swap: bool) -> None:
     parts = [("a.csv", numbers(x=[1], y=[2])), ("b.csv", numbers(x=[1]))]
-    with pytest.raises(DataError, match=r"b\.csv has no column `y`, which a\.csv has"):
+    with pytest.raises(DataError, match=r"b\.csv has no column `y`, but a\.csv does"):
         ConcatSource(parts[::-1] if swap else parts)
 
 
@@ -65,7 +65,7 @@ def test_chained_names_the_part_that_lacks_a_column(swap: bool) -> None:
 def test_chained_names_the_part_where_numbers_are_text(swap: bool) -> None:
     text = open_table(pa.table({"x": ["one"]}))
     parts: list[tuple[str, Source]] = [("a.csv", numbers(x=[1])), ("b.csv", text)]
-    with pytest.raises(DataError, match=r"`x` holds numbers in a\.csv and not in b\.csv: it holds text, such as 'one'"):
+    with pytest.raises(DataError, match=r"`x` is numeric in a\.csv but not in b\.csv: it contains text, such as 'one'"):
         ConcatSource(parts[::-1] if swap else parts)
 
 

@@ -64,15 +64,15 @@ def test_a_csv_is_read_in_pieces(tmp_path: Path, kind: str) -> None:
         count = sum(len(block) for each in pieces[i + 1 :] for block in each.blocks(found.names))
         assert sum(map(len, rest)) == count
     said = " ".join(str(notice) for notice in found.notices)
-    assert "columns and types are those of the first" in said
+    assert "columns and types were determined from the first" in said
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("abc,1,word,", r"line 42: column `a` held numbers in the \d+ rows .* 'abc'"),
-        ("1,2,word,9", r"line 42: column `e` held no value in the \d+ rows .* '9'"),
+        ("abc,1,word,", r"line 42: column `a` contained numbers in the first \d+ rows, .* 'abc'"),
+        ("1,2,word,9", r"line 42: column `e` contained no value in the first \d+ rows, .* '9'"),
         ("1,2,word", r"line 42.*3 cells"),
         ('1,2,"word,', r"line 42"),
     ],
@@ -131,7 +131,7 @@ def test_flags_spaces_and_large_numbers_in_later_pieces(tmp_path: Path) -> None:
     assert np.isnan(rows[31][1])
     assert any("2^53" in str(notice) and "id" in str(notice) for notice in found.notices)
     path.write_text("f,n\n" + "true,1\n" * 30 + "maybe,2\n")
-    with pytest.raises(dl.DataError, match="line 32: column `f` held true and false"):
+    with pytest.raises(dl.DataError, match="line 32: column `f` contained true and false"):
         whole(open_source(path))
 
 
@@ -173,7 +173,7 @@ def test_a_folder_is_its_files_and_what_their_folders_say(tmp_path: Path) -> Non
             (inside / ".part-0.crc").write_bytes(b"no data")
     found = open_source(tmp_path)
     assert found.names == ("x", "y", "year")
-    assert "it holds text, such as 'north'" in str(found.excluded_columns["region"])
+    assert "it contains text, such as 'north'" in str(found.excluded_columns["region"])
     values = np.concatenate(list(found.blocks(["year", "x"])))
     assert values.tolist() == [[2025, 1], [2025, 2]] * 2 + [[2026, 1], [2026, 2]] * 2
     nowhere = tmp_path / "year=__HIVE_DEFAULT_PARTITION__" / "region=x"
@@ -205,7 +205,7 @@ def test_other_filesystems(tmp_path: Path) -> None:
         dl.Problem("memory://rows/none.csv", target="y")
     with pytest.raises(dl.DataError, match=r"No file matches"):
         dl.Problem("memory://rows/*.none", target="y")
-    with pytest.raises(dl.DataError, match="No filesystem is known for nowhere"):
+    with pytest.raises(dl.DataError, match="No file system is known for nowhere"):
         dl.Problem("nowhere://rows.csv", target="y")
 
 

@@ -98,8 +98,8 @@ def test_a_sliced_and_chunked_table_keeps_rows_together_across_blocks() -> None:
 
 
 LEFT_OUT = {
-    "text": (["서울", "부산"], "it holds text, such as '서울'"),
-    "number text": (["1.5", "2.5"], "it holds text, such as '1.5'"),
+    "text": (["서울", "부산"], "it contains text, such as '서울'"),
+    "number text": (["1.5", "2.5"], "it contains text, such as '1.5'"),
     "large text": (pa.array(["서울", "부산"], pa.large_string()), "'서울'"),
     "text view": (pa.array(["서울", "부산"], pa.string_view()), "'서울'"),
     "category": (pa.array(["서울", "부산"]).dictionary_encode(), "'서울'"),
@@ -163,7 +163,7 @@ def test_damaged_object_columns_are_read_as_a_csv_would_be() -> None:
     frame = pd.DataFrame({"x": [1, 2.5, "n.a.", None, 4], "y": [1, 2, 3, 4, 5]})
     with pytest.raises(DataError) as caught:
         Problem(frame, target="y")
-    assert "`x` is damaged: 1 of its 4 values cannot be read as numbers, the first of them 'n.a.' in row 3" in str(
+    assert "`x` is damaged: 1 of its 4 values cannot be read as numbers; the first is 'n.a.' in row 3" in str(
         caught.value
     )
     mixed = pd.DataFrame({"x": [1, "a", "b"], "z": [1, 2, 3], "y": [1, 2, 3]})
@@ -182,7 +182,7 @@ def test_names_that_are_numbers_can_be_asked_for_as_numbers() -> None:
 
 @pytest.mark.parametrize("names", [["a", "a", "y"], [1, "1", "y"]])
 def test_repeated_names_are_refused(names: list[Any]) -> None:
-    with pytest.raises(DataError, match=rf"name {names[0]} stands more than once"):
+    with pytest.raises(DataError, match=rf"name {names[0]} occurs more than once"):
         Problem(pd.DataFrame([[1, 2, 3]], columns=names), target="y")
 
 
@@ -239,12 +239,12 @@ def test_a_target_with_a_gap_is_missing_there(kind: str) -> None:
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
 def test_a_table_as_a_target_is_refused(make: Any) -> None:
-    with pytest.raises(DataError, match=r"y has shape \(3, 1\); it must have one dimension"):
+    with pytest.raises(DataError, match=r"y has shape \(3, 1\), but it must have one dimension"):
         Problem([1, 2, 3], make({"y": [1, 2, 3]}))
 
 
 def test_a_text_series_as_a_target_is_refused() -> None:
-    with pytest.raises(DataError, match="`y` cannot be used: it holds text, such as 'a'"):
+    with pytest.raises(DataError, match="`y` cannot be used: it contains text, such as 'a'"):
         Problem([1, 2, 3], pd.Series(["a", "b", "c"]))
 
 

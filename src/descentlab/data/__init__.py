@@ -1,7 +1,7 @@
-"""Where rows come from. One way in, :func:`open_source`; each kind of data has a file of its own.
+"""Named numeric columns, read in blocks from arrays, tables, tensors and files.
 
-A source names its numeric columns, says which columns it cannot offer and why, and yields blocks. It knows
-nothing of costs or descent.
+:func:`open_source` opens any of them. A source names its numeric columns, says why each other column is excluded, and
+yields blocks of rows; it knows nothing of costs or descent.
 """
 
 from __future__ import annotations
@@ -21,17 +21,23 @@ CSV_OPTIONS = ("delimiter", "decimal", "encoding", "header")
 def open_source(
     data: object, *, names: tuple[str, ...] | None = None, csv_options: Mapping[str, Any] | None = None
 ) -> Source:
-    """The source for whatever holds the rows.
+    """Open data as a source: numeric columns that can be read block by block, more than once.
 
     Args:
-        data: an array, a list, a tensor, a table that exports an Arrow C stream, the path of a CSV, Parquet
-            or Arrow file, a pattern such as ``"data/*.parquet"``, or a list of paths.
-        names: names for the columns of an array; tables and files bring their own.
-        csv_options: how to read CSV files: ``delimiter``, ``decimal``, ``encoding``, ``header``.
+        data: an (n, k) or (n,) array, list or tensor; a table that exports an Arrow C stream; the path of a CSV,
+            Parquet or Arrow file, a folder, a pattern such as ``"data/*.parquet"``, a URI, or a list of these; or a
+            source, which is returned as it is.
+        names: the names of an array's columns (default: ``x``, or ``x1 .. xk``). Tables and files have their own.
+        csv_options: ``delimiter``, ``decimal``, ``encoding`` and ``header`` of CSV files; others are detected.
 
     Raises:
-        DataError: nothing readable is there; the message says what was found.
-        SettingError: ``csv_options`` holds an option that does not exist.
+        DataError: the data cannot be read; the message says what was found.
+        SettingError: ``csv_options`` has an unknown option.
+
+    Example:
+        >>> source = open_source([[1, 2], [3, 4]], names=("size", "rooms"))
+        >>> source.names, [block.tolist() for block in source.blocks(["rooms"])]
+        (('size', 'rooms'), [[[2.0], [4.0]]])
     """
     for option in csv_options or ():
         check_choice("option", option, CSV_OPTIONS)
@@ -58,12 +64,12 @@ def open_source(
 
 
 def open_column(data: object, argument: str, name: str) -> Source:
-    """The source of one column that came on its own, as a target or as weights.
+    """Open one column that was given apart from the rows: a target or weights.
 
     Args:
-        data: (n,) array, list, tensor, or a series of any data frame library.
-        argument: the argument it came in, for errors.
-        name: what to call the column.
+        data: (n,) array, list or tensor, or a series of any data frame library.
+        argument: the name of the argument, for errors.
+        name: the name of the column.
 
     Raises:
         DataError: it is not one column of numbers.

@@ -18,11 +18,11 @@ class ConcatSource(BaseSource):
 
     def __init__(self, labeled_sources: Sequence[tuple[str, Source]], notices: Sequence[Message] = ()) -> None:
         """Args:
-        labeled_sources: each source with the label errors give it, such as its file's name.
-        notices: what to tell about the parts as a whole.
+        labeled_sources: each source with its label in errors, such as the name of its file.
+        notices: notices about all of them.
 
         Raises:
-            DataError: a part lacks a column of another, or holds text where another holds numbers.
+            DataError: a source lacks a column of another one, or has text where another one has numbers.
         """
         super().__init__(notices)
         self.sources = [source for _, source in labeled_sources]
@@ -43,7 +43,7 @@ class ConcatSource(BaseSource):
         unusable: dict[str, Message] = {}
         for label, part in labeled_sources:
             for name, reason in part.excluded_columns.items():
-                # A column without a value in one file and with numbers in another is a column with missing values.
+                # A column that is empty in one file and numeric in another has missing values.
                 if name in numeric and reason.key != "left_out.empty":
                     raise DataError("parts_differ", label=label, name=name, reason=reason, first=numeric[name])
                 if name not in numeric and (name not in unusable or unusable[name].key == "left_out.empty"):
@@ -68,7 +68,7 @@ class ConcatSource(BaseSource):
 
 
 class ConcatPiece:
-    """A piece of one of several sources: it also says of which."""
+    """A piece of one of several sources, with the index of its source."""
 
     def __init__(self, piece: Piece, source_index: int) -> None:
         self.piece, self.size, self.next_offset = piece, piece.size, [source_index, piece.next_offset]
@@ -82,13 +82,13 @@ class ConcatPiece:
 
 
 class JoinedSource(BaseSource):
-    """A source with a column set beside it that came on its own: the target or the weights."""
+    """A source and one more column that was given apart from it: the target or the weights."""
 
     def __init__(self, source: Source, extra: Source, argument: str) -> None:
         """Args:
         source: the rows.
         extra: the column, with as many rows.
-        argument: the argument that it came in, for errors.
+        argument: the name of its argument, for errors.
         """
         super().__init__()
         self.source, self.extra, self.argument = source, extra, argument
@@ -105,7 +105,7 @@ class JoinedSource(BaseSource):
         return (*notices, *(notice for notice in super().notices if notice not in notices))
 
     def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
-        """Rows of both, side by side: where both know their rows, as many at a time as their own pieces have."""
+        """Pieces of both with the same rows; one single piece if rows cannot be reached by number."""
         start = offset or 0
         while self.size is not None and start < self.size:
             stop = min(start + PIECE_ROWS, self.size)
@@ -140,7 +140,7 @@ class JoinedSource(BaseSource):
 
 
 class PairedRows(BaseSource):
-    """The rows of two sources, read at the same time."""
+    """The rows of a joined source, read from both of its sources at the same time."""
 
     def __init__(self, joined_source: JoinedSource) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class PairedRows(BaseSource):
 
     def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
         """Raises:
-        DataError: the two have different numbers of rows, said once both were read to the end.
+        DataError: the two have different numbers of rows; it is raised after both were read to the end.
         """
         source, extra = self.joined_source.source, self.joined_source.extra
         source_columns = [name for name in columns if name not in extra.names]
@@ -177,7 +177,7 @@ class PairedRows(BaseSource):
 
 
 def length_mismatch_error(rows: int, argument: str, entries: int) -> DataError:
-    """The error that X has ``rows`` rows and ``argument`` another number of ``entries``."""
+    """The error for an ``argument`` whose number of ``entries`` is not the number of rows of X."""
     return DataError(
         "lengths",
         X=pluralize(rows, "row"),

@@ -228,4 +228,4 @@ def _path_in_filesystem(uri: str) -> str:
 def unreadable_error(path: object, cause: BaseException) -> DataError:
     """What the reader of a file has to say, in one line."""
     first_line = (str(cause).splitlines() or [type(cause).__name__])[0]
-    return DataError("unreadable", path=str(path), cause=first_line[:200])
+    return DataError("unreadable", path=str(path), cause=first_line[:200].rstrip("."))

@@ -10,20 +10,19 @@ import numpy as np
 from descentlab.messages import Message, message
 from descentlab.typing import FloatArray
 
-BLOCK_ROWS = 8192  # a block of this many rows and a dozen columns stays in a core's second-level cache
-DOT_CHUNK = 8192
-PIECE_ROWS = 16 * BLOCK_ROWS  # of what is in memory, or of a file's row groups taken together
-MAX_MAGNITUDE = 1e150  # squares of larger values, summed, leave the range of float64
+BLOCK_ROWS = 8192  # a block of so many rows and a dozen columns fits into a core's second-level cache
+DOT_CHUNK = 8192  # values per dot product: few enough that a BLAS starts no threads
+PIECE_ROWS = 16 * BLOCK_ROWS  # rows per piece of data in memory, or of small row groups joined
+MAX_MAGNITUDE = 1e150  # the sum of squares of larger values overflows in float64
 
 
 class Piece(Protocol):
-    """A part of a source that can be read on its own, more than once, and, where it is pickled, elsewhere.
+    """A part of a source that can be read on its own, more than once, and after pickling in another process.
 
     Attributes:
-        size: how much of its source it is, in the source's own unit (bytes of a file, rows of an array).
-        next_offset: where the next piece begins, in JSON's types.
-        inexact_columns: the columns in which a whole number was too large for float64; complete once the blocks were
-        read.
+        size: the size of the part, in the source's own unit (bytes of a file, rows of an array).
+        next_offset: where the next piece begins, as a value of JSON's types.
+        inexact_columns: the columns with an integer that float64 cannot hold; complete after the blocks were read.
     """
 
     @property
@@ -42,11 +41,11 @@ class Source(Protocol):
 
     Attributes:
         names: the numeric columns, in the data's own order.
-        excluded_columns: for each other column, why it cannot be a number.
-        notices: what a reader should know about how the data was read; complete once the blocks were read.
-        size: the sizes of all pieces together; None where only reading tells.
-        inexact_columns: the columns in which whole numbers lost digits, as far as they were read.
-        random_access: whether each piece can be read without those before it.
+        excluded_columns: why each other column is not numeric.
+        notices: how the data was read; complete after the blocks were read.
+        size: the sum of the sizes of the pieces; None if it is unknown before they are read.
+        inexact_columns: the columns with an integer that float64 cannot hold, in the blocks read so far.
+        random_access: whether a piece can be read without the pieces before it.
     """
 
     inexact_columns: set[str]
@@ -64,20 +63,20 @@ class Source(Protocol):
     def size(self) -> int | None: ...
 
     def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
-        """The source in parts, in order: cut the same way whoever reads them; from where a piece ended, or from 0."""
+        """The parts in order, from an ``offset`` where a piece ended; only the source decides where they end."""
 
     def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
         """(m, k) float64 blocks of these columns, in order; a missing value is NaN."""
 
     def as_array(self, columns: Sequence[str]) -> FloatArray | None:
-        """(n, k) float64 array of these columns where one is at hand without copying, else None."""
+        """(n, k) float64 array of these columns if there is one without copying, else None."""
 
     def slice_rows(self, start: int, stop: int) -> Source | None:
-        """The rows from ``start`` to ``stop`` alone, where the number of rows is known and any can be reached."""
+        """The rows from ``start`` to ``stop``; None if rows cannot be reached by number."""
 
 
 class BaseSource:
-    """What sources share: they are read piece by piece."""
+    """The base of all sources: it reads the blocks of a source piece by piece."""
 
     names: tuple[str, ...] = ()
     excluded_columns: Mapping[str, Message] = {}
@@ -104,7 +103,7 @@ class BaseSource:
 
     @property
     def notices(self) -> tuple[Message, ...]:
-        """How the data was read, and which whole numbers lost digits in the blocks read so far."""
+        """How the data was read, and the columns with inexact integers in the blocks read so far."""
         inexact = [name for name in self.names if name in self.inexact_columns]
         return (*self.reading_notices, *([message("notice.large_integers", names=inexact)] if inexact else []))
 
@@ -124,18 +123,17 @@ class SinglePiece:
 
 
 def has_finite_squares(array: np.ndarray[Any, Any]) -> bool:
-    """Whether these are float64 values that are all finite, with squares that can be summed: one fast pass.
+    """Whether these are finite float64 values whose squares can be summed, in one fast pass.
 
-    The sum of squares is NaN or infinite if any value is, and above LARGEST squared if any is above LARGEST. A false
-    answer only means that a closer look is needed.
+    The sum of squares is NaN or infinite if any value is, and above ``MAX_MAGNITUDE**2`` if any value is above
+    ``MAX_MAGNITUDE``. False means only that a closer check is needed.
     """
     if array.dtype != np.float64:
         return False
     flat = array.ravel(order="K")
-    # In pieces that a BLAS does not hand to threads, whose waking costs more than the sum.
-    pieces = (flat[start : start + DOT_CHUNK] for start in range(0, len(flat), DOT_CHUNK))
+    chunks = (flat[start : start + DOT_CHUNK] for start in range(0, len(flat), DOT_CHUNK))
     with np.errstate(over="ignore", invalid="ignore"):
-        return all(piece @ piece <= MAX_MAGNITUDE**2 for piece in pieces)
+        return all(chunk @ chunk <= MAX_MAGNITUDE**2 for chunk in chunks)
 
 
 def is_from_package(data: object, *packages: str) -> bool:

@@ -1,4 +1,4 @@
-"""Everything a person reads: one catalog per language, numbers, Korean particles, tables, HTML pieces."""
+"""Everything a person reads: catalogs of messages, numbers, Korean particles, tables, HTML, figure style."""
 
 from descentlab.messages.catalog import (
     LANGUAGES,

@@ -1,7 +1,7 @@
-"""Sentences: everything a person reads comes from one catalogue per language.
+"""The messages of the program: one catalog per language, from which every text that a person reads is taken.
 
-A :class:`Message` is a key and its values. It turns into words late, when the language is known, so a
-run made in one language can be printed in the other.
+A :class:`Message` is a key and its values. It becomes text only when it is printed, so a run made in one language can
+be printed in the other.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from descentlab.messages.korean import resolve_particles
 from descentlab.messages.numbers import format_bound, format_distinct, format_given, format_number, format_rounded
 
 LANGUAGES = ("en", "ko")
-MAX_LISTED = 40  # names that a sentence lists before it only counts them
-SCIENTIFIC_FROM = 10_000_000  # counts from here on are shown in powers of ten in tables
+MAX_LISTED = 40  # a longer list ends in its length
+SCIENTIFIC_FROM = 10_000_000  # larger counts are powers of ten in tables
 # Placeholders whose floats are not simply rounded to three digits.
 SETTING_NAMES = frozenset(
     {
@@ -46,7 +46,7 @@ BOUND_NAMES = frozenset(
     {"bound", "half", "highest", "larger", "lr_bound", "most", "plain", "slow_bound", "smaller", "swing_bound"}
 )
 RATIO_NAMES = frozenset({"radius", "ratio", "times"})
-ROUND_COUNTS_FROM = 10**10  # so many are said to three digits
+ROUND_COUNTS_FROM = 10**10  # larger counts have three digits
 PLURAL_NOUNS = {
     "cell": "cells",
     "column": "columns",
@@ -65,7 +65,7 @@ _language_override: ContextVar[str | None] = ContextVar("_spoken", default=None)
 
 @contextmanager
 def use_language(lang: str) -> Iterator[None]:
-    """Every sentence within in this language, whatever the environment says."""
+    """Print every message in this language within a ``with`` block, whatever the environment says."""
     token = _language_override.set(lang)
     try:
         yield
@@ -74,9 +74,7 @@ def use_language(lang: str) -> Iterator[None]:
 
 
 def current_language() -> str:
-    """The reader's language: that of :func:`use_language`, else ``DESCENTLAB_LANG``, else the locale's, else
-    English.
-    """
+    """The language of :func:`use_language`, else of ``DESCENTLAB_LANG``, else of the locale, else English."""
     override = _language_override.get()
     if override is not None:
         return override
@@ -91,7 +89,7 @@ def current_language() -> str:
 
 @cache
 def load_catalog(lang: str) -> dict[str, str]:
-    """Every sentence of one language, by key."""
+    """The texts of one language by key."""
     path = files("descentlab.messages") / "locale" / f"{lang}.json"
     entries: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     return entries
@@ -124,16 +122,28 @@ def format_value(name: str, value: object, lang: str, lr: float = math.inf) -> s
 
 @dataclass(frozen=True)
 class Message:
-    """A sentence of the catalogue and the values it names.
+    """A text of the catalog and the values of its placeholders.
 
-    >>> Message("notice.rows_dropped", {"count": 2, "total": 9, "counts": ["`size`: 2"]}).text("en")
-    '2 of 9 rows had a missing value (`size`: 2) and were left out, as asked.'
+    A float is printed with three significant digits, except a setting, which is repeated as it was given, and a
+    bound, which is rounded down; see :func:`format_value`. Integers have thousands separators; text stays as it is.
+
+    Attributes:
+        key: the name of the text in the catalog, such as ``finding.above_bound``.
+        values: the value of each placeholder; a value can be a message itself.
+
+    Example:
+        >>> message = Message("finding.above_bound", {"lr": 0.12345, "ratio": 1.72829999, "bound": 0.0714285})
+        >>> message.text("en")
+        'lr = 0.12345 is 1.73 times the largest stable rate, 0.0714.'
+        >>> message.values["bound"]
+        0.0714285
     """
 
     key: str
     values: Mapping[str, object] = field(default_factory=dict)
 
     def text(self, lang: str | None = None) -> str:
+        """The text in a language: ``"en"``, ``"ko"``, or the reader's by default."""
         lang = lang or current_language()
         lr = self.values.get("lr")
         lr = lr if isinstance(lr, float) else math.inf
@@ -146,12 +156,12 @@ class Message:
 
 
 def message(key: str, **values: object) -> Message:
-    """A :class:`Message`, written as a call."""
+    """Create a :class:`Message` with keyword arguments as its values."""
     return Message(key, values)
 
 
 def pluralize(count: int, noun: str = "epoch") -> Message:
-    """A number of things, one or several; very many to three digits, since their rest is mostly rounding.
+    """A count with its noun in the singular or the plural; from 10^10 on it is rounded to three digits.
 
     >>> str(pluralize(1)), str(pluralize(2000, "row")), str(pluralize(0, "entry"))
     ('1 epoch', '2,000 rows', '0 entries')
@@ -164,7 +174,7 @@ def pluralize(count: int, noun: str = "epoch") -> Message:
 
 
 def to_json_types(value: Any) -> Any:
-    """The same out of JSON's own types, with None for numbers that are not finite and words for sentences."""
+    """Convert to the types of JSON: numbers that are not finite become None, and messages become text."""
     if isinstance(value, Mapping):
         return {str(name): to_json_types(each) for name, each in value.items()}
     if isinstance(value, np.ndarray | np.generic):
@@ -177,7 +187,7 @@ def to_json_types(value: Any) -> Any:
 
 
 def format_epochs(epochs: int | None) -> str:
-    """A number of epochs as a table has it."""
+    """A number of epochs for a table's cell."""
     if epochs is None:
         return message("report.never").text()
     return format_number(epochs) if epochs < SCIENTIFIC_FROM else f"{epochs:.3g}"

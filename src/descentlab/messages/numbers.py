@@ -1,4 +1,4 @@
-"""Numbers as a sentence or a table shows them."""
+"""How numbers are printed in messages and tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ WHOLE_BELOW = 1e10  # whole numbers from here on are rounded too
 
 
 def format_number(value: float) -> str:
-    """A number for reading: six significant digits, thousands separated in whole numbers.
+    """A number with six significant digits; integers have thousands separators.
 
     >>> format_number(0.0714285714), format_number(1234567), format_number(5e-7), format_number(3.0)
     ('0.0714286', '1,234,567', '5e-07', '3')
@@ -20,7 +20,7 @@ def format_number(value: float) -> str:
 
 
 def format_given(value: float) -> str:
-    """A number that somebody chose, repeated as it was written: all its digits up to ten, six of a computed one.
+    """A setting as it was given: all of its digits, up to ten. A number with more digits was computed and gets six.
 
     >>> format_given(0.1234567), format_given(2.5e-5), format_given(1 / 14), format_given(3)
     ('0.1234567', '2.5e-05', '0.0714286', '3')
@@ -32,7 +32,7 @@ def format_given(value: float) -> str:
 
 
 def format_rounded(value: float, digits: int = 3) -> str:
-    """A number of few digits for a sentence; thousands are separated, and a whole number below 10^10 stays whole.
+    """A number with three significant digits; whole numbers below 10^10 keep all of theirs.
 
     >>> format_rounded(188967.3), format_rounded(188967.0), format_rounded(2.8349), format_rounded(3.1e12)
     ('189,000', '188,967', '2.83', '3.1e+12')
@@ -44,9 +44,9 @@ def format_rounded(value: float, digits: int = 3) -> str:
 
 
 def format_bound(value: float, lr: float = math.inf, digits: int = 3) -> str:
-    """A largest rate, rounded down: whoever types it stays below it.
+    """A bound of the learning rate, rounded down, so that the printed rate is never above it.
 
-    Where ``lr`` is below the bound, the bound has as many digits as it takes to print it above ``lr``.
+    If ``lr`` is below the bound, the bound gets as many digits as are needed to print it above ``lr``.
 
     >>> format_bound(0.0717948), format_bound(0.0714285714, lr=0.0714), format_bound(0.5)
     ('0.0717', '0.07142', '0.5')
@@ -62,7 +62,7 @@ def format_bound(value: float, lr: float = math.inf, digits: int = 3) -> str:
 
 
 def format_distinct(value: float, reference: float = 1.0) -> str:
-    """A number of three digits, or of as many as tell it from ``reference``.
+    """A number with three significant digits, or more if it is within 1% of ``reference``, to show the difference.
 
     >>> format_distinct(1.0423854), format_distinct(1.00000123), format_distinct(99.99987, 100)
     ('1.04', '1.0000012', '99.99987')

@@ -65,7 +65,7 @@ READ_AS_THE_SAME: dict[str, tuple[str | bytes, dict[str, Any]]] = {
 def test_every_dialect_is_read_as_the_same_numbers(tmp_path: Path, kind: str) -> None:
     content, reading = READ_AS_THE_SAME[kind]
     if kind == "decimal commas in quotes":
-        with pytest.raises(SettingError, match="cannot separate cells and be the decimal mark"):
+        with pytest.raises(SettingError, match="cannot be both the delimiter and the decimal mark"):
             read(write(tmp_path, content), **reading)
         return
     assert read(write(tmp_path, content), **reading) == GOOD
@@ -73,7 +73,7 @@ def test_every_dialect_is_read_as_the_same_numbers(tmp_path: Path, kind: str) ->
 
 def test_what_was_found_out_is_said(tmp_path: Path) -> None:
     problem = Problem(write(tmp_path, "x;y\n1,5;2\n-3;4,25\n"), target="y")
-    assert str(problem.notices[0]) == "a.csv was read with semicolons between cells and a comma in decimals."
+    assert str(problem.notices[0]) == "a.csv was read with semicolons between cells and a comma as the decimal mark."
     given = Problem(write(tmp_path, "x^y\n1,5^2\n-3^4,25\n"), target="y", delimiter="^")
     assert "'^' between cells and a comma" in str(given.notices[0])
     told = Problem(write(tmp_path, "x;y\n1,5;2\n-3;4,25\n"), target="y", delimiter=";", decimal=",")
@@ -87,7 +87,7 @@ def test_korean_names_and_text_in_korean_encodings(tmp_path: Path, encoding: str
     problem = Problem(path, target="가격", **reading)
     assert problem.parameters == ("면적", "bias")
     assert problem.rows().X.ravel().tolist() == [84.5, 59]
-    assert "`도시` was left out: it holds text, such as '서울'" in " ".join(map(str, problem.notices))
+    assert "`도시` was left out: it contains text, such as '서울'" in " ".join(map(str, problem.notices))
 
 
 def test_an_unnamed_column_is_left_out_and_said(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_dates_are_left_out(tmp_path: Path) -> None:
 
 def test_large_whole_numbers_are_noticed(tmp_path: Path) -> None:
     problem = Problem(write(tmp_path, "id,y\n9007199254740993,1\n1,2\n"), target="y")
-    assert "beyond 2^53 were rounded to float64: id" in str(problem.notices[0])
+    assert "beyond 2^53 were rounded to float64 in: id" in str(problem.notices[0])
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_ragged_row_is_refused_by_its_line(
 ) -> None:
     with pytest.raises(DataError) as caught:
         open_csv(write(tmp_path, content))
-    assert f"line {line:,} has {pluralize(cells, 'cell')} and the first line has {expected}" in str(caught.value)
+    assert f"line {line:,} has {pluralize(cells, 'cell')}, but the first line has {expected}" in str(caught.value)
     assert "--delimiter" in str(caught.value)
 
 
@@ -163,7 +163,7 @@ def test_a_ragged_row_is_refused_by_its_line(
     ],
 )
 def test_a_quote_that_never_closes_is_refused_by_its_line(tmp_path: Path, content: str, line: int) -> None:
-    with pytest.raises(DataError, match=rf"row that begins in line {line} does not end as it should.*quote"):
+    with pytest.raises(DataError, match=rf"row that starts in line {line} does not end correctly.*quote"):
         open_csv(write(tmp_path, content))
 
 
@@ -183,7 +183,7 @@ def test_a_very_long_header_is_read_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", [10, 200_000])
 def test_numbers_that_turn_to_text_are_refused_by_row(tmp_path: Path, rows: int) -> None:
     path = write(tmp_path, "x,z,y\n" + "".join(f"{i},{i % 5},{i}\n" for i in range(rows)) + "broken,1,2\n")
-    says = f"1 of its {rows + 1:,} values cannot be read as numbers, the first of them 'broken' in row {rows + 1:,}"
+    says = f"1 of its {rows + 1:,} values cannot be read as numbers; the first is 'broken' in row {rows + 1:,}"
     with pytest.raises(DataError) as caught:
         Problem(path, target="y")
     assert "`x` is damaged" in str(caught.value)
@@ -201,18 +201,18 @@ def test_every_odd_cell_among_numbers_is_named(tmp_path: Path, bad: str) -> None
     path = write(tmp_path, f'x,y\n{filler}"{bad}",3\n')
     with pytest.raises(DataError) as caught:
         Problem(path, target="y")
-    assert f"the first of them {bad!r} in row 20,001" in str(caught.value)
+    assert f"the first is {bad!r} in row 20,001" in str(caught.value)
 
 
 def test_a_column_that_is_mostly_text_is_left_out(tmp_path: Path) -> None:
     problem = Problem(write(tmp_path, "code,x,y\n12,1,2\nA7,2,3\nB9,3,5\n"), target="y")
     assert problem.features == ("x",)
-    assert "`code` was left out: it holds text, such as 'A7'" in str(problem.notices[0])
+    assert "`code` was left out: it contains text, such as 'A7'" in str(problem.notices[0])
 
 
 def test_thousands_separators_are_never_decimals(tmp_path: Path) -> None:
     problem = Problem(write(tmp_path, 'p,x,y\n"1,234",1,2\n"5,678",2,3\n'), target="y")
-    assert "`p` was left out: it holds text, such as '1,234'" in str(problem.notices[0])
+    assert "`p` was left out: it contains text, such as '1,234'" in str(problem.notices[0])
     for content, examples in (("p;y\n1,234;1\n2,345;2\n", "1,234"), ("p;y\n1,5;1\n2.345;2\n", "1,5, 2.345")):
         path = write(tmp_path, content)
         with pytest.raises(DataError) as caught:
@@ -234,7 +234,7 @@ def test_another_encoding_is_refused_wherever_it_starts(tmp_path: Path) -> None:
         with pytest.raises(DataError) as caught:
             Problem(path, target="y", features=["x"])
         place = next(i for i, byte in enumerate(content) if byte > 127)
-        assert f"not utf-8 text (first at byte {place:,}, line {line:,})" in str(caught.value)
+        assert f"not utf-8 text (first error at byte {place:,}, line {line:,})" in str(caught.value)
         assert "--encoding cp949" in str(caught.value)
     with pytest.raises(DataError, match=r"not cp949 text .*line 2"):
         open_csv(write(tmp_path, b"x,y\n\xff\xff,1\n"), encoding="cp949")

@@ -50,11 +50,11 @@ def test_a_damaged_column_is_described_however_it_is_cut(cut: int, kind: str) ->
     column = column.dictionary_encode() if kind == "dictionary" else column.cast(getattr(pa, kind)())
     pieces = [column.slice(start, cut) for start in range(0, len(cells), cut)]
     damaged = not_numeric_reason(pieces, inferred=True)
-    assert str(damaged) == "2 of its 6 values cannot be read as numbers, the first of them 'oops' in row 4"
-    assert str(not_numeric_reason(pieces, inferred=False)) == "it holds text, such as '1'"
+    assert str(damaged) == "2 of its 6 values cannot be read as numbers; the first is 'oops' in row 4"
+    assert str(not_numeric_reason(pieces, inferred=False)) == "it contains text, such as '1'"
 
 
 def test_half_numbers_are_text_with_an_example_that_is_none() -> None:
-    assert str(not_numeric_reason([pa.array(["1", "2", "a", "b"])], inferred=True)) == "it holds text, such as 'a'"
+    assert str(not_numeric_reason([pa.array(["1", "2", "a", "b"])], inferred=True)) == "it contains text, such as 'a'"
     assert str(not_numeric_reason([pa.array(["", None])], inferred=True)) == "it has no value in any row"
     assert str(not_numeric_reason([], inferred=True)) == "it has no value in any row"
