@@ -158,7 +158,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest
 
         monkeypatch.setattr(io, "open", refuse)
         monkeypatch.setattr(builtins, "open", refuse)
-    with pytest.raises(DataError, match=r"secret\.csv cannot be read: .*Permission denied.*you have permission to read it"):
+    with pytest.raises(DataError, match=r"secret\.csv cannot be read: .*Permission denied.*that you have permission"):
         Problem(path, target="y")
 
 
