@@ -1,4 +1,4 @@
-"""How a step is made, without data: settings, reductions, schedules, optimizers, one direction's recursion."""
+"""Steps without data: settings, reductions, schedules, optimizers, and the recursion of one eigendirection."""
 
 from descentlab.descent.descent import Descent
 

@@ -1,4 +1,4 @@
-"""How to step: the settings of a descent, checked once and frozen."""
+"""The settings of a descent, checked once and frozen."""
 
 from __future__ import annotations
 
@@ -15,41 +15,55 @@ from descentlab.errors import SettingError, check_choice, check_float, check_int
 from descentlab.messages import format_number, pluralize
 from descentlab.typing import FloatArray, IntArray
 
-MAX_RECORDED_EPOCHS = 100_000  # rows of history kept where `every` is not given
+MAX_RECORDED_EPOCHS = 100_000  # rows of the history if `every` is not given
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Descent:
-    """The settings of one descent, with the words and the meaning they have in ``torch.optim.SGD``.
+    """The settings of one descent, with the names and the meaning they have in ``torch.optim.SGD``.
+
+    One step with g the gradient of the step's rows, m the momentum buffer (at first g), mu the momentum, tau the
+    dampening and f(k) the schedule in epoch k, counted from 0:
+
+        g <- g + weight_decay * p,    m <- mu m + (1 - tau) g,    p <- p - lr f(k) m    (Nesterov: g + mu m for m)
 
     Attributes:
         lr: the learning rate, positive.
-        reduction: whose gradient is descended: ``mean``, ``half_mean``, ``sum``, ``half_sum``.
+        reduction: the cost whose gradient g is: ``mean`` of squares, ``half_mean``, ``sum`` or ``half_sum``.
         epochs: passes over the data, at least 1.
         momentum, dampening, nesterov, weight_decay: as in ``torch.optim.SGD``; weight decay acts on every
             parameter, the bias too.
-        schedule: what multiplies lr by epoch: a function of the epochs done, one of
+        schedule: the factor of lr by epoch: a function of the epochs done, one of
             :mod:`descentlab.descent.schedules`, or its text, such as ``"step:30:0.1"``.
         batch_size: rows a step; None is all rows. The last batch of an epoch may be shorter; a mean is then
-            over the rows it has, as in torch.
+            over its own rows, as in torch.
         shuffle, seed: whether each epoch draws a new order of the rows, and from which seed.
-        replacement: whether each batch draws its rows anew, so that one may come twice in an epoch and another never
-            (torch's ``RandomSampler(replacement=True)``); the batches are as many and as large as without it.
-        average: the epochs after which averaging begins (B. Polyak and A. Juditsky, *Acceleration of stochastic
-            approximation by averaging*, SIAM J. Control Optim. 30, 1992). The last update of the last epoch then
-            ends at the mean of the parameters after each update since; None ends where the last step led. The
-            epochs before it, a run that ends early, and all theory are about the steps themselves.
-        start: parameters before the first update, in the data's units; None is zero.
+        replacement: whether each batch is drawn from all rows, so that a row may occur twice in an epoch or not at all
+            (torch's ``RandomSampler(replacement=True)``). The number and size of the batches stay the same.
+        average: the number of epochs after which averaging begins (B. Polyak and A. Juditsky, *Acceleration of
+            stochastic approximation by averaging*, SIAM J. Control Optim. 30, 1992). After the last update of the
+            last epoch the parameters are then the mean of the parameters after each update since; None does not
+            average. Earlier epochs, a run that ends early, and all theory are about the steps themselves.
+        start: (p,) parameters before the first update, in the data's units; None is zero.
         optimizer, options: another optimizer of ``torch.optim`` by name, and its own keyword arguments;
             engines ``autograd`` and ``replay`` only.
-        dtype, device: where the rows live; ``float64`` or ``float32``, and a device as torch names it.
-        zero_grad: False forgets to clear the gradient, so that every step adds to it.
-        every: record every so many epochs. None: each one, or evenly spaced ones where there are more than
-            100,000.
+        dtype, device: of the rows; ``float64`` or ``float32``, and a device as torch names it.
+        zero_grad: False does not clear the gradient, so that every step adds to it.
+        every: record one in so many epochs. None: each one, or evenly spaced ones if there are more than 100,000.
         tolerance: stop as soon as the gradient's norm is below this times its norm at zero parameters. None
             never stops early, and calls a run converged by a tolerance of 1e-6.
-        growth_limit: stop once the cost is this many times the larger of its start and its value at zero
+        growth_limit: stop once the cost is this many times the larger of its initial value and its value at zero
             parameters; inf lets a diverging run overflow.
+
+    Raises:
+        SettingError: names the setting, its value and what is allowed.
+
+    >>> import descentlab as dl
+    >>> descent = Descent(lr=0.1, momentum=0.5, reduction="half_sum", epochs=2)
+    >>> run = dl.descend(dl.Problem([1.0], [1.0], bias=False), descent)  # the gradient is W - 1
+    >>> W1 = 0 - 0.1 * (0 - 1)
+    >>> bool(abs(run.params[0] - (W1 - 0.1 * (0.5 * (0 - 1) + (W1 - 1)))) < 1e-15)
+    True
     """
 
     lr: float
@@ -76,11 +90,7 @@ class Descent:
     growth_limit: float = 1e12
 
     def __post_init__(self) -> None:
-        """Check every setting that can be checked without the data.
-
-        Raises:
-            SettingError: names the setting, what was given and what is allowed.
-        """
+        """Check every setting that can be checked without the data."""
         checked: dict[str, object] = {
             "lr": check_float("lr", self.lr, positive=True),
             "reduction": check_choice("reduction", self.reduction, REDUCTIONS),
@@ -97,7 +107,7 @@ class Descent:
         if not isinstance(self.options, Mapping):
             raise SettingError("options_form", given=repr(self.options))
         if self.start is not None:
-            checked["start"] = copy(self.start)  # a copy: later changes to the caller's own stay out
+            checked["start"] = copy(self.start)  # a copy, so that the caller may change the original
         if self.batch_size is not None:
             checked["batch_size"] = check_int("batch_size", self.batch_size, 1)
         if self.every is not None:
@@ -121,23 +131,23 @@ class Descent:
 
     @property
     def is_sgd(self) -> bool:
-        """Whether plain SGD steps, which theory covers exactly, are asked for."""
+        """Whether the optimizer is SGD, which theory covers."""
         return self.optimizer.lower() == "sgd"
 
     @property
     def effective_momentum(self) -> float:
-        """The momentum that acts: forgetting ``zero_grad`` in plain descent is momentum 1, exactly."""
+        """The momentum; never clearing the gradient in plain descent is exactly momentum 1."""
         return self.momentum if self.zero_grad else 1.0
 
     @property
     def has_closed_form(self) -> bool:
-        """Whether full-batch theory says exactly what this descent does."""
+        """Whether full-batch theory describes this descent exactly."""
         accumulates = not self.zero_grad and (self.momentum or self.weight_decay)
         return self.is_sgd and self.batch_size is None and not accumulates
 
     @property
     def summary(self) -> list[str]:
-        """The settings in words: those that always matter, and those that differ from the defaults."""
+        """The rate, the reduction, and the settings that differ from the defaults, in words."""
         parts = [f"lr {format_number(self.lr)}", f"reduction {self.reduction}"]
         parts += [
             f"{name} {format_number(value)}"
@@ -157,7 +167,7 @@ class Descent:
         return parts + [self.dtype] * (self.dtype != "float64")
 
     def to_dict(self) -> dict[str, object]:
-        """Every setting for a machine; the schedule as its text."""
+        """Every setting as a JSON-ready value; the schedule as its text."""
         start = None if self.start is None else [float(value) for value in np.atleast_1d(np.asarray(self.start))]
         settings = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "growth_limit"}
         return settings | {
@@ -168,16 +178,16 @@ class Descent:
 
     @property
     def momentum_settings(self) -> MomentumSettings:
-        """The settings that decide what a step does to one direction; see :mod:`descentlab.descent.recursion`."""
-        dampening = self.dampening if self.momentum else 0.0  # torch dampens only a momentum that is asked for
+        """The arguments of the functions in :mod:`descentlab.descent.recursion`."""
+        dampening = self.dampening if self.momentum else 0.0  # without momentum torch ignores dampening
         return {"momentum": self.effective_momentum, "dampening": dampening, "nesterov": self.nesterov}
 
     def learning_rates(self, epochs_done: IntArray) -> FloatArray:
-        """The learning rates after these many epochs, as an array."""
+        """(k,) learning rates after (k,) numbers of epochs."""
         assert not isinstance(self.schedule, str)
         return learning_rates(self.lr, self.schedule, epochs_done)
 
     def recorded_epochs(self) -> range:
-        """The epochs that the history keeps, the first and evenly spaced ones after it."""
+        """The epochs in the history: the first, and evenly spaced ones after it."""
         every = self.every or -(-self.epochs // MAX_RECORDED_EPOCHS)
         return range(1, self.epochs + 1, every)

@@ -1,6 +1,6 @@
-"""How an error evolves: the closed form of the recursion in :mod:`descentlab.descent.recursion`, at any epoch.
+"""The residual polynomial: the closed form of the recursion in :mod:`descentlab.descent.recursion`, at any epoch.
 
-In a direction where ``lr * curvature`` is x, the error after t updates is ``h(x, t)`` times what it was, with
+In a direction with ``x = lr * curvature`` the error after t updates is ``h(x, t)`` times what it was, with
 
     h(0) = 1,   h(1) = 1 - x  (Nesterov: 1 - (1 + mu) x),   h(t + 1) = T h(t) - D h(t - 1)
 
@@ -11,8 +11,8 @@ The first update differs, since torch does not dampen it. With r1, r2 the roots 
 
     h(t) = r1^t + (h(1) - r1) S(t),      S(t) = (r1^t - r2^t) / (r1 - r2)
 
-and where they are complex, ``r = rho exp(+-i theta)``, S is ``rho^(t-1) sin(t theta) / sin theta``. Neither form loses
-digits where the roots meet.
+and if they are complex, ``r = rho exp(+-i theta)``, S is ``rho^(t-1) sin(t theta) / sin theta``. Neither form loses
+digits near a double root.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ import numpy as np
 from descentlab.descent import recursion
 from descentlab.typing import BoolArray, FloatArray, IntArray
 
-FACTOR_TOLERANCE = 1e-13  # a factor no further beyond 1 is 1, as far as float64 can tell
-MAX_LR_TIMES_CURVATURE = 1e300  # of lr * curvature: what is beyond it overflows in one update all the same
-DOUBLE_ROOT_AMPLITUDE = (
-    1e6  # where roots of size 1 all but meet, errors grow this many times before they turn: like t where they do
-)
-LOG_UNDERFLOW = -700.0  # the logarithm of a root that is as good as 0: its reciprocal still fits into float64
+FACTOR_TOLERANCE = 1e-13  # a factor within this of 1 is 1 up to rounding
+MAX_LR_TIMES_CURVATURE = 1e300  # larger values overflow in one update anyway
+DOUBLE_ROOT_AMPLITUDE = 1e6  # growth before errors oscillate from which on two roots count as a double root
+LOG_UNDERFLOW = -700.0  # the logarithm of a root that counts as 0: its reciprocal is still in float64's range
 
 
 def geometric_sum(x: FloatArray, t: FloatArray) -> FloatArray:
-    """``(1 - (1 - x)^t) / x``, the sum of (1 - x)^k for k < t, to full precision also where x is tiny.
+    """``(1 - (1 - x)^t) / x``, the sum of (1 - x)^k for k < t, to full precision also for tiny x; t at x = 0.
 
-    Its limit at x = 0 is t.
+    >>> geometric_sum(np.array([0.0, 0.5, 1e-20]), np.array([3.0, 3.0, 3.0])).tolist()
+    [3.0, 1.75, 3.0]
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         # |1 - x| = 1 + (x - 2) beyond 1, so its logarithm keeps its digits on both sides.
@@ -49,11 +48,11 @@ def geometric_sum(x: FloatArray, t: FloatArray) -> FloatArray:
 
 
 class EnvelopeCoefficients(NamedTuple):
-    """``|h(t)| <= |r|^t min(1 + slope t, amplitude, lasting + fading exp(t fade))``; the first falls from
-    ``peak_time`` on.
+    """``|h(t)| <= |r|^t min(1 + linear t, amplitude, asymptotic + transient exp(t log_rate))``.
 
-    Where the roots are real, ``h / r1^t`` nears ``A = 1 + (h(1) / r1 - 1) / apart`` by ``(r2 / r1)^t``:
-    ``asymptotic_amplitude`` is |A|, ``transient_amplitude`` |1 - A|. Where they are complex it swings for ever.
+    ``|r|^t (1 + linear t)`` falls from ``peak_time`` on. If the roots are real, ``h / r1^t`` approaches ``A = 1 +
+    (h(1) / r1 - 1) / root_gap`` like ``(r2 / r1)^t``: ``asymptotic_amplitude`` is |A|, ``transient_amplitude``
+    |1 - A|. If they are complex it oscillates forever.
     """
 
     linear_coefficient: FloatArray
@@ -66,14 +65,21 @@ class EnvelopeCoefficients(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ResidualPolynomial:
-    """h(x, .) for an array of x: what is needed to take it at any t. All fields have the shape of x.
+    """The polynomials h(x, t) of an array of ``x = lr * curvature``. All fields have the shape of x.
 
     Attributes:
         sign: of r1, or of cos theta.
         log_modulus: ``log |r1|``, or ``log rho``.
         h1_minus_r1: ``h(1) - r1``, or ``h(1) - rho cos theta``.
         root_gap: ``1 - r2 / r1`` where the roots are real, else 0.
-        theta: theta, or pi - theta where the sign is negative, where the roots are complex; else 0.
+        theta: theta, or pi - theta if the sign is negative, if the roots are complex; else 0.
+
+    >>> polynomial = ResidualPolynomial.from_lr_times_curvature(np.array([0.5]), momentum=0.9)
+    >>> h = [1.0, 1 - 0.5]
+    >>> for t in range(2, 6):
+    ...     h.append((1 + 0.9 - 0.5) * h[-1] - 0.9 * h[-2])
+    >>> bool(np.allclose(polynomial.evaluate(np.arange(6)), h))
+    True
     """
 
     sign: FloatArray
@@ -86,9 +92,7 @@ class ResidualPolynomial:
     def from_lr_times_curvature(
         cls, x: FloatArray, momentum: float | FloatArray = 0.0, dampening: float = 0.0, nesterov: bool = False
     ) -> ResidualPolynomial:
-        """The response where ``lr * curvature`` is x, for settings as in
-        :func:`descentlab.descent.recursion.growth`.
-        """
+        """The polynomials of x, for settings as in :func:`descentlab.descent.recursion.convergence_factor`."""
         x = np.minimum(np.asarray(x, dtype=np.float64), MAX_LR_TIMES_CURVATURE)
         settings = (momentum, dampening, nesterov)
         r = recursion.convergence_factor(x, *settings)
@@ -118,11 +122,11 @@ class ResidualPolynomial:
         return cls(sign, log_modulus, h1_minus_r1, root_gap, theta)
 
     def evaluate(self, t: FloatArray | IntArray, log_divisor: float | FloatArray = 0.0) -> FloatArray:
-        """The factor h after t updates, broadcast against x; over ``exp(shrink)``, for what is beyond float64.
+        """The polynomials after t updates, t broadcast against x, divided by ``exp(log_divisor)`` for values beyond float64.
 
         Args:
             t: whole numbers, 0 or more.
-            log_divisor: a logarithm, or one for each.
+            log_divisor: one logarithm, or one for each value.
         """
         t = np.asarray(t, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
@@ -144,7 +148,7 @@ class ResidualPolynomial:
 
     def shift_coefficients(self, s: IntArray) -> tuple[FloatArray, FloatArray]:
         """The a, b of ``h(t + s) = a h(t) + b h(t - 1)`` for t of at least 1: ``S(s + 1)`` and ``-D S(s)``."""
-        if self._envelope_coefficients is None:  # without momentum
+        if self._envelope_coefficients is None:  # there is no momentum
             return self.evaluate(s), np.zeros(np.broadcast_shapes(np.shape(s), self.log_modulus.shape))
         root_ratio = np.where(self.theta > 0, 0.0, 1 - self.root_gap)  # r2 / r1, where they are real
         r1 = self.sign * np.exp(self.log_modulus)
@@ -155,11 +159,11 @@ class ResidualPolynomial:
         return sum_polynomial.evaluate(s), -determinant * previous_sum
 
     def upper_envelope(self, t: FloatArray | IntArray) -> FloatArray:
-        """A bound on ``|h|`` from t updates on, which never rises; meant for ``|r1| <= 1``. t need not be whole."""
+        """A nonincreasing bound on ``|h|`` from t updates on, for ``|r1| <= 1``. t need not be whole."""
         return self.envelope_and_log_slope(t)[0]
 
     def envelope_and_log_slope(self, t: FloatArray | IntArray) -> tuple[FloatArray, FloatArray]:
-        """The envelope, and the slope of its logarithm."""
+        """:meth:`upper_envelope` and the slope of its logarithm."""
         t = np.asarray(t, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             if self._envelope_coefficients is None:
@@ -167,9 +171,7 @@ class ResidualPolynomial:
             linear_coefficient, amplitude, peak_time, asymptotic_amplitude, transient_amplitude, transient_log_rate = (
                 self._envelope_coefficients
             )
-            log_modulus = np.maximum(
-                self.log_modulus, LOG_UNDERFLOW
-            )  # as the bound has it: roots of 0 still leave h(1)
+            log_modulus = np.maximum(self.log_modulus, LOG_UNDERFLOW)  # roots of 0 still have h(1)
             t_after_peak = np.maximum(t, peak_time)
             linear_bound = np.exp(t_after_peak * log_modulus) * (1 + linear_coefficient * t_after_peak)
             transient = transient_amplitude * np.exp(t * transient_log_rate)
@@ -221,12 +223,12 @@ class ResidualPolynomial:
         )
 
     def select(self, mask: BoolArray) -> ResidualPolynomial:
-        """These rows of an (m, q) response, as (k, 1, q)."""
+        """Rows of (m, q) polynomials, as (k, 1, q)."""
         return ResidualPolynomial(*(getattr(self, each.name)[mask][:, None] for each in fields(self)))
 
     @property
     def diverges(self) -> BoolArray:
-        """Whether the error grows without end: its dominant root is beyond 1, or a double root of size 1."""
+        """Whether the error grows without bound: its dominant root is beyond 1, or a double root of modulus 1."""
         if self._envelope_coefficients is None:
             return self.log_modulus > FACTOR_TOLERANCE
         near_double_root = np.where(self.theta > 0, np.sin(self.theta), self.root_gap) < 1 / DOUBLE_ROOT_AMPLITUDE
@@ -239,7 +241,7 @@ class ResidualPolynomial:
 
     @property
     def asymptotic_amplitude(self) -> FloatArray:
-        """How many times its size at the start the error is in the end, growth and decay apart, at most."""
+        """A bound on the error's final amplitude over its initial size, apart from growth and decay."""
         return (
             np.ones_like(self.log_modulus)
             if self._envelope_coefficients is None
@@ -247,7 +249,7 @@ class ResidualPolynomial:
         )
 
     def upper_bound(self, t: float, log_divisor: float = 0.0, since: float = 0.0) -> FloatArray:
-        """A bound on ``|h|`` from ``since`` to t updates, which never falls with t, over ``exp(shrink)``."""
+        """A bound on ``|h|`` from ``since`` to t updates, nondecreasing in t, divided by ``exp(log_divisor)``."""
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             amplitude_bound = np.ones_like(self.log_modulus)
             if self._envelope_coefficients is not None:
@@ -261,13 +263,13 @@ class ResidualPolynomial:
 
     @property
     def is_marginal(self) -> BoolArray:
-        """Whether the error neither grows nor shrinks: its dominant root is of size 1, as far as float64 can tell."""
+        """Whether the error neither grows nor shrinks: its dominant root has modulus 1 up to rounding."""
         has_unit_modulus = (self.log_modulus >= 0) | (self.oscillates & (self.log_modulus >= -FACTOR_TOLERANCE))
         flags: BoolArray = has_unit_modulus & ~self.diverges
         return flags
 
     @property
     def oscillates(self) -> BoolArray:
-        """Whether the error changes sides for ever: its dominant root is negative or complex."""
+        """Whether the error changes its sign forever: its dominant root is negative or complex."""
         flags: BoolArray = (self.sign < 0) | (self.theta > 0)
         return flags

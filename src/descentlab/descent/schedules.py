@@ -1,7 +1,7 @@
-"""Learning-rate schedules: what multiplies lr in each epoch, in closed form, named as in ``torch.optim``.
+"""Learning-rate schedules: the factor of lr in each epoch k = 0, 1, ..., in closed form, named as in ``torch.optim``.
 
-A schedule is any function from updates already made (an integer array) to multipliers; these are the usual
-ones, written so that they can be printed and given on a command line, as in ``step:30:0.1``.
+A schedule is any function from epochs done (an integer array) to multipliers; these have a text form for the command
+line, such as ``step:30:0.1``.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ExponentialLR(ScheduleBase):
 
 @dataclass(frozen=True)
 class CosineAnnealingLR(ScheduleBase):
-    """``least + (1 - least) (1 + cos(pi k / epochs)) / 2``: ``CosineAnnealingLR``, which rises again after."""
+    """``least + (1 - least) (1 + cos(pi k / epochs)) / 2``: ``CosineAnnealingLR``, which rises after ``epochs``."""
 
     epochs: int
     min_factor: float = 0.0
@@ -106,7 +106,10 @@ def parse_schedule(text: str) -> Schedule:
     """A schedule from its name and numbers, such as ``step:30:0.1`` or ``cosine:200``.
 
     Raises:
-        SettingError: no such schedule, or not its numbers; the message shows every form.
+        SettingError: the schedule is unknown or its numbers are invalid; the message shows every form.
+
+    >>> str(parse_schedule("step:30:0.1")), parse_schedule("step:30:0.1")([0, 29, 30]).round(12).tolist()
+    ('step:30:0.1', [1.0, 1.0, 0.1])
     """
     name, *arguments = text.split(":")
     schedule_class = SCHEDULES.get(name)
@@ -128,7 +131,7 @@ def parse_schedule(text: str) -> Schedule:
 
 
 def schedule_syntax() -> tuple[str, ...]:
-    """How each named schedule is written."""
+    """The text form of each schedule."""
     return tuple(
         ":".join([name, *(field.name for field in fields(schedule_class))])
         for name, schedule_class in SCHEDULES.items()
@@ -136,19 +139,19 @@ def schedule_syntax() -> tuple[str, ...]:
 
 
 def learning_rates(lr: float, schedule: Schedule | None, k: IntArray) -> FloatArray:
-    """The learning rate after k updates, for an array of k.
+    """(m,) learning rates after (m,) numbers of epochs k.
 
     Raises:
-        SettingError: the schedule gives something other than finite, non-negative multipliers.
+        SettingError: the schedule returns something other than finite, non-negative multipliers.
     """
     if schedule is None:
         return np.full(len(k), lr)
     try:
-        with np.errstate(over="ignore"):  # what overflows is refused below
+        with np.errstate(over="ignore"):  # an overflow raises SettingError below
             multipliers = np.asarray(schedule(k), dtype=np.float64)
         if multipliers.shape != k.shape:
             raise TypeError("a scalar schedule")
-    except (TypeError, ValueError):  # a plain function of one number, as for torch's LambdaLR
+    except (TypeError, ValueError):  # a function of one number, as for torch's LambdaLR
         multipliers = np.array([_multiplier(schedule(int(each))) for each in k])
     with np.errstate(over="ignore"):
         lrs = lr * multipliers

@@ -1,14 +1,13 @@
-"""Least squares on the factor, without any step, and how far rounding may have moved the answer.
+"""Least squares on the factor, without any step, and bounds on the rounding error of the solution.
 
-Columns are taken one after another at unit length, means off where a bias does so. One that is, within rounding,
-a combination of the columns before it is dependent: what its weight does, theirs can do. On the independent
-columns ``W = T^-1 Q't`` by back substitution, and if rounding moved column j by ``e_j`` and the target by ``e_t``
-(norms), then to first order
+Columns are taken one after another at unit length, centered if there is a bias. One that is, within rounding, a
+combination of the columns before it is dependent. On the independent columns ``W = T^-1 Q't`` by back substitution,
+and if rounding moved column j by ``e_j`` and the target by ``e_t`` (norms), then to first order
 
     |dW_i| <= |row i of T^-1| (sum_j e_j |W_j| + e_t) + sum_j |(T'T)^-1|_ij e_j |r|
 
 (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 20.1-20.2, column by column). The bounds
-given are twice that.
+returned are twice that.
 """
 
 from __future__ import annotations
@@ -23,9 +22,7 @@ from descentlab.factor.factor import Factor
 from descentlab.messages import Message, format_number, message
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
-CERTAIN_RANK_FACTOR = (
-    4  # how many times the given values' own rounding a dependent column may leave and still be one for sure
-)
+CERTAIN_RANK_FACTOR = 4  # a dependent column is certain if it leaves at most so many times its own rounding
 
 
 class Fit(NamedTuple):
@@ -35,8 +32,8 @@ class Fit(NamedTuple):
         dependent: the indices of the k dependent features.
         params: (p, 1 + k) coefficients of the features in order, then the bias if there is one. Column 0 fits
             the target, the others the dependent columns; 0 at every dependent feature.
-        error_bounds: (p, 1 + k) bounds on what rounding did to them, in the data as given or here; inf where the
-            data, to the last place of a float64, does not determine them.
+        error_bounds: (p, 1 + k) bounds on their rounding errors, in the data as given or in this computation; inf
+            if the data, to the last place of a float64, does not determine them.
         cost: the least mean squared error, without the ridge penalty.
     """
 
@@ -47,7 +44,7 @@ class Fit(NamedTuple):
 
     @property
     def null_space(self) -> FloatArray:
-        """(p, k) a direction in which the cost is flat, for each dependent feature."""
+        """(p, k) a flat direction of the cost for each dependent feature."""
         null_space = -self.params[:, 1:]
         null_space[list(self.dependent), range(len(self.dependent))] = 1.0
         return null_space
@@ -80,11 +77,10 @@ def _format_term(weight: float, column: str) -> str:
 
 @dataclass(frozen=True)
 class _System:
-    """Features and target, scaled: ``rows`` (m, d + 1), the ridge's own rows last.
+    """Scaled features and target: ``rows`` (m, d + 1), with the ridge's rows last.
 
-    ``column_scales`` (d + 1,) is what the columns were divided by: powers of two, so that nothing was rounded.
-    ``column_errors``,
-    the part of it that is the ``input_errors`` values' own, and ``means`` (d + 1,) are scaled like the columns.
+    ``column_scales`` (d + 1,) are the divisors of the columns: powers of two, which round nothing. ``column_errors``,
+    the part of them due to the given values, ``input_errors``, and ``means`` (d + 1,) are scaled like the columns.
     """
 
     rows: FloatArray
@@ -98,9 +94,8 @@ class _System:
     @classmethod
     def from_factor(cls, factor: Factor, bias: bool, penalty: FloatArray) -> _System:
         rows = factor.R_centered[1:, 1:] if bias else factor.R[:, 1:]
-        column_errors = factor.column_error + (2 if bias else 6) * UNIT_ROUNDOFF * np.linalg.norm(
-            rows, axis=0
-        )  # by R and by substitution
+        # The second part is due to R and to substitution.
+        column_errors = factor.column_error + (2 if bias else 6) * UNIT_ROUNDOFF * np.linalg.norm(rows, axis=0)
         if penalty.any():
             rows = np.vstack([rows, np.eye(len(penalty), len(penalty) + 1) * np.sqrt(factor.weight * penalty)[:, None]])
         norms = np.linalg.norm(rows, axis=0)
@@ -124,7 +119,7 @@ def solve_least_squares(factor: Factor, bias: bool, penalty: FloatArray) -> Fit:
     d = len(penalty)
     T, rotated_rows, independent, uncertain = _rank_revealing_triangle(system)
     dependent = [j for j in range(d) if j not in independent]
-    if dependent or penalty.any():  # reflections and sums that a plain triangle does without
+    if dependent or penalty.any():  # these need further reflections and sums
         system = replace(
             system, column_errors=system.column_errors + (4 + d) * UNIT_ROUNDOFF * np.linalg.norm(system.rows, axis=0)
         )
@@ -151,10 +146,10 @@ def solve_least_squares(factor: Factor, bias: bool, penalty: FloatArray) -> Fit:
 
 
 def _rank_revealing_triangle(system: _System) -> tuple[FloatArray, FloatArray, list[int], list[int]]:
-    """T (r, r), the rotated rows (m, d + 1), and the r independent columns, found from the first to the last.
+    """T (r, r), the rotated rows (m, d + 1), the r independent columns, and the uncertain ones.
 
-    Last, the dependent columns that might not be: what is left of them is more than the values' own rounding
-    explains, and less than what compressing many rows can have added.
+    Uncertain are dependent columns whose remainder exceeds the rounding of the given values, but not that of
+    compressing many rows.
     """
     rows, column_errors, d = system.rows.copy(), system.column_errors, len(system.column_errors) - 1
     T, inverse = np.zeros((d, d), order="F"), np.zeros((d, d))
@@ -187,17 +182,17 @@ def _solve_with_error_bounds(
     system: _System, T: FloatArray, rows: FloatArray, independent: list[int], targets: list[int]
 ) -> tuple[FloatArray, FloatArray]:
     """Coefficients (r, or r + 1 with a bias, by targets), in the system's units, and bounds on their errors."""
-    from scipy.linalg.blas import dtrsm, dtrsv  # LAPACK's trtrs wakes every thread for a 5 x 5 triangle, and waits
+    from scipy.linalg.blas import dtrsm, dtrsv  # LAPACK's trtrs starts every thread, also for a 5 x 5 triangle
 
     r, column_errors = len(T), system.column_errors[independent]
-    # dtrsv divides by the diagonal where dtrsm multiplies by its reciprocal, which makes 14 / 14 not 1.
+    # dtrsv divides by the diagonal; dtrsm multiplies by its reciprocal, so that 14 / 14 is not 1.
     W = np.array([dtrsv(T, rows[:r, j]) for j in targets]).T if r else np.zeros((0, len(targets)))
     inverse = dtrsm(1.0, T, np.eye(r)) if r else np.zeros((0, 0))
     residual = np.linalg.norm(rows[r:, targets], axis=0)
     perturbations = column_errors @ np.abs(W) + system.column_errors[targets]
-    W[:, 1:][np.abs(W[:, 1:]) <= perturbations[1:]] = 0.0  # no part in the relation that rounding could not have made
+    W[:, 1:][np.abs(W[:, 1:]) <= perturbations[1:]] = 0.0  # coefficients within rounding are 0
     direct_errors = np.zeros((r, len(targets)))
-    solution_operator = inverse  # what reads the coefficients off a target
+    solution_operator = inverse  # maps a target to its coefficients
     if system.bias:
         means = system.means[independent]
         constant = (system.means[targets] - means @ W).astype(np.float64)
@@ -208,7 +203,5 @@ def _solve_with_error_bounds(
         solution_operator = np.vstack([inverse, -(means @ inverse).astype(np.float64)])
     errors = direct_errors + np.linalg.norm(solution_operator, axis=1)[:, None] * perturbations
     errors += (np.abs(solution_operator @ inverse.T) @ column_errors)[:, None] * residual
-    relative_perturbation = float(
-        column_errors @ np.linalg.norm(inverse, axis=1)
-    )  # the first order is all that matters well below 1
+    relative_perturbation = float(column_errors @ np.linalg.norm(inverse, axis=1))  # the bounds hold well below 1
     return W, 2 * errors / (1 - relative_perturbation) if relative_perturbation < 1 else np.full_like(errors, np.inf)

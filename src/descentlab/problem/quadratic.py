@@ -1,10 +1,4 @@
-"""The cost as the quadratic it is: what a factor says about one problem.
-
-    J(p) = |A p - t|^2 / weight + sum_j penalty_j p_j^2        p = (W_1 .. W_d, b)
-
-A and t are the parameter columns and the target column of the triangular factor, so every formula here
-costs the same for three rows and for a billion.
-"""
+"""The cost of a problem as a quadratic function of the scaled parameters, from the factor."""
 
 from __future__ import annotations
 
@@ -18,7 +12,7 @@ from descentlab.typing import FloatArray
 
 
 class SVD(NamedTuple):
-    """The singular value decomposition ``U diag(s) V'`` of the stacked system, flat directions apart.
+    """The singular value decomposition ``U diag(s) V'`` of the augmented system, flat directions apart.
 
     Attributes:
         U: (m, rank).
@@ -36,9 +30,9 @@ class SVD(NamedTuple):
 
 
 def orthonormalize(columns: FloatArray) -> FloatArray:
-    """(p, k) an orthonormal basis of what k independent columns span, also where rows differ by many magnitudes.
+    """(p, k) an orthonormal basis of the span of k independent columns, also if rows differ by many magnitudes.
 
-    Householder's reflections spoil no row by more than its own rounding where large rows come first and large columns
+    Householder reflections change no row by more than its own rounding if large rows come first and large columns
     are taken first (A. Cox and N. Higham, *Stability of Householder QR factorization for weighted least squares
     problems*, 1998).
     """
@@ -54,7 +48,11 @@ def orthonormalize(columns: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class Quadratic:
-    """J, and what follows from it.
+    """The cost and its derivatives, at a price that does not depend on the number of rows:
+
+        J(p) = |A p - t|^2 / weight + sum_j penalty_j p_j^2        p = (W_1 .. W_d, b)
+
+    A and t are the parameter columns and the target column of the triangular factor.
 
     Attributes:
         A: (m, p) parameter columns of the factor: features in order, then the bias if there is one.

@@ -1,1 +1,8 @@
-"""What follows without a run: stability bound, limit point, settling time, overflow, optimal rates, sweeps."""
+"""What follows without a run: bound, limit point, settling time, overflow, optimal rates, sweeps, expected cost."""
+
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.minibatch.expected_cost import ExpectedCost
+from descentlab.theory.settling_time import ConvergenceCriterion
+from descentlab.theory.sweep import Sweep
+
+__all__ = ["ConvergenceCriterion", "ExpectedCost", "FullBatchTheory", "Sweep"]

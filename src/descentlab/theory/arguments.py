@@ -1,7 +1,4 @@
-"""What was asked: the problem and the descent that a call was given, or a sentence that says what it should have been.
-
-Every function that takes a problem and the settings of a descent reads them here, so that all of them say the same.
-"""
+"""The checks of arguments that are shared by every function that takes a problem and the settings of a descent."""
 
 from __future__ import annotations
 
@@ -22,11 +19,7 @@ DESCENT_FIELDS = tuple(each.name for each in fields(Descent))
 
 
 def check_keywords(names: Iterable[str], allowed: Iterable[str] = DESCENT_FIELDS) -> None:
-    """Refuse keywords that mean nothing.
-
-    Raises:
-        SettingError: the first name that is not allowed, the nearest ones that are, and all of these.
-    """
+    """Raise SettingError for the first unknown keyword, with the nearest and all allowed ones."""
     allowed = tuple(dict.fromkeys(allowed))
     for name in names:
         if name not in allowed:
@@ -34,25 +27,17 @@ def check_keywords(names: Iterable[str], allowed: Iterable[str] = DESCENT_FIELDS
 
 
 def keyword_names(function: Callable[..., object]) -> tuple[str, ...]:
-    """The keywords that a function names itself."""
+    """The keyword-only parameters of a function."""
     return tuple(name for name, each in signature(function).parameters.items() if each.kind is each.KEYWORD_ONLY)
 
 
 def check_problem(caller: Callable[..., object], problem: object) -> Problem:
-    """The problem that a function was given.
-
-    Raises:
-        SettingError: it is something else.
-    """
+    """``problem`` if it is a Problem, else a SettingError."""
     return _check_type(Problem, "not_a_problem", caller, problem)
 
 
 def check_descent(caller: Callable[..., object], descent: object) -> Descent:
-    """The descent that a function was given.
-
-    Raises:
-        SettingError: it is something else.
-    """
+    """``descent`` if it is a Descent, else a SettingError."""
     return _check_type(Descent, "not_a_descent", caller, descent)
 
 
@@ -65,17 +50,17 @@ def _check_type(expected_type: type[T], error_key: str, caller: Callable[..., ob
 def resolve_descent(
     caller: Callable[..., object], problem: Problem, descent: object, settings: Mapping[str, Any]
 ) -> Descent:
-    """The descent that a function was given, or the one that its keywords describe.
+    """The descent given to a function, or the one that its keywords describe.
 
     Args:
-        caller: the function; a misspelt keyword may have been meant as one of its own.
-        problem: what is descended: if the rate is missing, it tells which rates would do.
+        caller: the function; a misspelled keyword may have been meant as one of its own.
+        problem: if the rate is missing, the error states its bound on this problem.
         descent: a :class:`Descent` or None.
-        settings: keywords; any of a descent's.
+        settings: keywords of a descent.
 
     Raises:
-        SettingError: ``descent`` is something else, a keyword is unknown or came beside a descent, no rate was given,
-            or a setting is outside what it may be.
+        SettingError: ``descent`` is something else, a keyword is unknown or given together with a descent, no rate
+            was given, or a setting is outside its range.
     """
     check_keywords(settings, (*DESCENT_FIELDS, *keyword_names(caller)))
     if descent is not None:
@@ -88,23 +73,15 @@ def resolve_descent(
 
 
 def _missing_lr_error(problem: Problem, settings: Mapping[str, Any]) -> SettingError:
-    """Say which rates would do, instead of only that one is missing."""
+    """The error for a missing rate, with the bound if there is one."""
     descent = Descent(**settings, lr=1.0)
     theory = FullBatchTheory(problem, descent)
     lr_bound = theory.lr_bound
-    if (
-        not descent.has_closed_form
-        or descent.schedule is not None
-        or descent.effective_momentum >= 1
-        or math.isinf(lr_bound)
-    ):
+    has_bound = descent.has_closed_form and descent.schedule is None and descent.effective_momentum < 1
+    if not has_bound or math.isinf(lr_bound):
         return SettingError("no_lr_unbounded")
     standardized_lr_bound = theory.standardized_lr_bound
     if standardized_lr_bound is None:
         return SettingError("no_lr", bound=lr_bound, half=lr_bound / 2)
-    return SettingError(
-        "no_lr_scales",
-        bound=lr_bound,
-        half=lr_bound / 2,
-        scales=message("ending.standardize", bound=standardized_lr_bound),
-    )
+    scales = message("ending.standardize", bound=standardized_lr_bound)
+    return SettingError("no_lr_scales", bound=lr_bound, half=lr_bound / 2, scales=scales)

@@ -1,11 +1,11 @@
-"""The rates to use: the best for this start, found on the exact trajectory, beside those of the textbook.
+"""Recommended learning rates: the fastest for a given start, by a search on the exact trajectory, and the textbook's.
 
 ``2 / (lambda_min + lambda_max)`` is plain descent's best rate for the worst start, and
 
     lr = 4 / (sqrt(lambda_max) + sqrt(lambda_min))^2,   momentum = ((sqrt(kappa) - 1) / (sqrt(kappa) + 1))^2
 
 the best pair for the heavy ball (B. Polyak, *Some methods of speeding up the convergence of iteration methods*,
-1964). A real start is hardly ever the worst one, and a nearby rate is often far faster.
+1964). A start is rarely the worst one, and a nearby rate is often far faster.
 """
 
 from __future__ import annotations
@@ -16,35 +16,36 @@ from decimal import ROUND_DOWN, Context, Decimal
 
 import numpy as np
 
-from descentlab.descent import recursion as stability
-from descentlab.descent.recursion import MomentumSettings
+from descentlab.descent.recursion import MomentumSettings, critical_damping, stability_limit
 from descentlab.descent.residual_polynomial import ResidualPolynomial
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.theory.settling_time import ConvergenceCriterion
 from descentlab.typing import FloatArray
 
 NO_MOMENTUM = MomentumSettings(momentum=0.0, dampening=0.0, nesterov=False)
-GRID_SIZE, REFINED_GRID_SIZE, GRID_REFINEMENTS = 32, 9, 6  # rates tried first, then around the best, and how often
-CRITICAL_DAMPING_MULTIPLES = np.geomspace(
-    0.5, 8, 9
-)  # times the rate that damps a direction most, looked at where errors swing
-MAX_OSCILLATING_MODES = 64  # of so many directions at most is the swing of errors looked at during the search
-RATE_MINIMA_REFINED = 2  # valleys followed to their bottom
-MOMENTUM_GRID_SIZE = 14  # momentums, and rates for each, tried at once
-MIN_RATE_DIGITS, MAX_RATE_DIGITS = 6, 17  # digits of a rate to type in, at least, and from how many on all of them
-SHORTENED_EPOCHS_RTOL = 0.01  # the part of its epochs that a shortened rate may take more or less
-EPOCHS_RTOL = 1e-7  # relative precision of the epochs that rates are compared by
+GRID_SIZE = 32  # rates tried first
+REFINED_GRID_SIZE = 9  # rates tried in each refinement around the best
+GRID_REFINEMENTS = 6
+CRITICAL_DAMPING_MULTIPLES = np.geomspace(0.5, 8, 9)  # of each direction's critically damped rate, also tried
+MAX_OSCILLATING_MODES = 64  # with more directions the search ignores oscillation
+RATE_MINIMA_REFINED = 2
+MOMENTUM_GRID_SIZE = 14  # momentums tried at once, and rates for each
+MIN_RATE_DIGITS = 6  # of a rate as text
+MAX_RATE_DIGITS = 17
+SHORTENED_EPOCHS_RTOL = 0.01  # by how much a shortened rate may change the epochs
+EPOCHS_RTOL = 1e-7  # relative precision of the epochs by which rates are compared
 
 
 @dataclass(frozen=True)
 class RateChoice:
-    """A learning rate with its momentum, and what it costs.
+    """A learning rate with its momentum, and the epochs it needs.
 
     Attributes:
         name: ``textbook``, ``fastest`` (without momentum), ``own_momentum``, ``minimax_heavy_ball`` or
-        ``fastest_heavy_ball``. lr, momentum: in the asker's own convention.
-        epochs: until the descent stays at its aim; None for never.
-        lr_text, momentum_text: the same to type in, with as few digits as take equally many epochs, to a hundredth.
+            ``fastest_heavy_ball``.
+        lr, momentum: in the descent's own reduction.
+        epochs: until the descent stays within the tolerance; None for never.
+        lr_text, momentum_text: lr and momentum as text, with as few digits as change the epochs by at most 1%.
     """
 
     name: str
@@ -63,10 +64,10 @@ class RateChoice:
         momentum_settings: MomentumSettings,
         epochs: int | None,
     ) -> RateChoice:
-        """The rate with its epochs, which are :meth:`Aim.settled`.
+        """The rate with its epochs, as :meth:`ConvergenceCriterion.epochs_to_tolerance` returns them.
 
-        Shown, it is rounded down, away from its bound; the momentum is rounded up, in the digits that tell it from 1:
-        up is slower, and down might be beyond the bound.
+        As text the rate is rounded down, away from its bound, and the momentum up, in the digits of 1 - momentum:
+        that is slower, while down may exceed the bound.
         """
         momentum = momentum_settings["momentum"]
         for digits in range(MIN_RATE_DIGITS, MAX_RATE_DIGITS):
@@ -101,7 +102,7 @@ def minimax_rate(criterion: ConvergenceCriterion, lambda_max: float, lambda_min:
 
 
 def minimax_heavy_ball(criterion: ConvergenceCriterion, lambda_max: float, lambda_min: float) -> RateChoice:
-    """Polyak's pair: the heavy ball's best for the worst start."""
+    """Polyak's rate and momentum: the heavy ball's best for the worst start."""
     high, low = math.sqrt(lambda_max), math.sqrt(lambda_min)
     lr, momentum_settings = 4 / (high + low) ** 2, heavy_ball_settings(((high - low) / (high + low)) ** 2)
     return RateChoice.from_lr(
@@ -110,7 +111,7 @@ def minimax_heavy_ball(criterion: ConvergenceCriterion, lambda_max: float, lambd
 
 
 def recommended_rates(theory: FullBatchTheory, criterion: ConvergenceCriterion) -> dict[str, RateChoice]:
-    """The rates by name: those without momentum, with the asker's own, and with the best; none where nothing curves."""
+    """The rates by name: without momentum, with the descent's own, and with the best; none if every eigenvalue is 0."""
     lambda_max, lambda_min = theory.regularized_lambda_max, theory.regularized_lambda_min
     if not lambda_min > 0 or not math.isfinite(lambda_max):
         return {}
@@ -134,16 +135,16 @@ def heavy_ball_settings(momentum: float) -> MomentumSettings:
 def fastest_rate(
     criterion: ConvergenceCriterion, lambda_max: float, momentum_settings: MomentumSettings = NO_MOMENTUM
 ) -> RateChoice | None:
-    """The learning rate with which a descent with these settings is soonest at its aim, for good.
+    """The learning rate with the shortest settling time at these settings; None if no rate converges.
 
-    Without momentum that is the best there is; where errors swing the epochs jump from rate to rate, and it is the
-    best of the many tried. None where no rate ever is.
+    Without momentum it is the optimum; if errors oscillate the epochs jump from rate to rate, and it is the best of
+    many that were tried.
     """
-    limit = stability.stability_limit(**momentum_settings)
+    limit = stability_limit(**momentum_settings)
     if limit == 0:
         return None
     limit = limit if math.isfinite(limit) else 100.0
-    if not criterion.curvature.size:  # there is no error to lose
+    if not criterion.curvature.size:  # the initial error is 0
         return RateChoice.from_lr(
             _rate_name(momentum_settings), criterion, limit / 2 / lambda_max, momentum_settings, 0
         )
@@ -189,16 +190,16 @@ def _rate_name(momentum_settings: MomentumSettings) -> str:
 def _margin_grid(
     criterion: ConvergenceCriterion, lambda_max: float, limit: float, momentum_settings: MomentumSettings
 ) -> FloatArray:
-    """How far below the bound to look, as parts of it, ascending: every decade, and where a step ends a direction.
+    """The relative distances below the bound to try, ascending: every decade, and those that damp a direction.
 
-    Below half the bound of plain descent every error shrinks the faster the larger the rate.
+    Below half the bound of plain descent a larger rate reduces every error faster.
     """
     condition = lambda_max / float(criterion.curvature.min())
     min_margin = max(min(0.05 / condition, 0.25), 1e-14)
-    # At lr = 1 / curvature a plain step leaves nothing of that error. With momentum roots meet where it is damped most,
-    # and a little above that it swings, by less than the aim, and is there sooner.
+    # At lr = 1 / curvature a plain step removes the error. With momentum it decays fastest at a double root, and
+    # slightly above it oscillates by less than the tolerance, and settles sooner.
     oscillating = momentum_settings["momentum"] > 0 and len(criterion.curvature) <= MAX_OSCILLATING_MODES
-    critical_values = stability.critical_damping(**momentum_settings) * (
+    critical_values = critical_damping(**momentum_settings) * (
         CRITICAL_DAMPING_MULTIPLES if oscillating else np.ones(1)
     )
     margins = 1 - (critical_values[:, None] * (lambda_max / limit) / criterion.curvature).ravel()
@@ -216,10 +217,9 @@ def _local_minima(epochs: FloatArray) -> list[int]:
 
 
 def fastest_heavy_ball(criterion: ConvergenceCriterion, lambda_max: float, polyak: RateChoice) -> RateChoice:
-    """The learning rate and momentum with which the heavy ball is soonest at its aim: by search, so near the best.
+    """The learning rate and momentum of the heavy ball with nearly the shortest settling time, by a search.
 
-    Searched by how far the momentum falls short of 1, and by how far the rate stays below its bound; ``polyak``, the
-    textbook's pair, is what it has to beat.
+    The grid is in 1 - momentum and in the relative distance of the rate to its bound; ``polyak`` is a candidate.
     """
     if not criterion.curvature.size:
         return replace(polyak, name="fastest_pair")
@@ -253,6 +253,6 @@ def fastest_heavy_ball(criterion: ConvergenceCriterion, lambda_max: float, polya
 
 
 def _neighborhood(center: float, ends: tuple[float, float], lower: float, upper: float) -> tuple[float, float]:
-    """A third of the way, in decades, on both sides."""
+    """A sixth of the interval, in decades, on both sides of the center."""
     width = (ends[1] / ends[0]) ** (1 / 6)
     return max(center / width, lower), min(center * width, upper)

@@ -1,4 +1,4 @@
-"""After how many updates numbers leave the range of their type, exactly, though float64 itself cannot hold them."""
+"""After how many updates numbers overflow float32 and float64, computed in float64 by scaled logarithms."""
 
 from __future__ import annotations
 
@@ -12,38 +12,39 @@ from descentlab.typing import BoolArray, FloatArray
 
 FLOAT_TYPES = ("float32", "float64")
 OVERFLOW_QUANTITIES = ("weights", "gradient", "cost")
-MAX_OVERFLOW_UPDATES = 1e15  # updates; growth that takes longer is none that anyone will see
-FIRST_SEARCH_SIZE, MAX_SEARCH_SIZE, MAX_SEARCHES = 32, 1 << 14, 40  # updates looked at in one go, and how often
-
-BOUND_REFINEMENTS = 3  # towards the update from which on it is looked for
+MAX_OVERFLOW_UPDATES = 1e15  # a later overflow is reported as none
+FIRST_SEARCH_SIZE = 32  # updates evaluated at once
+MAX_SEARCH_SIZE = 1 << 14
+MAX_SEARCHES = 40
+BOUND_REFINEMENTS = 3  # of the lower bound at which the search starts
 
 Overflow = dict[str, dict[str, int | None]]
 
 
 def overflow_updates(theory: FullBatchTheory) -> Overflow:
-    """For each type, after how many updates a weight, the gradient and the cost first leave its range.
+    """For each type, after how many updates a weight, the gradient and the cost first overflow it; None for never.
 
-    A weight is one in the data's units, in a loop that computes in float64: beyond the range of float32 it still
-    goes on, and beyond that of float64 it does not, since a gradient that is infinite takes the weights along in the
-    next update. The gradient is that of the descended coordinates, the cost in the descent's own reduction. None
-    where it never happens: the descent is stable, or has no error to grow.
+    The loop computes in float64. Weights are in the data's units; once the gradient overflows float64, the weights do
+    so in the next update. The gradient is with respect to the scaled parameters, the cost in the descent's reduction.
+
+    >>> import descentlab as dl
+    >>> problem = dl.Problem([1.0], [1.0], bias=False)  # the error W - 1 is multiplied by 1 - 2 lr = -3
+    >>> overflow_updates(FullBatchTheory(problem, dl.Descent(lr=2.0)))["float32"]["weights"]  # 3^81 > 3.4e38
+    81
     """
     if not theory.diverges:
         return {kind: dict.fromkeys(OVERFLOW_QUANTITIES) for kind in FLOAT_TYPES}
     active = (theory.regularized_eigenvalues > 0) & (theory.initial_error != 0)
     error, curvature = theory.initial_error[active], theory.regularized_eigenvalues[active]
-    polynomial = ResidualPolynomial.from_lr_times_curvature(
-        theory.descent.lr * curvature, **theory.descent.momentum_settings
-    )
+    x = theory.descent.lr * curvature
+    polynomial = ResidualPolynomial.from_lr_times_curvature(x, **theory.descent.momentum_settings)
     directions, to_original = theory.spectrum.directions[:, active], theory.problem.scaling.to_original
-    # Each is linear in h, so that it can be taken at a small fraction of its size.
+    # Each is linear in h, so it can be evaluated at a small fraction of its size.
     weights = to_original((directions * error).T), to_original(theory.limit_point)
     gradient = (directions * (theory.spectrum.eigenvalues[active] * error)).T, np.zeros(len(directions))
     quadratic, scale = theory.problem.quadratic, math.sqrt(theory.cost_scale / theory.problem.weight)
-    root_of_cost = (
-        scale * (quadratic.A @ (directions * error)).T,
-        scale * (quadratic.A @ theory.limit_point - quadratic.t),
-    )
+    limit_residual = quadratic.A @ theory.limit_point - quadratic.t
+    root_of_cost = scale * (quadratic.A @ (directions * error)).T, scale * limit_residual
     first_updates: Overflow = {}
     for kind in FLOAT_TYPES:
         log_max = math.log(np.finfo(kind).max)
@@ -61,11 +62,10 @@ def overflow_updates(theory: FullBatchTheory) -> Overflow:
 def _first_overflow(
     polynomial: ResidualPolynomial, contributions: FloatArray, offset: FloatArray, log_max: float, norm: float
 ) -> int | None:
-    """The first update after which the norm of ``h @ parts + rest`` is beyond ``exp(top)``.
+    """The first update after which the norm of ``h @ contributions + offset`` exceeds ``exp(log_max)``.
 
-    It is looked for from where errors that all pulled the same way would get there, one update after another: so many
-    of them that it is exact, unless errors of all but constant size swing for millions of updates. Then it is the
-    update up to which it has certainly not happened.
+    The search starts where errors of equal sign would exceed it, and evaluates every update from there. It is exact
+    unless errors of almost constant size oscillate for millions of updates; then the result is a lower bound.
     """
 
     def is_beyond(updates: FloatArray) -> BoolArray:
@@ -82,7 +82,7 @@ def _first_overflow(
     if is_beyond(np.zeros(1))[0]:
         return 0
     low, count = 1.0, FIRST_SEARCH_SIZE
-    for _ in range(BOUND_REFINEMENTS):  # the later, the better is known what errors have come to
+    for _ in range(BOUND_REFINEMENTS):  # a later start gives a sharper bound
         low = _overflow_lower_bound(
             polynomial, np.abs(contributions), float(np.linalg.norm(offset, norm)), log_max, norm, low
         )
@@ -100,10 +100,7 @@ def _first_overflow(
 def _overflow_lower_bound(
     polynomial: ResidualPolynomial, contributions: FloatArray, offset: float, log_max: float, norm: float, low: float
 ) -> float:
-    """An update, not before ``low``, up to which no sum of these parts can be beyond ``exp(top)``.
-
-    By a bound on h that only grows.
-    """
+    """An update, not before ``low``, up to which the norm cannot exceed ``exp(log_max)``, by a nondecreasing bound."""
     since = low
 
     def bound(t: float) -> float:

@@ -1,14 +1,4 @@
-"""The aim: what counts as being at the minimum, and from which update on a descent is there for good.
-
-An error's direction i is ``e_i h_i(t)`` after t updates (:mod:`descentlab.descent.residual_polynomial`). The descent
-is at its aim where
-
-    sum_i curvature_i e_i^2 h_i^2 <= within * least objective       (as a mean squared error)
-
-or, where the fit is exact and the least cost 0, where no coefficient j is further off than ``within`` of its size:
-``|sum_i U_ji e_i h_i| <= within * size_j``. Both are a matrix of parts, one row a condition: "the sum of squares", or
-"the size of every sum, is at most 1".
-"""
+"""The settling time: after how many updates a descent stays within a tolerance of its minimum."""
 
 from __future__ import annotations
 
@@ -25,20 +15,39 @@ from descentlab.theory.full_batch import DEFAULT_WITHIN, FullBatchTheory
 from descentlab.typing import BoolArray, FloatArray
 
 MAX_UPDATES = 2.0**53  # updates beyond it cannot be told apart in float64
-FIRST_SCAN_SIZE, MAX_SCAN_SIZE = 64, 1 << 14  # updates looked at one by one at a time, at first and at most
-LOOKBACK_POINTS, PROMISING_RATIO = 64, 1.5  # updates before an estimate that a search looks at, and at which estimates
-MAX_NEWTON_STEPS = 100  # towards a crossing, which takes about six
-MAX_SCANS, MAX_SKIPS = 16, 2000  # after so many, an upper bound has to do
+FIRST_SCAN_SIZE = 64  # updates evaluated at once
+MAX_SCAN_SIZE = 1 << 14
+LOOKBACK_POINTS = 64  # updates before an estimate that a search over rates evaluates
+PROMISING_RATIO = 1.5  # estimates within this ratio of the least are evaluated
+MAX_NEWTON_STEPS = 100  # about six are needed
+MAX_SCANS = 16  # after so many scans, or
+MAX_SKIPS = 2000  # so many skips, the upper bound is returned
 
 
 @dataclass(frozen=True, eq=False)
 class ConvergenceCriterion:
-    """What counts as there, for one problem and start, whatever the rate.
+    """The condition under which a descent counts as converged, for one problem and start, at any rate.
+
+    After t updates the error in direction i is ``e_i h_i(t)`` (:mod:`descentlab.descent.residual_polynomial`). The
+    descent is within the tolerance if
+
+        sum_i a_i e_i^2 h_i^2 <= within * least objective       (as a mean squared error; a_i the eigenvalues)
+
+    or, if the fit is exact and the least cost 0, if every coefficient j is: ``|sum_i V_ji e_i h_i| <= within |p_j|``.
+    Both have the form ``sum_i (c_i h_i)^2 <= 1`` or ``|C h| <= 1``, with a row of C for each coefficient.
 
     Attributes:
-        curvature: (q,) curvatures of the directions that have an error to lose.
-        contributions: (r, q) what each of them adds to each of r conditions at the start.
-        squared: whether the one condition is on the sum of squares of ``parts * h``, as a cost's is.
+        curvature: (q,) eigenvalues, weight decay included, of the directions with an initial error.
+        contributions: (1, q) c or (r, q) C.
+        squared: whether the condition is on the sum of squares.
+
+    >>> import descentlab as dl
+    >>> problem = dl.Problem([[1.0], [2.0], [4.0]], [1.0, 3.0, 4.0])
+    >>> criterion = ConvergenceCriterion.from_theory(FullBatchTheory(problem, dl.Descent(lr=0.1)))
+    >>> epochs = criterion.epochs_to_tolerance(0.1, dl.Descent(lr=0.1).momentum_settings)
+    >>> costs = dl.descend(problem, lr=0.1, epochs=epochs + 1).history.cost
+    >>> [bool(cost <= 1.01 * problem.solve().cost) for cost in costs[-2:]]
+    [False, True]
     """
 
     curvature: FloatArray
@@ -47,7 +56,7 @@ class ConvergenceCriterion:
 
     @classmethod
     def from_theory(cls, theory: FullBatchTheory, within: float = DEFAULT_WITHIN) -> ConvergenceCriterion:
-        """The aim of the descent that a theory is about."""
+        """The criterion of the problem, the start and the reduction of a theory."""
         active = (theory.regularized_eigenvalues > 0) & (theory.initial_error != 0)
         curvature, error = theory.regularized_eigenvalues[active], theory.initial_error[active]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -63,7 +72,7 @@ class ConvergenceCriterion:
         )
 
     def is_violated(self, h: FloatArray) -> BoolArray:
-        """(...) whether errors that are h (..., q) times what they were are too large."""
+        """(...) whether errors of h (..., q) times their initial values exceed the tolerance."""
         with np.errstate(over="ignore", invalid="ignore"):
             if self.squared:
                 violated: BoolArray = ~(((h * self.contributions[0]) ** 2).sum(axis=-1) <= 1)
@@ -72,9 +81,7 @@ class ConvergenceCriterion:
         return violated
 
     def violation_bound(self, amplitudes: FloatArray) -> FloatArray:
-        """(...) a bound on the worst condition where no error is more than ``amplitudes`` (..., q) times what it
-        was.
-        """
+        """(...) a bound on the largest condition if errors are at most ``amplitudes`` (..., q) times initial ones."""
         with np.errstate(over="ignore", invalid="ignore"):
             if self.squared:
                 bound: FloatArray = ((amplitudes * self._abs_contributions[0]) ** 2).sum(axis=-1)
@@ -83,21 +90,20 @@ class ConvergenceCriterion:
         return bound
 
     def residual_polynomial(self, lr: FloatArray | float, momentum_settings: MomentumSettings) -> ResidualPolynomial:
-        """The responses (..., q) at these rates (...)."""
+        """The residual polynomials (..., q) at rates (...)."""
         with np.errstate(over="ignore"):
             return ResidualPolynomial.from_lr_times_curvature(
                 np.asarray(lr)[..., None] * self.curvature, **momentum_settings
             )
 
     def epochs_upper_bound(self, polynomial: ResidualPolynomial, rtol: float = 1e-11) -> FloatArray:
-        """(m,) after how many updates, not rounded to a whole number, ``worst_sum`` of the envelope is 1; inf for
-        never.
+        """(m,) the number of updates, not rounded, after which the envelope meets the condition; inf for never.
 
-        As a bound on :meth:`epochs_to_tolerance` it is equal to it, up to rounding up, where nothing swings.
+        It is an upper bound on :meth:`epochs_to_tolerance`, and equal to it up to rounding if no error oscillates.
 
         Args:
-            polynomial: (m, q) to the directions' curvatures at m settings.
-            rtol: relative precision of the answer.
+            polynomial: (m, q) of the directions at m settings.
+            rtol: relative precision of the result.
         """
         if not self.contributions.size:
             return np.zeros(len(polynomial.log_modulus))
@@ -108,13 +114,12 @@ class ConvergenceCriterion:
             single_mode_epochs = np.where(
                 self._max_contributions > 1, np.log(self._max_contributions) / -polynomial.log_modulus, 0.0
             )
-        low = np.where(
-            never_settles, 0.0, np.maximum(single_mode_epochs.max(axis=-1), 0.0)
-        )  # when the slowest is there by itself
+        # The slowest direction alone gives a lower bound.
+        low = np.where(never_settles, 0.0, np.maximum(single_mode_epochs.max(axis=-1), 0.0))
         power = 2 if self.squared else 1
 
         def log_violation_and_slope(t: FloatArray) -> tuple[FloatArray, FloatArray]:
-            """The logarithm of the worst condition, and its slope."""
+            """The logarithm of the largest condition, and its slope."""
             amplitudes, log_slopes = polynomial.envelope_and_log_slope(t[:, None])
             with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
                 if self.squared:
@@ -131,9 +136,8 @@ class ConvergenceCriterion:
         return np.where(never_settles | ~(epochs < MAX_UPDATES), np.inf, epochs)
 
     def _never_settles(self, polynomial: ResidualPolynomial) -> tuple[BoolArray, ResidualPolynomial]:
-        """(m,) where errors grow, or those that never shrink are too much by themselves; the responses without them.
-
-        What never shrinks has a logarithm of 0 from here on, as far as anyone can tell.
+        """(m,) whether errors grow, or those that never shrink exceed the tolerance; and the polynomials with a
+        logarithm of exactly 0 for the latter.
         """
         contributes = self._max_contributions > 0
         never_settles: BoolArray = np.any(polynomial.diverges & contributes, axis=-1)
@@ -151,24 +155,21 @@ class ConvergenceCriterion:
 
     @cached_property
     def _max_contributions(self) -> FloatArray:
-        """(q,) the most that each direction adds to any condition."""
+        """(q,) the largest contribution of each direction to any condition."""
         max_contributions: FloatArray = self._abs_contributions.max(axis=0, initial=0.0)
         return max_contributions
 
     def approximate_epochs(self, polynomial: ResidualPolynomial, rtol: float) -> FloatArray:
-        """(m,) :meth:`epochs_upper_bound`, and for the best of them :meth:`epochs_to_tolerance`: a search's way to
-        see what swinging does.
+        """(m,) :meth:`epochs_upper_bound`, and for the smallest of them an estimate that includes oscillation.
 
-        Only so many updates are looked at, over half of the way to each estimate, so that a count may be a little off;
-        it is to tell rates apart.
+        Few updates are evaluated, over the second half of the way to each bound, so estimates may be slightly off:
+        they serve to compare rates.
         """
         epochs = self.epochs_upper_bound(polynomial, rtol)
         promising = np.isfinite(epochs) & (epochs <= PROMISING_RATIO * epochs.min(initial=np.inf))
         if promising.any() and self.contributions.size:
             last = np.ceil(epochs[promising])
-            stride = (
-                last // (2 * LOOKBACK_POINTS) // 2 * 2 + 1
-            )  # odd, so that what changes sides at every update is seen
+            stride = last // (2 * LOOKBACK_POINTS) // 2 * 2 + 1  # odd, to see errors that alternate
             updates = np.maximum(last[:, None] - stride[:, None] * np.arange(LOOKBACK_POINTS), 0.0)
             violated = self.is_violated(polynomial.select(promising).evaluate(updates[..., None]))
             strides_back = np.where(violated.any(axis=1), violated.argmax(axis=1), LOOKBACK_POINTS)
@@ -176,26 +177,25 @@ class ConvergenceCriterion:
         return epochs
 
     def epochs_to_tolerance(self, lr: float, momentum_settings: MomentumSettings) -> int | None:
-        """From how many updates on the descent stays at its aim; None for never.
+        """The number of updates after which the descent stays within the tolerance; None for never.
 
-        Exact, also where errors swing: unless they swing for more than a quarter of a million updates between the last
-        time that they leave the aim and the time from which they provably cannot, which is then given.
+        It is exact, also if errors oscillate, unless they do so for more than 250,000 updates between the last
+        violation and the update from which violations are provably impossible, which is then returned.
         """
         polynomial = self.residual_polynomial(np.array([lr]), momentum_settings)
         upper_bound = float(self.epochs_upper_bound(polynomial)[0])
         if not math.isfinite(upper_bound):
             return None
         last, step = math.ceil(upper_bound), 1
-        while (
-            self.violation_bound(polynomial.upper_envelope(np.array([[float(last)]])))[0] > 1
-        ):  # it was found to some digits only
-            last, step = last + step, 2 * step
+        while self.violation_bound(polynomial.upper_envelope(np.array([[float(last)]])))[0] > 1:
+            last, step = last + step, 2 * step  # the bound has finite precision
         return self._last_violation(polynomial, last) + 1
 
     def _last_violation(self, polynomial: ResidualPolynomial, last: int) -> int:
-        """The last update up to ``last`` at which the descent is outside; -1 if it never is.
+        """The last update up to ``last`` that violates the condition; -1 if none does.
 
-        Backwards: in leaps over what is certainly inside, as long as any can be made, else update by update.
+        The search runs backwards: it skips intervals that certainly satisfy the condition, and else evaluates
+        update by update.
         """
         high, scan_size, skip, scans, skips = last, FIRST_SCAN_SIZE, MAX_SCAN_SIZE, 0, 0
         while high >= 0 and scans < MAX_SCANS and skips < MAX_SKIPS:
@@ -212,10 +212,10 @@ class ConvergenceCriterion:
         return high
 
     def _interval_satisfies(self, polynomial: ResidualPolynomial, first: int, last: int) -> bool:
-        """Whether every condition holds at all updates from first to last, by bounds on each direction's part."""
+        """Whether every condition holds at all updates from first to last, by bounds on each contribution."""
         ends = np.array([[float(first)], [float(last)]])
         amplitudes = polynomial.upper_envelope(ends)[0]
-        # What neither swings nor starts with a bend falls from its first value to its last.
+        # Without oscillation and with h(1) = r1, h falls from its first value to its last.
         monotone = ~polynomial.oscillates[0] & (polynomial.h1_minus_r1[0] == 0)
         values = polynomial.evaluate(ends)
         top, bottom = np.where(monotone, values[0], amplitudes), np.where(monotone, values[1], -amplitudes)
@@ -227,8 +227,9 @@ class ConvergenceCriterion:
 def _newton_root(
     value: Callable[[FloatArray], tuple[FloatArray, FloatArray]], low: FloatArray, active: BoolArray, rtol: float
 ) -> FloatArray:
-    """Where a falling function of t is 0, for an array of them that give their slope: Newton's steps, kept between
-    the ends found so far. Where nothing swings the function is convex, and the steps approach from the left.
+    """The roots of decreasing functions of t, given with their slopes, by Newton's method within brackets.
+
+    Without oscillation the functions are convex, and the steps approach the roots from the left.
     """
     point, high = low, np.full_like(low, np.inf)
     for _ in range(MAX_NEWTON_STEPS):

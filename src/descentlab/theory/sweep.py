@@ -1,9 +1,4 @@
-"""The cost surface over rates and epochs, from one factor: what hundreds of runs would print, without a run.
-
-Unpenalised, the cost is ``least + sum_i k_i h_i(t)^2`` (:mod:`descentlab.descent.residual_polynomial`), and since h
-at t + s is a
-combination of its values at t and t - 1, ten thousand epochs of a rate are one product of two small matrices.
-"""
+"""The cost of many learning rates after every number of updates, without a run."""
 
 from __future__ import annotations
 
@@ -38,15 +33,15 @@ MAX_TABLE_RATES = 12  # rates in the table
 
 @dataclass(frozen=True, eq=False)
 class Sweep(Presentable):
-    """The cost of many rates by the number of updates.
+    """The cost of m learning rates after each of k numbers of updates; see :func:`descentlab.sweep`.
 
     Attributes:
-        problem, descent: what was swept; ``descent.lr`` is the first of the rates.
+        problem, descent: the problem and the settings; ``descent.lr`` is the first of the rates.
         lr: (m,) the rates.
         updates: (k,) 0, every, 2 every, ... up to the epochs asked for.
         cost: (m, k) the mean squared error after so many updates at each rate; inf beyond the range of float64.
         lr_bound: the largest stable rate.
-        least_cost: the mean squared error that stable rates are bound for.
+        least_cost: the mean squared error at the limit point of stable rates.
     """
 
     problem: Problem
@@ -59,12 +54,12 @@ class Sweep(Presentable):
 
     @property
     def best(self) -> int:
-        """The index of the rate whose cost is least after the last update."""
+        """The index of the rate with the least cost after the last update."""
         return int(np.argmin(self.cost[:, -1]))
 
     @cached_property
     def epochs_to_tolerance(self) -> tuple[int | None, ...]:
-        """For each rate, from how many updates on it stays within 1 %; None for never."""
+        """(m,) after how many updates the cost of each rate stays within 1% of the least cost; None for never."""
         return tuple(self._epochs_to_tolerance_of(range(len(self.lr))))
 
     def _epochs_to_tolerance_of(self, rates: Iterable[int]) -> Iterator[int | None]:
@@ -73,7 +68,7 @@ class Sweep(Presentable):
 
     @property
     def messages(self) -> Iterator[Message]:
-        """What was swept, how many rates are stable, and which is best after the last update."""
+        """How many rates were tried and are stable, and which is best after the last update."""
         rates, last, cost = len(self.lr), int(self.updates[-1]), float(self.cost[self.best, -1])
         stable = int((self.lr < self.lr_bound).sum())
         bounded = np.isfinite(self.lr_bound)
@@ -84,7 +79,7 @@ class Sweep(Presentable):
 
     @property
     def table(self) -> Table:
-        """What rates come to: all of them, or evenly chosen ones and the best."""
+        """Cost and epochs of every rate, or of evenly spaced ones and the best."""
         chosen = np.unique([*np.linspace(0, len(self.lr) - 1, MAX_TABLE_RATES).round().astype(int), self.best])
         order = chosen[np.argsort(self.lr[chosen], kind="stable")]
         rows = [
@@ -111,17 +106,29 @@ def _(result: Sweep) -> list[Block]:
 def sweep(
     problem: Problem, lr: Sequence[float] | FloatArray, epochs: int = 100, every: int = 1, **settings: Any
 ) -> Sweep:
-    """The mean squared error of every rate after every number of updates.
+    """The mean squared error of every learning rate after every number of updates, from the factor alone.
+
+        cost(lr, t) = least cost + sum_i a_i e_i^2 h(lr a_i, t)^2 / (2 s)
+
+    with a_i the eigenvalues, e_i the initial errors, h the residual polynomial
+    (:mod:`descentlab.descent.residual_polynomial`) and s the reduction's scale. A penalty adds cross terms.
 
     Args:
-        problem: what is fitted; only its factor is used.
+        problem: the problem; only its factor is used.
         lr: (m,) positive rates.
-        epochs, every: updates 0, every, 2 every, ... epochs.
-        **settings: of :class:`descentlab.Descent`; a full-batch SGD descent at a constant rate.
+        epochs, every: the numbers of updates are 0, every, 2 every, ... epochs.
+        **settings: those of :class:`descentlab.Descent`, for full-batch SGD at a constant rate.
 
     Raises:
-        SettingError: a rate is not positive, a setting is unknown, the settings have no closed form, or the surface
+        SettingError: a rate is not positive, a setting is unknown, the settings have no closed form, or the result
             would not fit in memory.
+
+    >>> import numpy as np, descentlab as dl
+    >>> problem = dl.Problem([[1.0], [2.0], [4.0]], [1.0, 3.0, 4.0])
+    >>> surface = dl.sweep(problem, [0.01, 0.1], epochs=20)
+    >>> run = dl.descend(problem, lr=0.1, epochs=20)
+    >>> bool(np.allclose(surface.cost[1, :-1], run.history.cost)), bool(np.isclose(surface.cost[1, -1], run.cost))
+    (True, True)
     """
     problem = check_problem(sweep, problem)
     check_keywords(settings)
@@ -135,12 +142,8 @@ def sweep(
     step = check_int("every", every, 1)
     n_updates = descent.epochs // step + 1
     if len(rates) * n_updates > MAX_CELLS:
-        raise SettingError(
-            "sweep_too_large",
-            rates=pluralize(len(rates), "rate"),
-            updates=pluralize(n_updates, "update"),
-            most=MAX_CELLS,
-        )
+        counts = {"rates": pluralize(len(rates), "rate"), "updates": pluralize(n_updates, "update")}
+        raise SettingError("sweep_too_large", **counts, most=MAX_CELLS)
     updates = step * np.arange(n_updates)
     theory = FullBatchTheory(problem, descent)
     evaluate = _evaluate_directly if theory.is_regularized else _evaluate_by_matrix_products
@@ -148,7 +151,7 @@ def sweep(
 
 
 def _evaluate_directly(theory: FullBatchTheory, rates: FloatArray, updates: IntArray) -> FloatArray:
-    """(m, k) costs by evaluating every error at every update: the plain way, and with penalties the only one."""
+    """(m, k) costs from every error at every update; the only way with penalties."""
     cost = np.empty((len(rates), len(updates)))
     for i, lr in enumerate(rates.tolist()):
         cost[i] = replace(theory, descent=replace(theory.descent, lr=lr)).cost_at(updates)
@@ -156,9 +159,10 @@ def _evaluate_directly(theory: FullBatchTheory, rates: FloatArray, updates: IntA
 
 
 def _evaluate_by_matrix_products(theory: FullBatchTheory, rates: FloatArray, updates: IntArray) -> FloatArray:
-    """The same by two small matrices a rate: errors at every b-th update, and what the updates between make of them.
+    """(m, k) costs by one product of two small matrices for each rate, without penalties.
 
-    With ``S(s + 1) = T S(s) - D S(s - 1)``, ``h(t + s) = S(s + 1) h(t) - D S(s) h(t - 1)`` from t = 1 on.
+    h(t + s) is a combination of h(t) and h(t - 1) for t >= 1 (:meth:`ResidualPolynomial.shift_coefficients`): one
+    matrix has the errors at every b-th update, the other the coefficients of the b updates from there.
     """
     energy = theory.regularized_eigenvalues * theory.initial_error**2 / (2 * theory.cost_scale)
     active = energy > 0
@@ -179,13 +183,11 @@ def _evaluate_by_matrix_products(theory: FullBatchTheory, rates: FloatArray, upd
         right = np.concatenate(
             [current_coefficient**2, current_coefficient * previous_coefficient, previous_coefficient**2], axis=-1
         )
-        if not previous_coefficient.any():  # without momentum nothing but the present counts
+        if not previous_coefficient.any():  # without momentum only h(t) counts
             q = int(active.sum())
             left, right = left[..., :q], right[..., :q]
         suboptimality = left @ np.swapaxes(right, -1, -2)
-    suboptimality = np.maximum(
-        suboptimality.reshape(len(rates), -1)[:, : len(updates) - 1], 0.0
-    )  # rounding may leave it below
+    suboptimality = np.maximum(suboptimality.reshape(len(rates), -1)[:, : len(updates) - 1], 0.0)  # up to rounding
     surface = suboptimality + theory.least_cost
     cost[:, 1:] = np.where(np.isnan(surface), np.inf, surface)
     return cost

@@ -1,1 +1,1 @@
-"""What mini-batches do on average: the exact expectation of the cost when each batch draws its rows anew."""
+"""The exact expectation of the cost under mini-batches that are drawn with replacement."""

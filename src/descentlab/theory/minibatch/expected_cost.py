@@ -21,27 +21,30 @@ from descentlab.theory.minibatch.second_moment_map import EpochOperator
 from descentlab.typing import FloatArray, IntArray
 
 MAX_EXACT_PARAMETERS = 16  # parameters: with momentum, the second moments of 33 numbers, and a matrix of 561 squared
-LR_BOUND_RTOL = 1e-9  # to what part of itself the bound on the rate is narrowed
+LR_BOUND_RTOL = 1e-9  # relative precision of the bound on the rate
 
 
 @dataclass(frozen=True, eq=False)
 class ExpectedCost(Presentable):
-    """What batches drawn with replacement do on average: exact, over all that may be drawn.
+    """The exact expectation of the cost over all batches that may be drawn with replacement.
 
-    ``E[cost]`` follows from second moments of the error, and these from a linear recursion
-    (:mod:`descentlab.theory.minibatch.second_moment_map`); nothing is sampled. Epochs that only reorder the rows have
-    no such closed form: there the numbers are those of the same descent with ``replacement=True``.
+        E[cost_t] = mse + 2 g'E[e_t] + tr(S E[e_t e_t'])
+
+    with e_t the error after t - 1 epochs, S the rows' second moments, and g and mse the mean gradient and the cost at
+    the limit point. The second moments of e_t obey a linear recursion
+    (:mod:`descentlab.theory.minibatch.second_moment_map`); nothing is sampled. Epochs that reorder the rows have no
+    such closed form: then the numbers are those of the same descent with ``replacement=True``.
 
     Sources: F. Bach and E. Moulines, *Non-strongly-convex smooth stochastic approximation with convergence rate
     O(1/n)*, NIPS 2013; A. Defossez and F. Bach, *Averaged least-mean-squares: bias-variance trade-offs and optimal
     sampling distributions*, AISTATS 2015.
 
     Attributes:
-        problem, descent: what is foretold.
+        problem, descent: the problem and the settings.
         epoch: (k,) 1, 2, ... as in a history: epoch t comes after t - 1 epochs of updates.
 
-    ``cost``, ``excess_cost``, ``cost_floor``, ``spectral_radius`` and ``lr_bound`` raise SettingError for more than
-    16 parameters in which the cost curves; ``small_rate_floor`` is there for any number.
+    ``cost``, ``excess_cost``, ``floor``, ``spectral_radius`` and ``lr_bound`` raise SettingError for more than
+    16 curved directions; ``small_rate_floor`` is defined for any number.
     """
 
     problem: Problem
@@ -64,7 +67,7 @@ class ExpectedCost(Presentable):
 
     @property
     def least_cost(self) -> float:
-        """The mean squared error that the average step is bound for: what all rows at once would end at."""
+        """The mean squared error at the limit point of the average step, which is that of full-batch descent."""
         return self._moments.mse
 
     @property
@@ -74,20 +77,20 @@ class ExpectedCost(Presentable):
 
     @cached_property
     def floor(self) -> float:
-        """The expected cost before the updates of an epoch as the epochs go to infinity; inf where it has no bound."""
+        """The limit of the expected cost before an epoch's updates as epochs go to infinity; inf if it is unbounded."""
         moments_in_the_limit = self._operator.stationary_moments
         return math.inf if moments_in_the_limit is None else self._operator.cost(moments_in_the_limit)
 
     @property
     def spectral_radius(self) -> float:
-        """What an update multiplies expected squares of errors by in the long run; the descent is stable below 1."""
+        """The long-run factor of an update on the expected squares of errors; below 1 the descent is stable."""
         return self._operator.spectral_radius
 
     @cached_property
     def lr_bound(self) -> float:
-        """The rate from which on expected squares grow without end; inf where nothing curves.
+        """The rate above which expected squares grow without bound; inf if every eigenvalue is 0.
 
-        It is at most that of the average step, since squares are at least the squares of means.
+        It is at most the bound of the average step, since a mean of squares is at least the square of the mean.
         """
         high = FullBatchTheory(self.problem, self.descent).lr_bound
         if math.isinf(high):
@@ -102,7 +105,7 @@ class ExpectedCost(Presentable):
 
     @cached_property
     def small_rate_floor(self) -> float:
-        """What ``cost_floor`` tends to for small rates, for any number of parameters.
+        """The limit of ``floor`` for small rates, for any number of parameters.
 
         With H the curvature of the average step and C the covariance of its noise at the minimum, the second moments
         Z of the error solve ``H Z + Z H = lr C`` there, with ``lr (1 - dampening) / (1 - momentum)`` for lr. Without
@@ -129,7 +132,7 @@ class ExpectedCost(Presentable):
 
     @property
     def messages(self) -> list[Message]:
-        """What is to be expected, in words."""
+        """The expected cost, its floor and the bound in words."""
         descent = self.descent
         values = {"size": pluralize(descent.batch_size or 0, "row"), "lr": descent.lr, "least": self.least_cost}
         if self._too_large:
@@ -142,7 +145,7 @@ class ExpectedCost(Presentable):
         return messages + [message("stochastic.reshuffled")] * (not descent.replacement)
 
     def __repr__(self) -> str:
-        return f"Expectation({len(self.epoch)} epochs, batches of {self.descent.batch_size}, lr {self.descent.lr:.6g})"
+        return f"ExpectedCost({len(self.epoch)} epochs, batches of {self.descent.batch_size}, lr {self.descent.lr:.6g})"
 
     @property
     def _too_large(self) -> bool:
@@ -164,16 +167,16 @@ def _(result: ExpectedCost) -> list[Block]:
 
 
 def expected_cost(problem: Problem, descent: Descent | None = None, **settings: Any) -> ExpectedCost:
-    """The expectation of a mini-batch descent at a constant rate, exact in second moments, from one pass over the rows.
+    """The expected cost of a mini-batch descent at a constant rate, from one pass over the rows.
 
     Args:
-        problem: what is fitted; its rows are read once more.
+        problem: the problem; its rows are read once more.
         descent: the settings; or give them as keywords: ``expected_cost(problem, lr=0.01, batch_size=8, epochs=50)``.
-            Each batch is taken to draw its rows anew, as with ``replacement=True``; arithmetic to be exact.
+            Batches are assumed to be drawn with replacement, as with ``replacement=True``.
 
     Raises:
         SettingError: it is not a mini-batch descent of SGD at a constant rate, or the rows have weights.
-        DataError: the problem was made from a factor, so the rows are gone.
+        DataError: the problem was created from a factor, so the rows are gone.
 
     >>> import descentlab as dl
     >>> problem = dl.Problem([1, 2, 3], [1, 2, 4], bias=False)

@@ -1,8 +1,8 @@
-"""What the rows say of batches drawn from them: second and fourth moments, gathered in one pass.
+"""Second and fourth moments of the rows, in one pass; they determine the expected cost of mini-batches.
 
-In the k directions V that the cost curves in, with the error ``e = V'(p - p*)`` and the residuals r at p*, a row's
-part of the gradient is ``x (x'e + r)``. Its mean is ``S e + g`` and its covariance a linear function of E[ee'] and
-E[e], so with ``u = (x, r)`` these are all that the expectation of squares needs:
+In the k curved directions V, with the error ``e = V'(p - p*)`` and the residuals r at p*, a row's contribution to the
+gradient is ``x (x'e + r)``. Its mean is ``S e + g`` and its covariance a linear function of E[ee'] and E[e]. With ``u
+= (x, r)`` the expectation of squares needs only
 
     S = mean x x',   g = mean x r,   mse = mean r^2,   T = mean (x x') u u'
 """
@@ -21,13 +21,13 @@ class Moments(NamedTuple):
     """Means over the rows, in coordinates of V.
 
     Attributes:
-        directions: (p, k) orthonormal directions of the descended coordinates in which the cost curves.
-        center: (p,) the descended parameters p* that errors are counted from.
+        directions: (p, k) orthonormal curved directions of the scaled parameters.
+        center: (p,) the scaled parameters p* from which errors are measured.
         curvature: (k, k) S.
         mean_gradient: (k,) g.
         mse: at p*.
         gradient_noise: (k, k) mean of r^2 x x', at p*.
-        fourth_moments: (k, k, k + 1, k + 1) T, or None where it was not asked for.
+        fourth_moments: (k, k, k + 1, k + 1) T, or None if it was not requested.
     """
 
     directions: FloatArray
@@ -39,7 +39,7 @@ class Moments(NamedTuple):
     fourth_moments: FloatArray | None
 
     def gradient_covariance(self, Z: FloatArray) -> FloatArray:
-        """(..., k, k) covariance of one row's part of the gradient, when (e, 1) has the second moments Z.
+        """(..., k, k) covariance of one row's contribution to the gradient if (e, 1) has the second moments Z.
 
         ``E[x x' (u'z)^2] - (S, g) Z (S, g)'``, for Z of (..., k + 1, k + 1).
         """
@@ -55,12 +55,12 @@ def compute_moments(problem: Problem, center: FloatArray, with_fourth: bool) -> 
     """One pass over the rows, block by block.
 
     Args:
-        problem: whose rows, which all count once.
-        center: (p,) descended parameters, about where the descent is bound for.
-        with_fourth: whether T is wanted: k^4 numbers.
+        problem: its rows, each of weight 1.
+        center: (p,) scaled parameters, near the limit point.
+        with_fourth: whether to compute T, which has about k^4 numbers.
 
     Raises:
-        DataError: the problem was made from a factor, so the rows are gone.
+        DataError: the problem was created from a factor, so the rows are gone.
     """
     svd, scaling, d = problem.quadratic.svd, problem.scaling, len(problem.features)
     V = np.ascontiguousarray(svd.V[:, : svd.rank])
@@ -85,7 +85,7 @@ def compute_moments(problem: Problem, center: FloatArray, with_fourth: bool) -> 
 
 
 def _expand_pairs(pair_moments: FloatArray, k: int, pairs: tuple[IntArray, ...]) -> FloatArray:
-    """(k, k, k + 1, k + 1) from the means of products of pairs, of which each was formed once."""
+    """(k, k, k + 1, k + 1) fourth moments from the means of products of distinct pairs."""
     pair_index = np.empty((k + 1, k + 1), dtype=np.int64)
     pair_index[pairs] = pair_index.T[pairs] = np.arange(len(pairs[0]))
     fourth_moments: FloatArray = pair_moments[pair_index[:k, :k, None, None], pair_index[None, None]]

@@ -1,16 +1,15 @@
-"""One update as a linear map of second moments, and the updates of an epoch as one such map.
+"""An update, and an epoch, of mini-batches as a linear map of the second moments of the error.
 
-The state is z = (e, m, 1): the error, momentum's buffer (left out without momentum), and a one. A batch B makes of it
-``z' = A_B z``, and as batches are drawn independently of what came before,
+The state is z = (e, m, 1): the error, the momentum buffer (absent without momentum), and a one. A batch B maps it to
+``A_B z``, and batches are independent, so
 
-    E[z' z''] = E[A_B Z A_B'] = A Z A' + (c^2 / b) G C(Z) G',    Z = E[z z']
+    E[A_B z (A_B z)'] = A Z A' + (c^2 / b) G C(Z) G',    Z = E[z z']
 
-where A is the mean step, C(Z) the covariance of one row's part of the gradient
-(:mod:`descentlab.theory.minibatch.row_moments`),
-c the factor of a batch's mean of those parts, and G what a step does with a gradient. The map is linear in Z, so
-an epoch is a matrix, however many updates it has (cf. A. Defossez and F. Bach, *Averaged least-mean-squares:
-bias-variance trade-offs and optimal sampling distributions*, AISTATS 2015, whose operator T is this one without
-momentum).
+with A the mean step, C(Z) the covariance of one row's contribution to the gradient
+(:mod:`descentlab.theory.minibatch.row_moments`), c the scale of a batch's mean of these, and G the effect of a
+gradient on the state. The map is linear in Z, so an epoch is one matrix (cf. A. Defossez and F. Bach, *Averaged
+least-mean-squares: bias-variance trade-offs and optimal sampling distributions*, AISTATS 2015, whose operator T is
+this one without momentum).
 """
 
 from __future__ import annotations
@@ -44,14 +43,14 @@ class EpochOperator:
 
     @property
     def batch_sizes(self) -> tuple[int, int, int]:
-        """How many batches of an epoch are whole, the rows of one of them, and the rows of a last shorter one."""
+        """The number of full batches in an epoch, their rows, and the rows of a shorter last batch."""
         assert self.descent.batch_size is not None
         size = min(self.descent.batch_size, self.problem.n)
         return self.problem.n // size, size, self.problem.n % size
 
     @property
     def updates(self) -> int:
-        """Updates an epoch."""
+        """Updates in an epoch."""
         full_batches, _, last_size = self.batch_sizes
         return full_batches + (last_size > 0)
 
@@ -62,11 +61,11 @@ class EpochOperator:
 
     @cached_property
     def kept_entries(self) -> tuple[IntArray, ...]:
-        """The entries of Z that are kept: it is symmetric. The last is E[1] = 1."""
+        """The indices of the upper triangle of Z, which is symmetric. The last is E[1] = 1."""
         return np.triu_indices(self.state_size)
 
     def mean_gradient(self, size: int) -> tuple[FloatArray, FloatArray, float]:
-        """(k, k) and (k,) of the mean gradient ``H e + h`` of a batch of so many rows, and its c."""
+        """H (k, k) and h (k,) of the mean gradient ``H e + h`` of a batch of ``size`` rows, and its c."""
         V, problem = self.moments.directions, self.problem
         c = gradient_scale(self.descent.reduction, size) * size
         ridge = np.full(len(V), problem.ridge)
@@ -79,10 +78,7 @@ class EpochOperator:
         return H, h, c
 
     def mean_step(self, size: int, first: bool = False) -> tuple[FloatArray, FloatArray]:
-        """(w, w) the mean step A, and (w, k) what a step does with a gradient: G, but for the sign of e.
-
-        The ``first_epoch_matrix`` step of a run starts momentum's buffer with the gradient itself.
-        """
+        """(w, w) the mean step A, and (w, k) the effect G of a gradient; the first step starts the buffer with it."""
         H, h, _ = self.mean_gradient(size)
         k, mu = len(h), self.descent.momentum
         gradient_weight = 1.0 if first else 1 - self.descent.momentum_settings["dampening"]
@@ -101,17 +97,14 @@ class EpochOperator:
         return A, G
 
     def update_matrix(self, size: int, first: bool = False) -> FloatArray:
-        """The matrix of one update's map, on the kept entries of Z."""
+        """The matrix of one update's map on the kept entries of Z."""
         A, G = self.mean_step(size, first)
         c, count = self.mean_gradient(size)[2], len(self.kept_entries[0])
         Z = np.zeros((count, self.state_size, self.state_size))
         Z[np.arange(count), self.kept_entries[0], self.kept_entries[1]] = 1.0
         Z[np.arange(count), self.kept_entries[1], self.kept_entries[0]] = 1.0
-        gradient_inputs = [
-            *range(len(self.moments.mean_gradient)),
-            self.state_size - 1,
-        ]  # e and 1, which the gradient depends on
-        gradient_covariance = self.moments.gradient_covariance(Z[:, gradient_inputs][:, :, gradient_inputs])
+        inputs = [*range(len(self.moments.mean_gradient)), self.state_size - 1]  # e and 1: those of the gradient
+        gradient_covariance = self.moments.gradient_covariance(Z[:, inputs][:, :, inputs])
         second_moments = A @ Z @ A.T + c * c / size * (G @ gradient_covariance @ G.T)
         return np.ascontiguousarray(second_moments[:, self.kept_entries[0], self.kept_entries[1]].T)
 
@@ -133,12 +126,12 @@ class EpochOperator:
 
     @cached_property
     def spectral_radius(self) -> float:
-        """What an update multiplies the squares of errors by in the long run: the spectral radius of E[A_B (x) A_B].
+        """The long-run factor of an update on squares of errors: the spectral radius of E[A_B (x) A_B].
 
-        Where the epoch's last batch is shorter, the geometric mean over an epoch.
+        If the last batch of an epoch is shorter, it is the geometric mean over an epoch.
         """
         full_batches, size, last_size = self.batch_sizes
-        errors = np.flatnonzero(self.kept_entries[1] < self.state_size - 1)  # without the one: what is linear in E[ee']
+        errors = np.flatnonzero(self.kept_entries[1] < self.state_size - 1)  # all but those of the one
         if not errors.size:
             return 0.0
         matrix = (self.epoch_matrix if last_size else self.update_matrix(size))[np.ix_(errors, errors)]
@@ -148,14 +141,14 @@ class EpochOperator:
 
     @cached_property
     def stationary_moments(self) -> FloatArray | None:
-        """The kept entries of Z after ever more epochs; None where they grow without end."""
+        """The limit of the kept entries of Z; None if they grow without bound."""
         if self.spectral_radius >= 1:
             return None
         linear_part, constant_part = self.epoch_matrix[:-1, :-1], self.epoch_matrix[:-1, -1]
         return np.append(np.linalg.solve(np.eye(len(linear_part)) - linear_part, constant_part), 1.0)
 
     def initial_moments(self, error: FloatArray) -> FloatArray:
-        """The kept entries of Z for an error that is known, and no momentum yet."""
+        """The kept entries of Z for a known error and an empty buffer."""
         z = np.zeros(self.state_size)
         z[: len(error)], z[-1] = error, 1.0
         products: FloatArray = z[self.kept_entries[0]] * z[self.kept_entries[1]]
