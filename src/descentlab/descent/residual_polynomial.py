@@ -122,7 +122,7 @@ class ResidualPolynomial:
         return cls(sign, log_modulus, h1_minus_r1, root_gap, theta)
 
     def evaluate(self, t: FloatArray | IntArray, log_divisor: float | FloatArray = 0.0) -> FloatArray:
-        """The polynomials after t updates, t broadcast against x, divided by ``exp(log_divisor)`` for values beyond float64.
+        """The values after t updates, t broadcast against x, divided by ``exp(log_divisor)`` for values beyond float64.
 
         Args:
             t: whole numbers, 0 or more.
