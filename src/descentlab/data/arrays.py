@@ -12,11 +12,11 @@ from descentlab.errors import DataError
 from descentlab.messages import pluralize
 from descentlab.typing import FloatArray
 
-MAX_EXACT_INTEGER = 2**53  # the largest magnitude below which float64 holds every whole number
+MAX_EXACT_INTEGER = 2**53  # float64 holds every integer up to this magnitude
 
 
 class ArraySource(BaseSource):
-    """Columns of one (n, k) array. The array is not copied; blocks are."""
+    """The columns of one (n, k) array. The array is not copied; blocks are."""
 
     def __init__(self, matrix: np.ndarray[Any, Any], names: Sequence[str]) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class ArraySource(BaseSource):
 
     @classmethod
     def from_matrix(cls, matrix: np.ndarray[Any, Any], names: Sequence[str] | None) -> ArraySource:
-        """Columns called ``names``; else ``x``, or ``x1 .. xk`` where there are several."""
+        """A source with these column names; by default ``x``, or ``x1 .. xk`` for several columns."""
         k = matrix.shape[1]
         if names is not None and len(names) != k:
             raise DataError("names_count", given=pluralize(len(names), "name"), count=pluralize(k, "column"))
@@ -53,7 +53,7 @@ class ArraySource(BaseSource):
             if self.matrix.dtype.kind in "iu":
                 extremes = zip(columns, block.min(axis=0).tolist(), block.max(axis=0).tolist(), strict=True)
                 self.inexact_columns |= {name for name, low, high in extremes if max(-low, high) > MAX_EXACT_INTEGER}
-            with np.errstate(over="ignore"):  # beyond float64's range is infinite, and refused as such
+            with np.errstate(over="ignore"):  # too large values become infinite and are refused later
                 yield np.asarray(block, dtype=np.float64)
 
     def as_array(self, columns: Sequence[str]) -> FloatArray | None:
@@ -61,10 +61,10 @@ class ArraySource(BaseSource):
 
 
 def as_matrix(data: object, argument: str) -> np.ndarray[Any, Any]:
-    """A real array of shape (n, k) out of an array, list or tensor; one dimension is one column.
+    """Convert an array, list or tensor to a real array of shape (n, k); one dimension becomes one column.
 
     Raises:
-        DataError: the values are not real numbers, or not a table of one or two dimensions.
+        DataError: the values are not real numbers, or have no or more than two dimensions.
     """
     array = _as_real(data, argument)
     if array.ndim == 0 or array.ndim > 2:
@@ -73,11 +73,11 @@ def as_matrix(data: object, argument: str) -> np.ndarray[Any, Any]:
 
 
 def as_column(data: object, argument: str) -> np.ndarray[Any, Any]:
-    """A real array of shape (n, 1) out of one-dimensional data.
+    """Convert one-dimensional data to a real array of shape (n, 1).
 
     Raises:
-        DataError: it has two dimensions. Against (n,) predictions, an (n, 1) target broadcasts to (n, n) in
-            NumPy and torch without a word, so the shape is refused rather than guessed.
+        DataError: the data has two dimensions. With (n,) predictions, an (n, 1) target broadcasts to (n, n) in NumPy
+            and torch without a warning, so this shape is refused.
     """
     array = _as_real(data, argument)
     if array.ndim == 2:
@@ -86,7 +86,7 @@ def as_column(data: object, argument: str) -> np.ndarray[Any, Any]:
 
 
 def _as_real(data: object, argument: str) -> np.ndarray[Any, Any]:
-    """Real numbers of any shape; a masked entry is NaN."""
+    """An array of real numbers of any shape; masked entries become NaN."""
     array = _as_array(data, argument)
     if array.dtype.kind == "c":
         raise DataError("dtype_complex", what=argument)
@@ -117,10 +117,10 @@ def _as_array(data: object, argument: str) -> np.ndarray[Any, Any]:
 
 
 def is_device_tensor(data: Any) -> bool:
-    """Whether this is a tensor of numbers on a device that has float64, such as a CUDA GPU: it is left there.
+    """Whether this is a tensor on a device with float64, such as a CUDA GPU; it is not copied from there.
 
     Raises:
-        DataError: it cannot be used.
+        DataError: the tensor cannot be used.
     """
     if not is_from_package(data, "torch") or data.device.type in ("cpu", "mps", "meta"):
         return False

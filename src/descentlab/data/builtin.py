@@ -1,4 +1,4 @@
-"""Data sets small enough to be typed in as facts."""
+"""The built-in data sets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RowTuples = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named table of facts: ``rows`` hold the features in order, then the target."""
+    """A small named table; each row has the features in order, then the target."""
 
     name: str
     features: tuple[str, ...]
@@ -26,7 +26,7 @@ class Dataset:
         return [row[-1] for row in self.rows]
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The facts as a table with named columns, which is how :class:`descentlab.Problem` takes them."""
+        """The rows as a table with named columns, which :class:`descentlab.Problem` accepts."""
         import pyarrow as pa
 
         columns = map(list, zip(*self.rows, strict=True))

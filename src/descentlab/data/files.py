@@ -1,4 +1,4 @@
-"""Rows from CSV, Parquet and Arrow files, one or many, streamed: the content decides what a file is."""
+"""Stream rows from CSV, Parquet and Arrow files; the first bytes of a file decide its format."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from descentlab.typing import FloatArray
 ARROW_FILE_MAGIC = b"ARROW1"
 ARROW_STREAM_MAGIC = b"\xff\xff\xff\xff"
 ARROW_STREAM_END = ARROW_STREAM_MAGIC + bytes(4)
-HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"  # how Hive, Spark and pyarrow name the folder of rows without a value
-PARQUET_BATCH_ROWS = 8 * BLOCK_ROWS  # rows that Parquet is decoded by
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"  # the folder of rows without a value, in Hive, Spark and pyarrow
+PARQUET_BATCH_ROWS = 8 * BLOCK_ROWS
 
 
 def open_files(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], csv_options: Mapping[str, Any]
 ) -> Source:
-    """The source of every file that ``paths`` names: paths, patterns such as ``data/*.parquet``, folders, URIs.
+    """Open files as one source; ``paths`` can be paths, patterns such as ``data/*.parquet``, folders and URIs.
 
     Raises:
-        DataError: no such file, nothing in it, or not a table.
+        DataError: a file does not exist, is empty, or cannot be read as a table.
     """
     require("pyarrow", "pyarrow", None, "tables")
     locations = resolve_locations(paths)
@@ -46,7 +46,7 @@ def open_files(
 
 
 def open_file(location: FileLocation, csv_options: Mapping[str, Any]) -> Source:
-    """The source of one file."""
+    """Open one file in the format of its first bytes."""
     import pyarrow as pa
 
     try:
@@ -150,7 +150,7 @@ def _ipc_batches(location: FileLocation, indices: range, columns: list[str]) -> 
 
 
 class ArrowStreamSource(ArrowSource):
-    """An Arrow IPC stream: its batches can only be reached one after the other, and a piece is one of them."""
+    """An Arrow IPC stream; its batches, which can only be read in order, are its pieces."""
 
     def __init__(self, location: FileLocation) -> None:
         import pyarrow as pa
@@ -178,7 +178,7 @@ class ArrowStreamSource(ArrowSource):
                 has_end_mark = file.read(len(ARROW_STREAM_END)) == ARROW_STREAM_END
         except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as cause:
             raise unreadable_error(self.location, cause) from cause
-        # A stream may end without its mark; one that was cut between two batches looks just the same.
+        # A stream without an end mark is valid, and looks like one that was cut between two batches.
         notice = message("notice.no_end_mark", path=self.location.name, rows=pluralize(rows, "row"))
         if not has_end_mark and notice not in self.reading_notices:
             self.reading_notices.append(notice)
@@ -194,12 +194,12 @@ def _select_columns(batch: Any, columns: list[str]) -> list[Any]:
 
 
 def _validate_batch(batch: Any) -> Any:
-    batch.validate(full=True)  # damaged offsets would otherwise be followed out of the file's memory
+    batch.validate(full=True)  # damaged offsets would read outside of the file's memory
     return batch
 
 
 class PartitionedSource(BaseSource):
-    """A file with what the names of its folders say of every row in it."""
+    """A file with one more column for each ``name=value`` folder on its path."""
 
     def __init__(self, source: Source, partition: Mapping[str, str]) -> None:
         super().__init__()
@@ -229,7 +229,7 @@ class PartitionedSource(BaseSource):
 
 
 class PartitionedPiece:
-    """A piece with columns that are the same in every row."""
+    """A piece with columns whose value is the same in every row."""
 
     def __init__(self, piece: Piece, partition_values: Mapping[str, float]) -> None:
         self.piece, self.partition_values, self.size, self.next_offset = (
@@ -255,7 +255,7 @@ class PartitionedPiece:
 
 
 def _with_partition_columns(source: Source, location: FileLocation) -> Source:
-    """With the columns that its folders name, but for those that the file has itself."""
+    """The source with the columns of its folders, except those that the file has itself."""
     partition = {
         name: value for name, value in location.partition if name not in (*source.names, *source.excluded_columns)
     }

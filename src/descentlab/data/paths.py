@@ -1,7 +1,7 @@
-"""Where files are: on this machine, or on any filesystem that pyarrow or fsspec knows, such as ``s3://``.
+"""Locate files on this machine or on any filesystem that pyarrow or fsspec knows, such as ``s3://``.
 
-A folder stands for the data files in it and below it; folders named ``name=value`` are a column each, as Hive, Spark
-and pyarrow write them.
+A folder stands for the data files in it and below it. Folders named ``name=value`` are columns, as Hive, Spark and
+pyarrow write them.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from descentlab.errors import DataError, DescentlabError, did_you_mean
 
 URI_PATTERN = re.compile(r"[a-z][a-z0-9+.-]+://.*", re.IGNORECASE | re.DOTALL)
 PARTITION_DIR = re.compile(r"([^=/]+)=([^/]*)")
-COMPRESSED_SUFFIXES = (".gz", ".bz2", ".zst", ".lz4")  # what pyarrow takes for compressed
-IGNORED_PREFIXES = (".", "_")  # how a folder's files begin that are no data: markers, checksums
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".zst", ".lz4")  # the suffixes that pyarrow decompresses
+IGNORED_PREFIXES = (".", "_")  # markers and checksums in a folder
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class FileLocation:
     """One file.
 
     Attributes:
-        path: where it is, within its filesystem.
-        filesystem_uri: which filesystem: the URI that was given; None for this machine's.
-        partition: what the names of its folders say of every row in it.
+        path: the path within its filesystem.
+        filesystem_uri: the URI that was given; None for this machine's filesystem.
+        partition: the names and values of its ``name=value`` folders.
     """
 
     path: str
@@ -50,13 +50,13 @@ class FileLocation:
         return Path(self.name).suffix
 
     def open(self) -> Any:
-        """The file's bytes, with ``read`` and ``seek``."""
+        """Open the file's bytes, with ``read`` and ``seek``."""
         if self.filesystem_uri is None:
             return Path(self.path).open("rb")
         return _filesystem(self.filesystem_uri).open_input_file(self.path)
 
     def open_arrow(self) -> Any:
-        """The same for pyarrow's own readers."""
+        """Open the file for pyarrow's readers."""
         import pyarrow as pa
 
         return (
@@ -66,7 +66,7 @@ class FileLocation:
         )
 
     def open_decompressed(self) -> Any:
-        """The file's bytes as a stream, unpacked where its name says that it is compressed."""
+        """Open the file as a stream, decompressed if its suffix is one of :data:`COMPRESSED_SUFFIXES`."""
         import pyarrow as pa
 
         if self.filesystem_uri is None:
@@ -75,14 +75,14 @@ class FileLocation:
 
     @property
     def is_compressed(self) -> bool:
-        """Whether its bytes are compressed as a whole: then they can only be read from the beginning."""
+        """Whether the whole file is compressed, so that it can only be read from the beginning."""
         return self.suffix in COMPRESSED_SUFFIXES
 
     def fingerprint(self) -> tuple[int, int]:
-        """Its size in bytes, and when it was last changed, in nanoseconds: another mark is another file.
+        """The size in bytes and the time of the last change in nanoseconds; a changed file has others.
 
         Raises:
-            DataError: it is gone, or cannot be looked at.
+            DataError: the file does not exist or cannot be accessed.
         """
         try:
             if self.filesystem_uri is None:
@@ -102,10 +102,10 @@ def as_paths(data: object) -> list[str] | None:
 
 
 def resolve_locations(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[FileLocation]:
-    """The files meant by paths, patterns, folders and URIs, sorted within each of them.
+    """The files of paths, patterns, folders and URIs, sorted within each of them.
 
     Raises:
-        DataError: nothing is there, or it cannot be looked at.
+        DataError: there is no such file, or it cannot be accessed.
     """
     import pyarrow as pa
 
@@ -117,7 +117,12 @@ def resolve_locations(paths: str | os.PathLike[str] | Sequence[str | os.PathLike
             locations += _resolve_remote(path_text) if is_uri else _resolve_local(Path(item).expanduser(), path_text)
         except DescentlabError:
             raise
-        except (OSError, RuntimeError, ValueError, pa.ArrowException) as cause:  # too long, a zero byte, no such home
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+            pa.ArrowException,
+        ) as cause:  # a path too long, a zero byte, an unknown home
             raise unreadable_error(path_text[:200], cause) from cause
     return locations
 
@@ -163,7 +168,7 @@ def _resolve_remote(uri: str) -> list[FileLocation]:
 
 
 def _files_in_folder(folder: str, relative_paths: dict[str, str], filesystem_uri: str | None) -> list[FileLocation]:
-    """The data files of a folder, given each one's path from there."""
+    """The data files of a folder, given the relative path of each."""
     visible = {
         path: inner
         for path, inner in relative_paths.items()
@@ -175,12 +180,12 @@ def _files_in_folder(folder: str, relative_paths: dict[str, str], filesystem_uri
 
 
 def _parse_partition(relative_path: str) -> tuple[tuple[str, str], ...]:
-    """The ``name=value`` folders on the way to a file."""
+    """The ``name=value`` folders on the path of a file."""
     return tuple((match[1], match[2]) for match in map(PARTITION_DIR.fullmatch, relative_path.split("/")[:-1]) if match)
 
 
 def _literal_prefix(parts: Sequence[str]) -> list[str]:
-    """The parts of a path before the first that is a pattern."""
+    """The parts of a path before its first pattern."""
     prefix: list[str] = []
     for part in parts[:-1]:
         if has_magic(part):
@@ -226,6 +231,6 @@ def _path_in_filesystem(uri: str) -> str:
 
 
 def unreadable_error(path: object, cause: BaseException) -> DataError:
-    """What the reader of a file has to say, in one line."""
+    """The error for a file that cannot be read, with the first line of the cause."""
     first_line = (str(cause).splitlines() or [type(cause).__name__])[0]
     return DataError("unreadable", path=str(path), cause=first_line[:200].rstrip("."))

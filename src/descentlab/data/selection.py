@@ -1,4 +1,4 @@
-"""Which columns of which source are fitted: the features, the target, the weights, and the rows to keep."""
+"""Select the columns of a source that are fitted (features, target, weights) and the rows to keep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from descentlab.errors import DataError, did_you_mean
 from descentlab.messages import Message, message, pluralize
 from descentlab.typing import FloatArray
 
-WEIGHTS_COLUMN = "(weights)"  # the column name of weights that came as an array
+WEIGHTS_COLUMN = "(weights)"  # the column name of weights given as an array
 
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
@@ -24,13 +24,13 @@ Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass
 class ScanCounts:
-    """What a pass over rows found: it adds up, however the rows were divided.
+    """The counts of a pass over rows; the counts of parts of the rows can be added.
 
     Attributes:
-        rows, rows_with_missing: how many rows, and how many of them with a missing value.
-        missing, infinite, too_large: (k,) how many such values in each column.
-        negative: how many negative weights.
-        inexact_columns: the columns in which a whole number lost digits.
+        rows, rows_with_missing: the number of rows, and of those with a missing value.
+        missing, infinite, too_large: (k,) the number of such values in each column.
+        negative: the number of negative weights.
+        inexact_columns: the columns with an integer that float64 cannot hold.
     """
 
     rows: int
@@ -43,7 +43,7 @@ class ScanCounts:
 
     @classmethod
     def zeros(cls, n_columns: int) -> ScanCounts:
-        """Of no rows and k columns."""
+        """The counts of no rows with k columns."""
         zeros = np.zeros(n_columns, dtype=np.int64)
         return cls(0, 0, zeros, zeros.copy(), zeros.copy(), 0, set())
 
@@ -60,11 +60,11 @@ class ScanCounts:
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """What is taken of every piece: small enough to travel with it.
+    """How the rows of a piece are read; small enough to be sent to other processes with it.
 
     Attributes:
         columns: the features, the target, and the weights if there are any.
-        weighted: whether the last of them holds weights.
+        weighted: whether the last column has weights.
         drop_missing: whether rows with missing values are left out.
     """
 
@@ -73,7 +73,7 @@ class ReadPlan:
     drop_missing: bool
 
     def clean_blocks(self, piece: Piece, scan_counts: ScanCounts) -> Iterator[tuple[FloatArray, FloatArray | None]]:
-        """A piece's rows to keep, as :meth:`ColumnSelection.blocks` gives them, for as long as nothing is amiss."""
+        """Yield the rows to keep of a piece, as :meth:`ColumnSelection.blocks` does, until a value is not allowed."""
         must_refuse = False
         for block in piece.blocks(self.columns):
             scan_counts.rows += len(block)
@@ -89,7 +89,7 @@ class ReadPlan:
         scan_counts.inexact_columns |= piece.inexact_columns
 
     def _drop_incomplete(self, block: FloatArray, scan_counts: ScanCounts) -> tuple[FloatArray, bool]:
-        """The rows to keep of a block that holds values no descent can use, and whether it has to be refused."""
+        """The rows to keep of a block with unusable values, and whether the block is refused."""
         missing, infinite, too_large = np.isnan(block), np.isinf(block), np.abs(block) > MAX_MAGNITUDE
         scan_counts.missing += missing.sum(axis=0)
         scan_counts.infinite += infinite.sum(axis=0)
@@ -103,10 +103,10 @@ class ColumnSelection:
     """Features, target and weights of a source, read block by block as often as needed.
 
     Attributes:
-        features, target: the columns' names.
-        notices: what was left out, and how the data was read; complete once the blocks were read.
-        plan: what is taken of each piece of ``source``.
-        scan_counts: what the last pass found.
+        features, target: the names of the columns.
+        notices: what was left out, and how the data was read; complete after the blocks were read.
+        plan: how each piece of ``source`` is read.
+        scan_counts: the counts of the last pass.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class ColumnSelection:
         missing: str,
         csv_options: Mapping[str, Any],
     ) -> None:
-        """Find the columns meant, in whatever holds them; see :class:`descentlab.Problem`."""
+        """See :class:`descentlab.Problem` for the arguments."""
         if isinstance(y, str) and target is None:
             y, target = None, y
         requested = (
@@ -135,7 +135,7 @@ class ColumnSelection:
             self.target = check_column(str(target), source.names, source.excluded_columns)
         else:
             if isinstance(source, ArraySource):
-                requested = None  # they named the array's columns, and all of them are used
+                requested = None  # these are the names of the array's columns, which are all used
             self.target = str(target) if target is not None else _target_name(source, y)
             if self.target in source.names:
                 raise DataError("target_is_feature", name=self.target)
@@ -173,20 +173,20 @@ class ColumnSelection:
 
     @property
     def rows(self) -> int:
-        """How many rows the last pass saw."""
+        """The number of rows in the last pass."""
         return self.scan_counts.rows
 
     @property
     def dropped(self) -> int:
-        """How many of them it left out for a missing value."""
+        """The number of these rows that were left out because a value is missing."""
         return self.scan_counts.rows_with_missing
 
     def blocks(self) -> Iterator[tuple[FloatArray, FloatArray | None]]:
-        """The rows to keep: (m, d + 1) features and target in order, and (m,) weights or None.
+        """Yield the rows to keep: (m, d + 1) features and target in order, and (m,) weights or None.
 
         Raises:
-            DataError: a value is missing or infinite, or a weight negative. The data is read to its end first, so
-                that the error can name every column.
+            DataError: a value is missing or infinite, or a weight is negative. It is raised at the end of the data, so
+                that it names every column.
         """
         scan_counts = ScanCounts.zeros(len(self.plan.columns))
         for piece in self.source.pieces(self.plan.columns):
@@ -194,10 +194,10 @@ class ColumnSelection:
         self.check_scan(scan_counts)
 
     def check_scan(self, scan_counts: ScanCounts) -> None:
-        """Take what a whole pass found, or refuse it.
+        """Check and keep the counts of a whole pass.
 
         Raises:
-            DataError: a value that the settings do not allow was found.
+            DataError: a value is not allowed.
         """
         if scan_counts.infinite.any():
             raise DataError("infinite_values", counts=self._format_counts(scan_counts.infinite))
@@ -217,13 +217,13 @@ class ColumnSelection:
         self.source.inexact_columns |= scan_counts.inexact_columns
 
     def _format_counts(self, counts: Counts) -> tuple[str, ...]:
-        """How many of each column that has any."""
+        """The count of each column where it is not 0, as text."""
         return tuple(f"`{name}`: {count:,}" for name, count in zip(self.plan.columns, counts, strict=True) if count)
 
     def to_arrays(self) -> tuple[FloatArray, FloatArray, FloatArray | None]:
-        """(n, d) features, (n,) target and (n,) weights of the rows kept, after a pass over the blocks.
+        """(n, d) features, (n,) target and (n,) weights of the rows kept; call it after a pass over the blocks.
 
-        Arrays that hold just these columns are given as they are, without a copy.
+        Arrays with exactly these columns are returned without a copy.
         """
         single_columns = [(self.target,), *([(self.weights,)] if self.weights else [])]
         if not self.dropped:
@@ -242,10 +242,9 @@ class ColumnSelection:
         return X, y, weights
 
     def sample_rows(self, max_rows: int) -> tuple[FloatArray, FloatArray | None]:
-        """(m, d + 1) features and target of at most ``max_rows`` rows kept, evenly spaced, and their (m,) weights or
-        None.
+        """(m, d + 1) features and target of at most ``max_rows`` evenly spaced rows, and their (m,) weights or None.
 
-        One more pass over the blocks, of which only those rows stay in memory.
+        This is one more pass over the blocks, and keeps only these rows in memory.
         """
         n_rows = self.rows - self.dropped
         indices = np.unique(np.linspace(0, n_rows - 1, min(n_rows, max_rows)).round().astype(int))
@@ -260,10 +259,10 @@ class ColumnSelection:
 
 
 def check_column(name: str, names: Sequence[str], excluded_columns: Mapping[str, Message]) -> str:
-    """``name``, if it is a numeric column.
+    """Return ``name`` if it is a numeric column.
 
     Raises:
-        DataError: it is none, or not a column at all; then near names are suggested.
+        DataError: the column is not numeric, or does not exist; then similar names are suggested.
     """
     name = str(name)
     if name in names:
@@ -281,11 +280,11 @@ def choose_features(
     target: str,
     weights: str | None,
 ) -> tuple[str, ...]:
-    """The features: those wanted, or every numeric column but the target and the weights.
+    """The requested features; by default every numeric column except the target and the weights.
 
     Raises:
-        DataError: none is left, or one is wanted twice, not numeric, the target or the weights; or, where all are
-            taken, a column is nearly numeric, since leaving it out would be no more right than guessing its cells.
+        DataError: no feature is left; one is requested twice, not numeric, the target or the weights; or, by default,
+            a column is nearly numeric, so that leaving it out might be a mistake.
     """
     if requested is None:
         for name, reason in excluded_columns.items():
@@ -309,7 +308,7 @@ def choose_features(
 
 
 def _target_name(source: Source, y: object) -> str:
-    """A name for a target that came on its own: a series' own, or ``y``, or ``target`` where y is a column of X."""
+    """The name of a target given apart: that of its series, or ``y``, or ``target`` if X has a column ``y``."""
     taken = (*source.names, *source.excluded_columns)
     series_name = getattr(y, "name", None) if is_from_package(y, "pandas", "polars") else None
     names = [str(series_name)] if series_name not in (None, "") else []
@@ -326,7 +325,7 @@ def _join_column(source: Source, column: Source, argument: str) -> Source:
 
 
 def _index_differs(X: object, other: object) -> bool:
-    """Whether two pandas objects label their rows differently: rows are paired by position, never by label."""
+    """Whether two pandas objects have different indexes; their rows are paired by position nevertheless."""
     if not (is_from_package(X, "pandas") and is_from_package(other, "pandas")):
         return False
     index, other_index = getattr(X, "index", None), getattr(other, "index", None)

@@ -10,7 +10,7 @@ import numpy as np
 from descentlab.messages import Message, message
 from descentlab.typing import FloatArray
 
-BLOCK_ROWS = 8192  # a block of so many rows and a dozen columns fits into a core's second-level cache
+BLOCK_ROWS = 8192  # with a dozen columns, a block fits into a core's second-level cache
 DOT_CHUNK = 8192  # values per dot product: few enough that a BLAS starts no threads
 PIECE_ROWS = 16 * BLOCK_ROWS  # rows per piece of data in memory, or of small row groups joined
 MAX_MAGNITUDE = 1e150  # the sum of squares of larger values overflows in float64

@@ -21,20 +21,18 @@ from descentlab.typing import FloatArray
 
 @dataclass(frozen=True)
 class ArrowToFloat64:
-    """How Arrow columns become float64.
+    """Converts Arrow columns to float64.
 
     Attributes:
         empty_columns: columns without any value, which are numeric in another file.
-        large_integer_columns: columns of whole numbers that can be too large for float64 to hold every digit.
+        large_integer_columns: columns of a type whose integers float64 may not hold exactly.
     """
 
     empty_columns: frozenset[str]
     large_integer_columns: frozenset[str]
 
     def block(self, batch: Any, columns: Sequence[str], inexact_columns: set[str]) -> FloatArray:
-        """(m, k) values of a batch; a missing one is NaN. ``inexact_columns`` takes the names of columns that lost
-        digits.
-        """
+        """(m, k) values of a batch; missing ones are NaN. Adds columns that lose digits to ``inexact_columns``."""
         values = np.empty((batch.num_rows, len(columns)), order="F")
         for j, name in enumerate(columns):
             values[:, j] = self._column(batch.column(j), name, inexact_columns)
@@ -61,7 +59,7 @@ class ArrowToFloat64:
 
 
 class RecordBatchPiece:
-    """Record batches that are made when they are asked for."""
+    """A piece whose record batches are read when its blocks are."""
 
     def __init__(self, read_batches: Any, converter: ArrowToFloat64, size: int, next_offset: Any) -> None:
         """Args:
@@ -77,16 +75,16 @@ class RecordBatchPiece:
 
 
 class ArrowSource(BaseSource):
-    """Columns of an Arrow schema that can be read again and again. How they are cut, each kind of data says."""
+    """The columns of an Arrow schema; subclasses read its record batches and cut it into pieces."""
 
     def __init__(
         self, schema: Any, *, index: Sequence[str] = (), notices: Sequence[Message] = (), inferred: bool = False
     ) -> None:
         """Args:
         schema: the pyarrow schema.
-        index: columns that hold a row label, left out with a reason.
-        notices: what to tell about how the data was read.
-        inferred: whether the types were guessed from the cells, as for a frame of objects.
+        index: columns with row labels, which are excluded.
+        notices: notices about how the data was read.
+        inferred: whether the types were inferred from the cells, as for a frame of objects.
         """
         super().__init__(notices)
         pa = require("pyarrow", "pyarrow", None, "tables")
@@ -106,12 +104,12 @@ class ArrowSource(BaseSource):
         self.converter = ArrowToFloat64(frozenset(self._reasons), large)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        """The record batches of these columns, in that order, whatever the columns hold."""
+        """The record batches of these columns of any type, in that order."""
         raise NotImplementedError
 
     @cached_property
     def excluded_columns(self) -> Mapping[str, Message]:  # type: ignore[override]
-        """Why each other column is not a number, with a value of it where that helps."""
+        """Why each other column is not numeric, with one of its values for columns of text."""
         return {
             name: self._text_reason(name) if reason.key == "left_out.text" else reason
             for name, reason in self._reasons.items()
@@ -122,7 +120,7 @@ class ArrowSource(BaseSource):
 
         try:
             return not_numeric_reason((batch.column(0) for batch in self.batches([name])), inferred=self._inferred)
-        except pa.ArrowInvalid:  # a damaged file may call bytes text that are none
+        except pa.ArrowInvalid:  # in a damaged file, the bytes may not be text
             return message("left_out.binary")
 
 
@@ -144,7 +142,7 @@ class TableSource(ArrowSource):
         return sliced
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        # The table is cut by its own chunks: joining them would copy it.
+        # Batches follow the table's own chunks, since joining chunks would copy them.
         yield from self.table.select(columns).to_batches(max_chunksize=BLOCK_ROWS)
 
     def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
@@ -158,19 +156,19 @@ def _table_batches(table: Any, columns: list[str]) -> list[Any]:
 
 
 def open_table(data: Any, name: str | None = None) -> TableSource:
-    """The source of a data frame or Arrow table; a stream that can be read only once is kept in memory.
+    """Open a data frame or Arrow table; a stream that can be read only once is kept in memory.
 
     Args:
         data: the table, or a single column such as a series.
-        name: what to call a single column; its own name, or ``x``, where it is None.
+        name: the name of a single column (default: its own name, or ``x``).
 
     Raises:
-        DataError: the exporter fails, or exports what pyarrow does not know.
+        DataError: the table cannot be exported, or pyarrow does not know one of its types.
     """
     pa = require("pyarrow", "pyarrow", None, "tables")
     try:
         if is_from_package(data, "pandas"):
-            # The index labels rows, so it is no column.
+            # The index is not a column.
             columns = [data] if is_column(data) else [data.iloc[:, j] for j in range(data.shape[1])]
             names = [name or column_name(data) or "x"] if is_column(data) else [str(label) for label in data.columns]
             table = pa.Table.from_arrays([_series_to_array(column) for column in columns], names)
@@ -181,31 +179,31 @@ def open_table(data: Any, name: str | None = None) -> TableSource:
             table = pa.table(data)
     except DataError:
         raise
-    except Exception as cause:  # duckdb runs its query here; each exporter fails with a type of its own
+    except Exception as cause:  # every exporter raises its own errors; duckdb runs its query here
         first_line = (str(cause).splitlines() or [type(cause).__name__])[0]
         raise DataError("table_unreadable", type=type(data).__name__, cause=first_line[:200]) from cause
     return TableSource(table, inferred=is_from_package(data, "pandas"))
 
 
 def is_column(data: Any) -> bool:
-    """Whether this holds one column rather than a table of them."""
+    """Whether this is one column rather than a table."""
     if is_from_package(data, "pandas", "polars"):
         return len(data.shape) == 1
     return is_from_package(data, "pyarrow") and hasattr(data, "type") and hasattr(data, "null_count")
 
 
 def column_name(data: Any) -> str | None:
-    """The name of a series, where it has one."""
+    """The name of a series; None if it has none."""
     name = getattr(data, "name", None)
     return str(name) if name is not None and is_from_package(data, "pandas", "polars") and str(name) else None
 
 
 def index_columns(schema: Any) -> list[str]:
-    """The columns that pandas wrote only to keep a frame's index."""
+    """The columns that pandas wrote to keep the index of a frame."""
     try:
         pandas_metadata = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
         return [name for name in pandas_metadata["index_columns"] if isinstance(name, str)]
-    except (ValueError, KeyError, TypeError):  # a note for pandas that pandas did not write
+    except (ValueError, KeyError, TypeError):  # metadata that pandas did not write
         return []
 
 
@@ -220,7 +218,7 @@ def _series_to_array(series: Any) -> Any:
         if series.dtype != object:
             reason = message("left_out.other", type=str(series.dtype))
             raise DataError("not_numeric", name=column_name(series) or "x", reason=reason) from cause
-    # Values of several types, such as 1 and "n/a": they are read as a CSV file that says the same would be.
+    # Values of several types, such as 1 and "n/a", are read like the same values in a CSV file.
     missing = series.isna()
     return pa.array(
         [None if is_missing else str(value) for value, is_missing in zip(series, missing, strict=True)], pa.string()
@@ -232,14 +230,14 @@ def _value_type(pa: Any, arrow_type: Any) -> Any:
 
 
 def _can_exceed_float64(pa: Any, arrow_type: Any) -> bool:
-    """Whether a whole number of this type can be too large for float64 to hold every digit."""
+    """Whether float64 cannot hold every integer of this type."""
     if pa.types.is_decimal(arrow_type):
         return bool(arrow_type.scale == 0)
     return bool(pa.types.is_integer(arrow_type) and arrow_type.bit_width == 64)
 
 
 def not_numeric_type_reason(pa: Any, arrow_type: Any) -> Message | None:
-    """Why a column of this Arrow type is not a number; None where it is one."""
+    """Why a column of this Arrow type is not numeric; None if it is."""
     if (
         pa.types.is_integer(arrow_type)
         or pa.types.is_floating(arrow_type)

@@ -1,4 +1,4 @@
-"""Rows from a torch tensor that lies on a device such as a GPU: they stay there, and blocks are fetched."""
+"""Rows from a torch tensor on a device such as a GPU; only the blocks that are read are copied from there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from descentlab.typing import FloatArray
 
 
 class TensorSource(BaseSource):
-    """Columns of one (n, k) tensor."""
+    """The columns of one (n, k) tensor."""
 
     def __init__(self, tensor: Any, names: Sequence[str] | None) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class TensorSource(BaseSource):
             yield SinglePiece(rows, len(rows.tensor), start + len(rows.tensor))
 
     def select_columns(self, names: Sequence[str]) -> Any:
-        """(n, k) float64 tensor of these columns, where the tensor lies."""
+        """(n, k) float64 tensor of these columns on the same device."""
         return self.tensor[:, [self.names.index(name) for name in names]].double()
 
     def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
@@ -45,7 +45,7 @@ class TensorSource(BaseSource):
 
 
 def to_device_tensor(piece: Piece, columns: Sequence[str]) -> Any:
-    """(m, k) float64 tensor of a piece's columns on the device of its features; None where they lie on none."""
+    """(m, k) float64 tensor of a piece's columns on the device of its features; None if they are not on a device."""
     source = piece.source if isinstance(piece, SinglePiece) else None
     return _device_columns(source.joined_source if isinstance(source, PairedRows) else source, columns)
 
@@ -72,7 +72,7 @@ def _device_columns(source: object, columns: Sequence[str]) -> Any:
 
 
 def source_device(source: object) -> Any:
-    """The device that a source's features lie on; None where they lie in this machine's memory or in files."""
+    """The device of a source's features; None if they are in memory or in files."""
     while isinstance(source, JoinedSource):
         source = source.source
     return source.tensor.device if isinstance(source, TensorSource) else None

@@ -27,9 +27,7 @@ def display_width(text: str) -> int:
 
 
 def wrap(text: str, columns: int = 80, initial_indent: str = "", subsequent_indent: str | None = None) -> str:
-    """Text in lines of at most so many columns, broken at spaces; ``initial_indent`` and ``subsequent_indent`` begin
-    the lines.
-    """
+    """Break text at spaces into lines of at most ``columns``, indented like those of :func:`textwrap.wrap`."""
     subsequent_indent = " " * display_width(initial_indent) if subsequent_indent is None else subsequent_indent
     lines, line = [], initial_indent
     empty = True

@@ -1,4 +1,4 @@
-"""How a CSV file writes its table, found out from its first lines: encoding, separator, decimal mark, names."""
+"""Detect the dialect of a CSV file from its first lines: encoding, delimiter, decimal mark, column names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from descentlab.data.paths import FileLocation
 from descentlab.errors import DataError, SettingError, check_choice
 
 SAMPLE_BYTES = 1 << 16
-MAX_SAMPLE_BYTES = 1 << 24  # as far as the end of the first line is looked for
+MAX_SAMPLE_BYTES = 1 << 24  # the sample grows up to this size if its first line has no end
 SAMPLE_ROWS = 1000
 DELIMITER_CANDIDATES = (",", ";", "\t", "|")
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?", re.ASCII)
@@ -26,7 +26,7 @@ THOUSANDS_SEPARATED = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one file writes its table; ``header_lines`` counts the lines up to the end of the header."""
+    """The dialect of one file; ``header_lines`` counts the lines up to the end of the header."""
 
     delimiter: str
     decimal: str
@@ -37,18 +37,19 @@ class Dialect:
 
     @property
     def unnamed_columns(self) -> list[str]:
-        """The names that stand for none."""
+        """The placeholders for columns whose name is empty."""
         return [name for name in self.names if name.startswith("(unnamed")]
 
 
 def detect_dialect(
     location: FileLocation, delimiter: str | None, decimal: str | None, encoding: str | None, header: bool
 ) -> Dialect:
-    """The dialect of a file; what is None is found out.
+    """The dialect of a file; each option that is None is detected.
 
     Raises:
-        DataError: empty, binary, another encoding, names repeated or missing, or an ambiguous decimal mark.
-        SettingError: a setting that no CSV file can have.
+        DataError: the file is empty or binary or in another encoding, names are repeated or missing, or the decimal
+            mark is ambiguous.
+        SettingError: no CSV file can have this option.
     """
     delimiter = None if delimiter is None else _check_delimiter(delimiter)
     decimal = None if decimal is None else check_choice("decimal", decimal, (".", ","))
@@ -77,7 +78,7 @@ def detect_dialect(
 
 
 def encoding_error(location: FileLocation, encoding: str) -> DataError | None:
-    """An error that says where the file stops being text in this encoding; None where it never does."""
+    """The error for the first bytes that are not text in this encoding; None if the whole file is."""
     decoder = getincrementaldecoder(encoding)()
     bytes_read, line = 0, 1
     with location.open_decompressed() as stream:
@@ -87,7 +88,7 @@ def encoding_error(location: FileLocation, encoding: str) -> DataError | None:
             try:
                 text = decoder.decode(chunk, final=not chunk)
             except UnicodeError as cause:
-                start = getattr(cause, "start", 0) - pending  # below 0 in a character that a chunk cuts
+                start = getattr(cause, "start", 0) - pending  # negative if the character began in the last chunk
                 line += chunk[: max(start, 0)].count(b"\n")
                 return DataError("encoding", path=str(location), encoding=encoding, place=bytes_read + start, line=line)
             if not chunk:
@@ -96,7 +97,7 @@ def encoding_error(location: FileLocation, encoding: str) -> DataError | None:
 
 
 def _read_sample(location: FileLocation) -> tuple[bytes, bool]:
-    """The first bytes of the file, at least one line of them, and whether they are all of it."""
+    """The first bytes of the file, with at least one whole line, and whether they are the whole file."""
     with location.open_decompressed() as stream:
         sample: bytes = stream.read(SAMPLE_BYTES)
         while (
@@ -113,7 +114,7 @@ def _read_sample(location: FileLocation) -> tuple[bytes, bool]:
 
 
 def _decode(location: FileLocation, sample: bytes, is_whole_file: bool, encoding: str | None) -> tuple[str, str]:
-    """The first bytes as text, and the encoding that made them so."""
+    """The first bytes as text, and their encoding."""
     if encoding is None:
         encoding = "utf-16" if sample.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
     try:
@@ -137,7 +138,7 @@ def _first_rows(text: str, delimiter: str, is_whole_file: bool) -> list[tuple[li
 
     def read() -> Iterator[tuple[list[str], int]]:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        with suppress(csv.Error):  # a cell too long for it; pyarrow judges the file
+        with suppress(csv.Error):  # a cell is too long for csv; pyarrow decides later
             for row in reader:
                 if len(row) > 1 or "".join(row).strip():
                     yield row, reader.line_num
@@ -148,7 +149,7 @@ def _first_rows(text: str, delimiter: str, is_whole_file: bool) -> list[tuple[li
 
 
 def _detect_delimiter(text: str, is_whole_file: bool, decimal: str | None) -> str:
-    """The separator that cuts the first rows into the most cells, the same number in each."""
+    """The delimiter that splits the first rows into the most cells, preferably into equally many in each row."""
 
     def count_cells(candidate: str) -> tuple[bool, int]:
         counts = [len(row) for row, _ in _first_rows(text, candidate, is_whole_file)]
@@ -162,7 +163,7 @@ def _detect_delimiter(text: str, is_whole_file: bool, decimal: str | None) -> st
 
 
 def _detect_decimal(location: FileLocation, rows: list[list[str]], delimiter: str) -> str:
-    """The decimal mark: a comma only where cells are written so, and none could mean anything else."""
+    """The decimal mark: a comma only if cells have one and it cannot be a thousands separator."""
     if delimiter == ",":
         return "."
     cells = [cell.strip() for row in rows for cell in row]

@@ -1,7 +1,7 @@
-"""A CSV stream cut into pieces of whole rows: after the last row that ends within so many bytes.
+"""Cut the stream of a CSV file into pieces of whole rows, each about as long as a given number of bytes.
 
-Where a piece ends depends on where it begins and on nothing else, so whoever reads them, in whatever order, sees the
-same pieces. A line break between quotes ends no row.
+Where a piece ends depends only on where it begins, so every reader gets the same pieces in any order.
+A line break between quotes does not end a row.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from descentlab.errors import DataError
 
 PIECE_BYTES = 1 << 22
-MAX_ROW_BYTES = 1 << 26  # bytes
+MAX_ROW_BYTES = 1 << 26
 QUOTE_BYTE, LF_BYTE, CR_BYTE = b'"\n\r'
 
 
 class UnclosedQuoteError(ValueError):
-    """A quote is open where the stream ends; ``data`` is its last piece."""
+    """A quote is still open at the end of the stream; ``data`` is the last piece."""
 
     def __init__(self, start: int, data: bytes) -> None:
         super().__init__("a quote is open at the end")
@@ -29,13 +29,13 @@ class UnclosedQuoteError(ValueError):
 def split_pieces(
     stream: Any, delimiter: str, start: int = 0, label: str = "", seekable: bool = False
 ) -> Iterator[tuple[int, memoryview]]:
-    """Each piece with the byte that it begins at, from ``start`` on, where ``stream`` stands.
+    """Yield each piece with the byte at which it begins; ``stream`` is at byte ``start``.
 
-    Where the stream is ``seekable`` to bytes counted so, what lies behind a piece is read again rather than copied.
+    If the stream is ``seekable``, the bytes after a piece are read again instead of copied.
 
     Raises:
-        UnclosedError: the last row has no end.
-        DataError: a row is longer than LONGEST_ROW: most likely a quote that is never closed.
+        UnclosedQuoteError: the last row does not end.
+        DataError: a row is longer than ``MAX_ROW_BYTES``; most likely a quote is never closed.
     """
     leftover, size = b"", PIECE_BYTES
     while True:
@@ -58,7 +58,7 @@ def split_pieces(
 
 
 def _fill_buffer(stream: Any, data: bytes, size: int) -> tuple[bytes, bool]:
-    """``data`` with as much after it as makes ``size`` bytes, and whether the stream ended before that."""
+    """``data`` filled up to ``size`` bytes from the stream, and whether the stream ended before that."""
     while len(data) < size:
         more = stream.read(size - len(data))
         if not more:
@@ -68,7 +68,7 @@ def _fill_buffer(stream: Any, data: bytes, size: int) -> tuple[bytes, bool]:
 
 
 def last_row_end(data: bytes, delimiter: str) -> int:
-    """Where the last row that ends in ``data`` ends; 0 where none does. ``data`` begins with a row."""
+    """The end of the last whole row in ``data``, which begins with a row; 0 if there is none."""
     line_break = b"\n" if b"\n" in data else b"\r"
     if QUOTE_BYTE not in data:
         return _last_line_break_end(data, line_break, len(data))
@@ -78,12 +78,12 @@ def last_row_end(data: bytes, delimiter: str) -> int:
         quotes_before = int(np.searchsorted(quotes, end - 1))
         if quotes_before % 2 == 0:
             return end
-        limit = int(quotes[quotes_before - 1])  # inside: before the quote that opened it
+        limit = int(quotes[quotes_before - 1])  # the break is inside quotes: search before them
     return 0
 
 
 def _last_line_break_end(data: bytes, line_break: bytes, limit: int) -> int:
-    """After the last line break before ``limit``; a carriage return that may belong to a line feed is none."""
+    """The end of the last line break before ``limit``; a carriage return at the very end may be half of one."""
     end = data.rfind(line_break, 0, limit) + 1
     if line_break == b"\r" and end == len(data):
         end = data.rfind(line_break, 0, end - 1) + 1
@@ -91,7 +91,7 @@ def _last_line_break_end(data: bytes, line_break: bytes, limit: int) -> int:
 
 
 def _structural_quotes(data: bytes, delimiter: str) -> np.ndarray[Any, Any]:
-    """The quotes that open and close a cell, in turn: one inside an unquoted cell is a letter, a double one too."""
+    """The positions of the quotes that open and close cells; others are doubled or inside an unquoted cell."""
     values = np.frombuffer(data, np.uint8)
     quotes = np.flatnonzero(values == QUOTE_BYTE)
     is_boundary = np.zeros(256, dtype=bool)

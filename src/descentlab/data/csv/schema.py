@@ -27,12 +27,13 @@ class ColumnKind(StrEnum):
 
 @dataclass(frozen=True)
 class CsvSchema:
-    """How a file is read: decided by its first piece.
+    """How a file is read, decided by its first piece.
 
     Attributes:
-        column_kinds: what each numeric column holds, and which others hold nothing so far; text is in none of them.
-        sampled_rows: the rows that decided it.
-        sample_is_whole_file: whether they are the whole file.
+        location, dialect: the file and its dialect.
+        column_kinds: the kind of each numeric or empty column; columns of text are not included.
+        sampled_rows: the number of rows in the first piece.
+        sample_is_whole_file: whether the file has no other rows.
     """
 
     location: FileLocation
@@ -43,11 +44,11 @@ class CsvSchema:
 
     @property
     def seekable(self) -> bool:
-        """Whether a place in the file is a place in the stream of its rows."""
+        """Whether byte offsets in the file are those of the decoded stream."""
         return not self.location.is_compressed and self.dialect.encoding == UTF8
 
     def open_stream(self, start: int = 0) -> Any:
-        """The file's text as UTF-8, from a place in it on."""
+        """The text of the file as UTF-8, from byte ``start`` on."""
         import pyarrow as pa
 
         if self.seekable:

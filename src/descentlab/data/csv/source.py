@@ -51,7 +51,7 @@ class CsvSource(BaseSource):
 
 
 class CsvPiece:
-    """Rows of a CSV file between two places; pickled, it takes its text along only where no seeking could find it."""
+    """The rows between two bytes of a CSV file; pickling includes the text only if the file is not seekable."""
 
     def __init__(self, schema: CsvSchema, start: int, stop: int, data: TextBuffer | None) -> None:
         self.schema, self.start, self.stop, self.data = schema, start, stop, data
@@ -110,7 +110,7 @@ class CsvPiece:
         return values
 
     def _record_inexact_integers(self, name: str) -> None:
-        """Whether whole numbers about as large as float64 has all of lost digits."""
+        """Read a column with large integers again as int64, and record it if float64 cannot hold them."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -118,20 +118,20 @@ class CsvPiece:
             integers = _read_table(self.schema, self._text, self.start, {name: pa.int64()}).column(name)
             extremes = pc.min_max(integers).as_py()
             is_inexact = max(-extremes["min"], extremes["max"]) > MAX_EXACT_INTEGER
-        except pa.ArrowInvalid:  # larger still, or no whole numbers any more
+        except pa.ArrowInvalid:  # beyond int64, or no longer integers
             is_inexact = True
         if is_inexact:
             self.inexact_columns.add(name)
 
     def _parse_padded(self, column: Any, name: str) -> Any:
-        """A column of text whose cells are numbers, with spaces or signs that pyarrow does not read."""
+        """A column of numbers with spaces or signs that pyarrow does not read."""
         row = first_non_number(column, self.schema.dialect.decimal)
         if row is not None:
             raise bad_cell_error(self.schema, self._text, self.start, name, row, column[row].as_py())
         return as_numbers(column, self.schema.dialect.decimal, begins_with_number=True)
 
     def _read_column_by_column(self, columns_to_read: Sequence[str]) -> Any:
-        """The piece again, each column for itself: what can be read is, and the first cell that cannot is named."""
+        """Read the piece again column by column; the error names the first bad cell."""
         import pyarrow as pa
 
         columns = {}
@@ -167,13 +167,14 @@ def open_csv(
 
     Args:
         path: the file.
-        delimiter: what separates cells; found from the first lines where it is None.
-        decimal: ``"."`` or ``","``; found likewise.
-        encoding: UTF-8, or UTF-16 by its byte order mark, where it is None.
-        header: whether the first line holds names. Without names, columns are ``x1 .. xk``.
+        delimiter: the character between cells (default: detected from the first lines).
+        decimal: ``"."`` or ``","`` (default: detected).
+        encoding: a codec of Python (default: UTF-8, or UTF-16 with a byte order mark).
+        header: whether the first line has names. Without names, columns are ``x1 .. xk``.
 
     Raises:
-        DataError: empty, no rows, binary, another encoding, repeated names, or a row of another length.
+        DataError: the file is empty or binary, has no rows, another encoding, repeated names, or a row of another
+            length.
     """
     location = path if isinstance(path, FileLocation) else FileLocation(str(path))
     dialect = detect_dialect(location, delimiter, decimal, encoding, header)
@@ -188,11 +189,11 @@ def open_csv(
 
 
 def _infer_schema(schema: CsvSchema) -> tuple[CsvSchema, dict[str, Message]]:
-    """The layout with what the first piece says of each column, and why the others are no numbers."""
+    """The schema with the column kinds of the first piece, and why each other column is not numeric."""
     import pyarrow as pa
 
     pieces, table = _split_file(schema, 0), None
-    for start, data in pieces:  # the names alone may fill the first
+    for start, data in pieces:  # a long header may fill the first piece
         try:
             table = _read_table(schema, data, start, None)
         except (pa.ArrowInvalid, UnicodeError) as cause:
@@ -228,9 +229,11 @@ def _infer_schema(schema: CsvSchema) -> tuple[CsvSchema, dict[str, Message]]:
 
 
 def _check_encoding_and_quotes(schema: CsvSchema, table: Any, data: TextBuffer) -> None:
-    """Raise where what was read hides damage: bytes that are no text, or a quote that was never closed."""
+    """Raise for damage that pyarrow accepts: bytes that are not text, or a quote that is never closed."""
     error = None
-    if any(str(kind) == "binary" for kind in table.schema.types):  # pyarrow's word for text that does not decode
+    if any(
+        str(kind) == "binary" for kind in table.schema.types
+    ):  # the type that pyarrow gives text that it cannot decode
         error = encoding_error(schema.location, schema.dialect.encoding)
     elif table.num_rows and "\n" in str(table.column(table.num_columns - 1)[-1]):
         error = malformed_row_error(schema.location, schema.dialect, data, 0, schema.dialect.header_lines)
@@ -239,7 +242,7 @@ def _check_encoding_and_quotes(schema: CsvSchema, table: Any, data: TextBuffer) 
 
 
 def _split_file(schema: CsvSchema, start: int) -> Generator[tuple[int, TextBuffer], None, None]:
-    """The file in pieces, from one of their beginnings on."""
+    """The pieces of the file, from the beginning of one of them on."""
     import pyarrow as pa
 
     try:
@@ -253,17 +256,17 @@ def _split_file(schema: CsvSchema, start: int) -> Generator[tuple[int, TextBuffe
         raise encoding_error(schema.location, schema.dialect.encoding) or DataError(
             "csv_damaged", path=str(schema.location), cause=str(cause)[:200]
         ) from cause
-    except (OSError, pa.ArrowException) as cause:  # gone, a disk's error, a compressed file that was cut short
+    except (OSError, pa.ArrowException) as cause:  # deleted, a disk error, a truncated compressed file
         raise unreadable_error(schema.location, cause) from cause
 
 
 def _read_table(schema: CsvSchema, data: TextBuffer, start: int, types: Mapping[str, Any] | None) -> Any:
-    """The piece as a table: the columns named in ``types`` as these, or all of them as pyarrow guesses."""
+    """The piece as a table with the columns of ``types``, or with all columns and inferred types."""
     import pyarrow as pa
     import pyarrow.csv as pc
 
     dialect = schema.dialect
-    if data[: len(UTF8_BOM)] == UTF8_BOM:  # pyarrow takes one away, whatever it begins
+    if data[: len(UTF8_BOM)] == UTF8_BOM:  # pyarrow removes one from any buffer
         data = UTF8_BOM + bytes(data) if start else data[len(UTF8_BOM) :]
     column_options = {} if types is None else {"column_types": dict(types), "include_columns": list(types)}
     return pc.read_csv(

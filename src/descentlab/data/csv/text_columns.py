@@ -1,4 +1,4 @@
-"""Cells of text that may be numbers: which are, which almost are, and how to say so."""
+"""Columns of text that pyarrow did not read as numbers: parse them, or find the cells that are not numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from descentlab.messages import Message, message
 
 NUMBER_PATTERN = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
 NUMBER_OR_INFINITY_PATTERN = rf"^({NUMBER_PATTERN}|[-+]?(?i:inf|infinity))$"
-# What pyarrow takes for an empty cell; listed here, so that one with spaces around it counts as well.
+# pyarrow's texts for a missing value, listed here to recognize them with spaces around them too.
 MISSING_CELLS: tuple[str, ...] = (
     "",
     "#N/A",
@@ -24,7 +24,7 @@ MISSING_CELLS: tuple[str, ...] = (
     "1.#QNAN",
 )
 MISSING_CELLS += ("N/A", "NA", "NULL", "NaN", "n/a", "nan", "null")
-SNIFF_CELLS = 1000  # cells at the start of a column that decide whether the rest is worth reading as numbers
+SNIFF_CELLS = 1000  # a column without a number among its first cells is text
 
 
 def is_number(cell: str, decimal: str = ".") -> bool:
@@ -33,11 +33,10 @@ def is_number(cell: str, decimal: str = ".") -> bool:
 
 
 def as_numbers(column: Any, decimal: str, *, begins_with_number: bool = False) -> Any:
-    """A column of text as float64 where every cell is a number or missing; None where one is not.
+    """A column of text as float64; None if a cell is neither a number nor missing.
 
-    ``begins_with_number``: whether it is known to begin with numbers.
-
-    pyarrow reads cells to the letter: a blank cell, `` NA`` or ``+2`` turns its whole column to text.
+    This reads columns that a blank cell, `` NA`` or ``+2`` made text for pyarrow. ``begins_with_number`` skips the test
+    of the first cells.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -51,7 +50,7 @@ def as_numbers(column: Any, decimal: str, *, begins_with_number: bool = False) -
 
 
 def first_non_number(column: Any, decimal: str) -> int | None:
-    """Where a column of text first holds what is neither a number nor missing; None where it never does."""
+    """The first row that is neither a number nor missing; None if there is none."""
     import pyarrow.compute as pc
 
     other = pc.fill_null(pc.invert(_match_numbers(_strip_and_normalize(column, decimal))), False)
@@ -60,7 +59,7 @@ def first_non_number(column: Any, decimal: str) -> int | None:
 
 
 def first_non_missing(column: Any) -> int | None:
-    """Where a column of text first holds what is not missing; None where it never does."""
+    """The first row that is not missing; None if there is none."""
     import pyarrow.compute as pc
 
     row: int = pc.index(pc.is_valid(_strip_and_normalize(column, ".")), True).as_py()
@@ -68,7 +67,7 @@ def first_non_missing(column: Any) -> int | None:
 
 
 def as_booleans(column: Any) -> tuple[Any, int | None]:
-    """A column of text as true and false, missing where a cell is blank; and where it first holds anything else."""
+    """A column of text as booleans (a blank cell is missing), and the first row that is neither; None if none is."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.csv as reading
@@ -83,12 +82,12 @@ def as_booleans(column: Any) -> tuple[Any, int | None]:
 
 
 def not_numeric_reason(chunks: Iterable[Any], *, inferred: bool) -> Message:
-    """Why a column of text is not numeric, with a cell that shows it.
+    """Why a column of text is not numeric, with one of its cells as an example.
 
     Args:
-        chunks: the column, piece by piece.
-        inferred: whether a reader guessed the type from the cells. A column that is mostly numbers is then said
-            to be damaged, with the first cell that is none and its row; otherwise text is text.
+        chunks: the chunks of the column, in order.
+        inferred: whether a reader inferred the type from the cells. Then a column with more numbers than other text is
+            damaged, and the reason names the first bad cell and its row.
     """
     import pyarrow.compute as pc
 
@@ -124,7 +123,7 @@ def _begins_with_number(column: Any, decimal: str) -> bool:
 
 
 def _strip_and_normalize(column: Any, decimal: str) -> Any:
-    """The cells without spaces around them and with a decimal point; null where one is missing."""
+    """The cells without surrounding spaces and with a decimal point; null if missing."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -132,7 +131,7 @@ def _strip_and_normalize(column: Any, decimal: str) -> Any:
     normalized = pc.if_else(pc.is_in(trimmed, value_set=pa.array(MISSING_CELLS, pa.large_string())), None, trimmed)
     if decimal == ".":
         return normalized
-    # With another decimal mark, a point is no part of a number: it becomes something that is none either.
+    # With a decimal comma, a cell with a point is not a number, and must not become one.
     return pc.replace_substring(pc.replace_substring(normalized, ".", "?"), decimal, ".")
 
 
