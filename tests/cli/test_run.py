@@ -97,7 +97,7 @@ def test_without_a_rate_a_file_gets_the_rates_that_would_do(houses: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--lr", "abc"], "lr = 'abc' is not a learning rate"),
+        (["--lr", "abc"], "lr = 'abc' is out of range"),
         (["--lr", "0"], "At 0 nothing changes"),
         (["--lr", "-1"], "below 0 the cost rises"),
         (["--lr", "nan"], "lr = nan"),

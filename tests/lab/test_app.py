@@ -154,7 +154,7 @@ def test_keys_move_the_rate_and_the_epoch(watched: Watched, tmp_path: Path) -> N
     assert "diverges" in browsed.inner_text(".status")
     browsed.get_by_role("button", name="Largest safe").click()
     settle(browsed)
-    assert "overshoots, and converges" in browsed.inner_text(".status")
+    assert "overshoots and converges" in browsed.inner_text(".status")
     browsed.get_by_role("slider", name="Epoch shown").focus()
     browsed.keyboard.press("Home")
     settle(browsed)
@@ -216,7 +216,7 @@ def test_it_plays_and_says_why_it_stopped(watched: Watched, tmp_path: Path) -> N
     browsed = opened(watched, tmp_path, address="#v=1&e=0&n=4")
     browsed.get_by_role("button", name="Play", exact=True).click()
     browsed.wait_for_function("() => document.querySelector('.status').textContent.includes('Stopped')")
-    assert "Stopped after all 4 epochs, and not within 1 % for good." in browsed.inner_text(".status")
+    assert "Stopped after all 4 epochs, without settling within 1%." in browsed.inner_text(".status")
     opened(watched, tmp_path, address="#v=1&e=0&n=400&lr=0.3")
     browsed.get_by_role("button", name="Play", exact=True).click()
     browsed.wait_for_function("() => document.querySelector('.status').textContent.includes('Stopped')")
@@ -241,7 +241,7 @@ def test_forgetting_zero_grad_is_momentum_one(watched: Watched, tmp_path: Path) 
     run = dl.descend(PROBLEMS["lesson"][0], lr=0.15, epochs=10, zero_grad=False)
     shown = [float(row[1].replace("−", "-")) for row in table(browsed)]
     np.testing.assert_allclose(shown[:-1], run.history.params[:10, 0], atol=6e-4)
-    assert "swing for ever" in browsed.inner_text(".status")
+    assert "oscillate forever" in browsed.inner_text(".status")
 
 
 def test_pasted_data_is_fitted_and_what_is_wrong_with_it_said(watched: Watched, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_pasted_data_is_fitted_and_what_is_wrong_with_it_said(watched: Watched, 
     use = browsed.get_by_role("button", name="Use it")
     for text, said in (
         ("1", "fewer than two lines"),
-        ("a,b\n1,2\n3", "Line 3 has 1 cells where the first has 2"),
+        ("a,b\n1,2\n3", "Line 3 has 1 cells, but the first line has 2"),
         ("a,b\nx,y\nz,w", "At least two columns must hold numbers"),
     ):
         paste.fill(text)
@@ -497,11 +497,11 @@ def test_long_numbers_lie_apart_on_a_phone(watched: Watched, tmp_path: Path) -> 
     [
         ("#v=1&p=0,1;0,2&b=0", "Nothing moves: the cost is the same for all parameters."),
         ("#v=1&s=1", "Nothing moves: the start is at the minimum."),
-        ("#v=1&lr=0.05", "Each epoch multiplies the error by 0.5333: it nears the minimum from one side."),
-        ("#v=1&m=0.5", "In the long run each epoch multiplies the error by 0.7071: it overshoots, and converges."),
+        ("#v=1&lr=0.05", "Each epoch multiplies the error by 0.5333: it approaches the minimum from one side."),
+        ("#v=1&m=0.5", "In the long run, each epoch multiplies the error by 0.7071: it overshoots and converges."),
         (
             "#v=1&p=1,1;2,2;3,4&b=1&lr=0.16",
-            "It overshoots along W, and converges. Each epoch multiplies the error there by",
+            "It overshoots along W and converges. Each epoch multiplies the error there by",
         ),
     ],
 )
@@ -534,13 +534,13 @@ def test_what_a_link_cannot_carry_is_said(watched: Watched, tmp_path: Path) -> N
 
 def test_the_focus_stays_where_it_was_pressed(watched: Watched, tmp_path: Path) -> None:
     browsed = opened(watched, tmp_path, address="#v=1&e=9")
-    on = browsed.get_by_role("button", name="One epoch on")
+    on = browsed.get_by_role("button", name="One epoch forward")
     on.focus()
     for _ in range(3):
         browsed.keyboard.press("Enter")
         settle(browsed)
     assert on.get_attribute("aria-disabled") == "true"
-    assert browsed.evaluate("() => document.activeElement.ariaLabel") == "One epoch on"
+    assert browsed.evaluate("() => document.activeElement.ariaLabel") == "One epoch forward"
     browsed.get_by_role("button", name="한국어").focus()
     browsed.keyboard.press("Enter")
     browsed.wait_for_selector(".descentlab[lang=ko]")
@@ -635,7 +635,7 @@ def test_a_link_without_its_data_says_so(watched: Watched, tmp_path: Path) -> No
     assert (table(browsed), browsed.inner_text(".notice")) == (before, "")
     browsed = opened(watched, tmp_path, address=address)
     settle(browsed)
-    assert "data that it could not carry" in browsed.inner_text(".notice")
+    assert "data it could not contain" in browsed.inner_text(".notice")
     assert table(browsed)[1][1] == "1.400"
 
 

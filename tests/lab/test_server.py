@@ -213,18 +213,18 @@ def test_values_that_lack_are_named_or_left_out_as_asked(lab: LabServer) -> None
     [
         (b"", "empty"),
         (b"x,y\n", "no rows"),
-        (b"x,y\n1,2\n3\n", "line 3 has 1 cell and"),
+        (b"x,y\n1,2\n3\n", "line 3 has 1 cell, but"),
         (b"x,y\n\x00\x01\x02,3\n", "zero bytes"),
-        (b"x,y\na,b\nc,d\n", "No column holds numbers"),
-        (b"x\n1\n2\n", "No numeric column is left"),
+        (b"x,y\na,b\nc,d\n", "No column is numeric"),
+        (b"x\n1\n2\n", "No numeric column except the target"),
         (b"x,x\n1,2\n", "more than once"),
         (b"1,2\n3,4\n", "only numbers"),
         (b'x,y\n"1,2\n', "quote"),
         (b"x,y\n1,inf\n2,3\n", "infinite"),
         (b"x,y\n1,1e200\n2,3\n", "cannot be squared"),
         ("이름,값\n1,2\n".encode("cp949"), "encoding"),
-        (b"PAR1" + b"\x00" * 100, "takes CSV files"),
-        (b"ARROW1\x00\x00" + b"\x00" * 100, "takes CSV files"),
+        (b"PAR1" + b"\x00" * 100, "opens CSV files only"),
+        (b"ARROW1\x00\x00" + b"\x00" * 100, "opens CSV files only"),
         (b"," * 20_000 + b"\n1\n", "columns"),
         (",".join(f"x{i}" for i in range(200)).encode() + b"\n" + b",".join([b"1"] * 200) + b"\n", "200 columns"),
     ],
@@ -240,8 +240,8 @@ def test_what_cannot_be_read_is_said_in_a_sentence(lab: LabServer, body: bytes, 
 
 def test_errors_are_in_the_askers_language(lab: LabServer) -> None:
     assert posted(lab, b"", "?lang=ko&name=a").error == Message("error.empty_file", {"path": "a"}).text("ko")
-    assert ask(lab, "GET", "/", **{"Accept-Language": "ko-KR,ko;q=0.9"}).error.startswith("여기에는")
-    assert ask(lab, "GET", "/", **{"Accept-Language": "de"}).error.startswith("There is nothing here")
+    assert ask(lab, "GET", "/", **{"Accept-Language": "ko-KR,ko;q=0.9"}).error.startswith("이 주소에는")
+    assert ask(lab, "GET", "/", **{"Accept-Language": "de"}).error.startswith("There is nothing at this address")
 
 
 def test_no_path_of_a_request_is_opened(lab: LabServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,7 +311,7 @@ def test_a_body_of_unknown_length_is_refused(lab: LabServer, lines: list[str], s
 
 
 def test_a_body_that_ends_early_is_said(lab: LabServer) -> None:
-    assert b"Only 4 of the file's 1,000 bytes" in raw(lab, head(lab, "Content-Length: 1000") + b"x,y\n")
+    assert b"Only 4 of the 1,000 bytes" in raw(lab, head(lab, "Content-Length: 1000") + b"x,y\n")
 
 
 def test_more_questions_than_any_page_asks_are_no_request(lab: LabServer) -> None:
@@ -402,7 +402,7 @@ def test_the_page_takes_a_file_in_a_browser(lab: LabServer, watched: Watched) ->
         f"{lab.url}data?name=a.csv",
     }
     watched.page.goto(f"{lab.url}nowhere")
-    assert "There is nothing here" in watched.page.content()
+    assert "There is nothing at this address" in watched.page.content()
 
 
 def test_another_pages_script_cannot_reach_it(lab: LabServer, watched: Watched, tmp_path: Path) -> None:

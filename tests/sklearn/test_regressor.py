@@ -409,7 +409,7 @@ def test_routing_and_names() -> None:
     ("settings_", "match"),
     [
         ({"lr": "fast"}, "lr"),
-        ({"lr": -1}, "learning rate"),
+        ({"lr": -1}, "lr = -1 is out of range"),
         ({"momentum": "some"}, "momentum"),
         ({"standardize": "yes"}, "standardize must be True, False or 'auto'"),
         ({"average": "some", "batch_size": 4}, "average"),

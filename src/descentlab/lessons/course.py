@@ -1,4 +1,4 @@
-"""The course: which lessons there are, and one lesson in one language, in pieces that any page can be made of."""
+"""The course: its lessons, and one lesson in one language as blocks that each renderer uses."""
 
 from __future__ import annotations
 
@@ -8,11 +8,26 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
+from typing import TypeVar
 
 from descentlab.errors import SettingError
 from descentlab.lessons.facts.types import Cell, LessonFacts
-from descentlab.lessons.order import LESSON_ORDER
 from descentlab.messages import format_number, resolve_particles
+
+LESSON_ORDER = (
+    "hypothesis-and-cost",
+    "one-step",
+    "epochs",
+    "conventions",
+    "torch-optim",
+    "learning-rate",
+    "bias",
+    "several-features",
+    "scaling",
+    "momentum",
+    "mini-batches",
+    "your-own-data",
+)
 
 _FENCE = re.compile(r"^```(table|figure|question|code) (\S+)\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
 _PLACE = re.compile(r"\{\{(\w+)(?::([^}]+))?\}\}")
@@ -29,7 +44,7 @@ class ProseBlock:
 
 @dataclass(frozen=True)
 class TableBlock:
-    """A table of the facts, under these headings, and what its keys are called in this language."""
+    """A table of the facts with its headings, and its keys in this language."""
 
     name: str
     headings: tuple[str, ...]
@@ -38,7 +53,7 @@ class TableBlock:
 
 @dataclass(frozen=True)
 class FigureBlock:
-    """A figure of the facts, with the caption of its sketch: on a page it is live, and its views have their own."""
+    """A figure of the facts and the caption of its plot; the views of a live figure have captions of their own."""
 
     name: str
     caption: str
@@ -46,7 +61,7 @@ class FigureBlock:
 
 @dataclass(frozen=True)
 class QuestionBlock:
-    """A question of the facts: its words, its options where it has some, and a reason for each answer by its key."""
+    """A question of the facts: its text, its options if any, and the reason for each answer by its key."""
 
     name: str
     prompt: str
@@ -56,13 +71,14 @@ class QuestionBlock:
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """A program of ``code/``: by hand, with torch, or with descentlab."""
+    """A program of ``code/``."""
 
     name: str
     text: str
 
 
 Block = ProseBlock | TableBlock | FigureBlock | QuestionBlock | CodeBlock
+BlockT = TypeVar("BlockT", FigureBlock, QuestionBlock)
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,10 @@ class Lesson:
     title: str
     blocks: tuple[Block, ...]
     facts: LessonFacts
+
+    def find(self, kind: type[BlockT], name: str) -> BlockT:
+        """The block of this kind and name."""
+        return next(block for block in self.blocks if isinstance(block, kind) and block.name == name)
 
     @property
     def question_names(self) -> list[str]:
@@ -98,10 +118,15 @@ def load_lesson(number: int, lang: str) -> Lesson:
         raise SettingError("no_such_lesson", given=number, most=max(lesson_slugs()))
     slug = lesson_slugs()[number]
     facts = compute_facts(slug)
-    text = fill_placeholders(source(number, lang), facts.numbers, lang)
+    text = fill_placeholders(source(number, lang), lesson_numbers() | dict(facts.numbers), lang)
     heading, _, body = text.partition("\n")
     blocks = tuple(_parse_blocks(body, f"{number:02}-{slug}"))
     return Lesson(number, slug, lang, heading.removeprefix("# "), blocks, _translate_keys(facts, blocks))
+
+
+def lesson_numbers() -> dict[str, Cell]:
+    """The number of each lesson, as the prose names it: ``one_step_lesson`` is 2."""
+    return {f"{slug.replace('-', '_')}_lesson": number for number, slug in lesson_slugs().items()}
 
 
 def outline(number: int, lang: str) -> tuple[str, list[str]]:
@@ -123,7 +148,7 @@ def compute_facts(slug: str) -> LessonFacts:
 
 
 def fill_placeholders(text: str, numbers: Mapping[str, Cell], lang: str) -> str:
-    """The text with ``{{name}}`` and ``{{name:.3f}}`` replaced by what the facts say.
+    """The text with ``{{name}}`` and ``{{name:.3f}}`` replaced by the numbers.
 
     >>> fill_placeholders("W is {{W:.3f}} of {{goal}}.", {"W": 0.28, "goal": 1.0}, "en")
     'W is 0.280 of 1.'
@@ -133,7 +158,7 @@ def fill_placeholders(text: str, numbers: Mapping[str, Cell], lang: str) -> str:
 
 
 def _translate_keys(facts: LessonFacts, blocks: tuple[Block, ...]) -> LessonFacts:
-    """The facts, with the keys in their tables said in words: a verdict is computed once, for every language."""
+    """The facts, with the keys in their tables in this language; they are computed once for all languages."""
     tables = dict(facts.tables)
     for block in blocks:
         if isinstance(block, TableBlock) and block.translations:

@@ -9,7 +9,6 @@ import numpy as np
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.lessons.facts.shared import X, describe_rows, diagnose_descent, format_list
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
-from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
 from descentlab.run.descend import descend
 from descentlab.run.run import Run
@@ -69,7 +68,6 @@ def numbers() -> dict[str, Cell]:
         "percent": round(100 * raw.within),
         "lr": LR,
         "large": LR_LARGE,
-        "rate_lesson": lesson_number("learning-rate"),
         "goal_W": goal_W,
         "goal_b": goal_b,
         "slope_W": float(slopes[0]),

@@ -6,7 +6,6 @@ from functools import cache
 
 from descentlab.lessons.facts.shared import X, Y, describe_rows, lesson_problem
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
-from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
 from descentlab.run.descend import descend
 from descentlab.run.run import Run
@@ -55,8 +54,6 @@ def numbers() -> dict[str, Cell]:
         "epochs": EPOCHS,
         "unit": 1,
         "near": TARGET_DISTANCE,
-        "batches_lesson": lesson_number("mini-batches"),
-        "rate_lesson": lesson_number("learning-rate"),
         "goal": float(lesson_problem().solve().params[0]),
         "first": W[1],
         "equal": equal,

@@ -9,7 +9,6 @@ import numpy as np
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.lessons.facts.shared import X, Y, describe_rows, diagnose_descent, lesson_problem
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
-from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
 from descentlab.run.descend import descend
 
@@ -113,9 +112,6 @@ def numbers() -> dict[str, Cell]:
         "two_needed": fastest.epochs or "",
         "sum_curvature": problem.spectrum("sum").lambda_max,
         "stretched_curvature": _stretched_problem().spectrum().lambda_max,
-        "epochs_lesson": lesson_number("epochs"),
-        "bias_lesson": lesson_number("bias"),
-        "scaling_lesson": lesson_number("scaling"),
     }
 
 

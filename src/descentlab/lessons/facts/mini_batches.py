@@ -133,7 +133,8 @@ def tables() -> dict[str, LessonTable]:
 def figures() -> dict[str, LessonFigure]:
     """What its figures show."""
     points = ";".join(f"{x:g},{y:g}" for x, y in zip(X, Y, strict=True))
-    state = f"p={points}&lr={LR}&n={EPOCHS_SHOWN}&e={EPOCHS_SHOWN}&hide=momentum,reduction,hypothesis,forget,repeat,map,code"
+    hidden = "momentum,reduction,hypothesis,forget,repeat,map,code"
+    state = f"p={points}&lr={LR}&n={EPOCHS_SHOWN}&e={EPOCHS_SHOWN}&hide={hidden}"
     curves = []
     for each in (run(LR, EPOCHS_SHOWN, None), run(LR, EPOCHS_SHOWN)):
         history = each.history

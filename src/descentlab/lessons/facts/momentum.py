@@ -15,7 +15,6 @@ from descentlab.lessons.facts.scaling import LR as SCALED_LR
 from descentlab.lessons.facts.scaling import exam_problem
 from descentlab.lessons.facts.shared import diagnose_descent, lesson_problem
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
-from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
 from descentlab.run.descend import descend
 from descentlab.theory.full_batch import FullBatchTheory
@@ -84,8 +83,6 @@ def numbers() -> dict[str, Cell]:
     usual = weight_path(MOMENTUM_USUAL)
     return {
         "polyak": POLYAK_YEAR,
-        "scaling_lesson": lesson_number("scaling"),
-        "torch_lesson": lesson_number("torch-optim"),
         "zero": 0,
         "unit": 1,
         "goal": float(problem.solve().params[0]),

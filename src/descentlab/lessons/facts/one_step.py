@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from descentlab.lessons.facts.shared import X, Y, describe_rows, lesson_problem, parabola
 from descentlab.lessons.facts.types import Cell, LessonFigure, LessonTable, NumberQuestion, Question
-from descentlab.lessons.order import lesson_number
 from descentlab.run.descend import descend
 
 LR, LR_SMALL, W_START = 0.1, 0.01, 0.5
@@ -27,7 +26,6 @@ def numbers() -> dict[str, Cell]:
     return {
         **describe_rows(X, Y),
         "two": 2,
-        "rate_lesson": lesson_number("learning-rate"),
         "lr": LR,
         "small": LR_SMALL,
         "start": W_START,

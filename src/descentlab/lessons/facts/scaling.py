@@ -10,7 +10,6 @@ from descentlab.data.builtin import EXAM_SCORES
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.lessons.facts.shared import diagnose_descent, epochs_needed_at
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
-from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
 from descentlab.run.descend import descend
 from descentlab.typing import FloatArray
@@ -79,8 +78,6 @@ def numbers() -> dict[str, Cell]:
     raw, centered, scaled = (exam_problem(kind).spectrum() for kind in KIND_FORMULAS)
     predicted = predictions()
     return {
-        "features_lesson": lesson_number("several-features"),
-        "momentum_lesson": lesson_number("momentum"),
         "n": exam_problem().n,
         "d": len(exam_problem().features),
         "zero": 0,

@@ -12,7 +12,6 @@ from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.lessons.facts.bias import line_problem
 from descentlab.lessons.facts.shared import diagnose_descent, epochs_needed_at
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
-from descentlab.lessons.order import lesson_number
 from descentlab.problem.problem import Problem
 from descentlab.run.descend import descend
 from descentlab.run.run import Run
@@ -73,9 +72,6 @@ def numbers() -> dict[str, Cell]:
         "early": EPOCHS_EARLY,
         "many": EPOCHS_MANY,
         "late": EPOCHS_LATE,
-        "rate_lesson": lesson_number("learning-rate"),
-        "bias_lesson": lesson_number("bias"),
-        "next_lesson": lesson_number("scaling"),
         "steep": spectrum.lambda_max,
         "flat": spectrum.lambda_min,
         "condition": spectrum.condition,

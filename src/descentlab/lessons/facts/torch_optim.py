@@ -8,7 +8,6 @@ import numpy as np
 
 from descentlab.lessons.facts.shared import X, Y, describe_rows, lesson_problem
 from descentlab.lessons.facts.types import Cell, ChoiceQuestion, LessonFigure, LessonTable, NumberQuestion, Question
-from descentlab.lessons.order import lesson_number
 from descentlab.run.descend import descend
 from descentlab.typing import FloatArray
 
@@ -47,9 +46,6 @@ def numbers() -> dict[str, Cell]:
         "one": 1,
         "lr": LR,
         "epochs": EPOCHS,
-        "step_lesson": lesson_number("one-step"),
-        "convention_lesson": lesson_number("conventions"),
-        "momentum_lesson": lesson_number("momentum"),
         "step_lr": LR_ONE_STEP,
         "as_sum": LR / len(X),
         "goal": goal,

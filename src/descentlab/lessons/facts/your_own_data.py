@@ -137,7 +137,8 @@ def tables() -> dict[str, LessonTable]:
 def figures() -> dict[str, LessonFigure]:
     """What its figures show."""
     points = ";".join(f"{x:g},{y:g}" for x, y in zip(BIG_X, BIG_Y, strict=True))
-    state = f"p={points}&b=1&lr={BIG_LR}&n={EPOCHS_SHOWN}&e={EPOCHS_SHOWN}&log=1&hide=momentum,reduction,forget,repeat,map,code"
+    hidden = "momentum,reduction,forget,repeat,map,code"
+    state = f"p={points}&b=1&lr={BIG_LR}&n={EPOCHS_SHOWN}&e={EPOCHS_SHOWN}&log=1&hide={hidden}"
     tried = ((BIG_LR, False), (LR_LOWER, False), (LR_CURED, True))
     curves = []
     for lr, standardize in tried:

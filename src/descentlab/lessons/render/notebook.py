@@ -25,7 +25,7 @@ from descentlab.lessons.course import (
     load_lesson,
     split_sections,
 )
-from descentlab.lessons.facts.shared import lesson_problem as lesson_problem
+from descentlab.lessons.facts.shared import lesson_problem
 from descentlab.lessons.grading import OPTION_LETTERS
 from descentlab.lessons.render.markdown import prose_to_markdown, table_to_markdown
 from descentlab.lessons.render.svg_plot import render_svg_plot
@@ -73,11 +73,7 @@ class NotebookLesson:
             SettingError: the lesson has no such figure.
         """
         check_choice("figure", name, self.lesson.facts.figures)
-        block = next(
-            candidate
-            for candidate in self.lesson.blocks
-            if isinstance(candidate, FigureBlock) and candidate.name == name
-        )
+        block = self.lesson.find(FigureBlock, name)
         caption = inline_to_text(block.caption, PLAIN_STYLES)
         return SvgFigure(render_svg_plot(self.lesson.facts.figures[name], caption, self.lesson.lang), caption)
 
@@ -91,11 +87,7 @@ class NotebookLesson:
         if answer is None:
             print(message("lesson.no_answer").text(self.lesson.lang))
             return
-        block = next(
-            candidate
-            for candidate in self.lesson.blocks
-            if isinstance(candidate, QuestionBlock) and candidate.name == name
-        )
+        block = self.lesson.find(QuestionBlock, name)
         is_right, note = grade_answer(self.lesson, block, str(answer))
         if is_right:
             progress.mark_answered(self.lesson.slug, name)
@@ -106,7 +98,7 @@ class NotebookLesson:
 
 
 def open_lesson(number: int, lang: str | None = None) -> NotebookLesson:
-    """Lesson ``format_number``, counted from 1, for a notebook.
+    """Lesson ``number``, counted from 1, for a notebook.
 
     Raises:
         SettingError: there is no such lesson.
@@ -130,7 +122,10 @@ def _make_cell(name: str, cell_type: str, text: str) -> dict[str, Any]:
 def _notebook_cells(lesson: Lesson) -> Iterator[NotebookCell]:
     heading = message("lesson.heading", number=lesson.number, title=lesson.title).text(lesson.lang)
     yield "markdown", f"# {heading}"
-    yield "code", f'from descentlab.lessons import opened\n\nlesson = opened({lesson.number}, lang="{lesson.lang}")'
+    yield (
+        "code",
+        f'from descentlab.lessons import open_lesson\n\nlesson = open_lesson({lesson.number}, lang="{lesson.lang}")',
+    )
     for section in split_sections(lesson.blocks):
         for block in section:
             yield from _block_cells(block, lesson)

@@ -26,7 +26,7 @@ from descentlab.lessons.course import (
     outline,
     split_sections,
 )
-from descentlab.lessons.facts.shared import lesson_problem as lesson_problem
+from descentlab.lessons.facts.shared import lesson_problem
 from descentlab.lessons.facts.types import LessonFigure, LessonTable
 from descentlab.lessons.formulas import FORMULAS, replace_formulas
 from descentlab.lessons.render import terminal
@@ -82,7 +82,8 @@ def _lesson_list(lesson: Lesson, answered: Mapping[str, Collection[str]]) -> str
         if lang != lesson.lang
     )
     label = escape(message("lesson.all").text(lesson.lang))
-    return f'<nav aria-label="{label}"><details><summary>{label}</summary><ol>{entries}</ol></details>{other_languages}</nav>'
+    lessons = f"<details><summary>{label}</summary><ol>{entries}</ol></details>"
+    return f'<nav aria-label="{label}">{lessons}{other_languages}</nav>'
 
 
 def _previous_next(lesson: Lesson) -> str:
@@ -92,7 +93,8 @@ def _previous_next(lesson: Lesson) -> str:
         if number in lesson_slugs():
             title, _ = outline(number, lesson.lang)
             heading = message("lesson.heading", number=number, title=title).text(lesson.lang)
-            links += f'<a rel="{rel}" href="{lesson_address(number, lesson.lang)}">{arrow.format(inline_to_html(heading))}</a>'
+            link_text = arrow.format(inline_to_html(heading))
+            links += f'<a rel="{rel}" href="{lesson_address(number, lesson.lang)}">{link_text}</a>'
     label = escape(message("lesson.others").text(lesson.lang))
     return f'<nav aria-label="{label}">{links}</nav>'
 

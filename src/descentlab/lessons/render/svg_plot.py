@@ -42,7 +42,8 @@ def render_svg_plot(figure: LessonFigure, title: str, lang: str) -> str:
             yield f'<path d="M{FRAME_LEFT} {at:.1f}H{FRAME_RIGHT}" stroke="currentColor" opacity="0.15"/>'
             yield f'<text x="{FRAME_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{label}</text>'
         for value in axis_ticks(low_x, high_x, integers_only=True):
-            yield f'<text x="{x_at(value):.1f}" y="{FRAME_BOTTOM + 18}" text-anchor="middle">{format_number(value)}</text>'
+            x = f"{x_at(value):.1f}"
+            yield f'<text x="{x}" y="{FRAME_BOTTOM + 18}" text-anchor="middle">{format_number(value)}</text>'
         yield f'<text x="{FRAME_LEFT - 8}" y="{FRAME_TOP - 12}" text-anchor="end">{escape(y_label)}</text>'
         yield f'<text x="{FRAME_RIGHT}" y="{FRAME_BOTTOM + 34}" text-anchor="end">{escape(x_label)}</text>'
         for curve, mark, ink in zip(curves, CURVE_MARKERS, CURVE_COLORS, strict=False):
