@@ -243,7 +243,7 @@ def test_a_rate_above_the_bound_without_an_error_to_grow_is_told_apart() -> None
     at_minimum = diagnosed(LESSON, lr=1.0, start=[1.0])
     assert at_minimum.verdict == "converges-monotone"
     assert at_minimum.epochs_to_tolerance == 0
-    assert "above its bound all the same" in at_minimum.text("en")
+    assert "above its bound nevertheless" in at_minimum.text("en")
     beside = diagnosed(LESSON, lr=1.0, start=[1.0 + 1e-13])
     assert beside.verdict == "diverges"
     assert beside.epochs_to_tolerance is None

@@ -100,9 +100,9 @@ class TestTheQuestionAsked:
             "0.00952",
             "1.05 times",
             "0.009456 to 0.009535",
-            "-1.10151",
+            "by about -1.1.",
             "as low as 0.00607",
-            "half the bound, 0.00475",
+            "half the estimated bound, 0.00475",
         ):
             assert words in text
         assert "발산합니다" in self.found.text("ko")
@@ -220,14 +220,14 @@ class TestFalling:
         assert found.lr_bound_range is not None
         low, high = found.lr_bound_range
         assert low <= 0.2 / 2.1 < 0.1 < high
-        assert "do not prove the rate stable" in " ".join(found.text("en").split())
+        assert "do not prove that the rate is stable" in " ".join(found.text("en").split())
 
     def test_momentum_tells_no_range(self) -> None:
         assert diagnose_losses(2.0 + 5 * 0.95 ** (2 * np.arange(8.0)), 0.1, momentum=0.5).lr_bound_range is None
 
     def test_limits_are_said_on_their_condition(self) -> None:
         for losses in (2.0 + 5 * 0.95 ** (2 * np.arange(8.0)), 5 * 0.95 ** (2 * np.arange(8.0))):
-            assert "If no slower direction shows up" in diagnose_losses(losses, 0.1).text("en")
+            assert "If no slower direction appears" in diagnose_losses(losses, 0.1).text("en")
 
     def test_a_second_direction_that_has_nearly_faded_is_no_hindrance(self) -> None:
         t = np.arange(8.0)
@@ -335,7 +335,7 @@ class TestCannotTell:
         assert found.lr_bound_range[0] <= 0.02 / 2.3 <= found.lr_bound_range[1]
 
     def test_a_range_too_wide_for_one_number(self) -> None:
-        for losses, words in (("1e30, 1e34, 1e38", "is below"), ("100.05, 10.88, 3.07, 3.22, 4.51", "lies between")):
+        for losses, words in (("1e30, 1e34, 1e38", "is below"), ("100.05, 10.88, 3.07, 3.22, 4.51", "is between")):
             found = diagnose_losses(losses, 0.01)
             assert found.lr_bound is None
             assert found.lr_bound_range is not None
@@ -357,7 +357,7 @@ def test_swings_that_shrink() -> None:
     assert found.lr_bound_range is not None
     assert found.lr_bound_range[0] == 0.0
     assert problem.spectrum().lr_bound(momentum=0.9) <= found.lr_bound_range[1]
-    assert "do not prove the rate stable" in " ".join(found.text("en").split())
+    assert "do not prove that the rate is stable" in " ".join(found.text("en").split())
 
 
 def heavy_ball(lr: float, curvature: float, momentum: float, dampening: float, epochs: int) -> list[float]:
@@ -395,7 +395,7 @@ def test_dampened_swings_tell_no_range() -> None:
 def test_growth_under_momentum_is_proved_below_the_rate_alone() -> None:
     found = diagnose_losses(1.3 ** (2 * np.arange(8.0)), 0.1, momentum=0.5)
     assert found.lr_bound_range == (0.0, 0.1)
-    assert "If one direction alone grows" in found.text("en")
+    assert "assumes that a single direction grows" in " ".join(found.text("en").split())
 
 
 def test_two_growing_directions_give_no_number() -> None:
@@ -413,7 +413,7 @@ def test_directions_of_a_hundredth_leave_the_bound_told() -> None:
     t = np.arange(30.0)
     found = diagnose_losses(1.3 ** (2 * t) + 1.03 ** (2 * t), 0.1)
     assert found.lr_bound == pytest.approx(0.2 / 2.3, rel=1e-3)
-    assert "less than 1 % of the last loss" in " ".join(found.text("en").split())
+    assert "less than 1% of the last loss" in " ".join(found.text("en").split())
 
 
 def test_momentum_above_one_diverges_at_any_rate() -> None:
@@ -466,7 +466,7 @@ class TestExtremes:
     def test_no_reading_to_and_fro_where_no_rate_gives_it(self) -> None:
         """Nesterov's root -g takes (1 + mu) g > mu."""
         found = diagnose_losses(4.0 * 0.2 ** (2 * np.arange(4.0)), 0.1, momentum=0.9, nesterov=True)
-        assert "changes sides every epoch, the" not in " ".join(found.text("en").split())
+        assert "changes its sign at every epoch, the" not in " ".join(found.text("en").split())
         assert json.loads(json.dumps(found.to_dict(), allow_nan=False))
 
 

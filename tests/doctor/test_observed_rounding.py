@@ -78,7 +78,7 @@ def test_the_lessons_in_torch() -> None:
     for observed in (seen, seen[-1]):
         (found,) = compare_observed(problem, dl.Descent(lr=0.1, epochs=1000), observed)
         assert found.name == "observed_agrees"
-        assert "What is left there is rounding" in found.text("en")
+        assert "The remaining difference is rounding" in found.text("en")
         assert isinstance(found.numbers["difference"], float)
         assert found.numbers["difference"] <= 0.05  # of what rounding makes of a number, no per cent is said
 

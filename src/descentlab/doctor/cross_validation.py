@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.doctor.finding import Finding, Severity
+from descentlab.doctor.finding import Finding, caution_finding
 from descentlab.doctor.forecast import as_full_batch
 from descentlab.errors import DataError, check_int
 from descentlab.messages import Message, message
@@ -72,4 +72,4 @@ def _unsupported_settings(problem: Problem, descent: Descent) -> list[str]:
 
 
 def _no_folds_finding(reason: Message, advice: Message | None = None) -> Finding:
-    return Finding("no_folds", Severity.CAUTION, (reason,), {}, advice, topic="held_out")
+    return caution_finding("no_folds", reason, advice=advice, topic="held_out")

@@ -99,6 +99,8 @@ def unsettled_findings(
     """
     if estimate.is_settled or range_ratio < SETTLED_RANGE_RATIO:
         return [finding]
+    if len(losses.values) == 3 and finding.name == "losses_fall":
+        return [finding, caution_finding("losses_unsettled", message("losses.three"), losses=3)]
     if len(losses.values) == 3:
         return [replace(finding, caveats=(*finding.caveats, message("losses.three")))]
     steps = np.diff(losses.values[-4:])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from descentlab.doctor.finding import Finding, Severity
+from descentlab.doctor.finding import Finding, caution_finding, fact_finding, problem_finding
 from descentlab.doctor.observed.causes import other_start_or_rate, printed_cost
 from descentlab.doctor.observed.comparison import Hypothesis, ObservedComparison, cost_form_message
 from descentlab.doctor.observed.losses import OVERFLOW_LOSS
@@ -38,7 +38,7 @@ def cause_finding(comparison: ObservedComparison, hypothesis: Hypothesis, form: 
     if count > 1:
         messages.append(message("observed.rivals", count=count))
         evidence, advice = {**evidence, "rivals": count}, message("advice.rivals", advice=hypothesis.advice)
-    return Finding(hypothesis.name, Severity.PROBLEM, tuple(messages), evidence, advice, topic="observed")
+    return problem_finding(hypothesis.name, *messages, advice=advice, topic="observed", **evidence)
 
 
 def agreement_finding(comparison: ObservedComparison, offset: int, every: int | None = None) -> Finding:
@@ -64,14 +64,10 @@ def agreement_finding(comparison: ObservedComparison, offset: int, every: int | 
                 **_rate_message_values(comparison),
             )
         )
-    evidence = {
-        **_lr_evidence(comparison),
-        **values,
-        "difference": max_difference,
-        "printed": "before" if offset < 0 else "after",
-    }
-    evidence |= {"every": every} if every is not None else {}
-    return Finding("observed_agrees", Severity.FACT, tuple(messages), evidence, topic="observed")
+    numbers = _lr_evidence(comparison) | values
+    numbers |= {"difference": max_difference, "printed": "before" if offset < 0 else "after"}
+    numbers |= {"every": every} if every is not None else {}
+    return fact_finding("observed_agrees", *messages, topic="observed", **numbers)
 
 
 def _difference_messages(comparison: ObservedComparison, offset: int) -> tuple[float, list[Message]]:
@@ -142,39 +138,43 @@ def unexplained_findings(comparison: ObservedComparison) -> list[Finding]:
         if not start_matches and other_start_or_rate.start_can_explain(comparison):
             messages.append(message("observed.start_possible"))
         evidence["start_loss"] = start_loss
-    return [Finding(name, Severity.PROBLEM, tuple(messages), evidence, advice, topic="observed")]
+    return [problem_finding(name, *messages, advice=advice, topic="observed", **evidence)]
 
 
 def _nonfinite_findings(
-    comparison: ObservedComparison, name: str, messages: list[Message], evidence: dict[str, object], index: int
+    comparison: ObservedComparison, name: str, messages: list[Message], evidence: dict[str, Any], index: int
 ) -> list[Finding]:
     """A loss that is nan or infinite where the stated descent has a number: suddenly, or from the first one on."""
     if comparison.observed.is_finite[:index].any():
-        all_messages, advice = (*messages, message("observed.until_then")), message("advice.losses_nan_too_soon")
-        return [Finding(name, Severity.PROBLEM, all_messages, evidence, advice, topic="observed")]
+        messages = [*messages, message("observed.until_then")]
+        advice = message("advice.losses_nan_too_soon")
+        return [problem_finding(name, *messages, advice=advice, topic="observed", **evidence)]
     advice = message("advice.not_the_rate_nan")
-    findings = [Finding(name, Severity.PROBLEM, tuple(messages), evidence, advice, topic="observed")]
+    findings = [problem_finding(name, *messages, advice=advice, topic="observed", **evidence)]
     for notice in comparison.problem.notices:
         if notice.key == "notice.rows_dropped":
             cause = message("observed.nan_in_data", notice=notice)
-            findings.append(_likely_cause_finding("nan_in_data", (cause,), {}, message("advice.nan_in_data")))
+            findings.append(
+                caution_finding("nan_in_data", cause, advice=message("advice.nan_in_data"), topic="observed")
+            )
     if len(findings) > 1:  # a nan in the rows needs no other reason
         return findings
     for hypothesis in printed_cost.different_gradient_reduction(comparison):
         if comparison.observed.find_approximate_offset(hypothesis.losses, np.zeros_like(hypothesis.losses)) is not None:
-            all_messages = (hypothesis.explanation, message("observed.overflows_too"))
+            messages = [hypothesis.explanation, message("observed.overflows_too")]
+            numbers: dict[str, Any] = dict(hypothesis.evidence)
             findings.append(
-                _likely_cause_finding(hypothesis.name, all_messages, hypothesis.evidence, hypothesis.advice)
+                caution_finding(hypothesis.name, *messages, advice=hypothesis.advice, topic="observed", **numbers)
             )
             break
-    all_messages, epoch = (message("observed.stale_nan"),), int(comparison.observed.epochs[index])
+    messages, epoch = [message("observed.stale_nan")], int(comparison.observed.epochs[index])
     numbers = _lr_needed_to_overflow(comparison, epoch)
-    if numbers:
-        all_messages = (*all_messages, message("observed.rate_needed", epoch=epoch, **numbers))
-    return [*findings, _likely_cause_finding("stale_weights", all_messages, numbers, message("advice.stale_weights"))]
+    messages += [message("observed.rate_needed", epoch=epoch, **numbers)] * bool(numbers)
+    advice = message("advice.stale_weights")
+    return [*findings, caution_finding("stale_weights", *messages, advice=advice, topic="observed", **numbers)]
 
 
-def _lr_needed_to_overflow(comparison: ObservedComparison, epoch: int) -> dict[str, object]:
+def _lr_needed_to_overflow(comparison: ObservedComparison, epoch: int) -> dict[str, Any]:
     """The rate from which the stated descent, in float32, would print such a number by that epoch.
 
     It prints inf from where a squared error is beyond float32, and nan only from where a weight is: several updates
@@ -226,23 +226,16 @@ def _is_above_bound(comparison: ObservedComparison) -> bool:
     return lr_bound is not None and comparison.descent.lr > lr_bound
 
 
-def _rate_message_values(comparison: ObservedComparison) -> dict[str, object]:
+def _rate_message_values(comparison: ObservedComparison) -> dict[str, Any]:
     lr, lr_bound = comparison.descent.lr, comparison.theory.lr_bound
     ratio = lr / lr_bound if lr_bound > 0 else math.inf
     return {"lr": lr, "lr_bound": lr_bound, "percent": format_distinct(100 * ratio, 100), "times": ratio}
 
 
-def _lr_evidence(comparison: ObservedComparison) -> dict[str, object]:
+def _lr_evidence(comparison: ObservedComparison) -> dict[str, Any]:
     return {"lr": comparison.descent.lr, "lr_bound": _lr_bound(comparison)}
 
 
 def not_comparable_finding(reason: Message) -> Finding:
-    """That nothing exact can be held against the numbers, and why."""
-    return Finding("observed_beyond_theory", Severity.FACT, (reason,), topic="observed")
-
-
-def _likely_cause_finding(
-    name: str, messages: tuple[Message, ...], evidence: Mapping[str, object], advice: Message
-) -> Finding:
-    """A cause that cannot be proved from the numbers."""
-    return Finding(name, Severity.CAUTION, messages, evidence, advice, topic="observed")
+    """Why the numbers cannot be compared with the theory."""
+    return fact_finding("observed_beyond_theory", reason, topic="observed")
