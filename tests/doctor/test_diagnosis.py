@@ -13,6 +13,7 @@ import pytest
 import descentlab as dl
 from descentlab.doctor.finding import Severity
 from descentlab.messages import display_width
+from descentlab.watching.rules.evaluate import FALLBACK_RULES, RULES
 from tests.pages import whole
 
 rng = np.random.default_rng(6)
@@ -185,12 +186,13 @@ def test_a_tolerance_of_ones_own() -> None:
 def named_in_the_code() -> set[str]:
     """The names that findings are given, however the code hands them on."""
     forms = [
-        r'(?:[Ff]inding|make|[Hh]ypothesis)\)?\(\s*(?:\w+, )?"(\w+)"',
-        r'name = \(?"(\w+)"',
+        r'(?:[Ff]inding|make|[Hh]ypothesis|_from_descent)\)?\(\s*(?:\w+,\s+)?"(\w+)"',
+        r'name = \(?\s*"(\w+)"',
         r'else \(?"((?:losses|observed)_\w+)"',
     ]
     code = [path.read_text("utf-8") for path in (DOCS.parents[1] / "src/descentlab/doctor").rglob("*.py")]
-    return {name for form in forms for text in code for name in re.findall(form, text)} - {"notice"}
+    names = {name for form in forms for text in code for name in re.findall(form, text)} - {"notice"}
+    return names | {rule.name for rule in (*RULES, *FALLBACK_RULES)}
 
 
 def test_every_finding_has_its_page_and_every_page_its_finding() -> None:
