@@ -120,7 +120,7 @@ def test_rows_that_cannot_be_divided_are_a_finding_too() -> None:
     assert "has no rows to divide" in refused(Problem(Factor.from_block(X, ("a", "b", "y")))).text("en")
     weights = np.zeros(31)
     weights[0] = 1.0
-    assert "No row of fold" in refused(Problem(X, y, weights=weights)).text("en")
+    assert "has no row with a positive weight" in refused(Problem(X, y, weights=weights)).text("en")
 
 
 def test_a_wrong_number_of_folds_is_a_mistake_and_no_finding() -> None:

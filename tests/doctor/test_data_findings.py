@@ -39,7 +39,7 @@ def test_a_duplicate_is_named_with_its_relation() -> None:
 
 
 def test_a_constant_column_is_one_with_the_intercept() -> None:
-    assert "`x2` is constant at 7" in told(columns(A, np.full(100, 7.0)))["dependent_columns"].text("en")
+    assert "`x2` is 7 in every row" in told(columns(A, np.full(100, 7.0)))["dependent_columns"].text("en")
 
 
 def test_nearly_collinear_columns_and_how_much_is_left_of_them() -> None:

@@ -19,6 +19,8 @@ from descentlab.problem.problem import Problem
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.typing import FLOAT32_UNIT_ROUNDOFF, UNIT_ROUNDOFF, FloatArray
 
+CostTransform = Callable[[FloatArray], FloatArray]
+
 DEFAULT_ALTERNATIVES = 40  # explanations that an ordinary guess is one of
 MAX_ROW_VISITS = 1_000_000  # rows that an explanation may visit
 
@@ -66,7 +68,7 @@ class Hypothesis:
     advice: Message
     evidence: Mapping[str, object]
     costs: FloatArray
-    cost_transform: Callable[[FloatArray], FloatArray] | None = None
+    cost_transform: CostTransform | None = None
     n_alternatives: int = DEFAULT_ALTERNATIVES
     extra_tolerance: float = 0.0
     common_limit: float = 0.0
@@ -178,19 +180,28 @@ class ObservedComparison:
         name: str,
         costs: FloatArray,
         explanation: Message,
-        advice: Message,
-        evidence: Mapping[str, object],
         *,
-        cost_transform: Callable[[FloatArray], FloatArray] | None = None,
+        advice: Message | None = None,
+        cost_transform: CostTransform | None = None,
         n_alternatives: int = DEFAULT_ALTERNATIVES,
         extra_tolerance: float = 0.0,
         common_limit: float = 0.0,
         floor: RoundingFloor | None = None,
+        **evidence: object,
     ) -> Hypothesis:
-        """A guess whose loop prints these mean squared errors (k,), in the asker's own reduction."""
+        """A hypothesis whose loop prints these mean squared errors (k,) in the user's reduction.
+
+        Its advice is that of its name unless another is given.
+        """
+        advice = advice or message(f"advice.{name}")
         losses = self.in_user_reduction(costs)
         fit = (cost_transform, n_alternatives, extra_tolerance, common_limit, floor)
         return Hypothesis(name, losses, explanation, advice, evidence, costs, *fit)
+
+    def linear_bug_costs(self, **bug: Any) -> FloatArray:
+        """(k,) the mean squared errors of a loop with a linear mistake; see :func:`simulate_linear_bug`."""
+        arguments: dict[str, Any] = {"problem": self.problem, "descent": self.descent} | bug
+        return self.compute_costs(simulation.simulate_linear_bug(updates=self.observed.updates, **arguments))
 
     def matches(self, hypothesis: Hypothesis, form: str, n_forms: int, unit: float) -> bool:
         """Whether a guess, printed in this kind, reproduces every number, and these tell it from so many others."""

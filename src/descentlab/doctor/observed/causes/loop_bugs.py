@@ -32,23 +32,15 @@ def one_row_cost(comparison: ObservedComparison) -> Iterator[Hypothesis]:
         return
     with np.errstate(over="ignore", invalid="ignore"):
         squares = comparison.residuals**2
-    for multiple, multiple_text in (
-        (1.0, "1"),
-        (0.5, "1/2"),
-        (n_rows, "n"),
-        (n_rows / 2, "n/2"),
-        (1 / n_rows, "1/n"),
-        (0.5 / n_rows, "1/(2n)"),
-    ):
+    multiples = {"1": 1.0, "1/2": 0.5, "n": n_rows, "n/2": n_rows / 2, "1/n": 1 / n_rows, "1/(2n)": 0.5 / n_rows}
+    for multiple_text, multiple in multiples.items():
         for offset in observed.update_offsets:
             with np.errstate(over="ignore", invalid="ignore"):
                 predicted = observed.predictions_at(squares, offset) * multiple
                 matching = observed.matches(predicted, 1e-5 * predicted).all(axis=0)
             for row in np.flatnonzero(matching)[:1].tolist():
-                message_key = "observed.one_row_cost" if multiple == 1 else "observed.one_row_cost_times"
-                explanation = message(
-                    message_key, row=row + 1, rows=n_rows, **({} if multiple == 1 else {"times": multiple_text})
-                )
+                key = f"observed.one_row_cost{'' if multiple == 1 else '_times'}"
+                explanation = message(key, row=row + 1, rows=n_rows, times=multiple_text)
                 evidence = {"row": row + 1, "times": multiple_text}
                 advice = message("advice.one_row_cost")
                 cost_transform = partial(np.multiply, multiple)
@@ -83,8 +75,7 @@ def broadcasting(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     with np.errstate(over="ignore", invalid="ignore"):
         costs = lr_multiple * (np.sum((params @ problem.quadratic.A.T - target) ** 2, axis=1) / problem.weight + std**2)
     explanation = message("observed.broadcasting", rows=problem.n, target=problem.target, mean=mean)
-    advice = message("advice.broadcasting")
-    yield comparison.make_hypothesis("broadcasting", costs, explanation, advice, {"mean": mean, "variance": std**2})
+    yield comparison.make_hypothesis("broadcasting", costs, explanation, mean=mean, variance=std**2)
 
 
 def forgotten_zero_grad(comparison: ObservedComparison) -> Iterator[Hypothesis]:
@@ -97,9 +88,8 @@ def forgotten_zero_grad(comparison: ObservedComparison) -> Iterator[Hypothesis]:
         problem, replace(descent, zero_grad=False), updates, params
     )  # nothing that was rounded shrinks
     explanation, advice = message("observed.forgotten_zero_grad"), message("advice.zero_grad")
-    yield comparison.make_hypothesis(
-        "forgotten_zero_grad", comparison.compute_costs(params), explanation, advice, {}, floor=floor
-    )
+    costs = comparison.compute_costs(params)
+    yield comparison.make_hypothesis("forgotten_zero_grad", costs, explanation, advice=advice, floor=floor)
 
 
 def per_sample_updates(comparison: ObservedComparison) -> Iterator[Hypothesis]:
@@ -121,9 +111,9 @@ def per_sample_updates(comparison: ObservedComparison) -> Iterator[Hypothesis]:
             comparison, costs, running_costs, first_epoch
         ):
             return
-    explanation, advice = message("observed.per_sample_updates", rows=problem.n), message("advice.per_sample_updates")
+    explanation = message("observed.per_sample_updates", rows=problem.n)
     for kind, values in (("cost", costs[observed.updates]), ("running", running_costs[observed.updates])):
-        yield comparison.make_hypothesis("per_sample_updates", values, explanation, advice, {"printed": kind})
+        yield comparison.make_hypothesis("per_sample_updates", values, explanation, printed=kind)
 
 
 def _is_still_possible(

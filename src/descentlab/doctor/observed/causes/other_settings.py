@@ -6,8 +6,9 @@ Each hypothesis is a function of an :class:`ObservedComparison` that yields gues
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -36,15 +37,8 @@ def actual_momentum(comparison: ObservedComparison) -> Iterator[Hypothesis]:
         changed = replace(descent, momentum=mu, nesterov=nesterov, dampening=0.0 if nesterov else descent.dampening)
         key = "observed.nesterov_acts" if nesterov else "observed.momentum_acts"
         explanation = message(key, acting=mu, stated=descent.momentum)
-        evidence = {"momentum": mu, "nesterov": nesterov}
         yield _hypothesis_from_descent(
-            comparison,
-            "momentum_acts",
-            comparison.problem,
-            changed,
-            explanation,
-            message("advice.momentum_acts"),
-            evidence,
+            comparison, "momentum_acts", comparison.problem, changed, explanation, momentum=mu, nesterov=nesterov
         )
 
 
@@ -56,15 +50,9 @@ def actual_weight_decay(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     for weight_decay in (0.0, *TRIED_WEIGHT_DECAYS):
         if weight_decay != descent.weight_decay:
             explanation = message("observed.decay_acts", acting=weight_decay, stated=descent.weight_decay)
-            changed, advice = replace(descent, weight_decay=weight_decay), message("advice.decay_acts")
+            changed = replace(descent, weight_decay=weight_decay)
             yield _hypothesis_from_descent(
-                comparison,
-                "decay_acts",
-                comparison.problem,
-                changed,
-                explanation,
-                advice,
-                {"weight_decay": weight_decay},
+                comparison, "decay_acts", comparison.problem, changed, explanation, weight_decay=weight_decay
             )
 
 
@@ -74,16 +62,8 @@ def extra_bias(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     if problem.bias or problem.standardize or not comparison.has_closed_form:
         return
     start = None if descent.start is None else np.append(problem.scaled_params(descent.start), 0.0)
-    explanation, advice = message("observed.bias_added"), message("advice.bias_added")
-    yield _hypothesis_from_descent(
-        comparison,
-        "bias_added",
-        problem.with_changes(bias=True),
-        replace(descent, start=start),
-        explanation,
-        advice,
-        {},
-    )
+    changed, with_bias = replace(descent, start=start), problem.with_changes(bias=True)
+    yield _hypothesis_from_descent(comparison, "bias_added", with_bias, changed, message("observed.bias_added"))
 
 
 def scaled_data(comparison: ObservedComparison) -> Iterator[Hypothesis]:
@@ -104,12 +84,9 @@ def scaled_data(comparison: ObservedComparison) -> Iterator[Hypothesis]:
                 ridge=problem.ridge,
             )
             explanation = message(f"observed.{columns_key}", how=message(f"scaling.{scaling}"))
-            evidence, advice = (
-                {"scaling": scaling, "columns": columns_key.removeprefix("scaled_")},
-                message("advice.scaled_columns"),
-            )
+            evidence = {"scaling": scaling, "columns": columns_key.removeprefix("scaled_")}
             yield _hypothesis_from_descent(
-                comparison, "scaled_columns", scaled, comparison.descent, explanation, advice, evidence
+                comparison, "scaled_columns", scaled, comparison.descent, explanation, **evidence
             )
 
 
@@ -135,17 +112,12 @@ def _hypothesis_from_descent(
     problem: Problem,
     descent: Descent,
     explanation: Message,
-    advice: Message,
-    evidence: Mapping[str, object],
+    **evidence: Any,
 ) -> Hypothesis:
-    """A guess that another descent, on another problem, was carried out rightly."""
+    """The hypothesis that another descent, on another problem, was run without a mistake."""
     updates = comparison.observed.updates
     params = simulation.simulate_descent(problem, descent, updates)
     costs = np.nan_to_num(problem.quadratic.cost(params), nan=np.inf, posinf=np.inf)
-    common_limit, floor = (
-        FullBatchTheory(problem, descent).least_cost,
-        RoundingFloor.from_descent(problem, descent, updates, params),
-    )
-    return comparison.make_hypothesis(
-        name, costs, explanation, advice, evidence, common_limit=common_limit, floor=floor
-    )
+    floor = RoundingFloor.from_descent(problem, descent, updates, params)
+    limit = FullBatchTheory(problem, descent).least_cost
+    return comparison.make_hypothesis(name, costs, explanation, common_limit=limit, floor=floor, **evidence)

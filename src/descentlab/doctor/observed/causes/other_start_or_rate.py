@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -36,18 +37,14 @@ def resumed_weights(comparison: ObservedComparison) -> Iterator[Hypothesis]:
         params = simulation.simulate_descent(comparison.problem, comparison.descent, updates + updates_before)
         floor = RoundingFloor.from_descent(comparison.problem, comparison.descent, updates + updates_before, params)
         explanation = message("observed.stale_weights", updates=pluralize(updates_before, "update"))
-        advice = message("advice.stale_weights")
-        evidence, common_limit = {"updates_before": updates_before}, comparison.theory.least_cost
-        costs = comparison.compute_costs(params)
         yield comparison.make_hypothesis(
             "stale_weights",
-            costs,
+            comparison.compute_costs(params),
             explanation,
-            advice,
-            evidence,
             n_alternatives=n_alternatives,
-            common_limit=common_limit,
+            common_limit=comparison.theory.least_cost,
             floor=floor,
+            updates_before=updates_before,
         )
 
 
@@ -84,17 +81,17 @@ def different_lr(comparison: ObservedComparison) -> Iterator[Hypothesis]:
         if not 0 < lr < np.inf:
             continue
         explanation = message("observed.another_rate", acting=lr, lr=stated_lr, times=lr / stated_lr)
-        advice, evidence = message("advice.another_rate_acts"), {"acting": lr, "times": lr / stated_lr}
         yield comparison.make_hypothesis(
             "another_rate",
             comparison.costs_with(lr=lr),
             explanation,
-            advice,
-            evidence,
+            advice=message("advice.another_rate_acts"),
             cost_transform=comparison.in_user_reduction,
             n_alternatives=100,
             extra_tolerance=0.5,
             common_limit=comparison.theory.least_cost,
+            acting=lr,
+            times=lr / stated_lr,
         )
 
 
@@ -175,17 +172,15 @@ def different_start(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     explanation = message(
         "observed.other_start", seen=float(observed.losses.values[observed.is_finite][0]), start_loss=start_loss
     )
-    advice, costs = message("advice.other_start"), all_losses / comparison.theory.cost_scale
     yield comparison.make_hypothesis(
         "other_start",
-        costs,
+        all_losses / comparison.theory.cost_scale,
         explanation,
-        advice,
-        _describe_start(comparison, k),
         cost_transform=comparison.in_user_reduction,
         n_alternatives=100,
         extra_tolerance=1.0,
         common_limit=comparison.theory.least_cost,
+        **_describe_start(comparison, k),
     )
 
 
@@ -237,10 +232,10 @@ def _matches(comparison: ObservedComparison, fit: tuple[FloatArray, FloatArray] 
     return fit is not None and bool(comparison.observed.matches(fit[1], comparison.observed.losses.half_ulps).all())
 
 
-def _describe_start(comparison: ObservedComparison, k: FloatArray) -> dict[str, object]:
+def _describe_start(comparison: ObservedComparison, k: FloatArray) -> dict[str, Any]:
     """Where the start lies, as far as losses tell: at which distances along the directions; at which points, if one."""
     distances = np.sqrt(2 * k / comparison.theory.spectrum.eigenvalues[: len(k)])
-    description: dict[str, object] = {"distances": distances.tolist()}
+    description: dict[str, Any] = {"distances": distances.tolist()}
     if len(comparison.problem.parameters) == 1:
         points = [comparison.theory.limit_point + sign * distances for sign in (-1.0, 1.0)]
         description["starts"] = [float(comparison.problem.scaling.to_original(point)[0]) for point in points]

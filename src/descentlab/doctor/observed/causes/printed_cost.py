@@ -97,22 +97,14 @@ def different_gradient_reduction(comparison: ObservedComparison) -> Iterator[Hyp
         lr_multiple = gradient_scale(other, weight) / gradient_scale(user_reduction, weight)
         if not 0 < comparison.descent.lr * lr_multiple < np.inf:
             continue
-        costs = comparison.costs_with(lr=comparison.descent.lr * lr_multiple)
         acting_lr = comparison.descent.lr * lr_multiple
-        explanation = message(
-            "observed.gradient_convention",
-            other=cost_form_message(other),
-            own=cost_form_message(user_reduction),
-            times=lr_multiple,
-            acting=acting_lr,
-        )
-        advice = message(
-            "advice.gradient_convention",
-            other=cost_form_message(other),
-            own=cost_form_message(user_reduction),
-            lr=comparison.descent.lr / lr_multiple,
-        )
-        evidence, common_limit = {"gradient": other, "times": lr_multiple}, comparison.theory.least_cost
+        names = {"other": cost_form_message(other), "own": cost_form_message(user_reduction)}
         yield comparison.make_hypothesis(
-            "gradient_convention", costs, explanation, advice, evidence, common_limit=common_limit
+            "gradient_convention",
+            comparison.costs_with(lr=acting_lr),
+            message("observed.gradient_convention", times=lr_multiple, acting=acting_lr, **names),
+            advice=message("advice.gradient_convention", lr=comparison.descent.lr / lr_multiple, **names),
+            common_limit=comparison.theory.least_cost,
+            gradient=other,
+            times=lr_multiple,
         )
