@@ -1,4 +1,4 @@
-"""The examination: everything that is looked at for one diagnosis, in order. Nothing is run, nothing altered."""
+"""Makes a diagnosis: predicts the descent, collects the findings, and compares observed losses with the theory."""
 
 from __future__ import annotations
 
@@ -44,23 +44,30 @@ def diagnose(
     every: int = 1,
     **settings: Any,
 ) -> Diagnosis | LossDiagnosis:
-    """Say what gradient descent will do before it runs, and why it went wrong. Nothing is run, nothing altered.
+    """Predict what gradient descent will do, or explain why it went wrong. Nothing is run or changed.
 
     Args:
-        problem: what is fitted; from rows or from a factor.
+        problem: the problem that is fitted, made from rows or from a factor.
         descent: how to step; or give its settings as keywords: ``diagnose(problem, lr=0.01, epochs=500)``.
         losses: printed losses, instead of a problem: then only ``lr``, ``momentum``, ``dampening``, ``nesterov``
-            and ``every`` are used, and a :class:`~descentlab.doctor.losses.LossDiagnosis` comes back.
-        observed: the final loss, or the losses by epoch, that the asker's own run printed, in their reduction.
-        validation: held-out rows: a factor, a problem, a table or file with the same columns, or X and y in
-            a tuple or list.
-        within: how near to the minimum's cost counts as there, as a part of it: 1e-12 to 1.
-        every: the losses, or those observed, were printed every so many epochs.
+            and ``every`` are used, and a :class:`~descentlab.doctor.losses.diagnosis.LossDiagnosis` is returned.
+        observed: the final loss, or the losses by epoch, that the user's own loop printed, in the descent's reduction.
+        validation: held-out rows: a factor, a problem, a table or file with the same columns, or X and y in a tuple or
+            list.
+        within: how near to the minimum's cost counts as converged, as a part of it: 1e-12 to 1.
+        every: the number of epochs between two of the losses.
         **settings: those of :class:`descentlab.Descent`.
 
     Raises:
-        SettingError: a rate without data, no rate, a setting outside what it may be, a start of the wrong length or so
-            far off that its cost is beyond float64, losses that are no numbers.
+        SettingError: the rate or the data is missing, a setting is out of range, the start has the wrong length or its
+            cost exceeds float64, or a loss is not a number.
+
+    >>> import descentlab as dl
+    >>> diagnosis = dl.diagnose(dl.Problem([1, 2, 3], [1, 2, 3], bias=False), lr=0.1, epochs=50)
+    >>> diagnosis.verdict.value, diagnosis.epochs_to_tolerance, round(diagnosis.lr_bound, 4)
+    ('converges-monotone', 2, 0.2143)
+    >>> dl.diagnose(losses="36.4, 43.9, 53.0", lr=0.01).verdict.value
+    'diverges'
     """
     if losses is not None:
         return _diagnose_losses(problem, losses, every, settings)
@@ -90,7 +97,7 @@ def _diagnose_losses(problem: object, losses: Sequence[object], every: int, sett
 def _diagnose_problem(
     problem: Problem, user_descent: Descent, within: float, observed: object, held_out: object, every: int
 ) -> Diagnosis:
-    # In exact arithmetic: what float32 makes of it is told as overflow. What is told is of the steps, not of a mean.
+    # Exact arithmetic: float32 matters for overflow, which is a finding. Averaging does not change the steps.
     descent = replace(as_full_batch(problem, user_descent), dtype="float64", device="cpu", average=None)
     batch_holds_all_rows = user_descent.batch_size is not None and descent.batch_size is None
     theory = FullBatchTheory(problem, descent)
@@ -138,7 +145,7 @@ def _diagnose_problem(
 
 
 def _check_start_finite(theory: FullBatchTheory) -> None:
-    """A start whose squared error float64 cannot hold leaves nothing to compare costs with."""
+    """Raise if the squared error at the start exceeds float64: then no costs can be compared."""
     start = theory.problem.scaled_params(theory.descent.start)
     with np.errstate(over="ignore", invalid="ignore"):
         if not math.isfinite(theory.cost_scale * float(theory.problem.quadratic.objective(start))):
@@ -147,7 +154,7 @@ def _check_start_finite(theory: FullBatchTheory) -> None:
 
 
 def _validate_held_out(problem: Problem, descent: Descent, held_out: object) -> tuple[Validation | None, Finding]:
-    """The course of the held-out cost and what it means, or why there is none."""
+    """The held-out cost and its finding, or why there is none."""
     from descentlab.model_selection.validation import unpack_held_out, validate
 
     try:

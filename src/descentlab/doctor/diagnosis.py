@@ -1,4 +1,4 @@
-"""The diagnosis: every finding about one descent, put together. :func:`descentlab.diagnose` makes it."""
+"""The diagnosis of one descent: the verdict, the rates, the remedies and the findings."""
 
 from __future__ import annotations
 
@@ -30,29 +30,43 @@ DIAGNOSIS_SCHEMA = "descentlab.diagnosis/1"
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis(Presentable):
-    """What gradient descent will do to a problem, why, and what would help. It prints, and renders in a notebook.
+    """The result of :func:`descentlab.diagnose`. It prints, and renders in a notebook.
+
+    The theory is that of full-batch descent on a quadratic cost: in the eigendirection of curvature lambda, every epoch
+    multiplies the error by ``1 - lr lambda`` (with momentum, by the larger root of the recursion), so that descent is
+    stable for ``lr < 2 / lambda_max``. Costs are mean squared errors, rates are in the user's reduction.
 
     Attributes:
         problem, descent: what was asked about.
-        within: what counts as being at the minimum, as a part of its cost, or of every coefficient where it fits
-            exactly.
+        within: how near to the minimum counts as converged, as a part of its cost; of every coefficient where the data
+            is fitted exactly.
         verdict: ``diverges``, ``too slow``, ``converges-monotone``, ``converges-oscillating``, or ``cannot tell``.
-        lr_bound: the largest stable learning rate in the asker's own convention, with their momentum and weight
-            decay; None for an optimizer that no bound is known for.
-        epochs_to_tolerance: the number of updates from which on their descent stays within; None for never.
-        overflow_epoch: by type, the number of updates after which a weight first leaves its range, within the
-            epochs asked for; None where none does. ``overflow`` has the gradient and the cost too, however late.
-        params, cost: after their last update, in the data's units and as a mean squared error; None where they are
-            no numbers, or not known.
-        least_cost, goal: the mean squared error and the parameters that the descent is bound for.
-        slowest, fastest: the directions of least and greatest curvature, with the factor per epoch.
+        headline: the verdict with the number that decides it (``answer``), what to do (``action``), and a mark.
+        lr_bound: the largest stable learning rate in the user's reduction, with the momentum and weight decay asked
+            for; None for an optimizer whose bound is not known.
+        epochs_to_tolerance: the number of updates after which the descent stays within; None for never.
+        overflow_epoch: by type, the number of updates after which a weight first leaves its range, within the epochs
+            asked for; None if none does. ``overflow`` has the gradient and the cost as well, however late.
+        params, cost: after the last update, in the data's units and as a mean squared error; None if they are not
+            finite, or not known.
+        least_cost, goal: the mean squared error and the parameters that the descent converges to.
+        slowest, fastest: the directions of least and greatest curvature, with their factor per epoch.
         condition: greatest over least positive curvature.
-        rates: the rates to use, by name: ``textbook``, ``fastest`` (plain), ``own_momentum`` (with that asked for),
-            ``heavy_ball``, ``fastest_pair``.
-        remedies: what each remedy buys.
-        findings: every conclusion, the verdict first, then what was observed, then facts about the data.
+        rates: the recommended rates, by name: ``textbook``, ``fastest`` (plain), ``own_momentum`` (with that asked
+            for), ``heavy_ball``, ``fastest_pair``.
+        remedies: the gain of each remedy.
+        findings: every conclusion: the verdict, then what was observed, then facts about the data.
+        checked, unchecked: what was checked and is fine, and what could not be checked and why, a phrase each.
         curve: the predicted mean squared error by updates.
         validation: the cost on held-out rows, if there were any.
+
+    >>> import descentlab as dl
+    >>> problem = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
+    >>> diagnosis = dl.diagnose(problem, lr=0.25, epochs=10)
+    >>> print(diagnosis.headline.answer)
+    Diverges: lr = 0.25 is 1.17 times the largest stable rate, 0.214.
+    >>> bool(abs(diagnosis.lr_bound - 2 / (2 * 14 / 3)) < 1e-12)  # 2 / lambda_max, lambda_max = 2 mean(x^2)
+    True
     """
 
     problem: Problem
@@ -115,12 +129,12 @@ class Diagnosis(Presentable):
 
     @property
     def cost_scale(self) -> float:
-        """The cost in the asker's reduction, as a multiple of the mean squared error."""
+        """The cost in the user's reduction, as a multiple of the mean squared error."""
         return FullBatchTheory(self.problem, self.descent).cost_scale
 
     @property
     def lr_ratio(self) -> float | None:
-        """The asker's rate over the bound."""
+        """The rate asked for over the bound."""
         return self.descent.lr / self.lr_bound if self.lr_bound else None
 
     def text(self, lang: str | None = None, name: str = "") -> str:

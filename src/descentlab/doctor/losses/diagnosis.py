@@ -1,4 +1,4 @@
-"""What printed losses tell: a verdict, the numbers behind it, and the sentences that say so."""
+"""The diagnosis of printed losses: a verdict, its numbers and its findings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOSSES_SCHEMA = "descentlab.losses/1"
 
 @dataclass(frozen=True, eq=False)
 class LossDiagnosis(Presentable):
-    """What printed losses tell.
+    """The result of :func:`descentlab.diagnose` with ``losses``. It prints, and renders in a notebook.
 
     Attributes:
         verdict: in a word. ``converges-monotone`` speaks of the losses: whether the errors behind them change sides
