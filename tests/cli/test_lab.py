@@ -56,7 +56,7 @@ def served(url: str) -> tuple[str, dict[str, Any]]:
     return text, json.loads(DATA.findall(text)[0])
 
 
-@pytest.mark.parametrize(("lang", "ended"), [("en", "The lab has ended."), ("ko", "실험실을 끝냈습니다.")])
+@pytest.mark.parametrize(("lang", "ended"), [("en", "The lab has stopped."), ("ko", "실험실을 끝냈습니다.")])
 def test_it_serves_the_lesson_until_it_is_interrupted(started: Any, lang: str, ended: str) -> None:
     process, url, _ = started("--lang", lang)
     text, spec = served(url)

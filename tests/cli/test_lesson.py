@@ -71,7 +71,7 @@ def test_no_answers_are_waited_for_where_nobody_can_give_one(monkeypatch: pytest
 def test_what_was_right_stays_when_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, "1")  # and then the end of the input, as Ctrl-D gives it
     interrupted = cli("lesson", "1", "--ask", "--lang", "en")
-    assert (interrupted.code, interrupted.err) == (130, "Interrupted. Questions that you answered stay answered.\n")
+    assert (interrupted.code, interrupted.err) == (130, "Interrupted. Questions that you answered remain answered.\n")
     answering(monkeypatch, "-28")
     cli("lesson", "2", "--ask")
     assert cli("lesson", "--lang", "en").out.count("(1 of 3 questions)") == 2
@@ -99,7 +99,7 @@ def test_a_notebook_is_written_for_a_name_that_says_so(state: Path) -> None:
     for name, said in (
         ("one.txt", ".ipynb"),
         ("none/one.ipynb", "one.ipynb"),
-        ("one.ipynb", "is there already"),
+        ("one.ipynb", "already exists"),
     ):
         refused = cli("lesson", "1", "--notebook", str(state / name), "--lang", "en")
         assert refused.code == 2

@@ -63,7 +63,7 @@ def test_answers_are_checked_and_kept(
     monkeypatch.setenv("DESCENTLAB_STATE", str(tmp_path))
     first = open_lesson(1, "en")
     for answer, said in (
-        (None, "in place of None"),
+        (None, "Replace None with your answer"),
         ("x", "cannot be read"),
         (14.0, "sum of the squares"),
         (4.67, "Yes"),
