@@ -28,9 +28,8 @@ def houses(tmp_path: Path) -> str:
 def test_a_page_of_plain_sentences(houses: str) -> None:
     result = cli("diagnose", houses, "--target", "price", "--lr", "0.01")
     assert result.code == 1
-    assert result.out.startswith(houses[:20])
-    assert "Verdict: diverges" in result.out
-    assert "lr = 0.01 is 68.9 times the largest stable rate, 0.000145." in result.out
+    assert result.out.startswith("✗ Diverges: lr = 0.01 is 68.9 times the largest stable rate, 0.000145.\nStandardize")
+    assert houses[:20] in result.out
     assert "Column `city` was left out" in result.out
     assert max(display_width(line) for line in result.out.split("\n") if houses not in line) <= 80
 
@@ -140,7 +139,7 @@ def test_what_folds_cannot_speak_of_does_not_cost_the_diagnosis(houses: str, arg
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_it_speaks_the_language_asked_for(houses: str, lang: str) -> None:
     out = cli("diagnose", houses, "--target", "price", "--lr", "0.01", "--lang", lang).out
-    assert ("Verdict: diverges" if lang == "en" else "판정: 발산") in out
+    assert out.startswith("✗ Diverges: " if lang == "en" else "✗ 발산합니다. ")
     assert bool(re.search("[가-힣]", out)) is (lang == "ko")
     assert cli("diagnose", "--help", "--lang", lang).code == 0
 

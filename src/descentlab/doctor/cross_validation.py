@@ -1,4 +1,4 @@
-"""Folds as they are asked for beside a diagnosis: its own rate and ridge among those tried, or why there are none."""
+"""Cross-validation that goes with a diagnosis: its own rate and ridge are among those tried."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RELATIVE_RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # of the columns' mean square: from 
 
 
 def cross_validate_for_diagnosis(problem: Problem, descent: Descent, folds: int) -> CrossValidation | Finding:
-    """Rate, epochs and ridge by folds of the problem's rows, or a finding that says why they cannot be told.
+    """Rate, epochs and ridge by folds of the problem's rows, or a finding that says why folds are not possible.
 
     Tried are the descent's own rate and fractions of the bound, the problem's own ridge and decades below the columns'
     mean square, and updates up to the epochs asked for.

@@ -19,7 +19,7 @@ from descentlab.typing import FloatArray
 
 MIN_COLUMN_SHARE = 0.2  # a column with less of the largest share is not named
 MAX_NAMED_COLUMNS = 3
-MENTION_OFFSET_FROM = 1.0  # a mean beyond so many times the spread is what makes the direction flat
+MENTION_OFFSET_FROM = 1.0  # mean over standard deviation from which the offset is named as the reason
 
 
 @dataclass(frozen=True)

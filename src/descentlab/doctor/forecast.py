@@ -1,8 +1,8 @@
 """What a descent will do: the verdict, and the numbers that it rests on, before any of it is run.
 
-A full-batch SGD descent at a constant rate is told in closed form. A schedule, another optimizer, or gradients that
-add up beside momentum are walked on the factor, where an epoch costs the same for any number of rows. Mini-batches
-are beyond full-batch theory, and so many epochs may be asked for that nobody waits for the walk: the verdict says so.
+Full-batch SGD at a constant rate has a closed form. A schedule, another optimizer, or gradients that
+add up with momentum are simulated on the factor, where an epoch costs the same for any number of rows. Mini-batches
+are beyond full-batch theory, and too many epochs are not simulated to the end: the verdict says so.
 """
 
 from __future__ import annotations

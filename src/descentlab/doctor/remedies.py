@@ -34,9 +34,9 @@ class Remedy:
         lr_bound: the largest stable rate with it.
         lr, momentum: the fastest for this start with it; ``lr_text`` is that rate to type in.
         epochs: how many epochs that takes; None where it never gets there.
-        epochs_at_lr: how many the asker's own rate takes with it; None where that never gets there.
+        epochs_at_lr: the epochs that the stated rate takes with it; None if it never converges.
         condition: largest over smallest positive curvature.
-        least_cost: the mean squared error it is then bound for.
+        least_cost: the mean squared error that descent then converges to.
     """
 
     name: str
@@ -70,7 +70,7 @@ class RemedyEvaluator:
 
     @property
     def momentum_settings(self) -> MomentumSettings:
-        """The asker's own momentum; none where theirs lets no rate converge."""
+        """The stated momentum; no momentum if no rate converges with it."""
         settings = self.theory.descent.momentum_settings
         return settings if settings["momentum"] < 1 else NO_MOMENTUM
 

@@ -77,7 +77,7 @@ def variance_inflation(problem: Problem) -> FloatArray:
     if not independent:
         return vif
     _, s, V = np.linalg.svd(rows[:, independent] / np.linalg.norm(rows[:, independent], axis=0), full_matrices=False)
-    s = np.maximum(s, UNIT_ROUNDOFF * len(s))  # below it a direction cannot be told from one that is not there
+    s = np.maximum(s, UNIT_ROUNDOFF * len(s))  # smaller singular values are rounding errors
     vif[independent] = ((V / s[:, None]) ** 2).sum(axis=0)
     if len(s) < len(independent):  # fewer rows than features: each of them depends on the others
         vif[independent] = np.inf

@@ -97,7 +97,7 @@ def _lower_rate_findings(context: RunContext) -> Iterator[Finding]:
 
 
 def _alternative_advice(context: RunContext, epochs: int) -> Message:
-    """What to do where the best rate takes so many epochs: other momentum, or another problem."""
+    """What to do if the best rate takes too many epochs: other momentum, or another problem."""
     plain_rate, pair = context.rates.get("fastest"), context.rates.get("fastest_pair")
     if plain_rate is not None and plain_rate.epochs is not None and plain_rate.epochs < 0.5 * epochs:
         return message("advice.plain", lr=plain_rate.lr_text, epochs=pluralize(plain_rate.epochs))
@@ -120,7 +120,7 @@ def _slow_direction_findings(context: RunContext) -> Iterator[Finding]:
 
 
 def _minimax_rate_findings(context: RunContext) -> Iterator[Finding]:
-    """The textbook's rate is for the worst start, and this one is hardly ever it."""
+    """The textbook rate is optimal for the worst start only."""
     minimax, best = context.rates.get("textbook"), context.rates.get("fastest")
     if minimax is None or best is None or best.epochs is None or minimax.epochs is None:
         return

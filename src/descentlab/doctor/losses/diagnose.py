@@ -17,7 +17,7 @@ That takes one direction alone to grow. What holds without it, of plain descent,
 above the
 bound, and a heavy ball that was started at rest swings only where lr times a curvature is above ``(1 - sqrt(mu))^2``.
 
-Of losses that fall, g and -g are both a reading, and only the limit and the pace can be told. They prove no rate
+Of losses that fall, g and -g are both possible, and only the limit and the pace are determined. They prove no rate
 stable: a steep direction may grow from an error too small to show.
 """
 
@@ -64,10 +64,8 @@ MAX_BOUND_RATIO = 1.25  # a bound is not given as one number where the ends of i
 SLOW_EPOCHS, SLOW_RATIO = 1000, 10  # too slow: more epochs to come than this, and this many times those printed
 NEGLIGIBLE_BOUND_RATIO = 1e-3  # a range that begins this far below its end begins at 0
 LIMIT_RTOL = 0.2  # a limit is given where the ends of its range are within this part of it
-MIN_GROWING_LOSSES, GROWTH_RTOL = (
-    5,
-    0.25,
-)  # under momentum, growth is so many losses with one pace, told to so much of what it adds
+# Under momentum, losses grow if this many have one pace, known to this part of the growth.
+MIN_GROWING_LOSSES, GROWTH_RTOL = 5, 0.25
 ALLOWED_LR_RANGE = (1e-100, 1e100)  # rates that leave room for a bound in float64
 DIVERGED_LOSS_RATIO = 100.0  # losses that rose this many times have diverged, however unevenly
 
@@ -97,7 +95,7 @@ class LossSeries:
         return float(ratio ** (0.5 / self.every))
 
     def lr_bound_for(self, factor: float, overshooting: bool = True) -> float:
-        """The largest stable rate of a direction whose error this factor multiplies; inf where none is told."""
+        """The largest stable rate of a direction whose error this factor multiplies; inf if it is not determined."""
         mu, tau, g = self.descent.momentum, self.descent.dampening, factor if overshooting else -factor
         if g == math.inf:
             return 0.0
@@ -185,7 +183,7 @@ def diagnose_losses(
     finite_losses = PrintedLosses(parsed.values[:count], parsed.half_ulps[:count])
     if (finite_losses.values == finite_losses.values[0]).all():
         raise SettingError("losses_equal", count=count, value=float(finite_losses.values[0]))
-    with np.errstate(all="ignore"):  # losses may lie 10^600 apart; what comes out infinite is told as nothing
+    with np.errstate(all="ignore"):  # losses may lie 10^600 apart; infinite results are reported as unknown
         return _classify(LossSeries(finite_losses, len(parsed.values) - count, descent, every))
 
 

@@ -29,10 +29,10 @@ class LossDiagnosis(Presentable):
             end is 0 where more directions may grow unseen. Above 0 it is proved but for directions that make up less
             of the last loss than ten times its rounding, or than 1 %: no losses bound those.
         curvature: of the growing direction, in the convention that lr belongs to, as sure as ``lr_bound``; None where
-            it is not told.
+            it is not known.
         factor: what an epoch multiplies the error by, negative where it changes sides. Of falling losses its size
-            only; None where it is not told.
-        limit: where falling losses would level off, if no slower direction shows up; None where it is not told.
+            only; None where it is not known.
+        limit: where falling losses would level off, if no slower direction appears; None where it is not known.
         epochs_to_tolerance: how many more epochs until within 1 % of ``limit``, on the same condition; where that is
             0, until a hundredth of the last loss is left.
         findings: the conclusions in words, the verdict first.

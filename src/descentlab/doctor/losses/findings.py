@@ -207,7 +207,7 @@ def nonfinite_finding(count: int, next_loss: float) -> Finding:
 
 
 def _format_interval(interval: Interval, digits: int) -> dict[str, str]:
-    """The ends of a range with so many digits, rounded away from its middle."""
+    """The ends of a range with this many digits, rounded outwards."""
     low, high = _round_directed(interval[0], digits, math.floor), _round_directed(interval[1], digits, math.ceil)
     return {"low": f"{low:.{digits}g}", "high": f"{high:.{digits}g}"}
 
@@ -219,7 +219,7 @@ def _justified_digits(value: float, low: float, high: float) -> int:
 
 
 def _round_directed(value: float, digits: int, round_to_int: Callable[[Decimal], int]) -> float:
-    """A number rounded down or up to so many digits."""
+    """A number rounded down or up to this many digits."""
     if not 0 < value < math.inf:
         return value
     decimals = digits - 1 - math.floor(math.log10(value))

@@ -27,9 +27,8 @@ from descentlab.doctor.losses.parsing import PrintedLosses
 from descentlab.typing import FloatArray
 
 MAX_LOSSES = 300  # losses looked back on
-MAX_DRIFT_FACTOR = (
-    20.0  # how often its last change a ratio may still have before it, where nothing says when it settles
-)
+# How many times its last change a ratio may still drift where nothing shows that it settles.
+MAX_DRIFT_FACTOR = 20.0
 SETTLED_FRACTION = 0.1  # falling losses have settled where their ratio comes this much nearer to 1 still
 BIAS_ULPS = 2.0  # what other directions may add unseen, in units of rounding: it biases P by as much
 

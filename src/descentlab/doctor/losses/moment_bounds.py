@@ -24,17 +24,13 @@ import numpy as np
 from descentlab.doctor.losses.parsing import PrintedLosses
 from descentlab.typing import FloatArray, IntArray
 
-MAX_HANKEL_ORDER = 3  # of the polynomials: how many directions are told apart, a floor included
+MAX_HANKEL_ORDER = 3  # of the polynomials: the number of directions that are separated, including a floor
 MAX_HANKEL_STRIDE = 20  # how far apart the losses in a matrix may be
-VISIBLE_ULPS, VISIBLE_SHARE = (
-    10.0,
-    0.01,
-)  # a visible share of the last loss: so many times its rounding, and at most this
-MIN_ROUNDING_RTOL, MIN_ROUNDING_ATOL = (
-    1e-13,
-    1e-280,
-)  # rounding is taken to be at least this: relative, for inverting in float64, and at all
-MAX_LOSS_RATIO = 1e200  # losses so many times the last one are left out
+# A visible share of the last loss: this many times its rounding, and at most this part.
+VISIBLE_ULPS, VISIBLE_SHARE = 10.0, 0.01
+# The least rounding assumed: relative, so that float64 can invert, and absolute.
+MIN_ROUNDING_RTOL, MIN_ROUNDING_ATOL = 1e-13, 1e-280
+MAX_LOSS_RATIO = 1e200  # losses this many times the last one are left out
 IMAG_RTOL = 1e-3  # the imaginary part, relative, that rounding may give two real roots that nearly meet
 
 
@@ -52,7 +48,7 @@ def growth_lower_bound(losses: PrintedLosses) -> float:
 
 
 def growth_upper_bound(losses: PrintedLosses, share: float = 0.0) -> float:
-    """What P is at most, per print, of directions with a visible share of the last loss; inf where that is not told.
+    """What P is at most, per print, of directions with a visible share of the last loss; inf if it is unbounded.
 
     Args:
         losses: three or more, the last positive.
@@ -87,7 +83,7 @@ def _normalize(losses: PrintedLosses) -> PrintedLosses:
 
 
 def _hankel_shapes(last: int, n_later: int) -> Iterator[tuple[int, int]]:
-    """The orders and strides of the matrices that fit up to this place, with so many more prints behind them."""
+    """The orders and strides of the matrices that fit up to this place, with ``n_later`` prints after them."""
     for order in range(1, MAX_HANKEL_ORDER + 1):
         for stride in range(1, min(last // (2 * order + n_later), MAX_HANKEL_STRIDE) + 1):
             yield order, stride

@@ -19,10 +19,8 @@ from descentlab.errors import SettingError
 from descentlab.typing import FLOAT32_UNIT_ROUNDOFF, UNIT_ROUNDOFF, FloatArray
 
 FLOAT64_ERROR = 16 * UNIT_ROUNDOFF  # what summing in float64 does to a cost, relative to it
-FLOAT32_ERROR, FLOAT32_DIGITS = (
-    8 * FLOAT32_UNIT_ROUNDOFF,
-    7,
-)  # the same in float32, and how many decimal digits it always holds
+# The same in float32, and the decimal digits that float32 always holds.
+FLOAT32_ERROR, FLOAT32_DIGITS = 8 * FLOAT32_UNIT_ROUNDOFF, 7
 THOUSANDS_NUMBER = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 MIN_EXTRA_DIGITS = 2  # digits beyond those, over all losses, that float32's numbers have and other numbers hardly ever
 DTYPE_ERROR = {"float32": FLOAT32_ERROR, "float16": 8 * 2.0**-11, "bfloat16": 8 * 2.0**-8}  # by the type they came in
@@ -34,7 +32,7 @@ class PrintedLosses(NamedTuple):
     Attributes:
         values: (m,) the numbers.
         half_ulps: (m,) half a unit of the last place printed, or what rounding did before that if it is more; nan
-            beside numbers that are not finite.
+            for numbers that are not finite.
     """
 
     values: FloatArray

@@ -1,6 +1,6 @@
 """Looking elsewhere: what theory gives against what was observed, and, where they differ, what reproduces it.
 
-Nothing is altered. Predictions are exact (:mod:`descentlab.doctor.observed.simulation`), in the asker's own
+Nothing is altered. Predictions are exact (:mod:`descentlab.doctor.observed.simulation`), in the user's
 reduction, for
 losses printed before or after an update. A cause is named only if simulating it reproduces every number seen, and
 the numbers hold enough digits for that not to be chance.
@@ -57,7 +57,7 @@ def compare_observed(
         observed: the final loss, or the losses by epoch from the first, in the descent's own reduction; numbers or
             texts, nan and inf among them.
         epochs_seen: the numbers of the epochs that these losses were printed at, if they are others.
-        every: the losses were printed every so many epochs, from the first or from that one on. Where 1 does not
+        every: the number of epochs between two losses, from the first or from that one on. Where 1 does not
             fit and their count suggests another number, that is tried.
 
     Returns:
@@ -78,7 +78,7 @@ def compare_observed(
     if not simulation.is_affordable(problem, descent, last_update):
         return (findings.not_comparable_finding(message("observed.too_long", updates=last_update)),)
     try:
-        # Rates and losses of any size are asked about, and what leaves float64 is told apart where it matters.
+        # Rates and losses may have any size; overflow of float64 is handled where it matters.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             return _conclude(comparisons, every == 1 and epochs_seen is None)
     except (EngineError, MissingDependencyError) as cause:
@@ -90,7 +90,7 @@ def _conclude(comparisons: list[ObservedComparison], epochs_unknown: bool) -> tu
 
     Args:
         comparisons: the ways, the likeliest first.
-        epochs_unknown: whether the epochs were not told, so that they may have been some epochs apart.
+        epochs_unknown: whether the epochs of the losses are unknown, so that they may be several epochs apart.
     """
     for comparison in comparisons:
         offset = comparison.exact_offset
@@ -115,7 +115,7 @@ def _conclude(comparisons: list[ObservedComparison], epochs_unknown: bool) -> tu
 
 
 def _match_with_spacing(comparison: ObservedComparison) -> Finding | None:
-    """That the losses agree if they were printed every so many epochs, where their count makes that whole."""
+    """The finding that the losses agree if they were printed every N epochs, for each N that fits their count."""
     for every in comparison.observed.possible_intervals(comparison.descent.epochs):
         for observed in comparison.observed.printed_every(every):
             spaced = ObservedComparison(comparison.problem, comparison.descent, observed)

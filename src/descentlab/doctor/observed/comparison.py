@@ -54,7 +54,7 @@ class Hypothesis:
         explanation, advice: the explanation in words, and its cure.
         evidence: its numbers.
         costs: (k,) the mean squared errors behind the losses.
-        cost_transform: how those are printed as losses; None is the asker's own reduction, and another may be tried
+        cost_transform: how those are printed as losses; None is the user's reduction, and another may be tried
         as well. n_alternatives: how many such explanations were to choose from.
         extra_tolerance: by how much more than its rounding a number may be off, in units of that, where losses were
         fitted.
@@ -147,7 +147,7 @@ class ObservedComparison:
         return safe_costs
 
     def in_user_reduction(self, costs: FloatArray) -> FloatArray:
-        """Mean squared errors in the asker's own reduction."""
+        """Mean squared errors in the user's reduction."""
         return apply_cost_form(self.descent.reduction, costs, self.problem.weight)
 
     def costs_with(self, **changes: Any) -> FloatArray:
@@ -204,7 +204,7 @@ class ObservedComparison:
         return self.compute_costs(simulation.simulate_linear_bug(updates=self.observed.updates, **arguments))
 
     def matches(self, hypothesis: Hypothesis, form: str, n_forms: int, unit: float) -> bool:
-        """Whether a guess, printed in this kind, reproduces every number, and these tell it from so many others."""
+        """Whether a hypothesis, printed in this form, reproduces every number, and not by chance."""
         cost_transform = hypothesis.cost_transform or (lambda costs: apply_cost_form(form, costs, self.problem.weight))
         losses = hypothesis.losses if form == self.descent.reduction else cost_transform(hypothesis.costs)
         tolerance = (hypothesis.floor or self.floor).loss_tolerance(hypothesis.costs, unit, cost_transform)

@@ -21,7 +21,7 @@ NEGLIGIBLE_RTOL = 1e-4  # a relative difference that needs no explanation
 
 
 def cause_finding(comparison: ObservedComparison, hypothesis: Hypothesis, form: str, count: int = 1) -> Finding:
-    """A cause that reproduces the numbers, as a finding; one of so many that do."""
+    """A cause that reproduces the numbers, as a finding; ``count`` causes do."""
     n_losses = len(comparison.observed.epochs)
     messages = [_lr_verdict_message(comparison), hypothesis.explanation]
     if form != comparison.descent.reduction:
@@ -42,7 +42,7 @@ def cause_finding(comparison: ObservedComparison, hypothesis: Hypothesis, form: 
 
 
 def agreement_finding(comparison: ObservedComparison, offset: int, every: int | None = None) -> Finding:
-    """That the numbers are what theory gives; if they were printed every so many epochs."""
+    """The finding that the numbers match the theory, perhaps printed ``every`` N epochs."""
     observed, losses = comparison.observed, comparison.losses
     predicted = observed.predictions_at(losses, offset)
     finite = np.flatnonzero(observed.is_finite)

@@ -22,16 +22,13 @@ from descentlab.errors import SettingError, check_int
 from descentlab.typing import FLOAT32_UNIT_ROUNDOFF, BoolArray, FloatArray, IntArray
 
 STRICT_RTOL_RANGE = (2e-6, 1e-4)  # relative drift allowed to a number that is to be reproduced: at least, at most
-LOOSE_RTOL, MAX_LOOSE_RTOL = (
-    1e-3,
-    0.05,
-)  # relative drift that agrees at any rate, and the most that rounding may explain
+# Relative drift that always agrees, and the largest that rounding may explain.
+LOOSE_RTOL, MAX_LOOSE_RTOL = 1e-3, 0.05
 OVERFLOW_LOSS = float(np.finfo(np.float32).max) * 1e-6  # a loss beyond it has, or will have, left float32
 MAX_DIGITS_PER_LOSS = 6.0  # the most that one number counts for
-MAX_COMPARED = (
-    300  # numbers held against predictions: of more, the first half of that, and others evenly spaced to the last
-)
-MIN_EVIDENCE_DIGITS = 3.3  # digits that must be seen, beside those that choose among the explanations
+# Losses compared with predictions; of more, the first half of that many, and others evenly spaced to the last.
+MAX_COMPARED = 300
+MIN_EVIDENCE_DIGITS = 3.3  # digits that must agree, in addition to those that choose among the explanations
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +82,7 @@ class ObservedLosses:
         return [losses] if every == 1 or epochs_seen is not None or losses.count == 1 else losses.printed_every(every)
 
     def printed_every(self, every: int) -> list[ObservedLosses]:
-        """These losses as printed every so many epochs: at the first and so on, or at that one, its double and so on.
+        """These losses as printed every N epochs, from epoch 1 on or from epoch N on.
 
         Epochs counted from 0 come to the same numbers of updates.
         """
@@ -93,7 +90,7 @@ class ObservedLosses:
         return [ObservedLosses(self.losses, steps + first, (-1, 0), self.count) for first in (1, every)]
 
     def possible_intervals(self, epochs: int) -> list[int]:
-        """How many epochs apart so many losses would be, to fill so many epochs."""
+        """The intervals at which this many losses fill the epochs."""
         if self.count == 1 or self.count >= epochs:
             return []
         spans = ((epochs, self.count), (epochs - 1, self.count - 1), (epochs, self.count - 1))
@@ -150,7 +147,7 @@ class ObservedLosses:
     def is_significant(
         self, n_alternatives: int, tolerance: FloatArray | float = 0.0, distances: FloatArray | float = np.inf
     ) -> bool:
-        """Whether a match with one of so many explanations is more than chance."""
+        """Whether a match with one of ``n_alternatives`` explanations is more than chance."""
         return self.count_digits(tolerance, distances) >= MIN_EVIDENCE_DIGITS + math.log10(n_alternatives)
 
     def predictions_at(self, predicted: FloatArray, offset: int) -> FloatArray:
@@ -184,7 +181,7 @@ class ObservedLosses:
         return tolerance
 
     def relative_error(self, predicted: FloatArray, offset: int) -> FloatArray:
-        """(m,) relative differences, nan beside numbers that are not finite."""
+        """(m,) relative differences, nan for losses that are not finite."""
         expected = self.predictions_at(predicted, offset)
         with np.errstate(invalid="ignore", divide="ignore"):
             error: FloatArray = np.abs(self.losses.values - expected) / np.maximum(np.abs(expected), 1e-300)

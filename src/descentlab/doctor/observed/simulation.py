@@ -22,10 +22,8 @@ from descentlab.engines import Engine, make_engine
 from descentlab.problem.problem import Problem
 from descentlab.typing import FloatArray, IntArray
 
-MAX_WORK, WORK_PER_UPDATE = (
-    1e9,
-    1000,
-)  # numbers visited by updates one by one, at most, and what an update costs beside its rows
+# Most numbers visited when updates are simulated one by one, and the cost of an update in addition to its rows.
+MAX_WORK, WORK_PER_UPDATE = 1e9, 1000
 INTERLEAVE_FROM_RANGES = 16  # strides of even steps from which on every second epoch is taken apart
 
 
@@ -66,7 +64,7 @@ def _even_ranges(epochs: IntArray) -> Iterator[range]:
 
 
 def is_affordable(problem: Problem, descent: Descent, updates: int) -> bool:
-    """Whether so many updates can be carried out here within seconds: closed forms always, walks if they are short."""
+    """Whether this many updates can be simulated within seconds; with a closed form always."""
     return descent.has_closed_form or updates * (problem.n + WORK_PER_UPDATE) * len(problem.parameters) <= MAX_WORK
 
 

@@ -207,7 +207,7 @@ def _fit_start_energies(
 
     Args:
         comparison: what is asked about.
-        lr_multiple: the rate is so many times the one stated.
+        lr_multiple: the rate as a multiple of the one stated.
     """
     from scipy.optimize import nnls
 
