@@ -24,7 +24,7 @@ from descentlab.messages import (
 
 SOURCE = Path(__file__).parents[2] / "src" / "descentlab"
 KEY = re.compile(
-    r"""["'](?:error|notice|left_out|flat|minimum|refuses|ending|cli|help|demo|plot|csv|purpose|problem|finding|advice|report|validation|folds|sweep|count|lab|stochastic|watch|estimator)\.(?!(?:js|css)["'])[a-z0-9_]+["']"""
+    r"""["'](?:answer|direction|losses|observed|error|notice|left_out|flat|minimum|refuses|ending|cli|help|demo|plot|csv|purpose|problem|finding|advice|report|validation|folds|sweep|count|lab|stochastic|watch|estimator)\.(?!(?:js|css)["'])[a-z0-9_]+["']"""
 )
 RAISED = re.compile(r"""(?:DataError|SettingError|DivergenceError|EngineError)\(\s*["']([a-z0-9_]+)["']""")
 NAMES = {
@@ -54,10 +54,13 @@ def test_every_sentence_the_code_names_exists_and_every_sentence_is_named() -> N
     code = "\n".join(path.read_text("utf-8") for kind in ("*.py", "*.js") for path in SOURCE.rglob(kind))
     named = {match.strip("\"'") for match in KEY.findall(code)} | {f"error.{key}" for key in RAISED.findall(code)}
     assert named <= set(load_catalog("en"))
-    # Some keys are put together from a prefix and a word; the word then stands somewhere, or is an option's name.
+    # Some keys are composed: of a prefix and a word of the code, or by an f-string.
     words = set(re.findall(r"[a-z0-9]+(?:_[a-z0-9]+)*", code.replace("-", "_")))
     words |= {phrase.replace(" ", "_") for phrase in re.findall(r'"([a-z]+(?: [a-z]+)+)"', code)}
-    assert not [key for key in load_catalog("en") if key not in named and key.split(".")[1] not in words]
+    composed = re.findall(r'f"([a-z]+\.[a-z0-9_]+\{[^}]+\}[a-z0-9_]*|[a-z]+\.\{[^}]+\}_[a-z0-9_]+)"', code)
+    patterns = [re.sub(r"\\\{.+?\\\}", "[a-z0-9_]*", re.escape(key)) for key in composed]
+    unnamed = {key for key in load_catalog("en") if key not in named and key.split(".")[1] not in words}
+    assert not [key for key in unnamed if not any(re.fullmatch(pattern, key) for pattern in patterns)]
 
 
 def test_korean_is_korean() -> None:
@@ -135,7 +138,8 @@ def test_every_count_has_its_noun() -> None:
     assert {key for key in load_catalog("en") if key.startswith("count.")} == known
     nouns = "|".join(PLURAL_NOUNS.values())
     never_one = {
-        "error.lab_columns", "error.too_long", "error.too_long_schedule", "finding.beyond_counting",
+        "answer.mini_batches", "error.lab_columns", "error.too_long", "error.too_long_schedule",
+        "finding.beyond_counting",
         "finding.mini_batches", "folds.tried", "losses.every", "notice.few_rows", "notice.rows_dropped",
         "observed.agrees_every", "observed.per_sample_updates", "observed.too_long", "refuses.replay_batches",
     }  # fmt: skip
