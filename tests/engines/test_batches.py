@@ -151,7 +151,7 @@ def test_pieces_that_only_come_one_after_the_other_are_not_streamed(tmp_path: Pa
 def test_files_that_have_changed_are_refused(tmp_path: Path) -> None:
     problem = problem_of(folder(tmp_path))
     pq.write_table(table(40, 8), tmp_path / "part-1.parquet")
-    with pytest.raises(dl.DataError, match=r"now have 1[0-9]+ rows, and had 117 rows when"):
+    with pytest.raises(dl.DataError, match=r"now have 1[0-9]+ rows, but they had 117 rows when"):
         dl.descend(problem, engine="minibatch", lr=0.01, epochs=2, batch_size=8)
 
 
@@ -168,5 +168,5 @@ def test_says_how_the_rows_were_taken(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(minibatch, "MAX_BYTES_IN_MEMORY", 0)
     run = dl.descend(problem_of(folder(tmp_path)), engine="minibatch", lr=0.01, epochs=2, batch_size=8)
-    assert "The rows stay in their files" in run_to_text(run, "parts", 0)
-    assert "The rows stay in their files" in run._repr_html_()
+    assert "The rows are re-read from the files in every epoch" in run_to_text(run, "parts", 0)
+    assert "The rows are re-read from the files in every epoch" in run._repr_html_()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 
 import descentlab as dl
 from descentlab.descent.reductions import REDUCTIONS
+from descentlab.engines.base import LIMITS
+from descentlab.messages import load_catalog
 from descentlab.theory.full_batch import FullBatchTheory
 
 ENGINES = ("hand", "minibatch", "autograd", "exact", "replay")
@@ -257,21 +260,21 @@ def test_float32_follows_float64_to_its_own_precision(engine: str) -> None:
     ("engine", "settings", "words"),
     [
         ("exact", {"batch_size": 2}, "mini-batches have no closed form"),
-        ("exact", {"optimizer": "Adam"}, "not those of Adam"),
+        ("exact", {"optimizer": "Adam"}, "only supports SGD, not Adam"),
         ("exact", {"options": {"maximize": True}}, "options maximize"),
         ("hand", {"options": {"maximize": True}}, "options maximize"),
         ("exact", {"dtype": "float32"}, "not in float32"),
         ("exact", {"device": "cuda"}, "not on cuda"),
         ("exact", {"zero_grad": False, "momentum": 0.5}, "zero_grad"),
-        ("hand", {"optimizer": "Adam"}, "not those of Adam"),
+        ("hand", {"optimizer": "Adam"}, "only supports SGD, not Adam"),
         ("hand", {"device": "cuda"}, "not on cuda"),
-        ("autograd", {"device": "nowhere"}, "no device nowhere"),
-        ("autograd", {"optimizer": "LBFGS"}, "LBFGS asks for the cost several times a step"),
-        ("autograd", {"optimizer": "Muon"}, "Muon steps matrices"),
-        ("autograd", {"optimizer": "sparseadam"}, "sparseadam takes sparse gradients"),
-        ("replay", {"optimizer": "Muon"}, "Muon steps matrices"),
-        ("replay", {"optimizer": "sparseadam"}, "sparseadam takes sparse gradients"),
-        ("replay", {"batch_size": 39}, "no batch of 39 of the 40 rows"),
+        ("autograd", {"device": "nowhere"}, "device nowhere is not available"),
+        ("autograd", {"optimizer": "LBFGS"}, "LBFGS needs the cost several times per step"),
+        ("autograd", {"optimizer": "Muon"}, "Muon works on matrices"),
+        ("autograd", {"optimizer": "sparseadam"}, "sparseadam needs sparse gradients"),
+        ("replay", {"optimizer": "Muon"}, "Muon works on matrices"),
+        ("replay", {"optimizer": "sparseadam"}, "sparseadam needs sparse gradients"),
+        ("replay", {"batch_size": 39}, "cannot provide a batch of 39 of the 40 rows"),
         ("replay", {"dtype": "float32"}, "not in float32"),
         ("replay", {"device": "cuda"}, "not on cuda"),
     ],
@@ -280,6 +283,13 @@ def test_an_engine_refuses_by_name(engine: str, settings: dict[str, Any], words:
     with pytest.raises(dl.EngineError, match=words) as caught:
         dl.descend(dl.Problem(*rows()), engine=engine, lr=0.1, **settings)
     assert f"`{engine}`" in str(caught.value)
+
+
+def test_every_limit_has_a_rule_and_a_message() -> None:
+    for name in ENGINES:
+        engine = getattr(import_module(f"descentlab.engines.{name}"), name.capitalize())
+        assert set(engine.limits) <= set(LIMITS)
+    assert {f"refuses.{name}" for name in LIMITS} <= set(load_catalog("en"))
 
 
 @pytest.mark.parametrize(
@@ -310,7 +320,7 @@ def test_rows_that_are_gone_leave_the_engines_that_need_none() -> None:
         walked = dl.descend(problem, engine="autograd", lr=0.01, epochs=5, **settings)
         np.testing.assert_allclose(run.params, walked.params, rtol=1e-12)
     for engine in ("hand", "autograd"):
-        with pytest.raises(dl.EngineError, match="made from a factor"):
+        with pytest.raises(dl.EngineError, match="created from a factor"):
             dl.descend(compressed, engine=engine, lr=0.01)
 
 
@@ -320,7 +330,7 @@ def test_unknown_names_suggest_the_right_ones() -> None:
         dl.descend(problem, engine="exat", lr=0.1)
     with pytest.raises(dl.SettingError, match="Did you mean `Adam`"):
         dl.descend(problem, engine="autograd", optimizer="Adamm", lr=0.1)
-    with pytest.raises(dl.SettingError, match=r"torch\.optim\.Adam does not take these settings"):
+    with pytest.raises(dl.SettingError, match=r"torch\.optim\.Adam does not accept these settings"):
         dl.descend(problem, engine="autograd", optimizer="Adam", lr=0.1, options={"beta": 1})
 
 

@@ -260,9 +260,9 @@ def test_settings_that_torch_refuses_late_are_settings_still() -> None:
         ("autograd", "Adam", {"capturable": True}),
     ]
     for engine, optimizer, options in wrong:
-        with pytest.raises(dl.SettingError, match=rf"torch\.optim\.{optimizer} does not take these settings"):
+        with pytest.raises(dl.SettingError, match=rf"torch\.optim\.{optimizer} does not accept these settings"):
             dl.descend(problem, engine=engine, optimizer=optimizer, options=options, lr=0.1)
-    with pytest.raises(dl.SettingError, match=r"torch\.optim\.LBFGS does not take these settings"):
+    with pytest.raises(dl.SettingError, match=r"torch\.optim\.LBFGS does not accept these settings"):
         dl.descend(problem, optimizer="LBFGS", lr=0.1, momentum=0.9)
     with pytest.raises(dl.SettingError, match="Did you mean `LBFGS`"):
         dl.descend(problem, engine="replay", optimizer="LBFSG", lr=0.1)

@@ -236,14 +236,14 @@ def test_a_diverging_rate_costs_infinitely_much_and_spoils_nothing() -> None:
     np.testing.assert_allclose(found.cost[1, 0], sound.cost[0, 0])
     assert found.best is not None
     assert found.best.lr == 0.02
-    assert "2 of 4, from 1.5 on" in found.text("en").replace("\n", " ")
+    assert "2 of 4, from 1.5 up" in found.text("en").replace("\n", " ")
     content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert content["cost"][3][0][0] is None
     assert content["best"]["lr"] == 0.02
 
     none = cross_validate(X, y, lr=[5.0], epochs=100)
     assert none.best is none.simplest is None
-    assert "1 of 1, from 5 on" in str(none).replace("\n", " ")
+    assert "1 of 1, from 5 up" in str(none).replace("\n", " ")
     assert json.loads(json.dumps(none.to_dict(), allow_nan=False))["best"] is None
     assert np.isfinite(none.limit_cost).all()
 
@@ -322,14 +322,14 @@ def test_a_problem_brings_its_hypothesis() -> None:
     ("given", "message"),
     [
         ({"folds": 1}, "folds = 1 must be a whole number of at least 2"),
-        ({"folds": 13}, "For 13 folds at least as many rows are needed, and the data has 12 rows"),
-        ({"weights": [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]}, "No row of fold 2 counts: it has 3"),
-        ({"lr": 0.0}, "lr = 0.0 is not a learning rate"),
-        ({"lr": [0.1, -1]}, "lr = -1 is not a learning rate"),
-        ({"lr": "0.1"}, "lr = '0.1' is not a learning rate"),
-        ({"lr": []}, "lr holds no value"),
+        ({"folds": 13}, "13 folds need at least that many rows, but the data has 12 rows"),
+        ({"weights": [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]}, "Fold 2 has no row with a positive weight: it has 3"),
+        ({"lr": 0.0}, "lr = 0.0 is out of range: it must be a positive finite number"),
+        ({"lr": [0.1, -1]}, "lr = -1 is out of range"),
+        ({"lr": "0.1"}, "lr = '0.1' is out of range"),
+        ({"lr": []}, "lr is empty"),
         ({"ridge": -1}, "ridge = -1 is out of range"),
-        ({"ridge": ()}, "ridge holds no value"),
+        ({"ridge": ()}, "ridge is empty"),
         ({"epochs": 0}, "epochs = 0"),
         ({"seed": -1}, "seed = -1"),
         ({"missing": "skip"}, "missing = 'skip'"),
@@ -349,17 +349,17 @@ def test_folds_that_do_not_fit_are_refused() -> None:
     X, y = rows(12)
     one, two = split(X, y, folds=2)
     named = split(X, y, folds=2, features=["x1", "b", "x3"])[1]
-    with pytest.raises(DataError, match="Fold 2 has no column x2, which the first fold has"):
+    with pytest.raises(DataError, match="Fold 2 has no column x2, but the first fold does"):
         cross_validate([one, named])
-    with pytest.raises(DataError, match="No row of fold 2 counts: it has 0"):
+    with pytest.raises(DataError, match="Fold 2 has no row with a positive weight: it has 0"):
         cross_validate([one, Factor.empty(one.columns)])
     with pytest.raises(SettingError, match="folds = 1"):
         cross_validate([one])
-    with pytest.raises(SettingError, match="neither y nor weights"):
+    with pytest.raises(SettingError, match="Leave out y and weights"):
         cross_validate([one, two], y)
-    with pytest.raises(DataError, match="no rows left to divide"):
+    with pytest.raises(DataError, match="no rows to divide into folds"):
         cross_validate(one)
-    with pytest.raises(DataError, match="no rows left to divide"):
+    with pytest.raises(DataError, match="no rows to divide into folds"):
         split(Problem(one))
     with pytest.raises(SettingError, match="Leave out y, target"):
         split(Problem(X, y), y, target="y")

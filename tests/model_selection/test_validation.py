@@ -245,18 +245,18 @@ def test_held_out_rows_come_in_any_form(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_named() -> None:
     X, y = rows()
     problem, descent = Problem(X[:14], y[:14], features=NAMES, target="t"), Descent(lr=0.03)
-    with pytest.raises(DataError, match="no column b, t, which the training rows have"):
+    with pytest.raises(DataError, match="no column b, t, but the training rows do"):
         validate(problem, descent, Factor.from_block(X, ("a", "B", "c")))
-    with pytest.raises(DataError, match="2 columns; the features of the training rows are: a, b, c"):
+    with pytest.raises(DataError, match="2 columns, but the features of the training rows are: a, b, c"):
         validate(problem, descent, X[14:, :2], y[14:])
-    with pytest.raises(DataError, match="No column is called `t`"):
+    with pytest.raises(DataError, match="There is no column `t`"):
         validate(problem, descent, X)
     for held in (Factor.empty((*NAMES, "t")), Factor.from_block(np.ones((2, 4)), (*NAMES, "t"), [0, 0])):
-        with pytest.raises(DataError, match="No held-out row counts"):
+        with pytest.raises(DataError, match="No held-out row has a positive weight"):
             validate(problem, descent, held)
-    with pytest.raises(DataError, match="No held-out row counts: 0 rows came"):
+    with pytest.raises(DataError, match="No held-out row has a positive weight: there are 0 rows"):
         validate(problem, descent, X[:0], y[:0])
-    with pytest.raises(SettingError, match="neither y nor weights"):
+    with pytest.raises(SettingError, match="Leave out y and weights"):
         validate(problem, descent, problem, y)
 
 
@@ -309,7 +309,7 @@ def test_where_no_engine_can_follow_the_rest_is_diagnosed() -> None:
     assert found.verdict == "cannot tell"
     [told] = [each for each in found.findings if each.topic == "held_out"]
     assert told.name == "held_out_unknown"
-    assert "no batch of 4 of the 14 rows" in told.text("en")
+    assert "cannot provide a batch of 4 of the 14 rows" in told.text("en")
     assert "14행에서 4행짜리" in told.text("ko")
     walked = diagnose(problem, descent, validation=(X[14:], y[14:]))
     assert isinstance(walked, Diagnosis)

@@ -64,21 +64,21 @@ def test_the_nearest_name_is_suggested(call: str, misspelt: str, meant: str) -> 
 
 @pytest.mark.parametrize("function", [dl.descend, dl.diagnose])
 def test_a_rate_is_no_descent(function: Any) -> None:
-    with pytest.raises(dl.SettingError, match=f"{function.__name__} takes a Descent, not float"):
+    with pytest.raises(dl.SettingError, match=f"{function.__name__} needs a Descent, not float"):
         function(PROBLEM, 0.1)
 
 
 def test_a_rate_is_no_descent_to_validate() -> None:
-    with pytest.raises(dl.SettingError, match=r"validate takes a Descent, not float. Make one: Descent\(lr="):
+    with pytest.raises(dl.SettingError, match=r"validate needs a Descent, not float. Create one: Descent\(lr="):
         dl.validate(PROBLEM, 0.1, X, y)  # type: ignore[arg-type]
-    with pytest.raises(dl.SettingError, match="validate takes a Descent, not NoneType"):
+    with pytest.raises(dl.SettingError, match="validate needs a Descent, not NoneType"):
         dl.validate(PROBLEM, None, X, y)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("function", [dl.descend, dl.diagnose, dl.sweep, dl.validate])
 def test_rows_are_no_problem(function: Any) -> None:
     more = {dl.sweep: ([0.1],), dl.validate: (DESCENT, X, y)}.get(function, (DESCENT,))
-    with pytest.raises(dl.SettingError, match=f"{function.__name__} takes a Problem, not ndarray"):
+    with pytest.raises(dl.SettingError, match=f"{function.__name__} needs a Problem, not ndarray"):
         function(X, *more)
 
 

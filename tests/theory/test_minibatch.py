@@ -218,18 +218,20 @@ class TestWords:
 
     def test_says_when_it_grows(self) -> None:
         found = dl.expected_cost(dl.Problem(*rows(), center=True), lr=1, batch_size=4, epochs=5, replacement=True)
-        assert "grows without end" in found.messages[0].text("en")
+        assert "grows without limit" in found.messages[0].text("en")
         assert found.floor == np.inf
 
     def test_says_that_reshuffled_epochs_are_something_else(self) -> None:
         found = dl.expected_cost(dl.Problem(*rows(), center=True), lr=0.01, batch_size=4, epochs=5)
-        assert "no closed form is known, and none of the numbers is exact" in found.messages[-1].text("en")
+        assert "None of these numbers is exact here" in found.messages[-1].text("en")
 
     def test_many_parameters_leave_the_approximation(self) -> None:
         X = np.random.default_rng(0).normal(size=(60, 17))
         found = dl.expected_cost(dl.Problem(X, X @ np.arange(17.0) + X[:, 0] ** 2), lr=1e-3, batch_size=4, epochs=5)
-        for name in ("cost", "excess", "floor", "radius", "lr_bound"):
-            with pytest.raises(dl.SettingError, match=r"18 directions, and exact second moments .* at most 16"):
+        for name in ("cost", "excess_cost", "floor", "spectral_radius", "lr_bound"):
+            with pytest.raises(
+                dl.SettingError, match=r"Exact second moments .* at most 16 directions, but the cost curves in 18"
+            ):
                 getattr(found, name)
         assert found.least_cost < found.small_rate_floor < 2 * found.least_cost
         assert "about" in str(found)
@@ -243,12 +245,20 @@ class TestWords:
         ids=str,
     )  # fmt: skip
     def test_refuses_by_name(self, asked: dict[str, Any]) -> None:
-        with pytest.raises(dl.SettingError, match=f"settings `{next(iter(asked))}` as they are"):
+        with pytest.raises(dl.SettingError, match=f"but not with `{next(iter(asked))}` as set"):
             dl.expected_cost(dl.Problem(*rows()), **{"lr": 0.01, "batch_size": 4, **asked})
 
     def test_refuses_weights_and_rows_that_are_gone(self) -> None:
         X, y = rows()
-        with pytest.raises(dl.SettingError, match="these have weights"):
+        with pytest.raises(dl.SettingError, match="but these have weights"):
             dl.expected_cost(dl.Problem(X, y, weights=np.arange(30.0)), lr=0.01, batch_size=4)
         with pytest.raises(dl.DataError, match="factor"):
             dl.expected_cost(dl.Problem(dl.Problem(X, y).factor, target="y"), lr=0.01, batch_size=4)
+
+
+def test_the_old_name_warns_once() -> None:
+    name = "expect"
+    vars(dl).pop(name, None)
+    with pytest.warns(DeprecationWarning, match="expected_cost"):
+        assert getattr(dl, name) is dl.expected_cost
+    assert getattr(dl, name) is dl.expected_cost  # a second warning would be an error
