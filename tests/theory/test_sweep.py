@@ -82,7 +82,7 @@ def test_it_names_the_best_rate_and_how_long_each_takes() -> None:
     assert fast is not None
     assert fast < slow
     assert found.cost[1, min(fast, 200)] <= 1.01 * found.least_cost
-    assert f"3 rates over 200 epochs. Stable, below the bound {bound:.6g}: 2." in str(found)
+    assert f"3 rates over 200 epochs. Stable, below the bound {bound:.3g}: 2." in str(found)
 
 
 @pytest.mark.parametrize(
