@@ -38,7 +38,7 @@ class Validation(Presentable):
 
     Attributes:
         updates: (k,) 0, 1, 2, ..., 128, then evenly spaced on a log scale, up to the descent's epochs.
-        train_cost, cost: (k,) on the training rows and on the held-out rows after so many updates.
+        train_cost, cost: (k,) on the training rows and on the held-out rows after ``updates`` updates.
         best_updates: the number of updates, among all of 0 .. epochs, with the least held-out cost; of costs that
             differ by rounding alone, the fewest updates.
         best_cost, best_train_cost, best_params: after ``best_updates``; the parameters (p,) in the data's units.

@@ -17,7 +17,7 @@ from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray, IntArray
 
 DENSE_UPDATES = 128  # numbers of updates reported: every one up to here, then
-POINTS_PER_OCTAVE = 64  # so many each time they double
+POINTS_PER_OCTAVE = 64  # this many each time they double
 EXHAUSTIVE_UPDATES = 1 << 16  # numbers of updates searched one by one
 MAX_EXHAUSTIVE_UPDATES = 1 << 20  # the same while errors oscillate
 SEARCH_POINTS_PER_OCTAVE = 1 << 12  # numbers of updates searched beyond, each time they double

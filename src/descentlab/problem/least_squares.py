@@ -22,7 +22,7 @@ from descentlab.factor.factor import Factor
 from descentlab.messages import Message, format_number, message
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
-CERTAIN_RANK_FACTOR = 4  # a dependent column is certain if it leaves at most so many times its own rounding
+CERTAIN_RANK_FACTOR = 4  # a dependent column is certain if its remainder is at most this multiple of its own rounding
 
 
 class Fit(NamedTuple):

@@ -56,7 +56,7 @@ class History:
         feature is called W; of several, ``W[name]``.
 
         Args:
-            rows: at most so many lines, at least 2: the first and the last ones, and how many lie between.
+            rows: the largest number of lines, at least 2: the first and the last ones, and how many lie between.
         """
         labels = self._make_labels()
         rows = None if rows is None else check_int("rows", rows, 2)

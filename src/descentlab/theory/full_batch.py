@@ -20,7 +20,7 @@ from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray, IntArray
 
 DEFAULT_WITHIN = 0.01  # "converged": within 1% of the least cost, or of every coefficient if the fit is exact
 STANDARDIZE_ADVICE_RATIO = 100  # how much smaller the condition number must be to recommend standardizing
-ZERO_RESIDUAL_ULPS = 32  # a residual along a direction of at most so many units of rounding counts as 0
+ZERO_RESIDUAL_ULPS = 32  # a residual along a direction of at most this many units of rounding counts as 0
 EXACT_FIT_RTOL = 1e-10  # the root mean square residual, relative to the target's spread, below which a fit is exact
 
 

@@ -91,7 +91,7 @@ def shortest_repr(value: float) -> str:
 
 
 def _truncate(value: Decimal, digits: int) -> Decimal:
-    """A number rounded towards 0, to so many digits."""
+    """A number rounded towards 0, to ``digits`` digits."""
     return Context(prec=digits, rounding=ROUND_DOWN).plus(value)
 
 

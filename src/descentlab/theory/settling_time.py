@@ -20,8 +20,8 @@ MAX_SCAN_SIZE = 1 << 14
 LOOKBACK_POINTS = 64  # updates before an estimate that a search over rates evaluates
 PROMISING_RATIO = 1.5  # estimates within this ratio of the least are evaluated
 MAX_NEWTON_STEPS = 100  # about six are needed
-MAX_SCANS = 16  # after so many scans, or
-MAX_SKIPS = 2000  # so many skips, the upper bound is returned
+MAX_SCANS = 16  # after this many scans, or
+MAX_SKIPS = 2000  # this many skips, the upper bound is returned
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,7 +39,7 @@ class Sweep(Presentable):
         problem, descent: the problem and the settings; ``descent.lr`` is the first of the rates.
         lr: (m,) the rates.
         updates: (k,) 0, every, 2 every, ... up to the epochs asked for.
-        cost: (m, k) the mean squared error after so many updates at each rate; inf beyond the range of float64.
+        cost: (m, k) the mean squared error of each rate after each number of updates; inf beyond the range of float64.
         lr_bound: the largest stable rate.
         least_cost: the mean squared error at the limit point of stable rates.
     """
