@@ -49,7 +49,7 @@ class Descent:
             engines ``autograd`` and ``replay`` only.
         dtype, device: of the rows; ``float64`` or ``float32``, and a device as torch names it.
         zero_grad: False does not clear the gradient, so that every step adds to it.
-        every: record every k-th epoch, with k this number. None: each one, or evenly spaced ones if there are more than 100,000.
+        every: record one epoch in ``every``. None: all, or evenly spaced ones if there are more than 100,000.
         tolerance: stop as soon as the gradient's norm is below this times its norm at zero parameters. None
             never stops early, and calls a run converged by a tolerance of 1e-6.
         growth_limit: stop once the cost is this many times the larger of its initial value and its value at zero
