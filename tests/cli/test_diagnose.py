@@ -157,7 +157,7 @@ def test_losses_observed_every_few_epochs() -> None:
     assert "If these" not in out
     assert "This is not the learning rate" in cli("diagnose", *lesson, "--epochs", "71").out
     assert (
-        "If these 4 losses were printed every 10 epochs, they agree" in cli("diagnose", *lesson, "--epochs", "30").out
+        "If these 4 losses were printed every 10 epochs, they match" in cli("diagnose", *lesson, "--epochs", "30").out
     )
 
 

@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_command(arguments: list[str]) -> int:
-    """Run one command; no error leaves as a traceback.
+    """Run one command and print its error, if any, without a traceback.
 
     Returns:
         The exit code.

@@ -114,7 +114,7 @@ def _diagnose_data(
 
 
 def _add_cross_validation(diagnosis: Diagnosis, folds: Any) -> tuple[Diagnosis, CrossValidation | None]:
-    """The cross-validation with so many folds; where it is impossible, the diagnosis gains a finding that says why."""
+    """The cross-validation, or None and a finding that says why it is impossible."""
     if folds is None:
         return diagnosis, None
     result = cross_validate_for_diagnosis(diagnosis.problem, diagnosis.descent, folds)

@@ -60,7 +60,7 @@ def run(*, number: Any, ask: bool | None, answers: bool, notebook: str | None, f
 
 
 def _write_notebook(lesson: Lesson, path: str) -> None:
-    """The lesson as a notebook, which is not written over one that may hold answers."""
+    """Write the lesson as a notebook; an existing one, which may contain answers, is kept."""
     if Path(path).suffix != ".ipynb":
         raise SettingError("notebook_format", path=path)
     text = render_notebook(lesson)
@@ -84,7 +84,7 @@ def _print_lesson_list() -> None:
 
 
 def _run_lesson(lesson: Lesson, ask: bool) -> int | None:
-    """The exit code of a lesson that may be left half-way: an answer is kept as soon as it is right."""
+    """Run a lesson, which one may interrupt: a right answer is stored at once."""
     try:
         _print_lesson(lesson, ask)
     except (KeyboardInterrupt, click.Abort):
@@ -108,12 +108,12 @@ def _print_lesson(lesson: Lesson, ask: bool) -> None:
 
 
 def _count_answered(slug: str, questions: list[str]) -> int:
-    """How many of a lesson's questions are answered."""
+    """The number of a lesson's questions that are answered."""
     return len(set(progress.load_answered().get(slug, ())) & set(questions))
 
 
 def _ask_until_right(lesson: Lesson, question: QuestionBlock) -> None:
-    """Until it is right, or left."""
+    """Ask until the answer is right or empty."""
     while answer := click.prompt(message("lesson.answer").text(), default="", show_default=False).strip():
         is_right, note = grade_answer(lesson, question, answer, TERMINAL_STYLES)
         click.echo(note)
@@ -123,7 +123,7 @@ def _ask_until_right(lesson: Lesson, question: QuestionBlock) -> None:
 
 
 def _save_answered(lesson: Lesson, question: QuestionBlock) -> None:
-    """Where nothing can be written, the lesson goes on all the same."""
+    """If the answer cannot be stored, the lesson continues."""
     try:
         progress.mark_answered(lesson.slug, question.name)
     except OSError as cause:

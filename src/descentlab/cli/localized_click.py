@@ -1,4 +1,4 @@
-"""What click says, in the reader's language: help pages and complaints about arguments."""
+"""click's help pages and errors in the reader's language."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def requested_language(arguments: list[str]) -> str:
 
 
 def translate_click_error(error: click.ClickException) -> str:
-    """A complaint of click's in the catalogue's words."""
+    """The catalog's message for one of click's errors."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "descentlab"
     if isinstance(error, click.NoSuchOption):
@@ -53,7 +53,7 @@ def translate_click_error(error: click.ClickException) -> str:
 
 
 class LocalizedCommand(click.Command):
-    """A command whose help page has the catalogue's headings."""
+    """A command whose help page has the catalog's headings."""
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         pieces = " ".join(self.collect_usage_pieces(ctx))
@@ -77,7 +77,7 @@ class LocalizedCommand(click.Command):
 
 
 class LocalizedGroup(LocalizedCommand, click.Group):
-    """A group whose list of commands has the catalogue's heading."""
+    """A group whose list of commands has the catalog's heading."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         LocalizedCommand.format_options(self, ctx, formatter)
@@ -90,7 +90,7 @@ class LocalizedGroup(LocalizedCommand, click.Group):
 
 
 class NumberOrText(click.ParamType[Any]):
-    """A number, or the words given instead: the settings themselves say what they take."""
+    """A number, or the text as given: the settings check their values themselves."""
 
     name = "number"
 
@@ -102,7 +102,7 @@ class NumberOrText(click.ParamType[Any]):
 
 
 def check_language(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
-    """Refuse a language there is no catalogue for."""
+    """Refuse a language without a catalog."""
     if value is not None:
         check_choice("lang", value, LANGUAGES)
 

@@ -205,7 +205,7 @@ def check_output_is_not_input(output: str | None, data: tuple[str, ...]) -> None
 
 
 def write_output(output: str, writer: Callable[[str], object]) -> None:
-    """Write an output file, or say in a sentence why it cannot be written."""
+    """Write an output file; raises SettingError if that fails."""
     try:
         writer(output)
     except OSError as cause:

@@ -1,1 +1,1 @@
-"""The lab: a page on which gradient descent can be seen, predicted and broken."""
+"""The lab: a page on which one can watch gradient descent, predict it and make it diverge."""

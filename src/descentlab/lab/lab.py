@@ -1,4 +1,4 @@
-"""A lab in hand: it renders in a notebook, saves itself as one file, and opens in a browser."""
+"""The class of a lab: it renders in a notebook, saves itself as one file, and opens in a browser."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
     from descentlab.lab.widget import LabWidget
 
-FRAME_HEIGHT = 1000  # pixels of a notebook's cell, where the page cannot say its own
-# What the notebook does for the frame: as high as the page says, and the page told of JupyterLab's theme.
+FRAME_HEIGHT = 1000  # pixels, until the page sends its own
+# The notebook sets the frame's height to the page's, and sends the page JupyterLab's theme.
 FRAME_ONLOAD = (
     "window.addEventListener('message', ({ source, data }) => { if (source === this.contentWindow && data.height > 0) "
     "{ this.height = data.height; source.postMessage({ light: document.body.dataset.jpThemeLight }, '*'); } })"
@@ -33,10 +33,24 @@ HTML_SUFFIXES = (".html", ".htm")
 
 @dataclass(frozen=True, eq=False)
 class Lab:
-    """A page on which one descent can be seen and changed.
+    """A page on which one can watch full-batch descent on one problem and change its settings.
+
+    The page is one HTML file without network access. It holds the triangular factor R (d + 2, d + 2) of the rows, at
+    most 500 rows to show and the settings, and computes every epoch from them in the browser.
 
     Attributes:
-        spec: what the page is about, in JSON's own types; docs/json.md describes it.
+        spec: the data of the page in JSON's types; docs/json.md describes it.
+
+    Raises:
+        SettingError: more than 100 columns, or settings other than those of full-batch SGD at a constant rate.
+
+    Examples:
+        >>> import descentlab as dl
+        >>> lab = dl.Problem([1, 2, 3], [1, 2, 3], bias=False).lab(lr=0.1)
+        >>> lab
+        Lab(y ~ x; 3 rows)
+        >>> lab.spec["settings"]["lr"], "<!doctype html>" in lab.html
+        (0.1, True)
     """
 
     spec: Mapping[str, Any]

@@ -1,8 +1,8 @@
-"""The page: style, script, sentences and data in one HTML file that asks for nothing else.
+"""The page: style, script, messages and data in one HTML file that loads nothing else.
 
-Style, sentences and script are packed to a third of their size, and ``unpack.js`` unpacks them with the browser's own
-means. The policy names the hashes of both scripts and of the style, so nothing that data could smuggle in would run;
-and data stands in it as JSON in which no letter means anything to HTML.
+Style, messages and script are compressed to a third of their size, and ``unpack.js`` decompresses them in the browser.
+The Content-Security-Policy has the hashes of both scripts and of the style, so that no script in the data runs; the
+data is JSON in which every character with a meaning in HTML is escaped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zlib import compress
 from descentlab.lab.js_bundle import bundle_static, read_static
 from descentlab.messages import LANGUAGES, current_language, load_catalog, message
 
-# What ends a script or a line of one, what turns text round, and halves of letters, which UTF-8 cannot write.
+# Characters that end a script or its line, that reverse text, and surrogates, which UTF-8 cannot encode.
 UNSAFE_IN_SCRIPT = re.compile("[<>&\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 LINE_COMMENT = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -30,7 +30,7 @@ MAX_TITLE_LENGTH = 80
 
 @dataclass(frozen=True)
 class PageTemplate:
-    """What a page runs and wears: an entry module and style sheets of ``static/``, packed once."""
+    """The script and style of a page: an entry module and style sheets of ``static/``, compressed once."""
 
     entry: str = "standalone.js"
     stylesheets: tuple[str, ...] = ("lab.css",)
@@ -47,7 +47,7 @@ class PageTemplate:
 
     @cached_property
     def packed_content(self) -> str:
-        """Style, sentences and script, deflated, in letters."""
+        """Style, messages and script, deflated, in base64."""
         content = json.dumps([self.style, safe_json(lab_messages()), self.program], ensure_ascii=False)
         return b64encode(compress(content.encode(), 9)).decode()
 
@@ -104,7 +104,7 @@ def render_lab_page(spec: Mapping[str, Any], lang: str | None = None, served: bo
     """The lab's page.
 
     Args:
-        spec: what :func:`descentlab.lab.spec.spec` made.
+        spec: the result of :func:`descentlab.lab.spec.make_spec`.
         lang: the language it opens in; the other is in it as well.
         served: whether a server is behind it.
     """
@@ -114,7 +114,7 @@ def render_lab_page(spec: Mapping[str, Any], lang: str | None = None, served: bo
 
 
 def safe_json(content: Any) -> str:
-    r"""JSON that can stand in a page's script element whatever it says: its text is data to HTML as well.
+    r"""JSON that is safe inside a script element: characters with a meaning in HTML are escaped.
 
     >>> safe_json({"name": "</script>", "value": 0.5})
     '{"name":"\\u003c/script\\u003e","value":0.5}'
@@ -124,7 +124,7 @@ def safe_json(content: Any) -> str:
 
 
 def lab_messages() -> dict[str, dict[str, str]]:
-    """The lab's sentences in each language, by key."""
+    """The lab's messages in each language, by key."""
     return {
         lang: {key: text for key, text in load_catalog(lang).items() if key.startswith("lab.")} for lang in LANGUAGES
     }
@@ -132,12 +132,12 @@ def lab_messages() -> dict[str, dict[str, str]]:
 
 @cache
 def unpack_script() -> str:
-    """The script that stands in the page."""
+    """The script that the page contains uncompressed."""
     return strip_comments(read_static("unpack.js"))
 
 
 def strip_comments(text: str) -> str:
-    """A module or a style without comments that have lines of their own, and without indentation."""
+    """A script or style sheet without its comment lines and indentation."""
     return "\n".join(line.strip() for line in LINE_COMMENT.sub("", text).split("\n") if line.strip())
 
 
@@ -153,7 +153,7 @@ def _page_title(spec: Mapping[str, Any], lang: str) -> str:
 
 
 def _noscript_html(spec: Mapping[str, Any], lang: str) -> str:
-    """What a reader sees where scripts do not run: why there is nothing to see, and the findings, if there are any."""
+    """The page without scripts: why it is empty, and the findings if there are any."""
     findings = (spec["report"] or {"findings": {lang: []}})["findings"][lang]
     texts = [message("lab.without_script").text(lang), *(finding["text"] for finding in findings)]
     return "".join(f"<p>{escape(CONTROL_CHARACTERS.sub(' ', text))}</p>" for text in texts)

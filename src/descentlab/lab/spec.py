@@ -1,4 +1,4 @@
-"""What travels to the page: the factor, at most 500 rows to show, and the settings to begin with.
+"""The data of the page: the factor, at most 500 rows to show, and the first settings.
 
 The schema is ``descentlab.lab/1``; docs/json.md describes it.
 """
@@ -21,15 +21,13 @@ from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.typing import FloatArray
 
 LAB_SCHEMA = "descentlab.lab/1"
-MAX_POINTS, MAX_POINT_VALUES, MIN_POINTS = (
-    500,
-    2_000,
-    50,
-)  # rows shown, and of wide ones fewer: so many numbers, or rows
-MAX_LAB_COLUMNS = 100  # the page decomposes their triangle in a frame
-POINT_DIGITS = 5  # of a shown point that nobody can drag
-FALLBACK_LR = 0.1  # where every rate is stable, or none
-BUILT_IN_DATASETS = tuple(DATASETS.values())  # data that the page offers beside its own
+MAX_POINTS = 500  # rows shown,
+MAX_POINT_VALUES = 2_000  # fewer of wide ones, to stay below this many values,
+MIN_POINTS = 50  # but at least these
+MAX_LAB_COLUMNS = 100  # the page decomposes their triangle between two frames
+POINT_DIGITS = 5  # of shown points that cannot be dragged
+FALLBACK_LR = 0.1  # if every rate is stable, or none
+BUILT_IN_DATASETS = tuple(DATASETS.values())  # offered by the page in addition to its own data
 STEP_SETTINGS = ("lr", "reduction", "epochs", "momentum", "dampening", "nesterov", "weight_decay", "zero_grad")
 
 
@@ -42,7 +40,7 @@ def make_spec(
         problem: what is fitted; from rows, or from a factor: then no point is shown.
         descent: what the page shows first; None is :func:`default_descent`.
         name: what to call the data.
-        diagnosis: a :class:`~descentlab.doctor.diagnosis.Diagnosis` whose findings the page tells.
+        diagnosis: a :class:`~descentlab.doctor.diagnosis.Diagnosis` whose findings the page shows.
 
     Raises:
         SettingError: more columns than the page can hold, or a start of the wrong length.
@@ -83,7 +81,7 @@ def make_spec(
 
 
 def default_descent(problem: Problem, **settings: Any) -> Descent:
-    """These settings; where lr is not among them, at half the largest stable rate, rounded down to two digits."""
+    """These settings; without lr, half the largest stable rate, rounded down to two digits."""
     if "lr" in settings:
         return Descent(**settings)
     descent = Descent(lr=1.0, **settings)
@@ -97,7 +95,7 @@ def _round_down(value: float) -> float:
 
 
 def unsupported_settings(descent: Descent) -> list[str]:
-    """The settings that the page, which is of full-batch SGD at a constant rate, leaves out."""
+    """The settings that the page does not support: all but full-batch SGD at a constant rate."""
     is_used = {
         "schedule": descent.schedule is not None,
         "batch_size": descent.batch_size is not None,
@@ -117,7 +115,7 @@ def _shown_points(rows: RowArrays, keep_digits: bool) -> list[list[float]]:
 
 
 def _shorten_value(value: float, keep_digits: bool) -> float:
-    """A shown value in few characters; all its digits where points can be dragged and are the data themselves."""
+    """A shown value in few characters; with all digits if the points are the data and can be dragged."""
     shown = value if keep_digits else float(f"{value:.{POINT_DIGITS}g}")
     return int(shown) if shown.is_integer() and abs(shown) < 2**53 else shown
 

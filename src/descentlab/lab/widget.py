@@ -1,6 +1,6 @@
-"""The lab as a notebook's widget, whose values Python reads and sets; the extra ``render_notebook`` brings anywidget.
+"""The lab as a notebook's widget, whose values Python reads and sets; the extra ``notebook`` installs anywidget.
 
-Loaded by :meth:`descentlab.lab.lab.Lab.widget` alone: the base class has to be there before the class.
+Imported by :meth:`descentlab.lab.lab.Lab.widget` only, since the base class needs anywidget.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ADDRESS_VERSION = "1"  # of the address
 
 
 class LabWidget(anywidget.AnyWidget):
-    """The page in a cell. What is set on the page is set here, and the other way round.
+    """The page in a cell. Values set on the page are set here, and vice versa.
 
     Attributes:
         lr, reduction, epochs, momentum, nesterov, start: as in :class:`descentlab.Descent`.
@@ -86,7 +86,7 @@ class LabWidget(anywidget.AnyWidget):
         self.observe(self._on_python_change, list(URL_KEYS))
 
     def _on_page_change(self, change: Mapping[str, Any]) -> None:
-        """The page was changed: take over what it says."""
+        """Take over the values that were set on the page."""
         self._updating_from_page = True
         try:
             for name in URL_KEYS.keys() & change["new"].keys():
@@ -96,7 +96,7 @@ class LabWidget(anywidget.AnyWidget):
             self._updating_from_page = False
 
     def _on_python_change(self, change: Mapping[str, Any]) -> None:
-        """A value was set in Python: send the page to the address that says so."""
+        """Send the page to the address that has the value set in Python."""
         if self._updating_from_page:
             return
         pairs = dict(pair.split("=", 1) for pair in self.hash.removeprefix("#").split("&") if "=" in pair)

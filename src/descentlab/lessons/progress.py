@@ -1,4 +1,4 @@
-"""Progress: which questions were answered rightly, in one small file on this machine, and nowhere else."""
+"""Progress: the questions answered correctly, stored in one small file on this machine only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROGRESS_FILE_NAME = "progress.json"
 
 
 def progress_path() -> Path:
-    """Where the file lies: ``DESCENTLAB_STATE``, else where this system keeps the state of programs."""
+    """The path of the file: in ``DESCENTLAB_STATE``, else in the system's folder for program state."""
     if folder := os.environ.get("DESCENTLAB_STATE"):
         return Path(folder) / PROGRESS_FILE_NAME
     if sys.platform == "win32":
@@ -24,12 +24,12 @@ def progress_path() -> Path:
 
 
 def load_answered() -> dict[str, list[str]]:
-    """The questions answered rightly, by lesson; nothing where the file is missing or is none of ours."""
+    """The questions answered correctly, by lesson; empty if the file is missing or damaged."""
     return _read_answered() or {}
 
 
 def mark_answered(slug: str, name: str) -> None:
-    """This question was answered rightly. The file is replaced whole, so that a kill leaves the old one.
+    """Store that a question was answered correctly. The file is replaced atomically.
 
     A file that cannot be read is set aside, with ``.damaged`` in its name.
     """
@@ -51,7 +51,7 @@ def _write_answered(answered: dict[str, list[str]]) -> None:
 
 
 def _read_answered() -> dict[str, list[str]] | None:
-    """What the file says; None where it is missing or damaged."""
+    """The stored answers; None if the file is missing or damaged."""
     try:
         stored = json.loads(progress_path().read_text("utf-8"))["answered"]
         return {str(slug): [str(name) for name in names] for slug, names in stored.items()}
@@ -60,7 +60,7 @@ def _read_answered() -> dict[str, list[str]] | None:
 
 
 def reset_progress(slug: str | None = None) -> None:
-    """Begin anew: with this lesson, or with all of them."""
+    """Delete the answers of one lesson, or of all."""
     if slug is None:
         progress_path().unlink(missing_ok=True)
     elif slug in (answered := load_answered()):

@@ -1,4 +1,4 @@
-"""Linear regression by descent as scikit-learn's estimators: exact, in one pass, and never silent when it fails."""
+"""scikit-learn estimators for linear regression by gradient descent: exact, in one pass, with errors that explain."""
 
 from descentlab.dependencies import require
 
@@ -6,6 +6,6 @@ require("sklearn", "scikit-learn", "sklearn", "estimators")
 
 from descentlab.sklearn.history import FitHistory  # noqa: E402
 from descentlab.sklearn.regressor import DescentRegressor  # noqa: E402
-from descentlab.sklearn.regressor_cv import DescentRegressorCV  # noqa: E402 (its absence is said first)
+from descentlab.sklearn.regressor_cv import DescentRegressorCV  # noqa: E402
 
 __all__ = ["DescentRegressor", "DescentRegressorCV", "FitHistory"]

@@ -1,12 +1,12 @@
-"""What ``"auto"`` and ``None`` stand for: a rate, a momentum and a number of epochs that the data itself decides.
+"""The values of ``"auto"`` and ``None``: a rate, a momentum and a number of epochs, chosen from the data.
 
 Full batch, with curvatures between l and L: the heavy ball's best pair for the worst start,
 
     lr = 4 / (sqrt(L) + sqrt(l))^2,    momentum = ((sqrt(L) - sqrt(l)) / (sqrt(L) + sqrt(l)))^2
 
 (B. Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964), and plain descent's best rate, lr
-= 2 / (L + l), where so small a momentum would buy next to nothing; or, for a momentum that was given, the rate at which
-the slowest direction is fastest. Mini-batches of b rows, of n:
+= 2 / (L + l), where a small momentum gains almost nothing; or, for a given momentum, the rate at which the
+slowest direction is fastest. Mini-batches of b rows, of n:
 
     lr = 1 / (S / b + (1 - 1 / b) L),    S = 2 max v |x|^2
 
@@ -35,8 +35,8 @@ from descentlab.typing import FloatArray
 FeatureBlock = tuple[FloatArray, FloatArray | None]
 
 LOG_REDUCTION_TO_ROUNDING = 45.0  # exp(-45) of an error, 3e-20, is less than rounding leaves of any coefficient
-MIN_RELATIVE_EIGENVALUE = 1e-24  # of the largest curvature: a momentum for flatter ones could not be told from 1
-MIN_AUTO_MOMENTUM = 0.01  # below it a momentum saves an epoch or two of the few that plain descent takes
+MIN_RELATIVE_EIGENVALUE = 1e-24  # of the largest; the momentum for smaller ones would round to 1
+MIN_AUTO_MOMENTUM = 0.01  # below it, momentum saves only an epoch or two
 LR_BOUND_MARGIN = 1 - 1e-6  # of the pair's rate, which at high conditions is its bound to every digit
 AUTO_LR_GRID_SIZE, AUTO_LR_REFINEMENTS = 129, 6
 
@@ -88,10 +88,7 @@ def choose_lr(eigenvalues: FloatArray, momentum_settings: MomentumSettings) -> f
 
 
 def count_epochs_to_rounding(theory: FullBatchTheory) -> int | None:
-    """Epochs after which no direction has an error that float64 could hold; None where one never loses it.
-
-    The most that can be counted, 10^18, where it takes longer.
-    """
+    """Epochs after which rounding exceeds every direction's error, at most 10^18; None if an error never decays."""
     is_active = (theory.regularized_eigenvalues > 0) & (theory.initial_error != 0)
     if not is_active.any():
         return 1

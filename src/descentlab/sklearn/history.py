@@ -1,4 +1,4 @@
-"""What a fit went through, as one tidy table: a row for each epoch looked at and each target."""
+"""The history of a fit as one table: a row for each recorded epoch and each target."""
 
 from __future__ import annotations
 
@@ -12,15 +12,7 @@ from descentlab.dependencies import require
 from descentlab.messages import Message, format_number, message
 from descentlab.sklearn.fit_result import FitResult
 
-RESERVED_COLUMNS = (
-    "target",
-    "epoch",
-    "lr",
-    "cost",
-    "gradient_norm",
-    "validation_cost",
-    "intercept",
-)  # whatever features are called
+RESERVED_COLUMNS = ("target", "epoch", "lr", "cost", "gradient_norm", "validation_cost", "intercept")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +46,7 @@ class FitHistory:
 
     @property
     def message(self) -> Message:
-        """What was done inside, in words."""
+        """The preprocessing and the settings in words."""
         settings = {name: value for name, value in self.inside.items() if value not in (None, False)}
         standardized, centered = settings.pop("standardize", False), settings.pop("center", False)
         setting_texts = [
@@ -82,7 +74,7 @@ class FitHistory:
 
 
 def make_history(results: Sequence[FitResult], features: Sequence[str], reduction: str) -> FitHistory:
-    """The history of a fit: of each target in turn; a reduction other than the one asked for is said."""
+    """The history of a fit, target by target."""
     columns: dict[str, list[Any]] = {}
     coef_names = coefficient_columns(features)
     for j, result in enumerate(results):
@@ -114,7 +106,7 @@ def make_history(results: Sequence[FitResult], features: Sequence[str], reductio
 
 
 def coefficient_columns(features: Sequence[str]) -> tuple[str, ...]:
-    """What the columns of coefficients are called: as their features, which are all different, and so are these."""
+    """The names of the coefficient columns: their features', prefixed where that is a reserved name."""
     labels = []
     for name in features:
         label = name

@@ -1,4 +1,4 @@
-"""The rows that an estimator was given: checked as scikit-learn does, named, and handed on block by block."""
+"""The rows given to an estimator: validated by scikit-learn, with names, read block by block."""
 
 from __future__ import annotations
 
@@ -17,19 +17,17 @@ from descentlab.factor.incremental import IncrementalFactor
 from descentlab.messages import pluralize
 from descentlab.typing import FloatArray, IntArray
 
-MAX_FACTOR_COLUMNS = (
-    2048  # curvatures of so many columns take about half a minute, and eight times that for twice as many
-)
-MAX_DENSE_VALUES = 1 << 27  # numbers: the sparse rows that mini-batches may have in memory at once, as 1 GB
+MAX_FACTOR_COLUMNS = 2048  # the eigenvalues of 2,048 columns take about half a minute; time grows with the cube
+MAX_DENSE_VALUES = 1 << 27  # values of sparse rows that mini-batches may hold in memory: 1 GB
 
 
 @dataclass(frozen=True, eq=False)
 class InputData:
-    """X (n, d), dense or CSR; Y (n, m); (n,) weights or None; and what their columns are called.
+    """X (n, d), dense or CSR; Y (n, m); (n,) weights or None; and the names of their columns.
 
     Attributes:
         y_is_1d: whether y came with one dimension.
-        estimator_name: the name of the class that they were given to.
+        estimator_name: the name of the estimator's class.
     """
 
     X: Any
@@ -42,7 +40,7 @@ class InputData:
 
     @classmethod
     def from_fit_arguments(cls, estimator: Any, X: object, y: object, sample_weight: object, reset: bool) -> InputData:
-        """What ``fit`` or ``partial_fit`` was given.
+        """Validate the arguments of ``fit`` or ``partial_fit``.
 
         Raises:
             ValueError: scikit-learn refuses it.
@@ -51,7 +49,7 @@ class InputData:
         check_no_datetimes(X, "X")
         check_no_datetimes(y, "y")
         accepted = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "multi_output": True, "y_numeric": True}
-        # Whether values are finite is seen again as they are gathered: once is enough, see `into`.
+        # `add_to` checks that values are finite.
         X, y = validate_data(estimator, X, y, reset=reset, ensure_all_finite=hasattr(X, "tocsr"), **accepted)
         weights = None
         if sample_weight is not None:
@@ -77,7 +75,7 @@ class InputData:
         return np.column_stack([dense, self.Y[start:stop]]), weights
 
     def add_to(self, incremental_factor: IncrementalFactor) -> None:
-        """Add all rows to what was gathered before.
+        """Add all rows to the factor.
 
         Raises:
             ValueError: a value is missing or infinite, in scikit-learn's words.
@@ -87,7 +85,7 @@ class InputData:
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
-        """Where values within are found not to be finite, say in scikit-learn's words whether X or y has them."""
+        """Report values that are not finite in scikit-learn's words, which name X or y."""
         try:
             yield
         except DataError:
@@ -107,7 +105,7 @@ class InputData:
         return self.select(np.flatnonzero(self.weights))
 
     def to_dense(self) -> FloatArray:
-        """X as an array: what mini-batches are drawn from.
+        """X as an array, for mini-batches.
 
         Raises:
             DataError: a sparse X would take more than 1 GB.
@@ -132,10 +130,10 @@ class InputData:
 
 
 def check_no_datetimes(data: object, argument_name: str) -> None:
-    """Raise DataError where a table or an array holds dates or times, which are numbers of a unit that nobody named.
+    """Raise DataError if a table or an array contains dates or times, whose unit is unknown.
 
-    As numbers, the same moments are a thousand times as large in one unit as in the next: fitted in nanoseconds and
-    predicted in seconds, they would give an answer, and a wrong one.
+    The same time is 10^9 times as large in nanoseconds as in seconds, so a model fitted in one unit and used in the
+    other would predict wrong values without an error.
     """
     columns = getattr(data, "columns", None)
     dtypes = getattr(data, "dtypes", None) if columns is not None else None

@@ -31,7 +31,7 @@ PREDICT_CHUNK_ROWS = 1 << 16  # float32 rows that are predicted at once, in floa
 
 
 def _supports_partial_fit(estimator: DescentRegressor) -> bool:
-    """Whether rows can be merged into those before; raises SettingError, with the reason, where they cannot."""
+    """Whether new rows can be merged into earlier ones; raises SettingError with the reason if not."""
     if estimator.early_stopping:
         raise SettingError("estimator_partial")
     if _needs_rows(estimator):
@@ -40,65 +40,72 @@ def _supports_partial_fit(estimator: DescentRegressor) -> bool:
 
 
 def _needs_rows(estimator: DescentRegressor) -> bool:
-    """Whether the rows themselves are walked, for want of a closed form."""
+    """Whether the descent needs the rows, because it has no closed form."""
     return estimator.batch_size is not None or should_average(estimator)
 
 
 class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Least squares by gradient descent, with or without a ridge: right untuned, and loud where it cannot be.
+    """Least squares by gradient descent, with an optional ridge penalty, for any number of rows.
 
-        minimise  J = mean of (X w + b - y)^2 + ridge |w|^2
+    The model minimizes
 
-    One pass over the rows leaves a triangle of them (:class:`descentlab.Factor`), from which every epoch of a
-    full-batch descent follows in closed form. So epochs cost nothing, ``partial_fit`` gives what one fit on all rows
-    gives, and a rate that diverges is refused with its bound before it does harm.
+        J(w, b) = sum_i v_i (x_i . w + b - y_i)^2 / sum_i v_i + ridge |w|^2
 
-    **What is done inside.** With ``lr="auto"`` (and ``standardize="auto"``) descent takes place on standardized
-    columns: minus their means where there is an intercept, over their deviations, with the learning rate and momentum
-    that are best for those curvatures, until float64 can hold no more of any error; what is reported then is the point
-    it is bound for, with the digits that :meth:`descentlab.Problem.solve` has. ``history_.inside`` says what was done.
-    ``coef_`` and ``intercept_`` are always in the units of the data. A ``ridge`` is on them, too, and the same as
-    scikit-learn's ``Ridge(alpha=n * ridge)``, so with one columns only lose their means, unless ``standardize=True`` is
-    asked for, which puts it on the weights of the standardized columns.
+    over the coefficients w (d,) and the intercept b, for rows x_i (d,), targets y_i and weights v_i (1 unless given).
+    Each epoch makes the update w <- w - lr g, where g is the gradient of J in the convention ``reduction``.
+
+    One pass over the rows builds a triangular factor of them (:class:`descentlab.Factor`), from which every epoch of
+    full-batch descent follows in closed form. Therefore the number of epochs costs nothing, ``partial_fit`` gives the
+    result of one fit on all rows, and a rate above the stability bound is refused before the first update.
+
+    **Preprocessing.** With ``lr="auto"`` and ``standardize="auto"`` the columns are standardized: centered if there is
+    an intercept, and divided by their standard deviations. The learning rate and momentum are the best ones for the
+    resulting eigenvalues (B. Polyak, 1964), and the descent continues until only rounding errors remain; the reported
+    point is then the minimum, with the digits of :meth:`descentlab.Problem.solve`. ``history_.inside`` has the details.
+    ``coef_`` and ``intercept_`` are always in the units of the data. The ridge is on the coefficients in these units,
+    the same as scikit-learn's ``Ridge(alpha=n * ridge)``; columns are therefore only centered if there is one. With
+    ``standardize=True`` the ridge is on the weights of the standardized columns.
 
     Args:
         lr: the learning rate, in the columns' own units unless ``standardize`` is True; ``"auto"`` needs no tuning.
-        epochs: passes over the data. None: as many as it takes until nothing changes any more, at most 10^18; with
-            ``batch_size`` or a schedule 100.
+        epochs: passes over the data. None: until only rounding errors remain, at most 10^18; 100 with
+            ``batch_size`` or a schedule.
         fit_intercept: whether the hypothesis has a constant term.
-        ridge: the penalty on ``|w|^2``, beside the *mean* squared error; the intercept is not penalised.
-        standardize: descend on standardized columns; ``"auto"`` just where ``lr`` is ``"auto"`` and ``ridge`` 0.
-        reduction: whose gradient is descended: ``mean``, ``half_mean``, ``sum``, ``half_sum``.
-        momentum, dampening, nesterov, weight_decay: as in ``torch.optim.SGD``; a momentum of ``"auto"`` is the best
-            where the rate is automatic, else 0.
-        schedule: what multiplies lr by epoch, as in :class:`descentlab.Descent`, such as ``"cosine:100"``.
+        ridge: the penalty on ``|w|^2``, added to the *mean* squared error; the intercept is not penalized.
+        standardize: descend on standardized columns; ``"auto"``: if ``lr`` is ``"auto"`` and ``ridge`` is 0.
+        reduction: the convention of the gradient: ``mean``, ``half_mean``, ``sum``, ``half_sum``.
+        momentum, dampening, nesterov, weight_decay: as in ``torch.optim.SGD``; ``momentum="auto"`` is the best
+            momentum if the rate is automatic, else 0.
+        schedule: the factor of lr by epoch, as in :class:`descentlab.Descent`, such as ``"cosine:100"``.
         batch_size: rows a step; None is all rows. Mini-batches are compiled where numba is installed (extra ``fast``).
-            With weights a mean over a batch is its sum over what a batch weighs on average, at the rate that belongs to
-            it: divided by its own weight, a batch would forget how much it weighs.
+            With weights, the mean over a batch is its sum divided by the mean weight of a batch.
         shuffle: whether each epoch draws a new order of rows for its mini-batches.
         average: average the iterates from this epoch on (Polyak and Ruppert); True from the middle on; ``"auto"``
             does so for mini-batches at an automatic rate.
         early_stopping: hold out ``validation_fraction`` of the rows and keep the parameters of the epoch at which their
             cost is least, of all epochs.
-        warm_start: begin at the coefficients of the fit before, of the same columns, instead of at 0.
-        random_state: of the rows held out and of the mini-batches: None, a seed, a ``RandomState`` or a ``Generator``.
+        warm_start: begin at the coefficients of the previous fit, of the same columns, instead of at 0.
+        random_state: for the held-out rows and the mini-batches: None, a seed, a ``RandomState`` or a ``Generator``.
 
     Attributes:
         coef_: (d,), or (m, d) for m targets given in two dimensions. intercept_: a number, or (m,).
-        history_: a :class:`FitHistory`: epoch by epoch, before each update, and what was done inside.
-        ending_: an :class:`descentlab.Ending`: why the descent ended, in numbers and words; a list for several targets.
-        lr_, momentum_: what was used; lr_bound_: the learning rate above which full-batch descent diverges, in the
-            columns that were descended on; arrays for several targets where they differ.
+        history_: a :class:`FitHistory`: epoch by epoch, before each update, with the preprocessing.
+        ending_: an :class:`descentlab.Ending`: why the descent ended; a list for several targets.
+        lr_, momentum_: the values used; lr_bound_: the learning rate above which full-batch descent diverges on the
+            preprocessed columns; arrays if several targets differ.
         n_iter_: epochs of updates made.
         factor_: the :class:`descentlab.Factor` of all rows fitted, features then targets.
         validation_: with early stopping, the :class:`descentlab.Validation`; a list for several targets.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
 
-    >>> import numpy as np
-    >>> X = np.array([[1.0, 2000], [2, 1000], [3, 4000], [4, 2500]])
-    >>> model = DescentRegressor().fit(X, X @ [2, 0.001] + 5)
-    >>> model.coef_.round(9).tolist(), round(model.intercept_, 9)
-    ([2.0, 0.001], 5.0)
+    Examples:
+        >>> import numpy as np
+        >>> X = np.array([[1.0, 2000], [2, 1000], [3, 4000], [4, 2500]])
+        >>> model = DescentRegressor().fit(X, X @ [2, 0.001] + 5)
+        >>> model.coef_.round(9).tolist(), round(model.intercept_, 9)
+        ([2.0, 0.001], 5.0)
+        >>> model.ending_.reason.value, model.lr_ < model.lr_bound_
+        ('converged', True)
     """
 
     def __init__(
@@ -152,7 +159,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
 
         Raises:
             ValueError: the rows cannot be used.
-            DivergenceError: these settings diverge; the message says the bound, the column and the cure.
+            DivergenceError: these settings diverge; the message has the bound, the column and settings that converge.
         """
         rows = InputData.from_fit_arguments(self, X, y, sample_weight, reset=True)
         seed = draw_seed(self.random_state)
@@ -167,7 +174,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             held_out_rows.add_to(incremental_factor)  # where partial_fit goes on later, it is on all rows
         training = (
             training.with_positive_weight() if _needs_rows(self) else training
-        )  # one without weight must not fill a batch
+        )  # a row of weight 0 must not fill a batch
         self._fit_targets(training, factor, None if held_out_factor is None else held_out_factor.result(), seed)
         self._incremental_factor = incremental_factor
         self._warn_if_not_converged()
@@ -175,9 +182,9 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
 
     @available_if(_supports_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> DescentRegressor:
-        """Fit these rows and all before: bit by bit what ``fit`` gives on all of them, however they are split.
+        """Fit these rows and all earlier ones: the same bits as one ``fit`` on all of them, however they are split.
 
-        Not there with ``batch_size``, ``average`` or ``early_stopping``, which need the rows that are gone.
+        Not available with ``batch_size``, ``average`` or ``early_stopping``, which need the earlier rows.
         """
         previous = getattr(self, "_incremental_factor", None)
         rows = InputData.from_fit_arguments(self, X, y, sample_weight, reset=previous is None)
@@ -197,7 +204,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         return predict_linear(self, X)
 
     def diagnose(self, target: int = 0) -> Diagnosis:
-        """What the doctor says of this fit's descent: see :func:`descentlab.diagnose`; of several targets, of one."""
+        """The diagnosis of this fit's descent, for one target; see :func:`descentlab.diagnose`."""
         check_is_fitted(self)
         n_targets = len(self._results)
         if check_int("target", target, 0) >= n_targets:
@@ -227,7 +234,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def _fit_targets(
         self, rows: InputData, factor: Factor, held_out: Factor | None = None, seed: int = 0
     ) -> DescentRegressor:
-        """Descend on the factor for each target, and keep what was found; an error leaves the fit before as it was."""
+        """Fit each target on the factor and store the results; an error leaves the previous fit unchanged."""
         results = []
         for j, name in enumerate(rows.targets):
             problem = self._make_problem(factor, rows, j)
@@ -240,7 +247,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         return self
 
     def _start_params(self, rows: InputData, target: int) -> FloatArray | None:
-        """Where this fit begins: in the data's units, intercept last; None is 0."""
+        """The start of this fit in the data's units, intercept last; None is 0."""
         if not (self.warm_start and hasattr(self, "coef_")):
             return None
         if self.factor_.columns != rows.columns:
@@ -271,7 +278,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self.n_iter_ = max(1, *(one.updates for one in results)) if len(results) > 1 else max(1, results[0].updates)
 
     def _warn_if_not_converged(self) -> None:
-        """Say so where the epochs that were given did not suffice."""
+        """Warn about targets whose epochs did not suffice."""
         for result in self._results:
             if result.ending.reason is not Reason.STOPPED and not result.converged:
                 texts = [result.ending.text(), *(each.text() for each in convergence_advice(self, result))]
@@ -293,7 +300,7 @@ def predict_linear(model: Any, X: Any) -> FloatArray:
 
 
 def _intercept_for(result: FitResult, coef: FloatArray) -> float:
-    """The constant term that goes with coefficients as they are kept: what float32 did to them, it makes up for."""
+    """The constant term for the stored coefficients; it corrects for their rounding to float32."""
     if not result.problem.bias:
         return 0.0
     d = len(coef)
@@ -302,5 +309,5 @@ def _intercept_for(result: FitResult, coef: FloatArray) -> float:
 
 
 def _scalar_if_equal(values: FloatArray) -> Any:
-    """A number where all targets have the same, else the array."""
+    """A number if all targets have the same, else the array."""
     return values[0].item() if (values == values[0]).all() else values

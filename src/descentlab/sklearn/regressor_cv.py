@@ -29,38 +29,47 @@ from descentlab.sklearn.input_data import InputData, draw_seed
 from descentlab.sklearn.regressor import DescentRegressor, predict_linear
 from descentlab.typing import FloatArray, IntArray
 
-DEFAULT_RIDGES = (0.0, 1e-6, 1e-4, 1e-2, 1.0)  # of standardized columns, beside the mean squared error
+DEFAULT_RIDGES = (0.0, 1e-6, 1e-4, 1e-2, 1.0)  # added to the mean squared error of standardized columns
 
 
 class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """:class:`DescentRegressor` with the learning rate, epochs and ridge that predict held-out folds best.
+    """:class:`DescentRegressor` with the learning rate, ridge and number of epochs of the least cross-validated cost.
 
-    The rows are read once: each fold is a triangle, every training set a merge of the others, and each rate, ridge and
-    number of epochs on it a closed form (:func:`descentlab.cross_validate`). Then all rows are fitted so.
+    For rates lr, ridges and numbers of epochs t, the model chooses the least
+
+        C(lr, ridge, t) = mean over folds k of the mean of (x . w_k + b_k - y)^2 over the rows of fold k
+
+    where (w_k, b_k) are the parameters after t epochs on the rows of the other folds. It then fits all rows.
+
+    The rows are read once: each fold is a triangular factor, every training set is a merge of the others, and every
+    point of the grid follows in closed form (:func:`descentlab.cross_validate`).
 
     Args:
-        lr: rates to try. None: 0.99, 0.9, 0.6, 0.3, 0.1 and 0.03 of the smallest bound of any fold at any ridge.
+        lr: rates to try. None: 0.99, 0.9, 0.6, 0.3, 0.1 and 0.03 of the smallest bound over folds and ridges.
         ridge: penalties to try; see :class:`DescentRegressor`.
         epochs: the most epochs tried.
-        cv: how many folds; or a splitter of scikit-learn's, or its splits, whose test sets hold every row once, as
-            those of ``KFold`` do.
+        cv: the number of folds; or a scikit-learn splitter, or its splits, whose test sets contain every row once,
+            such as ``KFold``.
         rule: ``"best"``, the least mean cost; or ``"simplest"``, within one standard error of it the largest ridge and
             the fewest epochs (Breiman et al., *Classification and Regression Trees*, 1984).
         fit_intercept, standardize, momentum, nesterov: as in :class:`DescentRegressor`, without ``"auto"``.
-        random_state: of the folds.
+        random_state: for the folds.
 
     Attributes:
-        lr_, ridge_, epochs_: what was chosen.
+        lr_, ridge_, epochs_: the chosen values.
         cross_validation_: the :class:`descentlab.CrossValidation`: the cost of every rate, ridge and number of epochs.
-        cv_results_: the same as columns, one row a rate and ridge at their best number of epochs.
+        cv_results_: the same as columns, one row for each rate and ridge at their best number of epochs.
         coef_, intercept_, history_, ending_, lr_bound_, n_iter_, factor_: as in :class:`DescentRegressor`.
 
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.standard_normal((60, 3)) * [1, 100, 0.01]
-    >>> model = DescentRegressorCV().fit(X, X @ [1, 0.02, 50] + rng.standard_normal(60))
-    >>> model.epochs_ > 0, model.ridge_ in (0.0, 1e-6, 1e-4, 1e-2, 1.0)
-    (True, True)
+    Examples:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.standard_normal((60, 3)) * [1, 100, 0.01]
+        >>> model = DescentRegressorCV(random_state=0).fit(X, X @ [1, 0.02, 50] + rng.standard_normal(60))
+        >>> results = model.cv_results_
+        >>> best = results["mean_cost"].argmin()
+        >>> (model.lr_, model.ridge_) == (results["param_lr"][best], results["param_ridge"][best])
+        True
     """
 
     def __init__(
@@ -141,12 +150,12 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return predict_linear(self, X)
 
     def diagnose(self) -> Diagnosis:
-        """What the doctor says of the descent that was chosen."""
+        """The diagnosis of the chosen descent."""
         check_is_fitted(self)
         return self.regressor_.diagnose()
 
     def _descent_options(self) -> dict[str, Any]:
-        """How each trial steps; raises SettingError, before any row is read, where a setting cannot be."""
+        """The settings of each trial; raises SettingError before any row is read."""
         if not isinstance(self.standardize, bool | np.bool_):
             raise SettingError("estimator_standardize_folds", given=repr(self.standardize))
         descent = Descent(lr=1.0, epochs=self.epochs, momentum=self.momentum, nesterov=self.nesterov)
@@ -158,7 +167,7 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return [check_float("ridge", each, min_value=0.0) for each in ridges]  # type: ignore[union-attr]
 
     def _candidate_rates(self, training_factors: list[Factor], descent_options: dict[str, Any]) -> FloatArray:
-        """Rates that no training set, and not all rows together, diverge at."""
+        """Rates that converge on every training set and on all rows."""
         momentum_settings: dict[str, Any] = {"momentum": self.momentum, "nesterov": self.nesterov}
         lr_bound = np.inf
         for factor in training_factors:
@@ -188,7 +197,7 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _folds_from_splitter(splitter: Any, rows: InputData) -> tuple[IntArray, int]:
-    """(n,) the fold of each row, by a splitter's test sets, and how many there are."""
+    """(n,) the fold of each row by the splitter's test sets, and the number of folds."""
     fold_of_row = np.full(len(rows.Y), -1)
     n_folds = 0
     for _, test in splitter.split(rows.X, rows.Y[:, 0]):
@@ -202,7 +211,7 @@ def _folds_from_splitter(splitter: Any, rows: InputData) -> tuple[IntArray, int]
 
 
 def _make_cv_results(cross_validation: Any) -> dict[str, FloatArray]:
-    """One row a rate and ridge, at the number of epochs that is best for them."""
+    """One row for each rate and ridge, at their best number of epochs."""
     best_index = np.argmin(cross_validation.cost, axis=2)
     lr, ridge = np.meshgrid(cross_validation.lr, cross_validation.ridge, indexing="ij")
 

@@ -1,4 +1,4 @@
-"""Connections that cost little: each has a deadline, no more than so many are open, and slow ones make room."""
+"""Connections with deadlines: a limited number is open, and the slowest is closed for a new one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ READ_TIMEOUT, HEADER_TIMEOUT = 10.0, 10.0  # seconds: for one read, and for the 
 
 
 class DeadlineReader(io.RawIOBase):
-    """A connection's bytes, until a deadline: no read outlasts it, and none takes longer than ``READ_TIMEOUT``."""
+    """The bytes of a connection until a deadline; no single read takes longer than ``READ_TIMEOUT``."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -39,7 +39,7 @@ class DeadlineReader(io.RawIOBase):
 
 
 class BoundedServer(ThreadingHTTPServer):
-    """A thread a connection, and no more than ``MAX_CONNECTIONS``."""
+    """A server with one thread for each connection and at most ``MAX_CONNECTIONS`` of them."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -53,12 +53,12 @@ class BoundedServer(ThreadingHTTPServer):
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
-        """Without the base class's search for this machine's name, which may ask the network."""
+        """Skip the base class's lookup of the host name, which may query the network."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own; where all are taken, the one that has been asking longest gives way."""
+        """Answer in a thread; if all are taken, close the connection whose request has been incomplete longest."""
         with self._lock:
             full = self._n_open >= MAX_CONNECTIONS
             oldest = next(iter(self._unread_requests), None) if full else None
@@ -83,9 +83,9 @@ class BoundedServer(ThreadingHTTPServer):
                 self._n_open -= 1
 
     def mark_request_read(self, request: Any) -> None:
-        """A request's head was read: its connection no longer gives way."""
+        """Protect a connection whose request head was read from being closed."""
         with self._lock:
             self._unread_requests.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """Ignore clients that disconnected."""

@@ -1,7 +1,7 @@
-"""The served lab: the page on this machine alone, and a door through which it takes CSV files.
+"""The served lab: the page on this machine, which accepts CSV files.
 
-Only 127.0.0.1 is listened on, every path begins with a secret, and a request must name this host and come from this
-page or from none. One thread a connection, and no more than so many; who is slow to ask makes room for who is not.
+The server listens on 127.0.0.1 only, every path begins with a secret, and a request must name this host and have this
+page or none as its origin. Each connection has a thread; their number is limited, and slow clients are closed first.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ RESPONSE_HEADERS = {
 
 
 class Site(Protocol):
-    """What a server shows and takes, by what follows the secret in a path."""
+    """The pages of a server and the posts that it accepts, by the path after the secret."""
 
     def page(self, path: str) -> tuple[str, str] | None:
         """A page as HTML, and its policy; None where there is none."""
 
     def post(self, path: str, query: Mapping[str, list[str]]) -> Message | bool:
-        """What a page tells; a sentence says why it could not be taken, False that nothing is taken there."""
+        """Accept a page's post; returns a message if that failed, and False if this path accepts none."""
 
 
 class LabSite:
@@ -70,10 +70,10 @@ class LabSite:
 
 
 class LabServer(BoundedServer):
-    """The page of one spec, and the specs of the files it is given.
+    """A server for the page of one spec, and for the specs of uploaded files.
 
     Attributes:
-        url: where the page is; without the token in it nothing is.
+        url: the address of the page, with the token.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class LabServer(BoundedServer):
         """Listen.
 
         Args:
-            spec: what :func:`descentlab.lab.spec.spec` made.
+            spec: the result of :func:`descentlab.lab.spec.make_spec`.
             port: 0 is any that is free.
             lang: the language that the page opens in.
             site: other pages in its place.
@@ -117,10 +117,10 @@ class LabRequestHandler(BaseHTTPRequestHandler):
         return "descentlab"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's own name)
-        """Say nothing: the terminal is the reader's."""
+        """Log nothing on the reader's terminal."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What the base class refuses: an unknown method is nowhere, all else was no request."""
+        """Answer requests that the base class refuses: 404 for an unknown method, else a bad request."""
         self._refuse(404, "lab_nowhere") if code == 501 else self._refuse(400, "lab_request")
 
     def parse_request(self) -> bool:
@@ -140,7 +140,7 @@ class LabRequestHandler(BaseHTTPRequestHandler):
             self._answer(200, "text/html", *html_and_policy)
 
     def do_POST(self) -> None:
-        """A CSV file, which is the body, or what else the site takes; an error is in words, which the page shows."""
+        """Accept a CSV file as the body, or another post of the site; the page shows errors as text."""
         path = self._authorized_path()
         if path is None:
             return
@@ -172,7 +172,7 @@ class LabRequestHandler(BaseHTTPRequestHandler):
             self._read_upload(int(length), query)
 
     def _read_upload(self, length: int, query: Mapping[str, list[str]]) -> None:
-        """The spec of the file that comes."""
+        """The spec of the uploaded file."""
         if not self.server.upload_slots.acquire(timeout=BODY_TIMEOUT):
             self._refuse(503, "lab_busy")
             return
@@ -187,7 +187,7 @@ class LabRequestHandler(BaseHTTPRequestHandler):
             self._answer(200, "application/json", json.dumps(spec_or_error, allow_nan=False))
 
     def _authorized_path(self) -> str | None:
-        """What is asked for, of this host and from this page or none; else it is refused, and None."""
+        """The path after the token, if host and origin are allowed; else send an error and return None."""
         hosts, origins = self.headers.get_all("Host", []), self.headers.get_all("Origin", [])
         allowed_hosts = [f"{name}:{self.server.server_port}" for name in LOCAL_HOSTS]
         if (
@@ -204,7 +204,7 @@ class LabRequestHandler(BaseHTTPRequestHandler):
         return path[len(prefix) :]
 
     def _choose_language(self) -> str:
-        """The language that the page asks in, else the browser's, else the server's."""
+        """The language of the request, else the browser's, else the server's."""
         lang_match = re.search(r"[?&]lang=(\w+)", getattr(self, "path", ""))
         headers = getattr(self, "headers", None) or {}
         candidates = (lang_match[1] if lang_match else "", headers.get("Accept-Language", "")[:2].lower())
@@ -233,7 +233,7 @@ class LabRequestHandler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _drain_request(self) -> None:
-        """Let a client that is still sending read why it was refused: closing on it at once would drop the answer."""
+        """Read the rest of a refused request, since closing at once would drop the answer."""
         with suppress(OSError, ValueError):
             self.connection.shutdown(socket.SHUT_WR)
             self.deadline_reader.set_deadline(DRAIN_TIMEOUT)
@@ -242,7 +242,7 @@ class LabRequestHandler(BaseHTTPRequestHandler):
 
 
 def _spec_or_error(stream: io.BufferedIOBase, length: int, query: Mapping[str, list[str]]) -> dict[str, Any] | Message:
-    """The spec of what comes, or why there is none, in words that name the file as the reader knows it."""
+    """The spec of an upload, or an error that has the file's name as the reader knows it."""
     try:
         with spool_to_file(stream, length) as path:
             return spec_from_csv(path, query)

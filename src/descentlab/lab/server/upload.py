@@ -1,4 +1,4 @@
-"""A CSV file as it comes through the served lab's door: never whole in memory, never under a name of its own."""
+"""Uploaded CSV files: never whole in memory, and stored under a fixed name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CSV_QUERY_FIELDS = ("delimiter", "decimal", "encoding")
 
 @contextmanager
 def spool_to_file(stream: BufferedIOBase, length: int) -> Iterator[Path]:
-    """The next ``safe_norm`` bytes of a stream as a file, for as long as the context lasts.
+    """The next ``length`` bytes of a stream as a temporary file.
 
     Raises:
         DataError: the stream ends before that, or begins as something other than a CSV file.
@@ -81,7 +81,7 @@ def spec_from_csv(path: Path, query: Mapping[str, list[str]]) -> dict[str, Any]:
 
 
 def display_name(query: Mapping[str, list[str]]) -> str:
-    """What the file is called, which is never where it is."""
+    """The file's name without its folders."""
     return (query.get("name", [""])[0] or "CSV")[:MAX_NAME_LENGTH]
 
 

@@ -1,1 +1,1 @@
-"""What each lesson says in numbers: computed here by the engines, named in the prose."""
+"""The numbers of each lesson, computed by the engines and named in the prose."""

@@ -50,7 +50,6 @@ def shift_from_minimum(problem: Problem, W: float, b: float) -> tuple[float, flo
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     raw, centered = diagnose_line(), diagnose_line(center=True)
     goal_W, goal_b = map(float, raw.goal)
     slopes, first = line_problem().gradient([0.0, 0.0]), run(1)
@@ -104,7 +103,6 @@ def numbers() -> dict[str, Cell]:
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     history = run(epochs_needed() + 1).history
     rows = [
         (done, *map(float, history.params[done]), float(history.cost[done]))
@@ -128,7 +126,6 @@ def contour(cost: float, points: int = 240) -> list[tuple[float, float]]:
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     history = run(epochs_needed() + 1).history
     rows = ";".join(f"{x:g},{y:g}" for x, y in zip(X, Y, strict=True))
     path = [(float(W), float(b)) for W, b in history.params]
@@ -140,7 +137,6 @@ def figures() -> dict[str, LessonFigure]:
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     slope_W, slope_b = map(float, line_problem().gradient([0.0, 0.0]))
     slips = {"sum": len(X) * slope_b, "half": slope_b / 2, "weight": slope_W, "sign": -slope_b}
     slips |= {"sum_sign": -slips["sum"], "half_sign": -slips["half"]}

@@ -19,7 +19,7 @@ LR_TRIED = 0.06  # a rate to carry over, from the mean
 
 @cache
 def run(reduction: str, lr: float = LR, copies: int = 1) -> Run:
-    """So many epochs on so many copies of the lesson's rows, from W = 0."""
+    """Descent from W = 0 on copies of the lesson's rows."""
     return descend(repeat_rows(copies), lr=lr, reduction=reduction, epochs=EPOCHS)
 
 
@@ -60,7 +60,6 @@ def matching_lr(lr: float, from_reduction: str, to_reduction: str) -> float:
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     return {
         **describe_rows(X, Y),
         "unit": 1,
@@ -96,7 +95,6 @@ def numbers() -> dict[str, Cell]:
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     pairs = zip(run("sum").history.params[:, 0].tolist(), run("mean").history.params[:, 0].tolist(), strict=True)
     rows = [
         (
@@ -115,14 +113,12 @@ def tables() -> dict[str, LessonTable]:
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     curves = [list(enumerate(run(name).history.cost.tolist(), 1)) for name in ("mean", "sum")]
     state = f"r=sum&lr={LR}&n={EPOCHS}&e={EPOCHS}&hide=data,momentum,hypothesis,forget,map,code"
     return {"race": LessonFigure(state, ("history", "table"), curves, ("epoch", "cost"))}
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     right = matching_lr(LR_TRIED, "mean", "sum")
     carried = {"same": LR_TRIED, "wrong_way": LR_TRIED * len(X), "half": matching_lr(LR_TRIED, "mean", "half_sum")}
     bounds = {

@@ -45,7 +45,6 @@ def error_factor(lr: float = LR) -> float:
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     W, cost = weights(EPOCHS), run().history.cost
     equal = W[1] * 4  # four steps as long as the first
     return {
@@ -78,7 +77,6 @@ def numbers() -> dict[str, Cell]:
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     history, far = run().history, distances(DISTANCE_ROWS)
     loop = zip(history.epoch.tolist(), history.params[:, 0].tolist(), history.cost.tolist(), strict=True)
     shrinking = [(k + 1, far[k], far[k + 1], far[k + 1] / far[k]) for k in range(DISTANCE_ROWS)]
@@ -89,7 +87,6 @@ def tables() -> dict[str, LessonTable]:
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     history = run().history
     curve = list(zip(history.epoch.tolist(), history.cost.tolist(), strict=True))
     state = f"r=sum&lr={LR}&n={EPOCHS}&e={EPOCHS}&log=1&hide=data,momentum,reduction,hypothesis,forget,repeat,map,code"
@@ -97,7 +94,6 @@ def figures() -> dict[str, LessonFigure]:
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     W, problem = weights(EPOCHS), lesson_problem()
     shown, goal = W[EPOCHS - 1], float(problem.solve().params[0])
     ends = {

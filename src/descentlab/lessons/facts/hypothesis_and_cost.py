@@ -11,7 +11,6 @@ W_WINDOW = (-0.5, 2.5)  # of W, in its picture
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     problem = lesson_problem()
     goal = float(problem.solve().params[0])
     return {
@@ -35,7 +34,6 @@ def numbers() -> dict[str, Cell]:
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     problem = lesson_problem()
     errors = [(x, y, W_GUESS * x, W_GUESS * x - y, (W_GUESS * x - y) ** 2) for x, y in zip(X, Y, strict=True)]
     costs = [(W, problem.cost([W])) for W in W_TRIED]
@@ -43,7 +41,6 @@ def tables() -> dict[str, LessonTable]:
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     problem = lesson_problem()
     curves = (parabola(problem, *W_WINDOW), [(W_GUESS, problem.cost([W_GUESS]))])
     low, high = W_WINDOW
@@ -54,7 +51,6 @@ def figures() -> dict[str, LessonFigure]:
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     problem = lesson_problem()
     cost = problem.cost([W_TWICE])
     errors = [W_TWICE * x - y for x, y in zip(X, Y, strict=True)]

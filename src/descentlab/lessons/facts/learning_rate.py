@@ -37,12 +37,12 @@ def error_factor(lr: float) -> float:
 
 
 def weight_after(lr: float, epochs: int = EPOCHS) -> float:
-    """W after so many epochs from zero."""
+    """W after these epochs from zero."""
     return float(descend(lesson_problem(), lr=lr, epochs=epochs).params[0])
 
 
 def diagnose_lr(problem: Problem, lr: float) -> Diagnosis:
-    """What the doctor says of a rate."""
+    """The diagnosis of a rate."""
     return diagnose_descent(problem, lr=lr, within=WITHIN)
 
 
@@ -62,7 +62,6 @@ def error_behavior(lr: float) -> str:
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     problem = lesson_problem()
     spectrum, best, two = problem.spectrum(), 1 / curvature(), Problem(X, Y)
     overflow = diagnose_lr(problem, LR_BEYOND_BOUND).overflow
@@ -130,7 +129,6 @@ def _stretched_problem() -> Problem:
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     rates = sorted((*LR_TRIED, 1 / curvature(), lesson_problem().spectrum().lr_bound()))
     rows = [
         (
@@ -151,7 +149,6 @@ def _drop_rounding(value: float) -> float:
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     curves = []
     for lr in (LR_SLOW, LR_FAR, LR_BEYOND_BOUND):
         costs = descend(lesson_problem(), lr=lr, epochs=EPOCHS_DRAWN).history.cost
@@ -161,7 +158,6 @@ def figures() -> dict[str, LessonFigure]:
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     steep, stretched = error_factor(LR_STEEP), _stretched_problem().spectrum()
     by_sum = 1 - LR_STEEP * lesson_problem().spectrum("sum").lambda_max
     slips = {"size": -steep, "product": 1 - steep, "added": 2 - steep, "sum": by_sum}

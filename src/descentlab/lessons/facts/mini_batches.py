@@ -50,7 +50,7 @@ def cost_floor(lr: float, epochs: int = EPOCHS, averaged_epochs: int = EPOCHS - 
 
 
 def cost_floor_with_replacement(lr: float) -> float:
-    """The same, by expectation, where each step draws its rows anew: e becomes a·e + s, with (a, s) of any pair."""
+    """The expected floor if each step draws its rows with replacement: e becomes a·e + s, with (a, s) of any pair."""
     goal = noisy_problem().solve().params
     pairs = [Problem(np.take(X, rows), np.take(Y, rows), bias=False) for rows in map(list, combinations(range(8), 2))]
     a = np.array([1 - lr * pair.spectrum().lambda_max for pair in pairs])
@@ -71,7 +71,6 @@ def first_batches() -> list[list[int]]:
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     problem = noisy_problem()
     goal, min_cost = float(problem.solve().params[0]), problem.solve().cost
     grads = [gradient(rows, goal) for rows in first_batches()]
@@ -120,7 +119,6 @@ def numbers() -> dict[str, Cell]:
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     goal = float(noisy_problem().solve().params[0])
     pushes = [(format_list(tuple(X[row] for row in rows)), gradient(rows, goal)) for rows in first_batches()]
     floors = [
@@ -131,7 +129,6 @@ def tables() -> dict[str, LessonTable]:
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     points = ";".join(f"{x:g},{y:g}" for x, y in zip(X, Y, strict=True))
     hidden = "momentum,reduction,hypothesis,forget,repeat,map,code"
     state = f"p={points}&lr={LR}&n={EPOCHS_SHOWN}&e={EPOCHS_SHOWN}&hide={hidden}"
@@ -145,7 +142,6 @@ def figures() -> dict[str, LessonFigure]:
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     updates = QUESTION_EPOCHS * sum(1 for _ in iterate_batches(len(X), QUESTION_BATCH_SIZE, None))
     counted = {
         "epochs": float(QUESTION_EPOCHS),

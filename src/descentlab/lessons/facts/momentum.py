@@ -36,7 +36,7 @@ def weight_path(momentum: float, epochs: int = 60, lr: float = LR) -> FloatArray
 
 
 def settling_time(problem: Problem, lr: float, momentum: float) -> int | None:
-    """From how many epochs on the descent is within 1 % for good."""
+    """The epoch from which the descent stays within 1%."""
     criterion = ConvergenceCriterion.from_theory(FullBatchTheory(problem, Descent(lr=lr)))
     return criterion.epochs_to_tolerance(lr, MomentumSettings(momentum=momentum, dampening=0.0, nesterov=False))
 
@@ -72,12 +72,11 @@ def diagnose_two_directions(condition: int) -> Diagnosis:
 
 
 def epochs_needed(condition: int, name: str) -> int:
-    """With the textbook's rate (``minimax_rate``) or its pair (``minimax_heavy_ball``), or the pair for this start."""
+    """The epochs that one of the diagnosis' rates needs."""
     return diagnose_two_directions(condition).rates[name].epochs or 0
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     problem = lesson_problem()
     forgotten = descend(problem, lr=LR_FORGOTTEN, zero_grad=False, epochs=400).history.params
     usual = weight_path(MOMENTUM_USUAL)
@@ -123,7 +122,6 @@ def numbers() -> dict[str, Cell]:
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     plain, little, usual = weight_path(0.0), weight_path(MOMENTUM_SMALL), weight_path(MOMENTUM_USUAL)
     walks = [(epoch, *(float(W[epoch - 1]) for W in (plain, little, usual))) for epoch in SHOWN_EPOCHS]
     tried = [
@@ -145,7 +143,6 @@ def tables() -> dict[str, LessonTable]:
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     curves = [
         [(epoch, float(W)) for epoch, W in enumerate(weight_path(momentum), 1)]
         for momentum in (0.0, MOMENTUM_USUAL, MOMENTUM_SMALL)
@@ -155,7 +152,6 @@ def figures() -> dict[str, LessonFigure]:
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     first, second = (float(lesson_problem().gradient([W])[0]) for W in weight_path(MOMENTUM_USUAL)[:2])
     W = float(weight_path(MOMENTUM_USUAL)[1])
     slips = {

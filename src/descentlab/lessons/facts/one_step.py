@@ -10,7 +10,7 @@ LR, LR_SMALL, W_START = 0.1, 0.01, 0.5
 
 
 def weight_after(lr: float, start: float = 0.0, epochs: int = 1) -> float:
-    """W after so many steps on the sum of the squares."""
+    """W after these steps on the sum of the squares."""
     return float(descend(lesson_problem(), lr=lr, reduction="sum", start=[start], epochs=epochs).params[0])
 
 
@@ -20,7 +20,6 @@ def gradient(W: float, reduction: str = "sum") -> float:
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     problem = lesson_problem()
     goal = float(problem.solve().params[0])
     return {
@@ -49,13 +48,11 @@ def numbers() -> dict[str, Cell]:
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     rows = [(x, y, 0.0 * x, 0.0 * x - y, (0.0 * x - y) * x) for x, y in zip(X, Y, strict=True)]
     return {"products": LessonTable(rows, ("g", "g", "g", "g", "g"))}
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     problem = lesson_problem()
     path = [(W, problem.cost([W])) for W in (0.0, weight_after(LR))]
     state = f"r=sum&lr={LR}&n=1&e=1&hide=momentum,reduction,hypothesis,forget,repeat,map,code"
@@ -63,7 +60,6 @@ def figures() -> dict[str, LessonFigure]:
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     errors = [0.0 * x - y for x, y in zip(X, Y, strict=True)]
     at_zero, at_start, small = gradient(0.0), gradient(W_START), weight_after(LR_SMALL)
     slips = {"sign": -at_zero, "mean": gradient(0.0, "mean"), "half": at_zero / 2, "errors": 2 * sum(errors)}

@@ -30,7 +30,7 @@ def exam_problem(kind: str = "raw") -> Problem:
 
 @cache
 def diagnose_exams(kind: str) -> Diagnosis:
-    """What the doctor says at the courses' rates."""
+    """The diagnosis at the courses' rates."""
     return diagnose_descent(exam_problem(kind), lr=RAW_LR if kind == "raw" else LR)
 
 
@@ -74,7 +74,6 @@ def predictions() -> dict[str, float]:
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     raw, centered, scaled = (exam_problem(kind).spectrum() for kind in KIND_FORMULAS)
     predicted = predictions()
     return {
@@ -122,7 +121,6 @@ def numbers() -> dict[str, Cell]:
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     shown = sorted({*SHOWN_EPOCHS, first_epoch_ahead() - 1, first_epoch_ahead()})
     runs = [(epoch, float(costs("raw")[epoch - 1]), float(costs("standardized")[epoch - 1])) for epoch in shown]
     kinds = []
@@ -147,14 +145,12 @@ def _weight_rows() -> list[tuple[Cell, ...]]:
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     curves = [[(epoch, float(costs(kind)[epoch - 1])) for epoch in range(1, 61)] for kind in ("raw", "standardized")]
     state = f"d=exam-scores&b=1&z=1&lr={LR}&n=60&e=60&log=1&hide=data,momentum,reduction,forget,repeat,map,code"
     return {"scaled": LessonFigure(state, ("cost", "history", "table"), curves, ("epoch", "cost"), log=True)}
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     mean, deviation, n = float(exam_problem().factor.means[0]), float(exam_problem().factor.std[0]), exam_problem().n
     offset = NEW_STUDENT[0] - mean
     slips = {

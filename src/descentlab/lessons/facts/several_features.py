@@ -35,7 +35,7 @@ def diagnose_exams(epochs: int = EPOCHS_FEW) -> Diagnosis:
 
 
 def run(epochs: int) -> Run:
-    """The course's descent, for so many epochs."""
+    """The course's descent."""
     return descend(exam_problem(), lr=LR, epochs=epochs, every=epochs)
 
 
@@ -51,7 +51,6 @@ def flattest_direction() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     diagnosis, problem = diagnose_exams(), exam_problem()
     spectrum, best = problem.spectrum(), problem.solve()
     few, start = run(EPOCHS_FEW), problem.cost([0.0] * 4)
@@ -112,12 +111,11 @@ def _epochs_to_halve(gap: float) -> float:
 
 
 def _error_remaining(lr: float) -> float:
-    """The part of the error along the flattest direction that is left after so many epochs."""
+    """The part of the error along the flattest direction that remains after these epochs."""
     return math.exp(EPOCHS_LATE * math.log1p(-lr * exam_problem().spectrum().lambda_min))
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     problem = exam_problem()
     spectrum = problem.spectrum()
     run_rows = [(0, problem.cost([0.0] * 4), *[0.0] * 4)]
@@ -136,7 +134,6 @@ def tables() -> dict[str, LessonTable]:
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     problem = exam_problem()
     history = descend(problem, lr=LR, epochs=EPOCHS_DRAWN + 1).history
     costs = [(float(done), float(cost)) for done, cost in enumerate(history.cost)]
@@ -148,7 +145,6 @@ def figures() -> dict[str, LessonFigure]:
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     spectrum, diagnosis = exam_problem().spectrum(), diagnose_exams()
     lr_bound = spectrum.lr_bound()
     slips = {

@@ -28,7 +28,7 @@ def describe_rows(x: Sequence[float], y: Sequence[float]) -> dict[str, Cell]:
 
 
 def diagnose_descent(problem: Problem, **settings: Any) -> Diagnosis:
-    """What the doctor says of one descent."""
+    """The diagnosis of one descent."""
     diagnosis = diagnose(problem, **settings)
     assert isinstance(diagnosis, Diagnosis)
     return diagnosis

@@ -36,7 +36,6 @@ def outcome(W: FloatArray) -> str:
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     problem = lesson_problem()
     goal = float(problem.solve().params[0])
     cleared, never = weights(EPOCHS), weights(EPOCHS_LONG, zero_grad=False)
@@ -70,7 +69,6 @@ def numbers() -> dict[str, Cell]:
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     W = weights(EPOCHS)
     lines = []
     for before, after in pairwise(W[:3]):
@@ -81,14 +79,12 @@ def tables() -> dict[str, LessonTable]:
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     curves = [list(enumerate(weights(EPOCHS_DRAWN, zero_grad=clear)[:-1].tolist(), 1)) for clear in (False, True)]
     state = f"lr={LR}&n={EPOCHS_DRAWN}&e={EPOCHS_DRAWN}&hide=momentum,reduction,hypothesis,repeat,map,code"
     return {"uncleared": LessonFigure(state, ("cost", "history", "table"), curves, ("epoch", "W"))}
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     W, never = weights(2), weights(2, zero_grad=False)
     moving = [name for name, (_, _, at) in zip(LOOP_LINES, tables()["lines"].rows[:3], strict=True) if at != W[0]]
     added = never[2] - never[1]

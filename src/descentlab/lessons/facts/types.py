@@ -1,4 +1,4 @@
-"""What facts are made of: numbers, tables, figures and questions with their answers."""
+"""The parts of facts: numbers, tables, figures and questions with their answers."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class LessonFigure:
 
     @property
     def has_several_runs(self) -> bool:
-        """Whether it draws one run beside another: a live figure shows a single one."""
+        """Whether it shows several runs; a live figure shows one."""
         return self.axes[0] == "epoch" and len(self.curves) > 1
 
 
 @dataclass(frozen=True)
 class NumberQuestion:
-    """A question that a number answers: right to within ``tolerance``. ``mistakes`` are what common slips give."""
+    """A question with a number as its answer, right within ``tolerance``; ``mistakes`` has wrong answers by name."""
 
     answer: float
     tolerance: float
@@ -56,7 +56,7 @@ class NumberQuestion:
 
 @dataclass(frozen=True)
 class ChoiceQuestion:
-    """A question with options by key; which one is right was computed, not written down."""
+    """A question with options by key; the right one is computed."""
 
     answer: str
     options: tuple[str, ...]
@@ -67,7 +67,7 @@ Question = NumberQuestion | ChoiceQuestion
 
 @dataclass(frozen=True)
 class LessonFacts:
-    """Everything in one lesson that is not words."""
+    """Everything in one lesson except its prose."""
 
     numbers: Mapping[str, Cell]
     tables: Mapping[str, LessonTable] = field(default_factory=dict)

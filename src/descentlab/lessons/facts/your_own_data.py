@@ -59,7 +59,6 @@ def remedy_epochs(diagnosis: Diagnosis) -> dict[str, int]:
 
 
 def numbers() -> dict[str, Cell]:
-    """The numbers that the prose names."""
     one, two, three = diagnose_big_x(), diagnose_slow(), diagnose_unrelated_nan()
     lr_bounds = [require_lr_bound(found) for found in (one, two, three)]
     assert one.overflow is not None
@@ -112,7 +111,6 @@ def numbers() -> dict[str, Cell]:
 
 
 def tables() -> dict[str, LessonTable]:
-    """The rows of its tables."""
     case_rows = [
         (place, found.problem.n, found.descent.lr, require_lr_bound(found), found.descent.lr / require_lr_bound(found))
         for place, found in enumerate((diagnose_big_x(), diagnose_slow(), diagnose_unrelated_nan()), 1)
@@ -135,7 +133,6 @@ def tables() -> dict[str, LessonTable]:
 
 
 def figures() -> dict[str, LessonFigure]:
-    """What its figures show."""
     points = ";".join(f"{x:g},{y:g}" for x, y in zip(BIG_X, BIG_Y, strict=True))
     hidden = "momentum,reduction,forget,repeat,map,code"
     state = f"p={points}&b=1&lr={BIG_LR}&n={EPOCHS_SHOWN}&e={EPOCHS_SHOWN}&log=1&hide={hidden}"
@@ -148,7 +145,6 @@ def figures() -> dict[str, LessonFigure]:
 
 
 def questions() -> dict[str, Question]:
-    """The answers, and what common slips give."""
     lr_bound = require_lr_bound(diagnose_big_x())
     ratio = BIG_LR / lr_bound
     epochs_by_remedy = remedy_epochs(diagnose_slow())

@@ -37,7 +37,7 @@ NotebookCell = tuple[str, str]  # its kind, its text
 
 @dataclass(frozen=True)
 class SvgFigure:
-    """A picture that a notebook shows, and what it shows in words."""
+    """An SVG plot for a notebook, and its caption."""
 
     svg: str
     caption: str

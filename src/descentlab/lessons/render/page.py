@@ -1,6 +1,6 @@
 """A lesson as a page: prose on the left, live figures on the right, formulas as MathML, questions that are graded.
 
-It is the lab's page with other contents: one file that asks for nothing, in one language.
+It is the lab's page with other contents: one file that loads nothing else, in one language.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LESSON_PAGE = PageTemplate("lesson.js", ("lab.css", "lesson.css"))
 
 
 def lesson_address(number: int, lang: str) -> str:
-    """Where a served lesson is, beside the others."""
+    """The relative address of a served lesson."""
     return f"{number}-{lang}"
 
 
@@ -46,9 +46,9 @@ def render_lesson_page(lesson: Lesson, answered: Mapping[str, Collection[str]] |
     """The whole page.
 
     Args:
-        lesson: what it tells.
-        done: the questions answered before, by lesson, where a server is behind the page that keeps them and has the
-            other lessons; None: the page is alone, and keeps them itself.
+        lesson: its contents.
+        answered: the questions answered before, by lesson, if a server stores them and has the other lessons; None for
+            a page without a server, which stores them in the browser.
 
     Raises:
         MissingDependencyError: what turns Markdown or formulas into HTML is not installed.
@@ -100,7 +100,7 @@ def _previous_next(lesson: Lesson) -> str:
 
 
 def _script_data(lesson: Lesson) -> dict[str, Any]:
-    """What the page's script needs: each figure's state and views, each question with its answer and its reasons."""
+    """The data of the page's script: states and views of figures, answers and reasons of questions."""
     figures = {name: {"state": each.state, "views": each.views} for name, each in lesson.facts.figures.items()}
     questions = {}
     for block in lesson.blocks:
@@ -118,7 +118,7 @@ def _script_data(lesson: Lesson) -> dict[str, Any]:
 
 
 def _section_to_html(blocks: list[Block], lesson: Lesson) -> str:
-    """What is told, with live figures beside it; below, programs and questions, next to one another."""
+    """The prose next to its live figures; below them, programs and questions."""
     prose = "\n".join(
         _block_to_html(block, lesson) for block in blocks if not isinstance(block, CodeBlock | QuestionBlock)
     )
@@ -143,7 +143,7 @@ def _block_to_html(block: Block, lesson: Lesson) -> str:
 
 
 def _figure_to_html(figure: LessonFigure, caption: str, lang: str) -> str:
-    """Runs side by side, which the live figure beside it does not have."""
+    """A plot of several runs; empty for a figure with one run."""
     if not figure.has_several_runs:
         return ""
     svg = render_svg_plot(figure, terminal.inline_to_text(caption, terminal.PLAIN_STYLES), lang)

@@ -1,6 +1,6 @@
-"""Several runs in one picture, as SVG: what a live figure, which has one run, cannot show.
+"""Several runs in one SVG plot, which a live figure, with its single run, cannot show.
 
-Dots, discs and rings as in the terminal's sketch, so that one caption is true of both.
+The markers are those of the text plot, so that one caption fits both.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def render_svg_plot(figure: LessonFigure, title: str, lang: str) -> str:
 def format_power_of_ten(power: float) -> str:
     """A power as an axis has it.
 
-    >>> power_of_ten(2), power_of_ten(-10)
+    >>> format_power_of_ten(2), format_power_of_ten(-10)
     ('100', '10⁻¹⁰')
     """
     return (
@@ -74,7 +74,7 @@ def format_power_of_ten(power: float) -> str:
 def axis_ticks(low: float, high: float, integers_only: bool = False) -> Sequence[float]:
     """Round numbers between two, evenly spaced, no more than are readable.
 
-    >>> ticks(0.0, 2.4), ticks(0, 24, whole=True)
+    >>> axis_ticks(0.0, 2.4), axis_ticks(0, 24, integers_only=True)
     ([0.0, 0.5, 1.0, 1.5, 2.0], [0, 5, 10, 15, 20])
     """
     rough = (high - low) / MAX_TICKS

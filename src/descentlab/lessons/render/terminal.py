@@ -107,13 +107,13 @@ def format_question(block: QuestionBlock, styles: Styles) -> str:
 
 
 def format_unreadable(block: QuestionBlock, lang: str) -> str:
-    """What is said of an answer that cannot be read."""
+    """The reply to an answer that cannot be read."""
     key = "lesson.unread_choice" if block.options else "lesson.unread"
     return message(key, options=list(OPTION_LETTERS[: len(block.options)])).text(lang)
 
 
 def grade_answer(lesson: Lesson, block: QuestionBlock, answer: str, styles: Styles = PLAIN_STYLES) -> tuple[bool, str]:
-    """Whether an answer is right, and what is said of it."""
+    """Whether an answer is right, and the reply."""
     question = lesson.facts.questions[block.name]
     note_key = grade(question, answer)
     if note_key is None:
@@ -125,7 +125,7 @@ def grade_answer(lesson: Lesson, block: QuestionBlock, answer: str, styles: Styl
 
 
 def format_solutions(lesson: Lesson, styles: Styles = PLAIN_STYLES) -> Iterator[str]:
-    """For who teaches: every question with the right answer, and what is said of each common slip."""
+    """For teachers: every question with its answer and the reply to each common mistake."""
     for block in lesson.blocks:
         if isinstance(block, QuestionBlock):
             question = lesson.facts.questions[block.name]
