@@ -103,7 +103,6 @@ def test_folders_import_one_way() -> None:
     ]
 
 
-@pytest.mark.xfail(reason="the last circles are not yet broken", strict=False)
 def test_no_import_runs_in_a_circle() -> None:
     assert not strongly_connected(import_graph())
 
