@@ -199,27 +199,16 @@ def _classify(series: LossSeries) -> LossDiagnosis:
     violation = first_convexity_violation(series.losses) if series.has_no_momentum else None
     if violation is not None:
         diverged = rises and bool(v[-1] > DIVERGED_LOSS_RATIO * v[0])
-        return series.make_diagnosis(
-            Verdict.DIVERGES if diverged else Verdict.UNKNOWN,
-            [not_full_batch_finding(series.losses, violation, diverged)],
-        )
+        finding = not_full_batch_finding(series.losses, violation, diverged)
+        return series.make_diagnosis(Verdict.DIVERGES if diverged else Verdict.UNKNOWN, [finding])
     if not is_significant[-1] and (rises or steps[-1] == 0):
-        return series.make_diagnosis(
-            Verdict.UNKNOWN,
-            [
-                caution_finding(
-                    "losses_level",
-                    message("losses.level", value=float(v[-1])),
-                    advice=message("advice.losses_level"),
-                    value=float(v[-1]),
-                )
-            ],
-        )
+        level = float(v[-1])
+        main_message, advice = message("losses.level", value=level), message("advice.losses_level")
+        finding = caution_finding("losses_level", main_message, advice=advice, value=level)
+        return series.make_diagnosis(Verdict.UNKNOWN, [finding])
     if series.descent.momentum > 1 or math.isinf(limit):
-        return series.make_diagnosis(
-            Verdict.DIVERGES if limit == 0 and rises else Verdict.UNKNOWN,
-            [no_bound_finding(series.descent)],
-        )
+        verdict = Verdict.DIVERGES if limit == 0 and rises else Verdict.UNKNOWN
+        return series.make_diagnosis(verdict, [no_bound_finding(series.descent)])
     estimate = estimate_growth(series.losses, series.has_no_momentum)
     is_lasting = estimate.n_used >= MIN_GROWING_LOSSES or (turns == 0 and len(v) >= MIN_GROWING_LOSSES)
     grows = rises and (
@@ -233,31 +222,22 @@ def _classify(series: LossSeries) -> LossDiagnosis:
 def _diagnose_growth(series: LossSeries, estimate: GrowthEstimate, is_certain: bool) -> LossDiagnosis:
     """Growth: the bound from its pace. Not sure where momentum may only be swinging up."""
     single_mode_interval = series.bound_interval(estimate.high, max(estimate.low, 1.0))
-    full_interval = (
-        series.bound_interval(growth_upper_bound(series.losses), estimate.low)
-        if series.has_no_momentum
-        else (0.0, series.descent.lr)
-    )
-    visible_interval = (
-        series.bound_interval(growth_upper_bound(series.losses, VISIBLE_SHARE), estimate.low)
-        if series.has_no_momentum
-        else (0.0, math.inf)
-    )
-    shown_interval = next(
-        (
-            interval
-            for interval in (full_interval, single_mode_interval, visible_interval)
-            if 0 < interval[0] <= interval[1] <= MAX_BOUND_RATIO * interval[0]
-        ),
-        None,
-    )
-    shown_interval = shown_interval if estimate.ratio >= 1 else None
-    factor = series.error_factor(estimate.ratio) if shown_interval else None
-    lr_bound = (
-        min(max(series.lr_bound_for(factor), shown_interval[0]), shown_interval[1])
-        if shown_interval and factor
-        else None
-    )
+    full_interval, visible_interval = (0.0, series.descent.lr), (0.0, math.inf)
+    if series.has_no_momentum:
+        full_interval, visible_interval = (
+            series.bound_interval(growth_upper_bound(series.losses, share), estimate.low)
+            for share in (0.0, VISIBLE_SHARE)
+        )
+    narrow_intervals = [
+        interval
+        for interval in (full_interval, single_mode_interval, visible_interval)
+        if 0 < interval[0] <= interval[1] <= MAX_BOUND_RATIO * interval[0]
+    ]
+    shown_interval = narrow_intervals[0] if narrow_intervals and estimate.ratio >= 1 else None
+    factor = lr_bound = None
+    if shown_interval is not None:
+        factor = series.error_factor(estimate.ratio)
+        lr_bound = min(max(series.lr_bound_for(factor), shown_interval[0]), shown_interval[1])
     low, high = single_mode_interval
     conclusions = unsettled_findings(
         divergence_finding(

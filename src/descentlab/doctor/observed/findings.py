@@ -23,7 +23,7 @@ NEGLIGIBLE_RTOL = 1e-4  # a relative difference that needs no explanation
 def cause_finding(comparison: ObservedComparison, hypothesis: Hypothesis, form: str, count: int = 1) -> Finding:
     """A cause that reproduces the numbers, as a finding; ``count`` causes do."""
     n_losses = len(comparison.observed.epochs)
-    messages = [_lr_verdict_message(comparison), hypothesis.explanation]
+    messages = [hypothesis.explanation]
     if form != comparison.descent.reduction:
         messages.append(message("observed.and_printed", kind=cost_form_message(form)))
     key = (
@@ -38,7 +38,8 @@ def cause_finding(comparison: ObservedComparison, hypothesis: Hypothesis, form: 
     if count > 1:
         messages.append(message("observed.rivals", count=count))
         evidence, advice = {**evidence, "rivals": count}, message("advice.rivals", advice=hypothesis.advice)
-    return problem_finding(hypothesis.name, *messages, advice=advice, topic="observed", **evidence)
+    caveats = (_lr_verdict_message(comparison),)
+    return problem_finding(hypothesis.name, *messages, advice=advice, topic="observed", caveats=caveats, **evidence)
 
 
 def agreement_finding(comparison: ObservedComparison, offset: int, every: int | None = None) -> Finding:
