@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.watching.loops import F, Loop, batches, mlp, nn, plain, rows, torch
+from tests.watching.loops import F, Loop, batches, fit, mlp, nn, plain, rows, sgd, torch
 
 BROKEN: list[tuple[str, Callable[[], Loop]]] = []
 
@@ -19,15 +19,8 @@ def named(name: str) -> Callable[[Callable[[], Loop]], Callable[[], Loop]]:
     return add
 
 
-def sgd(model: Any, lr: float = 0.05, **settings: Any) -> Any:
-    return torch.optim.SGD(model.parameters(), lr=lr, **settings)
-
-
 def loop_of(model: Any, optimizer: Any, loss_fn: Any, step: Callable[[], Any], epochs: int = 60) -> Loop:
-    def body() -> list[float]:
-        return [float(step()) for _ in range(epochs)]
-
-    return Loop(model, optimizer, loss_fn, body)
+    return Loop(model, optimizer, loss_fn, lambda: (step() for _ in range(epochs)))
 
 
 @named("no_zero_grad")
@@ -69,15 +62,13 @@ def zero_grad_once_before_the_loop() -> Loop:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     optimizer.zero_grad()
 
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for _ in range(4):
             for at in batches(96, 16):
                 loss = F.mse_loss(model(X[at]), y[at])
                 loss.backward()
                 optimizer.step()
-                losses.append(loss.item())
-        return losses
+                yield loss.item()
 
     return Loop(model, optimizer, F.mse_loss, body)
 
@@ -163,16 +154,12 @@ def cleared_to_zeros_between_backward_and_step() -> Loop:
 
 @named("frozen")
 def output_detached() -> Loop:
-    X, y = rows()
-    model = mlp()
-    return plain(model, sgd(model), X, y, lambda pred, y: F.mse_loss(pred.detach(), y))
+    return fit(mlp(), loss_fn=lambda pred, y: F.mse_loss(pred.detach(), y))
 
 
 @named("frozen")
 def output_detached_and_the_error_silenced() -> Loop:
-    X, y = rows()
-    model = mlp()
-    return plain(model, sgd(model), X, y, lambda pred, y: F.mse_loss(pred.detach(), y).requires_grad_())
+    return fit(mlp(), loss_fn=lambda pred, y: F.mse_loss(pred.detach(), y).requires_grad_())
 
 
 @named("frozen")
@@ -198,9 +185,7 @@ class Cut(nn.Module):  # type: ignore[misc]
 
 @named("frozen")
 def body_detached_from_the_head() -> Loop:
-    X, y = rows()
-    model = Cut()
-    return plain(model, sgd(model), X, y)
+    return fit(Cut())
 
 
 def silenced(loss_of: Callable[[Any, Any, Any], Any]) -> Loop:
@@ -294,16 +279,12 @@ def flat_targets_by_hand() -> Loop:
 
 @named("broadcast")
 def flat_outputs() -> Loop:
-    X, y = rows()
-    model = nn.Sequential(mlp(), nn.Flatten(0))
-    return plain(model, sgd(model), X, y, F.l1_loss)
+    return fit(nn.Sequential(mlp(), nn.Flatten(0)), loss_fn=F.l1_loss)
 
 
 @named("lr_zero")
 def rate_zero() -> Loop:
-    X, y = rows()
-    model = mlp()
-    return plain(model, sgd(model, 0.0), X, y)
+    return fit(mlp(), lr=0.0)
 
 
 @named("lr_zero")
@@ -317,30 +298,22 @@ def schedule_by_integer_division() -> Loop:
 
 @named("lr_far_under")
 def rate_far_too_small() -> Loop:
-    X, y = rows()
-    model = mlp()
-    return plain(model, sgd(model, 1e-6), X, y)
+    return fit(mlp(), lr=1e-6)
 
 
 @named("lr_far_under")
 def rate_far_too_small_for_a_line() -> Loop:
-    X, y = rows()
-    model = nn.Linear(6, 1)
-    return plain(model, sgd(model, 1e-7), X, y, nn.MSELoss())
+    return fit(nn.Linear(6, 1), lr=1e-7, loss_fn=nn.MSELoss())
 
 
 @named("above_limit")
 def rate_too_large_for_a_line() -> Loop:
-    X, y = rows()
-    model = nn.Linear(6, 1)
-    return plain(model, sgd(model, 1.2), X, y, nn.MSELoss())
+    return fit(nn.Linear(6, 1), lr=1.2, loss_fn=nn.MSELoss())
 
 
 @named("above_limit")
 def summed_loss_with_the_rate_of_a_mean() -> Loop:
-    X, y = rows()
-    model = mlp()
-    return plain(model, sgd(model, 0.05), X, y, nn.MSELoss(reduction="sum"))
+    return fit(mlp(), lr=0.05, loss_fn=nn.MSELoss(reduction="sum"))
 
 
 @named("above_limit")
@@ -352,9 +325,7 @@ def features_in_thousands() -> Loop:
 
 @named("above_limit")
 def rate_too_large_with_momentum() -> Loop:
-    X, y = rows()
-    model = nn.Sequential(nn.Linear(6, 24), nn.Tanh(), nn.Linear(24, 1))
-    return plain(model, sgd(model, 3.0, momentum=0.9), X, y)
+    return fit(nn.Sequential(nn.Linear(6, 24), nn.Tanh(), nn.Linear(24, 1)), lr=3.0, momentum=0.9)
 
 
 @named("not_finite")
@@ -385,16 +356,12 @@ class Logarithm(nn.Module):  # type: ignore[misc]
 
 @named("not_finite")
 def logarithm_of_negative_numbers() -> Loop:
-    X, y = rows()
-    model = nn.Sequential(nn.Linear(6, 8), Logarithm(), nn.Linear(8, 1))
-    return plain(model, sgd(model), X, y)
+    return fit(nn.Sequential(nn.Linear(6, 8), Logarithm(), nn.Linear(8, 1)))
 
 
 @named("not_finite")
 def slope_of_a_root_at_zero() -> Loop:
-    X, y = rows()
-    model = nn.Sequential(nn.Linear(6, 8), Root(), nn.Linear(8, 1))
-    return plain(model, sgd(model), X, y)
+    return fit(nn.Sequential(nn.Linear(6, 8), Root(), nn.Linear(8, 1)))
 
 
 @named("not_finite")
@@ -484,9 +451,7 @@ def never_back_to_training() -> Loop:
 
 @named("not_learning")
 def uphill() -> Loop:
-    X, y = rows()
-    model = nn.Linear(6, 1)
-    return plain(model, sgd(model, 1e-3, maximize=True), X, y)
+    return fit(nn.Linear(6, 1), lr=1e-3, maximize=True)
 
 
 @named("not_learning")
@@ -665,16 +630,12 @@ class Listed(nn.Module):  # type: ignore[misc]
 
 @named("not_in_optimizer")
 def layers_in_a_plain_list() -> Loop:
-    X, y = rows()
-    model = Listed()
-    return plain(model, sgd(model), X, y)
+    return fit(Listed())
 
 
 @named("eval_mode")
 def evaluation_mode_from_the_start() -> Loop:
-    X, y = rows()
-    model = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Dropout(0.3), nn.Linear(24, 1)).eval()
-    return plain(model, sgd(model), X, y)
+    return fit(nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Dropout(0.3), nn.Linear(24, 1)).eval())
 
 
 @named("no_step")

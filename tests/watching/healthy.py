@@ -7,12 +7,12 @@ import importlib
 import io
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from tests.watching.loops import F, Loop, batches, mlp, nn, plain, rows, torch
+from tests.watching.loops import F, Loop, batches, fit, mlp, nn, plain, rows, sgd, torch
 
 checkpoint = importlib.import_module("torch.utils.checkpoint").checkpoint
 HEALTHY: list[Callable[[], Loop]] = []
@@ -32,40 +32,34 @@ def over_batches(
     epochs: int = 8,
     after: Callable[[], object] = lambda: None,
 ) -> Loop:
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for _ in range(epochs):
             for at in batches(len(X), 16):
                 optimizer.zero_grad()
                 loss = loss_fn(model(X[at]), y[at])
                 loss.backward()
                 optimizer.step()
-                losses.append(loss.item())
+                yield loss.item()
                 after()
-        return losses
 
     return Loop(model, optimizer, loss_fn, body)
 
 
 @healthy
 def a_line() -> Loop:
-    X, y = rows()
-    model = nn.Linear(6, 1)
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.1), X, y, nn.MSELoss())
+    return fit(nn.Linear(6, 1), lr=0.1, loss_fn=nn.MSELoss())
 
 
 @healthy
 def a_network() -> Loop:
-    X, y = rows()
-    model = mlp()
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.1), X, y)
+    return fit(mlp(), lr=0.1)
 
 
 @healthy
 def momentum_and_decay() -> Loop:
     X, y = rows()
     model = mlp()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, nesterov=True, weight_decay=1e-3)
+    optimizer = sgd(model, 0.02, momentum=0.9, nesterov=True, weight_decay=1e-3)
     return plain(model, optimizer, X, y[:, 0], lambda pred, y: ((pred.squeeze() - y) ** 2).mean())
 
 
@@ -95,7 +89,7 @@ def batch_normalization_and_evaluation() -> Loop:
             F.mse_loss(model(X), y)
         model.train()
 
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y, after=evaluate)
+    return plain(model, sgd(model, 0.05), X, y, after=evaluate)
 
 
 @healthy
@@ -131,7 +125,7 @@ def lbfgs() -> Loop:
 def warmup_and_cosine() -> Loop:
     X, y = rows()
     model = mlp()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = sgd(model, 0.1)
 
     def shape(step: int) -> float:
         return step / 10 if step < 10 else (1 + math.cos(math.pi * (step - 10) / 110)) / 2
@@ -144,18 +138,16 @@ def warmup_and_cosine() -> Loop:
 def gradients_accumulated_on_purpose() -> Loop:
     X, y = rows()
     model = mlp()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = sgd(model, 0.1)
 
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for i in range(200):
             loss = F.mse_loss(model(X[i % 4 :: 4]), y[i % 4 :: 4]) / 4
             loss.backward()
-            losses.append(loss.item())
+            yield loss.item()
             if i % 4 == 3:
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=i % 8 == 3)
-        return losses
 
     return Loop(model, optimizer, F.mse_loss, body)
 
@@ -175,16 +167,14 @@ def two_optimizers_for_one_model() -> Loop:
     body_optimizer = torch.optim.Adam(model[0].parameters(), lr=1e-2, fused=True)
     optimizer = torch.optim.SGD(model[2].parameters(), lr=0.05)
 
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for _ in range(80):
             model.zero_grad()
             loss = F.mse_loss(model(X), y)
             loss.backward()
             body_optimizer.step()
             optimizer.step()
-            losses.append(loss.item())
-        return losses
+            yield loss.item()
 
     return Loop(model, optimizer, None, body)
 
@@ -197,8 +187,7 @@ def adversaries() -> Loop:
     other = torch.optim.Adam(critic.parameters(), lr=1e-3)
     loss_fn = nn.BCEWithLogitsLoss()
 
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for _ in range(60):
             fake = maker(torch.randn(96, 2))
             other.zero_grad()
@@ -208,8 +197,7 @@ def adversaries() -> Loop:
             loss = loss_fn(critic(fake), torch.ones(96, 1))
             loss.backward()
             optimizer.step()
-            losses.append(loss.item())
-        return losses
+            yield loss.item()
 
     return Loop(maker, optimizer, loss_fn, body)
 
@@ -218,11 +206,10 @@ def adversaries() -> Loop:
 def the_critic_of_adversaries() -> Loop:
     X, _ = rows()
     maker, critic = mlp(d=2, out=6), mlp()
-    optimizer = torch.optim.SGD(critic.parameters(), lr=0.05)
+    optimizer = sgd(critic, 0.05)
     other = torch.optim.Adam(maker.parameters(), lr=1e-4)
 
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for _ in range(60):
             fake = maker(torch.randn(96, 2))
             optimizer.zero_grad()
@@ -232,8 +219,7 @@ def the_critic_of_adversaries() -> Loop:
             other.zero_grad()
             F.softplus(-critic(fake)).mean().backward()
             other.step()
-            losses.append(loss.item())
-        return losses
+            yield loss.item()
 
     return Loop(critic, optimizer, None, body)
 
@@ -253,7 +239,7 @@ def sparse_words() -> Loop:
     X = torch.randint(20, (96,), generator=generator)
     y = X[:, None] / 10.0
     model = nn.Sequential(nn.Embedding(20, 4, sparse=True), nn.Linear(4, 1))
-    return over_batches(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y, nn.MSELoss())
+    return over_batches(model, sgd(model, 0.05), X, y, nn.MSELoss())
 
 
 @healthy
@@ -271,16 +257,14 @@ def a_recurrent_network() -> Loop:
     model = Last()
     optimizer = torch.optim.RMSprop(model.parameters(), lr=5e-3, momentum=0.5, centered=True)
 
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for _ in range(60):
             optimizer.zero_grad()
             loss = F.huber_loss(model(sequence=X), y)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 0.5)
             optimizer.step()
-            losses.append(loss.item())
-        return losses
+            yield loss.item()
 
     return Loop(model, optimizer, None, body)
 
@@ -290,19 +274,17 @@ def scaled_losses() -> Loop:
     """As mixed precision does it: the loss is scaled, and gradients are unscaled before the step."""
     X, y = rows()
     model = mlp()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    optimizer = sgd(model, 0.05)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
 
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for _ in range(40):
             optimizer.zero_grad()
             loss = F.mse_loss(model(X), y)
             scaler.scale(loss).backward()
             scaler.step(optimizer)
             scaler.update()
-            losses.append(loss.item())
-        return losses
+            yield loss.item()
 
     return Loop(model, optimizer, None, body)
 
@@ -315,7 +297,7 @@ def a_penalty_in_the_loss() -> Loop:
     def loss_fn(pred: Any, y: Any) -> Any:
         return F.mse_loss(pred, y) + 0.1 * sum(p.square().sum() for p in model.parameters())
 
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y, loss_fn)
+    return plain(model, sgd(model, 0.05), X, y, loss_fn)
 
 
 @healthy
@@ -323,17 +305,15 @@ def a_head_for_each_of_two_tasks() -> Loop:
     X, y = rows()
     trunk, one, other = nn.Linear(6, 12), nn.Linear(12, 1), nn.Linear(12, 1)
     model = nn.ModuleDict({"one": one, "trunk": trunk, "other": other})
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    optimizer = sgd(model, 0.05)
 
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for i in range(80):
             optimizer.zero_grad()
             loss = F.mse_loss((one if i % 2 else other)(torch.tanh(trunk(X))), y)
             loss.backward()
             optimizer.step()
-            losses.append(loss.item())
-        return losses
+            yield loss.item()
 
     return Loop(model, optimizer, None, body)
 
@@ -365,9 +345,7 @@ class Recomputed(nn.Module):  # type: ignore[misc]
 
 @healthy
 def a_part_computed_again() -> Loop:
-    X, y = rows()
-    model = Recomputed()
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y, epochs=40)
+    return fit(Recomputed(), lr=0.05, epochs=40)
 
 
 class Noisy(torch.autograd.Function):  # type: ignore[misc]
@@ -386,7 +364,7 @@ class Noisy(torch.autograd.Function):  # type: ignore[misc]
 def noise_in_the_backward_pass() -> Loop:
     X, y = rows()
     model = mlp()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    optimizer = sgd(model, 0.05)
     return plain(model, optimizer, X, y, lambda pred, y: F.mse_loss(Noisy.apply(pred), y), epochs=30)
 
 
@@ -405,16 +383,14 @@ def adagrad_from_a_loader_that_shuffles() -> Loop:
     optimizer = torch.optim.Adagrad(model.parameters(), lr=0.05)
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X, y), batch_size=16, shuffle=True)
 
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for _ in range(10):
             for inputs, targets in loader:
                 optimizer.zero_grad()
                 loss = F.mse_loss(model(inputs), targets)
                 loss.backward()
                 optimizer.step()
-                losses.append(loss.item())
-        return losses
+                yield loss.item()
 
     return Loop(model, optimizer, F.mse_loss, body)
 
@@ -431,7 +407,7 @@ def fine_tuning_with_copies_and_files() -> Loop:
         torch.save(model, io.BytesIO())
         best["model"](X)
 
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.1), X, y, epochs=30, after=keep)
+    return plain(model, sgd(model, 0.1), X, y, epochs=30, after=keep)
 
 
 @healthy
@@ -439,7 +415,7 @@ def hooks_and_half_a_squared_sum() -> Loop:
     X, y = rows()
     model = nn.Linear(6, 1)
     model.weight.register_hook(lambda gradient: gradient.clamp(-50, 50))
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    optimizer = sgd(model, 1e-3)
     return plain(model, optimizer, X, y, lambda pred, y: 0.5 * ((pred - y) * (pred - y)).sum(), epochs=200)
 
 
@@ -452,14 +428,14 @@ def ranks_from_every_pair() -> Loop:
         apart = pred - pred.T
         return F.softplus(-apart[(y - y.T) > 0]).mean()
 
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.1), X, y, loss_fn)
+    return plain(model, sgd(model, 0.1), X, y, loss_fn)
 
 
 @healthy
 def double_precision_with_no_momentum_by_hand() -> Loop:
     X, y = (each.double() for each in rows())
     model = mlp().double()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, dampening=0.0)
+    optimizer = sgd(model, 0.05, dampening=0.0)
     return plain(model, optimizer, X, y, lambda pred, y: (y - pred).square().mean())
 
 
@@ -471,7 +447,7 @@ def at_the_minimum_from_the_start() -> Loop:
         found = torch.linalg.lstsq(torch.cat([X, torch.ones(96, 1)], 1).double(), y.double()).solution
         model.weight.copy_(found[:-1].T)
         model.bias.copy_(found[-1])
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y)
+    return plain(model, sgd(model, 0.05), X, y)
 
 
 @healthy
@@ -501,14 +477,14 @@ def tuned_on_with_batches() -> Loop:
     X, y = rows()
     model = mlp()
     y = copy.deepcopy(model)(X).detach() + 0.02 * torch.randn(96, 1, generator=torch.Generator().manual_seed(4))
-    return over_batches(model, torch.optim.SGD(model.parameters(), lr=0.02), X, y, F.mse_loss)
+    return over_batches(model, sgd(model, 0.02), X, y, F.mse_loss)
 
 
 @healthy
 def whole_numbers_that_torch_takes() -> Loop:
     X, y = rows()
     model = mlp()
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.02), X, (5 * y).round().long(), nn.MSELoss())
+    return plain(model, sgd(model, 0.02), X, (5 * y).round().long(), nn.MSELoss())
 
 
 @healthy
@@ -516,11 +492,11 @@ def a_state_carried_from_step_to_step() -> Loop:
     """As it should be: without its graph."""
     X = torch.randn(8, 5, 3, generator=torch.Generator().manual_seed(1))
     model = nn.LSTM(3, 1, batch_first=True)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = sgd(model, 0.1)
     loss_fn = nn.MSELoss()
 
-    def body() -> list[float]:
-        losses, state = [], None
+    def body() -> Iterator[float]:
+        state: Any = None
         for _ in range(60):
             optimizer.zero_grad()
             output, state = model(X, state)
@@ -528,8 +504,7 @@ def a_state_carried_from_step_to_step() -> Loop:
             loss = loss_fn(output, X[..., :1].tanh())
             loss.backward()
             optimizer.step()
-            losses.append(loss.item())
-        return losses
+            yield loss.item()
 
     return Loop(model, optimizer, loss_fn, body)
 
@@ -580,7 +555,7 @@ def minus_a_similarity() -> Loop:
     X, _ = rows()
     model = mlp(out=4)
     y = torch.randn(96, 4, generator=torch.Generator().manual_seed(3))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = sgd(model, 0.1)
     return plain(model, optimizer, X, y, lambda pred, y: -F.cosine_similarity(pred, y).mean())
 
 
@@ -595,9 +570,7 @@ def an_average_of_the_weights() -> Loop:
 
 @healthy
 def a_strong_ridge() -> Loop:
-    X, y = rows()
-    model = nn.Linear(6, 1)
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=1.0), X, y, nn.MSELoss())
+    return fit(nn.Linear(6, 1), lr=0.1, weight_decay=1.0, loss_fn=nn.MSELoss())
 
 
 class Guided(nn.Module):  # type: ignore[misc]
@@ -615,9 +588,7 @@ class Guided(nn.Module):  # type: ignore[misc]
 
 @healthy
 def a_teacher_in_a_list() -> Loop:
-    X, y = rows()
-    model = Guided()
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y)
+    return fit(Guided(), lr=0.05)
 
 
 @healthy
@@ -627,8 +598,7 @@ def a_policy_and_its_rewards() -> Loop:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     best = (y[:, 0] > 0).long()
 
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for _ in range(60):
             chances = torch.distributions.Categorical(logits=model(X))
             choice = chances.sample()
@@ -637,8 +607,7 @@ def a_policy_and_its_rewards() -> Loop:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            losses.append(loss.item())
-        return losses
+            yield loss.item()
 
     return Loop(model, optimizer, None, body)
 
@@ -648,14 +617,14 @@ def frozen_statistics_while_tuning() -> Loop:
     X, y = rows()
     model = nn.Sequential(nn.Linear(6, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 1))
     model[1].eval()
-    return plain(model, torch.optim.SGD(model.parameters(), lr=0.05), X, y)
+    return plain(model, sgd(model, 0.05), X, y)
 
 
 @healthy
 def stopped_early() -> Loop:
     X, y = rows()
     model = mlp()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = sgd(model, 0.1)
 
     def body() -> list[float]:
         losses = [float("inf")]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,12 @@ F = torch.nn.functional
 class Loop:
     """A model, its optimizer, its loss, and the loop itself, which knows nothing of a watch."""
 
-    def __init__(self, model: Any, optimizer: Any, loss_fn: Any, body: Callable[[], list[float]]) -> None:
-        self.model, self.optimizer, self.loss_fn, self.body = model, optimizer, loss_fn, body
+    def __init__(self, model: Any, optimizer: Any, loss_fn: Any, losses: Callable[[], Iterable[float]]) -> None:
+        self.model, self.optimizer, self.loss_fn, self._losses = model, optimizer, loss_fn, losses
+
+    def body(self) -> list[float]:
+        """Run it to its end."""
+        return [float(each) for each in self._losses()]
 
 
 def seeded(make: Callable[[], Loop]) -> Loop:
@@ -30,8 +35,9 @@ def seeded(make: Callable[[], Loop]) -> Loop:
     return make()
 
 
+@cache
 def watched(make: Callable[[], Loop], **settings: Any) -> Watch:
-    """The watch after the loop, whatever that raised."""
+    """The watch after the loop, whatever that raised; each loop runs once for the same settings."""
     import descentlab as dl
 
     loop = seeded(make)
@@ -58,6 +64,10 @@ def mlp(d: int = 6, out: int = 1) -> Any:
     return nn.Sequential(nn.Linear(d, 24), nn.ReLU(), nn.Linear(24, out))
 
 
+def sgd(model: Any, lr: float = 0.05, **settings: Any) -> Any:
+    return torch.optim.SGD(model.parameters(), lr=lr, **settings)
+
+
 def plain(
     model: Any,
     optimizer: Any,
@@ -69,18 +79,21 @@ def plain(
 ) -> Loop:
     """The loop of every tutorial; ``after`` is called at the end of each epoch."""
 
-    def body() -> list[float]:
-        losses = []
+    def body() -> Iterator[float]:
         for epoch in range(epochs):
             optimizer.zero_grad()
             loss = loss_fn(model(X), y)
             loss.backward()
             optimizer.step()
-            losses.append(loss.item())
+            yield loss.item()
             after(epoch)
-        return losses
 
     return Loop(model, optimizer, loss_fn, body)
+
+
+def fit(model: Any, lr: float = 0.05, loss_fn: Any = F.mse_loss, epochs: int = 120, **settings: Any) -> Loop:
+    """The plain loop with SGD on the usual rows; ``settings`` of the optimizer."""
+    return plain(model, sgd(model, lr, **settings), *rows(), loss_fn, epochs)
 
 
 def batches(n: int, size: int) -> Any:

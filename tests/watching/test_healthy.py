@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,14 @@ def test_nothing_is_named(make: Callable[[], Loop]) -> None:
     assert watch.findings[0].name == "healthy"
 
 
+@cache
+def unwatched(make: Callable[[], Loop]) -> list[Any]:
+    """What a run leaves behind without a watch."""
+    return ended(make)
+
+
 def ended(make: Callable[[], Loop], **settings: Any) -> list[Any]:
-    """Everything a run leaves behind: losses, state, gradients, modes, random states, as numbers of bytes."""
+    """Everything a run leaves behind: losses, state, gradients, modes, random states, as numbers or bytes."""
     import descentlab as dl
 
     loop = seeded(make)
@@ -53,9 +60,9 @@ def flat(value: Any) -> Any:
 
 
 @each_one
-@pytest.mark.parametrize("settings", [{"every": 3}, {"level": "full", "every": 7}, {"every": 0}])
+@pytest.mark.parametrize("settings", [{"every": 3}, {"level": "full", "every": 0}])
 def test_a_watched_run_is_the_same_to_the_last_bit(make: Callable[[], Loop], settings: dict[str, Any]) -> None:
-    assert ended(make, **settings) == ended(make)
+    assert ended(make, **settings) == unwatched(make)
 
 
 @pytest.mark.parametrize("make", [make for _, make in BROKEN] + HEALTHY, ids=lambda make: make.__name__)
