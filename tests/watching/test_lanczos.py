@@ -11,7 +11,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.watching.curvature.lanczos import find_top_eigenvalue, make_hessian_vector_product, make_start_vector
-from descentlab.watching.curvature.stability_limits import read_preconditioning
+from descentlab.watching.curvature.stability_limits import Preconditioning
 from tests.watching.loops import F, mlp, nn, rows, torch
 
 
@@ -139,7 +139,7 @@ def test_groups_with_rates_of_their_own_scale_the_curvature() -> None:
     X, y = (each.double() for each in rows(40, 4))
     model = smooth()
     groups = [{"params": model[0].parameters(), "lr": 0.3}, {"params": model[2].parameters(), "lr": 0.01}]
-    seen = read_preconditioning(torch.optim.SGD(groups, lr=0.1))
+    seen = Preconditioning.from_optimizer(torch.optim.SGD(groups, lr=0.1))
     assert seen is not None
     rates = torch.cat([torch.full((p.numel(),), 0.3 if i < 2 else 0.01) for i, p in enumerate(model.parameters())])
     H = explicit(model, lambda f: F.mse_loss(f(X), y))

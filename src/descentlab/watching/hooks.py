@@ -1,7 +1,7 @@
-"""Where the watch holds on to a loop: hooks on the model, its loss, its parameters, its optimizer, and on ``backward``.
+"""The hooks of a watch on the model, its loss, its parameters, its optimizer, and on ``backward``.
 
-All of them are let go at the end, also when the loop raises. A copy of the model made meanwhile (a moving average, the
-best weights so far, a saved file) gets hooks that do nothing.
+All of them are removed at the end, also when the loop raises. A copy of the model that is made meanwhile (a moving
+average, the best weights so far, a saved file) gets hooks that do nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ from typing import Any, Protocol
 
 
 class LoopCallbacks(Protocol):
-    """What the hooks report to."""
+    """The object that the hooks report to."""
 
     stop_watching_forward_start: Callable[[], None]
 
     def on_forward_start(self, module: Any, args: tuple[Any, ...]) -> None:
-        """The model is called; heard until :attr:`stop_watching_forward_start` is called, since each hook costs every
-        step.
-        """
+        """The model is called. The recorder removes this hook after the first call, since it slows every step."""
 
     def on_forward_end(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """The model has an output."""
@@ -40,20 +38,20 @@ class LoopCallbacks(Protocol):
         """The optimizer has stepped."""
 
     def on_internal_error(self, error: Exception) -> None:
-        """The watch itself has made a mistake: the loop goes on without it."""
+        """The watch itself has failed; the loop goes on."""
 
 
 def noop(*_args: Any, **_kwargs: Any) -> None:
-    """What a copied or unpickled hook does."""
+    """Do nothing, as a copied or unpickled hook does."""
 
 
 def make_noop() -> Callable[..., None]:
-    """What a pickled hook becomes."""
+    """The hook that a pickled one becomes."""
     return noop
 
 
 class UncopiedHook:
-    """A hook that works where it was put, and nowhere else."""
+    """A hook that becomes :func:`noop` when it is copied or pickled."""
 
     __torch_unserializable__ = True  # torch warns of hooks on tensors that are saved, unless they say this
 
@@ -63,7 +61,7 @@ class UncopiedHook:
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         try:
             self.call(*args, **kwargs)
-        except Exception as error:  # a mistake of the watch must not end somebody's run
+        except Exception as error:  # an error of the watch must not end the run
             self.on_error(error)
 
     def __copy__(self) -> Callable[..., None]:
@@ -83,7 +81,7 @@ def find_watch_hook_ids(parameters: list[Any]) -> frozenset[int]:
 
 
 class HookSet:
-    """Every hook of one watch.
+    """All hooks of one watch.
 
     Attributes:
         parameter_hook_ids: ids of the hooks on parameters.
@@ -99,7 +97,7 @@ class HookSet:
     def attach(
         self, callbacks: LoopCallbacks, model: Any, optimizer: Any, loss: Any, sampled_params: list[Any]
     ) -> None:
-        """Put every hook in its place; ``sampled_params`` are the parameters at which gradients are noticed."""
+        """Register all hooks; gradients are observed at ``sampled_params``."""
         import torch
 
         def make_hook(call: Callable[..., None]) -> UncopiedHook:
@@ -127,15 +125,13 @@ class HookSet:
             after()
             return result
 
-        before, after = (
-            UncopiedHook(callbacks.on_backward_start, callbacks.on_internal_error),
-            UncopiedHook(callbacks.on_backward_end, callbacks.on_internal_error),
-        )
+        before = UncopiedHook(callbacks.on_backward_start, callbacks.on_internal_error)
+        after = UncopiedHook(callbacks.on_backward_end, callbacks.on_internal_error)
         self._original_backward, self._patched_backward, self._is_active = original, backward, True
         torch.autograd.backward = backward
 
     def detach(self) -> None:
-        """Let everything go. Where somebody has put their own ``backward`` over ours, ours stays and only passes on."""
+        """Remove all hooks. If other code has wrapped our ``backward``, ours stays and only calls the original."""
         import torch
 
         self._is_active = False

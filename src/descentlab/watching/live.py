@@ -1,4 +1,4 @@
-"""The line that a terminal shows while a watched loop runs: step, loss, and the rate as a part of its limit."""
+"""The line that a terminal shows while a watched loop runs: step, loss, and the rate as a percentage of its limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LiveLine:
         self._shown_width = 0
 
     def update(self) -> None:
-        """After a step."""
+        """Show the line again, if it is time."""
         now = perf_counter()
         if now < self._next_update or not self.history.losses:
             return
@@ -33,7 +33,7 @@ class LiveLine:
         self._shown_width = display_width(line)
 
     def text(self) -> str:
-        """What it says now."""
+        """The line now."""
         values = {"step": self.history.steps, "loss": self.history.losses[-1]}
         measurement = self.history.measurements[-1] if self.history.measurements else None
         if measurement is None or measurement.ratio is None:
@@ -41,7 +41,7 @@ class LiveLine:
         return message("watch.live_rate", **values, part=format_rounded(100 * measurement.ratio)).text()
 
     def clear(self) -> None:
-        """Leave the terminal as it was."""
+        """Erase the line."""
         if self._shown_width:
             sys.stderr.write("\r" + " " * self._shown_width + "\r")
             sys.stderr.flush()

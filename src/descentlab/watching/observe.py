@@ -1,8 +1,9 @@
-"""Turns what a recorder holds into an observation of plain numbers. Everything that needs torch to be read is here."""
+"""Turns the state of a recorder into an observation of plain numbers; the only step between the two that reads tensors."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from descentlab.watching.recorder import LoopRecorder
@@ -18,29 +19,11 @@ def observe(recorder: LoopRecorder, ended: bool = False, error: BaseException | 
         error: the exception that ended it.
     """
     recorder.record_nonfinite_gradient()
-    history, early, gradients = recorder.history, recorder.early_losses, recorder.gradients
-    passes, clearing = recorder.train_eval_count, recorder.zero_grad_check
-    optimizer, parameters = recorder.optimizer, list(recorder.model.parameters())
-    decayed = max(optimizer.param_groups, key=lambda group: float(group.get("weight_decay", 0.0)))
-    received = gradients.received_ids
-    any_gradient = (
-        recorder.gradient_arrived
-        or bool(received)
-        or any(each.grad is not None for each in (*parameters, *gradients.parameters))
-    )
-    # The first and the last parameter are compared with their start only where a rule asks for it.
-    may_be_unchanged = not recorder.steps or not any_gradient
-    unmoved, unregistered = _unmoved_params(recorder)
-    optimized = [each for group in optimizer.param_groups for each in group["params"]]
-    unreached = [each for each in optimized if each.requires_grad and id(each) not in received]
-    diagnosis = None
-    if early.linear_model is not None and recorder.same_batch_check.always_same and not gradients.modified_steps:
-        diagnosis = early.linear_model.diagnose(optimizer, recorder.steps)
-    gradient_norm, param_norm = gradients.scaled_norms() if history.measurements else (math.nan, math.nan)
-    fixed_batch = recorder.curvature_probe.fixed_batch
+    history, passes = recorder.history, recorder.train_eval_count
+    fixed_batch, failure = recorder.curvature_probe.fixed_batch, recorder.internal_error
     return Observation(
         model_class=type(recorder.model).__name__,
-        optimizer_class=type(optimizer).__name__,
+        optimizer_class=type(recorder.optimizer).__name__,
         ended=ended,
         error=None if error is None else type(error).__name__,
         runtime_error=str(error) if isinstance(error, RuntimeError) else "",
@@ -55,56 +38,96 @@ def observe(recorder: LoopRecorder, ended: bool = False, error: BaseException | 
         loss=history.loss,
         lr=history.lr,
         stride=history.stride,
-        last_loss=recorder.last_loss,
-        current_lrs=tuple(float(group.get("lr", math.nan)) for group in optimizer.param_groups),
         measurements=tuple(history.measurements),
         lr_ratios=tuple(history.lr_ratios),
         curvature_error=_first_line(recorder.curvature_probe.unavailable_reason),
-        loss_is_detached=recorder.loss_is_detached,
-        any_gradient=any_gradient,
-        optimizer_gradient=bool(received),
-        has_unused_gradient=clearing.has_new_gradient,
-        sampled_params_unchanged=may_be_unchanged and all(map(recorder.is_unchanged, recorder.sampled_params)),
-        n_trainable=sum(each.requires_grad for each in parameters),
-        n_optimized=len(optimized),
-        frozen_params=_quoted_names(recorder, [each for each in parameters if not each.requires_grad]),
-        unmoved_params=unmoved,
-        unregistered_params=unregistered,
-        params_without_gradient=_quoted_names(recorder, unreached),
-        checked_steps=clearing.checked_steps,
-        stale_steps=clearing.stale_steps,
-        cleared_too_early_steps=clearing.cleared_too_early_steps,
-        compared_steps=gradients.compared_steps,
-        modified_steps=gradients.modified_steps,
-        consecutive_zero_steps=gradients.consecutive_zero_steps,
-        gradient_norm=gradient_norm,
-        param_norm=param_norm,
         nonfinite=recorder.nonfinite,
-        loss_graph_seen=early.graph.includes_output,
-        broadcast_shape=early.graph.broadcast_shape,
-        output_defect=early.output_defect,
-        baseline_loss=early.targets.baseline_loss(early.loss_over_mse or 1.0),
-        always_same_batch=recorder.same_batch_check.always_same,
-        input_rms=early.input_rms,
-        output_rms=early.output_rms,
-        target_rms=early.targets.rms(),
-        weight_decay=float(decayed.get("weight_decay", 0.0)),
-        weight_decay_lr=float(decayed.get("lr", 0.0)),
-        weight_decay_decoupled=bool(decayed.get("decoupled_weight_decay", False)),
-        is_exact=diagnosis is not None,
-        exact_lr_ratio=None if diagnosis is None else diagnosis.lr_ratio,
-        exact_lr_bound=None if diagnosis is None else diagnosis.lr_bound,
-        diagnosis=diagnosis,
         uses_randomness=recorder.uses_randomness,
         fixed_batch_rows=None if fixed_batch is None else fixed_batch.n_rows or 1,
         fixed_batch_in_eval_mode=fixed_batch is not None and fixed_batch.used_eval_mode,
-        internal_error=None
-        if recorder.internal_error is None
-        else f"{type(recorder.internal_error).__name__}: {recorder.internal_error}",
+        internal_error=None if failure is None else f"{type(failure).__name__}: {failure}",
+        **_loss_fields(recorder),
+        **_parameter_fields(recorder),
+        **_gradient_fields(recorder),
+        **_theory_fields(recorder),
     )
 
 
-def _quoted_names(recorder: LoopRecorder, parameters: list[Any]) -> tuple[str, ...]:
+def _loss_fields(recorder: LoopRecorder) -> dict[str, Any]:
+    early = recorder.early_losses
+    return {
+        "last_loss": recorder.last_loss,
+        "loss_is_detached": recorder.loss_is_detached,
+        "loss_graph_seen": early.graph.includes_output,
+        "broadcast_shape": early.graph.broadcast_shape,
+        "output_defect": early.output_defect,
+        "baseline_loss": early.targets.baseline_loss(early.loss_over_mse or 1.0),
+        "always_same_batch": recorder.same_batch_check.always_same,
+        "input_rms": early.input_rms,
+        "output_rms": early.output_rms,
+        "target_rms": early.targets.rms(),
+    }
+
+
+def _parameter_fields(recorder: LoopRecorder) -> dict[str, Any]:
+    groups, received = recorder.optimizer.param_groups, recorder.gradients.received_ids
+    decayed = max(groups, key=lambda group: float(group.get("weight_decay", 0.0)))
+    parameters = list(recorder.model.parameters())
+    optimized = [each for group in groups for each in group["params"]]
+    unmoved, unregistered = _unmoved_params(recorder)
+    return {
+        "current_lrs": tuple(float(group.get("lr", math.nan)) for group in groups),
+        "weight_decay": float(decayed.get("weight_decay", 0.0)),
+        "weight_decay_lr": float(decayed.get("lr", 0.0)),
+        "weight_decay_decoupled": bool(decayed.get("decoupled_weight_decay", False)),
+        "n_trainable": sum(each.requires_grad for each in parameters),
+        "n_optimized": len(optimized),
+        "frozen_params": _quoted_names(recorder, (each for each in parameters if not each.requires_grad)),
+        "unmoved_params": unmoved,
+        "unregistered_params": unregistered,
+        "params_without_gradient": _quoted_names(
+            recorder, (each for each in optimized if each.requires_grad and id(each) not in received)
+        ),
+    }
+
+
+def _gradient_fields(recorder: LoopRecorder) -> dict[str, Any]:
+    gradients, clearing = recorder.gradients, recorder.zero_grad_check
+    received = bool(gradients.received_ids)
+    known = (*recorder.model.parameters(), *gradients.parameters)
+    any_gradient = recorder.gradient_arrived or received or any(each.grad is not None for each in known)
+    # Parameters are compared with their start only where a rule uses the answer: it may wait for the device.
+    may_be_unchanged = not recorder.steps or not any_gradient
+    has_measurement = bool(recorder.history.measurements)
+    gradient_norm, param_norm = gradients.scaled_norms() if has_measurement else (math.nan, math.nan)
+    return {
+        "any_gradient": any_gradient,
+        "optimizer_gradient": received,
+        "has_unused_gradient": clearing.has_new_gradient,
+        "sampled_params_unchanged": may_be_unchanged and all(map(recorder.is_unchanged, recorder.sampled_params)),
+        "checked_steps": clearing.checked_steps,
+        "stale_steps": clearing.stale_steps,
+        "cleared_too_early_steps": clearing.cleared_too_early_steps,
+        "compared_steps": gradients.compared_steps,
+        "modified_steps": gradients.modified_steps,
+        "consecutive_zero_steps": gradients.consecutive_zero_steps,
+        "gradient_norm": gradient_norm,
+        "param_norm": param_norm,
+    }
+
+
+def _theory_fields(recorder: LoopRecorder) -> dict[str, Any]:
+    linear_model = recorder.early_losses.linear_model
+    if linear_model is None or not recorder.same_batch_check.always_same or recorder.gradients.modified_steps:
+        return {}
+    diagnosis = linear_model.diagnose(recorder.optimizer, recorder.steps)
+    if diagnosis is None:
+        return {}
+    return {"diagnosis": diagnosis, "exact_lr_ratio": diagnosis.lr_ratio, "exact_lr_bound": diagnosis.lr_bound,
+            "is_exact": True}  # fmt: skip
+
+
+def _quoted_names(recorder: LoopRecorder, parameters: Iterable[Any]) -> tuple[str, ...]:
     """Names of parameters, in backticks."""
     return tuple(f"`{recorder.param_names.get(id(each), '?')}`" for each in parameters)
 

@@ -69,7 +69,7 @@ def sharpness_curve(history: WatchHistory) -> tuple[FloatArray, FloatArray, Floa
 
 
 def watch_history_to_svg(history: WatchHistory) -> str:
-    """Both panels as inline SVG: no script, nothing loaded; nothing at all where nothing was seen."""
+    """Both panels as inline SVG, without scripts or external files; empty if nothing was seen."""
     step, loss = loss_curve(history, MAX_SVG_POINTS)
     measured_steps, sharpness, limit = sharpness_curve(history)
     panels = [

@@ -1,7 +1,4 @@
-"""What a watch sees at each step, and what it keeps of it.
-
-It only records; :mod:`descentlab.watching.rules` concludes.
-"""
+"""Records what the hooks report at each step; :mod:`descentlab.watching.rules` draws the conclusions."""
 
 from __future__ import annotations
 
@@ -20,24 +17,25 @@ from descentlab.watching.inspect.output_format import are_arguments_swapped
 from descentlab.watching.inspect.unregistered_parameters import unregistered_parameters
 from descentlab.watching.state_guard import get_rng_states, has_foreign_hooks, same_rng_states
 
-DETAILED_STEPS = 64  # steps that are looked at closely: mistakes in a loop are there from its first step
-CHECK_INTERVAL = 16  # of later steps, every so many
-MAX_COMPARED_PARAM_VALUES = 1_000_000  # numbers of a parameter that are compared with its start
-N_SAMPLED_PARAMS = 2  # parameters at which the arrival of gradients is noticed
+DETAILED_STEPS = 64  # the first steps are checked in detail: mistakes in a loop are there from the start
+CHECK_INTERVAL = 16  # later steps are checked only so often
+MAX_COMPARED_PARAM_VALUES = 1_000_000  # of a parameter, which is compared with its start
+N_SAMPLED_PARAMS = 2  # at which the arrival of gradients is observed
 
 
 class LoopRecorder:
-    """One loop, seen through the hooks of :class:`descentlab.watching.hooks.Grip`.
+    """Records one loop; its methods are called by the hooks of :class:`descentlab.watching.hooks.HookSet`.
 
     Attributes:
-        model, optimizer: what is watched; nothing here writes to them.
+        model, optimizer: the watched objects; nothing here writes to them.
         history: losses, rates and curvatures by step.
-        forward_passes, backward_passes: how many times the model was called with a graph, and a gradient came back to
-        it. last_loss: the last loss; ``first_loss`` the first one.
+        forward_passes, backward_passes: calls of the model with a graph, and backward passes that reached it.
+        last_loss: the last loss.
         nonfinite: the first tensor that was not finite.
-        unregistered: parameters that the model uses and that are none of its own, by name.
-        curvature_probe, gradients, zero_grad_check, train_eval_count, same_batch_check, early_losses: what looks at
-        one thing each. internal_error: the first mistake of the watch itself.
+        unregistered: parameters that the model uses and that are not registered in it, by name.
+        curvature_probe, gradients, zero_grad_check, train_eval_count, same_batch_check, early_losses: each checks one
+            thing.
+        internal_error: the first error of the watch itself.
         stop_watching_forward_start: called when the random numbers of the first call have been seen.
         on_step: called after each step, for the live line.
     """
@@ -62,7 +60,7 @@ class LoopRecorder:
         self.history, self.early_losses, self.zero_grad_check = WatchHistory(), EarlyLossInfo(), ZeroGradCheck()
         self.train_eval_count, self.same_batch_check = TrainEvalCount(), SameBatchCheck()
         self.forward_passes = self.backward_passes = self.backward_calls = 0
-        self.last_loss = self.first_loss = math.nan
+        self.last_loss = math.nan
         self.nonfinite: NonfiniteOrigin | None = None
         self.loss_args: tuple[Any, ...] = ()
         self.uses_randomness = self.loss_is_detached = False
@@ -84,17 +82,17 @@ class LoopRecorder:
 
     @property
     def gradient_arrived(self) -> bool:
-        """Whether any backward pass has come as far as a parameter that is marked."""
+        """Whether any backward pass has reached a sampled parameter."""
         return self._ever_arrived
 
     def params_missing_from_optimizer(self) -> list[Any]:
-        """Parameters of the model, or hidden in it, that require a gradient and that the optimizer does not hold."""
+        """Parameters that require a gradient and are not in the optimizer, registered in the model or not."""
         optimized_ids = set(map(id, self.gradients.parameters))
         all_params = (*self.model.parameters(), *self.unregistered.values())
         return [p for p in all_params if p.requires_grad and id(p) not in optimized_ids]
 
     def is_unchanged(self, parameter: Any) -> bool:
-        """Whether a parameter that was marked, or that is none of the optimizer's, is where it was at the start."""
+        """Whether a sampled parameter, or one that is not in the optimizer, is where it was at the start."""
         return bool(_subsample(parameter).equal(self.initial_values[id(parameter)]))
 
     def on_internal_error(self, error: Exception) -> None:
@@ -122,9 +120,8 @@ class LoopRecorder:
     def on_loss_call(self, module: Any, args: tuple[Any, ...]) -> None:
         if not self._is_measuring and self.torch.is_grad_enabled():
             self.loss_args = args
-            self.early_losses.output_defect = (
-                "swapped" if are_arguments_swapped(module, args) else self.early_losses.output_defect
-            )
+            if are_arguments_swapped(module, args):
+                self.early_losses.output_defect = "swapped"
 
     def on_gradient(self, parameter: Any, gradient: Any) -> None:
         if self._is_measuring:
@@ -157,11 +154,9 @@ class LoopRecorder:
 
     def on_backward_end(self) -> None:
         if self._is_measuring or not (self._arrived_this_pass or (self.forward_passes and not self._ever_arrived)):
-            return  # somebody else's loss
+            return  # a loss of another model
         self.backward_passes += 1
         self.last_loss = self._current_loss
-        if self.backward_passes == 1:
-            self.first_loss = self._current_loss
         self.nonfinite = self.nonfinite or self._nonfinite_candidate
         self.train_eval_count.record_pass(self.model.training)
         self._output_node = self._output = None
@@ -212,7 +207,7 @@ class LoopRecorder:
         return next(iter_tensors((self._forward_args, self._forward_kwargs)), None)
 
     def _inspect_loss(self, loss: Any, value: float) -> None:
-        """Read the graph of an early loss, and keep what its targets are like."""
+        """Read the graph of an early loss, and add its targets to the statistics."""
         if self._output_node is None or self._output is None:
             return
         gradients_unmodified = not self.early_losses.graph.includes_output and not has_foreign_hooks(
@@ -224,7 +219,7 @@ class LoopRecorder:
 
 
 def _first_and_last(parameters: list[Any]) -> list[Any]:
-    """The last and the first: some gradient arrives at one of them."""
+    """The first and the last: some gradient arrives at one of them."""
     unique = list({id(p): p for p in parameters}.values())
     return unique if len(unique) <= N_SAMPLED_PARAMS else [unique[0], unique[-1]]
 

@@ -1,4 +1,4 @@
-"""Leaving no trace: whatever is measured, buffers and every random generator are afterwards as they were before."""
+"""Restores buffers, module attributes and random generators after a measurement."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import numpy as np
 
 
 def get_rng_states(torch: Any) -> list[Any]:
-    """The states of every generator that a model may draw from: torch's on each device, NumPy's, Python's own."""
+    """The states of all generators that a model may use: torch's on each device, NumPy's and Python's."""
     device_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     return [torch.get_rng_state(), *device_states, np.random.get_state(), random.getstate()]
 
 
 def restore_rng_states(torch: Any, states: list[Any]) -> None:
-    """Put every generator back to what :func:`get_rng_states` found."""
+    """Restore every generator to its state in :func:`get_rng_states`."""
     cpu_state, *device_states, numpy_state, python_state = states
     torch.set_rng_state(cpu_state)
     if device_states:
@@ -30,7 +30,7 @@ def restore_rng_states(torch: Any, states: list[Any]) -> None:
 
 
 def same_rng_states(torch: Any, first: list[Any], second: list[Any]) -> bool:
-    """Whether nobody has drawn a random number in between."""
+    """Whether two results of :func:`get_rng_states` are equal."""
     if len(first) != len(second):
         return False
     torch_equal = all(torch.equal(a, b) for a, b in zip(first[:-2], second[:-2], strict=True))
@@ -40,7 +40,7 @@ def same_rng_states(torch: Any, first: list[Any], second: list[Any]) -> bool:
 
 @contextmanager
 def preserve_state(model: Any) -> Iterator[None]:
-    """Measure within: buffers that something writes into, and random numbers that are drawn, are put back."""
+    """Restore the buffers of a model and all random generators at the end of the block."""
     import torch
 
     states = get_rng_states(torch)
@@ -56,10 +56,9 @@ def preserve_state(model: Any) -> Iterator[None]:
 
 @contextmanager
 def preserve_module_state(model: Any) -> Iterator[None]:
-    """Call the model within: modes, counters, hidden states and whatever else its modules keep are put back.
+    """Restore every attribute of every module at the end of the block: modes, counters, hidden states.
 
-    That is every attribute of every module, with what lists, dicts, sets and tensors among them held; not what is
-    written into objects of other kinds.
+    The contents of lists, dicts, sets and tensors among them are restored as well, those of other objects are not.
     """
     import torch
 
@@ -85,7 +84,7 @@ CONTAINER_TYPES = (list, dict, set, deque, OrderedDict)
 
 
 def _restore_container(container: Any, content: Any) -> None:
-    """Make a container hold what it held, if it does not; in its order, by identity."""
+    """Restore the contents of a container, if they have changed: in order, by identity."""
     item_lists = (list(each.items()) if isinstance(each, dict) else list(each) for each in (container, content))
     current_ids, saved_ids = (
         list(map(id, sum(each, ()) if isinstance(container, dict) else each)) for each in item_lists
@@ -96,12 +95,12 @@ def _restore_container(container: Any, content: Any) -> None:
 
 
 def has_foreign_hooks(model: Any, parameters: list[Any], own_hook_ids: frozenset[int]) -> bool:
-    """Whether gradients pass hooks of somebody else's, which measuring would call once more.
+    """Whether there are hooks of other code on the way of the gradients, which measuring would call once more.
 
     Args:
         model: its modules may have backward hooks.
         parameters: tensors that may have hooks.
-        own_hook_ids: ids of the hooks that are ours.
+        own_hook_ids: ids of the watch's own hooks.
     """
     on_tensors = any(
         id(hook) not in own_hook_ids for parameter in parameters for hook in (parameter._backward_hooks or {}).values()
@@ -110,5 +109,5 @@ def has_foreign_hooks(model: Any, parameters: list[Any], own_hook_ids: frozenset
 
 
 def stderr_is_terminal() -> bool:
-    """Whether somebody looks at the standard error."""
+    """Whether the standard error is a terminal."""
     return bool(getattr(sys.stderr, "isatty", lambda: False)())

@@ -1,7 +1,7 @@
-"""A batch that stays the same: the loss on it, on copies of everything that the loop goes on with.
+"""The loss of a batch that stays the same, evaluated on copies, so that the loop is not affected.
 
-Figures of different steps compare only if they are of the same rows. The copies are in the model's place while it is
-measured, and not only while it is called: a part that is computed again in the backward pass finds them there, too.
+Curvatures of different steps compare only if they are of the same rows. The copies replace the model's parameters
+during the whole measurement, not only during the call: checkpointed parts are computed again in the backward pass.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class FixedBatchLoss:
 
     Args:
         model, loss_fn: what the loop calls.
-        probe: (X, y); tensors are copied, so that nobody can change them meanwhile.
+        probe: (X, y); tensors are copied, so that later changes do not matter.
 
     Attributes:
         n_rows: of X; None where X is no tensor.
@@ -49,11 +49,11 @@ class FixedBatchLoss:
     def evaluate(
         self, parameters: Sequence[Any], function: Callable[[Any, list[Any]], EvaluatedT]
     ) -> EvaluatedT | None:
-        """What ``search(loss, copies)`` finds; None where the loss is not finite.
+        """The result of ``function(loss, copies)``; None if the loss is not finite.
 
         Args:
-            parameters: those that the optimizer moves; copies of them, in this order, are handed over.
-            function: is given the loss with its graph, and the copies.
+            parameters: those that the optimizer moves; the function gets copies of them, in this order.
+            function: gets the loss with its graph, and the copies.
 
         Raises:
             EngineError: the loss is no single number, is random even in evaluation mode, or does not depend on the
@@ -97,7 +97,7 @@ class FixedBatchLoss:
         return not both_finite or abs(first - second) <= DETERMINISTIC_RTOL * max(abs(first), abs(second))
 
     def _call_on_copies(self, parameters: dict[str, Any], function: Callable[[Any], Any]) -> Any:
-        """``function`` the loss, with copies in the place of parameters and buffers, and no hook of a watch."""
+        """Call ``function`` on the loss, with copies of parameters and buffers, and without the hooks of a watch."""
         import torch
 
         buffers = {name: each.detach().clone() for name, each in self._model_and_loss.named_buffers()}
@@ -113,7 +113,7 @@ class FixedBatchLoss:
 
 
 def _combine_model_and_loss(model: Any, loss_fn: Any) -> Any:
-    """A model and its loss as one module: a penalty on the model's parameters, inside the loss, meets the copies."""
+    """A model and its loss as one module, so that a penalty on parameters inside the loss also uses the copies."""
     import torch
 
     class ModelAndLoss(torch.nn.Module):  # type: ignore[misc]

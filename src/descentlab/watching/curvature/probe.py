@@ -1,4 +1,4 @@
-"""Probing: when curvature is measured, and one measurement, on the graph that a loop's loss has or on a fixed batch."""
+"""Measures curvature now and then, on the graph of the loop's own loss or on a fixed batch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from descentlab.errors import EngineError
 from descentlab.watching.curvature import lanczos
 from descentlab.watching.curvature.fixed_batch import FixedBatchLoss
-from descentlab.watching.curvature.stability_limits import Preconditioning, read_preconditioning
+from descentlab.watching.curvature.stability_limits import Preconditioning
 from descentlab.watching.history import ADAPTIVE_WARMUP_STEPS, CurvatureMeasurement
 from descentlab.watching.hooks import find_watch_hook_ids
 from descentlab.watching.state_guard import has_foreign_hooks, preserve_state
 
 
 class CurvatureProbe:
-    """Measures now and then, and gives up where it cannot.
+    """Measures curvature when it is due, and stops for the rest of the loop once that fails.
 
     Args:
         every: measure every so many steps; 0 never; None as often as ``time_share`` allows.
@@ -36,13 +36,8 @@ class CurvatureProbe:
         time_share: float,
         fixed_batch: FixedBatchLoss | None = None,
     ) -> None:
-        self.model, self.optimizer, self.every, self.time_share, self.fixed_batch = (
-            model,
-            optimizer,
-            every,
-            time_share,
-            fixed_batch,
-        )
+        self.model, self.optimizer = model, optimizer
+        self.every, self.time_share, self.fixed_batch = every, time_share, fixed_batch
         self.own_hook_ids: frozenset[int] = frozenset()
         self.unavailable_reason: Exception | None = None
         self._last_vector: Any = None
@@ -55,27 +50,24 @@ class CurvatureProbe:
         return step % self.every == 0 if self.every else perf_counter() >= self._next_time
 
     def measure(self, loss: Any, step: int) -> CurvatureMeasurement | None:
-        """The curvature of this very loss, for which nothing is evaluated again; or of the loss on the fixed batch.
+        """The curvature of this loss, for which nothing is evaluated again; or of the loss on the fixed batch.
 
-        None where that cannot be told: not yet, never, or because the loss is somebody else's.
+        None if it cannot be measured: not yet, never, or because the loss is of another model.
         """
         import torch
 
-        preconditioning = read_preconditioning(self.optimizer)
-        if preconditioning is None or (
-            preconditioning.is_adaptive and self.every is None and step < ADAPTIVE_WARMUP_STEPS
-        ):
-            return None  # how the optimizer scales gradients is not known yet
-        own_hook_ids = (
-            self.own_hook_ids if self.fixed_batch is None else find_watch_hook_ids(preconditioning.parameters)
-        )  # copies have no hooks
-        if has_foreign_hooks(self.model, preconditioning.parameters, own_hook_ids):
+        scaling = Preconditioning.from_optimizer(self.optimizer)
+        if scaling is None or (scaling.is_adaptive and self.every is None and step < ADAPTIVE_WARMUP_STEPS):
+            return None  # the optimizer's scaling is not known yet
+        # The copies on which a fixed batch is evaluated have no hooks of any watch.
+        own_ids = self.own_hook_ids if self.fixed_batch is None else find_watch_hook_ids(scaling.parameters)
+        if has_foreign_hooks(self.model, scaling.parameters, own_ids):
             self.unavailable_reason = EngineError("watch_hooks")
             return None
         started = perf_counter()
         try:
             with preserve_state(self.model), torch.enable_grad():
-                top_eigenvalue = self._find_top_eigenvalue(loss, preconditioning)
+                top_eigenvalue = self._find_top_eigenvalue(loss, scaling)
         except LookupError:
             return None
         except Exception as error:  # an operation without a second derivative, or no memory left for one
@@ -86,32 +78,17 @@ class CurvatureProbe:
         self._last_vector, self._last_step = top_eigenvalue.vector, step
         now = perf_counter()
         self._next_time = now + (now - started) * (1 / self.time_share - 1)
-        limit = (
-            None
-            if preconditioning.stability_limit is None
-            else preconditioning.stability_limit / preconditioning.lr
-            if preconditioning.lr
-            else math.inf
-        )
-        return CurvatureMeasurement(
-            step,
-            top_eigenvalue.value,
-            top_eigenvalue.error,
-            limit,
-            preconditioning.lr,
-            top_eigenvalue.n_products,
-            preconditioning.is_adaptive,
-        )
+        limit = scaling.stability_limit
+        if limit is not None:
+            limit = limit / scaling.lr if scaling.lr else math.inf
+        value, bound, _, n_products = top_eigenvalue
+        return CurvatureMeasurement(step, value, bound, limit, scaling.lr, n_products, scaling.is_adaptive)
 
-    def _find_top_eigenvalue(self, loss: Any, preconditioning: Preconditioning) -> lanczos.TopEigenvalue | None:
+    def _find_top_eigenvalue(self, loss: Any, scaling: Preconditioning) -> lanczos.TopEigenvalue | None:
         def search(loss: Any, parameters: list[Any]) -> lanczos.TopEigenvalue:
-            product = lanczos.make_hessian_vector_product(
-                loss, parameters, preconditioning.scale, preconditioning.weight_decay
-            )
+            product = lanczos.make_hessian_vector_product(loss, parameters, scaling.scale, scaling.weight_decay)
             return lanczos.find_top_eigenvalue(product, lanczos.make_start_vector(parameters, self._last_vector))
 
-        return (
-            search(loss, preconditioning.parameters)
-            if self.fixed_batch is None
-            else self.fixed_batch.evaluate(preconditioning.parameters, search)
-        )
+        if self.fixed_batch is None:
+            return search(loss, scaling.parameters)
+        return self.fixed_batch.evaluate(scaling.parameters, search)

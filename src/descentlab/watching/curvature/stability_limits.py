@@ -1,4 +1,4 @@
-"""How curved a loss may be for the optimizer in use: how it scales the gradient, and up to where its steps are stable.
+"""The largest curvature at which an optimizer is stable, and how it scales the gradient.
 
 A step ``p' = p - lr P^-1 m`` sees the Hessian as ``P^-1/2 H P^-1/2``; groups with rates of their own see it scaled by
 ``D = diag(lr_i / lr)`` as well, with lr the largest of them. With x = lr times the greatest eigenvalue, errors
@@ -25,10 +25,10 @@ Preconditioner = Callable[[ParamGroup, Mapping[str, Any]], Any]
 
 @dataclass(frozen=True)
 class Preconditioning:
-    """How an optimizer sees a loss now.
+    """The scaling that an optimizer applies to the gradient now.
 
     Attributes:
-        parameters: those it moves, and that a gradient may reach.
+        parameters: the parameters that it moves and that a gradient may reach.
         scale: for each, ``sqrt(lr_i / lr / P)``: a number, or a tensor of its shape.
         weight_decay: for each, the weight decay that acts through the gradient.
         lr: the largest rate of any group.
@@ -43,66 +43,48 @@ class Preconditioning:
     is_adaptive: bool
     stability_limit: float | None
 
-
-def read_preconditioning(optimizer: Any) -> Preconditioning | None:
-    """The scaling of an optimizer of ``torch.optim``; None before its first step where only that decides it."""
-    groups = [group for group in optimizer.param_groups if any(p.requires_grad for p in group["params"])]
-    optimizer_name = _torch_optimizer_name(optimizer)
-    learning_rates = [abs(float(group["lr"])) for group in groups if "lr" in group]
-    lr = max(learning_rates, default=0.0)
-    parameters, scale, weight_decay = [], [], []
-    for group in groups:
-        lr_share = abs(float(group["lr"])) / lr if lr and "lr" in group else 1.0
-        for parameter in group["params"]:
-            if not parameter.requires_grad or parameter.is_complex():
-                continue
-            divisor: Any = 1.0
-            if optimizer_name in PRECONDITIONER_BY_OPTIMIZER:
-                if not float(optimizer.state.get(parameter, {}).get("step", 0)):
-                    continue  # not moved yet: how it is going to be scaled is not known
-                divisor = PRECONDITIONER_BY_OPTIMIZER[optimizer_name](group, optimizer.state[parameter])
-            parameters.append(parameter)
-            scale.append((lr_share / divisor) ** 0.5)
-            weight_decay.append(
-                float(group.get("weight_decay", 0.0)) if _has_coupled_weight_decay(optimizer_name, group) else 0.0
-            )
-    return (
-        Preconditioning(
-            parameters,
-            scale,
-            weight_decay,
-            lr,
-            optimizer_name in PRECONDITIONER_BY_OPTIMIZER,
-            _min_stability_limit(optimizer_name, groups),
-        )
-        if parameters
-        else None
-    )
+    @classmethod
+    def from_optimizer(cls, optimizer: Any) -> Preconditioning | None:
+        """The scaling of an optimizer of ``torch.optim``; None before its first step if only that step decides it."""
+        name = _torch_optimizer_name(optimizer)
+        make_divisor = PRECONDITIONER_BY_OPTIMIZER.get(name)
+        groups = [group for group in optimizer.param_groups if any(p.requires_grad for p in group["params"])]
+        lr = max((abs(float(group["lr"])) for group in groups if "lr" in group), default=0.0)
+        parameters, scale, weight_decay = [], [], []
+        for group in groups:
+            lr_share = abs(float(group["lr"])) / lr if lr and "lr" in group else 1.0
+            decay = float(group.get("weight_decay", 0.0)) if _has_coupled_weight_decay(name, group) else 0.0
+            for parameter in group["params"]:
+                if not parameter.requires_grad or parameter.is_complex():
+                    continue
+                if make_divisor and not float(optimizer.state.get(parameter, {}).get("step", 0)):
+                    continue  # before its first step the optimizer's scaling is unknown
+                divisor = make_divisor(group, optimizer.state[parameter]) if make_divisor else 1.0
+                parameters.append(parameter)
+                scale.append((lr_share / divisor) ** 0.5)
+                weight_decay.append(decay)
+        if not parameters:
+            return None
+        return cls(parameters, scale, weight_decay, lr, make_divisor is not None, _min_stability_limit(name, groups))
 
 
 def _torch_optimizer_name(optimizer: Any) -> str:
-    """The optimizer's class in ``torch.optim``; nothing for one that somebody wrote, whatever its name."""
+    """The name of a class of ``torch.optim``; empty for any other class, whatever its name."""
     optimizer_class = type(optimizer)
     return optimizer_class.__name__ if optimizer_class.__module__.startswith("torch.optim") else ""
 
 
 def _has_coupled_weight_decay(optimizer_name: str, group: ParamGroup) -> bool:
-    return (
-        optimizer_name in ("SGD", *PRECONDITIONER_BY_OPTIMIZER)
-        and optimizer_name != "AdamW"
-        and not group.get("decoupled_weight_decay", False)
-    )
+    is_coupled = optimizer_name in ("SGD", "Adam", "RMSprop", "Adagrad")
+    return is_coupled and not group.get("decoupled_weight_decay", False)
 
 
 def _min_stability_limit(optimizer_name: str, groups: list[ParamGroup]) -> float | None:
     """The least of the groups' limits."""
-    if (
-        optimizer_name not in STABILITY_LIMIT_BY_OPTIMIZER
-        or not groups
-        or any(group.get("maximize") for group in groups)
-    ):
+    limit = STABILITY_LIMIT_BY_OPTIMIZER.get(optimizer_name)
+    if limit is None or not groups or any(group.get("maximize") for group in groups):
         return None
-    return min(STABILITY_LIMIT_BY_OPTIMIZER[optimizer_name](group) for group in groups)
+    return min(map(limit, groups))
 
 
 def _sgd_stability_limit(group: ParamGroup) -> float:

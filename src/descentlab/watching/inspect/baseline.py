@@ -26,11 +26,7 @@ class TargetStatistics:
         """Take one batch of targets: (n,) or (n, 1) numbers, or (n,) classes."""
         import torch
 
-        if (
-            self._is_unusable
-            or (are_classes and target.ndim != 1)
-            or (not are_classes and target.numel() != len(target))
-        ):
+        if self._is_unusable or not (target.ndim == 1 if are_classes else target.numel() == len(target)):
             self._is_unusable = True
             return
         flat = target.detach().reshape(-1)

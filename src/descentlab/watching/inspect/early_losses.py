@@ -1,4 +1,4 @@
-"""What the early losses of a loop say: what is compared with what, how large it is, whether theory is exact for it."""
+"""Reads the early losses of a loop: what is compared with what, how large it is, whether theory is exact."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class EarlyLossInfo:
     """Kept from the graphs of early losses.
 
     Attributes:
-        graph: what the first loss's graph says.
-        output_defect: what is wrong with the form of the outputs, from any early loss.
+        graph: the content of the first loss's graph.
+        output_defect: the defect in the form of the outputs, from any early loss.
         targets: sums over the targets.
         loss_over_mse: the loss over the mean of squares, where it is a mean or sum of squares.
         linear_model: the linear hypothesis that the model is, if it is one.
@@ -54,11 +54,9 @@ class EarlyLossInfo:
         if is_first or graph.broadcast_shape is not None:
             self.graph = graph._replace(target=None)
         target = graph.target
-        if (
-            target is None
-            or graph.broadcast_shape is not None
-            or (graph.is_squared_error and not self._is_squared_error(output, target, value))
-        ):
+        if target is None or graph.broadcast_shape is not None:
+            return
+        if graph.is_squared_error and not self._is_squared_error(output, target, value):
             return
         if is_first and graph.is_squared_error and X is not None and gradients_unmodified:
             self.linear_model = recognize_linear_model(model, X, output, target, value)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from descentlab.watching.curvature.stability_limits import read_preconditioning
+from descentlab.watching.curvature.stability_limits import Preconditioning
 
-MAX_KEPT_GRADIENT_VALUES = (
-    4_000_000  # numbers: of smaller models the last gradients are kept, of larger ones only their norms
-)
+MAX_KEPT_GRADIENT_VALUES = 4_000_000  # of larger models only the norms of the gradients are kept
 MODIFIED_RTOL = 1e-3  # of a gradient's norm: less is rounding
 
 
@@ -20,9 +18,8 @@ class OptimizerGradients:
         parameters: its parameters.
         received_ids: ids of those that ever had a gradient.
         consecutive_zero_steps: the last steps looked at, in a row, at which every gradient was exactly 0.
-        compared_steps, modified_steps: steps at which a gradient was held against what arrived, and those at which it
-        was another:
-            clipped, unscaled, averaged over machines.
+        compared_steps, modified_steps: gradients that were compared with what arrived, and those that differed: they
+            were clipped, unscaled, or averaged over machines.
     """
 
     def __init__(self, optimizer: Any, param_names: Mapping[int, str]) -> None:
@@ -35,7 +32,7 @@ class OptimizerGradients:
         self.refresh_parameters()
 
     def refresh_parameters(self) -> None:
-        """What the optimizer holds: a group may be added at any time."""
+        """Read the optimizer's parameters again: a group may be added at any time."""
         self._n_groups = len(self.optimizer.param_groups)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self._is_large = sum(parameter.numel() for parameter in self.parameters) > MAX_KEPT_GRADIENT_VALUES
@@ -47,7 +44,7 @@ class OptimizerGradients:
             norms.append(gradient.norm())
 
     def record_step(self, torch: Any) -> None:
-        """Keep what the step used."""
+        """Keep the gradients that the step used."""
         if len(self.optimizer.param_groups) != self._n_groups:
             self.refresh_parameters()
         self._last_gradients = [parameter.grad for parameter in self.parameters]
@@ -64,23 +61,21 @@ class OptimizerGradients:
         That is ``|S (g + decay p)|`` and ``|S^-1 p|`` with the S of
         :class:`descentlab.watching.curvature.stability_limits.Preconditioning`.
         """
-        preconditioning = read_preconditioning(self.optimizer)
-        entries = (
-            ()
-            if preconditioning is None
-            else zip(preconditioning.parameters, preconditioning.scale, preconditioning.weight_decay, strict=True)
-        )
-        scales = {id(parameter): (scale, decay) for parameter, scale, decay in entries}
+        preconditioning = Preconditioning.from_optimizer(self.optimizer)
+        scales: dict[int, tuple[Any, float]] = {}
+        if preconditioning is not None:
+            pairs = zip(preconditioning.scale, preconditioning.weight_decay, strict=True)
+            scales = dict(zip(map(id, preconditioning.parameters), pairs, strict=True))
         gradient_squares = param_squares = 0.0
         for parameter, gradient in self.dense_gradients():
             scale, decay = scales.get(id(parameter), (1.0, 0.0))
             p = parameter.detach()
-            gradient_squares += float(((gradient + decay * p) * scale).square().sum())
-            param_squares += float((p / scale).square().sum())
+            gradient_squares += float(((gradient + decay * p) * scale).abs().square().sum())
+            param_squares += float((p / scale).abs().square().sum())
         return gradient_squares**0.5, param_squares**0.5
 
     def inspect_step(self, dense: list[tuple[Any, Any]]) -> None:
-        """Look closely at the last step."""
+        """Compare the gradients of the last step with what arrived."""
         self.received_ids.update(
             id(p) for p, each in zip(self.parameters, self._last_gradients, strict=True) if each is not None
         )

@@ -1,4 +1,4 @@
-"""A model that is one linear hypothesis under a squared error: then theory is exact, and the doctor is asked."""
+"""Recognizes a model that is one linear layer under a squared error, for which theory is exact."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LinearModelInfo:
     start: FloatArray
 
     def diagnose(self, optimizer: Any, steps: int) -> Diagnosis | None:
-        """What theory says of this loop; None for optimizers and settings that it does not cover."""
+        """The diagnosis of this loop; None for optimizers and settings that theory does not cover."""
         from descentlab.doctor.diagnose import diagnose
         from descentlab.doctor.diagnosis import Diagnosis
         from descentlab.problem.problem import Problem
@@ -37,15 +37,14 @@ class LinearModelInfo:
         group = optimizer.param_groups[0]
         if type(optimizer).__name__ != "SGD" or len(optimizer.param_groups) != 1 or group["maximize"]:
             return None
-        names = ("momentum", "dampening", "weight_decay", "nesterov")
-        settings = {name: group[name] for name in names}
+        settings = {name: group[name] for name in ("momentum", "dampening", "weight_decay", "nesterov")}
         lr = float(group.get("initial_lr", group["lr"]))
         try:
             problem = Problem(self.X, self.y, bias=self.bias)
             diagnosis = diagnose(
                 problem, lr=lr, reduction=self.reduction, epochs=max(steps, 1), start=self.start.tolist(), **settings
             )
-        except DescentlabError:  # rows that cannot be fitted, a rate of 0: other verdicts say so
+        except DescentlabError:  # rows that cannot be fitted, a rate of 0: other findings say so
             return None
         return diagnosis if isinstance(diagnosis, Diagnosis) else None
 
@@ -54,7 +53,7 @@ def recognize_linear_model(model: Any, X: Any, output: Any, target: Any, loss: f
     """The linear hypothesis that a model is, checked by its numbers; None for any other model.
 
     Args:
-        model: any module; its only parameters have to be those of one ``nn.LinearModelInfo`` with one output.
+        model: any module; its only parameters have to be those of one ``nn.Linear`` with one output.
         X: the batch it was called with.
         output, target: what came out, and what that was compared with, in one shape.
         loss: what ``backward`` was called on; it has to be one of the four conventions of squared error.
@@ -65,13 +64,9 @@ def recognize_linear_model(model: Any, X: Any, output: Any, target: Any, loss: f
     if len(layers) != 1 or layers[0].out_features != 1 or X.ndim != 2 or not X.is_floating_point():
         return None
     layer = layers[0]
-    other_params = {id(each) for each in model.parameters()} - {id(layer.weight), id(layer.bias)}
-    if (
-        other_params
-        or not layer.weight.requires_grad
-        or X.shape[1] != layer.in_features
-        or X.numel() > MAX_LINEAR_MODEL_VALUES
-    ):
+    if {id(each) for each in model.parameters()} - {id(layer.weight), id(layer.bias)}:
+        return None
+    if not layer.weight.requires_grad or X.shape[1] != layer.in_features or X.numel() > MAX_LINEAR_MODEL_VALUES:
         return None
     W, b = (None if each is None else _to_float64(each).reshape(-1) for each in (layer.weight, layer.bias))
     if b is not None and not layer.bias.requires_grad:
@@ -79,28 +74,16 @@ def recognize_linear_model(model: Any, X: Any, output: Any, target: Any, loss: f
     X_values, output_values, y = _to_float64(X), _to_float64(output).reshape(-1), _to_float64(target).reshape(-1)
     assert W is not None
     predicted = X_values @ W + (0.0 if b is None else b[0])
-    if (
-        len(output_values) != len(X_values)
-        or len(y) != len(X_values)
-        or not np.allclose(predicted, output_values, MATCH_RTOL, MATCH_RTOL)
-    ):
+    if not len(output_values) == len(y) == len(X_values):
+        return None
+    if not np.allclose(predicted, output_values, MATCH_RTOL, MATCH_RTOL):
         return None
     squares = (output_values - y) ** 2
-    loss_by_reduction = {
-        "mean": squares.mean(),
-        "sum": squares.sum(),
-        "half_mean": squares.mean() / 2,
-        "half_sum": squares.sum() / 2,
-    }
-    matching = [
-        name
-        for name in REDUCTIONS
-        if name in loss_by_reduction and abs(loss_by_reduction[name] - loss) <= MATCH_RTOL * abs(loss)
-    ]
-    if not matching:
-        return None
-    start = W if b is None else np.append(W, b)
-    return LinearModelInfo(X_values, y, b is not None, matching[0], start)
+    losses = {"mean": squares.mean(), "sum": squares.sum()}
+    losses |= {"half_mean": losses["mean"] / 2, "half_sum": losses["sum"] / 2}
+    matching = (name for name in REDUCTIONS if name in losses and abs(losses[name] - loss) <= MATCH_RTOL * abs(loss))
+    reduction, start = next(matching, None), W if b is None else np.append(W, b)
+    return None if reduction is None else LinearModelInfo(X_values, y, b is not None, reduction, start)
 
 
 def _to_float64(tensor: Any) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Habits of a loop: whether it clears gradients, in which mode its model trains, whether its batch is one."""
+"""Whether a loop clears its gradients, in which mode its model trains, and whether its batch is always the same."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ DETAILED_BATCHES = 64  # batches that are compared by value, and after them ever
 
 @dataclass
 class ZeroGradCheck:
-    """Whether what a step used is still in a gradient when the next backward pass adds to it.
+    """Whether the gradient that a step used is still there when the next backward pass adds to it.
 
-    A gradient that is cleared at any backward pass between two steps is quiet, so that gradients summed over several
-    passes on purpose are too.
+    A gradient that is cleared at any backward pass between two steps counts as cleared, so that gradients which are
+    summed over several passes on purpose are not reported.
 
     Attributes:
-        checked_steps, stale_steps: steps that were looked at, and those whose gradient still held that of the step
-        before. cleared_too_early_steps: steps for which a gradient had arrived, and was gone.
+        checked_steps, stale_steps: checked steps, and those whose gradient still contained that of the step before.
+        cleared_too_early_steps: steps for which a gradient had arrived and was cleared.
         has_new_gradient: whether a gradient that is not zero has arrived since the last step.
     """
 
@@ -46,7 +46,7 @@ class ZeroGradCheck:
             self._was_cleared = True
 
     def after_step(self, params_with_gradient: list[Any]) -> None:
-        """Just after a step that is looked at; ``params_with_gradient`` are the parameters that have a gradient."""
+        """Just after a checked step; ``params_with_gradient`` are the parameters that have a gradient."""
         if self._last_used_gradient is not None and (self._was_cleared or self._is_unchanged):
             self.checked_steps += 1
             self.stale_steps += self._is_unchanged and not self._was_cleared
@@ -63,11 +63,11 @@ class ZeroGradCheck:
 
 @dataclass
 class TrainEvalCount:
-    """In which mode the model was at each backward pass.
+    """The mode of the model at each backward pass.
 
     Attributes:
-        train_passes, eval_passes: backward passes in either mode; ``consecutive_eval_passes`` how many of the latter
-        came last, in a row.
+        train_passes, eval_passes: backward passes in either mode.
+        consecutive_eval_passes: the last ones in evaluation mode, in a row.
     """
 
     train_passes: int = 0

@@ -1,4 +1,4 @@
-"""What the graph of a loss tells without being run: whether it squares a residual, with which target, in which shape.
+"""Reads the graph of a loss without running it: whether it squares a residual, with which target, in which shape.
 
 Functions such as ``F.mse_loss`` or ``((pred - y) ** 2).mean()`` cannot be hooked, but each leaves its nodes behind, and
 nodes keep the tensors that a derivative needs.
@@ -15,14 +15,14 @@ MAX_GRAPH_NODES = 400  # between a loss and a model's output there are a handful
 
 
 class LossGraphInfo(NamedTuple):
-    """What a loss's graph says.
+    """The content of a loss's graph.
 
     Attributes:
         includes_output: whether the model's output is in it.
-        target: what the output is compared with, in the output's shape; None where that is not seen.
+        target: the tensor that the output is compared with, in the output's shape; None if it is not seen.
         is_squared_error: whether a residual is squared in it.
         is_cross_entropy: whether it is the mean cross entropy of classes, unweighted.
-        output_defect: what is wrong with the form of the outputs, see
+        output_defect: the defect in the form of the outputs, see
         :func:`descentlab.watching.inspect.output_format.find_output_defect`.
         broadcast_shape: (n, n) where n outputs were compared with n targets, each with every one.
     """
@@ -109,13 +109,9 @@ def _squared_tensor(kind: str, node: Any) -> Any:
         return node._saved_self
     if kind == "MulBackward0":
         first, second = node._saved_self, node._saved_other
-        if (
-            first is not None
-            and second is not None
-            and first.data_ptr() == second.data_ptr()
-            and first.shape == second.shape
-        ):
-            return first
+        if first is None or second is None or first.shape != second.shape:
+            return None
+        return first if first.data_ptr() == second.data_ptr() else None
     return None
 
 

@@ -10,7 +10,7 @@ from descentlab.watching.state_guard import preserve_state
 
 
 class NonfiniteOrigin(NamedTuple):
-    """Where numbers first stopped being finite.
+    """The place where the first number was not finite.
 
     Attributes:
         where: ``input``, ``target``, ``gradient``, ``parameter``, ``output`` or ``loss``.
@@ -24,7 +24,7 @@ class NonfiniteOrigin(NamedTuple):
 
     @property
     def location_message(self) -> Message:
-        """Where it was, in words."""
+        """The place in words."""
         values = {"name": self.name, "step": self.step}
         return {
             "input": message("watch.at_input", step=self.step + 1),
@@ -56,12 +56,12 @@ def any_nonfinite(values: Iterable[Any]) -> bool:
 def locate_nonfinite(
     model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: Any, gradient_name: str | None, step: int
 ) -> NonfiniteOrigin:
-    """Where a loss that is not finite comes from.
+    """Find the origin of a loss that is not finite.
 
     Args:
-        model: its parameters are looked at, then it is called once more, on copies of its state.
-        args, kwargs: what it was called with.
-        target: what its output was compared with, or None.
+        model: its parameters are checked; then it is called once more, on copies of its state.
+        args, kwargs: of its last call.
+        target: the tensor that its output was compared with, or None.
         gradient_name: the parameter whose gradient was not finite at the last update, or None.
         step: the updates made so far.
     """
@@ -79,7 +79,7 @@ def locate_nonfinite(
 
 
 def _first_nonfinite_submodule(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-    """The first submodule, in the order of their work, whose output is not finite; None where all are."""
+    """The first submodule, in the order of the calls, whose output is not finite; None if all are."""
     import torch
 
     nonfinite_names: list[str] = []
@@ -94,7 +94,7 @@ def _first_nonfinite_submodule(model: Any, args: tuple[Any, ...], kwargs: dict[s
     try:
         with torch.no_grad(), preserve_state(model):
             output = torch.func.functional_call(model, copies, args, kwargs)
-    except Exception:  # the model refuses a second call: then no submodule is accused
+    except Exception:  # the model does not accept a second call: then no submodule is named
         output = None
     finally:
         for handle in handles:

@@ -1,4 +1,4 @@
-"""Outputs in a form that their loss does not take, as graph and arguments tell: a softmax twice, the sides swapped."""
+"""Finds outputs in a form that their loss does not take: a softmax applied twice, arguments swapped."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ RESHAPE_NODES = ("ViewBackward0", "SqueezeBackward0", "SqueezeBackward1", "Unsqu
 
 
 def find_output_defect(kind: str, node: Any, loss: Any) -> str | None:
-    """What is wrong with the form of what this node of the loss's graph is given; None where nothing is.
+    """The defect in the form of the outputs that a node of the loss's graph is given; None if there is none.
 
-    ``softmax_twice``, ``sigmoid_twice``: the loss takes logits, and is given what has been squashed already.
-    ``not_logarithms``: a negative log likelihood below 0, so that the outputs are no logarithms of probabilities.
+    ``softmax_twice``, ``sigmoid_twice``: the loss takes logits and is given probabilities.
+    ``not_logarithms``: a negative log likelihood below 0, so that the outputs are not logarithms of probabilities.
     ``softmax_of_one``, ``softmax_over_rows``: a softmax over a single number, or over the rows of the batch.
-    ``negated``: minus a loss that has to become small.
-    ``are_arguments_swapped``: the gradient goes to the targets' side.
+    ``negated``: the negative of a loss.
+    ``swapped``: the gradient goes to the targets' side.
     """
     is_root = node is loss.grad_fn
     previous_kind = _previous_node_kind(node)
