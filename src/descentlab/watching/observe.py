@@ -1,4 +1,4 @@
-"""Turns the state of a recorder into an observation of plain numbers; the only step between the two that reads tensors."""
+"""Turns the state of a recorder into an observation of plain numbers, so that rules need no tensors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from descentlab.watching.rules.observation import Observation
 
 
 def observe(recorder: LoopRecorder, ended: bool = False, error: BaseException | None = None) -> Observation:
-    """What a recorder has seen of its loop so far.
+    """Make an observation of the loop so far.
 
     Args:
-        recorder: what the hooks report to. A gradient of the last step that is not finite is noted in it.
+        recorder: of the loop. A gradient of the last step that is not finite is noted in it.
         ended: whether the loop has ended.
         error: the exception that ended it.
     """

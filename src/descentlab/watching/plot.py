@@ -60,7 +60,7 @@ def loss_curve(history: WatchHistory, max_points: int) -> tuple[FloatArray, Floa
 
 
 def sharpness_curve(history: WatchHistory) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Where curvature was measured, what it was, and its limit there (nan where none is known)."""
+    """Steps at which curvature was measured, the curvature, and its limit (nan where it is unknown)."""
     measured = history.measurements
     step = np.array([each.step + 1.0 for each in measured])
     sharpness = np.array([each.sharpness for each in measured], dtype=np.float64)

@@ -34,7 +34,7 @@ def _bullet(severity: Severity, text: str) -> Bullet:
 
 
 def watch_title(observation: Observation) -> Message:
-    """What was watched, and how far it has come."""
+    """The names of model and optimizer, and the number of updates."""
     class_names = {"model": observation.model_class, "optimizer": observation.optimizer_class}
     updates = pluralize(observation.steps, "update")
     if not observation.ended:
@@ -45,7 +45,7 @@ def watch_title(observation: Observation) -> Message:
 
 
 def note_messages(observation: Observation) -> list[Message]:
-    """What was measured, and how."""
+    """Notes on the measurements."""
     messages = [*_diagnosis_messages(observation), *_curvature_messages(observation)]
     if observation.measurements and observation.fixed_batch_rows is not None:
         messages.append(message("watch.fixed_batch", rows=pluralize(observation.fixed_batch_rows, "row")))
@@ -65,7 +65,7 @@ def _check_labels(names: Iterable[str]) -> dict[str, None]:
 
 
 def _checked_lines(observation: Observation, evaluation: Evaluation) -> list[str]:
-    """What was checked and is fine, and what could not be checked, and why; nothing before the first step."""
+    """The passed checks, and the checks that were not possible with their reasons; empty before the first step."""
     if not observation.steps:
         return []
     lines = []

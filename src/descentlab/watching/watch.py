@@ -36,7 +36,7 @@ def watch(
     level: str = "cheap",
     probe: tuple[Any, Any] | None = None,
 ) -> Watch:
-    """Watch a PyTorch training loop and report the mistakes in it by name.
+    """Watch a PyTorch training loop, as a context manager, and report the mistakes in it by name.
 
     The loop stays as it is, and so does its result: parameters, buffers, gradients, losses and random numbers are the
     same to the last bit. Curvature is measured on the graph of the loop's own loss,
@@ -60,16 +60,12 @@ def watch(
             where mini-batches differ. The loss ``loss_fn(model(X), y)`` is evaluated a few times for each measurement,
             on copies of parameters and buffers; in evaluation mode if two evaluations differ, as with dropout.
 
-    Returns:
-        A :class:`descentlab.watching.watch.Watch`, to be used as a context manager.
-
     Raises:
         SettingError: ``model`` is not a module, ``optimizer`` is not an optimizer, or a setting is out of its range;
             ``probe`` comes without ``loss_fn``, is not a pair, or contains NaN or infinity.
         MissingDependencyError: torch is not installed.
 
-    Source: J. Cohen et al., *Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability* (2021), and
-    *Adaptive Gradient Methods at the Edge of Stability* (2022), for the limits.
+    Source: J. Cohen et al., *Adaptive Gradient Methods at the Edge of Stability* (2022), for the limits.
 
     >>> import torch, descentlab as dl
     >>> x = torch.linspace(-1, 1, 50)[:, None]
@@ -180,7 +176,7 @@ class Watch:
 
     @property
     def recorder(self) -> LoopRecorder:
-        """What the hooks report to.
+        """The object that the hooks report to.
 
         Raises:
             SettingError: the watch has not begun.
@@ -190,7 +186,7 @@ class Watch:
         return self._recorder
 
     def _evaluate(self) -> tuple[Observation, Evaluation]:
-        """What has been seen so far and what follows from it; once for a loop that has ended."""
+        """The observation so far and its evaluation; computed once after the loop has ended."""
         from descentlab.watching.observe import observe
 
         if self._final is not None:
@@ -202,7 +198,7 @@ class Watch:
 
     @property
     def observation(self) -> Observation:
-        """Everything that was seen so far, in plain numbers: what the rules get."""
+        """The loop so far in plain numbers, which the rules read."""
         return self._evaluate()[0]
 
     @property
@@ -232,7 +228,7 @@ class Watch:
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What :func:`descentlab.diagnose` says, for one linear layer under squared errors on one full batch."""
+        """The result of :func:`descentlab.diagnose`, for one linear layer under squared errors on one full batch."""
         return self.observation.diagnosis
 
     def table(self) -> tuple[WatchRow, ...]:

@@ -1,1 +1,1 @@
-"""What is read off the loop: loss graph, gradients, modes, batches."""
+"""Checks of one loop while it runs: loss graph, gradients, modes, batches."""

@@ -12,7 +12,7 @@ MODIFIED_RTOL = 1e-3  # of a gradient's norm: less is rounding
 
 
 class OptimizerGradients:
-    """What an optimizer holds, and the gradients of its last step.
+    """The parameters of an optimizer, and the gradients of its last step.
 
     Attributes:
         parameters: its parameters.

@@ -20,7 +20,7 @@ MATCH_RTOL = 1e-4  # how near to X W + b, and to a mean of squares, float32 has 
 
 @dataclass(frozen=True, eq=False)
 class LinearModelInfo:
-    """What the doctor needs: X (n, d), y (n,), whether there is a bias, the reduction, and where the loop began."""
+    """The doctor's input: X (n, d), y (n,), whether there is a bias, the reduction, and the first parameters."""
 
     X: FloatArray
     y: FloatArray
@@ -55,7 +55,7 @@ def recognize_linear_model(model: Any, X: Any, output: Any, target: Any, loss: f
     Args:
         model: any module; its only parameters have to be those of one ``nn.Linear`` with one output.
         X: the batch it was called with.
-        output, target: what came out, and what that was compared with, in one shape.
+        output, target: the output and the target that it was compared with, in the same shape.
         loss: what ``backward`` was called on; it has to be one of the four conventions of squared error.
     """
     import torch

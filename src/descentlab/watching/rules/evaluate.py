@@ -1,4 +1,4 @@
-"""Every rule of the watch, and one evaluation of all of them: what was found, what is fine, what is unknown."""
+"""All rules of the watch, and their evaluation on one observation."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ FALLBACK_RULES: tuple[Rule, ...] = (
 
 
 class Evaluation(NamedTuple):
-    """What the rules conclude from one observation.
+    """The conclusions from one observation.
 
     Attributes:
         findings: causes before effects; ``healthy`` or ``not_learning`` leads where no rule found anything.

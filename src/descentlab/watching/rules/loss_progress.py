@@ -89,7 +89,7 @@ def _progress_numbers(observation: Observation) -> dict[str, object]:
 
 
 def _not_learning_messages(observation: Observation) -> list[Message]:
-    """What was checked, the reason where one is known, and what to do."""
+    """The losses, the reason if it is known, and the next step."""
     loss, ratio = observation.loss, observation.lr_over_limit
     first, last = float(loss[0]), observation.last_loss
     if not observation.always_same_batch:

@@ -1,4 +1,4 @@
-"""What was seen of one loop, in plain numbers: a rule needs nothing else, and a test can write one without torch."""
+"""One watched loop in plain numbers: rules read nothing else, and a test can write one without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rule: a pure function of an observation, and what is known about it without running it."""
+"""A rule: a pure function of an observation, with its severity and its relation to other rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from descentlab.watching.rules.observation import Observation
 
 
 class Evidence(NamedTuple):
-    """What a check concludes: sentences, the next step, and the numbers in them."""
+    """The conclusion of a check: sentences, the next step, and the numbers in them."""
 
     messages: tuple[Message, ...]
     advice: Message | None
