@@ -176,9 +176,9 @@ def test_below_the_limit_a_line_converges_and_above_it_does_not(name: str, part:
                 optimizer.step()
         return watch, loss.item()
 
-    ratio = run(1e-3, 2)[0].seen.sight.record.ratios[0]
+    ratio = run(1e-3, 2)[0].recorder.history.lr_ratios[0]
     watch, loss = run(part * 1e-3 / ratio, 600)
-    assert watch.seen.sight.record.ratios[0] == pytest.approx(part, rel=1e-3)
+    assert watch.recorder.history.lr_ratios[0] == pytest.approx(part, rel=1e-3)
     assert (loss < 100) == (part < 1)
     assert ("above_limit" in watch.names) == (part > 1)
 
@@ -193,7 +193,7 @@ def test_what_has_no_limit_says_so() -> None:
             F.mse_loss(model(X), y).backward()
             optimizer.step()
     assert all(probe.limit is None and np.isfinite(probe.sharpness) for probe in watch.recorder.history.measurements)
-    assert "No limit on the rate of NAdam is known" in " ".join(str(watch).split())
+    assert "no limit is known for the rate of NAdam" in " ".join(str(watch).split())
 
 
 class OnceOnly(torch.autograd.Function):  # type: ignore[misc]
@@ -219,4 +219,5 @@ def test_what_has_no_second_derivative_cannot_be_told_and_trains_on() -> None:
     assert watch.names == ()
     assert not watch.recorder.history.measurements
     assert isinstance(watch.recorder.curvature_probe.unavailable_reason, dl.EngineError)
-    assert "cannot be told" in " ".join(str(watch).split())
+    assert watch.unchecked["above_limit"].key == "watch.refused"
+    assert "can be differentiated only once" in " ".join(str(watch).split())
