@@ -86,7 +86,7 @@ class StatusLine:
 
     def is_due(self) -> bool:
         """Whether somebody looks, and the text that stands there is old enough to be replaced."""
-        return time.monotonic() >= self._next_update and sys.stderr.isatty()
+        return time.monotonic() >= self._next_update and bool(getattr(sys.stderr, "isatty", bool)())
 
     def write(self, text: str) -> None:
         """Replace the text by this one, cut to the line."""
