@@ -43,7 +43,8 @@ def hostile() -> dict[str, Any]:
     n = len(HOSTILE)
     rows = [[float((i * j) % 7 + i) for j in range(n)] for i in range(1, n + 3)]
     problem = dl.Problem(rows, [row[0] + 1 for row in rows], features=HOSTILE, target="</style><b>y")
-    return dl.diagnose(problem, lr=1e-4).lab("".join(HOSTILE)).spec  # type: ignore[union-attr,return-value]
+    spec: dict[str, Any] = dl.diagnose(problem, lr=1e-4).lab("".join(HOSTILE)).spec  # type: ignore[union-attr]
+    return spec
 
 
 class Seen(HTMLParser):
