@@ -155,18 +155,11 @@ def test_losses_observed_every_few_epochs() -> None:
     out = cli("diagnose", *lesson, "--epochs", "70", "--losses-every", "10").out
     assert "Your numbers match the theory: at epoch 31" in out
     assert "If these" not in out
-<<<<<<< HEAD
     other_epochs = cli("diagnose", *lesson, "--epochs", "71").out
     assert other_epochs.startswith("✗ The rate in effect is ")
     assert "The learning rate is not the cause" in " ".join(other_epochs.split())
     spaced = " ".join(cli("diagnose", *lesson, "--epochs", "30").out.split())
     assert "If these 4 losses were printed every 10 epochs, they match the theory" in spaced
-=======
-    assert "The learning rate is not the cause" in cli("diagnose", *lesson, "--epochs", "71").out
-    assert (
-        "If these 4 losses were printed every 10 epochs, they match" in cli("diagnose", *lesson, "--epochs", "30").out
-    )
->>>>>>> a554bc8 (messages: one status line for reading files and watched loops)
 
 
 @pytest.mark.parametrize(
