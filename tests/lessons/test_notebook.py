@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 import descentlab
@@ -24,29 +21,40 @@ def printed(cell: Any) -> str:
     return "".join(output.get("text", "") for output in cell.outputs)
 
 
+def in_language(place: int) -> str:
+    """Korean and English have the same code, so one of them is run."""
+    return LANGUAGES[place % 2]
+
+
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
-    """One kernel for all lessons, since importing torch takes longer than any of them; each begins with no names."""
+def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Any]]:
+    """The cells of every lesson, run in one kernel, since importing torch takes longer than any of them.
+
+    Each lesson begins without a name that another left.
+    """
     pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("kernel")
-    manager = KernelManager(kernel_name="python3")
-    manager.start_kernel(cwd=str(folder), env={**os.environ, "DESCENTLAB_STATE": str(folder)})
-    yield manager
-    manager.shutdown_kernel(now=True)
+    whole, ends = nbformat.v4.new_notebook(), []
+    for place in lesson_slugs():
+        notebook = nbformat.reads(render_notebook(load_lesson(place, in_language(place))), as_version=4)
+        whole.cells += [nbformat.v4.new_code_cell("%reset -f"), *notebook.cells]
+        ends.append(len(whole.cells))
+    for cell in whole.cells:
+        cell.pop("id", None)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("DESCENTLAB_STATE", str(folder))
+        cells = NotebookClient(whole, timeout=120, kernel_name="python3").execute(cwd=str(folder)).cells
+    return {place: cells[start:end] for place, start, end in zip(lesson_slugs(), [0, *ends], ends, strict=False)}
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
 @pytest.mark.parametrize("place", lesson_slugs())
-def test_it_runs_from_top_to_bottom(place: int, kernel: KernelManager) -> None:
-    """Korean and English have the same code; one of them is run."""
-    read = {lang: nbformat.reads(render_notebook(load_lesson(place, lang)), as_version=4) for lang in LANGUAGES}
-    for each in read.values():
-        nbformat.validate(each)
-    lang = LANGUAGES[place % 2]
-    read[lang].cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
-    done = NotebookClient(read[lang], km=kernel, timeout=120).execute(cleanup_kc=True)
-    codes = [cell for cell in done.cells[1:] if cell.cell_type == "code"]
+def test_it_runs_from_top_to_bottom(place: int, executed: dict[int, list[Any]]) -> None:
+    for each in LANGUAGES:
+        nbformat.validate(nbformat.reads(render_notebook(load_lesson(place, each)), as_version=4))
+    lang = in_language(place)
+    codes = [cell for cell in executed[place] if cell.cell_type == "code"][1:]
     programs = [printed(cell) for cell in codes[-3:]]
     assert programs[0].strip()
     assert len(set(programs)) == 1
