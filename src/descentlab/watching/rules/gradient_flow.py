@@ -7,7 +7,7 @@ from descentlab.watching.rules.observation import CERTAIN_PASSES, CERTAIN_STEPS,
 from descentlab.watching.rules.rule import Evidence, make_evidence
 
 
-def check_no_backward(observation: Observation) -> Evidence | None:
+def detect_no_backward(observation: Observation) -> Evidence | None:
     """The model is called, and ``backward`` never."""
     forwards, steps = observation.forward_passes, observation.steps
     if observation.backward_calls or observation.optimizer_gradient or observation.has_unused_gradient:
@@ -18,7 +18,7 @@ def check_no_backward(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=message("watch.no_backward_advice"), forwards=forwards, steps=steps)
 
 
-def check_loss_detached(observation: Observation) -> Evidence | None:
+def detect_loss_detached(observation: Observation) -> Evidence | None:
     """A loss that no gradient can be taken of."""
     if not observation.loss_is_detached or observation.backward_passes:
         return None
@@ -29,7 +29,7 @@ def check_loss_detached(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=advice, requiring=observation.n_trainable)
 
 
-def check_gradient_never_arrives(observation: Observation) -> Evidence | None:
+def detect_gradient_never_arrives(observation: Observation) -> Evidence | None:
     """Backward passes and steps, and never a gradient: the graph of the loss does not begin at the model."""
     losses, steps = observation.backward_calls, observation.steps
     if observation.any_gradient or observation.loss_is_detached or not observation.sampled_params_unchanged:
@@ -40,7 +40,7 @@ def check_gradient_never_arrives(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=message("watch.unreached_advice"), losses=losses, steps=steps)
 
 
-def check_no_step(observation: Observation) -> Evidence | None:
+def detect_no_step(observation: Observation) -> Evidence | None:
     """Gradients come, and the optimizer never makes a step."""
     backwards = observation.backward_passes
     if observation.steps or not observation.sampled_params_unchanged:
@@ -51,7 +51,7 @@ def check_no_step(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=message("watch.no_step_advice"), backwards=backwards)
 
 
-def check_stepped_elsewhere(observation: Observation) -> Evidence | None:
+def detect_stepped_elsewhere(observation: Observation) -> Evidence | None:
     """The parameters change although the optimizer never makes a step. While the loop runs, its turn may still come."""
     backwards = observation.backward_passes
     if observation.steps or observation.sampled_params_unchanged or not observation.ended:
@@ -62,7 +62,7 @@ def check_stepped_elsewhere(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=message("watch.stepped_elsewhere_advice"), backwards=backwards)
 
 
-def check_zero_grad_after_backward(observation: Observation) -> Evidence | None:
+def detect_zero_grad_after_backward(observation: Observation) -> Evidence | None:
     """``zero_grad`` between ``backward`` and ``step``."""
     steps = observation.cleared_too_early_steps
     if steps < max(CERTAIN_STEPS, 0.9 * min(observation.steps, CERTAIN_PASSES)):
@@ -71,7 +71,7 @@ def check_zero_grad_after_backward(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=message("watch.cleared_too_soon_advice"), steps=steps)
 
 
-def check_not_in_optimizer(observation: Observation) -> Evidence | None:
+def detect_not_in_optimizer(observation: Observation) -> Evidence | None:
     """Parameters that require gradients and that no optimizer moves."""
     names = observation.unmoved_params
     if not names or observation.steps < CERTAIN_STEPS:
@@ -83,7 +83,7 @@ def check_not_in_optimizer(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=message("watch.not_in_optimizer_advice"), names=names)
 
 
-def check_unregistered(observation: Observation) -> Evidence | None:
+def detect_unregistered(observation: Observation) -> Evidence | None:
     """Layers in a plain list, which ``model.parameters()`` does not contain."""
     names = observation.unregistered_params
     if not names or observation.unmoved_params or observation.steps < CERTAIN_STEPS:
@@ -91,7 +91,7 @@ def check_unregistered(observation: Observation) -> Evidence | None:
     return make_evidence(message("watch.in_a_list", names=names), advice=message("watch.in_a_list_advice"), names=names)
 
 
-def check_no_gradient(observation: Observation) -> Evidence | None:
+def detect_no_gradient(observation: Observation) -> Evidence | None:
     """Parameters in the optimizer that no gradient reaches."""
     names = observation.params_without_gradient
     if not names or len(names) == observation.n_optimized:
@@ -102,7 +102,7 @@ def check_no_gradient(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=message("watch.no_gradient_advice"), names=names)
 
 
-def check_frozen_parameters(observation: Observation) -> Evidence | None:
+def detect_frozen_parameters(observation: Observation) -> Evidence | None:
     """Parameters that require no gradient: usually on purpose."""
     names = observation.frozen_params
     if not names or not observation.steps:

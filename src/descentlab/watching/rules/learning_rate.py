@@ -83,7 +83,7 @@ def first_outgrown_measurement(observation: Observation) -> CurvatureMeasurement
     return next(outgrown, None)
 
 
-def check_lr_above_limit(observation: Observation) -> Evidence | None:
+def detect_lr_above_limit(observation: Observation) -> Evidence | None:
     """A rate above its limit, and a loss that shows it."""
     ratio = _largest_ratio(observation)
     if ratio is None or not exceeds_lr_limit(observation):
@@ -97,7 +97,7 @@ def check_lr_above_limit(observation: Observation) -> Evidence | None:
     return make_evidence(*messages, advice=advice, lr=lr, ratio=ratio, largest=largest)
 
 
-def check_limit_outgrown(observation: Observation) -> Evidence | None:
+def detect_limit_outgrown(observation: Observation) -> Evidence | None:
     """A rate that was below its limit at first, until curvature grew."""
     first = first_outgrown_measurement(observation)
     if first is None:
@@ -107,7 +107,7 @@ def check_limit_outgrown(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=message("watch.take_less_later"), ratio=first.ratio, **numbers)
 
 
-def check_lr_too_small(observation: Observation) -> Evidence | None:
+def detect_lr_too_small(observation: Observation) -> Evidence | None:
     """A rate so far below its limit that nothing moves."""
     ratio, loss = observation.lr_over_limit, observation.loss
     if ratio is None or not 0 < ratio < LR_TOO_SMALL_RATIO or len(loss) < MIN_STEPS_SLOW or observation.is_on_plateau:
@@ -128,7 +128,7 @@ def check_lr_too_small(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=advice, lr=lr, ratio=ratio, fall=fall)
 
 
-def check_weight_decay_too_large(observation: Observation) -> Evidence | None:
+def detect_weight_decay_too_large(observation: Observation) -> Evidence | None:
     """A weight decay that forgets within ten steps what was learned, and a loss that stays high.
 
     SGD and AdamW take ``lr * weight_decay`` of every parameter at each step; Adam and its kind take as much as of a
@@ -146,7 +146,7 @@ def check_weight_decay_too_large(observation: Observation) -> Evidence | None:
     return make_evidence(message("watch.heavy_decay", decay=decay), advice=advice, weight_decay=decay)
 
 
-def check_lr_zero(observation: Observation) -> Evidence | None:
+def detect_lr_zero(observation: Observation) -> Evidence | None:
     """A rate of 0 at every step."""
     steps = observation.steps
     if steps < MIN_STEPS_FAST or not observation.current_lrs:
@@ -157,7 +157,7 @@ def check_lr_zero(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=message("watch.lr_zero_advice"), steps=steps)
 
 
-def check_schedule_decayed_too_early(observation: Observation) -> Evidence | None:
+def detect_schedule_decayed_too_early(observation: Observation) -> Evidence | None:
     """A schedule that has taken the rate below a thousandth while the loss was still falling.
 
     The decrease in the steps before that, over the sum of their rates, says what the first rate would still gain.
@@ -185,7 +185,7 @@ def check_schedule_decayed_too_early(observation: Observation) -> Evidence | Non
     return make_evidence(explanation, advice=message("watch.dead_schedule_advice"), last=last, **numbers)
 
 
-def check_no_better_than_baseline(observation: Observation) -> Evidence | None:
+def detect_no_better_than_baseline(observation: Observation) -> Evidence | None:
     """A loss that settles at that of the targets' mean: inputs and targets do not belong together."""
     loss, baseline = observation.loss, observation.baseline_loss
     if baseline is None or not baseline > 0 or len(loss) < MIN_STEPS_BASELINE:

@@ -19,7 +19,7 @@ BLOWN_UP_RATIO = 1000.0  # times its lowest: a loss that a mistake elsewhere has
 NEGLIGIBLE_LAST_LOSS = 1e-12  # below it, gradients that are 0 are right
 
 
-def check_integer_target(observation: Observation) -> Evidence | None:
+def detect_integer_target(observation: Observation) -> Evidence | None:
     """Integer or boolean targets for a loss that needs floats."""
     error = observation.runtime_error
     if not FLOAT_TARGET_ERROR.search(error):
@@ -29,7 +29,7 @@ def check_integer_target(observation: Observation) -> Evidence | None:
     )
 
 
-def check_float_target(observation: Observation) -> Evidence | None:
+def detect_float_target(observation: Observation) -> Evidence | None:
     """Float targets for a loss that needs classes."""
     error = observation.runtime_error
     if not CLASS_TARGET_ERROR.search(error):
@@ -39,14 +39,14 @@ def check_float_target(observation: Observation) -> Evidence | None:
     )
 
 
-def check_stale_graph(observation: Observation) -> Evidence | None:
+def detect_stale_graph(observation: Observation) -> Evidence | None:
     """A loss whose graph reaches into an earlier step, whose tensors have been freed or overwritten since."""
     if not STALE_GRAPH_ERROR.search(observation.runtime_error):
         return None
     return make_evidence(message("watch.stale_graph"), advice=message("watch.stale_graph_advice"))
 
 
-def check_output_form(observation: Observation) -> Evidence | None:
+def detect_output_form(observation: Observation) -> Evidence | None:
     """Outputs in a form that the loss does not take."""
     messages_by_defect = {
         "softmax_twice": (message("watch.softmax_twice"), message("watch.softmax_twice_advice")),
@@ -63,7 +63,7 @@ def check_output_form(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=advice, form=observation.output_defect)
 
 
-def check_broadcast(observation: Observation) -> Evidence | None:
+def detect_broadcast(observation: Observation) -> Evidence | None:
     """(N,) against (N, 1)."""
     if observation.broadcast_shape is None:
         return None
@@ -77,7 +77,7 @@ def why_loss_unchecked(observation: Observation) -> Message | None:
     return None if observation.loss_graph_seen else message("watch.no_loss_graph")
 
 
-def check_loop_not_seen(observation: Observation) -> Evidence | None:
+def detect_loop_not_seen(observation: Observation) -> Evidence | None:
     """A loop that never touched what is watched."""
     if observation.forward_passes or observation.backward_passes or observation.steps:
         return None
@@ -86,7 +86,7 @@ def check_loop_not_seen(observation: Observation) -> Evidence | None:
     return make_evidence(message("watch.nothing_seen"), advice=message("watch.nothing_seen_advice"))
 
 
-def check_no_zero_grad(observation: Observation) -> Evidence | None:
+def detect_no_zero_grad(observation: Observation) -> Evidence | None:
     """Gradients that are never cleared between steps."""
     if not observation.gradients_accumulate:
         return None
@@ -100,7 +100,7 @@ def why_zero_grad_unchecked(observation: Observation) -> Message | None:
     return message("watch.few_compared") if observation.checked_steps < CERTAIN_STEPS else None
 
 
-def check_nonfinite_data(observation: Observation) -> Evidence | None:
+def detect_nonfinite_data(observation: Observation) -> Evidence | None:
     """NaN or infinity in the inputs or the targets."""
     origin = observation.nonfinite
     if origin is None or origin.where not in ("input", "target"):
@@ -108,7 +108,7 @@ def check_nonfinite_data(observation: Observation) -> Evidence | None:
     return _nonfinite_evidence(observation, message("watch.clean_the_data"))
 
 
-def check_nonfinite(observation: Observation) -> Evidence | None:
+def detect_nonfinite(observation: Observation) -> Evidence | None:
     """NaN or infinity that the loop has made, with the first tensor that contained it."""
     origin = observation.nonfinite
     if origin is None or origin.where in ("input", "target"):
@@ -131,7 +131,7 @@ def _nonfinite_evidence(observation: Observation, advice: Message, *explanation:
     )
 
 
-def check_zero_gradient(observation: Observation) -> Evidence | None:
+def detect_zero_gradient(observation: Observation) -> Evidence | None:
     """Gradients that arrive and are all zero although the loss is not."""
     steps, loss = observation.consecutive_zero_steps, observation.last_loss
     if steps < CERTAIN_STEPS or not loss > NEGLIGIBLE_LAST_LOSS:
@@ -140,7 +140,7 @@ def check_zero_gradient(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=message("watch.zero_gradient_advice"), steps=steps, loss=loss)
 
 
-def check_left_in_eval_mode(observation: Observation) -> Evidence | None:
+def detect_left_in_eval_mode(observation: Observation) -> Evidence | None:
     """``model.eval()`` in the middle of training, and no ``model.train()`` after it."""
     training, last = observation.train_passes, observation.consecutive_eval_passes
     if not training or not observation.has_mode_dependent_layers:
@@ -151,7 +151,7 @@ def check_left_in_eval_mode(observation: Observation) -> Evidence | None:
     return make_evidence(explanation, advice=message("watch.eval_mode_advice"), training=training, last=last)
 
 
-def check_never_in_train_mode(observation: Observation) -> Evidence | None:
+def detect_never_in_train_mode(observation: Observation) -> Evidence | None:
     """``model.eval()`` before the loop, as in models that were saved for use."""
     passes = observation.eval_passes
     if observation.train_passes or passes < CERTAIN_STEPS or not observation.has_mode_dependent_layers:

@@ -25,7 +25,7 @@ MIN_DECREASE_STEPS = 50  # ... after so many steps
 NEGLIGIBLE_GAIN = 1e-3  # of a loss that is as good as fitted
 
 
-def check_not_learning(observation: Observation) -> Evidence | None:
+def detect_not_learning(observation: Observation) -> Evidence | None:
     """A loss that does not fall although it had something to gain."""
     if not _is_flat(observation) or was_already_fitted(observation):
         return None
@@ -33,7 +33,7 @@ def check_not_learning(observation: Observation) -> Evidence | None:
     return make_evidence(*messages, advice=advice, **_progress_numbers(observation))
 
 
-def check_healthy(observation: Observation) -> Evidence:
+def detect_healthy(observation: Observation) -> Evidence:
     """Nothing was found."""
     if not len(observation.loss):
         return make_evidence(message("watch.too_early"), advice=message("watch.too_early_advice"), steps=0)
