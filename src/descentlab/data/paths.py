@@ -1,6 +1,6 @@
 """Locate files on this machine or on any filesystem that pyarrow or fsspec knows, such as ``s3://``.
 
-A folder stands for the data files in it and below it. Folders named ``name=value`` are columns, as Hive, Spark and
+A folder means the data files in it and below it. Folders named ``name=value`` are columns, as Hive, Spark and
 pyarrow write them.
 """
 

@@ -95,7 +95,7 @@ class DirectionNamer:
         return message(key, name=names[0], ratio=format_rounded(ratio))
 
     def _offset_ratio(self, j: int) -> float:
-        """A descended column's mean over its spread; 0 where it is centred."""
+        """A descended column's mean over its spread; 0 where it is centered."""
         if self.problem.center:
             return 0.0
         factor = self.problem.factor

@@ -167,7 +167,7 @@ class RemedyEvaluator:
     def _largest_harmless_ridge(self) -> float:
         """The largest ridge that moves the minimum no further than the tolerance allows; 0 for none.
 
-        ``(A'A + weight ridge I) W = A't`` with the means off where there is a bias, which is not penalised; one
+        ``(A'A + weight ridge I) W = A't`` with the means off where there is a bias, which is not penalized; one
         eigendecomposition serves every ridge.
         """
         theory, problem = self.theory, self.theory.problem

@@ -41,7 +41,7 @@ class ParameterGrid:
     def from_arguments(
         cls, data: object, descent: Descent, lr: Any, ridge: Any, problem_options: Mapping[str, bool | None]
     ) -> ParameterGrid:
-        """The grid of a cross-validation's keywords; None stands for the problem's own setting, if there is one.
+        """The grid of a cross-validation's keywords; None means the problem's own setting, if there is one.
 
         Raises:
             SettingError: a rate is not positive, or a grid is empty.

@@ -53,7 +53,7 @@ def _plot_lines(axes: Any, lines: list[tuple[FloatArray, FloatArray, str, str]],
 
 
 def loss_curve(history: WatchHistory, max_points: int) -> tuple[FloatArray, FloatArray]:
-    """Steps from 1 and their losses, evenly thinned to at most so many."""
+    """Steps from 1 and their losses, evenly thinned to at most this many."""
     loss = history.loss
     indices = subsample_indices(len(loss), max_points)
     return np.asarray(indices * history.stride + 1.0, np.float64), loss[indices]

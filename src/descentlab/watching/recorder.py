@@ -225,6 +225,6 @@ def _first_and_last(parameters: list[Any]) -> list[Any]:
 
 
 def _subsample(parameter: Any) -> Any:
-    """All of a parameter, or of a very large one every so many numbers."""
+    """All of a parameter, or of a very large one evenly spaced values."""
     flat = parameter.detach().reshape(-1)
     return flat[:: max(1, flat.numel() // MAX_COMPARED_PARAM_VALUES)]

@@ -52,7 +52,7 @@ def watch(
             RMSprop and Adagrad.
         loss_fn: the loss that the loop calls. If it is a module, its arguments are inspected; of a function only the
             graph of its result is, so that None will do.
-        every: measure curvature every so many steps; 0 means never. None means as often as it takes at most 1% of the
+        every: measure curvature every N steps; 0 means never. None means as often as it takes at most 1% of the
             time (30% at level ``full``), for the first time at the first step.
         level: ``cheap``; or ``full``, which checks gradients for NaN and infinity at every step and therefore waits for
             the device.

@@ -115,7 +115,7 @@ class LossSeries:
     def make_diagnosis(
         self, verdict: Verdict, conclusions: list[Finding], growth: float = 1.0, **numbers: Any
     ) -> LossDiagnosis:
-        """The diagnosis, with what the entries that are no numbers and the distance of the prints add to it."""
+        """The diagnosis, with what the entries that are not finite and the distance of the prints add to it."""
         if self.n_nonfinite:
             conclusions = [
                 *conclusions,
@@ -161,7 +161,7 @@ def diagnose_losses(
         every: how many epochs lie between two of them.
 
     Raises:
-        SettingError: an entry is no number, or negative; nan or infinity stands before a number; fewer than three
+        SettingError: an entry is not a number, or is negative; nan or infinity stands before a number; fewer than three
             finite losses; all equal; no rate, or a setting outside what it may be.
 
     >>> found = diagnose_losses("36.4, 43.9, 53.0", 0.01)

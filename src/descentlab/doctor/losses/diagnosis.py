@@ -27,13 +27,13 @@ class LossDiagnosis(Presentable):
             direction
             allows); under momentum it is lr where losses diverge, and what swings need where they swing. The lower
             end is 0 where more directions may grow unseen. Above 0 it is proved but for directions that make up less
-            of the last loss than ten times its rounding, or than 1 %: no losses bound those.
+            of the last loss than ten times its rounding, or than 1%: no losses bound those.
         curvature: of the growing direction, in the convention that lr belongs to, as sure as ``lr_bound``; None where
             it is not known.
         factor: what an epoch multiplies the error by, negative where it changes sides. Of falling losses its size
             only; None where it is not known.
         limit: where falling losses would level off, if no slower direction appears; None where it is not known.
-        epochs_to_tolerance: how many more epochs until within 1 % of ``limit``, on the same condition; where that is
+        epochs_to_tolerance: how many more epochs until within 1% of ``limit``, on the same condition; where that is
             0, until a hundredth of the last loss is left.
         findings: the conclusions in words, the verdict first.
         checked, unchecked: what is fine, and what could not be checked and why, a phrase each.

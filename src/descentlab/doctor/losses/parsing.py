@@ -53,7 +53,7 @@ def parse_losses(raw: object, *, min_value: float = 0.0) -> PrintedLosses:
         min_value: what no loss can be below: a squared error is never negative.
 
     Raises:
-        SettingError: an entry is no number, or is below ``min_value``; the message names it.
+        SettingError: an entry is not a number, or is below ``min_value``; the message names it.
     """
     raw_entries = _as_list(raw)
     entries = [_parse_entry(i, each) for i, each in enumerate(raw_entries, 1)]

@@ -65,7 +65,7 @@ def compare_observed(
         what to check in order.
 
     Raises:
-        SettingError: what was observed is no number, negative, or empty; the epochs do not fit.
+        SettingError: an observed loss is not a number or is negative, or there is none; the epochs do not fit.
     """
     comparisons = [
         ObservedComparison(problem, descent, losses)

@@ -120,7 +120,7 @@ class ObservedComparison:
         return RoundingFloor.from_descent(self.problem, self.descent, self.observed.updates, self.params)
 
     def rounding_tolerance(self, unit: float) -> FloatArray:
-        """(k,) how far rounding in a type of this unit may take the losses, besides."""
+        """(k,) how far rounding in a type of this unit may move the losses."""
         return self.floor.loss_tolerance(self.costs, unit, self.in_user_reduction)
 
     @cached_property
@@ -141,7 +141,7 @@ class ObservedComparison:
         return self.descent.has_closed_form and self.descent.zero_grad and self.descent.schedule is None
 
     def compute_costs(self, params: FloatArray) -> FloatArray:
-        """(k,) mean squared errors; inf for what is no number any more."""
+        """(k,) mean squared errors; inf where the parameters have overflowed."""
         costs = self.problem.quadratic.cost(params)
         safe_costs: FloatArray = np.where(np.isnan(costs), np.inf, costs)
         return safe_costs

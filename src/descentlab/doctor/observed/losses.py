@@ -57,7 +57,7 @@ class ObservedLosses:
             epochs_seen: the epochs' numbers, if they are others: one for each loss, ascending.
 
         Raises:
-            SettingError: an entry is no number or negative, there is none, or the epochs do not fit.
+            SettingError: an entry is not a number or is negative, there is none, or the epochs do not fit.
         """
         losses = parse_losses(observed)
         count = len(losses.values)
@@ -101,7 +101,7 @@ class ObservedLosses:
         )
 
     def _subsample(self) -> ObservedLosses:
-        """At most MOST of them, the first that is no number included."""
+        """At most MOST of them, including the first that is not finite."""
         count = len(self.epochs)
         if count <= MAX_COMPARED:
             return self
@@ -176,7 +176,7 @@ class ObservedLosses:
 
     @staticmethod
     def drift_tolerance(predicted: FloatArray, drift: FloatArray) -> FloatArray:
-        """(k,) what is allowed to predictions (k,) for a drift (k,): at least 0.1 % of them, at most 5 %."""
+        """(k,) what is allowed to predictions (k,) for a drift (k,): at least 0.1% of them, at most 5%."""
         tolerance: FloatArray = np.clip(drift, LOOSE_RTOL * np.abs(predicted), MAX_LOOSE_RTOL * np.abs(predicted))
         return tolerance
 

@@ -27,11 +27,11 @@ class FixedBatchLoss:
         probe: (X, y); tensors are copied, so that later changes do not matter.
 
     Attributes:
-        n_rows: of X; None where X is no tensor.
+        n_rows: of X; None if X is not a tensor.
         used_eval_mode: whether random layers made it necessary to evaluate in evaluation mode.
 
     Raises:
-        SettingError: there is no loss function to call, the probe is no pair, or holds NaN or infinity.
+        SettingError: there is no loss function to call, the probe is not a pair, or holds NaN or infinity.
     """
 
     def __init__(self, model: Any, loss_fn: Any, probe: Any) -> None:
@@ -56,7 +56,7 @@ class FixedBatchLoss:
             function: gets the loss with its graph, and the copies.
 
         Raises:
-            EngineError: the loss is no single number, is random even in evaluation mode, or does not depend on the
+            EngineError: the loss is not a single number, is random even in evaluation mode, or does not depend on the
                 parameters; or forward hooks of the loop's own would be called.
         """
         if any(map(_has_user_forward_hooks, self._model_and_loss.modules())):

@@ -19,7 +19,7 @@ class CurvatureProbe:
     """Measures curvature when it is due, and stops for the rest of the loop once that fails.
 
     Args:
-        every: measure every so many steps; 0 never; None as often as ``time_share`` allows.
+        every: measure every N steps; 0 never; None as often as ``time_share`` allows.
         time_share: the part of the time that measuring may take, at most.
         fixed_batch: the batch to measure on; None for the one that the loop's own loss is of.
 

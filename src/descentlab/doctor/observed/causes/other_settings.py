@@ -67,7 +67,7 @@ def extra_bias(comparison: ObservedComparison) -> Iterator[Hypothesis]:
 
 
 def scaled_data(comparison: ObservedComparison) -> Iterator[Hypothesis]:
-    """Columns, or the target, or both, centred or scaled before the loop, though the problem has them as they are."""
+    """Columns, or the target, or both, centered or scaled before the loop, though the problem has them as they are."""
     problem = comparison.problem
     if problem.center or problem.standardize or not comparison.has_closed_form:
         return
