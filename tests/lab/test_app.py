@@ -220,7 +220,7 @@ def test_it_plays_and_says_why_it_stopped(watched: Watched, tmp_path: Path) -> N
     opened(watched, tmp_path, address="#v=1&e=0&n=400&lr=0.3")
     browsed.get_by_role("button", name="Play", exact=True).click()
     browsed.wait_for_function("() => document.querySelector('.status').textContent.includes('Stopped')")
-    assert "times what it was" in browsed.inner_text(".status")
+    assert "times its starting value" in browsed.inner_text(".status")
 
 
 def test_the_same_trajectory_is_kept_across_reductions(watched: Watched, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_pasted_data_is_fitted_and_what_is_wrong_with_it_said(watched: Watched, 
     for text, said in (
         ("1", "fewer than two lines"),
         ("a,b\n1,2\n3", "Line 3 has 1 cells, but the first line has 2"),
-        ("a,b\nx,y\nz,w", "At least two columns must hold numbers"),
+        ("a,b\nx,y\nz,w", "At least two columns must contain numbers"),
     ):
         paste.fill(text)
         use.click()
