@@ -9,6 +9,7 @@ Epoch:    3/3 W: 0.482, Cost: 1.254113
 """
 
 import warnings
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from descentlab.descent.descent import Descent
@@ -24,9 +25,7 @@ from descentlab.errors import (
     SettingError,
 )
 from descentlab.factor.compress import compress
-from descentlab.factor.executors.dask import Dask
 from descentlab.factor.executors.threads import Threads
-from descentlab.factor.executors.torch_device import Gpu
 from descentlab.factor.factor import Factor
 from descentlab.lab import register as _register  # noqa: F401 (attaches .lab() to Problem, Run and Diagnosis)
 from descentlab.model_selection.cross_validate import cross_validate
@@ -40,12 +39,14 @@ from descentlab.run.descend import descend
 from descentlab.run.ending import Ending, Reason
 from descentlab.run.history import History
 from descentlab.run.run import Run
-from descentlab.theory.minibatch.expected_cost import ExpectedCost, expected_cost
 from descentlab.theory.sweep import Sweep, sweep
-from descentlab.watching.watch import watch
 
 if TYPE_CHECKING:
+    from descentlab.factor.executors.dask import Dask
+    from descentlab.factor.executors.torch_device import Gpu
     from descentlab.lab.lab import Lab
+    from descentlab.theory.minibatch.expected_cost import ExpectedCost, expected_cost
+    from descentlab.watching.watch import watch
 
 __version__ = "0.1.0"
 
@@ -86,16 +87,27 @@ __all__ = [
     "watch",
 ]
 
+# What few programs use loads when it is first asked for.
+_LAZY_MODULES = {
+    "Dask": "descentlab.factor.executors.dask",
+    "ExpectedCost": "descentlab.theory.minibatch.expected_cost",
+    "Gpu": "descentlab.factor.executors.torch_device",
+    "Lab": "descentlab.lab.lab",
+    "expected_cost": "descentlab.theory.minibatch.expected_cost",
+    "watch": "descentlab.watching.watch",
+}
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """The class ``Lab``, which loads when it is first asked for, and ``expect``, the old name."""
+        """A name of :data:`_LAZY_MODULES`, or ``expect``, the old name of ``expected_cost``, which warns once."""
         if name == "expect":
             warnings.warn("dl.expect is now called dl.expected_cost", DeprecationWarning, stacklevel=2)
-            globals()[name] = expected_cost  # so that it warns once
-            return expected_cost
-        if name != "Lab":
+        elif name not in _LAZY_MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from descentlab.lab.lab import Lab
+        current = "expected_cost" if name == "expect" else name
+        globals()[name] = value = getattr(import_module(_LAZY_MODULES[current]), current)
+        return value
 
-        return Lab
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -1,8 +1,7 @@
-"""What follows without a run: bound, limit point, settling time, overflow, optimal rates, sweeps, expected cost."""
+"""What follows without a run: bound, limit point, settling time, overflow, optimal rates, sweeps, expected cost of mini-batches (`minibatch`)."""
 
 from descentlab.theory.full_batch import FullBatchTheory
-from descentlab.theory.minibatch.expected_cost import ExpectedCost
 from descentlab.theory.settling_time import ConvergenceCriterion
 from descentlab.theory.sweep import Sweep
 
-__all__ = ["ConvergenceCriterion", "ExpectedCost", "FullBatchTheory", "Sweep"]
+__all__ = ["ConvergenceCriterion", "FullBatchTheory", "Sweep"]
