@@ -186,7 +186,7 @@ def test_a_tolerance_of_ones_own() -> None:
 def named_in_the_code() -> set[str]:
     """The names that findings are given, however the code hands them on."""
     forms = [
-        r'(?:[Ff]inding|make|[Hh]ypothesis|_from_descent)\)?\(\s*(?:\w+,\s+)?"(\w+)"',
+        r'(?:[Ff]inding|make|[Hh]ypothesis|UpdateBug|_from_descent)\)?\(\s*(?:\w+,\s+)?"(\w+)"',
         r'name = \(?\s*"(\w+)"',
         r'else \(?"((?:losses|observed)_\w+)"',
     ]

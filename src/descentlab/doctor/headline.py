@@ -100,7 +100,9 @@ def _action(context: RunContext, findings: Sequence[Finding], remedies: Sequence
 
 
 def _keep_action(context: RunContext) -> Message:
-    best, needed = context.own_best_rate, context.forecast.epochs_to_tolerance
+    best, needed, epochs = context.own_best_rate, context.forecast.epochs_to_tolerance, context.theory.descent.epochs
+    if needed is not None and needed > epochs:  # within the tolerance at the last epoch, but not to stay
+        return message("action.more_epochs", needed=pluralize(needed), epochs=pluralize(epochs))
     if best is None or best.epochs is None or needed is None or best.epochs * MIN_SPEEDUP > needed:
         return message("action.keep")
     return message("action.keep_or_faster", lr=best.lr_text, epochs=pluralize(best.epochs))

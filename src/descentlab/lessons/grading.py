@@ -51,7 +51,7 @@ def _grade_number(question: NumberQuestion, value: float) -> str:
 def parse_answer(answer: str) -> float | None:
     """A number as people write it: ``1.4``, ``-0,4``, ``1,234``, ``3e-5``, ``3·10^-5``, ``7/5``, ``W ≈ 2.8``.
 
-    Text with several numbers is no answer, and neither is an expression other than a fraction.
+    Text with several numbers is not an answer, and neither is an expression other than a fraction.
 
     >>> parse_answer("1,234"), parse_answer("−0,5"), parse_answer("W = 14/3"), parse_answer("≈ 4.5·10^-5")
     (1234.0, -0.5, 4.666666666666667, 4.5e-05)

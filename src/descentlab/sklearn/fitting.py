@@ -211,7 +211,7 @@ def _run_loop(problem: Problem, descent: Descent) -> Loop:
 
 
 def _snapshot_at(problem: Problem, descent: Descent, scaled_params: FloatArray, updates: int) -> Snapshots:
-    """The snapshot of scaled parameters (p,) after so many updates."""
+    """The snapshot of scaled parameters (p,) after this many updates."""
     with np.errstate(over="ignore", invalid="ignore"):
         gradient = gradient_scale(descent.reduction, problem.weight) * problem.quadratic.gradient(scaled_params)
         cost = problem.quadratic.cost(scaled_params)

@@ -1,4 +1,4 @@
-"""What follows without a run: bound, limit point, settling time, overflow, optimal rates, sweeps, expected cost of mini-batches (`minibatch`)."""
+"""What follows without a run: bound, limit point, settling time, overflow, optimal rates, sweeps, mini-batches."""
 
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.theory.settling_time import ConvergenceCriterion

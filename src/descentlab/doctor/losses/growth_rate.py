@@ -11,7 +11,7 @@ Of growing losses of plain full-batch descent the range is proved, if one direct
 :func:`descentlab.doctor.losses.moment_bounds.growth_lower_bound` finds, and at most every ratio of differences, which
 the fading directions make too large. Where the first is above the second, more than one grows, and no ratio bounds P.
 
-All other ranges are extrapolations: those of falling losses, and those under momentum, whose losses are no sums of
+All other ranges are extrapolations: those of falling losses, and those under momentum, whose losses are not sums of
 powers with weights of one sign.
 """
 

@@ -47,7 +47,7 @@ def diagnose_lr(problem: Problem, lr: float) -> Diagnosis:
 
 
 def epochs_needed(lr: float) -> int | None:
-    """Epochs until W stays within 1 % of its goal; None for never."""
+    """Epochs until W stays within 1% of its goal; None for never."""
     return diagnose_lr(lesson_problem(), lr).epochs_to_tolerance
 
 

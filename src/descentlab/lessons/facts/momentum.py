@@ -59,7 +59,7 @@ def oscillation_threshold() -> float:
 
 
 def fastest_momentum() -> float:
-    """The momentum, to two decimals, that is soonest within 1 % at this rate."""
+    """The momentum, to two decimals, that is soonest within 1% at this rate."""
     counts = {hundredths / 100: settling_time(lesson_problem(), LR, hundredths / 100) for hundredths in range(100)}
     return min(counts, key=lambda momentum: counts[momentum] or math.inf)
 

@@ -40,7 +40,7 @@ def run(epochs: int) -> Run:
 
 
 def epochs_needed() -> int:
-    """The epochs after which the cost stays within 1 % of the minimum's."""
+    """The epochs after which the cost stays within 1% of the minimum's."""
     return diagnose_exams().epochs_to_tolerance or 0
 
 

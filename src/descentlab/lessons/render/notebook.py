@@ -78,7 +78,7 @@ class NotebookLesson:
         return SvgFigure(render_svg_plot(self.lesson.facts.figures[name], caption, self.lesson.lang), caption)
 
     def check(self, name: str, answer: object) -> None:
-        """Say whether an answer is right, and why; None is no answer yet.
+        """Say whether an answer is right, and why; None means no answer yet.
 
         Raises:
             SettingError: the lesson has no such question.
