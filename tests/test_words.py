@@ -38,7 +38,7 @@ PHRASES = {
     r"(?<!there )(?:is|are|was|were|be) no (?!longer|more|less|larger|smaller|need|such)\w+": "is not a",
     r"goes? wherever": "can be used instead of",
     r"centr(?:e|ed|es|ing)|colour\w*|behaviour|(?:standard|penal|minim|normal|recogn)is(?:e|ed|es|er|ing)": "American spelling",
-    r"\d %": "1% without a space",  # noqa: E501
+    r"\d %": "1% without a space",
 }
 FORBIDDEN = re.compile(
     "|".join(rf"\b(?:{phrase})" + (r"\b" if phrase[-1].isalpha() else "") for phrase in PHRASES), re.IGNORECASE
