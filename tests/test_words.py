@@ -37,7 +37,8 @@ PHRASES = {
     r"anyone's|somebody's": "a user, no one",
     r"(?<!there )(?:is|are|was|were|be) no (?!longer|more|less|larger|smaller|need|such)\w+": "is not a",
     r"goes? wherever": "can be used instead of",
-    r"centr(?:e|ed|es|ing)|colour\w*|behaviour|(?:standard|penal|minim|normal|recogn)is(?:e|ed|es|er|ing)": "American spelling",
+    r"centr(?:e|ed|es|ing)|colour\w*|behaviour": "center, color, behavior",
+    r"(?:standard|penal|minim|normal|recogn)is(?:e|ed|es|er|ing)": "-ize",
     r"\d %": "1% without a space",
 }
 FORBIDDEN = re.compile(

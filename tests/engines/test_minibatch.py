@@ -253,7 +253,7 @@ class TestAveraging:
             dl.descend(dl.Problem(*rows()), engine=engine, lr=0.05, average=2)
 
     def test_begins_before_the_end(self) -> None:
-        with pytest.raises(dl.SettingError, match="average 5 is too late: the run has 5 epochs"):
+        with pytest.raises(dl.SettingError, match="average = 5 is too late: the run has 5 epochs"):
             dl.Descent(lr=0.1, epochs=5, average=5)
 
     def test_a_sweep_says_that_it_is_of_the_steps(self) -> None:
@@ -288,7 +288,7 @@ class TestReplacement:
     def test_needs_batches_in_a_drawn_order(self) -> None:
         wrong: list[dict[str, Any]] = [{}, {"batch_size": 2, "shuffle": False}]
         for asked in wrong:
-            with pytest.raises(dl.SettingError, match="give a batch_size, and leave shuffle on"):
+            with pytest.raises(dl.SettingError, match="Give a batch_size, and leave shuffle on"):
                 dl.Descent(lr=0.1, replacement=True, **asked)
 
     def test_a_batch_of_as_many_rows_is_not_all_rows(self) -> None:

@@ -242,7 +242,7 @@ def test_what_leaves_the_range_is_an_ending(optimizer: str) -> None:
 def test_what_the_factor_cannot_do_is_said_with_what_can() -> None:
     compressed = dl.Problem(dl.Problem(*rows()).factor, target="y")
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"batch_size": 8}, "Leave out batch_size or, where the rows are still there, use engine autograd"),
+        ({"batch_size": 8}, "Leave out batch_size, or use engine autograd if the rows are still available"),
         ({"dtype": "float32"}, "Leave out dtype or, where"),
         ({"device": "cuda"}, "Leave out device or, where"),
     ]
