@@ -243,8 +243,8 @@ def test_what_the_factor_cannot_do_is_said_with_what_can() -> None:
     compressed = dl.Problem(dl.Problem(*rows()).factor, target="y")
     cases: list[tuple[dict[str, Any], str]] = [
         ({"batch_size": 8}, "Leave out batch_size, or use engine autograd if the rows are still available"),
-        ({"dtype": "float32"}, "Leave out dtype or, where"),
-        ({"device": "cuda"}, "Leave out device or, where"),
+        ({"dtype": "float32"}, "Leave out dtype, or use engine autograd if"),
+        ({"device": "cuda"}, "Leave out device, or use engine autograd if"),
     ]
     for settings, advice in cases:
         for engine in ("replay", "auto"):  # auto has nothing better, and says the last engine's reason
