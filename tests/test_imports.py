@@ -93,6 +93,7 @@ def rank(module: str) -> int:
     return (order | {folder: place for place, folder in enumerate(FOLDERS)})[folder_of(module)]
 
 
+@pytest.mark.slow
 def test_folders_import_one_way() -> None:
     graph = import_graph()
     assert not [
@@ -159,6 +160,7 @@ def test_importing_loads_numpy_and_nothing_else() -> None:
     assert loaded_by("import descentlab") == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "allowed"),
     [
@@ -174,6 +176,7 @@ def test_each_engine_loads_only_what_it_needs(engine: str, allowed: set[str]) ->
     assert loaded_by(code) <= allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "code", "install"),
     [

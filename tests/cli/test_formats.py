@@ -20,7 +20,8 @@ COMMANDS = {
     "compress": "compress houses.csv --target price -o h.factor --json",
     "error": "run nothing.csv --target y --json",
 }
-ADDED_FIELDS = {"about", "answer", "action", "checked", "unchecked"}  # since then: new fields do no harm, lost ones would
+# Fields added since then do no harm; lost ones would.
+ADDED_FIELDS = {"about", "answer", "action", "checked", "unchecked"}
 
 
 def check_same_format(found: Any, expected: Any, path: str) -> None:

@@ -56,6 +56,7 @@ def served(url: str) -> tuple[str, dict[str, Any]]:
     return text, json.loads(DATA.findall(text)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lang", "ended"), [("en", "The lab has stopped."), ("ko", "실험실을 끝냈습니다.")])
 def test_it_serves_the_lesson_until_it_is_interrupted(started: Any, lang: str, ended: str) -> None:
     process, url, _ = started("--lang", lang)
@@ -71,6 +72,7 @@ def test_it_serves_the_lesson_until_it_is_interrupted(started: Any, lang: str, e
     assert err == ""
 
 
+@pytest.mark.slow
 def test_data_and_settings_reach_the_page(started: Any, tmp_path: Path) -> None:
     path = tmp_path / "houses.csv"
     path.write_text("size,rooms,city,price\n50,2,Seoul,155\n80,3,Busan,230\n120,4,Seoul,333\n")
@@ -132,6 +134,7 @@ def test_help_in_both_languages(lang: str) -> None:
     assert bool(re.search("[가-힣]", text)) is (lang == "ko")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_it_serves_a_lesson(started: Any, lang: str) -> None:
     _, url, _ = started("--lesson", "2", "--lang", lang)

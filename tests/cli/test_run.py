@@ -190,6 +190,7 @@ def test_no_colours_and_no_bar_where_nobody_sees_them() -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error() -> None:
     line = f"{sys.executable} -m descentlab run --epochs 100000 --rows 100000 | head -1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True)
@@ -197,6 +198,7 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert done.stdout.startswith("lesson:")
 
 
+@pytest.mark.slow
 def test_a_bar_appears_on_a_terminal_after_a_second() -> None:
     """A pseudo-terminal as standard error, and a run that takes a few seconds."""
     pty = pytest.importorskip("pty", reason="pseudo-terminals need a POSIX system")

@@ -53,6 +53,7 @@ WRITERS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
@@ -165,6 +166,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest
 TRUNCATED = ["pandas.parquet", "polars.parquet", "pandas.feather", "plain.feather", "file.arrow", "plain.csv.gz"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRUNCATED)
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.99, "last byte"])
 def test_a_truncated_file_is_refused(tmp_path: Path, name: str, share: float | str) -> None:

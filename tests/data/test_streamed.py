@@ -34,6 +34,7 @@ def whole(found: Any) -> list[list[float]]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1 << 22, 90])
 @pytest.mark.parametrize("seed", [11, 12])
 def test_spoilt_files_are_read_or_refused(

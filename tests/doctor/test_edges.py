@@ -126,6 +126,7 @@ def test_a_gradient_of_exactly_zero_is_none() -> None:
     assert "`x2`" in grows.findings[0].text("en")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("momentum", [1.01, 1.2])
 @pytest.mark.parametrize("part", [0.5, 1.05, 0.98])
 def test_nesterov_above_one_has_a_window(momentum: float, part: float) -> None:

@@ -51,6 +51,7 @@ def rate(problem: dl.Problem, part: float, **settings: Any) -> float:
 OTHER_REDUCTIONS = [reduction for reduction in REDUCTIONS if reduction != "mean"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reduction"), [*((name, "mean") for name in PROBLEMS), *(("plain", each) for each in OTHER_REDUCTIONS)]
 )
@@ -72,6 +73,7 @@ def test_the_curve_is_that_of_a_loop_over_the_rows(
         np.testing.assert_allclose(list(found.params.values()), run.history.params[200], rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reduction"),
     [("standardized", "mean"), ("plain", "mean"), *(("plain", each) for each in OTHER_REDUCTIONS)],
@@ -95,6 +97,7 @@ def test_the_curve_is_that_of_a_loop_in_float32_until_it_overflows(
     np.testing.assert_allclose(found.curve.cost[: len(seen)], run.history.cost[seen], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", STEPS[:5], ids=str)
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_bound_is_where_runs_turn(name: str, steps: dict[str, Any]) -> None:
@@ -208,6 +211,7 @@ def test_near_by_chance_is_not_converging() -> None:
     assert not later.forecast.converged_at_end
 
 
+@pytest.mark.slow
 def test_near_at_the_end_and_gone_again_is_said() -> None:
     """Heavy momentum passes through the aim before it stays there."""
     settled = diagnosed(LESSON, lr=0.01, momentum=0.9, epochs=1000).epochs_to_tolerance

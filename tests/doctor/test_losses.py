@@ -118,6 +118,7 @@ class TestTheQuestionAsked:
             assert content["verdict"] == diagnose_losses(given, 0.01).verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("digits", [3, 4, 6, 17])
 def test_the_true_bound_is_in_the_range(settings: dict[str, Any], digits: int) -> None:
@@ -147,6 +148,7 @@ def test_late_losses_with_all_their_digits_give_the_bound_to_a_thousandth(settin
     assert told > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_a_stable_run_is_never_called_diverging(settings: dict[str, Any]) -> None:
     for problem, rng in problems(seed=8, count=150):
@@ -443,6 +445,7 @@ class TestNumbersLost:
 
 
 class TestExtremes:
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("error")
     @pytest.mark.parametrize("settings", [*SETTINGS, {"every": 10**6}], ids=str)
     def test_neither_a_warning_nor_a_nan(self, settings: dict[str, Any]) -> None:

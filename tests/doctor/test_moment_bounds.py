@@ -37,6 +37,7 @@ def test_the_largest_pace_is_never_below_what_is_proved() -> None:
         assert paces.max() >= growth_lower_bound(losses) * (1 - 1e-9)
 
 
+@pytest.mark.slow
 def test_no_direction_with_a_visible_share_is_above_what_is_proved() -> None:
     told = 0
     for losses, paces, shares, _ in sums(seed=2, count=500):
@@ -46,6 +47,7 @@ def test_no_direction_with_a_visible_share_is_above_what_is_proved() -> None:
     assert told > 100
 
 
+@pytest.mark.slow
 def test_the_range_of_the_bound_holds_it_whatever_grows() -> None:
     """At lr 1 a curvature x has P = (1 - x)^2, and the bound is 2 over the largest x."""
     told = 0

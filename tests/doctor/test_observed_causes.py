@@ -95,6 +95,7 @@ def test_x_left_out_of_the_gradient(bias: bool, features: int) -> None:
         assert case.named(losses).name == "input_missing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("momentum", [0.5, 0.9, 0.95, 0.99])
 def test_momentum_that_was_not_stated(momentum: float, nesterov: bool) -> None:
@@ -150,6 +151,7 @@ SCALINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", ["features", "target", "both"])
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_columns_scaled_before_the_loop(scaling: str, columns: str) -> None:
@@ -177,6 +179,7 @@ def test_without_rows_standardizing_is_still_seen() -> None:
         assert (found.name, found.numbers["scaling"]) == ("scaled_columns", "standardized")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exact", [False, True])
 def test_forgotten_zero_grad_in_float32(exact: bool) -> None:
     for case in cases():
@@ -197,6 +200,7 @@ def test_forgotten_zero_grad_in_float32(exact: bool) -> None:
             assert [finding.name for finding in found] == ["forgotten_zero_grad"]
 
 
+@pytest.mark.slow
 def test_right_loops_are_given_no_cause() -> None:
     """Whatever the data, the start, the type and the digits printed."""
     rng = np.random.default_rng(11)
@@ -254,6 +258,7 @@ def test_rivals_are_not_told_apart() -> None:
         assert finding.advice.text("en").startswith("To tell them apart, print more losses")
 
 
+@pytest.mark.slow
 def test_a_final_loss_within_rounding_is_given_no_cause() -> None:
     """However near it comes to what some mistake would print: one number does not tell a mistake from rounding."""
     rng = np.random.default_rng(4)

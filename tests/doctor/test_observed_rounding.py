@@ -51,10 +51,11 @@ def exact_fit(rng: np.random.Generator) -> tuple[dl.Problem, dl.Descent]:
     return problem, dl.Descent(lr=lr, reduction=reduction, momentum=momentum, epochs=epochs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_loop_at_its_floor_agrees(dtype: Any) -> None:
     rng = np.random.default_rng(3)
-    for _ in range(15):
+    for _ in range(8):
         problem, descent = exact_fit(rng)
         printed = losses(problem, descent, dtype)
         for observed in (printed, printed[-1], [f"{loss:.6g}" for loss in printed], f"{printed[-1]:.4f}"):

@@ -54,6 +54,7 @@ def streaming(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minibatch, "MAX_BYTES_IN_MEMORY", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("streaming")
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize("shape", [{}, {"weights": "w", "ridge": 0.1}, {"standardize": True}, {"bias": False}], ids=str)
@@ -106,6 +107,7 @@ def test_rows_left_out_stay_out(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.sort(seen), np.sort(problem.rows().y))
 
 
+@pytest.mark.slow
 def test_few_pieces_are_in_memory(tmp_path: Path) -> None:
     """The most that is held while all rows pass by, against what they would take."""
     problem = dl.Problem(folder(tmp_path, sizes=(4_000,) * 20, d=8), target="y")

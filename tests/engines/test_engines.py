@@ -104,6 +104,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("step", "part", "reduction"), CASES)
 def test_agrees_with_torch_over_a_thousand_epochs(engine: str, step: int, part: float, reduction: str) -> None:
@@ -142,6 +143,7 @@ def kind_of_problem(kind: int, reduction: str) -> tuple[dl.Problem, dict[str, An
     return problem, {"lr": lr, "epochs": 300, "reduction": reduction, **case}, loop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=lambda kind: stable(KINDS[kind]))
 def test_agrees_on_every_kind_of_problem(engine: str, kind: int) -> None:
@@ -246,6 +248,7 @@ def test_an_optimizer_takes_its_own_options(engine: str) -> None:
     assert_same(run, torch_loop(X, y, 0.05, 50, optimizer="Adam", **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["hand", "minibatch", "autograd"])
 def test_float32_follows_float64_to_its_own_precision(engine: str) -> None:
     X, y = rows(10)

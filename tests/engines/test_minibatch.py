@@ -68,6 +68,7 @@ shape = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     d=st.integers(1, 9), n=st.integers(2, 50), order=st.sampled_from("CF"), single=st.booleans(), asked=asked,

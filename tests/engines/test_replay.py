@@ -46,6 +46,7 @@ def apart(run: dl.Run, other: dl.Run) -> Any:
     return np.maximum(params, np.abs(run.history.cost - other.history.cost) / run.history.cost)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "settings", "reduction"),
     [*((*each, "mean") for each in OPTIMIZERS), *((*OPTIMIZERS[0], each) for each in REDUCTIONS if each != "mean")],
@@ -66,6 +67,7 @@ def test_the_curve_is_that_of_a_loop_on_the_rows(optimizer: str, settings: dict[
         np.testing.assert_allclose(replayed.params, walked.params, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["Adam", "AdamW", "Adagrad", "RAdam", "Adamax", "Rprop"])
 def test_steady_optimizers_are_foretold_as_long_as_one_likes(optimizer: str) -> None:
     """Rprop takes nothing but signs from the gradient: either every sign is the same, or nothing is."""
@@ -77,6 +79,7 @@ def test_steady_optimizers_are_foretold_as_long_as_one_likes(optimizer: str) -> 
     assert apart(walked, replayed).max() < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "reduction"), [("RMSprop", "sum"), ("NAdam", "mean"), ("Adafactor", "sum")])
 def test_where_the_loop_itself_cannot_be_repeated_replay_follows_as_far_as_it_can(
     optimizer: str, reduction: str
@@ -121,6 +124,7 @@ def lbfgs_loop(X: Any, y: Any, epochs: int, scale: float, bias: bool, ridge: flo
     return np.array(params), np.array(costs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize(
     ("lr", "options"),
@@ -146,6 +150,7 @@ def test_lbfgs_asks_as_often_as_it_likes(lr: float, options: dict[str, Any], red
         assert run.history.cost[-1] < 0.5 * run.history.cost[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam", "RMSprop", "Adafactor"])
 @pytest.mark.parametrize(
     "case",

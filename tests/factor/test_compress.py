@@ -485,6 +485,7 @@ def test_a_disks_error_in_a_csv_file(rows: Path, output: Path, monkeypatch: pyte
     assert bits(kept(rows, output).factor) == bits(compress(rows, target="y"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["os.fsync", "numpy.savez"])
 def test_a_full_disk(rows: Path, output: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """The state written before it was full is there, and the same call goes on once there is room."""
@@ -583,6 +584,7 @@ def on_disk(kind: str, rows: Path, output: Path) -> tuple[Path, Read]:
 both = pytest.mark.parametrize("kind", ["factor", "checkpoint"])
 
 
+@pytest.mark.slow
 @both
 def test_a_flipped_bit_is_refused_or_harmless(tmp_path: Path, output: Path, kind: str) -> None:
     """In every region of the file. Where it holds nothing, such as a date in the archive, all else is as it was."""
@@ -717,6 +719,7 @@ def long(tmp_path: Path) -> Path:
     return write_csv(tmp_path / "long.csv", table(20_000))
 
 
+@pytest.mark.slow
 def test_interrupted_by_ctrl_c(long: Path, output: Path) -> None:
     process = started(long, output)
     wait_for(checkpoint_path(output).exists, process)
@@ -730,6 +733,7 @@ def test_interrupted_by_ctrl_c(long: Path, output: Path) -> None:
     assert bits(Factor.load(output)) == bits(compress(long))
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(long: Path, output: Path) -> None:
     assert killed(long, output, 6, 1) >= 3
 
@@ -765,6 +769,7 @@ def killed(rows: Path, output: Path, times: int, seed: int) -> int:
     return half_way
 
 
+@pytest.mark.slow
 def test_a_limit_on_the_size_of_files(long: Path, output: Path) -> None:
     """The operating system's own refusal, in the middle of a file."""
     limited = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))  # noqa: E731

@@ -55,6 +55,7 @@ def alone(rows: Path) -> dl.Factor:
     return dl.compress(rows, target="y", engine=dl.Threads(1))
 
 
+@pytest.mark.slow
 def test_a_scheduler_gives_the_bits_of_one_core(rows: Path, cluster: Any, capsys: pytest.CaptureFixture[str]) -> None:
     address = cluster.scheduler_address
     calls: list[tuple[int, int | None, int]] = []
@@ -89,6 +90,7 @@ def slow(piece: Any, plan: Any, columns: Any, origin: Any) -> Any:
     return PieceResult.from_piece(piece, plan, columns, origin)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[int] = []
 
@@ -129,6 +131,7 @@ def test_no_scheduler_and_workers_of_ones_own(monkeypatch: pytest.MonkeyPatch, r
         dl.Dask(client, workers=2)
 
 
+@pytest.mark.slow
 def test_processes_on_this_machine(rows: Path) -> None:
     before = threading.active_count()
     found = dl.compress(rows, target="y", engine=dl.Dask(workers=2))

@@ -59,6 +59,7 @@ def test_one_row_at_a_time(values: Any) -> None:
     same(factor, values)
 
 
+@pytest.mark.slow
 @given(tables(), tables(), tables())
 def test_merging_is_associative_and_commutative(first: Any, second: Any, third: Any) -> None:
     a, b, c = (Factor.from_block(part, NAMES) for part in (first, second, third))
@@ -85,6 +86,7 @@ def test_weights_are_repetition(values: Any, data: st.DataObject) -> None:
         np.testing.assert_allclose(weighted.std, repeated.std(axis=0), atol=1e-9)
 
 
+@pytest.mark.slow
 @given(tables())
 def test_rounding_never_shrinks_as_rows_are_added(values: Any) -> None:
     first = Factor.from_block(values, NAMES)

@@ -66,6 +66,7 @@ def moved(rows: Any, R: Any) -> float:
     return float((np.linalg.norm((K - S / 2) @ R, axis=0) / norms).max())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(np.finfo(np.longdouble).eps > 1e-18), reason="needs a long double wider than float64")
 @pytest.mark.parametrize("kind", ["normal", "repeating", "constant", "two values", "spread"])
 @pytest.mark.parametrize(("n", "p"), [(60, 5), (512, 50), (5000, 12), (8192, 3), (4000, 100)])

@@ -84,6 +84,7 @@ def test_columns_far_apart_or_nearly_dependent_lose_no_more_than_rounding_takes(
         assert (off <= np.maximum(EXACT + lost, ROUNDING * rounding[name])).all(), (name, off, rounding[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("i", range(90))
 def test_epochs_and_verdicts_are_those_of_python(page: Page, i: int) -> None:
     case = Case.number(i, (*EASY, "graded"))

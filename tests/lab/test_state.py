@@ -64,6 +64,7 @@ def test_every_state_is_read_as_it_was_written(ask: Ask, changes: dict[str, Any]
     assert found == {"state": whole, "trouble": None}
 
 
+@pytest.mark.slow
 @given(text=st.text(max_size=60))
 def test_nothing_is_half_read(ask: Ask, text: str) -> None:
     found = ask(f"state.decode({json.dumps('#v=1&lr=0.5&' + text)}, state.defaults())")

@@ -196,6 +196,7 @@ def test_a_widget_shares_only_what_is_its_own(notebook: Any) -> None:
     assert notebook.locator(".sheet button:visible").all_inner_texts() == ["Save the pictures"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [330, 470, 900])
 def test_a_widget_is_no_wider_than_its_cell(notebook: Any, width: int) -> None:
     notebook.evaluate(f"document.querySelectorAll('.cell').forEach((each) => (each.style.width = '{width}px'))")

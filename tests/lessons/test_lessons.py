@@ -66,6 +66,7 @@ def shape(read: Lesson) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_both_languages_have_the_same_shape(place: int) -> None:
     assert shape(load_lesson(place, "en")) == shape(load_lesson(place, "ko"))

@@ -84,6 +84,7 @@ def factor_of(values: Any, how: str, rng: np.random.Generator) -> Factor:
     return Factor.from_block(values, names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("kind", KINDS)
 def test_never_more_digits_than_are_right(kind: str, how: str) -> None:

@@ -70,6 +70,7 @@ def test_the_nearest_minimiser_exactly(case: tuple[Any, bool, int, list[str]], s
     np.testing.assert_allclose(minimum.params, [float(v) for v in exact], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [name for name in CASES if name != "scales"], indirect=True)  # pinv loses those
 @pytest.mark.parametrize("settings", COORDINATES, ids=lambda s: next(iter(s), "plain"))
 @pytest.mark.parametrize("start", STARTS)

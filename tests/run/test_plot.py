@@ -45,6 +45,7 @@ def test_a_diverging_path_leaves_the_frame_without_blowing_it_up() -> None:
     assert path.get_xlim()[1] < 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_files(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"run.{suffix}"

@@ -88,8 +88,10 @@ def weighted(seed: int = 0) -> tuple[Any, Any, Any]:
     return X, X @ [1, 0.1] + X[:, 0] ** 2 + rng.standard_normal(400), np.exp(2.3 * rng.uniform(-1, 1, 400) + X[:, 0])
 
 
-@pytest.mark.parametrize("reduction", ["mean", "half_mean", "sum", "half_sum"])
-@pytest.mark.parametrize("batch_size", [1, 7, 64])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("reduction", "batch_size"), [("mean", 1), ("mean", 7), ("mean", 64), ("half_mean", 7), ("sum", 7), ("half_sum", 7)]
+)
 def test_weights_count_in_mini_batches_as_in_one(reduction: str, batch_size: int) -> None:
     X, y, weights = weighted()
     least = DescentRegressor().fit(X, y, weights)
@@ -129,6 +131,7 @@ def test_a_rate_of_ones_own_means_with_weights_what_it_means_without() -> None:
     assert "reduction sum" in batch.history_.message.text("en")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [

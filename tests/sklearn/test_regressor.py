@@ -49,6 +49,7 @@ def unscaled(n: int = 400, seed: int = 0) -> tuple[Any, Any]:
     return X, X @ [3, 0.01] + 2 + rng.standard_normal(n)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(CONTRACT)  # type: ignore[untyped-decorator]
 def test_scikit_learns_contract(estimator: Any, check: Any) -> None:

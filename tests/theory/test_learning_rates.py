@@ -30,6 +30,7 @@ def case(seed: int, d: int = 3, spread: float = 1.0) -> tuple[ConvergenceCriteri
     return ConvergenceCriterion.from_theory(theory), theory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_no_rate_of_a_fine_grid_is_faster(seed: int, momentum: float) -> None:
@@ -118,6 +119,7 @@ def test_what_is_typed_in_is_short_and_takes_as_long_as_it_says(seed: int) -> No
         assert len(rate.lr_text.split("e")[0].replace(".", "").lstrip("0")) <= 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", range(1, 9))
 def test_the_textbooks_momentum_is_typed_with_the_digits_that_keep_it_stable(power: int) -> None:
     """Polyak's pair stands at the edge of two double roots: a momentum a hair lower diverges where the condition is

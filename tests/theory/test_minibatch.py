@@ -99,6 +99,7 @@ def rows(n: int = 30, d: int = 3) -> tuple[Any, Any]:
     return X, X @ [1.0, -1.0, 2.0][:d] + 1 + rng.normal(size=n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [{}, {"center": True}, {"standardize": True}], ids=str)
 @pytest.mark.parametrize("steps", [{}, {"momentum": 0.6}], ids=str)
 def test_is_what_runs_come_to_on_average(shape: dict[str, Any], steps: dict[str, Any]) -> None:
@@ -157,6 +158,7 @@ def test_the_bound_in_one_direction_is_the_formula() -> None:
         assert found.spectral_radius == pytest.approx(1 - 0.04 * s + 4e-4 * (q / b + s * s * (1 - 1 / b)), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [{}, {"momentum": 0.7}, {"momentum": 0.7, "nesterov": True}], ids=str)
 @pytest.mark.parametrize("batch_size", [1, 3, 7])
 def test_squares_are_bounded_below_the_bound_and_not_above(steps: dict[str, Any], batch_size: int) -> None:

@@ -53,6 +53,7 @@ RECURSIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["noisy", "exact", "dependent", "standardized"])
 @pytest.mark.parametrize("recursion", RECURSIONS, ids=str)
 @pytest.mark.parametrize("part", [0.2, 0.9, 0.99])
@@ -93,6 +94,7 @@ def test_a_tighter_tolerance_takes_longer() -> None:
     assert len(set(counts)) == len(counts)
 
 
+@pytest.mark.slow
 @given(
     curvature=st.lists(st.floats(1e-4, 1.9), min_size=1, max_size=4),
     parts=st.lists(st.floats(-50, 50), min_size=4, max_size=4),

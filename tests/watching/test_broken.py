@@ -11,6 +11,7 @@ from tests.watching.broken import BROKEN
 from tests.watching.loops import Loop, watched
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "make"), BROKEN, ids=[make.__name__ for _, make in BROKEN])
 def test_the_mistake_comes_first(name: str, make: Callable[[], Loop]) -> None:
     watch = watched(make)

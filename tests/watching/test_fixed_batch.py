@@ -241,6 +241,7 @@ def other_rows(make: Callable[[], Loop]) -> Any:
     return (catch.pair[0].flip(0), catch.pair[1]) if len(catch.pair) == 2 else rows()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", HEALTHY, ids=[make.__name__ for make in HEALTHY])
 def test_a_run_with_a_probe_is_the_same_to_the_last_bit(make: Callable[[], Loop]) -> None:
     settings = {} if seeded(make).loss_fn else {"loss_fn": F.mse_loss}

@@ -17,6 +17,7 @@ from tests.watching.loops import Loop, seeded, torch, watched
 each_one = pytest.mark.parametrize("make", HEALTHY, ids=[make.__name__ for make in HEALTHY])
 
 
+@pytest.mark.slow
 @each_one
 def test_nothing_is_named(make: Callable[[], Loop]) -> None:
     watch = watched(make)
@@ -59,6 +60,7 @@ def flat(value: Any) -> Any:
     return [flat(each) for each in value] if isinstance(value, list | tuple) else value
 
 
+@pytest.mark.slow
 @each_one
 @pytest.mark.parametrize("settings", [{"every": 3}, {"level": "full", "every": 0}])
 def test_a_watched_run_is_the_same_to_the_last_bit(make: Callable[[], Loop], settings: dict[str, Any]) -> None:

@@ -159,6 +159,7 @@ QUADRATIC: dict[str, Callable[[Any, float], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUADRATIC)
 @pytest.mark.parametrize("part", [0.98, 1.02])
 def test_below_the_limit_a_line_converges_and_above_it_does_not(name: str, part: float) -> None:

@@ -285,6 +285,7 @@ def test_the_notebook_gets_the_sentences_and_a_picture() -> None:
     assert "nan" not in re.findall(r'points="([^"]*)"', page)[0]
 
 
+@pytest.mark.slow
 def test_the_plot_is_a_file(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     watch = watched(healthy.warmup_and_cosine, every=10)

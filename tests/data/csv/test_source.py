@@ -171,13 +171,14 @@ def test_a_last_cell_of_several_lines_is_no_damage(tmp_path: Path) -> None:
     assert read(write(tmp_path, 'x,text\n1,a\n2,"b\nc"\n')) == [[1], [2]]
 
 
+@pytest.mark.slow
 def test_a_very_long_header_is_read_whole(tmp_path: Path) -> None:
-    names = [f"column number {j}" for j in range(9000)]
-    path = write(tmp_path, ",".join(names) + "\n" + ",".join(map(str, range(9000))) + "\n")
+    names = [f"column number {j} of a table with names as long as sentences" for j in range(2200)]
+    path = write(tmp_path, ",".join(names) + "\n" + ",".join(map(str, range(2200))) + "\n")
     assert path.stat().st_size > 1 << 17
     source = open_csv(path)
     assert source.names == tuple(names)
-    assert next(iter(source.blocks(source.names))).ravel().tolist() == list(range(9000))
+    assert next(iter(source.blocks(source.names))).ravel().tolist() == list(range(2200))
 
 
 @pytest.mark.parametrize("rows", [10, 200_000])
