@@ -75,6 +75,7 @@ def texts(kind: str) -> Iterator[tuple[str, str]]:
         yield from docstrings()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["catalog", "pages", "docstrings"])
 def test_words_are_plain(kind: str) -> None:
     found = [f"{where}: {match[0]!r}" for where, text in texts(kind) for match in FORBIDDEN.finditer(text)]

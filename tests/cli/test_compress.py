@@ -80,6 +80,7 @@ def test_a_factor_goes_where_data_goes(day: Path, command: tuple[str, ...]) -> N
     assert "b from a" in other.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -47,6 +47,7 @@ def test_every_setting_reaches_the_diagnosis(houses: str) -> None:
     assert content["overflow_epoch"]["float32"] == content["overflow"]["float32"]["weights"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -112,6 +113,7 @@ def test_folds_are_of_the_descent_asked_for(houses: str) -> None:
     assert found["own"]["cost"] == pytest.approx(same.best.cost)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -203,6 +205,7 @@ def test_rows_with_missing_values_are_counted_by_column(tmp_path: Path) -> None:
     assert "1 of 4 rows had a missing value (`x`: 1) and were left out" in re.sub(r"\s+", " ", dropped.out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_a_page_of_the_findings_is_written_where_asked(houses: str, tmp_path: Path, lang: str) -> None:
     page = tmp_path / "report.html"

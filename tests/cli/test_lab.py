@@ -90,6 +90,7 @@ def test_data_and_settings_reach_the_page(started: Any, tmp_path: Path) -> None:
     assert "note:" not in printed  # the columns were named
 
 
+@pytest.mark.slow
 def test_what_was_left_out_is_said(started: Any, tmp_path: Path) -> None:
     path = tmp_path / "houses.csv"
     path.write_text("size,city,price\n50,Seoul,155\n80,Busan,230\n")

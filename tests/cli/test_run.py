@@ -184,6 +184,7 @@ def test_korean_from_the_option_and_from_the_environment(monkeypatch: pytest.Mon
     assert "All epochs done" in cli("run", "--lang", "en").out
 
 
+@pytest.mark.slow
 def test_no_colours_and_no_bar_where_nobody_sees_them() -> None:
     done = subprocess.run([sys.executable, "-m", "descentlab", "run"], capture_output=True, check=True)
     assert b"\x1b" not in done.stdout

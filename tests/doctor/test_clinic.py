@@ -31,6 +31,7 @@ def close(found: int | None, expected: int | None, within: int = 1) -> bool:
     return abs(found - expected) <= within
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", clinic.CASES, ids=IDS)
 def test_every_answer(case: dict[str, Any]) -> None:
     found = diagnosed(case)
@@ -46,6 +47,7 @@ def test_every_answer(case: dict[str, Any]) -> None:
         np.testing.assert_allclose(list(found.params.values()), case["final_w_after_epochs"], rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", clinic.CASES, ids=IDS)
 def test_the_rates_to_use(case: dict[str, Any]) -> None:
     rates = diagnosed(case).rates

@@ -50,6 +50,7 @@ CASES: dict[str, tuple[dl.Problem, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_it_speaks_in_80_columns(name: str, lang: str) -> None:
@@ -238,6 +239,7 @@ def test_rows_with_missing_values_are_refused_by_name() -> None:
         dl.diagnose(dl.Problem([1, np.nan, 3], [1, 2, 3]), lr=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["timestamps", "offset", "scales"])
 def test_the_known_traps(kind: str) -> None:
     """Columns that other tools lose digits on: the verdict and the cure are still exact."""

@@ -43,6 +43,7 @@ def walked(problem: dl.Problem, epochs: int, lr: float, **settings: Any) -> Any:
     return np.nan_to_num(costs, nan=np.inf, posinf=np.inf)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [24, 100, 101, 105, 110, 200])
 @pytest.mark.parametrize("problem", [ONE, THREE], ids=["one", "three"])
 def test_gradients_that_add_up_beside_momentum_diverge_wherever_the_cost_stands(
@@ -81,6 +82,7 @@ def test_a_constant_target_is_an_exact_fit() -> None:
     assert found.least_cost < 1e-30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lr", [0.001, 0.0485, 0.05, 0.2, 1e7])
 @pytest.mark.parametrize("momentum", [0.5, 0.9])
 def test_dampening_of_one_leaves_what_the_first_push_leaves(lr: float, momentum: float) -> None:

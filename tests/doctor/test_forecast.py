@@ -151,6 +151,7 @@ def test_at_the_minimum_there_is_nothing_to_do_at_any_rate(lr: float) -> None:
     assert found.overflow_epoch == {"float32": None, "float64": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{"schedule": "linear:300"}, {"optimizer": "Adam"}, {"optimizer": "LBFGS"}], ids=str
 )

@@ -136,6 +136,7 @@ def test_the_true_bound_is_in_the_range(settings: dict[str, Any], digits: int) -
     assert told > (40 if not settings else 20)  # under momentum, three or four losses may be a swing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_late_losses_with_all_their_digits_give_the_bound_to_a_thousandth(settings: dict[str, Any]) -> None:
     told = 0

@@ -32,6 +32,7 @@ def sums(seed: int, count: int) -> Iterator[tuple[PrintedLosses, FloatArray, Flo
             yield printed, paces, weights * paces ** (n - 1.0) / losses[-1], texts
 
 
+@pytest.mark.slow
 def test_the_largest_pace_is_never_below_what_is_proved() -> None:
     for losses, paces, _, _ in sums(seed=1, count=500):
         assert paces.max() >= growth_lower_bound(losses) * (1 - 1e-9)

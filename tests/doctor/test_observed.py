@@ -101,6 +101,7 @@ def test_a_right_loop_in_float32_agrees(dtype: str) -> None:
         assert names(compare_observed(loop.problem, descent, float(run.cost))) == ["observed_agrees"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "printed"),
     [
@@ -259,6 +260,7 @@ class TestNothingExplainsIt:
         for loop in LOOPS:
             assert names(loop.found(f"{sum(loop.losses()[-1:]) * loop.n:.2g}")) == ["not_the_rate"]
 
+    @pytest.mark.slow
     def test_unrelated_numbers_name_no_cause(self) -> None:
         rng = np.random.default_rng(0)
         for loop in LOOPS * 5:
@@ -267,6 +269,7 @@ class TestNothingExplainsIt:
 
 
 class TestNan:
+    @pytest.mark.slow
     def test_from_the_start(self) -> None:
         for loop in LOOPS:
             found = loop.found([np.nan] * 3)
@@ -274,6 +277,7 @@ class TestNan:
             assert names(found)[-1] == "stale_weights"
             assert "once a weight is nan it stays nan" in found[-1].text("en")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("epochs", [12, 50, 300])
     @pytest.mark.parametrize("lost", ["nan", "inf"])
     def test_the_rate_that_would_do_it(self, lost: str, epochs: int) -> None:
@@ -454,6 +458,7 @@ class TestWhatIsAsked:
         for kept, now in zip(before, (losses, loop.problem.factor.R, loop.start), strict=True):
             np.testing.assert_array_equal(kept, now)
 
+    @pytest.mark.slow
     def test_both_languages(self) -> None:
         for losses in ([1.0, 2.0, 3.0], "nan", LOOPS[0].losses(), rounded(LOOPS[0].losses(lr=1e-3))):
             for finding in LOOPS[0].found(losses):

@@ -45,6 +45,7 @@ def cases(features: int = 1, **settings: Any) -> list[Case]:
     return [Case(seed, features, **settings) for seed in range(5)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [1, 3])
 @pytest.mark.parametrize("order", ["weights_first", "bias_first", "one_by_one"])
 def test_updates_one_after_another(order: str, features: int) -> None:
@@ -82,6 +83,7 @@ def test_what_is_not_updated(frozen: str) -> None:
         assert (found.name, found.numbers["parameters"]) == ("not_updated", frozen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [1, 2])
 @pytest.mark.parametrize("bias", [True, False])
 def test_x_left_out_of_the_gradient(bias: bool, features: int) -> None:
@@ -123,6 +125,7 @@ def test_momentum_that_was_stated_and_does_not_act() -> None:
         assert (found.name, found.numbers["momentum"]) == ("momentum_acts", 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [0.1, 0.01, 0.001])
 def test_weight_decay_that_was_not_stated(decay: float) -> None:
     for case in cases(2):
@@ -226,6 +229,7 @@ def test_right_loops_are_given_no_cause() -> None:
                 assert [finding.name for finding in found] == ["observed_agrees"], (seed, dtype)
 
 
+@pytest.mark.slow
 def test_one_number_near_the_least_cost_names_no_earlier_run() -> None:
     """Every long enough run prints it, so that it tells nothing of where this one began."""
     x = np.array([1.0, 2.0, 3.0, 4.0, 5.0])

@@ -16,6 +16,8 @@ import descentlab as dl
 from descentlab.engines import batches, kernels, minibatch
 from descentlab.engines.minibatch import Minibatch
 
+pytestmark = pytest.mark.slow  # numba compiles first
+
 SIZES = (30, 1, 17, 44, 25)
 
 
@@ -54,7 +56,6 @@ def streaming(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minibatch, "MAX_BYTES_IN_MEMORY", 0)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("streaming")
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize("shape", [{}, {"weights": "w", "ridge": 0.1}, {"standardize": True}, {"bias": False}], ids=str)
@@ -107,7 +108,6 @@ def test_rows_left_out_stay_out(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.sort(seen), np.sort(problem.rows().y))
 
 
-@pytest.mark.slow
 def test_few_pieces_are_in_memory(tmp_path: Path) -> None:
     """The most that is held while all rows pass by, against what they would take."""
     problem = dl.Problem(folder(tmp_path, sizes=(4_000,) * 20, d=8), target="y")

@@ -337,6 +337,7 @@ def test_unknown_names_suggest_the_right_ones() -> None:
         dl.descend(problem, engine="autograd", optimizer="Adam", lr=0.1, options={"beta": 1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["hand", "autograd", "replay"])
 def test_a_schedule_goes_on_beyond_the_rates_worked_out_at_once(engine: str) -> None:
     X, y = rows(11, n=8)

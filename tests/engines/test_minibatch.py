@@ -14,6 +14,8 @@ from descentlab.descent.reductions import REDUCTIONS
 from descentlab.engines import batches, make_engine, minibatch
 from descentlab.theory.full_batch import FullBatchTheory
 
+pytestmark = pytest.mark.slow  # numba compiles first
+
 
 def rows(seed: int = 1, n: int = 50, d: int = 3) -> tuple[Any, Any]:
     rng = np.random.default_rng(seed)
@@ -58,6 +60,7 @@ asked = st.fixed_dictionaries(
         "replacement": st.booleans(),
     }
 )
+
 shape = st.fixed_dictionaries(
     {
         "bias": st.booleans(),
@@ -68,7 +71,6 @@ shape = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     d=st.integers(1, 9), n=st.integers(2, 50), order=st.sampled_from("CF"), single=st.booleans(), asked=asked,

@@ -168,6 +168,7 @@ NIST_WAYS: dict[str, Callable[[Path, Any, tuple[str, ...]], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NIST_WAYS.values(), ids=NIST_WAYS.keys())
 @pytest.mark.parametrize("data", SETS, ids=lambda data: data.name)
 def test_certified_digits_by_every_way_in(

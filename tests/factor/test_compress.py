@@ -101,6 +101,7 @@ def test_the_same_again_is_found_done(rows: Path, output: Path, monkeypatch: pyt
     assert output.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_anything_else_is_not_found_done(rows: Path, output: Path) -> None:
     kept(rows, output)
     assert not kept(rows, output, features=["a"]).was_cached
@@ -644,6 +645,7 @@ def test_newer_and_foreign_files(rows: Path, output: Path, kind: str, monkeypatc
         read(path, rows)
 
 
+@pytest.mark.slow
 @both
 def test_whole_archives_with_other_content(rows: Path, output: Path, kind: str) -> None:
     """What somebody else wrote by the same rules may lack an array, or hold one of another shape."""

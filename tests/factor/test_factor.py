@@ -41,6 +41,7 @@ def same(factor: Factor, values: Any, weights: Any = None) -> None:
     assert factor.weight == pytest.approx(len(values) if weights is None else np.sum(weights))
 
 
+@pytest.mark.slow
 @given(tables(), st.lists(st.integers(0, 30), max_size=5), st.randoms())
 def test_any_split_and_any_order_is_the_same(values: Any, cuts: list[int], random: Any) -> None:
     parts = [Factor.from_block(part, NAMES) for part in np.split(values, sorted(cuts))]
@@ -51,6 +52,7 @@ def test_any_split_and_any_order_is_the_same(values: Any, cuts: list[int], rando
     same(whole, values)
 
 
+@pytest.mark.slow
 @given(tables())
 def test_one_row_at_a_time(values: Any) -> None:
     factor = Factor.empty(NAMES)
@@ -67,6 +69,7 @@ def test_merging_is_associative_and_commutative(first: Any, second: Any, third: 
         same(whole, np.vstack([first, second, third]))
 
 
+@pytest.mark.slow
 @given(tables())
 def test_the_empty_factor_changes_nothing(values: Any) -> None:
     factor, empty = Factor.from_block(values, NAMES), Factor.empty(NAMES)
@@ -76,6 +79,7 @@ def test_the_empty_factor_changes_nothing(values: Any) -> None:
     assert empty.merge(empty).rows == 0
 
 
+@pytest.mark.slow
 @given(tables(), st.data())
 def test_weights_are_repetition(values: Any, data: st.DataObject) -> None:
     counts = data.draw(arrays.arrays(np.int64, len(values), elements=st.integers(0, 4)))
@@ -246,6 +250,7 @@ def test_memory_does_not_grow_with_the_rows() -> None:
     assert peaks[1] < 1.5 * peaks[0]
 
 
+@pytest.mark.slow
 @given(tables())
 def test_saving_keeps_every_bit(tmp_path_factory: pytest.TempPathFactory, values: Any) -> None:
     path = tmp_path_factory.mktemp("factor") / "rows.factor"

@@ -55,6 +55,7 @@ def test_the_bits_are_those_of_the_calls_one_by_one(n: int, k: int, layout: str,
     assert found.relative_error == expected.relative_error
 
 
+@pytest.mark.slow
 def test_many_columns_are_taken_as_wide_as_elsewhere() -> None:
     values = np.random.default_rng(0).standard_normal((1500, householder.WIDE_FROM_COLUMNS + 10))
     found, expected = both(values, np.zeros(values.shape[1]), None)
@@ -80,6 +81,7 @@ def test_without_numba_or_the_pointer_it_goes_on_uncompiled(monkeypatch: pytest.
         tpqrt._load_block_qr.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_short_work_loads_no_compiler() -> None:
     work = "dl.Problem(np.ones((9000, 2)), np.ones(9000))"
     code = f"import sys, numpy as np, descentlab as dl; {work}; print('numba' in sys.modules)"

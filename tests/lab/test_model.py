@@ -62,6 +62,7 @@ def compared(page: Page, case: Case) -> tuple[dict[str, FloatArray], dict[str, F
     return deviations(found, expected, sizes), {name: np.max([each[name] for each in moved], axis=0) for name in sizes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("i", range(112))
 def test_numbers_are_those_of_python(page: Page, i: int) -> None:
     told, rounding = compared(page, Case.number(i, EASY))
@@ -72,6 +73,7 @@ def test_numbers_are_those_of_python(page: Page, i: int) -> None:
         assert (off <= allowed).all(), (name, off, allowed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("i", range(56))
 def test_columns_far_apart_or_nearly_dependent_lose_no_more_than_rounding_takes(page: Page, i: int) -> None:
     """Directions whose columns all but cancel have, in any algorithm, only the digits that cancelling leaves them."""

@@ -142,6 +142,7 @@ def epochs(notebook: Any) -> list[int | None]:
     return shown
 
 
+@pytest.mark.slow
 def test_keys_in_a_widget_are_its_own(notebook: Any) -> None:
     first = notebook.locator(".descentlab").first
     first.locator(".status").click()
@@ -161,6 +162,7 @@ def test_keys_in_a_widget_are_its_own(notebook: Any) -> None:
     assert epochs(notebook) == [2, None]
 
 
+@pytest.mark.slow
 def test_keys_elsewhere_and_those_with_control_are_the_notebooks(notebook: Any) -> None:
     first = notebook.locator(".descentlab").first
     first.locator(".status").click()
@@ -182,6 +184,7 @@ def test_a_widget_follows_the_notebooks_theme_and_its_own_button(notebook: Any) 
     assert notebook.evaluate(dark) == [False, True]
 
 
+@pytest.mark.slow
 def test_python_moves_one_widget_and_leaves_the_other(notebook: Any) -> None:
     notebook.evaluate("labs[1].lead('#v=1&l=en&e=3&lr=0.02')")
     assert epochs(notebook) == [None, 3]

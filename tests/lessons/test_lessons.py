@@ -192,6 +192,7 @@ def test_formulas_are_all_used() -> None:
     assert used == set(FORMULAS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_the_programs_print_the_same(place: int, tmp_path: Path) -> None:
     """By hand, with torch and with descentlab: one output, in double and single precision to its last digit shown."""

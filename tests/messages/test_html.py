@@ -54,6 +54,7 @@ PAGES: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_pages_are_whole_in_either_language(name: str, lang: str) -> None:
@@ -93,6 +94,7 @@ def test_hostile_names_are_still_legible() -> None:
     assert IMAGE in words
 
 
+@pytest.mark.slow
 def test_names_in_backticks_are_code() -> None:
     assert html_text("`a` and `b<c`: 1 > 0") == "<code>a</code> and <code>b&lt;c</code>: 1 &gt; 0"
     assert html_text("a ` alone") == "a ` alone"

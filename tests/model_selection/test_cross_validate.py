@@ -156,6 +156,7 @@ SETTINGS: list[tuple[Any, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stepping", "kind"), SETTINGS)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_costs_are_those_of_loops_over_the_rows_of_each_fold(stepping: Any, kind: Any, weighted: bool) -> None:
@@ -390,6 +391,7 @@ def spoken() -> list[CrossValidation]:
     ]
 
 
+@pytest.mark.slow
 def test_findings_are_told_in_two_languages_and_80_columns() -> None:
     keys = set()
     for found in spoken():

@@ -123,6 +123,7 @@ def test_mini_batches_are_walked() -> None:
     assert np.mean((X[14:] @ found.best_params[:3] + found.best_params[3] - y[14:]) ** 2) == pytest.approx(min(costs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -331,6 +332,7 @@ def cases() -> dict[str, Validation]:
     }
 
 
+@pytest.mark.slow
 def test_every_outcome_has_its_sentences() -> None:
     for name, found in cases().items():
         assert f"validation.{name}" in [each.key for each in found.messages]

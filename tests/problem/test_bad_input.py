@@ -214,6 +214,7 @@ def mutated(good: bytes, rng: random.Random) -> bytes:
     return content
 
 
+@pytest.mark.slow
 def test_a_csv_with_changed_bytes_is_read_right_or_refused(tmp_path: Path) -> None:
     rng = random.Random(20_240_229)
     good = b"name,x,z,y\n" + b"".join(b"n%d,%.2f,%d,%d\n" % (i, i / 4, i * 7 % 10, i) for i in range(40))

@@ -98,6 +98,7 @@ def test_the_nearest_minimiser_is_where_descent_ends(
     np.testing.assert_allclose(given.scaling.to_original(p), minimum.params, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_digits_of_nearest_minimisers_are_never_too_many() -> None:
     """Random dependent integer columns, exact answers, scales 1e9 apart."""
     rng = np.random.default_rng(11)

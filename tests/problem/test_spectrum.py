@@ -72,6 +72,7 @@ def test_small_eigenvalues_keep_their_digits(scales: tuple[float, float, float],
     assert len(spectrum.null_directions) == duplicate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 def test_descent_converges_below_the_bound_and_not_above(settings: dict[str, Any], decay: float) -> None:

@@ -102,6 +102,7 @@ def test_nists_digits_are_those_of_the_factor_and_no_fewer_than_scikit_learns(da
     assert digits >= min(theirs, 14.5)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 3 * BLOCK_ROWS), max_size=5), st.booleans())
 def test_partial_fit_in_any_split_is_one_fit_to_the_last_bit(cuts: list[int], weighted: bool) -> None:

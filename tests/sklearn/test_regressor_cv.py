@@ -44,6 +44,7 @@ def test_each_cost_is_that_of_a_fit_to_the_other_folds(cv: Any) -> None:
     assert found.cost[tuple(at)] == pytest.approx(found.cost.min(), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_the_choice_is_refitted_to_all_rows() -> None:
     X, y = wide()
     model = DescentRegressorCV(random_state=0).fit(X, y)

@@ -34,6 +34,7 @@ def slow_objective(problem: dl.Problem, descent: Descent, p: Any) -> float:
     return float(problem.quadratic.objective(p)) + descent.weight_decay / 2 / scale * float(p @ p)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [X, FLAT], ids=["whole", "flat"])
 @pytest.mark.parametrize("settings", [{}, {"standardize": True}, {"ridge": 0.2}], ids=str)
 @pytest.mark.parametrize("decay", [0.0, 0.3])

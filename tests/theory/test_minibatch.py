@@ -68,6 +68,7 @@ CASES: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("reduction", ["mean", "half_sum"])
 @pytest.mark.parametrize(("n", "batch_size", "epochs"), [(2, 1, 5), (3, 1, 3), (3, 2, 3), (3, 3, 3), (2, 5, 4)])

@@ -39,6 +39,7 @@ def walked(lr: float, reduction: str, momentum: float, nesterov: bool, top: floa
     raise AssertionError("it does not overflow")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["mean", "half_mean", "sum", "half_sum"])
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
 @pytest.mark.parametrize("ratio", [1.05, 1.5, 40.0])

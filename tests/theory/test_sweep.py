@@ -28,6 +28,7 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("every", [1, 7])
 def test_it_holds_the_costs_of_runs(settings: dict[str, Any], every: int) -> None:

@@ -22,6 +22,7 @@ def squares(pred: Any, y: Any) -> Any:
     return ((pred - y) ** 2).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SGD", "decayed", "Adam", "RMSprop"])
 def test_figures_of_mini_batches_are_those_of_the_probe(name: str) -> None:
     """Against P^-1/2 (H + decay) P^-1/2 with the Hessian of the probe, at every step of a loop over other rows."""

@@ -22,6 +22,7 @@ def words(watch: Any) -> str:
     return " ".join(str(watch).split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "where"),
     [
@@ -69,6 +70,7 @@ def test_a_parameter_overwritten_from_outside_is_named() -> None:
     assert "the parameter `0.bias`, after 5 updates" in words(watch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [healthy.a_line, broken.rate_too_large_for_a_line], ids=lambda make: make.__name__)
 def test_a_line_has_the_exact_doctors_diagnosis(make: Any) -> None:
     X, y = rows()
@@ -84,6 +86,7 @@ def test_a_line_has_the_exact_doctors_diagnosis(make: Any) -> None:
     assert found.epochs_to_tolerance == expected.epochs_to_tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["mean", "sum", "half_mean", "half_sum"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_every_reduction_is_recognized(reduction: str, bias: bool) -> None:
@@ -347,6 +350,7 @@ def test_a_mistake_of_the_watch_does_not_end_the_loop(monkeypatch: pytest.Monkey
     assert "ZeroDivisionError: ours" in words(watch)
 
 
+@pytest.mark.slow
 def test_curvature_is_measured_no_more_often_than_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock that a step moves by 1 and a measurement by 3: 1 % of the time is one in about three hundred."""
     from descentlab.watching.curvature import lanczos as curvature
@@ -376,6 +380,7 @@ def test_curvature_is_measured_no_more_often_than_its_share_of_the_time(monkeypa
     assert set(np.diff(steps)) == {297}
 
 
+@pytest.mark.slow
 def test_watching_loads_torch_only_when_it_begins() -> None:
     code = "import sys, descentlab; print('torch' in sys.modules); descentlab.watch; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
