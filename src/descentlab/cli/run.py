@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import click
@@ -59,21 +60,23 @@ def run(*, engine: str, rows: Any, save: str | None, plot: str | None, json: boo
     for output, writer in ((save, result.history.save), (plot, result.plot)):
         if output is not None:
             write_output(output, writer)
-    click.echo(run_to_json(result) if json else run_to_text(result, name, rows))
+    has_lesson_rate = data.is_lesson and options["lr"] is None and options["reduction"] is None
+    click.echo(run_to_json(result) if json else run_to_text(result, name, rows, has_lesson_rate=has_lesson_rate))
     return ExitCode.FINDING if result.ending.is_failure else ExitCode.SUCCESS
 
 
-def run_to_text(run: Run, name: str, rows: int) -> str:
+def run_to_text(run: Run, name: str, rows: int, *, has_lesson_rate: bool = False) -> str:
     """The run in words: what was run, its table, its last parameters, its ending."""
     problem, ending = run.problem, run.ending
-    lines = [click.style(f"{name}: {problem.title}", bold=True), ", ".join(run.summary)]
+    settings = ", ".join(run.summary) + (f" ({message('cli.lesson_settings')})" if has_lesson_rate else "")
+    lines = [click.style(f"{name}: {problem.title}", bold=True), settings]
     lines += map(format_notice, (*problem.notices, *run.notices))
     if rows:
         lines += ["", run.table(max(rows, 2))]
     color = {Reason.CONVERGED: "green", Reason.OUT_OF_EPOCHS: None, Reason.STOPPED: None}.get(ending.reason, "red")
     last, first, *rest = map(str, run.messages)
-    word, space, tail = first.partition(" ")
-    lines += ["", last, "", click.style(word, fg=color, bold=True) + space + tail, *rest]
+    verdict, *numbers = re.split("(?<=[:.])", first, maxsplit=1)
+    lines += ["", last, "", click.style(verdict, fg=color, bold=True) + "".join(numbers), *rest]
     return "\n".join(lines)
 
 

@@ -288,7 +288,7 @@ def choose_features(
     """
     if requested is None:
         for name, reason in excluded_columns.items():
-            if reason.key == "left_out.mixed":
+            if reason.key in ("left_out.mixed", "left_out.mixed_one"):
                 raise DataError("nearly_numeric", name=name, reason=reason)
         features = tuple(name for name in names if name not in (target, weights))
     else:

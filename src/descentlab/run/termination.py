@@ -9,7 +9,7 @@ import numpy as np
 
 from descentlab.descent.reductions import gradient_scale
 from descentlab.engines.base import safe_norm
-from descentlab.messages import Message, message
+from descentlab.messages import Message, message, pluralize
 from descentlab.run.ending import Ending, Reason
 from descentlab.run.loop import FinalState
 from descentlab.theory.full_batch import FullBatchTheory
@@ -101,6 +101,8 @@ def _decay_balances_gradient(final: FinalState, theory: FullBatchTheory) -> bool
 def _ending_messages(ending: Ending, final: FinalState, theory: FullBatchTheory) -> list[Message]:
     """How the run ended, then what explains it."""
     descent, lr_bound = final.descent, ending.lr_bound
+    epochs, updates = pluralize(ending.epoch), pluralize(ending.epoch, "update")
+    is_near = theory.is_exact and bool(theory.is_converged(final.current.params[0]))
     numbers: dict[str, object] = {
         **ending.to_dict(),
         "factor": theory.dominant_mode.factor_text,
@@ -109,10 +111,14 @@ def _ending_messages(ending: Ending, final: FinalState, theory: FullBatchTheory)
         "first_cost": final.initial_cost,
         "dtype": descent.dtype,
         "momentum": descent.effective_momentum,
+        "epochs": epochs,
+        "elapsed": message("ending.elapsed_updates", updates=updates) if descent.batch_size is None else epochs,
         "rest": remaining_message(theory, ending.suboptimality, ending.fraction_remaining),
     }
     is_stuck = ending.reason is Reason.STALLED and ending.gradient_norm > final.gradient_tolerance
     messages = [message("ending.unmoved" if is_stuck else f"ending.{ending.reason}", **numbers)]
+    if is_near and ending.reason is Reason.OUT_OF_EPOCHS:
+        messages = [message("ending.near_minimum", **numbers)]
     if ending.reason is Reason.CONVERGED and ending.gradient_norm > final.gradient_tolerance and theory.weight_decay:
         messages = [message("ending.balanced", **numbers)]
     if ending.reason is Reason.CONVERGED:
@@ -127,16 +133,15 @@ def _ending_messages(ending: Ending, final: FinalState, theory: FullBatchTheory)
     elif 0 < lr_bound < ending.lr:
         key = "ending.above_bound" if ending.convergence_factor is not None else "ending.above_full_batch"
         key = key if descent.schedule is None else "ending.above_scheduled"
-        messages.append(message(key, ratio=ending.lr / lr_bound, half=lr_bound / 2, **numbers))
-        standardized_lr_bound = theory.standardized_lr_bound if key == "ending.above_bound" else None
-        messages += [message("ending.standardize", bound=standardized_lr_bound)] * (standardized_lr_bound is not None)
+        half = lr_bound / 2
+        messages.append(message(key, ratio=ending.lr / lr_bound, half=half, **numbers))
+        if key == "ending.above_bound":
+            bound = theory.standardized_lr_bound
+            advice = "ending.half_bound" if bound is None else "ending.standardize"
+            messages.append(message(advice, bound=bound, half=half))
     elif has_diverged:
         messages.append(message("ending.not_full_batch", **numbers))
-    elif (
-        ending.convergence_factor is not None
-        and descent.schedule is None
-        and not theory.is_converged(final.current.params[0])
-    ):
+    elif ending.convergence_factor is not None and descent.schedule is None and not is_near:
         messages.append(message("ending.slow", **numbers))
     return messages
 

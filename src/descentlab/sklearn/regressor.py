@@ -281,8 +281,9 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         """Warn about targets whose epochs did not suffice."""
         for result in self._results:
             if result.ending.reason is not Reason.STOPPED and not result.converged:
-                texts = [result.ending.text(), *(each.text() for each in convergence_advice(self, result))]
-                warnings.warn(" ".join(texts), ConvergenceWarning, stacklevel=3)
+                verdict, *rest = result.ending.messages
+                messages = [verdict, *convergence_advice(self, result), *rest]
+                warnings.warn(" ".join(map(str, messages)), ConvergenceWarning, stacklevel=3)
 
 
 def predict_linear(model: Any, X: Any) -> FloatArray:

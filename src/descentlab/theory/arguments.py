@@ -83,5 +83,5 @@ def _missing_lr_error(problem: Problem, settings: Mapping[str, Any]) -> SettingE
     standardized_lr_bound = theory.standardized_lr_bound
     if standardized_lr_bound is None:
         return SettingError("no_lr", bound=lr_bound, half=lr_bound / 2)
-    scales = message("ending.standardize", bound=standardized_lr_bound)
-    return SettingError("no_lr_scales", bound=lr_bound, half=lr_bound / 2, scales=scales)
+    scales = message("ending.standardize", bound=standardized_lr_bound, half=lr_bound / 2)
+    return SettingError("no_lr_scales", bound=lr_bound, scales=scales)

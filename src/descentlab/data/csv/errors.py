@@ -49,7 +49,7 @@ def bad_cell_error(schema: CsvSchema, data: TextBuffer, start: int, name: str, r
     return DataError(
         "csv_breaks",
         path=str(schema.location),
-        line=_line_of_row(schema, data, start, row),
+        line=line_of_row(schema, data, start, row),
         name=name,
         held=message(held_key.get(schema.column_kinds[name], "csv.held_numbers")),
         rows=pluralize(schema.sampled_rows, "row"),
@@ -57,8 +57,8 @@ def bad_cell_error(schema: CsvSchema, data: TextBuffer, start: int, name: str, r
     )
 
 
-def _line_of_row(schema: CsvSchema, data: TextBuffer, start: int, row: int) -> int:
-    """The line of the file on which a row of the piece begins."""
+def line_of_row(schema: CsvSchema, data: TextBuffer, start: int, row: int) -> int:
+    """The line of the file on which a row of the piece, counted from 0, begins."""
     header_lines, line = (0 if start else schema.dialect.header_lines), 1
     reader = csv.reader(_as_text_stream(data), delimiter=schema.dialect.delimiter)
     for cells in reader:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from descentlab.data.arrays import MAX_EXACT_INTEGER
 from descentlab.data.csv import row_splitter
 from descentlab.data.csv.dialect import Dialect, detect_dialect, encoding_error
-from descentlab.data.csv.errors import bad_cell_error, malformed_piece_error, malformed_row_error
+from descentlab.data.csv.errors import bad_cell_error, line_of_row, malformed_piece_error, malformed_row_error
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.text_columns import (
     as_booleans,
@@ -218,7 +219,9 @@ def _infer_schema(schema: CsvSchema) -> tuple[CsvSchema, dict[str, Message]]:
         elif reason.key == "left_out.text" and as_numbers(column, schema.dialect.decimal) is not None:
             column_kinds[name] = ColumnKind.PADDED
         elif reason.key == "left_out.text":
-            reasons[name] = not_numeric_reason([column.combine_chunks()], inferred=True)
+            reasons[name] = not_numeric_reason(
+                [column.combine_chunks()], inferred=True, line_of_row=partial(line_of_row, schema, data, start)
+            )
         else:
             reasons[name] = reason
             if reason.key == "left_out.empty":

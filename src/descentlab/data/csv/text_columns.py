@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from descentlab.messages import Message, message
@@ -81,13 +81,16 @@ def as_booleans(column: Any) -> tuple[Any, int | None]:
     return pc.if_else(present, true, None), row if row >= 0 else None
 
 
-def not_numeric_reason(chunks: Iterable[Any], *, inferred: bool) -> Message:
+def not_numeric_reason(
+    chunks: Iterable[Any], *, inferred: bool, line_of_row: Callable[[int], int] | None = None
+) -> Message:
     """Why a column of text is not numeric, with one of its cells as an example.
 
     Args:
         chunks: the chunks of the column, in order.
         inferred: whether a reader inferred the type from the cells. Then a column with more numbers than other text is
-            damaged, and the reason names the first bad cell and its row.
+            damaged, and the reason names the first bad cell and its place.
+        line_of_row: the line of the file on which a row, counted from 0, begins; None where rows have no lines.
     """
     import pyarrow.compute as pc
 
@@ -101,7 +104,7 @@ def not_numeric_reason(chunks: Iterable[Any], *, inferred: bool) -> Message:
         other_mask = pc.fill_null(pc.invert(number_mask), False)
         if first is None and pc.any(other_mask, min_count=0).as_py():
             index = pc.index(other_mask, True).as_py()
-            first = repr(chunk[index].as_py())[:40], rows + index + 1
+            first = repr(chunk[index].as_py())[:40], rows + index
         if first and not inferred:
             break
         numbers += pc.sum(number_mask, min_count=0).as_py()
@@ -111,7 +114,10 @@ def not_numeric_reason(chunks: Iterable[Any], *, inferred: bool) -> Message:
         return message("left_out.empty")
     if numbers <= others:
         return message("left_out.text", example=first[0])
-    return message("left_out.mixed", count=others, total=numbers + others, example=first[0], row=first[1])
+    example, row = first
+    place = message("left_out.line", line=line_of_row(row)) if line_of_row else message("left_out.row", row=row + 1)
+    values = {"total": numbers + others, "example": example, "place": place}
+    return message("left_out.mixed_one", **values) if others == 1 else message("left_out.mixed", count=others, **values)
 
 
 def _begins_with_number(column: Any, decimal: str) -> bool:
