@@ -43,7 +43,7 @@ def test_demo_shows_the_lesson_three_ways() -> None:
     assert result.out.count(BY_HAND) == 3
     assert result.out.count(BY_OPTIM) == 3
     assert float(result.out.split("differ by at most ")[1].split(",")[0]) < 1e-10
-    for words in ("Diverged", "All epochs done", "Converged", "Where to go next"):
+    for words in ("Diverged", "Not converged after", "Converged", "Where to go next"):
         assert words in result.out
 
 

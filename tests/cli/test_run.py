@@ -33,7 +33,9 @@ def test_the_lesson() -> None:
     result = cli("run")
     assert result.code == 0
     assert BY_HAND in result.out
-    assert "lr 0.01, reduction sum" in result.out
+    assert "lr 0.01, reduction sum, engine exact (lr and reduction are the lesson's" in result.out
+    assert "reduction mean, engine exact\n" in cli("run", "--lr", "0.01").out
+    assert "reduction mean, engine exact\n" in cli("run", "--reduction", "mean").out
 
 
 def test_the_lesson_by_torch() -> None:
@@ -175,13 +177,13 @@ def test_files_are_written(tmp_path: Path) -> None:
 
 
 def test_korean_from_the_option_and_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "에포크 뒤의 비용" in cli("run", "--lang", "ko").out
-    assert "에포크 뒤의 비용" in cli("run", "--lang=ko").out
+    assert "10 에포크로는 수렴하지 않았습니다" in cli("run", "--lang", "ko").out
+    assert "10 에포크로는 수렴하지 않았습니다" in cli("run", "--lang=ko").out
     monkeypatch.setenv("DESCENTLAB_LANG", "ko")
-    assert "에포크 뒤의 비용" in cli("run").out
+    assert "10 에포크로는 수렴하지 않았습니다" in cli("run").out
     assert "범위를 벗어납니다" in cli("run", "--lr", "0").err
     assert "사용법:" in cli("run", "--help").out
-    assert "All epochs done" in cli("run", "--lang", "en").out
+    assert "Not converged after 10 epochs" in cli("run", "--lang", "en").out
 
 
 @pytest.mark.slow

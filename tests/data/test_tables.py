@@ -163,9 +163,7 @@ def test_damaged_object_columns_are_read_as_a_csv_would_be() -> None:
     frame = pd.DataFrame({"x": [1, 2.5, "n.a.", None, 4], "y": [1, 2, 3, 4, 5]})
     with pytest.raises(DataError) as caught:
         Problem(frame, target="y")
-    assert "`x` is damaged: 1 of its 4 values cannot be read as numbers; the first is 'n.a.' in row 3" in str(
-        caught.value
-    )
+    assert "`x` is damaged: 1 of its 4 values, 'n.a.' in row 3, is not a number. Correct" in str(caught.value)
     mixed = pd.DataFrame({"x": [1, "a", "b"], "z": [1, 2, 3], "y": [1, 2, 3]})
     assert Problem(mixed, target="y").features == ("z",)
 

@@ -72,6 +72,10 @@ class TestEveryEngineEnds:
         assert run.ending.reason is dl.Reason.OUT_OF_EPOCHS
         assert run.ending.fraction_remaining == pytest.approx(0.72**20)
         assert run.ending.epoch == 10
+        assert run.ending.text("en").startswith("Not converged after 10 epochs: the cost is ")
+        near = dl.descend(LESSON, engine=engine, lr=0.01, reduction="sum", epochs=20)
+        assert near.ending.reason is dl.Reason.OUT_OF_EPOCHS
+        assert near.ending.text("en").startswith("Near the minimum after 20 epochs: the cost is ")
 
     def test_stalled_where_the_gradient_is_small_and_the_minimum_far(self, engine: str) -> None:
         year = np.arange(2000.0, 2016)
@@ -318,7 +322,7 @@ def test_standardizing_is_named_with_its_bound_where_columns_differ(size: float,
     X = rng.standard_normal((50, 2)) * [1, size]
     y = X @ [1, 1 / size]
     bound = dl.Problem(X, y, standardize=True).spectrum().lr_bound()
-    sentence = f"standardize=True) every rate below {bound:.3g} is stable."
+    sentence = f"standardize=True): then every rate below {bound:.3g} is stable."
     assert (sentence in dl.descend(dl.Problem(X, y), lr=10.0).ending.text("en")) is said
     assert "tandardize" not in dl.descend(dl.Problem(X, y, standardize=True), lr=10.0).ending.text("en")
     with pytest.raises(dl.SettingError) as caught:

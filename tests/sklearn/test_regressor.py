@@ -176,7 +176,7 @@ def test_a_rate_that_is_too_large_is_refused_with_bound_column_and_cure(lang: st
         assert part in said
     assert not hasattr(DescentRegressor(), "coef_")
     low = DescentRegressor(lr=0.999 * bound, epochs=3)
-    with pytest.warns(ConvergenceWarning, match="All epochs done: after epoch 3"):
+    with pytest.warns(ConvergenceWarning, match="Not converged after 3 epochs"):
         low.fit(X, y)
     assert low.lr_bound_ == pytest.approx(bound)
     with pytest.raises(DivergenceError):
@@ -195,7 +195,7 @@ def test_a_rate_beyond_its_bound_is_refused_though_few_epochs_of_it_lower_the_co
 def test_the_bound_of_the_cure_knows_the_ridge() -> None:
     X, y = unscaled()
     bound = dl.Problem(X, y, ridge=2.0, standardize=True).spectrum().lr_bound()
-    with pytest.raises(DivergenceError, match=f"every rate below {format_bound(bound)} is stable"):
+    with pytest.raises(DivergenceError, match=f"standardize=True with a rate below {format_bound(bound)}"):
         DescentRegressor(lr=0.6, ridge=2.0).fit(X, y)
 
 
@@ -203,7 +203,7 @@ def test_a_momentum_of_one_and_a_schedule_that_diverges_are_refused() -> None:
     X, y = unscaled()
     with pytest.raises(DivergenceError, match="momentum 1"):
         DescentRegressor(lr=1e-12, momentum=1.5).fit(X, y)
-    with pytest.raises(DivergenceError, match="Diverged: after epoch"):
+    with pytest.raises(DivergenceError, match=r"Diverged: after \d+ updates"):
         DescentRegressor(lr=1e-9, schedule="exponential:0.999").fit(X, y)
 
 
@@ -356,7 +356,7 @@ def test_mini_batches_of_sparse_rows_and_beyond_a_bound() -> None:
         DescentRegressor(batch_size=8, epochs=5, random_state=0).fit(kind, y) for kind in (X, sparse.csr_array(X))
     )
     np.testing.assert_array_equal(dense.coef_, thin.coef_)
-    with pytest.raises(DivergenceError, match=r"(?s)Overflowed: after epoch .*Standardize the columns"):
+    with pytest.raises(DivergenceError, match=r"(?s)Overflowed: after .* epochs? a number.*Standardize the columns"):
         DescentRegressor(lr=10, batch_size=8).fit(X, y)
 
 
@@ -511,7 +511,7 @@ def test_what_would_come_nearer_is_nothing_that_is_so_already(
 def test_early_stopping_that_does_not_stop_says_so() -> None:
     X, y = unscaled()
     asked: dict[str, Any] = {"lr": 1e-3, "standardize": True, "early_stopping": True, "random_state": 0}
-    with pytest.warns(ConvergenceWarning, match="All epochs done"):
+    with pytest.warns(ConvergenceWarning, match="Not converged after 5 epochs"):
         DescentRegressor(epochs=5, **asked).fit(X, y)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +183,9 @@ def test_a_very_long_header_is_read_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rows", [10, 200_000])
-def test_numbers_that_turn_to_text_are_refused_by_row(tmp_path: Path, rows: int) -> None:
+def test_numbers_that_turn_to_text_are_refused_by_line(tmp_path: Path, rows: int) -> None:
     path = write(tmp_path, "x,z,y\n" + "".join(f"{i},{i % 5},{i}\n" for i in range(rows)) + "broken,1,2\n")
-    says = f"1 of its {rows + 1:,} values cannot be read as numbers; the first is 'broken' in row {rows + 1:,}"
+    says = f"1 of its {rows + 1:,} values, 'broken' in line {rows + 2:,}, is not a number"
     with pytest.raises(DataError) as caught:
         Problem(path, target="y")
     assert "`x` is damaged" in str(caught.value)
@@ -202,7 +203,17 @@ def test_every_odd_cell_among_numbers_is_named(tmp_path: Path, bad: str) -> None
     path = write(tmp_path, f'x,y\n{filler}"{bad}",3\n')
     with pytest.raises(DataError) as caught:
         Problem(path, target="y")
-    assert f"the first is {bad!r} in row 20,001" in str(caught.value)
+    assert f"1 of its 20,001 values, {bad!r} in line 20,002, is not a number" in str(caught.value)
+
+
+def test_the_line_of_an_odd_cell_is_that_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, 'x,name,y\n\n1,"two\nlines",3\n2,a,4\nbad,b,2\n5,c,5\n?,d,1\n')
+    with pytest.raises(DataError, match=r"2 of its 5 values are not numbers; the first is 'bad' in line 6\. Correct"):
+        Problem(path, target="y")
+    with gzip.open(tmp_path / "packed.csv.gz", "wb") as packed:
+        packed.write(path.read_bytes())
+    with pytest.raises(DataError, match="'bad' in line 6"):
+        Problem(tmp_path / "packed.csv.gz", target="y")
 
 
 def test_a_column_that_is_mostly_text_is_left_out(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_damaged_column_is_described_however_it_is_cut(cut: int, kind: str) ->
     column = column.dictionary_encode() if kind == "dictionary" else column.cast(getattr(pa, kind)())
     pieces = [column.slice(start, cut) for start in range(0, len(cells), cut)]
     damaged = not_numeric_reason(pieces, inferred=True)
-    assert str(damaged) == "2 of its 6 values cannot be read as numbers; the first is 'oops' in row 4"
+    assert str(damaged) == "2 of its 6 values are not numbers; the first is 'oops' in row 4"
     assert str(not_numeric_reason(pieces, inferred=False)) == "it contains text, such as '1'"
 
 
