@@ -25,6 +25,8 @@ from tests.cli.helpers import cli
 from tests.pieces import bits
 
 distributed = pytest.importorskip("distributed")
+
+pytestmark = pytest.mark.cluster
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dask's own, of its start and end
 rng = np.random.default_rng(9)
 
