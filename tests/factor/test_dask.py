@@ -26,8 +26,7 @@ from tests.pieces import bits
 
 distributed = pytest.importorskip("distributed")
 
-pytestmark = pytest.mark.cluster
-pytestmark = pytest.mark.filterwarnings("ignore")  # Dask's own, of its start and end
+pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore")]  # Dask warns when it starts and ends
 rng = np.random.default_rng(9)
 
 
