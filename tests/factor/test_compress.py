@@ -454,7 +454,7 @@ def test_a_compressed_file_that_was_cut_short(tmp_path: Path, output: Path) -> N
 
 
 def test_a_disks_error_in_a_csv_file(rows: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from descentlab.data.csv.source import CsvSchema
+    from descentlab.data.csv.schema import CsvSchema
 
     whole = CsvSchema.open_stream
 
