@@ -166,8 +166,8 @@ def measure_digits() -> Row:
     rng = np.random.default_rng(1)
     X = (rng.standard_normal((200_000, 5)) + COLUMN_OFFSET).astype(np.float32)
     y = ((X.astype(float) - COLUMN_OFFSET) @ np.arange(1.0, 6) + 3).astype(np.float32)
-    centred = X.astype(float) - X.astype(float).mean(axis=0)
-    exact = np.linalg.lstsq(centred, y.astype(float) - y.astype(float).mean(), rcond=None)[0]
+    centered = X.astype(float) - X.astype(float).mean(axis=0)
+    exact = np.linalg.lstsq(centered, y.astype(float) - y.astype(float).mean(), rcond=None)[0]
     model = IncrementalLinearRegression().fit(X, y)
     error = {"ours": dl.Problem(X, y).solve().params[:5] - exact, "theirs": model.coef_ - exact}
     right = {name: float(np.min(-np.log10(np.abs(each / exact) + 1e-17))) for name, each in error.items()}

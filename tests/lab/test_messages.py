@@ -23,7 +23,7 @@ def say() -> Iterator[Say]:
     """A function of ``messages.js`` by name, called with these values."""
     with MiniRacer() as v8:
         v8.eval(f"const messages = {module('messages.js')};")
-        v8.eval(f"const catalogue = {json.dumps(lab_messages())};")
+        v8.eval(f"const catalog = {json.dumps(lab_messages())};")
         yield lambda expression: v8.eval(expression)
 
 
@@ -54,15 +54,15 @@ def test_particles_are_pythons(say: Say, text: str) -> None:
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_sentence_can_be_said(say: Say, lang: str) -> None:
     for key in lab_messages()[lang]:
-        said = str(say(f"messages.translator(catalogue, '{lang}')('{key.removeprefix('lab.')}', {{}})"))
+        said = str(say(f"messages.translator(catalog, '{lang}')('{key.removeprefix('lab.')}', {{}})"))
         assert said
-    assert say(f"messages.translator(catalogue, '{lang}')('status.near', {{ needed: 1234 }})") == message(
+    assert say(f"messages.translator(catalog, '{lang}')('status.near', {{ needed: 1234 }})") == message(
         "lab.status.near", needed=1234
     ).text(lang)
     with pytest.raises(Exception, match=r"no sentence lab\.nothing"):
-        say(f"messages.translator(catalogue, '{lang}')('nothing')")
+        say(f"messages.translator(catalog, '{lang}')('nothing')")
 
 
 def test_one_of_anything_is_singular(say: Say) -> None:
-    assert "After 1 update." in str(say("messages.translator(catalogue, 'en')('data.caption', { epoch: 1 })"))
-    assert "After 11 updates." in str(say("messages.translator(catalogue, 'en')('data.caption', { epoch: 11 })"))
+    assert "After 1 update." in str(say("messages.translator(catalog, 'en')('data.caption', { epoch: 1 })"))
+    assert "After 11 updates." in str(say("messages.translator(catalog, 'en')('data.caption', { epoch: 11 })"))

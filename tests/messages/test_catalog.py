@@ -1,4 +1,4 @@
-"""Sentences: one catalogue a language, the same keys, the same values named."""
+"""Sentences: one catalog a language, the same keys, the same values named."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ class RemedyEvaluator:
         A, t = problem.quadratic.A, problem.quadratic.t
         columns, target = A[:, :d], t
         means = np.zeros(d + 1)
-        if problem.bias:  # the first row of the triangle holds the means; below it everything is centred
+        if problem.bias:  # the first row of the triangle holds the means; below it everything is centered
             means = np.append(A[0, :d], t[0]) / A[0, d]
             columns, target = A[1:, :d], t[1:]
         eigenvalues, V = np.linalg.eigh(columns.T @ columns)

@@ -2,4 +2,6 @@
 
 from descentlab.lessons.render.notebook import NotebookLesson, open_lesson
 
-__all__ = ["NotebookLesson", "open_lesson"]
+__all__ = ["NotebookLesson", "open_lesson", "opened"]
+
+opened = open_lesson  # its name in notebooks that were written before

@@ -8,7 +8,7 @@ from html import escape
 
 from descentlab.messages.catalog import current_language
 
-# Under one class, so that nothing outside it changes; the colours are the notebook's own but for the marks.
+# Under one class, so that nothing outside it changes; the colors are the notebook's own but for the marks.
 NOTEBOOK_CSS = """
 .descentlab { max-width: 46rem; line-height: 1.5; word-break: keep-all; overflow-wrap: anywhere; }
 .descentlab h4 { margin: 1em 0 .3em; }

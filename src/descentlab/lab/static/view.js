@@ -87,7 +87,7 @@ function namesOf({ problem, directions, rank }) {
   });
 }
 
-/** What errors do at this rate: in a word that names a sentence and a colour. */
+/** What errors do at this rate: in a word that names a sentence and a color. */
 export function regime(theory) {
   if (theory.diverges) return "diverges";
   if (theory.error.every((each) => each === 0)) return theory.largest === 0 ? "flat" : "still";

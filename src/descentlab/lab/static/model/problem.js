@@ -3,7 +3,7 @@
  * `problem/least_squares.py` (what depends on what), `problem/problem.py` and `problem/quadratic.py`.
  *
  * @typedef {{columns: string[], rows: number, weight: number, means: number[], triangle: number[][], noise?: number[]}} Data
- *   `triangle[i]` holds row i of the centred columns' triangle from its diagonal on; `noise` is how far rounding may
+ *   `triangle[i]` holds row i of the centered columns' triangle from its diagonal on; `noise` is how far rounding may
  *   have moved each column, as the norm of a change to its rows (default: what the same rows would give in Python)
  * @typedef {{bias: boolean, center: boolean, standardize: boolean, ridge: number}} Hypothesis
  */
@@ -19,16 +19,16 @@ export function gradientFactor(reduction, weight) {
 }
 
 /**
- * The factor of rows `[x1 .. xd, y]`: their means, and the triangle of the centred rows.
+ * The factor of rows `[x1 .. xd, y]`: their means, and the triangle of the centered rows.
  * @type {(rows: number[][]) => Omit<Data, "columns">}
  */
 export function factorOf(rows) {
   const [n, k] = [rows.length, rows[0].length];
   const near = filled(k).map((_, j) => column(rows, j).reduce((sum, x) => sum + x / n, 0));
-  const centred = rows.map((row) => row.map((x, j) => x - near[j]));
-  const rest = filled(k).map((_, j) => column(centred, j).reduce((sum, x) => sum + x, 0) / n);
-  for (const row of centred) for (let j = 0; j < k; j++) row[j] -= rest[j];
-  const data = { rows: n, weight: n, means: near.map((x, j) => x + rest[j]), triangle: triangleOf(centred, k) };
+  const centered = rows.map((row) => row.map((x, j) => x - near[j]));
+  const rest = filled(k).map((_, j) => column(centered, j).reduce((sum, x) => sum + x, 0) / n);
+  for (const row of centered) for (let j = 0; j < k; j++) row[j] -= rest[j];
+  const data = { rows: n, weight: n, means: near.map((x, j) => x + rest[j]), triangle: triangleOf(centered, k) };
   return { ...data, noise: noiseOf(data, 4 + n / 4 + k) };
 }
 
@@ -84,12 +84,12 @@ export function makeProblem(data, { bias, center, standardize, ridge }) {
   const lengths = data.means.map((_, j) => norm(column(C, j)));
   const constant = lengths.map((length, j) => length <= noise[j]);
   const deviations = lengths.map((length) => length / root);
-  const centred = (center || standardize) && bias;
-  const means = data.means.slice(0, d).map((mean) => (centred ? mean : 0));
+  const centered = (center || standardize) && bias;
+  const means = data.means.slice(0, d).map((mean) => (centered ? mean : 0));
   const scales = means.map((_, j) => (standardize ? scaleOf(deviations[j], data.means[j], constant[j], bias) : 1));
   const penalty = [...scales.map(() => ridge), ...(bias ? [0] : [])];
   const features = data.columns.slice(0, d);
-  const top = [...features.map((_, j) => (centred ? 0 : (root * data.means[j]) / scales[j])), ...(bias ? [root] : [])];
+  const top = [...features.map((_, j) => (centered ? 0 : (root * data.means[j]) / scales[j])), ...(bias ? [root] : [])];
   const A = [top, ...C.map((row) => [...scales.map((scale, j) => row[j] / scale), ...(bias ? [0] : [])])];
   const t = [root * data.means[d], ...column(C, d)];
   const ridges = ridge > 0 ? identity(top.length).map((row, j) => row.map((x) => x * Math.sqrt(data.weight * penalty[j]))) : [];

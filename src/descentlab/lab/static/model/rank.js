@@ -7,7 +7,7 @@ import { UNIT, column, dot, filled, norm, reflect } from "./linear_algebra.js";
 /**
  * A direction in which the cost is flat, in the data's units, for each dependent feature.
  * @param {{C: number[][], means: number[], weight: number, noise: number[], bias: boolean, penalty: number[]}} given
- *   the (k, k) triangle of centred columns, and the ridge on each of the d features' weights
+ *   the (k, k) triangle of centered columns, and the ridge on each of the d features' weights
  * @returns {number[][]} k vectors of p entries
  */
 export function flatIn(given) {

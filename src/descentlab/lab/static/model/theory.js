@@ -73,10 +73,10 @@ function boundFor({ problem, c, decay, curvature, error, start, scale, direction
   const fromStart = largestOf(error) <= largestOf(away);
   const moved = fromStart ? times(directions, error) : times(directions, along);
   const destination = fromStart ? start.map((each, j) => each - moved[j]) : moved;
-  const penalised = problem.ridge > 0 || decay > 0;
-  const leastCost = penalised ? costOf(problem, destination) : residualOf(problem);
+  const penalized = problem.ridge > 0 || decay > 0;
+  const leastCost = penalized ? costOf(problem, destination) : residualOf(problem);
   const own = objectiveOf(problem, destination) + (decay * dot(destination, destination)) / (2 * scale);
-  const leastObjective = penalised ? own : leastCost;
+  const leastObjective = penalized ? own : leastCost;
   const terms = norm(problem.A.map((row) => row.reduce((sum, each, j) => sum + Math.abs(each * destination[j]), 0))) + norm(problem.t);
   const rounding = Math.max(problem.rounding, (UNIT * terms) / Math.sqrt(problem.weight));
   const fitsExactly = Math.sqrt(leastCost) <= Math.max(EXACT_FIT * problem.spread, 4 * rounding);

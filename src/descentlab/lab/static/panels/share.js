@@ -61,7 +61,7 @@ export function shareControl(app) {
     return `<!doctype html>\n${whole.outerHTML}`;
   }
 
-  /** The views that are pictures as one, below one another under their titles, with the colours that they have now. */
+  /** The views that are pictures as one, below one another under their titles, with the colors that they have now. */
   function drawing() {
     const figures = [...app.root.querySelectorAll(".panel svg.picture")].filter((each) => each.clientWidth);
     let top = MARGIN;
