@@ -58,7 +58,7 @@ def test_it_speaks_in_80_columns(name: str, lang: str) -> None:
     text = diagnosed(problem, **settings).text(lang)
     assert max(map(display_width, text.split("\n"))) <= 80
     assert "{" not in text
-    for meant in ("inf and nan", "replaces nan", "inf와 nan", "낮추면 nan"):
+    for meant in ("inf and nan", "avoids nan", "inf와 nan", "낮추면 nan"):
         text = text.replace(meant, "")
     assert " nan" not in text
     assert bool(re.search("[가-힣]", text)) is (lang == "ko")
@@ -259,3 +259,14 @@ def test_the_known_traps(kind: str) -> None:
     assert standardized.lr_bound == pytest.approx(
         dl.Problem(found.problem.factor, standardize=True).spectrum().lr_bound(), rel=1e-12
     )
+
+
+@pytest.mark.parametrize("lr", [1e-5, 0.1])
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "Adam"}, {"schedule": lambda epoch: 0.999**epoch}])
+def test_a_recommendation_names_its_optimizer_and_enough_epochs(lr: float, settings: dict[str, Any]) -> None:
+    """The rate of a recommendation is one of SGD, and may be above the stated one: it isn't called smaller."""
+    for epochs in (2, 1000):
+        text = str(dl.diagnose(dl.Problem(X, y), lr=lr, epochs=epochs, **settings).headline.action)
+        assert "smaller rate" not in text
+        assert ("SGD at the constant rate" in text) == bool(settings) or "No change" in text
+        assert ("with at least" in text) == (epochs == 2) or "No change" in text

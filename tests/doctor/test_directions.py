@@ -20,7 +20,7 @@ def test_an_uncentred_column_against_the_intercept() -> None:
     year = 2000 + np.arange(20.0)
     ratio = year.mean() / year.std()
     name, columns = slowest(dl.Problem({"year": year}["year"], rng.normal(size=20), features=["year"]))
-    assert name == f"the intercept against `year`, whose mean is {ratio:.3g} times its spread"
+    assert name == f"the intercept against `year`, whose mean is {ratio:.3g} times its standard deviation"
     assert set(columns) == {"year", "bias"}
 
 
@@ -38,7 +38,7 @@ def test_a_small_column_by_itself() -> None:
     X -= X.mean(axis=0)
     name, columns = slowest(dl.Problem(X, rng.normal(size=200), bias=False))
     assert columns == ("x2",)
-    assert name == f"along `x2`, whose values are about {np.sqrt((X[:, 1] ** 2).mean()):.3g} in size"
+    assert name == f"along `x2` (values of about {np.sqrt((X[:, 1] ** 2).mean()):.3g})"
 
 
 def test_the_steepest_direction_of_unscaled_columns_is_the_large_one() -> None:

@@ -211,6 +211,17 @@ def test_swapped_gradients_and_a_wrong_sign() -> None:
         assert found.name == "ascent"
 
 
+@pytest.mark.parametrize("digits", [6, 9])
+@pytest.mark.parametrize("printed", [mean, lambda r: float(r @ r)])
+def test_a_wrong_sign_with_the_gradient_of_another_reduction(digits: int, printed: Printed) -> None:
+    for loop in LOOPS:
+        for reduction, c in (("sum", 2.0), ("half_sum", 1.0), ("half_mean", 1 / loop.n)):
+            found = loop.found(rounded(loop.losses(loop.gradient(-c), printed, epochs=6), digits))
+            assert names(found) == ["ascent"]
+            assert found[0].numbers["gradient"] == reduction
+            assert found[0].numbers["times"] == pytest.approx(c * loop.n / 2)
+
+
 def test_another_rate() -> None:
     for loop in LOOPS:
         for times in (0.1, 100.0, 0.37):
@@ -249,6 +260,8 @@ class TestNothingExplainsIt:
             assert found.name == "not_the_rate"
             assert found.advice is not None
             assert found.advice.key == "advice.not_the_rate_update"
+            assert found.messages[0].key == "observed.differs_not_rate"
+            assert str(found.advice).startswith(f"The first loss, {found.numbers['start_loss']:.6g}, is right")
 
     def test_a_rate_above_the_bound_is_said(self) -> None:
         loop = Loop(1, part=1.4)

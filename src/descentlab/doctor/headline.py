@@ -113,19 +113,33 @@ def _rate_action(context: RunContext, remedies: Sequence[Remedy]) -> Message | N
     descent, best = context.theory.descent, context.own_best_rate
     names = RECOMMENDED_REMEDIES[:2] * (not context.theory.is_regularized) + RECOMMENDED_REMEDIES[2:]
     usable = [(each.epochs, each) for each in remedies if each.name in names and each.epochs is not None]
-    own: dict[str, object] = {}
+    rate = None
     if best is not None and best.epochs is not None:
-        own = {"own_lr": best.lr_text, "own_epochs": pluralize(best.epochs), "within": context.within_percent}
+        rate = message("action.rate", use=_use_message(context, best.lr_text, best.epochs))
         usable = [(epochs, each) for epochs, each in usable if epochs * MIN_SPEEDUP <= best.epochs]
-    is_plain = descent.is_sgd and descent.schedule is None
     if not usable:
-        return message("action.rate" if is_plain else "action.plain_rate", **own) if own else None
+        return rate
     epochs, remedy = min(usable, key=lambda pair: pair[0])
     pair = context.rates.get("fastest_pair")
     momentum = pair.momentum_text if pair and remedy.name == "tuned_momentum" else f"{remedy.momentum:.6g}"
     step = message(f"action.{remedy.name.removeprefix('tuned_')}", momentum=momentum)
-    values = {"step": step, "lr": remedy.lr_text, "epochs": pluralize(epochs), "within": context.within_percent}
-    if not own or not is_plain:
-        return message("action.remedy", **values)
-    is_enough = best is not None and best.epochs is not None and best.epochs <= descent.epochs
-    return message("action.rate_or_remedy" if is_enough else "action.remedy_not_rate", **values | own)
+    recommendation = message("action.remedy", step=step, use=_use_message(context, remedy.lr_text, epochs))
+    if best is None or best.epochs is None or not _is_sgd_at_constant_rate(context):
+        return recommendation
+    if best.epochs <= descent.epochs:
+        return message("action.rate_or_remedy", rate=rate, step=step, lr=remedy.lr_text, epochs=pluralize(epochs))
+    own = {"own_lr": best.lr_text, "own_epochs": pluralize(best.epochs)}
+    return message("action.remedy_not_rate", remedy=recommendation, **own)
+
+
+def _is_sgd_at_constant_rate(context: RunContext) -> bool:
+    descent = context.theory.descent
+    return descent.is_sgd and descent.schedule is None
+
+
+def _use_message(context: RunContext, lr_text: str | None, epochs: int) -> Message:
+    """Which rate to use: of SGD, and with more epochs than asked for, where that is so."""
+    longer = "_longer" if epochs > context.theory.descent.epochs else ""
+    values = {"lr": lr_text, "epochs": pluralize(epochs), "within": context.within_percent}
+    key = f"action.use{longer}" if _is_sgd_at_constant_rate(context) else f"action.use_plain{longer}"
+    return message(key, **values)

@@ -19,7 +19,9 @@ def diagnosis_blocks(diagnosis: Diagnosis, name: str = "") -> list[Block]:
     predicted, answered = diagnosis.headline, diagnosis.observed_headline or diagnosis.headline
     blocks: list[Block] = [Paragraph(f"{answered.mark} {answered.answer}", strong=True)]
     blocks += [Paragraph(str(answered.action))] * (answered.action is not None)
-    blocks += [Paragraph(f"{predicted.mark} {predicted.answer}")] * (answered is not predicted)
+    if answered is not predicted:  # what the settings give once the loop does as stated
+        key = "report.corrected_still" if diagnosis.verdict.fails else "report.corrected"
+        blocks.append(Paragraph(f"{predicted.mark} {message(key, answer=predicted.answer)}"))
     blocks.append(Paragraph(f"{name}: {title}" if name else title))
     (run_title, run_findings), *others = group_findings(diagnosis)
     blocks += [Heading(run_title), *finding_bullets(_without_repetition(diagnosis, run_findings))]

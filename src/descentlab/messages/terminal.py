@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 LINE_WIDTH = 80
 STATUS_INTERVAL = 0.2  # seconds between two texts of a status line
+_WORD = re.compile(r"\S*?\blr = \S+|\S+")  # a rate stays on the line of its name
 _ANSI_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -27,11 +28,16 @@ def display_width(text: str) -> int:
 
 
 def wrap(text: str, columns: int = 80, initial_indent: str = "", subsequent_indent: str | None = None) -> str:
-    """Break text at spaces into lines of at most ``columns``, indented like those of :func:`textwrap.wrap`."""
+    """Break text at spaces into lines of at most ``columns``, indented like those of :func:`textwrap.wrap`.
+
+    >>> print(wrap("Use the rate lr = 0.1 here.", columns=18))
+    Use the rate
+    lr = 0.1 here.
+    """
     subsequent_indent = " " * display_width(initial_indent) if subsequent_indent is None else subsequent_indent
     lines, line = [], initial_indent
     empty = True
-    for word in text.split():
+    for word in _WORD.findall(text):
         if not empty and display_width(line) + 1 + display_width(word) > columns:
             lines.append(line)
             line, empty = subsequent_indent, True

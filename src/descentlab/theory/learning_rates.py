@@ -41,8 +41,8 @@ class RateChoice:
     """A learning rate with its momentum, and the epochs it needs.
 
     Attributes:
-        name: ``textbook``, ``fastest`` (without momentum), ``own_momentum``, ``minimax_heavy_ball`` or
-            ``fastest_heavy_ball``.
+        name: ``textbook``, ``fastest`` (without momentum), ``own_momentum``, ``heavy_ball`` (the textbook's pair) or
+            ``fastest_pair``.
         lr, momentum: in the descent's own reduction.
         epochs: until the descent stays within the tolerance; None for never.
         lr_text, momentum_text: lr and momentum as text, with as few digits as change the epochs by at most 1%.

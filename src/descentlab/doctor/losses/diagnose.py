@@ -14,8 +14,9 @@ A growing error changes sides every epoch, so the recursion of :mod:`descentlab.
 
 That takes one direction alone to grow. What holds without it, of plain descent, is proved by
 :mod:`descentlab.doctor.losses.moment_bounds`. Under momentum only this is certain: losses that diverge had a rate
-above the
-bound, and a heavy ball that was started at rest swings only where lr times a curvature is above ``(1 - sqrt(mu))^2``.
+above the bound, and a heavy ball that was started at rest swings only where lr times a curvature is above
+``(1 - sqrt(mu))^2``. All of this is about descent: where the gradient is added, losses grow in the same way, by
+``g = 1 + lr * curvature``, and no rate is stable.
 
 Of losses that fall, g and -g are both possible, and only the limit and the pace are determined. They prove no rate
 stable: a steep direction may grow from an error too small to show.
@@ -299,7 +300,7 @@ def _diagnose_decay(series: LossSeries, estimate: GrowthEstimate) -> LossDiagnos
         series.lr_bound_for(factor),
     )
     first, *unsettled = unsettled_findings(
-        decay_finding(factor, shown_limit, epochs, is_slow), series.losses, estimate, math.inf
+        decay_finding(series.descent.lr, factor, shown_limit, epochs, is_slow), series.losses, estimate, math.inf
     )
     explanations = two_explanations_finding(series.descent.lr, monotone_lr_bound, oscillating_lr_bound)
     conclusions = [first, explanations, *unsettled]

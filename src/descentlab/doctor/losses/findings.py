@@ -28,6 +28,7 @@ from descentlab.typing import FloatArray
 
 Interval = tuple[float, float]
 
+MAX_FACTOR_DIGITS = 6  # factors that agree to this many digits are not said to differ
 SETTLED_RANGE_RATIO = 1.001  # a range this narrow needs no word on how far the growth had settled
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 FLOAT32_MARGIN = 1e-6  # part of the float32 range; squares overflow before their mean does
@@ -69,7 +70,7 @@ def divergence_finding(
     else:
         lr_over_bound, digits = lr / lr_bound, _justified_digits(lr_bound, *shown_interval)
         decimals = max(digits, 1 + math.ceil(-math.log10(lr_over_bound - 1)) if lr_over_bound > 1 else digits)
-        values = {"lr_bound": f"{lr_bound:.{digits}g}", "times": f"{lr_over_bound:.{min(decimals, 6)}g}"}
+        values = {"lr_bound": f"{lr_bound:.{digits + 1}g}", "times": f"{lr_over_bound:.{min(decimals, 6)}g}"}
         claim = message("losses.bound", lr=lr, **_format_interval(shown_interval, digits + 1), **values)
         caveats = [message("losses.hidden")]
         if is_single_mode:
@@ -87,6 +88,7 @@ def divergence_finding(
         return make(name, message("losses.upswing"), advice=advice, caveats=tuple(caveats), **numbers)
     messages = [message("losses.diverge", claim=claim)]
     messages += [] if factor is None else [message("losses.grow", factor=-factor)]
+    caveats.append(message("losses.ascent"))
     return make(name, *messages, advice=advice, reference=reference, caveats=tuple(caveats), **numbers)
 
 
@@ -109,27 +111,33 @@ def unsettled_findings(
     before, last = float(steps[1] / steps[0]), float(steps[2] / steps[1])
     if not before < math.inf > last:
         return [finding]
-    main_message = message("losses.unsettled", before=before, last=last)
+    texts = ((f"{before:.{digits}g}", f"{last:.{digits}g}") for digits in range(3, MAX_FACTOR_DIGITS + 1))
+    distinct = next((pair for pair in texts if pair[0] != pair[1]), None)
+    if distinct is None:
+        return [finding]
+    main_message = message("losses.unsettled", before=distinct[0], last=distinct[1])
     unsettled = caution_finding("losses_unsettled", main_message, advice=PRINT_MORE, before=before, last=last)
     return [finding, unsettled]
 
 
-def decay_finding(factor: float, limit: float | None, epochs: int | None, is_slow: bool) -> Finding:
+def decay_finding(lr: float, factor: float, limit: float | None, epochs: int | None, is_slow: bool) -> Finding:
     """The pace of falling losses, and where they would level off."""
-    numbers: dict[str, Any] = {"factor": factor, "limit": limit, "epochs_to_tolerance": epochs}
+    numbers: dict[str, Any] = {"lr": lr, "factor": factor, "limit": limit, "epochs_to_tolerance": epochs}
     factor_text = format_distinct(factor) if 1 - factor > 1e-4 else f"1 - {1 - factor:.2g}"
-    main_message = message("losses.too_slow" if is_slow else "losses.fall", factor=factor_text)
+    pace = message("losses.pace", factor=factor_text)
+    messages = [message("losses.too_slow") if is_slow else message("losses.fall", lr=lr), pace]
     if limit is None or epochs is None:
-        return fact_finding("losses_fall", main_message, message("losses.limit_unknown"), advice=PRINT_MORE, **numbers)
+        messages.append(message("losses.limit_unknown"))
+        return fact_finding("losses_fall", *messages, advice=PRINT_MORE, **numbers)
     count = pluralize(epochs)
-    limit_message = (
+    messages.append(
         message("losses.limit", limit=limit, epochs=count) if limit else message("losses.limit_zero", epochs=count)
     )
     if is_slow:
-        advice = message("advice.losses_too_slow")
-        return problem_finding("losses_too_slow", main_message, limit_message, advice=advice, **numbers)
+        advice, caveats = message("advice.losses_too_slow"), (message("losses.no_proof"),)
+        return problem_finding("losses_too_slow", *messages, advice=advice, caveats=caveats, **numbers)
     advice = message("advice.losses_continue" if epochs else "advice.losses_stop", epochs=count)
-    return fact_finding("losses_fall", main_message, limit_message, advice=advice, **numbers)
+    return fact_finding("losses_fall", *messages, advice=advice, **numbers)
 
 
 def two_explanations_finding(lr: float, monotone_lr_bound: float, oscillating_lr_bound: float) -> Finding:
@@ -145,7 +153,6 @@ def two_explanations_finding(lr: float, monotone_lr_bound: float, oscillating_lr
         *messages,
         advice=message("advice.losses_two_readings"),
         reference=POLYAK_REFERENCE,
-        caveats=(message("losses.no_proof"),),
         lr=lr,
         bound_at_most=monotone_lr_bound,
         bound_if_overshooting=oscillating_lr_bound,

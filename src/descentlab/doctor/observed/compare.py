@@ -1,7 +1,6 @@
-"""Looking elsewhere: what theory gives against what was observed, and, where they differ, what reproduces it.
+"""What theory gives against what was observed, and, where they differ, which mistake reproduces the numbers.
 
-Nothing is altered. Predictions are exact (:mod:`descentlab.doctor.observed.simulation`), in the user's
-reduction, for
+Nothing is altered. Predictions are exact (:mod:`descentlab.doctor.observed.simulation`), in the user's reduction, for
 losses printed before or after an update. A cause is named only if simulating it reproduces every number seen, and
 the numbers hold enough digits for that not to be chance.
 """
@@ -134,7 +133,7 @@ def _find_causes(comparison: ObservedComparison) -> CauseMatches:
     """Every cause that reproduces all the numbers, once each.
 
     By itself; where none does, and theory does not agree loosely, within the rounding of float32; then together with
-    another way to print the cost; and only then those that are fitted.
+    another way to print the cost; then two mistakes at once; and only then those that are fitted.
     """
     if not comparison.observed.is_finite.any():
         return []
@@ -145,6 +144,11 @@ def _find_causes(comparison: ObservedComparison) -> CauseMatches:
     matches = _first_match_by_name(comparison, candidates, FLOAT32_UNIT_ROUNDOFF) or _first_match_by_name(
         comparison, candidates, FLOAT32_UNIT_ROUNDOFF, combined=True
     )
+    if not matches:
+        pairs = list(update_bugs.ascent_with_other_reduction(comparison))
+        matches = _first_match_by_name(comparison, pairs, FLOAT32_UNIT_ROUNDOFF) or _first_match_by_name(
+            comparison, pairs, FLOAT32_UNIT_ROUNDOFF, combined=True
+        )
     fitted_candidates = (guess for hypothesis in FITTED_HYPOTHESES for guess in hypothesis(comparison))
     return matches or _first_match_by_name(comparison, fitted_candidates, FLOAT32_UNIT_ROUNDOFF)
 

@@ -55,9 +55,10 @@ class Hypothesis:
         evidence: its numbers.
         costs: (k,) the mean squared errors behind the losses.
         cost_transform: how those are printed as losses; None is the user's reduction, and another may be tried
-        as well. n_alternatives: how many such explanations were to choose from.
+            as well.
+        n_alternatives: how many such explanations were to choose from.
         extra_tolerance: by how much more than its rounding a number may be off, in units of that, where losses were
-        fitted.
+            fitted.
         common_limit: a mean squared error that other such explanations come to as well, sooner or later; 0 is none.
         floor: what rounding leaves in such a loop; None is what it leaves in the one stated.
     """

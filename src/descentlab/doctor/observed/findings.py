@@ -122,6 +122,9 @@ def unexplained_findings(comparison: ObservedComparison) -> list[Finding]:
     name = (
         "not_the_rate" if _lr_bound(comparison) is not None and not _is_above_bound(comparison) else "observed_differs"
     )
+    if name == "not_the_rate":
+        percent = _rate_message_values(comparison)["percent"]
+        messages = [message("observed.differs_not_rate", percent=percent, **values)]
     if not observed.is_finite[i] and predicted[i] < OVERFLOW_LOSS:
         return _nonfinite_findings(comparison, name, messages, evidence, i)
     advice = message("advice.not_the_rate")
@@ -132,12 +135,12 @@ def unexplained_findings(comparison: ObservedComparison) -> list[Finding]:
             )
         )
         start_matches = abs(start_loss - observed.losses.values[0]) <= observed.losses.half_ulps[0] + 1e-4 * start_loss
-        messages.append(
-            message("observed.first_right" if start_matches else "observed.first_wrong", start_loss=start_loss)
-        )
-        advice = message("advice.not_the_rate_update" if start_matches else "advice.not_the_rate_start")
-        if not start_matches and other_start_or_rate.start_can_explain(comparison):
-            messages.append(message("observed.start_possible"))
+        if start_matches:
+            advice = message("advice.not_the_rate_update", start_loss=start_loss)
+        else:
+            advice = message("advice.not_the_rate_start")
+            messages.append(message("observed.first_wrong", start_loss=start_loss))
+            messages += [message("observed.start_possible")] * other_start_or_rate.start_can_explain(comparison)
         evidence["start_loss"] = start_loss
     return [problem_finding(name, *messages, advice=advice, topic="observed", **evidence)]
 

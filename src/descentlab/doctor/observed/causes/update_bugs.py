@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descentlab.doctor.observed.comparison import Hypothesis, ObservedComparison
+from descentlab.descent.reductions import REDUCTIONS, gradient_scale
+from descentlab.doctor.observed.comparison import Hypothesis, ObservedComparison, cost_form_message
 from descentlab.messages import Message, message
 
 
@@ -49,6 +50,25 @@ def update_bugs(comparison: ObservedComparison) -> Iterator[Hypothesis]:
             common_limit=comparison.theory.least_cost if bug.reaches_minimum else 0.0,
             **bug.evidence,
         )
+
+
+def ascent_with_other_reduction(comparison: ObservedComparison) -> Iterator[Hypothesis]:
+    """The gradient added instead of subtracted, and of another reduction than the stated one."""
+    own, weight = comparison.descent.reduction, comparison.problem.weight
+    if not comparison.has_closed_form:
+        return
+    for other in REDUCTIONS:
+        times = gradient_scale(other, weight) / gradient_scale(own, weight)
+        if times != 1 and np.isfinite(comparison.descent.lr * times):
+            names = {"other": cost_form_message(other), "own": cost_form_message(own)}
+            yield comparison.make_hypothesis(
+                "ascent",
+                comparison.linear_bug_costs(gradient_transform=-float(times)),
+                message("observed.ascent_other", times=times, **names),
+                advice=message("advice.ascent_other"),
+                gradient=other,
+                times=times,
+            )
 
 
 def _possible_bugs(comparison: ObservedComparison) -> Iterator[UpdateBug]:

@@ -211,7 +211,7 @@ function power(N, t) {
   return result;
 }
 
-/** Whether these parameters are at the destination: `Theory.near`. @type {(theory: object, descended: number[], within?: number) => boolean} */
+/** Whether these parameters have converged, as in `FullBatchTheory.is_converged`. @type {(theory: object, descended: number[], within?: number) => boolean} */
 export function near(theory, descended, within = 0.01) {
   const { problem, destination, directions, curvature, scale, sizes } = theory;
   const error = timesTransposed(directions, descended.map((value, j) => value - destination[j]));
