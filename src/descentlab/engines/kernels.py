@@ -145,7 +145,7 @@ def block_gradient(
     c: tuple[float, float],
     out: FloatArray,
 ) -> None:
-    """The gradient over the rows of a block; its scale is ``c[0] / total weight + c[1]``, as in descent/reductions.py."""
+    """The gradient over the rows of a block; its scale is ``c[0] / total weight + c[1]``, see descent/reductions."""
     x, t, w = block
     dtype = params.dtype.type
     total = dtype(len(t))

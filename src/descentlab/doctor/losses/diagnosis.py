@@ -24,9 +24,10 @@ class LossDiagnosis(Presentable):
             quarter; an estimate under that condition, which the words state. None where neither is so.
         lr_bound_range: what it may be in any case; None where nothing can be said. The upper end is proved: of plain
             descent by :mod:`descentlab.doctor.losses.moment_bounds` (of falling losses, by what the quickest fading
-            direction allows); under momentum it is lr where losses diverge, and what swings need where they swing. The lower
-            end is 0 where more directions may grow unseen. Above 0 it is proved but for directions that make up less
-            of the last loss than ten times its rounding, or than 1%: no losses bound those.
+            direction allows); under momentum it is lr where losses diverge, and what swings need where they swing. The
+            lower end is 0 where more directions may grow unseen. Above 0 it is proved but for directions that make up
+            less of the last loss than ten times its rounding, or than 1%: no losses bound those. All of it is about
+            descent: where the gradient is added, no rate is stable.
         curvature: of the growing direction, in the convention that lr belongs to, as sure as ``lr_bound``; None where
             it is not known.
         factor: what an epoch multiplies the error by, negative where it changes sides. Of falling losses its size
