@@ -54,6 +54,17 @@ def test_chained_reads_one_after_the_other_by_name() -> None:
     assert np.concatenate(list(chained.blocks(["y", "x"]))).tolist() == [[3, 1], [4, 2], [6, 5]]
 
 
+def test_chained_goes_on_behind_any_piece_of_any_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descentlab.data.arrays.PIECE_ROWS", 2)
+    chained = ConcatSource([(label, numbers(x=[i, i + 1, i + 2])) for label, i in (("a", 0), ("b", 3), ("c", 6))])
+    pieces = list(chained.pieces(["x"]))
+    assert len(pieces) == 6
+    for piece in pieces:
+        last = int(next(piece.blocks(["x"]))[-1, 0])
+        rest = [row for each in chained.pieces(["x"], piece.next_offset) for row in next(each.blocks(["x"])).ravel()]
+        assert rest == list(range(last + 1, 9))
+
+
 @pytest.mark.parametrize("swap", [False, True])
 def test_chained_names_the_part_that_lacks_a_column(swap: bool) -> None:
     parts = [("a.csv", numbers(x=[1], y=[2])), ("b.csv", numbers(x=[1]))]

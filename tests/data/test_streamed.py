@@ -86,6 +86,15 @@ def test_a_later_row_that_breaks_the_types_is_named_by_its_line(tmp_path: Path, 
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("row", ["abc,1,word,", "1,2,word"])
+def test_lines_that_end_with_carriage_returns_are_counted(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes((CSV + row + "\n").replace("\n", "\r").encode())
+    with pytest.raises(dl.DataError, match="line 42"):
+        dl.Problem(path, target="b")
+
+
+@pytest.mark.usefixtures("small")
 def test_cells_of_spaces_are_missing_in_later_pieces_too(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,e,f\n" + "1,,true\n" * 30 + "2,  ,  \n" + "3,,false\n")

@@ -160,6 +160,16 @@ def test_one_step_by_hand_that_is_looped_diverges() -> None:
     assert "by -1.8" in str(found)
 
 
+@pytest.mark.parametrize(("schedule", "severity"), [(None, Severity.PROBLEM), ("step:3:0.5", Severity.FACT)])
+def test_a_rate_above_its_bound_is_no_problem_where_a_schedule_takes_it_down(
+    schedule: str | None, severity: Severity
+) -> None:
+    """The bound is 2 over the curvature 2/3 (1 + 4 + 9), so 3/14, and 0.3 is 1.4 times that."""
+    (bound,) = [each for each in diagnosed(lr=0.3, schedule=schedule, epochs=50).findings if each.name == "bound"]
+    assert bound.numbers["ratio"] == pytest.approx(1.4)
+    assert bound.severity is severity
+
+
 def test_a_batch_of_all_rows_is_full_batch_and_says_so() -> None:
     found = diagnosed(lr=0.15, batch_size=3)
     assert found.verdict == diagnosed(lr=0.15).verdict

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from descentlab import DataError, Factor
+from descentlab.data.source import BLOCK_ROWS
 from descentlab.factor.factor import FACTOR_FORMAT
 from tests.rational import fractions
 
@@ -111,6 +112,16 @@ def test_the_factor_is_the_triangle_of_the_rows(n: int) -> None:
     np.testing.assert_allclose(factor.std, values.std(axis=0), rtol=1e-10, atol=1e-12)
     assert (np.tril(factor.R_centered, -1) == 0).all()
     assert (np.diagonal(factor.R_centered) >= 0).all()
+
+
+def test_weights_of_later_rows_are_their_own() -> None:
+    """All the weight lies behind the first block: on three ones and a five."""
+    values, weights = np.zeros((BLOCK_ROWS + 2, 1)), np.zeros(BLOCK_ROWS + 2)
+    values[-2:, 0], weights[-2:] = [1, 5], [3, 1]
+    factor = Factor.from_block(values, ["a"], weights)
+    assert factor.weight == 4
+    assert factor.means == pytest.approx(2)
+    assert factor.std == pytest.approx(np.sqrt(3))
 
 
 def test_blocks_of_a_stream_are_merged_as_a_tree() -> None:

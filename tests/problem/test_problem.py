@@ -123,6 +123,14 @@ def test_coordinates_there_and_back(settings: dict[str, Any]) -> None:
     np.testing.assert_allclose(rows.X, (X - means) / scales, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_without_standardizing_the_columns_are_as_they_were(bias: bool) -> None:
+    problem = dl.Problem(X, y, bias=bias, standardize=True).with_changes(standardize=False)
+    Z = np.column_stack([X, np.ones(N)])[:, : D + bias]
+    assert not problem.center
+    np.testing.assert_allclose(problem.quadratic.gradient(np.zeros(D + bias)), -Z.T @ y, rtol=1e-10)
+
+
 def test_a_constant_column_is_not_blown_up() -> None:
     """Its spread is rounding alone; dividing by it would make noise a feature."""
     constant = np.where(np.arange(N) % 2, 0.3, 0.1 + 0.2)

@@ -99,6 +99,13 @@ def test_an_update_too_small_to_move_anything_is_no_convergence() -> None:
     assert (run.history.params == [1.0, 5.0]).all()
 
 
+def test_a_parameter_at_rest_does_not_end_the_run_of_the_others() -> None:
+    """The weight of a column of zeros stays at 0; the other is multiplied by 1 - 28/3 lr at each epoch."""
+    run = dl.descend(dl.Problem([[1, 0], [2, 0], [3, 0]], [1, 2, 3], bias=False), lr=0.003, epochs=20)
+    assert run.ending.reason is dl.Reason.OUT_OF_EPOCHS
+    np.testing.assert_allclose(run.params, [1 - 0.972**20, 0], rtol=1e-12)
+
+
 def test_float32_overflows_at_its_own_limit() -> None:
     run = dl.descend(
         LESSON, engine="autograd", dtype="float32", lr=0.1, reduction="sum", epochs=500, growth_limit=np.inf

@@ -103,6 +103,14 @@ def test_near_an_exact_fit_is_one_percent_of_every_coefficient() -> None:
     assert not theory.is_converged(goal + np.array([0, 0, 0.031]))
 
 
+@pytest.mark.parametrize(("reduction", "curvature"), [("sum", 10), ("half_sum", 5), ("mean", 2), ("half_mean", 1)])
+def test_the_bound_of_batches_is_that_of_their_rows(reduction: str, curvature: float) -> None:
+    """Every row is a one, so every batch of five has the same curvature."""
+    problem = dl.Problem(np.ones((50, 1)), np.arange(50.0), bias=False)
+    theory = FullBatchTheory(problem, Descent(lr=0.1, reduction=reduction, batch_size=5))
+    assert theory.lr_bound == pytest.approx(2 / curvature)
+
+
 def test_beyond_all_numbers_is_infinitely_far() -> None:
     theory = FullBatchTheory(dl.Problem(FLAT, y), Descent(lr=0.1))
     for far in (1e200, np.inf, np.nan):

@@ -89,6 +89,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("no_zero_grad", {"stale_steps": 3, "checked_steps": 3}, {"stale_steps": 2, "checked_steps": 2}),
     ("above_limit", {"rate": rate(1.5), "loss": RISING}, {"rate": rate(1.5)}),  # at the edge of stability
     ("above_limit", {"rate": rate(2.5), "loss": 0.95 * FLAT + 0.05 * (FLAT.cumsum() == 1)}, {"loss": RISING}),
+    ("above_limit", {"rate": rate(1.5), "loss": RISING},
+     {"rate": rate(1.5), "loss": RISING, "backward_passes": 2 * N}),  # one pass has a part of the curvature
     ("above_limit", {"exact_lr_ratio": 1.2, "is_exact": True, "exact_lr_bound": 0.08, "loss": RISING}, {}),
     ("above_limit", {"rate": {"measurements": TOO_LATE, "lr_ratios": (0.05, 0.05)}, "loss": RISING,
                      "nonfinite": LOST},
