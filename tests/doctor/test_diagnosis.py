@@ -276,7 +276,7 @@ def test_the_known_traps(kind: str) -> None:
 def test_a_recommendation_names_its_optimizer_and_enough_epochs(lr: float, settings: dict[str, Any]) -> None:
     """The rate of a recommendation is one of SGD, and may be above the stated one: it isn't called smaller."""
     for epochs in (2, 1000):
-        text = str(dl.diagnose(dl.Problem(X, y), lr=lr, epochs=epochs, **settings).headline.action)
+        text = str(diagnosed(dl.Problem(X, y), lr=lr, epochs=epochs, **settings).headline.action)
         assert "smaller rate" not in text
         assert ("SGD at the constant rate" in text) == bool(settings) or "No change" in text
         assert ("with at least" in text) == (epochs == 2) or "No change" in text
