@@ -14,12 +14,9 @@ from descentlab.data.combined import JoinedSource
 from descentlab.data.source import MAX_MAGNITUDE, Piece, Source, has_finite_squares, is_from_package
 from descentlab.errors import DataError, did_you_mean
 from descentlab.messages import Message, message, pluralize
-from descentlab.typing import FloatArray
+from descentlab.typing import FloatArray, IntArray
 
 WEIGHTS_COLUMN = "(weights)"  # the column name of weights given as an array
-
-
-Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass
@@ -35,9 +32,9 @@ class ScanCounts:
 
     rows: int
     rows_with_missing: int
-    missing: Counts
-    infinite: Counts
-    too_large: Counts
+    missing: IntArray
+    infinite: IntArray
+    too_large: IntArray
     negative: int
     inexact_columns: set[str]
 
@@ -216,7 +213,7 @@ class ColumnSelection:
         self.scan_counts = scan_counts
         self.source.inexact_columns |= scan_counts.inexact_columns
 
-    def _format_counts(self, counts: Counts) -> tuple[str, ...]:
+    def _format_counts(self, counts: IntArray) -> tuple[str, ...]:
         """The count of each column where it is not 0, as text."""
         return tuple(f"`{name}`: {count:,}" for name, count in zip(self.plan.columns, counts, strict=True) if count)
 
