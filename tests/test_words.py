@@ -48,7 +48,8 @@ FORBIDDEN = re.compile(
 
 def pages() -> list[Path]:
     """The English pages."""
-    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(SOURCE / "lessons" / "en").glob("*.md")]
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    found += [*(SOURCE / "doctor" / "pages").glob("*.md"), *(SOURCE / "lessons" / "en").glob("*.md")]
     return sorted(path for path in found if not path.name.endswith(".ko.md"))
 
 

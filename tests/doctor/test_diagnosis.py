@@ -20,7 +20,7 @@ rng = np.random.default_rng(6)
 X = rng.normal(size=(50, 2)) * [1.0, 30.0] + [100.0, 0.0]
 y = X @ [1.0, 0.2] + rng.normal(size=50)
 LESSON = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
-DOCS = Path(__file__).parents[2] / "docs" / "findings"
+DOCS = Path(__file__).parents[2] / "src" / "descentlab" / "doctor" / "pages"
 
 
 def diagnosed(problem: dl.Problem = LESSON, **settings: Any) -> dl.Diagnosis:
@@ -201,7 +201,7 @@ def named_in_the_code() -> set[str]:
         r'name = \(?\s*"(\w+)"',
         r'else \(?"((?:losses|observed)_\w+)"',
     ]
-    code = [path.read_text("utf-8") for path in (DOCS.parents[1] / "src/descentlab/doctor").rglob("*.py")]
+    code = [path.read_text("utf-8") for path in DOCS.parent.rglob("*.py")]
     names = {name for form in forms for text in code for name in re.findall(form, text)} - {"notice"}
     return names | {rule.name for rule in (*RULES, *FALLBACK_RULES)}
 

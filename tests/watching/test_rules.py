@@ -23,7 +23,7 @@ N = 60
 FALLING = np.linspace(1.0, 0.1, N)
 FLAT = np.full(N, 1.0)
 RISING = np.linspace(1.0, 5.0, N)
-PAGES = Path(__file__).parents[2] / "docs" / "findings"
+PAGES = Path(__file__).parents[2] / "src" / "descentlab" / "doctor" / "pages"
 RULE_NAMES = {rule.name for rule in (*RULES, *FALLBACK_RULES)}
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import partial
 
 from descentlab.messages import Message, message
-from descentlab.messages.document import Block, Bullet
+from descentlab.messages.document import Block, Bullet, Paragraph
 
 
 class Severity(StrEnum):
@@ -40,7 +40,7 @@ class Finding:
     >>> import descentlab as dl
     >>> finding = dl.diagnose(dl.Problem([[1.0], [2.0]], [2.0, 4.0]), lr=1.0, epochs=10).findings[0]
     >>> finding.name, finding.severity.value, finding.docs
-    ('diverges', 'problem', 'docs/findings/diverges.md')
+    ('diverges', 'problem', 'src/descentlab/doctor/pages/diverges.md')
     """
 
     name: str
@@ -54,8 +54,8 @@ class Finding:
 
     @property
     def docs(self) -> str:
-        """The page that explains this finding, in the repository."""
-        return f"docs/findings/{self.name}.md"
+        """The page that explains this finding, in the repository; ``descentlab explain NAME`` prints it."""
+        return f"src/descentlab/doctor/pages/{self.name}.md"
 
     def text(self, lang: str | None = None) -> str:
         """The conclusion, the next step and what qualifies them, as one paragraph."""
@@ -104,6 +104,11 @@ def finding_bullets(findings: Iterable[Finding]) -> list[Block]:
         Bullet(SEVERITY_MARKS[each.severity], str(message(f"weight.{each.severity}")), each.severity.value, each.text())
         for each in findings
     ]
+
+
+def page_paragraph(findings: Iterable[Finding]) -> Paragraph:
+    """How to read the pages of these findings."""
+    return Paragraph(str(message("report.pages", names=list(dict.fromkeys(each.name for each in findings)))))
 
 
 def check_bullets(checked: Sequence[Message], unchecked: Sequence[Message]) -> list[Block]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.finding import Finding, check_bullets, fact_finding, finding_bullets
+from descentlab.doctor.finding import Finding, check_bullets, fact_finding, finding_bullets, page_paragraph
 from descentlab.doctor.forecast import Verdict
 from descentlab.messages import Table, format_epochs, message, pluralize
 from descentlab.messages.document import Block, Heading, Paragraph, make_blocks
@@ -29,8 +29,7 @@ def diagnosis_blocks(diagnosis: Diagnosis, name: str = "") -> list[Block]:
     for topic_title, findings in others:
         blocks += [Heading(topic_title), *finding_bullets(findings)]
     blocks += [Heading(str(message("about.checks"))), *check_bullets(diagnosis.checked, diagnosis.unchecked)]
-    names = ", ".join(dict.fromkeys(finding.name for finding in diagnosis.findings))
-    return [*blocks, Paragraph(str(message("report.pages", names=names)))]
+    return [*blocks, page_paragraph(diagnosis.findings)]
 
 
 def title_line(diagnosis: Diagnosis) -> str:

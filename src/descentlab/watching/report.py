@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from descentlab.doctor.finding import SEVERITY_MARKS, Severity
+from descentlab.doctor.finding import SEVERITY_MARKS, Severity, page_paragraph
 from descentlab.messages import Message, format_rounded, message, pluralize
 from descentlab.messages.document import Block, Bullet, Heading, Paragraph
 from descentlab.watching.rules.evaluate import Evaluation
@@ -26,6 +26,7 @@ def watch_blocks(observation: Observation, evaluation: Evaluation) -> list[Block
         *details,
         *(_bullet(Severity.FACT, each.text()) for each in note_messages(observation)),
         *map(Paragraph, _checked_lines(observation, evaluation)),
+        page_paragraph(evaluation.findings),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from descentlab.doctor.finding import SEVERITY_MARKS, Finding, check_bullets, finding_bullets
+from descentlab.doctor.finding import SEVERITY_MARKS, Finding, check_bullets, finding_bullets, page_paragraph
 from descentlab.doctor.forecast import Verdict
 from descentlab.messages import Message, current_language, to_json_types, use_language
 from descentlab.messages.document import Block, Paragraph, Presentable, make_blocks
@@ -75,4 +75,5 @@ def _(result: LossDiagnosis) -> list[Block]:
     blocks += [Paragraph(str(first.advice))] * (first.advice is not None)
     rest = " ".join([*reasons, *map(str, first.caveats)])
     blocks += [Paragraph(rest)] * bool(rest)
-    return [*blocks, *finding_bullets(others), *check_bullets(result.checked, result.unchecked)]
+    blocks += [*finding_bullets(others), *check_bullets(result.checked, result.unchecked)]
+    return [*blocks, page_paragraph(result.findings)]

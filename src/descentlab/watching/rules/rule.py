@@ -29,7 +29,7 @@ class Rule:
     """One mistake that the watch knows.
 
     Attributes:
-        name: the name of its finding; ``docs/findings/NAME.md`` explains it. Several rules may share a name.
+        name: the name of its finding; ``doctor/pages/NAME.md`` explains it. Several rules may share a name.
         check: a pure function that returns evidence, or None where the mistake was not seen.
         severity: of its finding.
         suppresses: names of findings that follow from this one and are not reported beside it.
