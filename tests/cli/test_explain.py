@@ -27,7 +27,7 @@ def test_prose_is_wrapped_code_is_indented_and_links_are_words() -> None:
     assert "    y = y.reshape(pred.shape)" in lines
     assert "    >>> train(y[:, 0]), train(y)" in lines
     assert "For printed losses broadcasting finds the same mistake." in " ".join(lines)
-    assert max(map(display_width, lines)) <= 80
+    assert max(display_width(line) for line in lines if not line.startswith("    ")) <= 80
 
 
 @pytest.mark.parametrize("given", ["no-zero-grad", "`no_zero_grad`", "NO_ZERO_GRAD"])
