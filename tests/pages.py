@@ -31,10 +31,10 @@ class _Checker(HTMLParser):
 
 
 def whole(page: str) -> tuple[str, str | None]:
-    """What the page says and the one language that it says it is in, after the checks."""
+    """What the page says, its spaces all plain, and the one language that it says it is in, after the checks."""
     checker = _Checker()
     checker.feed(page)
     checker.close()
     assert not checker.open
     [lang] = checker.langs
-    return "".join(checker.words), lang
+    return "".join(checker.words).replace("\u00a0", " "), lang

@@ -14,6 +14,7 @@ from py_mini_racer import MiniRacer
 from descentlab.lab.page import lab_messages
 from descentlab.messages import LANGUAGES, format_number, message, resolve_particles
 from tests.lab.v8 import module
+from tests.messages.test_korean import READ
 
 Say = Callable[..., Any]
 
@@ -45,6 +46,7 @@ def test_numbers_are_pythons(say: Say, value: float) -> None:
         "서울이(가) 바다을(를) 7(으)로",
         "끝(으)로 물(으)로 a은(는)",
         "`year`이(가) lr이(가) `R`(으)로 sensor(으)로 rating은(는) g을(를) rows.factor은(는)",
+        *(f"{before}은(는) {before}(으)로" for before in READ),
     ],
 )
 def test_particles_are_pythons(say: Say, text: str) -> None:
@@ -56,9 +58,9 @@ def test_every_sentence_can_be_said(say: Say, lang: str) -> None:
     for key in lab_messages()[lang]:
         said = str(say(f"messages.translator(catalog, '{lang}')('{key.removeprefix('lab.')}', {{}})"))
         assert said
-    assert say(f"messages.translator(catalog, '{lang}')('status.near', {{ needed: 1234 }})") == message(
-        "lab.status.near", needed=1234
-    ).text(lang)
+    said = str(say(f"messages.translator(catalog, '{lang}')('status.near', {{ needed: 1234 }})"))
+    assert said.replace("\u00a0", " ") == message("lab.status.near", needed=1234).text(lang)
+    assert ("1,234\u00a0에포크" in said) is (lang == "ko")
     with pytest.raises(Exception, match=r"no sentence lab\.nothing"):
         say(f"messages.translator(catalog, '{lang}')('nothing')")
 

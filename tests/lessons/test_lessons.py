@@ -242,6 +242,13 @@ def test_emphasis_ends_where_markdown_says_so(place: int) -> None:
     assert re.findall(r"[^\w\s]\*\*(?=\w)", course.source(place, "ko")) == []
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_no_korean_is_italic(place: int) -> None:
+    """Hangul has no italics: what is emphasized is bold."""
+    emphasized = re.findall(r"(?<!\*)\*([^*\s][^*]*)\*(?!\*)", course.source(place, "ko"))
+    assert [text for text in emphasized if re.search("[가-힣]", text)] == []
+
+
 @pytest.mark.parametrize("name", ["teaching.md", "teaching.ko.md"])
 def test_the_teachers_page_lists_every_figures_address(name: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / name).read_text("utf-8")

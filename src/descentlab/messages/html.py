@@ -26,11 +26,24 @@ NOTEBOOK_CSS = """
 .descentlab thead th { border-bottom: 1px solid currentColor; }
 """
 _BACKTICKED = re.compile(r"`([^`]+)`")
+# The space between a name and its number, and between a number and its unit.
+_KEPT_TOGETHER = re.compile(r"(?<=\w) = (?=[-\w])|(?<=\d) (?=%|에포크|걸음|스텝)")
 
 
 def html_fragment(*parts: str) -> str:
     """The parts as one piece of HTML, in the language that is spoken."""
     return f'<div class="descentlab" lang="{current_language()}"><style>{NOTEBOOK_CSS}</style>{"".join(parts)}</div>'
+
+
+def insert_no_break_spaces(text: str) -> str:
+    """The text with no line break between a name and its number, or a number and its unit; code stays as it is.
+
+    >>> insert_no_break_spaces("lr = 0.1, 100 에포크, `a = 1`").replace("\u00a0", "_")
+    'lr_=_0.1, 100_에포크, `a = 1`'
+    """
+    pieces = re.split(r"(`[^`]*`)", text)
+    pieces[::2] = [_KEPT_TOGETHER.sub(lambda match: match[0].replace(" ", "\u00a0"), piece) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def html_text(text: str) -> str:
@@ -39,7 +52,7 @@ def html_text(text: str) -> str:
     >>> html_text("Column `<b>` is 2 > 1.")
     'Column <code>&lt;b&gt;</code> is 2 &gt; 1.'
     """
-    return _BACKTICKED.sub(r"<code>\1</code>", escape(text))
+    return _BACKTICKED.sub(r"<code>\1</code>", escape(insert_no_break_spaces(text)))
 
 
 def html_paragraph(text: object, strong: bool = False) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 LINE_WIDTH = 80
 STATUS_INTERVAL = 0.2  # seconds between two texts of a status line
-_WORD = re.compile(r"\S*?\blr = \S+|\S+")  # a rate stays on the line of its name
+_WORD = re.compile(r"\S*?\blr = \S+|\S*\d (?:에포크|걸음|스텝)\S*|\S+")  # a number stays with its name or unit
 _ANSI_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -33,6 +33,9 @@ def wrap(text: str, columns: int = 80, initial_indent: str = "", subsequent_inde
     >>> print(wrap("Use the rate lr = 0.1 here.", columns=18))
     Use the rate
     lr = 0.1 here.
+    >>> print(wrap("이 학습률로 100 에포크", columns=16))
+    이 학습률로
+    100 에포크
     """
     subsequent_indent = " " * display_width(initial_indent) if subsequent_indent is None else subsequent_indent
     lines, line = [], initial_indent

@@ -2,7 +2,7 @@
 import { DataSources, OWN_DATA } from "./data_sources.js";
 import { html, set } from "./dom.js";
 import { Keyboard } from "./keyboard.js";
-import { short, translator } from "./messages.js";
+import { keepUnits, short, translator } from "./messages.js";
 import { toUnits } from "./model.js";
 import { codePanel } from "./panels/code.js";
 import { rateControl, settingsControl, transportControl } from "./panels/controls.js";
@@ -348,7 +348,7 @@ class App extends DataSources {
 }
 
 /** What a sentence names, as code. */
-const marked = (text) => text.split(/\x60/).map((part, i) => (i % 2 ? html("code", { text: part }) : part));
+const marked = (text) => text.split(/\x60/).map((part, i) => (i % 2 ? html("code", { text: part }) : keepUnits(part)));
 
 export default {
   render({ model, el }) {

@@ -37,22 +37,36 @@ export function factor(value, gap) {
   return `1 ${gap > 0 ? "−" : "+"} ${number(Math.abs(gap), 2)}`;
 }
 
-// Korean particles that depend on the sound before them: after a consonant, after a vowel (and l, for the last).
+// Korean particles that depend on the sound before them, and what is not read, as in messages/korean.py.
 const PARTICLES = { "은(는)": "은는", "이(가)": "이가", "을(를)": "을를", "과(와)": "과와", "와(과)": "과와", "(이)라": ["이라", "라"], "(으)로": ["으로", "로"] };
-const PARTICLE = /(\S?\S)([\x60'")\]…]*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|와\(과\)|\(으\)로|\(이\)라)/g;
+const PARTICLE = /은\(는\)|이\(가\)|을\(를\)|과\(와\)|와\(과\)|\(으\)로|\(이\)라/g;
+const CLOSING_MARKS = /[\x60'"”’)\]}>*…]+$/;
+const REMARK = /([^\s(])(?:\([^()]*\)(?=[\x60'"]*$)| \([^()]*\)(?=[\x60'"]+$))[\x60'"]*$/;
+const OPEN = /[aeiouy]r$/i;
+const CLOSED = /(?:[036²³]|\^\d+|[mn]|ng|[aeiouy][mn]e|get|type|ck|[a-z]ic|(?:^|[^aeiou])[aeiou]p)$/i;
+const RIEUL = /(?:[178lr]|[a-z]le)$/i;
+const LONGEST_READ = 60;
+const UNIT = /(\d) (?=에포크|걸음|스텝)/g;
 
 const COUNT_OF_ONE = /\b1 (more )?(update|epoch|row|column|direction)s\b/g; // of which there is one
 
+/** How a text ends as it is read in Korean, as the number of its final consonant: 0 for none, 8 for an l. */
+function finalSound(text) {
+  const code = text.charCodeAt(text.length - 1) - 0xac00;
+  if (code >= 0 && code <= 11171) return code % 28;
+  return OPEN.test(text) ? 0 : CLOSED.test(text) ? 1 : RIEUL.test(text) ? 8 : 0;
+}
+
 /** Korean text with every particle decided by the sound before it, as it is read aloud. */
 export function particled(text) {
-  return text.replace(PARTICLE, (_, end, closing, form) => {
-    const code = end.charCodeAt(end.length - 1) - 0xac00;
-    const read = /[aeou]r$/.test(end) ? 0 : /[178lLrR]$/.test(end) ? 8 : /[036mMnN]$|ng$/.test(end) ? 1 : 0;
-    const final = code >= 0 && code <= 11171 ? code % 28 : read;
-    const open = final === 0 || (final === 8 && form === "(으)로");
-    return end + closing + PARTICLES[form][open ? 1 : 0];
+  return text.replace(PARTICLE, (form, at) => {
+    const final = finalSound(text.slice(Math.max(at - LONGEST_READ, 0), at).replace(REMARK, "$1").replace(CLOSING_MARKS, ""));
+    return PARTICLES[form][final === 0 || (final === 8 && form === "(으)로") ? 1 : 0];
   });
 }
+
+/** Text with no line break between a number and its unit. */
+export const keepUnits = (text) => text.replace(UNIT, "$1\u00a0");
 
 /** @returns {(key: string, values?: object) => string} the translator into one language */
 export function translator(catalogue, lang) {
@@ -61,6 +75,6 @@ export function translator(catalogue, lang) {
     const text = sentences[`lab.${key}`];
     if (text === undefined) throw new Error(`no sentence lab.${key} in ${lang}`);
     const filled = text.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === "number" ? number(values[name]) : values[name]));
-    return lang === "ko" ? particled(filled) : filled.replace(COUNT_OF_ONE, "1 $1$2");
+    return lang === "ko" ? keepUnits(particled(filled)) : filled.replace(COUNT_OF_ONE, "1 $1$2");
   };
 }

@@ -32,6 +32,7 @@ from descentlab.lessons.formulas import FORMULAS, replace_formulas
 from descentlab.lessons.render import terminal
 from descentlab.lessons.render.svg_plot import render_svg_plot
 from descentlab.messages import LANGUAGES, message
+from descentlab.messages.html import insert_no_break_spaces
 
 LANGUAGE_NAMES = {"en": "English", "ko": "한국어"}
 LESSON_PAGE = PageTemplate("lesson.js", ("lab.css", "lesson.css"))
@@ -176,16 +177,6 @@ def _question_to_html(block: QuestionBlock, lesson: Lesson) -> str:
     return f'<form id="question-{block.name}"><fieldset>{legend}{inputs}</fieldset><p role="status"></p></form>'
 
 
-def _insert_no_break_spaces(text: str) -> str:
-    """The text with no line break between a name and its number, or a number and its per cent; programs as they are."""
-    pieces = re.split(r"(`[^`]*`)", text)
-    pieces[::2] = [
-        re.sub(r"(?<=\w) = (?=[-\w])|(?<=\d) (?=%)", lambda match: match[0].replace(" ", "\u00a0"), piece)
-        for piece in pieces[::2]
-    ]
-    return "".join(pieces)
-
-
 @cache
 def _markdown_renderer() -> Any:
     return require("markdown_it", "markdown-it-py", "lessons", "lessons").MarkdownIt("commonmark", {"html": False})
@@ -201,12 +192,12 @@ def formula_to_mathml(name: str, display: bool = False) -> str:
 
 def markdown_to_html(text: str) -> str:
     """Prose as HTML, its formulas as MathML."""
-    rendered: str = _markdown_renderer().render(_insert_no_break_spaces(text))
+    rendered: str = _markdown_renderer().render(insert_no_break_spaces(text))
     with_displayed = re.sub(r"<p>\$(\w+)\$</p>", lambda match: formula_to_mathml(match[1], True), rendered)
     return replace_formulas(with_displayed, formula_to_mathml)
 
 
 def inline_to_html(text: str) -> str:
     """A few words as HTML."""
-    rendered: str = _markdown_renderer().renderInline(_insert_no_break_spaces(text))
+    rendered: str = _markdown_renderer().renderInline(insert_no_break_spaces(text))
     return replace_formulas(rendered, formula_to_mathml)
