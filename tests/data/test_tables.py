@@ -156,7 +156,7 @@ def test_large_whole_numbers_are_noticed_in_every_type_that_holds_them() -> None
         }
     )
     (notice,) = [str(n) for n in Problem(table, target="y", missing="drop").notices if "2^53" in str(n)]
-    assert notice.endswith(": int, uint, decimal, code, null.")
+    assert notice.endswith(": int, uint, decimal, code.")
 
 
 def test_damaged_object_columns_are_read_as_a_csv_would_be() -> None:

@@ -31,6 +31,7 @@ def solve(*, json: bool, **options: Any) -> None:
             "params": dict(zip(minimum.parameters, minimum.params.tolist(), strict=True)),
             "digits": dict(zip(minimum.parameters, minimum.digits.tolist(), strict=True)),
             "cost": minimum.cost,
+            "cost_error": minimum.cost_error,
             "rank": minimum.rank,
             "flat": [str(direction) for direction in minimum.null_directions],
             "notices": [str(notice) for notice in problem.notices],

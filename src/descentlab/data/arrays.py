@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, Piece, SinglePiece, is_from_package
+from descentlab.data.source import (
+    BLOCK_ROWS,
+    NO_SHIFTS,
+    PIECE_ROWS,
+    BaseSource,
+    Piece,
+    SinglePiece,
+    is_from_package,
+)
 from descentlab.errors import DataError
 from descentlab.messages import pluralize
 from descentlab.typing import FloatArray
@@ -43,7 +51,7 @@ class ArraySource(BaseSource):
             rows = self.slice_rows(start, start + PIECE_ROWS)
             yield SinglePiece(rows, len(rows.matrix), start + len(rows.matrix))
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         index = [self.names.index(name) for name in columns]
         in_order = index == list(range(self.matrix.shape[1]))
         for start in range(0, len(self.matrix), BLOCK_ROWS):
@@ -51,13 +59,39 @@ class ArraySource(BaseSource):
             if not in_order:
                 block = block[:, index]
             if self.matrix.dtype.kind in "iu":
-                extremes = zip(columns, block.min(axis=0).tolist(), block.max(axis=0).tolist(), strict=True)
-                self.inexact_columns |= {name for name, low, high in extremes if max(-low, high) > MAX_EXACT_INTEGER}
+                yield self._integers_to_float64(block, columns, shifts)
+                continue
             with np.errstate(over="ignore"):  # too large values become infinite and are refused later
                 yield np.asarray(block, dtype=np.float64)
 
+    def _integers_to_float64(
+        self, block: np.ndarray[Any, Any], columns: Sequence[str], shifts: Mapping[str, int]
+    ) -> FloatArray:
+        values = block.astype(np.float64)
+        lows, highs = block.min(axis=0).tolist(), block.max(axis=0).tolist()
+        for j, (name, low, high) in enumerate(zip(columns, lows, highs, strict=True)):
+            shift = shifts.get(name, 0)
+            if shift:
+                values[:, j] = subtract_from_integers(block[:, j], shift)
+            if max(shift - low, high - shift) > MAX_EXACT_INTEGER:
+                self.inexact_columns.add(name)
+        return values
+
+    def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
+        if self.matrix.dtype.kind not in "iu" or not len(self.matrix):
+            return {}
+        firsts = ((name, int(self.matrix[0, self.names.index(name)])) for name in columns)
+        return {name: int(float(first)) for name, first in firsts if abs(first) > MAX_EXACT_INTEGER}
+
     def as_array(self, columns: Sequence[str]) -> FloatArray | None:
         return self.matrix if self.matrix.dtype == np.float64 and tuple(columns) == self.names else None
+
+
+def subtract_from_integers(integers: np.ndarray[Any, Any], shift: int) -> FloatArray:
+    """Whole numbers of at most 64 bits minus another one, rounded once, to float64."""
+    rounded: FloatArray = integers.astype(np.float64) - float(shift)
+    differences = integers.astype(np.uint64) - np.uint64(shift % 2**64)  # modulo 2^64: exact where it fits int64
+    return np.where(np.abs(rounded) < 2.0**62, differences.view(np.int64), rounded)
 
 
 def as_matrix(data: object, argument: str) -> np.ndarray[Any, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data.source import PIECE_ROWS, BaseSource, Piece, SinglePiece, Source
+from descentlab.data.source import NO_SHIFTS, PIECE_ROWS, BaseSource, Piece, SinglePiece, Source
 from descentlab.errors import DataError
 from descentlab.messages import Message, pluralize
 from descentlab.typing import FloatArray
@@ -66,6 +66,12 @@ class ConcatSource(BaseSource):
                 yield ConcatPiece(piece, i)
             source_offset = None
 
+    def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
+        shifts: dict[str, int] = {}
+        for part in self.sources:
+            shifts |= part.integer_shifts([name for name in columns if name in part.names and name not in shifts])
+        return shifts
+
 
 class ConcatPiece:
     """A piece of one of several sources, with the index of its source."""
@@ -77,8 +83,8 @@ class ConcatPiece:
     def inexact_columns(self) -> set[str]:
         return self.piece.inexact_columns
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
-        return self.piece.blocks(columns)
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
+        return self.piece.blocks(columns, shifts)
 
 
 class JoinedSource(BaseSource):
@@ -133,6 +139,11 @@ class JoinedSource(BaseSource):
         joined.size = stop - start
         return joined
 
+    def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
+        extra_columns = [name for name in columns if name in self.extra.names]
+        source_columns = [name for name in columns if name not in self.extra.names]
+        return self.source.integer_shifts(source_columns) | self.extra.integer_shifts(extra_columns)
+
     def as_array(self, columns: Sequence[str]) -> FloatArray | None:
         if all(name in self.extra.names for name in columns):
             return self.extra.as_array(columns)
@@ -146,7 +157,7 @@ class PairedRows(BaseSource):
         super().__init__()
         self.joined_source, self.names = joined_source, joined_source.names
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         """Raises:
         DataError: the two have different numbers of rows; it is raised after both were read to the end.
         """
@@ -154,17 +165,17 @@ class PairedRows(BaseSource):
         source_columns = [name for name in columns if name not in extra.names]
         extra_columns = [name for name in columns if name in extra.names]
         if not extra_columns:
-            yield from source.blocks(source_columns)
+            yield from source.blocks(source_columns, shifts)
             self.inexact_columns |= source.inexact_columns
             return
         extra_values = extra.as_array(extra_columns)
         if extra_values is None:
-            extra_values = np.concatenate([np.empty((0, len(extra_columns))), *extra.blocks(extra_columns)])
+            extra_values = np.concatenate([np.empty((0, len(extra_columns))), *extra.blocks(extra_columns, shifts)])
         source_index, extra_index = (
             [columns.index(name) for name in names] for names in (source_columns, extra_columns)
         )
         rows_read = 0
-        for block in source.blocks(source_columns):
+        for block in source.blocks(source_columns, shifts):
             extra_block = extra_values[rows_read : rows_read + len(block)]
             rows_read += len(block)
             if rows_read <= len(extra_values):

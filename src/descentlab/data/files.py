@@ -12,7 +12,7 @@ import numpy as np
 from descentlab.data.combined import ConcatSource
 from descentlab.data.csv.text_columns import is_number
 from descentlab.data.paths import FileLocation, resolve_locations, unreadable_error
-from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, Piece, Source
+from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, Piece, Source
 from descentlab.data.tables import ArrowSource, RecordBatchPiece, index_columns
 from descentlab.dependencies import require
 from descentlab.errors import DataError, DescentlabError
@@ -227,6 +227,9 @@ class PartitionedSource(BaseSource):
         for piece in self.source.pieces(file_columns, offset):
             yield PartitionedPiece(piece, self.partition_values)
 
+    def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
+        return self.source.integer_shifts([name for name in columns if name not in self.partition_values])
+
 
 class PartitionedPiece:
     """A piece with columns whose value is the same in every row."""
@@ -243,9 +246,9 @@ class PartitionedPiece:
     def inexact_columns(self) -> set[str]:
         return self.piece.inexact_columns
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         file_columns = [name for name in columns if name not in self.partition_values]
-        for block in self.piece.blocks(file_columns):
+        for block in self.piece.blocks(file_columns, shifts):
             values = np.empty((len(block), len(columns)), order="F")
             values[:, [columns.index(name) for name in file_columns]] = block
             for name in columns:

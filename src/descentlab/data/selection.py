@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,16 +64,22 @@ class ReadPlan:
         columns: the features, the target, and the weights if there are any.
         weighted: whether the last column has weights.
         drop_missing: whether rows with missing values are left out.
+        shifts: what is subtracted from columns of large whole numbers before they are rounded (see ``Source``).
     """
 
     columns: tuple[str, ...]
     weighted: bool
     drop_missing: bool
+    shifts: Mapping[str, int] = field(default_factory=dict)
+
+    def shift_vector(self, columns: Sequence[str]) -> FloatArray:
+        """(k,) the shifts of these columns; 0 for the others."""
+        return np.array([float(self.shifts.get(name, 0)) for name in columns])
 
     def clean_blocks(self, piece: Piece, scan_counts: ScanCounts) -> Iterator[tuple[FloatArray, FloatArray | None]]:
         """Yield the rows to keep of a piece, as :meth:`ColumnSelection.blocks` does, until a value is not allowed."""
         must_refuse = False
-        for block in piece.blocks(self.columns):
+        for block in piece.blocks(self.columns, self.shifts):
             scan_counts.rows += len(block)
             if not has_finite_squares(block):
                 block, refused = self._drop_incomplete(block, scan_counts)
@@ -178,16 +185,30 @@ class ColumnSelection:
         """The number of these rows that were left out because a value is missing."""
         return self.scan_counts.rows_with_missing
 
-    def blocks(self) -> Iterator[tuple[FloatArray, FloatArray | None]]:
+    @cached_property
+    def shifts(self) -> dict[str, int]:
+        """For each column of whole numbers that float64 cannot hold, a value near them; see ``Source``."""
+        return self.source.integer_shifts(self.plan.columns)
+
+    @property
+    def shifted_plan(self) -> ReadPlan:
+        """The plan that yields values less their ``shifts``."""
+        return replace(self.plan, shifts=self.shifts)
+
+    def blocks(self, *, shifted: bool = False) -> Iterator[tuple[FloatArray, FloatArray | None]]:
         """Yield the rows to keep: (m, d + 1) features and target in order, and (m,) weights or None.
+
+        Args:
+            shifted: whether to yield values less their ``shifts``.
 
         Raises:
             DataError: a value is missing or infinite, or a weight is negative. It is raised at the end of the data, so
                 that it names every column.
         """
         scan_counts = ScanCounts.zeros(len(self.plan.columns))
-        for piece in self.source.pieces(self.plan.columns):
-            yield from self.plan.clean_blocks(piece, scan_counts)
+        plan = self.shifted_plan if shifted else self.plan
+        for piece in self.source.pieces(plan.columns):
+            yield from plan.clean_blocks(piece, scan_counts)
         self.check_scan(scan_counts)
 
     def check_scan(self, scan_counts: ScanCounts) -> None:
@@ -217,20 +238,20 @@ class ColumnSelection:
         """The count of each column where it is not 0, as text."""
         return tuple(f"`{name}`: {count:,}" for name, count in zip(self.plan.columns, counts, strict=True) if count)
 
-    def to_arrays(self) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    def to_arrays(self, *, shifted: bool = False) -> tuple[FloatArray, FloatArray, FloatArray | None]:
         """(n, d) features, (n,) target and (n,) weights of the rows kept; call it after a pass over the blocks.
 
         Arrays with exactly these columns are returned without a copy.
         """
         single_columns = [(self.target,), *([(self.weights,)] if self.weights else [])]
-        if not self.dropped:
+        if not self.dropped and not (shifted and self.shifts):
             arrays = [self.source.as_array(names) for names in (self.features, *single_columns)]
             if all(array is not None for array in arrays):
                 X, y, *w = (array for array in arrays if array is not None)
                 return X, y[:, 0], w[0][:, 0] if w else None
         n, d, filled = self.rows - self.dropped, len(self.features), 0
         X, y, weights = np.empty((n, d)), np.empty(n), np.empty(n) if self.weights else None
-        for values, block_weights in self.blocks():
+        for values, block_weights in self.blocks(shifted=shifted):
             row_slice = slice(filled, filled + len(values))
             X[row_slice], y[row_slice] = values[:, :d], values[:, d]
             if weights is not None:

@@ -12,6 +12,7 @@ from descentlab.typing import FloatArray
 
 BLOCK_ROWS = 8192  # with a dozen columns, a block fits into a core's second-level cache
 DOT_CHUNK = 8192  # values per dot product: few enough that a BLAS starts no threads
+NO_SHIFTS: Mapping[str, int] = {}
 PIECE_ROWS = 16 * BLOCK_ROWS  # rows per piece of data in memory, or of small row groups joined
 MAX_MAGNITUDE = 1e150  # the sum of squares of larger values overflows in float64
 
@@ -32,8 +33,11 @@ class Piece(Protocol):
     @property
     def inexact_columns(self) -> set[str]: ...
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
-        """(m, k) float64 blocks of these columns, in order; a missing value is NaN."""
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
+        """(m, k) float64 blocks of these columns, in order; a missing value is NaN.
+
+        ``shifts`` are subtracted from the whole numbers of these columns before they are rounded to float64.
+        """
 
 
 class Source(Protocol):
@@ -65,8 +69,14 @@ class Source(Protocol):
     def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
         """The parts in order, from an ``offset`` where a piece ended; only the source decides where they end."""
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
-        """(m, k) float64 blocks of these columns, in order; a missing value is NaN."""
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
+        """(m, k) float64 blocks of these columns, in order, as :meth:`Piece.blocks` yields them."""
+
+    def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
+        """For each column whose first values are whole numbers that float64 cannot hold: a value near them.
+
+        Less this value, such numbers are small: no digit of the column's spread is lost. Each is a float64 itself.
+        """
 
     def as_array(self, columns: Sequence[str]) -> FloatArray | None:
         """(n, k) float64 array of these columns if there is one without copying, else None."""
@@ -90,10 +100,13 @@ class BaseSource:
     def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
         raise NotImplementedError
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         for piece in self.pieces(columns):
-            yield from piece.blocks(columns)
+            yield from piece.blocks(columns, shifts)
             self.inexact_columns |= piece.inexact_columns
+
+    def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
+        return {}
 
     def as_array(self, columns: Sequence[str]) -> FloatArray | None:
         return None
@@ -118,8 +131,8 @@ class SinglePiece:
     def inexact_columns(self) -> set[str]:
         return self.source.inexact_columns
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
-        return self.source.blocks(columns)
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
+        return self.source.blocks(columns, shifts)
 
 
 def has_finite_squares(array: np.ndarray[Any, Any]) -> bool:

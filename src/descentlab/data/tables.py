@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property, partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from descentlab.data.arrays import MAX_EXACT_INTEGER
 from descentlab.data.csv.text_columns import not_numeric_reason
-from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, Piece, is_from_package
+from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, Piece, is_from_package
 from descentlab.dependencies import require
 from descentlab.errors import DataError
 from descentlab.messages import Message, message
@@ -31,31 +32,66 @@ class ArrowToFloat64:
     empty_columns: frozenset[str]
     large_integer_columns: frozenset[str]
 
-    def block(self, batch: Any, columns: Sequence[str], inexact_columns: set[str]) -> FloatArray:
+    def block(
+        self, batch: Any, columns: Sequence[str], inexact_columns: set[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> FloatArray:
         """(m, k) values of a batch; missing ones are NaN. Adds columns that lose digits to ``inexact_columns``."""
         values = np.empty((batch.num_rows, len(columns)), order="F")
         for j, name in enumerate(columns):
-            values[:, j] = self._column(batch.column(j), name, inexact_columns)
+            values[:, j] = self._column(batch.column(j), name, inexact_columns, shifts.get(name, 0))
         return values
 
-    def _column(self, column: Any, name: str, inexact_columns: set[str]) -> FloatArray:
+    def _column(self, column: Any, name: str, inexact_columns: set[str], shift: int) -> FloatArray:
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         if name in self.empty_columns:
             return np.full(len(column), np.nan)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         if name in self.large_integer_columns and len(column):
-            extremes = pc.min_max(column).as_py()
-            if max(abs(extremes["min"] or 0), abs(extremes["max"] or 0)) > MAX_EXACT_INTEGER:
+            if shift:
+                column = subtract_exactly(column, shift)
+            if max_magnitude(column) > MAX_EXACT_INTEGER:
                 inexact_columns.add(name)
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.uint8())
+        if pa.types.is_decimal(column.type):
+            column = decimals_to_float64(column)
         if not pa.types.is_float64(column.type):
             column = column.cast(pa.float64(), safe=False)
         values: FloatArray = column.to_numpy(zero_copy_only=False)
         return values
+
+
+def subtract_exactly(column: Any, shift: int) -> Any:
+    """A column of integers or decimals minus a whole number, without rounding: a column of decimals."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    scale = column.type.scale if pa.types.is_decimal(column.type) else 0
+    return pc.subtract(column.cast(pa.decimal256(60, scale)), pa.scalar(Decimal(shift), pa.decimal256(60, scale)))
+
+
+def decimals_to_float64(column: Any) -> Any:
+    """The nearest float64 of each decimal; Arrow's own cast is off by a unit in the last place."""
+    import pyarrow as pa
+
+    return column.cast(pa.string()).cast(pa.float64())
+
+
+def find_shift(column: Any) -> int:
+    """A float64 near whole numbers that no float64 can hold: near the first of them; 0 if the first is small."""
+    present = column.drop_null()
+    first = int(present[0].as_py()) if len(present) else 0
+    return int(float(first)) if abs(first) > MAX_EXACT_INTEGER else 0
+
+
+def max_magnitude(column: Any) -> int:
+    """The largest magnitude in a column of integers or decimals; 0 if it has no value."""
+    import pyarrow.compute as pc
+
+    extremes = pc.min_max(column).as_py()
+    return 0 if extremes["min"] is None else int(max(-extremes["min"], extremes["max"]))
 
 
 class RecordBatchPiece:
@@ -68,10 +104,10 @@ class RecordBatchPiece:
         self.read_batches, self.converter, self.size, self.next_offset = read_batches, converter, size, next_offset
         self.inexact_columns: set[str] = set()
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         for batch in self.read_batches(list(columns)):
             for start in range(0, batch.num_rows, BLOCK_ROWS):
-                yield self.converter.block(batch.slice(start, BLOCK_ROWS), columns, self.inexact_columns)
+                yield self.converter.block(batch.slice(start, BLOCK_ROWS), columns, self.inexact_columns, shifts)
 
 
 class ArrowSource(BaseSource):
@@ -106,6 +142,14 @@ class ArrowSource(BaseSource):
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """The record batches of these columns of any type, in that order."""
         raise NotImplementedError
+
+    def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
+        large = [name for name in columns if name in self.converter.large_integer_columns]
+        first = next((batch for batch in self.batches(large) if batch.num_rows), None) if large else None
+        if first is None:
+            return {}
+        shifts = {name: find_shift(first.column(j)) for j, name in enumerate(large)}
+        return {name: shift for name, shift in shifts.items() if shift}
 
     @cached_property
     def excluded_columns(self) -> Mapping[str, Message]:  # type: ignore[override]

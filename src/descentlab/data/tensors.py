@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from descentlab.data.combined import JoinedSource, PairedRows
-from descentlab.data.source import BLOCK_ROWS, PIECE_ROWS, BaseSource, Piece, SinglePiece
+from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, Piece, SinglePiece
 from descentlab.errors import DataError
 from descentlab.messages import pluralize
 from descentlab.typing import FloatArray
@@ -38,7 +38,7 @@ class TensorSource(BaseSource):
         """(n, k) float64 tensor of these columns on the same device."""
         return self.tensor[:, [self.names.index(name) for name in names]].double()
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         for start in range(0, len(self.tensor), BLOCK_ROWS):
             values: FloatArray = self.slice_rows(start, start + BLOCK_ROWS).select_columns(columns).cpu().numpy()
             yield values

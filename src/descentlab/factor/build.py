@@ -12,6 +12,8 @@ from contextlib import closing
 from functools import partial
 from itertools import chain, islice
 
+import numpy as np
+
 from descentlab.data.selection import ColumnSelection, ReadPlan, ScanCounts
 from descentlab.data.source import Piece
 from descentlab.factor.checkpoint import Checkpoint, CompressionState
@@ -42,30 +44,31 @@ def build_factor(
     Raises:
         DataError: the rows cannot be used.
     """
-    state, pieces = _load_or_begin(selection, checkpoint)
+    plan = selection.shifted_plan
+    state, pieces = _load_or_begin(selection, plan, checkpoint)
     if state.origin is None:
         checkpoint = None  # a single piece chooses its own origin, so there is nothing to continue from
     executor = executor or (Serial() if state.origin is None else Threads())
     columns = state.tree.empty.columns
-    task = partial(executor.compress_piece, plan=selection.plan, columns=columns, origin=state.origin)
+    task = partial(executor.compress_piece, plan=plan, columns=columns, origin=state.origin)
     # closing() stops the workers now, and not only when an error's traceback is released.
     with closing(_map_pieces(executor, task, pieces, state.tree.count)) as results:
         state = _fold(results, state, selection.source.size, checkpoint, progress)
     selection.check_scan(state.scan_counts)
-    return state.tree.result()
+    return state.tree.result().shift(plan.shift_vector(columns))
 
 
 def _load_or_begin(
-    selection: ColumnSelection, checkpoint: Checkpoint | None
+    selection: ColumnSelection, plan: ReadPlan, checkpoint: Checkpoint | None
 ) -> tuple[CompressionState, Iterator[Piece]]:
     """The saved or the initial state, and the pieces that follow it."""
-    source, plan = selection.source, selection.plan
+    source = selection.source
     if checkpoint and (saved := checkpoint.load()):
         return saved, source.pieces(plan.columns, saved.next_offset)
     pieces = source.pieces(plan.columns)
     first_pieces = list(islice(pieces, 2))
     origin = None
-    if len(first_pieces) > 1:
+    if len(first_pieces) > 1 or plan.shifts:
         origin = _common_origin(first_pieces, plan)
         if origin is None:  # every row of the first pieces is dropped
             origin = _common_origin(source.pieces(plan.columns), plan)
@@ -79,7 +82,8 @@ def _common_origin(pieces: Iterable[Piece], plan: ReadPlan) -> FloatArray | None
     for piece in pieces:
         for values, _ in plan.clean_blocks(piece, ScanCounts.zeros(len(plan.columns))):
             if len(values):
-                return choose_origin(values)
+                is_shifted = plan.shift_vector(plan.columns[: values.shape[1]]) != 0
+                return np.where(is_shifted, 0.0, choose_origin(values))  # the shift itself is the origin
     return None
 
 

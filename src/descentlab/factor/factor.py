@@ -49,6 +49,8 @@ class Factor:
         rows: the number of rows.
         weight: the sum of the weights; ``rows`` if there are none.
         rounding_error: (k,) bound on the backward error of this computation, in each column's unit.
+        shifted: (k,) whether ``origin`` was subtracted from the column's whole numbers before they were rounded to
+            float64, so that its values are rounded by a unit of their differences (default: no column).
 
     References:
         G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th ed., 2013, sections 5.2 and 6.5.
@@ -73,6 +75,7 @@ class Factor:
     rows: int
     weight: float
     rounding_error: FloatArray
+    shifted: BoolArray | None = None
 
     @classmethod
     def empty(cls, columns: Sequence[str]) -> Factor:
@@ -159,13 +162,18 @@ class Factor:
         R[0, 0] = np.sqrt(weight)
         error += 2 * UNIT_ROUNDOFF  # of with_origin
         rounding_error = np.hypot(self.rounding_error, other.rounding_error) + error * _column_norms(R)
-        return Factor(self.columns, R, self.origin, rows, weight, rounding_error)
+        shifted = None if self.shifted is None or other.shifted is None else self.shifted & other.shifted
+        return Factor(self.columns, R, self.origin, rows, weight, rounding_error, shifted)
 
     def with_origin(self, origin: FloatArray) -> Factor:
         """Return the factor of the same rows relative to another origin. Only the first row of R changes."""
         R_centered = self.R_centered.copy()
         R_centered[0, 1:] += R_centered[0, 0] * (self.origin - origin)
         return replace(self, R_centered=R_centered, origin=np.asarray(origin, dtype=np.float64))
+
+    def shift(self, shifts: FloatArray) -> Factor:
+        """Return the factor of the same rows with (k,) ``shifts``, subtracted before, added to every column again."""
+        return replace(self, origin=self.origin + shifts, shifted=shifts != 0) if shifts.any() else self
 
     @property
     def R(self) -> FloatArray:  # noqa: N802 (its name in every formula)
@@ -192,7 +200,15 @@ class Factor:
     @property
     def column_error(self) -> FloatArray:
         """(k,) bound on the backward error of each column: its values' rounding to float64 plus ``rounding_error``."""
-        return UNIT_ROUNDOFF * _column_norms(self.R) + self.rounding_error
+        return self.value_error + self.rounding_error
+
+    @property
+    def value_error(self) -> FloatArray:
+        """(k,) bound on the rounding of each column's values to float64, in its unit."""
+        norms = _column_norms(self.R)
+        if self.shifted is not None:
+            norms = np.where(self.shifted, _column_norms(self.R_centered), norms)
+        return UNIT_ROUNDOFF * norms
 
     @property
     def is_constant(self) -> BoolArray:
@@ -207,7 +223,10 @@ class Factor:
             DataError: a column does not exist, or is named twice.
         """
         index = self._column_indices(columns)
-        selected = replace(self.empty(columns), rows=self.rows, weight=self.weight, origin=self.origin[index])
+        shifted = None if self.shifted is None else self.shifted[index]
+        selected = replace(
+            self.empty(columns), rows=self.rows, weight=self.weight, origin=self.origin[index], shifted=shifted
+        )
         if selected.columns == self.columns:
             return self
         R_selected = self.R_centered[:, [0, *(i + 1 for i in index)]]
@@ -252,6 +271,7 @@ class Factor:
             "rows": np.array(self.rows),
             "weight": np.array(self.weight),
             "rounding": self.rounding_error,
+            **({} if self.shifted is None else {"shifted": self.shifted}),
         }
 
     @classmethod
@@ -266,7 +286,10 @@ class Factor:
         k = len(columns)
         if (R.shape, origin.shape, error.shape) != ((k + 1, k + 1), (k,), (k,)):
             raise ValueError("shapes")
-        return cls(columns, R, origin, int(arrays["rows"]), float(arrays["weight"]), error)
+        shifted = np.asarray(arrays["shifted"], dtype=bool) if "shifted" in arrays else None
+        if shifted is not None and shifted.shape != (k,):
+            raise ValueError("shapes")
+        return cls(columns, R, origin, int(arrays["rows"]), float(arrays["weight"]), error, shifted)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a NumPy ``.npz`` archive without pickled objects; see ``docs/factor-file.md``.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from descentlab.factor.factor import Factor
 from descentlab.messages import Message, format_number, message
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
+FAR_FROM_ZERO = 100  # a column whose mean is this many times its standard deviation
 CERTAIN_RANK_FACTOR = 4  # a dependent column is certain if its remainder is at most this multiple of its own rounding
 
 
@@ -35,12 +37,19 @@ class Fit(NamedTuple):
         error_bounds: (p, 1 + k) bounds on their rounding errors, in the data as given or in this computation; inf
             if the data, to the last place of a float64, does not determine them.
         cost: the least mean squared error, without the ridge penalty.
+        cost_error: a bound on its error, from the same roundings.
+        origins: (d + 1,) numbers near each column's values, 0 for columns near zero: relations are told relative
+            to them, since a rounded coefficient times a large value is not near the column any more.
+        relative_constants: (k,) the constants of the dependent columns' relations, relative to ``origins``.
     """
 
     dependent: tuple[int, ...]
     params: FloatArray
     error_bounds: FloatArray
     cost: float
+    cost_error: float
+    origins: FloatArray
+    relative_constants: FloatArray
 
     @property
     def null_space(self) -> FloatArray:
@@ -53,26 +62,38 @@ class Fit(NamedTuple):
         """For each flat direction a message that names its columns; ``parameters`` are (p,) names."""
         d = len(parameters) - has_bias
         return tuple(
-            _describe_relation(parameters[j], parameters[:d], coefficients[:d], float(coefficients[d:].sum()), has_bias)
-            for j, coefficients in zip(self.dependent, self.params.T[1:], strict=True)
+            _describe_relation(
+                parameters[j], float(self.origins[j]), parameters[:d], self.origins, weights, float(constant), has_bias
+            )
+            for j, weights, constant in zip(self.dependent, self.params[:d, 1:].T, self.relative_constants, strict=True)
         )
 
 
 def _describe_relation(
-    name: str, features: Sequence[str], weights: FloatArray, constant: float, has_bias: bool
+    name: str,
+    origin: float,
+    features: Sequence[str],
+    origins: FloatArray,
+    weights: FloatArray,
+    relative_constant: float,
+    has_bias: bool,
 ) -> Message:
-    """``name`` = a combination of the columns before it."""
+    """``name`` = a combination of the columns before it, each relative to its origin."""
+    constant = Decimal(origin) + Decimal(f"{relative_constant:.12g}")
     if not weights.any():
-        return message("flat.constant", name=name, value=constant) if has_bias else message("flat.zero", name=name)
-    terms = [_format_term(float(weights[j]), features[j]) for j in np.flatnonzero(weights).tolist()]
+        return (
+            message("flat.constant", name=name, value=float(constant)) if has_bias else message("flat.zero", name=name)
+        )
+    terms = [_format_term(float(weights[j]), features[j], origins[j]) for j in np.flatnonzero(weights).tolist()]
     if constant:
-        terms.append(format_number(round(constant, 12)))
+        terms.append(f"{constant:f}" if origin else format_number(round(relative_constant, 12)))
     return message("flat.relation", name=name, terms=" + ".join(terms).replace("+ -", "- "))
 
 
-def _format_term(weight: float, column: str) -> str:
-    coefficient = format_number(round(weight, 12))
-    return {"1": "", "-1": "-"}.get(coefficient, f"{coefficient}·") + f"`{column}`"
+def _format_term(weight: float, column: str, origin: float) -> str:
+    coefficient = format_number(float(f"{weight:.12g}"))
+    shifted_column = f"(`{column}` - {Decimal(origin):f})".replace("- -", "+ ") if origin else f"`{column}`"
+    return {"1": "", "-1": "-"}.get(coefficient, f"{coefficient}·") + shifted_column
 
 
 @dataclass(frozen=True)
@@ -100,7 +121,7 @@ class _System:
             rows = np.vstack([rows, np.eye(len(penalty), len(penalty) + 1) * np.sqrt(factor.weight * penalty)[:, None]])
         norms = np.linalg.norm(rows, axis=0)
         column_scales = np.exp2(np.rint(np.log2(np.where(norms > 0, norms, 1.0))))
-        input_errors = UNIT_ROUNDOFF * (np.linalg.norm(factor.R[:, 1:], axis=0) + np.linalg.norm(rows, axis=0))
+        input_errors = factor.value_error + UNIT_ROUNDOFF * np.linalg.norm(rows, axis=0)
         means = factor.origin + factor.R_centered[0, 1:].astype(np.longdouble) / factor.R_centered[0, 0]
         return cls(
             rows / column_scales,
@@ -141,8 +162,47 @@ def solve_least_squares(factor: Factor, bias: bool, penalty: FloatArray) -> Fit:
         system.rows[:data_rows, :d] @ (params[:d, 0] * system.column_scales[:d] / system.column_scales[d])
         - system.rows[:data_rows, d]
     )
-    cost = float(residual @ residual) * float(system.column_scales[d]) ** 2 / factor.weight
-    return Fit(tuple(dependent), params, error_bounds, cost)
+    cost_unit = float(system.column_scales[d]) ** 2 / factor.weight
+    cost = float(residual @ residual) * cost_unit
+    cost_error = _bound_cost_error(system, residual, params[:d, 0], error_bounds[:d, 0], penalty) * cost_unit
+    origins, centers = _relation_origins(factor)
+    relative_constants = np.zeros(len(dependent))
+    if bias:
+        relative_constants = (centers[dependent] - centers[:d] @ params[:d, 1:]).astype(np.float64)
+        relative_constants[params[d, 1:] == 0] = 0.0
+    return Fit(tuple(dependent), params, error_bounds, cost, cost_error, origins, relative_constants)
+
+
+def _bound_cost_error(
+    system: _System, residual: FloatArray, weights: FloatArray, weight_errors: FloatArray, penalty: FloatArray
+) -> float:
+    """A bound on the error of ``|residual|^2``, in squared units of the scaled target.
+
+    Rounding moves the residual by at most ``sum_j e_j |W_j| + e_t``. At a minimum without a penalty the errors of
+    the weights have no effect of first order.
+    """
+    d = len(weights)
+    scales = system.column_scales[:d] / system.column_scales[d]
+    shift = float(system.column_errors[:d] @ np.abs(weights * scales) + system.column_errors[d])
+    error = shift * (2 * float(np.linalg.norm(residual)) + shift)
+    if penalty.any():
+        gradient = 2 * np.abs(system.rows[: len(residual), :d].T @ residual)
+        error += float(gradient @ np.where(gradient > 0, weight_errors * scales, 0.0))
+    return error
+
+
+def _relation_origins(factor: Factor) -> tuple[FloatArray, Any]:
+    """(d + 1,) numbers from which to tell each column's values, and the columns' means relative to them.
+
+    A column far from zero is told from a number near its mean; one near zero from 0.
+    """
+    is_far = np.abs(factor.means) > FAR_FROM_ZERO * factor.std
+    exact = np.zeros(len(factor.columns), dtype=bool) if factor.shifted is None else factor.shifted
+    origins = np.where(
+        exact | (is_far & ~factor.is_constant), np.where(exact, factor.origin, np.rint(factor.origin)), 0.0
+    )
+    relative_means = factor.origin - origins + factor.R_centered[0, 1:].astype(np.longdouble) / factor.R_centered[0, 0]
+    return origins, relative_means
 
 
 def _rank_revealing_triangle(system: _System) -> tuple[FloatArray, FloatArray, list[int], list[int]]:

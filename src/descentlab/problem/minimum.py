@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from decimal import ROUND_UP, Context
 
 import numpy as np
 
-from descentlab.messages import Message, format_number, message
+from descentlab.messages import Message, message
 from descentlab.messages.document import Block, Preformatted, Presentable, make_blocks, message_blocks
 from descentlab.problem.least_squares import Fit
 from descentlab.problem.scaling import Scaling
@@ -26,6 +28,7 @@ class Minimum(Presentable):
         parameters: the names of the entries of ``params``: features in order, then the bias.
         params: (p,) in the data's units.
         cost: the mean squared error there, without the ridge penalty.
+        cost_error: a bound on its error, as ``digits`` bounds that of the parameters.
         rank: the number of directions that the data determines.
         null_directions: for each direction that it does not determine, a message that names its columns.
         digits: (p,) how many decimal digits of each entry are certain: rounding cannot have changed them, neither
@@ -41,6 +44,7 @@ class Minimum(Presentable):
     parameters: tuple[str, ...]
     params: FloatArray
     cost: float
+    cost_error: float
     rank: int
     null_directions: tuple[Message, ...]
     digits: FloatArray
@@ -53,7 +57,8 @@ class Minimum(Presentable):
             digits = -np.log10(errors / np.abs(params))
         digits = np.clip(np.nan_to_num(digits, nan=0.0), 0.0, FLOAT64_DIGITS)
         rank = len(params) - len(fit.dependent)
-        return cls(parameters, params.copy(), fit.cost, rank, fit.describe_null_space(parameters, scaling.bias), digits)
+        null_directions = fit.describe_null_space(parameters, scaling.bias)
+        return cls(parameters, params.copy(), fit.cost, fit.cost_error, rank, null_directions, digits)
 
     @property
     def min_digits(self) -> float:
@@ -69,10 +74,19 @@ def _(result: Minimum) -> list[Block]:
     ]
     nearest = (message("minimum.nearest"), *result.null_directions) if result.null_directions else ()
     return [
-        *message_blocks([message("minimum.cost", cost=format_number(result.cost))]),
+        *message_blocks([describe_cost(result.cost, result.cost_error)]),
         Preformatted("\n".join(params)),
         *message_blocks(nearest),
     ]
+
+
+def describe_cost(cost: float, error: float) -> Message:
+    """The least cost in the digits that are certain, at most six; where none is, what it is at most."""
+    if error > 0 and error >= cost / 2:
+        upper_bound = Context(prec=2, rounding=ROUND_UP).create_decimal_from_float(cost + error)
+        return message("minimum.cost_is_rounding", cost=f"{float(upper_bound):.2g}")
+    digits = min(6, 1 - math.ceil(math.log10(error / cost))) if error else 6
+    return message("minimum.cost", cost=f"{cost:.{max(digits, 1)}g}")
 
 
 def _nearest_minimizer(fit: Fit, scaling: Scaling, start: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -157,10 +157,13 @@ class Problem:
 
     def scaled_rows(self) -> RowArrays:
         """:meth:`rows` with the features centered and scaled as this problem asks for."""
-        rows = self.rows()
         if not (self.center or self.standardize):
-            return rows
-        return rows._replace(X=(rows.X - self.scaling.means) / self.scaling.scales)
+            return self.rows()
+        X, y, weights = self.selection.to_arrays(shifted=True)
+        shifts = self.selection.shifted_plan.shift_vector((*self.features, self.target))
+        d = len(self.features)
+        means = self.factor.shift(-shifts).means[:d] if self.center else -shifts[:d]
+        return RowArrays((X - means) / self.scaling.scales, y + shifts[d] if shifts[d] else y, weights)
 
     @cached_property
     def scaling(self) -> Scaling:

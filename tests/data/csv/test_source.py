@@ -129,7 +129,7 @@ def test_dates_are_left_out(tmp_path: Path) -> None:
 
 
 def test_large_whole_numbers_are_noticed(tmp_path: Path) -> None:
-    problem = Problem(write(tmp_path, "id,y\n9007199254740993,1\n1,2\n"), target="y")
+    problem = Problem(write(tmp_path, "id,y\n1,2\n9007199254740993,1\n"), target="y")
     assert "beyond 2^53 were rounded to float64 in: id" in str(problem.notices[0])
 
 

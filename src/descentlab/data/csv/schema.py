@@ -32,6 +32,7 @@ class CsvSchema:
     Attributes:
         location, dialect: the file and its dialect.
         column_kinds: the kind of each numeric or empty column; columns of text are not included.
+        integer_shifts: for each column of large whole numbers, a value near the first (see ``Source``).
         sampled_rows: the number of rows in the first piece.
         sample_is_whole_file: whether the file has no other rows.
     """
@@ -39,6 +40,7 @@ class CsvSchema:
     location: FileLocation
     dialect: Dialect
     column_kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
+    integer_shifts: Mapping[str, int] = field(default_factory=dict)
     sampled_rows: int = 0
     sample_is_whole_file: bool = False
 

@@ -27,8 +27,14 @@ from descentlab.data.csv.text_columns import (
     not_numeric_reason,
 )
 from descentlab.data.paths import FileLocation, unreadable_error
-from descentlab.data.source import BLOCK_ROWS, BaseSource, Piece
-from descentlab.data.tables import not_numeric_type_reason
+from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, BaseSource, Piece
+from descentlab.data.tables import (
+    decimals_to_float64,
+    find_shift,
+    max_magnitude,
+    not_numeric_type_reason,
+    subtract_exactly,
+)
 from descentlab.errors import DataError
 from descentlab.messages import Message, message, pluralize
 from descentlab.typing import FloatArray
@@ -50,6 +56,9 @@ class CsvSource(BaseSource):
         for start, data in _split_file(self.schema, offset or 0):
             yield CsvPiece(self.schema, start, start + len(data), data)
 
+    def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
+        return {name: shift for name, shift in self.schema.integer_shifts.items() if name in columns}
+
 
 class CsvPiece:
     """The rows between two bytes of a CSV file; pickling includes the text only if the file is not seekable."""
@@ -63,7 +72,7 @@ class CsvPiece:
         data = None if self.schema.seekable or self.data is None else bytes(self.data)
         return self.__dict__ | {"data": data}
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[FloatArray]:
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         column_kinds = self.schema.column_kinds
         columns_to_read = [name for name, kind in column_kinds.items() if name in columns or kind == ColumnKind.EMPTY]
         import pyarrow as pa
@@ -78,7 +87,7 @@ class CsvPiece:
             table = self._read_column_by_column(columns_to_read)
         values = np.empty((table.num_rows, len(columns)), order="F")
         for j, name in enumerate(columns):
-            values[:, j] = self._column_values(table, name)
+            values[:, j] = self._column_values(table, name, shifts.get(name, 0))
         for start in range(0, len(values), BLOCK_ROWS):
             yield values[start : start + BLOCK_ROWS]
 
@@ -93,7 +102,7 @@ class CsvPiece:
                 raise unreadable_error(self.schema.location, cause) from cause
         return self.data
 
-    def _column_values(self, table: Any, name: str) -> Any:
+    def _column_values(self, table: Any, name: str, shift: int) -> Any:
         import pyarrow as pa
 
         kind = self.schema.column_kinds.get(name, ColumnKind.EMPTY)
@@ -107,22 +116,19 @@ class CsvPiece:
             column = column.cast(pa.uint8())
         values = column.cast(pa.float64()).to_numpy()
         if kind == ColumnKind.INTEGER and len(values) and np.nanmax(np.abs(values), initial=0) >= MAX_EXACT_INTEGER:
-            self._record_inexact_integers(name)
-        return values
+            return self._large_integers(values, name, shift)
+        return values - shift if shift else values
 
-    def _record_inexact_integers(self, name: str) -> None:
-        """Read a column with large integers again as int64, and record it if float64 cannot hold them."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        try:
-            integers = _read_table(self.schema, self._text, self.start, {name: pa.int64()}).column(name)
-            extremes = pc.min_max(integers).as_py()
-            is_inexact = max(-extremes["min"], extremes["max"]) > MAX_EXACT_INTEGER
-        except pa.ArrowInvalid:  # beyond int64, or no longer integers
-            is_inexact = True
-        if is_inexact:
+    def _large_integers(self, values: FloatArray, name: str, shift: int) -> FloatArray:
+        """A column with large integers less ``shift``, read again exactly; recorded if float64 cannot hold it."""
+        exact = _read_integers(self.schema, self._text, self.start, name)
+        if exact is None:  # no longer integers
             self.inexact_columns.add(name)
+            return values - shift
+        differences = subtract_exactly(exact, shift)
+        if max_magnitude(differences) > MAX_EXACT_INTEGER:
+            self.inexact_columns.add(name)
+        return decimals_to_float64(differences).to_numpy()  # type: ignore[no-any-return]
 
     def _parse_padded(self, column: Any, name: str) -> Any:
         """A column of numbers with spaces or signs that pyarrow does not read."""
@@ -206,16 +212,13 @@ def _infer_schema(schema: CsvSchema) -> tuple[CsvSchema, dict[str, Message]]:
         raise DataError("header_only", path=str(schema.location), columns=schema.dialect.names)
     is_whole_file = next(pieces, None) is None
     pieces.close()
-    column_kinds, reasons = {}, {}
+    column_kinds, reasons, shifts = {}, {}, {}
     for name, column in zip(table.schema.names, table.columns, strict=True):
         if name in schema.dialect.unnamed_columns:
             continue
         reason = not_numeric_type_reason(pa, column.type)
         if reason is None:
-            is_boolean, is_integer = pa.types.is_boolean(column.type), pa.types.is_integer(column.type)
-            column_kinds[name] = (
-                ColumnKind.BOOLEAN if is_boolean else ColumnKind.INTEGER if is_integer else ColumnKind.FLOAT
-            )
+            column_kinds[name], shifts[name] = _numeric_kind(schema, data, start, name, column)
         elif reason.key == "left_out.text" and as_numbers(column, schema.dialect.decimal) is not None:
             column_kinds[name] = ColumnKind.PADDED
         elif reason.key == "left_out.text":
@@ -227,8 +230,27 @@ def _infer_schema(schema: CsvSchema) -> tuple[CsvSchema, dict[str, Message]]:
             if reason.key == "left_out.empty":
                 column_kinds[name] = ColumnKind.EMPTY
     return replace(
-        schema, column_kinds=column_kinds, sampled_rows=table.num_rows, sample_is_whole_file=is_whole_file
+        schema,
+        column_kinds=column_kinds,
+        integer_shifts={name: shift for name, shift in shifts.items() if shift},
+        sampled_rows=table.num_rows,
+        sample_is_whole_file=is_whole_file,
     ), reasons
+
+
+def _numeric_kind(schema: CsvSchema, data: TextBuffer, start: int, name: str, column: Any) -> tuple[ColumnKind, int]:
+    """The kind of a column that was inferred as numeric, and the shift of its whole numbers."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_boolean(column.type):
+        return ColumnKind.BOOLEAN, 0
+    if pa.types.is_floating(column.type) and (pc.max(pc.abs(column)).as_py() or 0) > MAX_EXACT_INTEGER:
+        integers = _read_integers(schema, data, start, name)  # beyond int64, pyarrow infers float64
+        column = column if integers is None else integers
+    if pa.types.is_floating(column.type):
+        return ColumnKind.FLOAT, 0
+    return ColumnKind.INTEGER, find_shift(column)
 
 
 def _check_encoding_and_quotes(schema: CsvSchema, table: Any, data: TextBuffer) -> None:
@@ -283,6 +305,16 @@ def _read_table(schema: CsvSchema, data: TextBuffer, start: int, types: Mapping[
         parse_options=pc.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
         convert_options=pc.ConvertOptions(decimal_point=dialect.decimal, strings_can_be_null=True, **column_options),
     )
+
+
+def _read_integers(schema: CsvSchema, data: TextBuffer, start: int, name: str) -> Any:
+    """A column of the piece as decimals without a fraction; None if a cell is not a whole number."""
+    import pyarrow as pa
+
+    try:
+        return _read_table(schema, data, start, {name: pa.decimal128(38, 0)}).column(name)
+    except pa.ArrowInvalid:
+        return None
 
 
 def _arrow_type(kind: ColumnKind) -> Any:
