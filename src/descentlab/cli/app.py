@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from descentlab.cli.localized_click import LocalizedGroup, language_option
+from descentlab.cli.localized_click import LocalizedGroup, LocalizedOption, language_option
 from descentlab.messages import message
 
 
@@ -27,8 +27,8 @@ def build_cli() -> click.Group:
         help=message("help.descentlab").text(),
         commands={command.name or "": command for command in commands},
         params=[
-            click.Option(
-                ["--version"],
+            LocalizedOption(
+                ["-V", "--version"],
                 is_flag=True,
                 expose_value=False,
                 is_eager=True,

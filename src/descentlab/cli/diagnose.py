@@ -22,6 +22,7 @@ from descentlab.cli.options import (
     public_name,
     split_at_commas,
     step_options,
+    under,
     write_output,
 )
 from descentlab.doctor.cross_validation import cross_validate_for_diagnosis
@@ -46,17 +47,25 @@ def command() -> click.Command:
         params=[
             *data_options(),
             *steps,
-            option("--losses", metavar="L1,L2,L3,..."),
-            option("--losses-every", type=NumberOrText(), default=1, metavar="N"),
-            option("--observed", metavar="L,..."),
-            option("--validation", metavar="FILE"),
-            option("--folds", type=NumberOrText(), metavar="K"),
-            option("--within", type=NumberOrText(), default=0.01, metavar="PART"),
+            *diagnosis_options(),
             option("--html", metavar="FILE"),
             option("--json", is_flag=True),
             language_option(),
         ],
     )
+
+
+@under("diagnosis")
+def diagnosis_options() -> list[click.Parameter]:
+    """What a diagnosis takes into account."""
+    return [
+        option("--losses", metavar="L1,L2,L3,..."),
+        option("--losses-every", type=NumberOrText(), default=1, metavar="N"),
+        option("--observed", metavar="L,..."),
+        option("--validation", metavar="FILE"),
+        option("--folds", type=NumberOrText(), metavar="K"),
+        option("--within", type=NumberOrText(), default=0.01, metavar="PART"),
+    ]
 
 
 def run(

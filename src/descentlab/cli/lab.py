@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
+from descentlab.cli.localized_click import LocalizedCommand, LocalizedOption, NumberOrText, language_option
 from descentlab.cli.options import data_options, format_notice, option, parse_options, public_name, step_options
 from descentlab.errors import SettingError, check_int
 from descentlab.lab.lab import Lab
@@ -32,7 +32,7 @@ def command() -> click.Command:
             *steps,
             option("--open/--no-open", default=True),
             option("--port", type=NumberOrText(), default=0, metavar="N"),
-            click.Option(["--lesson"], type=NumberOrText(), metavar="N", help=message("help.lab.lesson").text()),
+            LocalizedOption(["--lesson"], type=NumberOrText(), metavar="N", help=message("help.lab.lesson").text()),
             language_option(),
         ],
     )

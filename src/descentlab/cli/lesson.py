@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from descentlab.cli.exit_codes import ExitCode
-from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
+from descentlab.cli.localized_click import LocalizedCommand, LocalizedOption, NumberOrText, language_option
 from descentlab.errors import SettingError, check_int
 from descentlab.lessons import progress
 from descentlab.lessons.course import Lesson, QuestionBlock, lesson_slugs, load_lesson, outline
@@ -28,10 +28,10 @@ def command() -> click.Command:
         help=message("help.lesson").text(),
         params=[
             click.Argument(["number"], type=NumberOrText(), required=False),
-            click.Option(["--ask/--no-ask"], default=None, help=message("help.lesson.ask").text()),
-            click.Option(["--answers"], is_flag=True, help=message("help.lesson.answers").text()),
-            click.Option(["--notebook"], metavar="FILE", help=message("help.lesson.notebook").text()),
-            click.Option(["--forget"], is_flag=True, help=message("help.lesson.forget").text()),
+            LocalizedOption(["--ask/--no-ask"], default=None, help=message("help.lesson.ask").text()),
+            LocalizedOption(["--answers"], is_flag=True, help=message("help.lesson.answers").text()),
+            LocalizedOption(["--notebook"], metavar="FILE", help=message("help.lesson.notebook").text()),
+            LocalizedOption(["--forget"], is_flag=True, help=message("help.lesson.forget").text()),
             language_option(),
         ],
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from descentlab.cli.localized_click import NumberOrText
+from descentlab.cli.localized_click import LocalizedOption, NumberOrText
 from descentlab.cli.progress import ReadProgressLine
 from descentlab.data.builtin import DATASETS
 from descentlab.data.paths import resolve_locations
@@ -25,16 +26,37 @@ from descentlab.theory.arguments import DESCENT_FIELDS
 DATA_OPTIONS_AS_GIVEN = ("target", "weights", "missing", "bias", "ridge", "center", "standardize")
 
 
-def option(name: str, short: str | None = None, **settings: Any) -> click.Option:
+def option(name: str, short: str | None = None, **settings: Any) -> LocalizedOption:
     """An option whose help is the catalog's ``help.NAME``."""
     key = name.split("/")[0].removeprefix("--").replace("-", "_")
-    return click.Option([name, *([short] if short else [])], help=message(f"help.{key}").text(), **settings)
+    return LocalizedOption([name, *([short] if short else [])], help=message(f"help.{key}").text(), **settings)
 
 
+ParameterMaker = Callable[[], list[click.Parameter]]
+
+
+def under(heading: str) -> Callable[[ParameterMaker], ParameterMaker]:
+    """Decorate a function that makes options: those without a heading get this one."""
+
+    def decorate(make: ParameterMaker) -> ParameterMaker:
+        @wraps(make)
+        def make_under_heading() -> list[click.Parameter]:
+            parameters = make()
+            for each in parameters:
+                if isinstance(each, LocalizedOption):
+                    each.heading = each.heading or heading
+            return parameters
+
+        return make_under_heading
+
+    return decorate
+
+
+@under("data")
 def rows_options() -> list[click.Parameter]:
     """What says which rows and columns, how to read them, and where."""
     return [
-        click.Argument(["data"], nargs=-1, required=False, metavar="[DATA]..."),
+        click.Argument(["data"], nargs=-1, required=False, metavar="[DATA]...", type=click.Path()),
         option("--target", metavar="COLUMN"),
         option("--features", metavar="COLUMN,..."),
         option("--weights", metavar="COLUMN"),
@@ -48,6 +70,7 @@ def rows_options() -> list[click.Parameter]:
     ]
 
 
+@under("model")
 def data_options() -> list[click.Parameter]:
     """What says which rows and which hypothesis."""
     return [
@@ -59,6 +82,7 @@ def data_options() -> list[click.Parameter]:
     ]
 
 
+@under("descent")
 def step_options() -> list[click.Parameter]:
     """What says how to step."""
     return [

@@ -38,7 +38,9 @@ def command() -> click.Command:
         params=[
             *data_options(),
             *step_options(),
-            option("--engine", default="auto", metavar="[auto|hand|minibatch|autograd|exact|replay]"),
+            option(
+                "--engine", heading="descent", default="auto", metavar="[auto|hand|minibatch|autograd|exact|replay]"
+            ),
             option("--rows", type=NumberOrText(), default=20, metavar="N"),
             option("--save", metavar="FILE"),
             option("--plot", metavar="FILE"),
