@@ -24,7 +24,8 @@ HOUSES = "size,rooms,price\n50,2,155\n80,3,230\n120,4,333\n65,2,190\n"
 
 def heading_of(option: str, page: str) -> str:
     """The heading that an option stands under."""
-    return re.findall(r"^(\w+):$", page.partition(f"\n  {option}")[0], re.MULTILINE)[-1]
+    headings: list[str] = re.findall(r"^(\w+):$", page.partition(f"\n  {option}")[0], re.MULTILINE)
+    return headings[-1]
 
 
 def test_options_stand_under_their_headings() -> None:
