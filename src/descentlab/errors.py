@@ -72,6 +72,10 @@ class DivergenceError(SettingError):
     """
 
 
+class AbsentMethodError(SettingError, AttributeError):
+    """A method is absent with an object's settings, so that ``hasattr`` is false; the message says which and why."""
+
+
 class EngineError(DescentlabError):
     """An engine cannot run this descent; the message names one that can.
 

@@ -8,9 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_val_score
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneGroupOut,
+    RepeatedKFold,
+    ShuffleSplit,
+    TimeSeriesSplit,
+    cross_val_score,
+)
 
 from descentlab.errors import DivergenceError, SettingError
 from descentlab.model_selection.splitting import assign_folds
@@ -24,16 +33,30 @@ def wide(n: int = 80, d: int = 30) -> tuple[Any, Any]:
     return X, X[:, :3] @ [50, -50, 50] + 4 * rng.standard_normal(n)
 
 
-@pytest.mark.parametrize("cv", [4, KFold(4), list(KFold(4).split(np.zeros((80, 1))))])
-def test_each_cost_is_that_of_a_fit_to_the_other_folds(cv: Any) -> None:
+GROUPS = np.arange(80) % 7
+SPLITTERS = [
+    KFold(4),
+    list(KFold(4).split(np.zeros((80, 1)))),
+    GroupKFold(4),
+    LeaveOneGroupOut(),
+    TimeSeriesSplit(4),
+    ShuffleSplit(4, test_size=0.25, random_state=0),
+    RepeatedKFold(n_splits=3, n_repeats=2, random_state=0),
+]
+
+
+@pytest.mark.parametrize("cv", [4, *SPLITTERS], ids=lambda cv: type(cv).__name__)
+def test_each_cost_is_that_of_a_fit_to_the_training_rows(cv: Any) -> None:
     X, y = wide()
-    model = DescentRegressorCV([0.05, 0.2], ridge=[0.0, 0.1], epochs=60, cv=cv, random_state=0).fit(X, y)
-    found = model.cross_validation_
+    groups = GROUPS if isinstance(cv, GroupKFold | LeaveOneGroupOut) else None
+    model = DescentRegressorCV([0.05, 0.2], ridge=[0.0, 0.1], epochs=60, cv=cv, random_state=0)
+    found = model.fit(X, y, groups=groups).cross_validation_
     if cv == 4:
         goes = assign_folds(0, 80, 4, int(np.random.RandomState(0).randint(2**31 - 1)))
         splits = [(np.flatnonzero(goes != j), np.flatnonzero(goes == j)) for j in range(4)]
     else:
-        splits = list(KFold(4).split(X))
+        splits = cv if isinstance(cv, list) else list(cv.split(X, y, groups))
+    np.testing.assert_array_equal(model.factor_.rows, 80)
     one = DescentRegressor(0.2, ridge=0.1, epochs=60, standardize=True)
     scores = cross_val_score(one, X, y, cv=splits, scoring="neg_mean_squared_error")
     np.testing.assert_allclose(found.fold_cost[:, 1, 1, -1], -scores, rtol=1e-9)
@@ -42,6 +65,16 @@ def test_each_cost_is_that_of_a_fit_to_the_other_folds(cv: Any) -> None:
         for values, chosen in ((found.lr, model.lr_), (found.ridge, model.ridge_), (found.updates, model.epochs_))
     ]
     assert found.cost[tuple(at)] == pytest.approx(found.cost.min(), rel=1e-9)
+
+
+def test_groups_are_routed_to_the_splitter() -> None:
+    X, y = wide()
+    with config_context(enable_metadata_routing=True):
+        model = DescentRegressorCV(cv=GroupKFold(3), epochs=50).set_fit_request(groups=True)
+        scores = cross_val_score(model, X, y, cv=GroupKFold(2), params={"groups": GROUPS})
+    assert np.isfinite(scores).all()
+    with pytest.raises(SettingError, match=r"cv=GroupKFold\(5\)"):
+        DescentRegressorCV().fit(X, y, groups=GROUPS)
 
 
 @pytest.mark.slow
@@ -101,7 +134,8 @@ def test_sparse_rows_weights_and_names() -> None:
         ({"lr": [50.0, 90.0]}, DivergenceError, "Every rate tried diverges: 50, 90"),
         ({"cv": 1}, SettingError, "cv"),
         ({"cv": 100}, SettingError, "100 folds need at least that many rows, but there are 80 rows"),
-        ({"cv": ShuffleSplit(3)}, SettingError, "exactly once"),
+        ({"cv": ShuffleSplit(1)}, SettingError, "at least 2 are needed"),
+        ({"cv": GroupKFold(3)}, SettingError, r"fit\(X, y, groups=groups\)"),
         ({"rule": "any"}, SettingError, "rule"),
         ({"ridge": []}, SettingError, "ridge"),
         ({"epochs": 0}, SettingError, "epochs"),

@@ -102,8 +102,19 @@ def cross_validate(
     return evaluate_grid(grid, factors, notices)
 
 
-def evaluate_grid(grid: ParameterGrid, factors: Sequence[Factor], notices: tuple[Message, ...] = ()) -> CrossValidation:
-    """Hold out each fold from a descent on the others, for every point of a grid.
+def evaluate_grid(
+    grid: ParameterGrid,
+    factors: Sequence[Factor],
+    notices: tuple[Message, ...] = (),
+    training_factors: Sequence[Factor] | None = None,
+) -> CrossValidation:
+    """Hold out each fold from a descent, for every point of a grid.
+
+    Args:
+        grid: the settings to try.
+        factors: the held-out rows of each fold.
+        notices: how the rows were read.
+        training_factors: the rows of each fold's descent (default: those of all other folds).
 
     Raises:
         DataError: a fold has no weight, or a training set cannot be used.
@@ -112,7 +123,7 @@ def evaluate_grid(grid: ParameterGrid, factors: Sequence[Factor], notices: tuple
     for j, factor in enumerate(factors):
         if not factor.weight > 0:
             raise DataError("fold_weight", fold=j + 1, rows=pluralize(factor.rows, "row"))
-    problems = grid.make_problems(merge_leaving_one_out(factors))
+    problems = grid.make_problems(training_factors or merge_leaving_one_out(factors))
     lr_bounds = grid.compute_lr_bounds(problems)
     descents = grid.make_descents(float(lr_bounds.min()))
     ranges = log_spaced_ranges(grid.descent.epochs)

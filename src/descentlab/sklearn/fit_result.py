@@ -26,6 +26,7 @@ class FitResult:
         validation_cost: the held-out cost of each snapshot, with early stopping.
         validation: the result of early stopping.
         engine: the name of the engine that made the steps.
+        reached_limit: whether nothing but rounding is left of the way to the minimum.
     """
 
     theory: FullBatchTheory
@@ -36,6 +37,7 @@ class FitResult:
     validation_cost: FloatArray | None
     validation: Validation | None
     engine: str
+    reached_limit: bool
 
     @property
     def problem(self) -> Problem:

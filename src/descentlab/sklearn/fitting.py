@@ -54,6 +54,23 @@ def should_standardize(settings: Any) -> bool:
     return bool(settings.standardize)
 
 
+def center_if_undetermined(settings: Any, problem: Problem) -> Problem:
+    """The problem on columns that are only centered, where the choice is ours and it decides which minimum is reached.
+
+    Descent from 0 to the end reaches the minimum of least norm in the columns that it descends on. Several are minima
+    if a column is a combination of others; on centered ones that is the one of least norm in the data's units.
+    """
+    is_free_choice = isinstance(settings.standardize, str) and settings.epochs is None and not settings.early_stopping
+    if not (is_free_choice and problem.standardize and has_dependent_columns(problem)):
+        return problem
+    return problem.with_changes(standardize=False, center=problem.bias)
+
+
+def has_dependent_columns(problem: Problem) -> bool:
+    """Whether a column that is not constant is a combination of others, so that the minimum is not one point."""
+    return any(not problem.factor.is_constant[j] for j in problem.fit.dependent)
+
+
 def make_descent(
     settings: Any, problem: Problem, blocks: MakeFeatureBlocks, start: FloatArray | None, seed: int
 ) -> Descent:
@@ -174,7 +191,8 @@ def fit_target(
     updates = descent.epochs if validation is None else validation.best_updates
     loop = _run_loop(problem, replace(descent, epochs=max(updates, 1), every=-(-max(updates, 1) // MAX_SNAPSHOTS)))
     params = None if validation is None else validation.best_params
-    if validation is None and settings.epochs is None and _converged_to_rounding(theory):
+    reached_limit = validation is None and settings.epochs is None and _converged_to_rounding(theory)
+    if reached_limit:
         params = problem.solve(start).params
     final = loop.final_state
     if not updates:
@@ -196,9 +214,8 @@ def fit_target(
     snapshots = snapshots._replace(params=problem.scaling.to_original(snapshots.params))
     if params is not None:
         snapshots.params[-1] = params  # scaling and unscaling would cost digits
-    return FitResult(
-        theory, snapshots.params[-1], updates, ending, snapshots, validation_costs, validation, loop.engine.name
-    )
+    params, engine = snapshots.params[-1], loop.engine.name
+    return FitResult(theory, params, updates, ending, snapshots, validation_costs, validation, engine, reached_limit)
 
 
 def _run_loop(problem: Problem, descent: Descent) -> Loop:

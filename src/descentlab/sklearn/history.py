@@ -11,6 +11,7 @@ import numpy as np
 from descentlab.dependencies import require
 from descentlab.messages import Message, format_number, message
 from descentlab.sklearn.fit_result import FitResult
+from descentlab.sklearn.fitting import has_dependent_columns
 
 RESERVED_COLUMNS = ("target", "epoch", "lr", "cost", "gradient_norm", "validation_cost", "intercept")
 
@@ -29,10 +30,12 @@ class FitHistory:
             feature that is called like one of these has ``coef:`` before it.
         inside: what was done inside, by the name of its setting: whether columns were standardized, the learning rate
             and momentum used, the epochs, the engine; for mini-batches of rows with weights, whose sums are descended.
+        notes: what a reader should know of the point that was reached.
     """
 
     columns: Mapping[str, np.ndarray[Any, Any]]
     inside: Mapping[str, object]
+    notes: tuple[Message, ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -46,7 +49,11 @@ class FitHistory:
 
     @property
     def message(self) -> Message:
-        """The preprocessing and the settings in words."""
+        """The preprocessing and the settings in words, and the notes."""
+        inside = self._inside_message()
+        return message("estimator.noted", inside=inside, notes=" ".join(map(str, self.notes))) if self.notes else inside
+
+    def _inside_message(self) -> Message:
         settings = {name: value for name, value in self.inside.items() if value not in (None, False)}
         standardized, centered = settings.pop("standardize", False), settings.pop("center", False)
         setting_texts = [
@@ -73,7 +80,9 @@ class FitHistory:
         return f"FitHistory({len(self):,} rows of {', '.join(self.keys())}; {self.message.text('en')})"
 
 
-def make_history(results: Sequence[FitResult], features: Sequence[str], reduction: str) -> FitHistory:
+def make_history(
+    results: Sequence[FitResult], features: Sequence[str], reduction: str, begins_warm: bool
+) -> FitHistory:
     """The history of a fit, target by target."""
     columns: dict[str, list[Any]] = {}
     coef_names = coefficient_columns(features)
@@ -102,7 +111,19 @@ def make_history(results: Sequence[FitResult], features: Sequence[str], reductio
         "reduction": None if result.descent.reduction == reduction else result.descent.reduction,
         "engine": result.engine,
     }
-    return FitHistory({name: np.concatenate(values) for name, values in columns.items()}, inside)
+    notes = _make_notes(result, begins_warm)
+    return FitHistory({name: np.concatenate(values) for name, values in columns.items()}, inside, notes)
+
+
+def _make_notes(result: FitResult, begins_warm: bool) -> tuple[Message, ...]:
+    """Which of several minima was reached, and what a warm start does not carry over."""
+    notes = []
+    if has_dependent_columns(result.problem):
+        is_least_norm = result.reached_limit and not result.problem.standardize and not begins_warm
+        notes.append(message("estimator.least_norm" if is_least_norm else "estimator.one_of_many"))
+    if begins_warm and result.descent.momentum:
+        notes.append(message("estimator.warm_velocity"))
+    return tuple(notes)
 
 
 def coefficient_columns(features: Sequence[str]) -> tuple[str, ...]:

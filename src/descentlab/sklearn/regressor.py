@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import warnings
 from copy import copy
+from functools import update_wrapper
+from types import MethodType
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from descentlab.doctor.diagnose import diagnose
 from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.errors import SettingError, check_float, check_int
+from descentlab.errors import AbsentMethodError, SettingError, check_float, check_int
 from descentlab.factor.factor import Factor
 from descentlab.factor.incremental import IncrementalFactor
 from descentlab.messages import pluralize
@@ -22,7 +23,7 @@ from descentlab.problem.problem import Problem
 from descentlab.run.ending import Reason
 from descentlab.sklearn.advice import convergence_advice
 from descentlab.sklearn.fit_result import FitResult
-from descentlab.sklearn.fitting import fit_target, scaling_options, should_average
+from descentlab.sklearn.fitting import center_if_undetermined, fit_target, scaling_options, should_average
 from descentlab.sklearn.history import make_history
 from descentlab.sklearn.input_data import InputData, check_no_datetimes, draw_seed
 from descentlab.typing import FloatArray
@@ -30,13 +31,21 @@ from descentlab.typing import FloatArray
 PREDICT_CHUNK_ROWS = 1 << 16  # float32 rows that are predicted at once, in float64
 
 
-def _supports_partial_fit(estimator: DescentRegressor) -> bool:
-    """Whether new rows can be merged into earlier ones; raises SettingError with the reason if not."""
-    if estimator.early_stopping:
-        raise SettingError("estimator_partial")
-    if _needs_rows(estimator):
-        raise SettingError("estimator_partial_batches")
-    return True
+class _PartialFitOnly:
+    """A method that is absent where new rows cannot be merged into earlier ones; its AttributeError has the reason."""
+
+    def __init__(self, method: Any) -> None:
+        self.method = method
+        update_wrapper(self, method)  # type: ignore[arg-type]
+
+    def __get__(self, estimator: DescentRegressor | None, owner: type) -> Any:
+        if estimator is None:
+            return self.method
+        if estimator.early_stopping:
+            raise AbsentMethodError("estimator_partial")
+        if _needs_rows(estimator):
+            raise AbsentMethodError("estimator_partial_batches")
+        return MethodType(self.method, estimator)
 
 
 def _needs_rows(estimator: DescentRegressor) -> bool:
@@ -66,6 +75,11 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     the same as scikit-learn's ``Ridge(alpha=n * ridge)``; columns are therefore only centered if there is one. With
     ``standardize=True`` the ridge is on the weights of the standardized columns.
 
+    **Columns that do not determine every coefficient**, as when there are more of them than rows. The minimum is then
+    not one point, and descent from 0 ends at the one of least norm in the columns it descends on. By default, these are
+    then only centered, so that the coefficients are those of ``LinearRegression``: of least norm in the data's units.
+    With ``standardize=True``, early stopping, a number of epochs or mini-batches they are not; ``history_`` says so.
+
     Args:
         lr: the learning rate, in the columns' own units unless ``standardize`` is True; ``"auto"`` needs no tuning.
         epochs: passes over the data. None: until only rounding errors remain, at most 10^18; 100 with
@@ -84,7 +98,8 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             does so for mini-batches at an automatic rate.
         early_stopping: hold out ``validation_fraction`` of the rows and keep the parameters of the epoch at which their
             cost is least, of all epochs.
-        warm_start: begin at the coefficients of the previous fit, of the same columns, instead of at 0.
+        warm_start: begin at the coefficients of the previous fit, of the same columns, instead of at 0. Momentum begins
+            with velocity 0 in each fit, so that two fits of 50 epochs are not one of 100 with it.
         random_state: for the held-out rows and the mini-batches: None, a seed, a ``RandomState`` or a ``Generator``.
 
     Attributes:
@@ -180,7 +195,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self._warn_if_not_converged()
         return self
 
-    @available_if(_supports_partial_fit)  # type: ignore[untyped-decorator]
+    @_PartialFitOnly
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> DescentRegressor:
         """Fit these rows and all earlier ones: the same bits as one ``fit`` on all of them, however they are split.
 
@@ -226,7 +241,8 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         settings: dict[str, Any] = {"bias": bool(self.fit_intercept), "ridge": self.ridge, **scaling_options(self)}
         name = rows.targets[target]
         if not _needs_rows(self):
-            return Problem(factor, target=name, features=rows.features, **settings)
+            problem = Problem(factor, target=name, features=rows.features, **settings)
+            return center_if_undetermined(self, problem)
         return Problem(
             rows.to_dense(), rows.Y[:, target], features=rows.features, target=name, weights=rows.weights, **settings
         )
@@ -235,6 +251,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self, rows: InputData, factor: Factor, held_out: Factor | None = None, seed: int = 0
     ) -> DescentRegressor:
         """Fit each target on the factor and store the results; an error leaves the previous fit unchanged."""
+        self._begins_warm = bool(self.warm_start) and hasattr(self, "coef_")
         results = []
         for j, name in enumerate(rows.targets):
             problem = self._make_problem(factor, rows, j)
@@ -248,7 +265,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
 
     def _start_params(self, rows: InputData, target: int) -> FloatArray | None:
         """The start of this fit in the data's units, intercept last; None is 0."""
-        if not (self.warm_start and hasattr(self, "coef_")):
+        if not self._begins_warm:
             return None
         if self.factor_.columns != rows.columns:
             raise SettingError("estimator_warm", before=self.factor_.columns, now=rows.columns)
@@ -262,7 +279,7 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         intercept = np.array([_intercept_for(one, part) for one, part in zip(results, coef, strict=True)]).astype(dtype)
         self.coef_ = coef[0] if rows.y_is_1d else coef
         self.intercept_: Any = intercept[0].item() if rows.y_is_1d else intercept
-        self.history_ = make_history(results, rows.features, self.reduction)
+        self.history_ = make_history(results, rows.features, self.reduction, self._begins_warm)
         lr_bounds = np.array([one.theory.lr_bound for one in results])
         learning_rates, momenta = (
             np.array([getattr(one.descent, name) for one in results]) for name in ("lr", "momentum")

@@ -6,7 +6,7 @@ import numbers
 import warnings
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -21,8 +21,8 @@ from descentlab.errors import DivergenceError, SettingError, check_choice, check
 from descentlab.factor.factor import Factor
 from descentlab.factor.incremental import IncrementalFactor
 from descentlab.messages import message, pluralize
-from descentlab.model_selection.cross_validate import cross_validate, merge_leaving_one_out
-from descentlab.model_selection.grid import LR_FRACTIONS
+from descentlab.model_selection.cross_validate import evaluate_grid, merge_leaving_one_out
+from descentlab.model_selection.grid import LR_FRACTIONS, ParameterGrid
 from descentlab.model_selection.splitting import add_to_folds, assign_folds
 from descentlab.problem.problem import Problem
 from descentlab.sklearn.input_data import InputData, draw_seed
@@ -41,15 +41,16 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     where (w_k, b_k) are the parameters after t epochs on the rows of the other folds. It then fits all rows.
 
-    The rows are read once: each fold is a triangular factor, every training set is a merge of the others, and every
-    point of the grid follows in closed form (:func:`descentlab.cross_validate`).
+    Each fold is a triangular factor, and every point of the grid follows in closed form
+    (:func:`descentlab.cross_validate`). The rows are read once where the test sets contain every row once and each
+    training set is all other rows, as with ``KFold`` and ``GroupKFold``; otherwise once for each fold.
 
     Args:
         lr: rates to try. None: 0.99, 0.9, 0.6, 0.3, 0.1 and 0.03 of the smallest bound over folds and ridges.
         ridge: penalties to try; see :class:`DescentRegressor`.
         epochs: the most epochs tried.
-        cv: the number of folds; or a scikit-learn splitter, or its splits, whose test sets contain every row once,
-            such as ``KFold``.
+        cv: the number of folds; or any scikit-learn splitter, such as ``GroupKFold`` or ``TimeSeriesSplit``; or an
+            iterable of pairs of training and test indices.
         rule: ``"best"``, the least mean cost; or ``"simplest"``, within one standard error of it the largest ridge and
             the fewest epochs (Breiman et al., *Classification and Regression Trees*, 1984).
         fit_intercept, standardize, momentum, nesterov: as in :class:`DescentRegressor`, without ``"auto"``.
@@ -102,28 +103,24 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DescentRegressorCV:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> DescentRegressorCV:
         """Choose by folds, then fit all (n, d) rows, dense or sparse, to (n,) targets; a weight acts as repetition.
 
+        ``groups`` (n,) is given to the splitter: ``GroupKFold`` keeps the rows of a group in one fold.
+
         Raises:
-            ValueError: the rows cannot be used.
-            SettingError: a setting is outside what it may be; test sets that overlap or leave rows out.
+            ValueError: the rows cannot be used, or the splitter needs groups.
+            SettingError: a setting is outside what it may be; groups without a splitter that takes them.
             DivergenceError: every rate diverges.
         """
         check_choice("rule", self.rule, ("best", "simplest"))
         descent_options = self._descent_options()
         rows = InputData.from_fit_arguments(self, X, column_or_1d(y, warn=True), sample_weight, reset=True)
         seed = draw_seed(self.random_state)
-        factors = self._fold_factors(rows, seed)
-        total_factor = reduce(Factor.merge, factors)
-        lr = (
-            self._candidate_rates([*merge_leaving_one_out(factors), total_factor], descent_options)
-            if self.lr is None
-            else self.lr
-        )
-        bias = bool(self.fit_intercept)
-        cross_validation = cross_validate(
-            factors, lr=lr, ridge=self.ridge, epochs=self.epochs, bias=bias, **descent_options
+        folds = self._make_folds(rows, seed, groups)
+        lr = self._candidate_rates([*folds.training, folds.total], descent_options) if self.lr is None else self.lr
+        cross_validation = evaluate_grid(
+            self._make_grid(lr, descent_options), folds.held_out, training_factors=folds.training
         )
         chosen = cross_validation.best if self.rule == "best" else cross_validation.simplest
         if chosen is None:
@@ -134,7 +131,7 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         regressor = DescentRegressor(
             chosen.lr, epochs=epochs, ridge=chosen.ridge, fit_intercept=self.fit_intercept, **descent_options
         )
-        self.regressor_ = regressor._fit_targets(rows, total_factor)
+        self.regressor_ = regressor._fit_targets(rows, folds.total)
         self.cross_validation_, self.cv_results_ = cross_validation, _make_cv_results(cross_validation)
         if cross_validation.hit_epoch_limit:
             warning_text = message("folds.last", epochs=int(cross_validation.updates[-1])).text()
@@ -178,36 +175,76 @@ class DescentRegressorCV(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 lr_bound = min(lr_bound, problem.spectrum().lr_bound(**momentum_settings))
         return np.array(LR_FRACTIONS) * (lr_bound if 0 < lr_bound < np.inf else 1.0)
 
-    def _fold_factors(self, rows: InputData, seed: int) -> list[Factor]:
-        """The factor of each fold, in one pass."""
+    def _make_grid(self, lr: Any, descent_options: dict[str, Any]) -> ParameterGrid:
+        options = dict(descent_options)
+        problem_options = {
+            "bias": bool(self.fit_intercept),
+            "center": False,
+            "standardize": options.pop("standardize"),
+        }
+        descent = Descent(lr=1.0, epochs=self.epochs, **options)
+        return ParameterGrid.from_arguments(None, descent, lr, self.ridge, problem_options)
+
+    def _make_folds(self, rows: InputData, seed: int, groups: Any) -> _Folds:
         n = len(rows.Y)
         if not isinstance(self.cv, numbers.Number):
-            fold_of_row, k = _folds_from_splitter(check_cv(self.cv), rows)
-        else:
-            k = check_int("cv", self.cv, 2)
-            if k > n:
-                raise SettingError("estimator_folds", folds=k, rows=pluralize(n, "row"), samples=n)
-            fold_of_row = assign_folds(0, n, k, seed)
-        incremental_factors = [IncrementalFactor(rows.columns) for _ in range(k)]
-        for start in range(0, n, BLOCK_ROWS):
-            values, weights = rows.get_block(start, start + BLOCK_ROWS)
-            with rows.translate_errors():
-                add_to_folds(values, weights, fold_of_row[start : start + BLOCK_ROWS], incremental_factors)
-        return [each.result() for each in incremental_factors]
+            return _folds_from_splits(rows, _split_rows(check_cv(self.cv), rows, groups))
+        if groups is not None:
+            raise SettingError("estimator_groups", cv=self.cv)
+        k = check_int("cv", self.cv, 2)
+        if k > n:
+            raise SettingError("estimator_folds", folds=k, rows=pluralize(n, "row"), samples=n)
+        return _folds_from_partition(rows, assign_folds(0, n, k, seed), k)
 
 
-def _folds_from_splitter(splitter: Any, rows: InputData) -> tuple[IntArray, int]:
-    """(n,) the fold of each row by the splitter's test sets, and the number of folds."""
-    fold_of_row = np.full(len(rows.Y), -1)
-    n_folds = 0
-    for _, test in splitter.split(rows.X, rows.Y[:, 0]):
-        if (fold_of_row[test] >= 0).any():
-            raise SettingError("estimator_splitter", splitter=repr(splitter))
-        fold_of_row[test] = n_folds
-        n_folds += 1
-    if (fold_of_row < 0).any():
-        raise SettingError("estimator_splitter", splitter=repr(splitter))
-    return fold_of_row, n_folds
+class _Folds(NamedTuple):
+    """The factors of each fold's held-out rows and of its training rows, and of all rows."""
+
+    held_out: Sequence[Factor]
+    training: Sequence[Factor]
+    total: Factor
+
+
+def _folds_from_partition(rows: InputData, fold_of_row: IntArray, k: int) -> _Folds:
+    """The folds of rows each of which is held out once, in one pass over the rows."""
+    incremental_factors = [IncrementalFactor(rows.columns) for _ in range(k)]
+    for start in range(0, len(rows.Y), BLOCK_ROWS):
+        values, weights = rows.get_block(start, start + BLOCK_ROWS)
+        with rows.translate_errors():
+            add_to_folds(values, weights, fold_of_row[start : start + BLOCK_ROWS], incremental_factors)
+    factors = [each.result() for each in incremental_factors]
+    return _Folds(factors, merge_leaving_one_out(factors), reduce(Factor.merge, factors))
+
+
+def _split_rows(splitter: Any, rows: InputData, groups: Any) -> list[tuple[IntArray, IntArray]]:
+    """The splitter's pairs of training and test indices."""
+    try:
+        return list(splitter.split(rows.X, rows.Y[:, 0], groups))
+    except ValueError as cause:
+        if groups is None and "groups" in str(cause):
+            raise SettingError("estimator_needs_groups", splitter=repr(splitter)) from cause
+        raise
+
+
+def _folds_from_splits(rows: InputData, splits: Sequence[tuple[IntArray, IntArray]]) -> _Folds:
+    """The folds of any pairs of training and test indices."""
+    n = len(rows.Y)
+    if len(splits) < 2:
+        raise SettingError("estimator_one_split", folds=len(splits))
+    times_held_out = np.bincount(np.concatenate([test for _, test in splits]), minlength=n)
+    if (times_held_out == 1).all() and all(len(train) + len(test) == n for train, test in splits):
+        fold_of_row = np.empty(n, dtype=np.int64)
+        for j, (_, test) in enumerate(splits):
+            fold_of_row[test] = j
+        return _folds_from_partition(rows, fold_of_row, len(splits))
+    training, held_out = ([_factor_of(rows.select(each[i])) for each in splits] for i in (0, 1))
+    return _Folds(held_out, training, _factor_of(rows))
+
+
+def _factor_of(rows: InputData) -> Factor:
+    incremental_factor = IncrementalFactor(rows.columns)
+    rows.add_to(incremental_factor)
+    return incremental_factor.result()
 
 
 def _make_cv_results(cross_validation: Any) -> dict[str, FloatArray]:
