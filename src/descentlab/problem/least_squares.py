@@ -38,7 +38,7 @@ class Fit(NamedTuple):
             if the data, to the last place of a float64, does not determine them.
         cost: the least mean squared error, without the ridge penalty.
         cost_error: a bound on its error, from the same roundings.
-        origins: (d + 1,) numbers near each column's values, 0 for columns near zero: relations are told relative
+        origins: (d + 1,) numbers near each column's values, 0 for columns near zero: relations are written relative
             to them, since a rounded coefficient times a large value is not near the column any more.
         relative_constants: (k,) the constants of the dependent columns' relations, relative to ``origins``.
     """
@@ -192,9 +192,9 @@ def _bound_cost_error(
 
 
 def _relation_origins(factor: Factor) -> tuple[FloatArray, Any]:
-    """(d + 1,) numbers from which to tell each column's values, and the columns' means relative to them.
+    """(d + 1,) the origins that relations are written relative to, and the columns' means relative to them.
 
-    A column far from zero is told from a number near its mean; one near zero from 0.
+    The origin of a column far from zero is a number near its mean; that of another column is 0.
     """
     is_far = np.abs(factor.means) > FAR_FROM_ZERO * factor.std
     exact = np.zeros(len(factor.columns), dtype=bool) if factor.shifted is None else factor.shifted
