@@ -104,7 +104,7 @@ class TestTheQuestionAsked:
             "as low as 0.00607",
             "half the estimated bound, 0.00475",
             "If this is descent, the bound is in any case at most 0.009535",
-            "rise at every smaller rate, the gradient is added instead of subtracted",
+            "is too large, or the gradient is added instead of subtracted.",
         ):
             assert words in text
         assert "발산합니다" in self.found.text("ko")
@@ -187,7 +187,7 @@ def test_every_n_epochs() -> None:
     found = diagnose_losses(losses, 0.01, every=5)
     assert found.factor == pytest.approx(-1.1)
     assert found.lr_bound == pytest.approx(0.02 / 2.1)
-    assert names(found) == ["losses_diverge"]
+    assert names(found) == ["losses_diverge", "losses_ascent"]
     assert "losses_every" in names(diagnose_losses(losses, 0.01, every=5, momentum=0.5))
 
 
@@ -248,7 +248,7 @@ class TestFalling:
         assert found.lr_bound_range is not None
         low, high = found.lr_bound_range
         assert low <= 0.2 / 2.1 < 0.1 < high
-        assert "they do not show whether lr = 0.1 is stable: a steep" in " ".join(found.text("en").split())
+        assert "they do not show whether the rate is stable: a steep" in " ".join(found.text("en").split())
 
     def test_momentum_tells_no_range(self) -> None:
         assert diagnose_losses(2.0 + 5 * 0.95 ** (2 * np.arange(8.0)), 0.1, momentum=0.5).lr_bound_range is None
@@ -464,10 +464,19 @@ class TestNumbersLost:
         assert found.findings[-1].numbers["next"] == pytest.approx(80 * 79.5 / 60.5)
 
     def test_nan_before_it_can_be_overflow(self) -> None:
-        for losses in ("10,9,8.5,8.25,nan", "36.4,43.9,53.0,nan"):
+        for losses in ("10,9,8.5,8.25,nan", "36.4,43.9,53.0,nan", "2.5,2.5,nan", "5,4,nan"):
             found = diagnose_losses(losses, 0.01)
-            assert names(found)[-1] == "losses_nan_too_soon"
-            assert found.findings[-1].severity is Severity.PROBLEM
+            finding = next(each for each in found.findings if each.name == "losses_nan_too_soon")
+            assert finding.severity is Severity.PROBLEM
+            assert (found.verdict == "diverges") == (finding is not found.findings[0])
+
+    def test_two_losses_bound_the_growth_from_below(self) -> None:
+        found = diagnose_losses("1e3, 1e20, inf", 0.1)
+        assert (found.verdict, names(found)[-1]) == ("diverges", "losses_overflow")
+        assert found.lr_bound_range is not None
+        assert found.lr_bound_range[1] == pytest.approx(0.2 / (1 + math.sqrt(5e19 / 1.5e3)))  # 1e20 has one digit
+        assert found.findings[-1].severity is Severity.PROBLEM
+        assert diagnose_losses("5, 400, inf", 0.1).findings[-1].severity is Severity.CAUTION
 
 
 class TestExtremes:
@@ -537,8 +546,10 @@ class TestErrors:
             ([1.0, None, 3.0], "Entry 2"),
             ([1.0, True, 3.0], "Entry 2"),
             ("1,nan,2,3", "Entry 2 of the losses is nan"),
-            ("1,2,inf", "finite losses are needed; given: 2."),
-            ("", "finite losses are needed; given: 0."),
+            ("3,2", "given: 2."),
+            ("1,inf", "given: 1."),
+            ("nan,inf", "All 2 losses are nan or infinite"),
+            ("", "given: 0."),
             ("2.5,2.5,2.5", "All 3 losses are 2.5"),
             ("1,-2,3", "Entry 2 of the losses is -2"),
         ],
@@ -549,10 +560,21 @@ class TestErrors:
         assert words in error.value.message.text("en")
         assert error.value.message.text("ko") != error.value.message.text("en")
 
-    @pytest.mark.parametrize("settings", [{"lr": None}, {"lr": 0}, {"lr": 1, "every": 0}, {"lr": 1, "momentum": -1}])
+    @pytest.mark.parametrize("settings", [{"lr": 0}, {"lr": 1, "every": 0}, {"lr": 1, "momentum": -1}])
     def test_settings(self, settings: dict[str, Any]) -> None:
         with pytest.raises(SettingError):
             diagnose_losses("1,2,3", **settings)
+
+    def test_without_a_rate_all_is_said_in_multiples_of_it(self) -> None:
+        known, unknown = diagnose_losses("36.4,43.9,53.0", 0.01), diagnose_losses("36.4,43.9,53.0")
+        assert unknown.lr_over_bound == pytest.approx(known.lr_over_bound)
+        content = unknown.to_dict()
+        assert all(content[name] is None for name in ("lr", "lr_bound", "lr_bound_range", "curvature"))
+        text = " ".join(unknown.text("en").split())
+        assert "about 1.05 times (1.048 to 1.058) the largest stable rate" in text
+        assert "half the estimated bound, 0.475 times yours" in text
+        falling = " ".join(diagnose_losses(2.0 + 5 * 0.95 ** (2 * np.arange(8.0))).text("en").split())
+        assert "allow rates up to 40 times yours" in falling  # 2 / (1 - 0.95)
 
 
 class TestReading:

@@ -101,7 +101,7 @@ def test_losses_far_apart_bound_the_pace_too(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_range_that_begins_far_below_its_end_begins_at_nothing() -> None:
-    given = LossSeries(parse_losses("1,2,4"), 0, Descent(lr=1.0), 1)
+    given = LossSeries(parse_losses("1,2,4"), 0, Descent(lr=1.0), 1, lr_is_known=True)
     assert given.bound_interval(1e12, 1.0) == (0.0, 1.0)
     assert given.bound_interval(1e4, 1.0) == (2 / 101, 1.0)
 

@@ -5,18 +5,13 @@ factor by which an epoch multiplies its error. Their differences do not know the
 
     g = sqrt((L3 - L2) / (L2 - L1))
 
-A growing error changes sides every epoch, so the recursion of :mod:`descentlab.descent.recursion` has the root r =
--g, which gives x = lr * curvature, and the largest stable rate is ``lr * limit / x``:
-
-    plain        x = 1 + g
-    heavy ball   x = (1 + mu + g + mu / g) / (1 - tau)
-    Nesterov     x = 1 + g^2 / ((1 + mu) g + mu)
+and :mod:`descentlab.doctor.losses.series` has the bound that follows from g.
 
 That takes one direction alone to grow. What holds without it, of plain descent, is proved by
 :mod:`descentlab.doctor.losses.moment_bounds`. Under momentum only this is certain: losses that diverge had a rate
 above the bound, and a heavy ball that was started at rest swings only where lr times a curvature is above
-``(1 - sqrt(mu))^2``. All of this is about descent: where the gradient is added, losses grow in the same way, by
-``g = 1 + lr * curvature``, and no rate is stable.
+``(1 - sqrt(mu))^2``. All of this is about descent. Where the gradient is added, losses grow in the same way, by
+``g = 1 + lr * curvature``, at every rate; :mod:`descentlab.doctor.losses.ascent` says when that is ruled out.
 
 Of losses that fall, g and -g are both possible, and only the limit and the pace are determined. They prove no rate
 stable: a steep direction may grow from an error too small to show.
@@ -25,22 +20,19 @@ stable: a steep direction may grow from an error too small to show.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.descent.recursion import stability_limit
-from descentlab.doctor.finding import Finding, caution_finding
+from descentlab.doctor.finding import caution_finding
 from descentlab.doctor.forecast import Verdict
+from descentlab.doctor.losses.ascent import ascent_refutation
 from descentlab.doctor.losses.diagnosis import LossDiagnosis
+from descentlab.doctor.losses.divergence import PRINT_MORE, BoundEstimate, divergence_findings, upswing_finding
 from descentlab.doctor.losses.findings import (
-    PRINT_MORE,
     decay_finding,
-    divergence_finding,
     no_bound_finding,
-    nonfinite_finding,
     not_full_batch_finding,
     oscillation_finding,
     two_explanations_finding,
@@ -52,9 +44,11 @@ from descentlab.doctor.losses.growth_rate import (
     estimate_growth,
     fastest_decay_bound,
     first_convexity_violation,
+    largest_ratio_of_differences,
 )
 from descentlab.doctor.losses.moment_bounds import VISIBLE_SHARE, growth_upper_bound
 from descentlab.doctor.losses.parsing import PrintedLosses, parse_losses
+from descentlab.doctor.losses.series import LossSeries
 from descentlab.errors import SettingError, check_float, check_int
 from descentlab.messages import message
 from descentlab.theory.full_batch import DEFAULT_WITHIN
@@ -63,7 +57,6 @@ __all__ = ["LossDiagnosis", "diagnose_losses"]
 
 MAX_BOUND_RATIO = 1.25  # a bound is not given as one number where the ends of its range are this many times apart
 SLOW_EPOCHS, SLOW_RATIO = 1000, 10  # too slow: more epochs to come than this, and this many times those printed
-NEGLIGIBLE_BOUND_RATIO = 1e-3  # a range that begins this far below its end begins at 0
 LIMIT_RTOL = 0.2  # a limit is given where the ends of its range are within this part of it
 # Under momentum, losses grow if this many have one pace, known to this part of the growth.
 MIN_GROWING_LOSSES, GROWTH_RTOL = 5, 0.25
@@ -71,81 +64,9 @@ ALLOWED_LR_RANGE = (1e-100, 1e100)  # rates that leave room for a bound in float
 DIVERGED_LOSS_RATIO = 100.0  # losses that rose this many times have diverged, however unevenly
 
 
-@dataclass(frozen=True)
-class LossSeries:
-    """The losses and the settings they came from.
-
-    Attributes:
-        losses: the finite ones, three or more, not all equal.
-        n_nonfinite: how many entries after them are nan or infinite.
-        descent: the settings; every: epochs from one print to the next.
-    """
-
-    losses: PrintedLosses
-    n_nonfinite: int
-    descent: Descent
-    every: int
-
-    @property
-    def has_no_momentum(self) -> bool:
-        """Whether there is no momentum: then losses are sums of powers."""
-        return self.descent.momentum == 0
-
-    def error_factor(self, ratio: float) -> float:
-        """What an epoch multiplies the error by, from what a print multiplies the loss by."""
-        return float(ratio ** (0.5 / self.every))
-
-    def lr_bound_for(self, factor: float, overshooting: bool = True) -> float:
-        """The largest stable rate of a direction whose error this factor multiplies; inf if it is not determined."""
-        mu, tau, g = self.descent.momentum, self.descent.dampening, factor if overshooting else -factor
-        if g == math.inf:
-            return 0.0
-        if self.has_no_momentum:
-            x = 1 + g
-        elif self.descent.nesterov:
-            x = 1 + g * g / ((1 + mu) * g + mu) if (1 + mu) * abs(g) > mu else math.nan
-        else:
-            x = (1 + mu + g + mu / g) / (1 - tau) if tau < 1 and g else math.nan
-        return self.descent.lr * stability_limit(**self.descent.momentum_settings) / x if x > 0 else math.inf
-
-    def bound_interval(self, max_growth: float, min_growth: float) -> tuple[float, float]:
-        """The bound where P is between these; from 0 where the first is far beyond the second."""
-        low, high = self.lr_bound_for(self.error_factor(max_growth)), self.lr_bound_for(self.error_factor(min_growth))
-        return (low if low > NEGLIGIBLE_BOUND_RATIO * high else 0.0), high
-
-    def make_diagnosis(
-        self, verdict: Verdict, conclusions: list[Finding], growth: float = 1.0, **numbers: Any
-    ) -> LossDiagnosis:
-        """The diagnosis, with what the entries that are not finite and the distance of the prints add to it."""
-        if self.n_nonfinite:
-            conclusions = [
-                *conclusions,
-                nonfinite_finding(self.n_nonfinite, float(self.losses.values[-1]) * growth),
-            ]
-        if self.every > 1 and not self.has_no_momentum:
-            conclusions = [
-                *conclusions,
-                caution_finding("losses_every", message("losses.every", every=self.every), every=self.every),
-            ]
-        unchecked = [message("unchecked.data")]
-        checked = [message("checked.finite")] * (not self.n_nonfinite)
-        if not self.has_no_momentum:
-            unchecked.append(message("unchecked.full_batch"))
-        elif all(each.name != "losses_not_plain" for each in conclusions):
-            checked.append(message("checked.full_batch"))
-        return LossDiagnosis(
-            verdict,
-            self.descent.lr,
-            findings=tuple(conclusions),
-            checked=tuple(checked),
-            unchecked=tuple(unchecked),
-            **numbers,
-        )
-
-
 def diagnose_losses(
     losses: object,
-    lr: float | None,
+    lr: float | None = None,
     *,
     momentum: float = 0.0,
     dampening: float = 0.0,
@@ -155,37 +76,46 @@ def diagnose_losses(
     """Read printed losses: whether they diverge, the largest stable rate, the pace, the limit.
 
     Args:
-        losses: three or more in the order printed, as numbers, texts, or one text such as ``"36.4, 43.9, 53.0"``.
+        losses: three or more (two if they rise, or nan follows) in the order printed, as numbers, texts, or one text
+            such as ``"36.4, 43.9, 53.0"``.
             Texts say how precisely they were printed; ``nan`` and ``inf`` may stand at the end.
-        lr: the learning rate that gave them.
+        lr: the learning rate that gave them; None if it is not known: then bounds are multiples of it.
         momentum, dampening, nesterov: as in ``torch.optim.SGD``.
         every: how many epochs lie between two of them.
 
     Raises:
-        SettingError: an entry is not a number, or is negative; nan or infinity stands before a number; fewer than three
-            finite losses; all equal; no rate, or a setting outside what it may be.
+        SettingError: an entry is not a number, or is negative; nan or infinity stands before a number; too few finite
+            losses; all equal; a setting outside what it may be.
 
     >>> found = diagnose_losses("36.4, 43.9, 53.0", 0.01)
     >>> found.verdict.value, round(found.lr_bound, 5), round(found.lr_over_bound, 2)
     ('diverges', 0.00952, 1.05)
     """
-    if lr is None:
-        raise SettingError("losses_no_lr")
-    descent = Descent(lr=lr, momentum=momentum, dampening=dampening, nesterov=nesterov)
+    descent = Descent(lr=1.0 if lr is None else lr, momentum=momentum, dampening=dampening, nesterov=nesterov)
     check_float("lr", descent.lr, *ALLOWED_LR_RANGE)
     every = check_int("every", every, 1)
     parsed = parse_losses(losses)
     count = parsed.n_finite
+    _check_enough(parsed, count)
+    finite_losses = PrintedLosses(parsed.values[:count], parsed.half_ulps[:count])
+    series = LossSeries(finite_losses, len(parsed.values) - count, descent, every, lr_is_known=lr is not None)
+    with np.errstate(all="ignore"):  # losses may lie 10^600 apart; infinite results are reported as unknown
+        return _classify(series)
+
+
+def _check_enough(parsed: PrintedLosses, count: int) -> None:
+    """Raise unless the first ``count`` losses, finite ones, say something."""
     later_numbers = np.flatnonzero(np.isfinite(parsed.values[count:]))
     if later_numbers.size:
         raise SettingError("losses_gap", entry=count + 1, given=str(parsed.values[count]))
-    if count < 3:
+    n_nonfinite = len(parsed.values) - count
+    if count == 0 and n_nonfinite:
+        raise SettingError("losses_all_nan", count=n_nonfinite)
+    rises = count == 2 and parsed.values[1] - parsed.half_ulps[1] > parsed.values[0] + parsed.half_ulps[0]
+    if count < 2 or (count == 2 and not rises and not n_nonfinite):
         raise SettingError("losses_few", count=count)
-    finite_losses = PrintedLosses(parsed.values[:count], parsed.half_ulps[:count])
-    if (finite_losses.values == finite_losses.values[0]).all():
-        raise SettingError("losses_equal", count=count, value=float(finite_losses.values[0]))
-    with np.errstate(all="ignore"):  # losses may lie 10^600 apart; infinite results are reported as unknown
-        return _classify(LossSeries(finite_losses, len(parsed.values) - count, descent, every))
+    if not n_nonfinite and (parsed.values == parsed.values[0]).all():
+        raise SettingError("losses_equal", count=count, value=float(parsed.values[0]))
 
 
 def _classify(series: LossSeries) -> LossDiagnosis:
@@ -195,76 +125,108 @@ def _classify(series: LossSeries) -> LossDiagnosis:
     is_significant = np.abs(steps) > h[1:] + h[:-1]
     signs = np.sign(steps[is_significant])
     turns = int(np.count_nonzero(signs[1:] != signs[:-1]))
-    rises = bool(steps[-1] > 0)
-    limit = stability_limit(**series.descent.momentum_settings)
-    violation = first_convexity_violation(series.losses) if series.has_no_momentum else None
+    violation = first_convexity_violation(series.losses) if series.has_no_momentum and len(v) > 2 else None
     if violation is not None:
-        diverged = rises and bool(v[-1] > DIVERGED_LOSS_RATIO * v[0])
+        diverged = series.rises and bool(v[-1] > DIVERGED_LOSS_RATIO * v[0])
         finding = not_full_batch_finding(series.losses, violation, diverged)
         return series.make_diagnosis(Verdict.DIVERGES if diverged else Verdict.UNKNOWN, [finding])
-    if not is_significant[-1] and (rises or steps[-1] == 0):
+    if len(v) == 2 and not (is_significant[-1] and series.rises):
+        return series.make_diagnosis(Verdict.UNKNOWN, [])
+    if not is_significant[-1] and (series.rises or steps[-1] == 0):
         level = float(v[-1])
         main_message, advice = message("losses.level", value=level), message("advice.losses_level")
         finding = caution_finding("losses_level", main_message, advice=advice, value=level)
         return series.make_diagnosis(Verdict.UNKNOWN, [finding])
-    if series.descent.momentum > 1 or math.isinf(limit):
-        verdict = Verdict.DIVERGES if limit == 0 and rises else Verdict.UNKNOWN
+    if series.descent.momentum > 1 or math.isinf(series.limit):
+        verdict = Verdict.DIVERGES if series.limit == 0 and series.rises else Verdict.UNKNOWN
         return series.make_diagnosis(verdict, [no_bound_finding(series.descent)])
     estimate = estimate_growth(series.losses, series.has_no_momentum)
-    is_lasting = estimate.n_used >= MIN_GROWING_LOSSES or (turns == 0 and len(v) >= MIN_GROWING_LOSSES)
-    grows = rises and (
-        series.has_no_momentum or (is_lasting and estimate.high - estimate.low < GROWTH_RTOL * (estimate.low - 1))
-    )
-    if grows or (rises and turns == 0):
-        return _diagnose_growth(series, estimate, grows)
+    if series.rises and (turns == 0 or _grows(series, estimate, turns)):
+        return _diagnose_growth(series, estimate, _grows(series, estimate, turns))
     return _diagnose_decay(series, estimate) if series.has_no_momentum or turns == 0 else _diagnose_oscillation(series)
+
+
+def _grows(series: LossSeries, estimate: GrowthEstimate, turns: int) -> bool:
+    """Whether losses that rise diverge: without momentum always, with it if that is more than an upswing."""
+    v = series.losses.values
+    if series.has_no_momentum or (series.n_nonfinite and v[-1] > DIVERGED_LOSS_RATIO * v[0]):
+        return True
+    is_lasting = estimate.n_used >= MIN_GROWING_LOSSES or (turns == 0 and len(v) >= MIN_GROWING_LOSSES)
+    return is_lasting and estimate.high - estimate.low < GROWTH_RTOL * (estimate.low - 1)
 
 
 def _diagnose_growth(series: LossSeries, estimate: GrowthEstimate, is_certain: bool) -> LossDiagnosis:
     """Growth: the bound from its pace. Not sure where momentum may only be swinging up."""
-    single_mode_interval = series.bound_interval(estimate.high, max(estimate.low, 1.0))
-    full_interval, visible_interval = (0.0, series.descent.lr), (0.0, math.inf)
+    descent, ascent = _descent_bound(series, estimate), None
+    low, high = series.bound_interval(estimate.high, max(estimate.low, 1.0))
+    add_unsettled = partial(
+        unsettled_findings,
+        losses=series.losses,
+        estimate=estimate,
+        range_ratio=high / low if 0 < low <= high else math.inf,
+    )
+    if not is_certain:
+        return series.make_diagnosis(Verdict.UNKNOWN, add_unsettled(upswing_finding(descent)), estimate.high)
+    refutation = ascent_refutation(series.losses, series.has_no_momentum)
+    if refutation is None:
+        ascent = _ascent_bound(series, estimate)
+    first, *others = divergence_findings(descent, ascent, refutation)
+    first, *unsettled = add_unsettled(first)
+    return series.make_diagnosis(
+        Verdict.DIVERGES,
+        [first, *others, *unsettled],
+        estimate.low if math.isnan(estimate.ratio) else estimate.ratio,
+        lr_bound=descent.lr_bound,
+        lr_bound_range=descent.full,
+        may_be_ascent=ascent is not None,
+        lr_bound_if_ascent=None if ascent is None else ascent.lr_bound,
+        curvature=series.limit / descent.lr_bound if descent.lr_bound else None,
+        factor=None if descent.factor is None else -descent.factor,
+    )
+
+
+def _descent_bound(series: LossSeries, estimate: GrowthEstimate) -> BoundEstimate:
+    """The bound if the rate is too large: by one growing direction, or by all that are visible."""
+    single_mode = series.bound_interval(estimate.high, max(estimate.low, 1.0))
+    full, visible = (0.0, series.descent.lr), (0.0, math.inf)
     if series.has_no_momentum:
-        full_interval, visible_interval = (
+        full, visible = (
             series.bound_interval(growth_upper_bound(series.losses, share), estimate.low)
             for share in (0.0, VISIBLE_SHARE)
         )
-    narrow_intervals = [
-        interval
-        for interval in (full_interval, single_mode_interval, visible_interval)
-        if 0 < interval[0] <= interval[1] <= MAX_BOUND_RATIO * interval[0]
-    ]
-    shown_interval = narrow_intervals[0] if narrow_intervals and estimate.ratio >= 1 else None
-    factor = lr_bound = None
-    if shown_interval is not None:
+    shown = next(filter(_is_narrow, (full, single_mode, visible)), None)
+    if shown is None or not estimate.ratio >= 1:
+        return BoundEstimate(series.lr, None, full, full, None)
+    factor = series.error_factor(estimate.ratio)
+    lr_bound = min(max(series.lr_bound_for(factor), shown[0]), shown[1])
+    return BoundEstimate(series.lr, lr_bound, shown, full, factor, is_single_mode=shown is single_mode)
+
+
+def _ascent_bound(series: LossSeries, estimate: GrowthEstimate) -> BoundEstimate:
+    """The bound of the right sign if the gradient was added: then the ratios of differences only rise, up to P."""
+    if not series.has_no_momentum:
+        single_mode = series.bound_interval(estimate.high, max(estimate.low, 1.0), ascent=True)
+        if not _is_narrow(single_mode) or not estimate.ratio >= 1:
+            return BoundEstimate(series.lr, None, (0.0, math.inf), (0.0, math.inf), None)
         factor = series.error_factor(estimate.ratio)
-        lr_bound = min(max(series.lr_bound_for(factor), shown_interval[0]), shown_interval[1])
-    low, high = single_mode_interval
-    conclusions = unsettled_findings(
-        divergence_finding(
-            series.descent.lr,
-            lr_bound,
-            shown_interval=shown_interval or full_interval,
-            full_interval=full_interval,
-            factor=factor,
-            is_certain=is_certain,
-            is_single_mode=shown_interval is single_mode_interval,
-        ),
-        series.losses,
-        estimate,
-        high / low if 0 < low <= high else math.inf,
+        lr_bound = min(max(series.lr_bound_for(factor, ascent=True), single_mode[0]), single_mode[1])
+        return BoundEstimate(series.lr, lr_bound, single_mode, (0.0, math.inf), factor, is_single_mode=True)
+    least = max(estimate.low, largest_ratio_of_differences(series.losses))
+    full, visible = (
+        series.bound_interval(growth_upper_bound(series.losses, share), least, ascent=True)
+        for share in (0.0, VISIBLE_SHARE)
     )
-    if not is_certain:
-        return series.make_diagnosis(Verdict.UNKNOWN, conclusions, estimate.high)
-    return series.make_diagnosis(
-        Verdict.DIVERGES,
-        conclusions,
-        estimate.ratio,
-        lr_bound=lr_bound,
-        lr_bound_range=full_interval,
-        curvature=stability_limit(**series.descent.momentum_settings) / lr_bound if lr_bound else None,
-        factor=None if factor is None else -factor,
-    )
+    shown = next(filter(_is_narrow, (full, visible)), None)
+    if shown is None:
+        return BoundEstimate(series.lr, None, full, full, None)
+    factor = series.error_factor(max(least, 0.0 if math.isnan(estimate.ratio) else estimate.ratio))
+    lr_bound = min(max(series.lr_bound_for(factor, ascent=True), shown[0]), shown[1])
+    return BoundEstimate(series.lr, lr_bound, shown, full, factor)
+
+
+def _is_narrow(interval: tuple[float, float]) -> bool:
+    """Whether one number can stand for a range."""
+    return 0 < interval[0] <= interval[1] <= MAX_BOUND_RATIO * interval[0]
 
 
 def _diagnose_decay(series: LossSeries, estimate: GrowthEstimate) -> LossDiagnosis:
@@ -300,9 +262,9 @@ def _diagnose_decay(series: LossSeries, estimate: GrowthEstimate) -> LossDiagnos
         series.lr_bound_for(factor),
     )
     first, *unsettled = unsettled_findings(
-        decay_finding(series.descent.lr, factor, shown_limit, epochs, is_slow), series.losses, estimate, math.inf
+        decay_finding(series.lr, factor, shown_limit, epochs, is_slow), series.losses, estimate, math.inf
     )
-    explanations = two_explanations_finding(series.descent.lr, monotone_lr_bound, oscillating_lr_bound)
+    explanations = two_explanations_finding(series.lr, monotone_lr_bound, oscillating_lr_bound)
     conclusions = [first, explanations, *unsettled]
     return series.make_diagnosis(
         Verdict.TOO_SLOW if is_slow else Verdict.MONOTONE if estimate.is_settled else Verdict.UNKNOWN,
@@ -334,11 +296,7 @@ def _diagnose_oscillation(series: LossSeries) -> LossDiagnosis:
     # From rest and undampened, an error whose roots are real and positive only shrinks: a rise needs a curvature from
     # (1 - sqrt(mu))^2 / lr on. Dampening spares the first step, whose push can take any error to the other side.
     bound_is_proved = is_heavy_ball and tau == 0
-    max_lr_bound = (
-        series.descent.lr * stability_limit(**series.descent.momentum_settings) / (1 - math.sqrt(mu)) ** 2
-        if bound_is_proved
-        else None
-    )
+    max_lr_bound = series.descent.lr * series.limit / (1 - math.sqrt(mu)) ** 2 if bound_is_proved else None
     return series.make_diagnosis(
         Verdict.OSCILLATING,
         [oscillation_finding(series.descent, peaks, math.sqrt(mu) if is_heavy_ball else None)],

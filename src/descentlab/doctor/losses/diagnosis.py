@@ -19,7 +19,7 @@ class LossDiagnosis(Presentable):
     Attributes:
         verdict: in a word. ``converges-monotone`` speaks of the losses: whether the errors behind them change sides
             or not, losses that only fall cannot tell, nor whether a steep direction with a tiny error is growing.
-        lr: the rate they came from.
+        lr: the rate they came from; None if it is not known. Then bounds are not known either, only ``lr_over_bound``.
         lr_bound: the largest stable rate, if one direction alone grows or those that matter leave it to within a
             quarter; an estimate under that condition, which the words state. None where neither is so.
         lr_bound_range: what it may be in any case; None where nothing can be said. The upper end is proved: of plain
@@ -28,6 +28,9 @@ class LossDiagnosis(Presentable):
             lower end is 0 where more directions may grow unseen. Above 0 it is proved but for directions that make up
             less of the last loss than ten times its rounding, or than 1%: no losses bound those. All of it is about
             descent: where the gradient is added, no rate is stable.
+        lr_over_bound: the rate as a multiple of ``lr_bound``.
+        may_be_ascent: whether the losses diverge and the gradient may have been added instead of subtracted.
+        lr_bound_if_ascent: the largest stable rate once it is subtracted, if it was added; None where it is not known.
         curvature: of the growing direction, in the convention that lr belongs to, as sure as ``lr_bound``; None where
             it is not known.
         factor: what an epoch multiplies the error by, negative where it changes sides. Of falling losses its size
@@ -40,9 +43,12 @@ class LossDiagnosis(Presentable):
     """
 
     verdict: Verdict
-    lr: float
+    lr: float | None
     lr_bound: float | None = None
+    lr_over_bound: float | None = None
     lr_bound_range: tuple[float, float] | None = None
+    may_be_ascent: bool = False
+    lr_bound_if_ascent: float | None = None
     curvature: float | None = None
     factor: float | None = None
     limit: float | None = None
@@ -51,15 +57,9 @@ class LossDiagnosis(Presentable):
     checked: tuple[Message, ...] = ()
     unchecked: tuple[Message, ...] = ()
 
-    @property
-    def lr_over_bound(self) -> float | None:
-        """The rate as a multiple of the bound."""
-        return self.lr / self.lr_bound if self.lr_bound else None
-
     def to_dict(self, lang: str | None = None) -> dict[str, object]:
         """Everything for a machine: JSON-safe, with None for what is not finite."""
         content = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "findings"}
-        content["lr_over_bound"] = self.lr_over_bound
         with use_language(lang or current_language()):
             content["findings"] = [finding.to_dict() for finding in self.findings]
             safe: dict[str, object] = to_json_types({"schema": LOSSES_SCHEMA} | content)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -20,76 +18,17 @@ from descentlab.doctor.finding import (
     make_finding,
     problem_finding,
 )
+from descentlab.doctor.losses.divergence import PRINT_MORE, rate_in_words
 from descentlab.doctor.losses.growth_rate import GrowthEstimate
 from descentlab.doctor.losses.parsing import PrintedLosses
 from descentlab.doctor.references import POLYAK_REFERENCE
 from descentlab.messages import format_distinct, message, pluralize
 from descentlab.typing import FloatArray
 
-Interval = tuple[float, float]
-
 MAX_FACTOR_DIGITS = 6  # factors that agree to this many digits are not said to differ
 SETTLED_RANGE_RATIO = 1.001  # a range this narrow needs no word on how far the growth had settled
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 FLOAT32_MARGIN = 1e-6  # part of the float32 range; squares overflow before their mean does
-PRINT_MORE = message("advice.losses_print_more")
-
-
-def divergence_finding(
-    lr: float,
-    lr_bound: float | None,
-    *,
-    shown_interval: Interval,
-    full_interval: Interval,
-    factor: float | None,
-    is_certain: bool,
-    is_single_mode: bool,
-) -> Finding:
-    """That losses diverge, or may diverge, and the bound that follows.
-
-    Args:
-        lr, lr_bound: the rate and its bound; None for a bound that is not known.
-        shown_interval: the range of the bound in the sentence.
-        full_interval: the range of the bound without further assumptions.
-        factor: by what an epoch multiplies the error; None if it is not known.
-        is_certain: whether they diverge.
-        is_single_mode: whether ``shown_interval`` assumes that a single direction grows; else it assumes that no
-            direction grows that is too small to matter.
-    """
-    make = problem_finding if is_certain else caution_finding
-    name = "losses_diverge" if is_certain else "losses_upswing"
-    numbers: dict[str, Any] = {"lr": lr, "lr_bound": lr_bound}
-    numbers |= {"lr_bound_low": full_interval[0], "lr_bound_high": full_interval[1]}
-    if lr_bound is None:
-        key = "losses.bound_between" if full_interval[0] > 0 else "losses.bound_below"
-        claim = message(key, lr=lr, **_format_interval(full_interval, 4))
-        caveats = [message("losses.hidden")] * (full_interval[0] > 0)
-        advice = (
-            message("advice.losses_halve", half=_round_directed(lr / 2, 3, math.floor)) if is_certain else PRINT_MORE
-        )
-    else:
-        lr_over_bound, digits = lr / lr_bound, _justified_digits(lr_bound, *shown_interval)
-        decimals = max(digits, 1 + math.ceil(-math.log10(lr_over_bound - 1)) if lr_over_bound > 1 else digits)
-        values = {"lr_bound": f"{lr_bound:.{digits + 1}g}", "times": f"{lr_over_bound:.{min(decimals, 6)}g}"}
-        claim = message("losses.bound", lr=lr, **_format_interval(shown_interval, digits + 1), **values)
-        caveats = [message("losses.hidden")]
-        if is_single_mode:
-            low = _format_interval(full_interval, 3)["low"]
-            high = _format_interval(full_interval, digits + 1)["high"]
-            key = "losses.bound_anyway" if full_interval[0] > 0 else "losses.bound_at_most"
-            caveats = [message("losses.single_direction"), message(key, low=low, high=high)]
-            numbers |= {"alone_low": shown_interval[0], "alone_high": shown_interval[1]}
-        numbers |= {"factor": None if factor is None else -factor, "lr_over_bound": lr_over_bound}
-        half = _round_directed(lr_bound / 2, 3, math.floor)
-        advice = message("advice.losses_diverge", half=half) if is_certain else PRINT_MORE
-    reference = POLYAK_REFERENCE if is_certain and lr_bound is not None else None
-    if not is_certain:
-        caveats = [message("losses.if_growing", claim=claim), *caveats]
-        return make(name, message("losses.upswing"), advice=advice, caveats=tuple(caveats), **numbers)
-    messages = [message("losses.diverge", claim=claim)]
-    messages += [] if factor is None else [message("losses.grow", factor=-factor)]
-    caveats.append(message("losses.ascent"))
-    return make(name, *messages, advice=advice, reference=reference, caveats=tuple(caveats), **numbers)
 
 
 def unsettled_findings(
@@ -99,7 +38,7 @@ def unsettled_findings(
 
     ``range_ratio`` is the ratio of the ends of the bound's range.
     """
-    if estimate.is_settled or range_ratio < SETTLED_RANGE_RATIO:
+    if estimate.is_settled or range_ratio < SETTLED_RANGE_RATIO or len(losses.values) == 2:
         return [finding]
     if len(losses.values) == 3 and finding.name == "losses_fall":
         return [finding, caution_finding("losses_unsettled", message("losses.three"), losses=3)]
@@ -120,12 +59,12 @@ def unsettled_findings(
     return [finding, unsettled]
 
 
-def decay_finding(lr: float, factor: float, limit: float | None, epochs: int | None, is_slow: bool) -> Finding:
+def decay_finding(lr: float | None, factor: float, limit: float | None, epochs: int | None, is_slow: bool) -> Finding:
     """The pace of falling losses, and where they would level off."""
     numbers: dict[str, Any] = {"lr": lr, "factor": factor, "limit": limit, "epochs_to_tolerance": epochs}
     factor_text = format_distinct(factor) if 1 - factor > 1e-4 else f"1 - {1 - factor:.2g}"
     pace = message("losses.pace", factor=factor_text)
-    messages = [message("losses.too_slow") if is_slow else message("losses.fall", lr=lr), pace]
+    messages = [message("losses.too_slow") if is_slow else message("losses.fall"), pace]
     if limit is None or epochs is None:
         messages.append(message("losses.limit_unknown"))
         return fact_finding("losses_fall", *messages, advice=PRINT_MORE, **numbers)
@@ -140,22 +79,24 @@ def decay_finding(lr: float, factor: float, limit: float | None, epochs: int | N
     return fact_finding("losses_fall", *messages, advice=advice, **numbers)
 
 
-def two_explanations_finding(lr: float, monotone_lr_bound: float, oscillating_lr_bound: float) -> Finding:
-    """The two explanations that falling losses allow."""
+def two_explanations_finding(lr: float | None, monotone_lr_bound: float, oscillating_lr_bound: float) -> Finding:
+    """The two explanations that falling losses allow; bounds are multiples of the rate where that is None."""
     messages = [message("losses.two_readings")]
     if math.isfinite(monotone_lr_bound):
-        messages.append(message("losses.reading_same_side", slow_bound=monotone_lr_bound))
+        slow_bound = rate_in_words(lr, monotone_lr_bound)
+        messages.append(message("losses.reading_same_side", slow_bound=slow_bound))
     if math.isfinite(oscillating_lr_bound):
-        percent = format_distinct(100 * lr / oscillating_lr_bound, 100)
-        messages.append(message("losses.reading_to_and_fro", swing_bound=oscillating_lr_bound, percent=percent))
+        percent = format_distinct(100 * (1.0 if lr is None else lr) / oscillating_lr_bound, 100)
+        swing_bound = rate_in_words(lr, oscillating_lr_bound)
+        messages.append(message("losses.reading_to_and_fro", swing_bound=swing_bound, percent=percent))
+    numbers = {"bound_at_most": monotone_lr_bound, "bound_if_overshooting": oscillating_lr_bound}
     return fact_finding(
         "losses_two_readings",
         *messages,
         advice=message("advice.losses_two_readings"),
         reference=POLYAK_REFERENCE,
         lr=lr,
-        bound_at_most=monotone_lr_bound,
-        bound_if_overshooting=oscillating_lr_bound,
+        **(dict.fromkeys(numbers) if lr is None else numbers),
     )
 
 
@@ -204,30 +145,15 @@ def oscillation_finding(descent: Descent, peaks: FloatArray, factor: float | Non
     )
 
 
-def nonfinite_finding(count: int, next_loss: float) -> Finding:
-    """The entries after the last number: the overflow of such growth, or too early for it."""
+def nonfinite_finding(count: int, next_loss: float, is_minimum: bool = False) -> Finding:
+    """The entries after the last number: the overflow of such growth, or too early for it.
+
+    ``is_minimum`` says that the growth, and so the next loss, may be larger than known.
+    """
     numbers: dict[str, Any] = {"count": count, "next": next_loss}
     if not next_loss < FLOAT32_MAX * FLOAT32_MARGIN:
         return problem_finding("losses_overflow", message("losses.overflow", count=count), **numbers)
+    if is_minimum:
+        return caution_finding("losses_overflow", message("losses.overflow_maybe", count=count), **numbers)
     main_message = message("losses.nan_too_soon", largest=f"{FLOAT32_MAX:.2g}", **numbers)
     return problem_finding("losses_nan_too_soon", main_message, advice=message("advice.losses_nan_too_soon"), **numbers)
-
-
-def _format_interval(interval: Interval, digits: int) -> dict[str, str]:
-    """The ends of a range with this many digits, rounded outwards."""
-    low, high = _round_directed(interval[0], digits, math.floor), _round_directed(interval[1], digits, math.ceil)
-    return {"low": f"{low:.{digits}g}", "high": f"{high:.{digits}g}"}
-
-
-def _justified_digits(value: float, low: float, high: float) -> int:
-    """How many digits of a number its range leaves it, from 2 to 6."""
-    relative_width = (high - low) / value
-    return min(max(math.ceil(-math.log10(relative_width)), 2), 6) if relative_width > 0 else 6
-
-
-def _round_directed(value: float, digits: int, round_to_int: Callable[[Decimal], int]) -> float:
-    """A number rounded down or up to this many digits."""
-    if not 0 < value < math.inf:
-        return value
-    decimals = digits - 1 - math.floor(math.log10(value))
-    return float(Decimal(round_to_int(Decimal(repr(value)).scaleb(decimals))).scaleb(-decimals))

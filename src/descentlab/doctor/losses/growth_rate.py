@@ -63,15 +63,18 @@ def first_convexity_violation(losses: PrintedLosses) -> int | None:
 
 
 def estimate_growth(losses: PrintedLosses, has_no_momentum: bool) -> GrowthEstimate:
-    """The pace at the end of three or more finite losses.
+    """The pace at the end of two or more finite losses.
 
     Args:
-        losses: at equal distances. Of the last three, no two neighbours are equal.
+        losses: at equal distances; two only if they rise. Of the last three, no two neighbours are equal.
         has_no_momentum: whether they come from plain full-batch descent, which narrows the range.
     """
     recent = PrintedLosses(losses.values[-MAX_LOSSES:], losses.half_ulps[-MAX_LOSSES:])
     v, h = recent
     rising = bool(v[-1] > v[-2])
+    if len(v) == 2:
+        low = max(growth_lower_bound(recent), 1.0) if has_no_momentum else 1.0
+        return GrowthEstimate(math.nan, low, math.inf, 2, False, 1)
     signed = v if rising else -v
     lows, highs = _intersect_suffixes(signed, h)
     if lows[-1] > highs[-1]:  # the last three turn
@@ -92,10 +95,18 @@ def estimate_growth(losses: PrintedLosses, has_no_momentum: bool) -> GrowthEstim
 def _upper_bound_single_mode(v: FloatArray, h: FloatArray) -> float:
     """What P is at most if it alone is above 1: every ratio of differences, at any stride."""
     strides = range(1, (len(v) - 1) // 2 + 1)
-    return min(float(high[high > 0].min(initial=math.inf)) for high in (_ratio_intervals(v, h, s)[1] for s in strides))
+    return min(float(high[high > 0].min(initial=math.inf)) for high in (ratio_intervals(v, h, s)[1] for s in strides))
 
 
-def _ratio_intervals(v: FloatArray, h: FloatArray, stride: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+def largest_ratio_of_differences(losses: PrintedLosses) -> float:
+    """The largest ratio of differences, per print, at the least that rounding allows; 0 if there is none."""
+    v, h = losses.values[-MAX_LOSSES:], losses.half_ulps[-MAX_LOSSES:]
+    strides = range(1, (len(v) - 1) // 2 + 1)
+    lows = [low[np.isfinite(low)].max(initial=0.0) for low, _, _ in (ratio_intervals(v, h, s) for s in strides)]
+    return float(max(lows, default=0.0))
+
+
+def ratio_intervals(v: FloatArray, h: FloatArray, stride: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """For every three losses this far apart: the least and the largest P their rounding allows, and P or nan."""
     a, b, c = v[: -2 * stride], v[stride:-stride], v[2 * stride :]
     ha, hb, hc = h[: -2 * stride], h[stride:-stride], h[2 * stride :]
@@ -112,7 +123,7 @@ def _intersect_suffixes(v: FloatArray, h: FloatArray) -> tuple[FloatArray, Float
     """(m - 2,) where the intervals of all triples from entry i on meet: the largest low, the smallest high."""
     low, high = np.zeros(len(v) - 2), np.full(len(v) - 2, np.inf)
     for stride in range(1, (len(v) - 1) // 2 + 1):
-        lo, hi, _ = _ratio_intervals(v, h, stride)
+        lo, hi, _ = ratio_intervals(v, h, stride)
         low[: len(lo)], high[: len(lo)] = np.maximum(low[: len(lo)], lo), np.minimum(high[: len(lo)], hi)
     return np.maximum.accumulate(low[::-1])[::-1], np.minimum.accumulate(high[::-1])[::-1]
 
@@ -122,7 +133,7 @@ def _estimate_from_last(v: FloatArray, h: FloatArray, n_used: int) -> GrowthEsti
     lows, highs = _intersect_suffixes(v, h)
     best = (math.inf, math.nan, 1)
     for stride in range(1, (len(v) - 1) // 2 + 1):
-        lo, hi, ratio = _ratio_intervals(v[-2 * stride - 1 :], h[-2 * stride - 1 :], stride)
+        lo, hi, ratio = ratio_intervals(v[-2 * stride - 1 :], h[-2 * stride - 1 :], stride)
         if (math.isfinite(ratio[0]) and hi[0] - lo[0] < best[0]) or math.isnan(best[1]):
             best = (float(hi[0] - lo[0]), float(ratio[0]), stride)
     return GrowthEstimate(best[1], float(lows[0]), float(highs[0]), n_used, n_used > 3, best[2])
@@ -173,7 +184,7 @@ def _max_loss_ratio(losses: PrintedLosses) -> float:
 
 def fastest_decay_bound(losses: PrintedLosses) -> float:
     """What the smallest P_i of falling losses of plain descent is at most: any ratio of differences is their mean."""
-    _, high, _ = _ratio_intervals(-losses.values, losses.half_ulps, 1)
+    _, high, _ = ratio_intervals(-losses.values, losses.half_ulps, 1)
     return float(high.min())
 
 
