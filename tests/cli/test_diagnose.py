@@ -175,7 +175,6 @@ def test_losses_observed_every_few_epochs() -> None:
         (["lesson", "--lr", "0.1", "--within", "0"], "within = 0 is out of range"),
         (["lesson", "--lr", "0.1", "--within", "much"], "within = 'much' is out of range"),
         (["lesson", "--lr", "0.1", "--losses", "1,2,3"], "either data or --losses"),
-        (["--losses", "1,2,3"], "rate"),
         (["--losses", "1,2", "--lr", "0.1"], "three"),
         (["--losses", "1,two,3", "--lr", "0.1"], "two"),
         (["--losses", "5,5,5", "--lr", "0.1"], "5"),

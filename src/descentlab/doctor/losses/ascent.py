@@ -28,7 +28,7 @@ def ascent_refutation(losses: PrintedLosses, has_no_momentum: bool) -> Message |
     """Why these finite losses are no ascent's, whatever its rate; None if they may be.
 
     >>> from descentlab.doctor.losses.parsing import parse_losses
-    >>> str(ascent_refutation(parse_losses("5, 4, 6, 9"), has_no_momentum=True))
+    >>> str(ascent_refutation(parse_losses("5.0, 4.0, 6.0, 9.0"), has_no_momentum=True))
     'The gradient is subtracted: the losses fall from 5 to 4, and where it is added they never fall.'
     >>> ascent_refutation(parse_losses("4, 5, 6.25"), has_no_momentum=True) is None
     True

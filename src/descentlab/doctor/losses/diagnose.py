@@ -132,7 +132,7 @@ def _classify(series: LossSeries) -> LossDiagnosis:
         return series.make_diagnosis(Verdict.DIVERGES if diverged else Verdict.UNKNOWN, [finding])
     if len(v) == 2 and not (is_significant[-1] and series.rises):
         return series.make_diagnosis(Verdict.UNKNOWN, [])
-    if not is_significant[-1] and (series.rises or steps[-1] == 0):
+    if 0 <= steps[-1] < 0.999 * (h[-1] + h[-2]):
         level = float(v[-1])
         main_message, advice = message("losses.level", value=level), message("advice.losses_level")
         finding = caution_finding("losses_level", main_message, advice=advice, value=level)

@@ -58,6 +58,8 @@ class BoundEstimate:
         if self.lr_bound is None:
             key = f"losses.bound_{'between' if self.full[0] > 0 else 'below'}{relative}"
             values = _format_interval(self.full if self.lr is not None else _reciprocal(self.full), 4)
+            if relative and values["low"] == "1":
+                return message("losses.bound_exceeded")
             return message(key, lr=self.lr, **values)
         times = self.lr_over_bound
         assert times is not None
@@ -151,11 +153,10 @@ def _ascent_finding(ascent: BoundEstimate) -> Finding:
 
 def _bound_numbers(estimate: BoundEstimate) -> dict[str, Any]:
     """The bound and its ranges; None where the rate is not known."""
-    names = ("lr_bound", "lr_bound_low", "lr_bound_high")
-    values = (estimate.lr_bound, *estimate.full)
+    numbers = {"lr_bound": estimate.lr_bound, "lr_bound_low": estimate.full[0], "lr_bound_high": estimate.full[1]}
     if estimate.is_single_mode:
-        names, values = (*names, "alone_low", "alone_high"), (*values, *estimate.shown)
-    return dict(zip(names, values, strict=True)) if estimate.lr is not None else dict.fromkeys(names)
+        numbers |= {"alone_low": estimate.shown[0], "alone_high": estimate.shown[1]}
+    return dict.fromkeys(numbers) if estimate.lr is None else numbers
 
 
 def _format_times(times: float, digits: int) -> str:
