@@ -16,11 +16,11 @@ def slowest(problem: dl.Problem) -> tuple[str, tuple[str, ...]]:
     return found.slowest.name.text("en"), found.slowest.columns
 
 
-def test_an_uncentred_column_against_the_intercept() -> None:
+def test_an_uncentred_column_against_the_bias() -> None:
     year = 2000 + np.arange(20.0)
     ratio = year.mean() / year.std()
     name, columns = slowest(dl.Problem({"year": year}["year"], rng.normal(size=20), features=["year"]))
-    assert name == f"the intercept against `year`, whose mean is {ratio:.3g} times its standard deviation"
+    assert name == f"the bias against `year`, whose mean is {ratio:.3g} times its standard deviation"
     assert set(columns) == {"year", "bias"}
 
 

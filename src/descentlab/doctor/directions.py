@@ -67,13 +67,13 @@ class DirectionNamer:
         return [int(j) for j in order if shares[j] >= MIN_COLUMN_SHARE * shares[order[0]]]
 
     def describe(self, v: FloatArray) -> Message:
-        """Direction v in words, such as "the intercept against `year`, whose mean is 430 times its spread"."""
+        """Direction v in words, such as "the bias against `year`, whose mean is 430 times its spread"."""
         columns = self.columns(v)
         d = len(self.problem.features)
         features = [j for j in columns if j < d]
         names = [f"`{self.problem.features[j]}`" for j in features]
         if len(features) < len(columns):
-            return self._describe_with_intercept(features, names)
+            return self._describe_with_bias(features, names)
         if len(features) == 1:
             return message("direction.alone", name=names[0], size=format_rounded(float(self.column_rms[features[0]])))
         if len(features) == 2:
@@ -85,13 +85,13 @@ class DirectionNamer:
             )
         return message("direction.mix", names=names)
 
-    def _describe_with_intercept(self, features: list[int], names: list[str]) -> Message:
+    def _describe_with_bias(self, features: list[int], names: list[str]) -> Message:
         if not features:
-            return message("direction.intercept")
+            return message("direction.bias")
         if len(features) > 1:
-            return message("direction.intercept_mix", names=names)
+            return message("direction.bias_mix", names=names)
         ratio = self._offset_ratio(features[0])
-        key = "direction.intercept_far" if MENTION_OFFSET_FROM <= ratio < np.inf else "direction.intercept_near"
+        key = "direction.bias_far" if MENTION_OFFSET_FROM <= ratio < np.inf else "direction.bias_near"
         return message(key, name=names[0], ratio=format_rounded(ratio))
 
     def _offset_ratio(self, j: int) -> float:
