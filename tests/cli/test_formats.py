@@ -42,6 +42,9 @@ def check_same_format(found: Any, expected: Any, path: str) -> None:
         for key in expected:
             check_same_format(found[key], expected[key], f"{path}.{key}")
     elif isinstance(expected, list):
+        if path.endswith(".findings"):  # a later version may find more
+            names = {finding["name"] for finding in expected}
+            found = [finding for finding in found if finding["name"] in names]
         assert len(found) == len(expected), path
         for i, (one, other) in enumerate(zip(found, expected, strict=True)):
             check_same_format(one, other, f"{path}[{i}]")
