@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from html import escape
@@ -144,6 +145,23 @@ def test_it_speaks_the_language_asked_for(houses: str, lang: str) -> None:
     assert out.startswith("✗ Diverges: " if lang == "en" else "✗ 발산합니다. ")
     assert bool(re.search("[가-힣]", out)) is (lang == "ko")
     assert cli("diagnose", "--help", "--lang", lang).code == 0
+
+
+def test_losses_come_from_a_file_or_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = "".join(f"Epoch {10 * k}/30 - loss: {loss}\n" for k, loss in enumerate(("36.4", "43.9", "53.0")))
+    (tmp_path / "log.txt").write_text(log)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(log.encode())))
+    for given, source in (("log.txt", "log.txt"), ("-", "standard input")):
+        result = cli("diagnose", "--losses", given)
+        assert (result.code, result.err) == (1, "")
+        assert f"3 losses read from {source}, every 10 epochs." in result.out
+    inline = cli("diagnose", "--losses", "36.4,43.9,53.0", "--json")
+    content = json.loads(inline.out)
+    assert (content["lr"], content["reading"]) == (None, None)
+    assert content["lr_over_bound"] > 1
+    observed = cli("diagnose", "lesson", "--lr", "0.01", "--observed", "Epoch 1: loss 4.67\nEpoch 2: loss 2.42")
+    assert "2 losses read." in observed.out
 
 
 def test_losses_observed_every_few_epochs() -> None:

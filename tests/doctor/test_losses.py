@@ -548,7 +548,7 @@ class TestErrors:
             ("1,nan,2,3", "Entry 2 of the losses is nan"),
             ("3,2", "given: 2."),
             ("1,inf", "given: 1."),
-            ("nan,inf", "All 2 losses are nan or infinite"),
+            ("nan,inf", "nan or infinite from the first one on"),
             ("", "given: 0."),
             ("2.5,2.5,2.5", "All 3 losses are 2.5"),
             ("1,-2,3", "Entry 2 of the losses is -2"),

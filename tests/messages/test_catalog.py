@@ -138,9 +138,11 @@ def test_every_count_has_its_noun() -> None:
     assert {key for key in load_catalog("en") if key.startswith("count.")} == known
     nouns = "|".join(PLURAL_NOUNS.values())
     never_one = {
-        "answer.mini_batches", "error.lab_columns", "error.too_long", "error.too_long_schedule",
+        "answer.mini_batches", "error.lab_columns", "error.losses_equal", "error.losses_several_in_epoch",
+            "error.too_long", "error.too_long_schedule",
         "finding.beyond_counting",
-        "finding.mini_batches", "folds.tried", "losses.every", "notice.few_rows", "notice.rows_dropped",
+        "finding.mini_batches", "folds.tried", "losses.every", "losses.read_every",
+            "notice.few_rows", "notice.rows_dropped",
         "observed.agrees_every", "observed.per_sample_updates", "observed.too_long", "refuses.replay_batches",
     }  # fmt: skip
     bare = {key for key, text in load_catalog("en").items() if re.search(rf"\{{\w+\}} (more )?({nouns})\b", text)}

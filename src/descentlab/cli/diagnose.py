@@ -20,7 +20,6 @@ from descentlab.cli.options import (
     option,
     parse_options,
     public_name,
-    split_at_commas,
     step_options,
     under,
     write_output,
@@ -30,6 +29,7 @@ from descentlab.doctor.diagnose import diagnose
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Verdict
+from descentlab.doctor.losses.reading import open_losses
 from descentlab.errors import SettingError, check_int
 from descentlab.messages import message
 from descentlab.model_selection.cross_validation import CrossValidation
@@ -59,9 +59,9 @@ def command() -> click.Command:
 def diagnosis_options() -> list[click.Parameter]:
     """What a diagnosis takes into account."""
     return [
-        option("--losses", metavar="L1,L2,L3,..."),
-        option("--losses-every", type=NumberOrText(), default=1, metavar="N"),
-        option("--observed", metavar="L,..."),
+        option("--losses", metavar="L1,L2,... | FILE"),
+        option("--losses-every", type=NumberOrText(), metavar="N"),
+        option("--observed", metavar="L,... | FILE"),
         option("--validation", metavar="FILE"),
         option("--folds", type=NumberOrText(), metavar="K"),
         option("--within", type=NumberOrText(), default=0.01, metavar="PART"),
@@ -101,8 +101,12 @@ def _diagnose_losses(losses: str, every: Any, options: Mapping[str, Any]) -> Any
     if options["data"]:
         raise SettingError("losses_beside_data")
     momentum = {name: options[name] for name in ("momentum", "dampening", "nesterov") if options[name]}
-    every = check_int("losses-every", every, 1)
-    return diagnose(losses=split_at_commas(losses), lr=options["lr"], every=every, **momentum)
+    every = _check_every(every)
+    return diagnose(losses=open_losses(losses), lr=options["lr"], every=every, **momentum)
+
+
+def _check_every(every: Any) -> int | None:
+    return None if every is None else check_int("losses-every", every, 1)
 
 
 def _diagnose_data(
@@ -115,8 +119,8 @@ def _diagnose_data(
     held_out = None
     if validation is not None:
         held_out, _ = replace(data, names=(validation,), target=problem.target, features=problem.features).open()
-    losses = None if observed is None else split_at_commas(observed)
-    every = check_int("losses-every", every, 1)
+    losses = None if observed is None else open_losses(observed)
+    every = _check_every(every)
     diagnosis = diagnose(problem, observed=losses, validation=held_out, within=within, every=every, **descent.settings)
     assert isinstance(diagnosis, Diagnosis)
     return diagnosis, name

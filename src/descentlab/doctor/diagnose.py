@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +36,11 @@ def diagnose(
     problem: Problem | None = None,
     descent: Descent | None = None,
     *,
-    losses: Sequence[object] | None = None,
+    losses: object = None,
     observed: object = None,
     validation: object = None,
     within: float = DEFAULT_WITHIN,
-    every: int = 1,
+    every: int | None = None,
     **settings: Any,
 ) -> Diagnosis | LossDiagnosis:
     """Predict what gradient descent will do, or explain why it went wrong. Nothing is run or changed.
@@ -49,13 +48,15 @@ def diagnose(
     Args:
         problem: the problem that is fitted, made from rows or from a factor.
         descent: how to step; or give its settings as keywords: ``diagnose(problem, lr=0.01, epochs=500)``.
-        losses: printed losses, instead of a problem: then only ``lr``, ``momentum``, ``dampening``, ``nesterov``
+        losses: printed losses, instead of a problem, in any form that they have: numbers, texts, tensors, the text of a
+            log, a file (:class:`pathlib.Path`). Then only ``lr``, ``momentum``, ``dampening``, ``nesterov``
             and ``every`` are used, and a :class:`~descentlab.doctor.losses.diagnosis.LossDiagnosis` is returned.
-        observed: the final loss, or the losses by epoch, that the user's own loop printed, in the descent's reduction.
+        observed: the final loss, or the losses by epoch, that the user's own loop printed, in the descent's reduction;
+            in the same forms. Epochs that a text names are used.
         validation: held-out rows: a factor, a problem, a table or file with the same columns, or X and y in a tuple or
             list.
         within: how near to the minimum's cost counts as converged, as a part of it: 1e-12 to 1.
-        every: the number of epochs between two of the losses.
+        every: the number of epochs between two of the losses; None for what the text says, or 1.
         **settings: those of :class:`descentlab.Descent`.
 
     Raises:
@@ -71,8 +72,8 @@ def diagnose(
     """
     if losses is not None:
         return _diagnose_losses(problem, losses, every, settings)
-    every = check_int("every", every, 1)
-    if every != 1 and observed is None:
+    every = None if every is None else check_int("every", every, 1)
+    if every not in (None, 1) and observed is None:
         raise SettingError("every_without_losses", every=every)
     if problem is None:
         raise SettingError("nothing_to_diagnose")
@@ -82,7 +83,7 @@ def diagnose(
     return _diagnose_problem(problem, descent, within, observed, validation, every)
 
 
-def _diagnose_losses(problem: object, losses: Sequence[object], every: int, settings: dict[str, Any]) -> LossDiagnosis:
+def _diagnose_losses(problem: object, losses: object, every: int | None, settings: dict[str, Any]) -> LossDiagnosis:
     from descentlab.doctor.losses.diagnose import diagnose_losses
 
     if problem is not None:
@@ -95,7 +96,7 @@ def _diagnose_losses(problem: object, losses: Sequence[object], every: int, sett
 
 
 def _diagnose_problem(
-    problem: Problem, user_descent: Descent, within: float, observed: object, held_out: object, every: int
+    problem: Problem, user_descent: Descent, within: float, observed: object, held_out: object, every: int | None
 ) -> Diagnosis:
     # Exact arithmetic: float32 matters for overflow, which is a finding. Averaging does not change the steps.
     descent = replace(as_full_batch(problem, user_descent), dtype="float64", device="cpu", average=None)

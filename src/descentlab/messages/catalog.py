@@ -52,6 +52,7 @@ PLURAL_NOUNS = {
     "column": "columns",
     "entry": "entries",
     "epoch": "epochs",
+    "loss": "losses",
     "name": "names",
     "parameter": "parameters",
     "rate": "rates",

@@ -20,6 +20,7 @@ stable: a steep direction may grow from an error too small to show.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -47,7 +48,8 @@ from descentlab.doctor.losses.growth_rate import (
     largest_ratio_of_differences,
 )
 from descentlab.doctor.losses.moment_bounds import VISIBLE_SHARE, growth_upper_bound
-from descentlab.doctor.losses.parsing import PrintedLosses, parse_losses
+from descentlab.doctor.losses.parsing import PrintedLosses
+from descentlab.doctor.losses.reading import read_losses
 from descentlab.doctor.losses.series import LossSeries
 from descentlab.errors import SettingError, check_float, check_int
 from descentlab.messages import message
@@ -71,17 +73,18 @@ def diagnose_losses(
     momentum: float = 0.0,
     dampening: float = 0.0,
     nesterov: bool = False,
-    every: int = 1,
+    every: int | None = None,
 ) -> LossDiagnosis:
     """Read printed losses: whether they diverge, the largest stable rate, the pace, the limit.
 
     Args:
-        losses: three or more (two if they rise, or nan follows) in the order printed, as numbers, texts, or one text
-            such as ``"36.4, 43.9, 53.0"``.
+        losses: three or more (two if they rise, or nan follows) in the order printed, as numbers, texts, one text such
+            as ``"36.4, 43.9, 53.0"`` or the lines of a log, or a file; see
+            :func:`descentlab.doctor.losses.reading.read_losses`.
             Texts say how precisely they were printed; ``nan`` and ``inf`` may stand at the end.
         lr: the learning rate that gave them; None if it is not known: then bounds are multiples of it.
         momentum, dampening, nesterov: as in ``torch.optim.SGD``.
-        every: how many epochs lie between two of them.
+        every: how many epochs lie between two of them; None for what the text says, or 1.
 
     Raises:
         SettingError: an entry is not a number, or is negative; nan or infinity stands before a number; too few finite
@@ -93,14 +96,14 @@ def diagnose_losses(
     """
     descent = Descent(lr=1.0 if lr is None else lr, momentum=momentum, dampening=dampening, nesterov=nesterov)
     check_float("lr", descent.lr, *ALLOWED_LR_RANGE)
-    every = check_int("every", every, 1)
-    parsed = parse_losses(losses)
+    reading, every = read_losses(losses).evenly_spaced(None if every is None else check_int("every", every, 1))
+    parsed = reading.losses
     count = parsed.n_finite
     _check_enough(parsed, count)
     finite_losses = PrintedLosses(parsed.values[:count], parsed.half_ulps[:count])
     series = LossSeries(finite_losses, len(parsed.values) - count, descent, every, lr_is_known=lr is not None)
     with np.errstate(all="ignore"):  # losses may lie 10^600 apart; infinite results are reported as unknown
-        return _classify(series)
+        return replace(_classify(series), reading=reading.message(every))
 
 
 def _check_enough(parsed: PrintedLosses, count: int) -> None:
@@ -110,7 +113,7 @@ def _check_enough(parsed: PrintedLosses, count: int) -> None:
         raise SettingError("losses_gap", entry=count + 1, given=str(parsed.values[count]))
     n_nonfinite = len(parsed.values) - count
     if count == 0 and n_nonfinite:
-        raise SettingError("losses_all_nan", count=n_nonfinite)
+        raise SettingError("losses_all_nan")
     rises = count == 2 and parsed.values[1] - parsed.half_ulps[1] > parsed.values[0] + parsed.half_ulps[0]
     if count < 2 or (count == 2 and not rises and not n_nonfinite):
         raise SettingError("losses_few", count=count)

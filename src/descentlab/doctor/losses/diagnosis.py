@@ -39,6 +39,7 @@ class LossDiagnosis(Presentable):
         epochs_to_tolerance: how many more epochs until within 1% of ``limit``, on the same condition; where that is
             0, until a hundredth of the last loss is left.
         findings: the conclusions in words, the verdict first.
+        reading: what was read from a text, in a sentence; None where numbers were given.
         checked, unchecked: what is fine, and what could not be checked and why, a phrase each.
     """
 
@@ -54,6 +55,7 @@ class LossDiagnosis(Presentable):
     limit: float | None = None
     epochs_to_tolerance: int | None = None
     findings: tuple[Finding, ...] = ()
+    reading: Message | None = None
     checked: tuple[Message, ...] = ()
     unchecked: tuple[Message, ...] = ()
 
@@ -76,4 +78,5 @@ def _(result: LossDiagnosis) -> list[Block]:
     rest = " ".join([*reasons, *map(str, first.caveats)])
     blocks += [Paragraph(rest)] * bool(rest)
     blocks += [*finding_bullets(others), *check_bullets(result.checked, result.unchecked)]
+    blocks += [] if result.reading is None else [Paragraph(str(result.reading))]
     return [*blocks, page_paragraph(result.findings)]

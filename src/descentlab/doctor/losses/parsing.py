@@ -22,6 +22,7 @@ FLOAT64_ERROR = 16 * UNIT_ROUNDOFF  # what summing in float64 does to a cost, re
 # The same in float32, and the decimal digits that float32 always holds.
 FLOAT32_ERROR, FLOAT32_DIGITS = 8 * FLOAT32_UNIT_ROUNDOFF, 7
 THOUSANDS_NUMBER = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
+NOT_COMMA_SEPARATOR = re.compile(r"[;\s\[\](){}'\"]+")
 MIN_EXTRA_DIGITS = 2  # digits beyond those, over all losses, that float32's numbers have and other numbers hardly ever
 DTYPE_ERROR = {"float32": FLOAT32_ERROR, "float16": 8 * 2.0**-11, "bfloat16": 8 * 2.0**-8}  # by the type they came in
 
@@ -55,15 +56,23 @@ def parse_losses(raw: object, *, min_value: float = 0.0) -> PrintedLosses:
     Raises:
         SettingError: an entry is not a number, or is below ``min_value``; the message names it.
     """
+    if isinstance(raw, PrintedLosses):
+        return raw
     raw_entries = _as_list(raw)
+    losses = parse_entries(raw_entries, min_value=min_value)
+    roundoff = max((_dtype_roundoff(each) for each in [raw, *raw_entries]), default=0.0)
+    if not roundoff:
+        return losses
+    return PrintedLosses(losses.values, np.maximum(losses.half_ulps, roundoff * np.abs(losses.values)))
+
+
+def parse_entries(raw_entries: Iterable[object], *, min_value: float = 0.0) -> PrintedLosses:
+    """Losses from numbers and texts of one number each; see :func:`parse_losses`."""
     entries = [_parse_entry(i, each) for i, each in enumerate(raw_entries, 1)]
     values = np.array([value for value, _, _ in entries], dtype=np.float64)
-    for i, value in enumerate(values.tolist(), 1):
-        if value < min_value:
-            raise SettingError("losses_negative", entry=i, given=value)
-    half_ulps = _half_ulps(values, [(places, exact) for _, places, exact in entries])
-    roundoff = max((_dtype_roundoff(each) for each in [raw, *raw_entries]), default=0.0)
-    return PrintedLosses(values, np.maximum(half_ulps, roundoff * np.abs(values)) if roundoff else half_ulps)
+    for i in np.flatnonzero(values < min_value)[:1].tolist():
+        raise SettingError("losses_negative", entry=i + 1, given=float(values[i]))
+    return PrintedLosses(values, _half_ulps(values, [(places, exact) for _, places, exact in entries]))
 
 
 def _dtype_roundoff(entry: object) -> float:
@@ -71,12 +80,17 @@ def _dtype_roundoff(entry: object) -> float:
     return DTYPE_ERROR.get(str(getattr(entry, "dtype", "")).removeprefix("torch."), 0.0)
 
 
+def split_numbers(text: str) -> list[str]:
+    """What stands between commas, semicolons, spaces, brackets and quotes; 1,234.5 stays one, to be refused."""
+    tokens = [part for part in (each.strip(",") for each in NOT_COMMA_SEPARATOR.split(text)) if part]
+    if len(tokens) > 1 and any(THOUSANDS_NUMBER.fullmatch(part) for part in tokens):
+        return tokens
+    return [part for token in tokens for part in token.split(",") if part]
+
+
 def _as_list(raw: object) -> list[object]:
     if isinstance(raw, str):
-        tokens = [part for part in (each.strip(",") for each in re.split(r"[;\s]+", raw)) if part]
-        if len(tokens) > 1 and any(THOUSANDS_NUMBER.fullmatch(part) for part in tokens):
-            return list(tokens)  # 1,234.5 is one number, and refused, not two
-        return [part for part in re.split(r"[,;\s]+", raw.strip()) if part]
+        return list(split_numbers(raw))
     if hasattr(raw, "detach"):
         raw = raw.detach().cpu()
     if hasattr(raw, "tolist"):

@@ -8,17 +8,19 @@ the numbers hold enough digits for that not to be chance.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from descentlab.descent.descent import Descent
 from descentlab.doctor.finding import Finding
+from descentlab.doctor.losses.reading import read_losses
 from descentlab.doctor.observed import findings, simulation
 from descentlab.doctor.observed.causes import loop_bugs, other_settings, other_start_or_rate, printed_cost, update_bugs
 from descentlab.doctor.observed.comparison import COST_FORMS, Hypothesis, ObservedComparison
 from descentlab.doctor.observed.losses import ObservedLosses
 from descentlab.errors import EngineError, MissingDependencyError
-from descentlab.messages import message, pluralize
+from descentlab.messages import Message, message, pluralize
 from descentlab.problem.problem import Problem
 from descentlab.typing import FLOAT32_UNIT_ROUNDOFF, UNIT_ROUNDOFF
 
@@ -47,17 +49,17 @@ SPACING_ALTERNATIVES = 12  # to be printed some epochs apart: how far, from whic
 
 
 def compare_observed(
-    problem: Problem, descent: Descent, observed: object, epochs_seen: object = None, every: int = 1
+    problem: Problem, descent: Descent, observed: object, epochs_seen: object = None, every: int | None = None
 ) -> tuple[Finding, ...]:
     """Hold what a run printed against what it should have printed.
 
     Args:
         problem, descent: what was meant to be run.
-        observed: the final loss, or the losses by epoch from the first, in the descent's own reduction; numbers or
-            texts, nan and inf among them.
-        epochs_seen: the numbers of the epochs that these losses were printed at, if they are others.
-        every: the number of epochs between two losses, from the first or from that one on. Where 1 does not
-            fit and their count suggests another number, that is tried.
+        observed: the final loss, or the losses by epoch from the first, in the descent's own reduction, nan and inf
+            among them, in any form that :func:`descentlab.doctor.losses.reading.read_losses` takes.
+        epochs_seen: the numbers of the epochs that these losses were printed at, if they are others than the text says.
+        every: the number of epochs between two losses, from the first or from that one on. None is what the text says,
+            or 1; where that does not fit and their count suggests another number, it is tried.
 
     Returns:
         One finding that they agree; or the causes that reproduce every number; or that it is not the rate, with
@@ -66,9 +68,14 @@ def compare_observed(
     Raises:
         SettingError: an observed loss is not a number or is negative, or there is none; the epochs do not fit.
     """
+    reading = read_losses(observed)
+    if epochs_seen is None and (every is None or reading.counts_epochs):
+        epochs_seen = reading.epochs
+        every = reading.evenly_spaced(every)[1] if every is not None else 1
+    every = every or 1
     comparisons = [
         ObservedComparison(problem, descent, losses)
-        for losses in ObservedLosses.interpretations(observed, descent.epochs, epochs_seen, every)
+        for losses in ObservedLosses.interpretations(reading.losses, descent.epochs, epochs_seen, every)
     ]
     is_minibatch = descent.batch_size is not None and (descent.batch_size < problem.n or descent.replacement)
     if descent.batch_size is not None and is_minibatch and descent.shuffle:
@@ -79,9 +86,17 @@ def compare_observed(
     try:
         # Rates and losses may have any size; overflow of float64 is handled where it matters.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            return _conclude(comparisons, every == 1 and epochs_seen is None)
+            return _with_reading(_conclude(comparisons, every == 1 and epochs_seen is None), reading.message(every))
     except (EngineError, MissingDependencyError) as cause:
         return (findings.not_comparable_finding(message("observed.no_engine", cause=cause.message)),)
+
+
+def _with_reading(conclusions: tuple[Finding, ...], sentence: Message | None) -> tuple[Finding, ...]:
+    """The findings, the first with what was read."""
+    if sentence is None:
+        return conclusions
+    first, *others = conclusions
+    return (replace(first, caveats=(*first.caveats, sentence)), *others)
 
 
 def _conclude(comparisons: list[ObservedComparison], epochs_unknown: bool) -> tuple[Finding, ...]:

@@ -1,0 +1,300 @@
+"""Reads losses from whatever was printed: lists, arrays, tensors, and the text of terminals, logs and files.
+
+Text that holds numbers only is a list of them, or a table whose first column counts epochs. Any other text is a log:
+:mod:`descentlab.doctor.losses.log_lines` says which numbers of a line may be the loss, and the likeliest kind of the
+whole log is taken from each line. Where two are equally likely the error shows the line and both.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from descentlab.doctor.losses.log_lines import (
+    ALONE,
+    LOSS_WORDS,
+    NUMBER,
+    Label,
+    mentions_loss_or_epoch,
+    name_label,
+    normalize_log,
+    plan_line,
+    plan_row,
+    split_cells,
+    split_line,
+)
+from descentlab.doctor.losses.log_text import (
+    MAX_LOG_BYTES,
+    LossLog,
+    decode_log,
+    is_file_name,
+    overwritten_lines,
+    shown_lines,
+    strip_terminal,
+)
+from descentlab.doctor.losses.parsing import PrintedLosses, parse_entries, parse_losses, split_numbers
+from descentlab.errors import SettingError
+from descentlab.messages import Message, message, pluralize
+from descentlab.typing import IntArray
+
+NAMED_NUMBER = re.compile(rf"\D*[=:]\s*(?:{NUMBER.pattern})\s*")  # J = 4.2
+MAX_SHOWN_LINE = 80  # characters of a line in an error
+MIN_LISTED = 3  # numbers after one label that are a list without brackets
+
+
+@dataclass(frozen=True, eq=False)
+class LossReading:
+    """Losses that were read, and what was found beside them.
+
+    Attributes:
+        losses: in order.
+        epochs: (m,) the epochs that they were printed at; None where none were printed.
+        label: what the losses are called in the text; empty if they have no name.
+        source: where the text came from.
+        counts_epochs: whether the numbers are called epochs; else they are steps or a counter.
+        left_out: the epochs whose losses were left out, since their distance is another.
+    """
+
+    losses: PrintedLosses
+    epochs: IntArray | None = None
+    label: str = ""
+    source: str | Message = ""
+    counts_epochs: bool = False
+    left_out: tuple[int, ...] = ()
+
+    def evenly_spaced(self, every: int | None) -> tuple[LossReading, int]:
+        """These losses and the number of epochs between two of them; without a first or last one at another distance.
+
+        Args:
+            every: that number as stated; None if it was not.
+
+        Raises:
+            SettingError: epochs were printed that contradict it, or that have no common distance.
+        """
+        if self.epochs is None or len(self.epochs) < 2 or (every is not None and not self.counts_epochs):
+            return self, every or 1
+        steps = np.diff(self.epochs)
+        inner = steps[1:-1] if len(steps) > 2 else steps
+        printed = int(inner[0])
+        if (inner != printed).any() or (len(steps) > 1 and np.count_nonzero(steps == printed) < 2):
+            raise SettingError("losses_uneven", epochs=self.epochs[:6].tolist())
+        if every is not None and every != printed:
+            raise SettingError(
+                "losses_every_contradicts", epochs=self.epochs[:4].tolist(), printed=printed, every=every
+            )
+        begin = int(steps[0] != printed)
+        end = len(self.epochs) - int(steps[-1] != printed)
+        left_out = [*self.epochs[:begin].tolist(), *self.epochs[end:].tolist()]
+        part = PrintedLosses(self.losses.values[begin:end], self.losses.half_ulps[begin:end])
+        return replace(self, losses=part, epochs=self.epochs[begin:end], left_out=tuple(left_out)), printed
+
+    def message(self, every: int) -> Message | None:
+        """What was read, in a sentence; None where numbers were given as they are."""
+        if not (self.source or self.label or self.epochs is not None):
+            return None
+        parts: dict[str, Message | str] = {"source": "", "label": "", "spacing": ""}
+        if self.source:
+            parts["source"] = message("losses.read_from", source=self.source)
+        if self.label and self.label not in LOSS_WORDS:
+            parts["label"] = message("losses.read_label", label=self.label)
+        if every > 1:
+            parts["spacing"] = message("losses.read_every", every=every)
+        parts["left_out"] = message("losses.read_left_out", epochs=list(self.left_out)) if self.left_out else ""
+        return message("losses.read", count=pluralize(len(self.losses.values), "loss"), **parts)
+
+
+class _Entry(NamedTuple):
+    """A line's loss, as it was written."""
+
+    label: Label
+    texts: tuple[str, ...]
+    line: str
+    is_list: bool
+    epoch: int | None
+    step: int | None
+    counter: int | None
+
+
+def read_losses(raw: object) -> LossReading:
+    r"""Losses, with their epochs if these are printed.
+
+    Args:
+        raw: numbers, tensors, or texts in any iterable; one text, such as ``"36.4, 43.9"`` or the lines of a log; the
+            path of a file (:class:`os.PathLike`); or a :class:`LossLog`.
+
+    Raises:
+        SettingError: there is no number, an entry is not a number or is negative, or a line has several numbers that
+            may be the loss; the message names the entry, or shows the line.
+
+    >>> reading = read_losses("Epoch 10/30 loss: 4.2\nEpoch 20/30 loss: 3.1\nEpoch 30/30 loss: 2.9")
+    >>> reading.losses.values.tolist(), reading.epochs.tolist()
+    ([4.2, 3.1, 2.9], [10, 20, 30])
+    """
+    if isinstance(raw, LossReading):
+        return raw
+    if isinstance(raw, os.PathLike):
+        raw = LossLog.from_file(raw)
+    if isinstance(raw, LossLog):
+        return replace(_read_text(raw.text), source=raw.source)
+    if isinstance(raw, str):
+        return _read_text(raw)
+    if isinstance(raw, Iterable) and not isinstance(raw, bytes) and not hasattr(raw, "dtype"):
+        raw = list(raw)
+        if raw and all(isinstance(each, str) for each in raw):
+            return _read_text("\n".join(raw))
+    return LossReading(parse_losses(raw))
+
+
+def open_losses(argument: str) -> LossLog | str:
+    """What an argument of the command line holds: numbers or text, the name of a file, or - for standard input.
+
+    Raises:
+        SettingError: it names a file that does not exist, or cannot be read.
+    """
+    if argument == "-":
+        source = message("losses.standard_input")
+        return LossLog(decode_log(sys.stdin.buffer.read(MAX_LOG_BYTES + 1), source), source)
+    is_list = all(NUMBER.fullmatch(token) for token in split_numbers(argument))
+    return argument if is_list or not is_file_name(argument) else LossLog.from_file(argument)
+
+
+def _read_text(text: str) -> LossReading:
+    """Numbers only, or a log."""
+    text = strip_terminal(text)
+    if mentions_loss_or_epoch(text):
+        return _read_log(text)
+    tokens = split_numbers(text)
+    if not all(NUMBER.fullmatch(token) for token in tokens):
+        lines = shown_lines(text)
+        if lines and all(NAMED_NUMBER.fullmatch(line) for line in lines):
+            return _read_log(text)
+        return LossReading(parse_entries(tokens))
+    if "[" in text or "(" in text:
+        # A list that was printed has lost the zeros at the ends of its numbers, as floats have.
+        return LossReading(parse_entries([float(token) for token in tokens]))
+    return _read_columns(text) or LossReading(parse_entries(tokens))
+
+
+def _read_columns(text: str) -> LossReading | None:
+    """Lines of as many numbers each: an epoch and its loss. None for one column, or for a list over several lines."""
+    lines = shown_lines(text)
+    width = len(split_numbers(lines[0])) if len(lines) > 1 else 1
+    if width < 2 or width != len(split_numbers(lines[1])) or lines[0].rstrip().endswith((",", ";")):
+        return None
+    rows = [split_numbers(line) for line in lines]
+    if any(len(row) != width for row in rows):
+        return None
+    epochs = np.array([int(row[0]) if row[0].isdecimal() and len(row[0]) < 16 else -1 for row in rows], dtype=np.int64)
+    if width > 2 or epochs[0] < 0 or (np.diff(epochs) <= 0).any():
+        raise SettingError("losses_columns", line=_shown(lines[0]), count=width)
+    return LossReading(parse_entries([row[1] for row in rows]), epochs)
+
+
+def _read_log(text: str) -> LossReading:
+    """The losses of a log: of lines as they are left on a terminal, or of every part of a single line's progress."""
+    entries = _best_entries(_find_entries(shown_lines(text)))
+    if len(entries) == 1 and not entries[0].is_list and ("\r" in text or "\b" in text):
+        entries = _last_by_counter(_best_entries(_find_entries(overwritten_lines(text))))
+    if not entries:
+        raise SettingError("losses_none_in_text", line=_shown(text.strip().split("\n")[0]))
+    texts = [text.replace(",", "") for entry in entries for text in entry.texts]
+    losses = parse_entries([float(each) for each in texts] if entries[0].is_list else texts)
+    label = entries[0].label.name
+    if len(texts) != len(entries):
+        return LossReading(losses, None, label)
+    epochs, counts_epochs = _epochs_of(entries)
+    return LossReading(losses, epochs, label, counts_epochs=counts_epochs)
+
+
+def _find_entries(lines: list[str]) -> list[_Entry]:
+    """What in the lines may be a loss, if nothing before it is likelier, with the last epoch named up to there."""
+    if not lines:
+        return []
+    entries: list[_Entry] = []
+    epoch: int | None = None
+    header: list[str] = []
+    best_kind = ALONE
+    for line, normalized in zip(lines, normalize_log("\n".join(lines)).split("\n"), strict=True):
+        marked, numbers = split_line(normalized)
+        if not numbers:
+            names = split_cells(line)
+            header = names if any(isinstance(name_label(name), Label) for name in names) else header
+            continue
+        plan = plan_line(marked)
+        if header and not any(map(str.isalpha, marked)):
+            plan, numbers = plan_row(normalized, header) or (plan, numbers)
+        epoch = epoch if plan.epoch is None else _whole(numbers[plan.epoch])
+        step, counter = (None if place is None else _whole(numbers[place]) for place in (plan.step, plan.counter))
+        for label, (places, is_list) in plan.losses.items():
+            if label.kind <= best_kind:
+                best_kind, texts = label.kind, tuple([numbers[place] for place in places])
+                entries.append(_Entry(label, texts, line, is_list, epoch, step, counter))
+    return entries
+
+
+def _whole(text: str) -> int | None:
+    value = float(text.replace(",", ""))
+    return int(value) if abs(value) < 2**53 and value == int(value) >= 0 else None
+
+
+def _best_entries(entries: list[_Entry]) -> list[_Entry]:
+    """Those of the likeliest label.
+
+    Raises:
+        SettingError: two labels are equally likely, or a line has several numbers of that label.
+    """
+    if not entries:
+        return []
+    best, *others = sorted({entry.label for entry in entries})
+    chosen = [entry for entry in entries if entry.label == best]
+    rival = next((each for each in others if each._replace(name=best.name) == best), None)
+    if rival is not None:
+        raise SettingError("losses_two_names", names=[f"`{best.name}`", f"`{rival.name}`"], line=_shown(chosen[0].line))
+    several = next((entry for entry in chosen if len(entry.texts) > 1), None)
+    if several is None:
+        return chosen
+    if len(chosen) > 1 or not (several.is_list or len(several.texts) >= MIN_LISTED):
+        raise SettingError("losses_ambiguous_line", line=_shown(several.line), values=list(several.texts))
+    return [several._replace(is_list=True)]
+
+
+def _shown(line: str) -> str:
+    return line.strip()[:MAX_SHOWN_LINE]
+
+
+def _last_by_counter(entries: list[_Entry]) -> list[_Entry]:
+    """Of parts that show the same count, the last."""
+    keys = [entry.counter if entry.counter is not None else i for i, entry in enumerate(entries)]
+    return [entry for i, entry in enumerate(entries) if i + 1 == len(entries) or keys[i + 1] != keys[i]]
+
+
+def _epochs_of(entries: list[_Entry]) -> tuple[IntArray | None, bool]:
+    """The epochs of these losses and whether they are called so: else they are steps, or counters.
+
+    Raises:
+        SettingError: an epoch has several losses, or epochs start again.
+    """
+    for name in ("epoch", "step", "counter"):
+        values = [getattr(entry, name) for entry in entries]
+        if None in values:
+            continue
+        numbers = np.array(values, dtype=np.int64)
+        bad = np.flatnonzero(np.diff(numbers) <= 0)
+        if not bad.size:
+            return numbers, name == "epoch"
+        if name == "counter":
+            continue
+        i = int(bad[0])
+        if numbers[i + 1] == numbers[i]:
+            same = int(np.count_nonzero(numbers == numbers[i]))
+            raise SettingError("losses_several_in_epoch", epoch=int(numbers[i]), count=same)
+        raise SettingError(
+            "losses_start_again", line=_shown(entries[i + 1].line), before=int(numbers[i]), epoch=int(numbers[i + 1])
+        )
+    return None, False
