@@ -110,7 +110,7 @@ def test_notices_of_several_files_are_each_said_once(tmp_path: Path) -> None:
         pd.DataFrame({"x": [1.5, 2], "y": [1, 2]}).to_csv(tmp_path / f"{name}.csv", sep=";", decimal=",")
     notices = [str(n) for n in Problem(str(tmp_path / "*.csv"), target="y").notices]
     assert sum("a.csv was read with semicolons" in n for n in notices) == 1
-    assert sum("b.csv: a column without a name" in n for n in notices) == 1
+    assert sum("`(unnamed 1)` was left out: it has no name" in n for n in notices) == 1
 
 
 def test_a_file_named_twice_is_counted_twice_and_said_so(tmp_path: Path) -> None:
@@ -207,8 +207,10 @@ RANDOM = np.random.default_rng(0).bytes(5000)
     ("content", "says"),
     [
         (PNG, "zero bytes"),
-        (b"PK\x03\x04\x14\0\0\0\x08\0", "zero bytes"),
-        (gzip.compress(b"x,y\n1,2\n", mtime=0), "zero bytes"),
+        (b"PK\x03\x04\x14\0\0\0\x08\0", "ZIP archive"),
+        (gzip.compress(b"x,y\n1,2\n", mtime=0), "compressed with gzip"),
+        (b"PK\x03\x04\x14\0\0\0\x08\0[Content_Types].xml", "spreadsheet"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "spreadsheet"),
         (RANDOM, "zero bytes"),
         (RANDOM.replace(b"\0", b""), "not utf-8 text"),
         (b"x,y\n1,\x002\n", "zero bytes"),

@@ -81,7 +81,10 @@ def test_a_factor_is_chosen_from_in_the_same_words() -> None:
 
 
 def test_no_numeric_column_lists_what_there_is() -> None:
-    with pytest.raises(DataError, match=r"except the target `y` is left as a feature\. The columns are: y, t\."):
+    with pytest.raises(
+        DataError,
+        match=r"except the target `y` is left as a feature\. Left out: `t` \(it contains text, such as 'a'\)\.",
+    ):
         Problem(pa.table({"t": ["a"], "y": [1]}), target="y")
     assert check_column("t", ["t"], {}) == "t"
     assert choose_features(None, ["a", "b", "w"], {}, "a", "w") == ("b",)

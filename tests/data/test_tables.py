@@ -99,7 +99,7 @@ def test_a_sliced_and_chunked_table_keeps_rows_together_across_blocks() -> None:
 
 LEFT_OUT = {
     "text": (["서울", "부산"], "it contains text, such as '서울'"),
-    "number text": (["1.5", "2.5"], "it contains text, such as '1.5'"),
+    "half numbers": (["1.5", "b"], "it contains text, such as 'b'"),
     "large text": (pa.array(["서울", "부산"], pa.large_string()), "'서울'"),
     "text view": (pa.array(["서울", "부산"], pa.string_view()), "'서울'"),
     "category": (pa.array(["서울", "부산"]).dictionary_encode(), "'서울'"),
@@ -130,6 +130,17 @@ def test_what_is_not_numeric_is_left_out_with_a_notice_and_refused_by_name(kind:
         assert "`열`" in str(caught.value)
         assert reason in str(caught.value)
     assert not any("left out" in str(notice) for notice in Problem(table, target="y", features=["x"]).notices)
+
+
+@pytest.mark.parametrize("make", [pa.array, pl.Series, pd.Series])
+def test_numbers_that_are_stored_as_text_are_refused(make: Any) -> None:
+    frames = {"pa": pa.table, "pl": pl.DataFrame, "pd": pd.DataFrame}
+    table = frames[{pa.array: "pa", pl.Series: "pl"}.get(make, "pd")](
+        {"x": make(["1.5", "2.5"]), "z": [1, 2], "y": [3, 5]}
+    )
+    with pytest.raises(DataError, match=r"`x` is damaged: its numbers are stored as text, such as '1\.5'"):
+        Problem(table, target="y")
+    assert Problem(table, target="y", drop=["x"]).features == ("z",)
 
 
 def test_the_index_in_pandas_metadata_is_left_out_and_named() -> None:

@@ -118,7 +118,9 @@ def _diagnose_data(
     problem, name = data.open()
     held_out = None
     if validation is not None:
-        held_out, _ = replace(data, names=(validation,), target=problem.target, features=problem.features).open()
+        held_out, _ = replace(
+            data, names=(validation,), target=problem.target, features=problem.features, drop=None
+        ).open()
     losses = None if observed is None else open_losses(observed)
     every = _check_every(every)
     diagnosis = diagnose(problem, observed=losses, validation=held_out, within=within, every=every, **descent.settings)

@@ -12,6 +12,7 @@ import click
 
 from descentlab.cli.localized_click import LocalizedOption, NumberOrText
 from descentlab.cli.progress import ReadProgressLine
+from descentlab.data import CSV_OPTIONS
 from descentlab.data.builtin import DATASETS
 from descentlab.data.paths import resolve_locations
 from descentlab.descent.reductions import REDUCTIONS
@@ -59,12 +60,18 @@ def rows_options() -> list[click.Parameter]:
         click.Argument(["data"], nargs=-1, required=False, metavar="[DATA]...", type=click.Path()),
         option("--target", metavar="COLUMN"),
         option("--features", metavar="COLUMN,..."),
+        option("--drop", metavar="COLUMN,..."),
         option("--weights", metavar="COLUMN"),
         option("--missing", default="error", metavar="[error|drop]"),
         option("--delimiter", metavar="CHAR"),
         option("--decimal", metavar="CHAR"),
+        option("--thousands", metavar="CHAR"),
         option("--encoding", metavar="NAME"),
-        option("--header/--no-header", default=True),
+        option("--header/--no-header", default=None),
+        option("--skip-rows", type=NumberOrText(), metavar="N"),
+        option("--skip-footer", type=NumberOrText(), metavar="N"),
+        option("--comment", metavar="MARK"),
+        option("--na", metavar="CELL,..."),
         option("--workers", type=NumberOrText(), metavar="N"),
         option("--on", metavar="dask://ADDRESS"),
     ]
@@ -124,6 +131,7 @@ class DataOptions:
     names: tuple[str, ...]
     target: str | None = None
     features: Sequence[str] | None = None
+    drop: Sequence[str] | None = None
     weights: str | None = None
     missing: str = "error"
     bias: bool | None = None
@@ -140,7 +148,7 @@ class DataOptions:
     @property
     def columns(self) -> dict[str, Any]:
         """Which columns are used, and what is done about missing values."""
-        return {name: getattr(self, name) for name in ("target", "features", "weights", "missing")}
+        return {name: getattr(self, name) for name in ("target", "features", "drop", "weights", "missing")}
 
     def open(self) -> tuple[Problem, str]:
         """Read the rows: the problem, and the name of its data."""
@@ -173,12 +181,15 @@ def parse_options(options: Mapping[str, Any]) -> tuple[DataOptions, DescentOptio
 
 
 def _parse_data_options(options: Mapping[str, Any]) -> DataOptions:
-    features = options["features"]
-    csv_options = {name: options[name] for name in ("delimiter", "decimal", "encoding") if options[name] is not None}
+    features, drop = options["features"], options["drop"]
+    csv_options = {name: options[name] for name in CSV_OPTIONS if options[name] is not None}
+    if "na" in csv_options:
+        csv_options["na"] = split_at_commas(csv_options["na"])
     return DataOptions(
         names=tuple(options["data"]),
         features=split_at_commas(features) if features else None,
-        csv_options=csv_options if options["header"] else csv_options | {"header": False},
+        drop=split_at_commas(drop) if drop else None,
+        csv_options=csv_options,
         executor=_parse_executor(options["workers"], options["on"]),
         **{name: options[name] for name in DATA_OPTIONS_AS_GIVEN if name in options},
     )

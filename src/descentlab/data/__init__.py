@@ -7,15 +7,17 @@ yields blocks of rows; it knows nothing of costs or descent.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
+from descentlab.data.csv.options import CsvOptions
 from descentlab.data.paths import as_paths
 from descentlab.data.source import BaseSource, Source, is_table
 from descentlab.errors import DataError, check_choice
 
 __all__ = ["Source", "open_column", "open_source"]
 
-CSV_OPTIONS = ("delimiter", "decimal", "encoding", "header")
+CSV_OPTIONS = tuple(option.name for option in fields(CsvOptions))
 
 
 def open_source(
@@ -28,7 +30,8 @@ def open_source(
             Parquet or Arrow file, a folder, a pattern such as ``"data/*.parquet"``, a URI, or a list of these; or a
             source, which is returned as it is.
         names: the names of an array's columns (default: ``x``, or ``x1 .. xk``). Tables and files have their own.
-        csv_options: ``delimiter``, ``decimal``, ``encoding`` and ``header`` of CSV files; others are detected.
+        csv_options: what is known about CSV files: ``delimiter``, ``decimal``, ``encoding``, ``header``,
+            ``thousands``, ``skip_rows``, ``comment``, ``na``, ``skip_footer``; the rest is detected.
 
     Raises:
         DataError: the data cannot be read; the message says what was found.

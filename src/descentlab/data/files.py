@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from descentlab.data.combined import ConcatSource
-from descentlab.data.csv.text_columns import is_number
+from descentlab.data.csv.number_format import is_number
+from descentlab.data.csv.text_filter import UTF8_BOM
 from descentlab.data.paths import FileLocation, resolve_locations, unreadable_error
 from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, Piece, Source
 from descentlab.data.tables import ArrowSource, RecordBatchPiece, index_columns
@@ -22,6 +24,10 @@ from descentlab.typing import FloatArray
 ARROW_FILE_MAGIC = b"ARROW1"
 ARROW_STREAM_MAGIC = b"\xff\xff\xff\xff"
 ARROW_STREAM_END = ARROW_STREAM_MAGIC + bytes(4)
+FORMAT_BYTES = 512
+ZIP_MAGIC, GZIP_MAGIC, OLD_EXCEL_MAGIC = b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0"
+HTML_STARTS = (b"<!doctype", b"<html", b"<head", b"<body", b"<table", b"<div", b"<?xml", b"<!--", b"<script")
+JSON_START = re.compile(rb'\{\s*("|\}|$)|\[\s*(\{|\[|\]|$|"[^"]*"\s*,\s*["\d]|-?\d+(\.\d+)?\s*[,\]])')
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"  # the folder of rows without a value, in Hive, Spark and pyarrow
 PARQUET_BATCH_ROWS = 8 * BLOCK_ROWS
 
@@ -51,7 +57,7 @@ def open_file(location: FileLocation, csv_options: Mapping[str, Any]) -> Source:
 
     try:
         with location.open() as file:
-            signature = file.read(8)
+            signature = file.read(FORMAT_BYTES)
         if signature.startswith(b"PAR1"):
             return ParquetSource(location)
         if signature.startswith((ARROW_FILE_MAGIC, ARROW_STREAM_MAGIC)) or location.suffix in {
@@ -63,6 +69,8 @@ def open_file(location: FileLocation, csv_options: Mapping[str, Any]) -> Source:
             return ArrowFileSource(location) if signature.startswith(ARROW_FILE_MAGIC) else ArrowStreamSource(location)
         if location.suffix in {".parquet", ".pq"}:
             raise DataError("not_parquet", path=str(location))
+        if error := other_format_error(location, signature):
+            raise error
         from descentlab.data.csv.source import open_csv
 
         return open_csv(location, **csv_options)
@@ -70,6 +78,23 @@ def open_file(location: FileLocation, csv_options: Mapping[str, Any]) -> Source:
         raise
     except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as cause:
         raise unreadable_error(location, cause) from cause
+
+
+def other_format_error(location: FileLocation, signature: bytes) -> DataError | None:
+    """The error for a file whose first bytes are those of a spreadsheet, a page, JSON or an archive; else None."""
+    start, path = signature.removeprefix(UTF8_BOM).lstrip().lower(), str(location)
+    if signature.startswith((ZIP_MAGIC, OLD_EXCEL_MAGIC)):
+        return DataError("format_excel" if _is_spreadsheet(location, signature) else "format_zip", path=path)
+    if signature.startswith(GZIP_MAGIC) and not location.is_compressed:
+        return DataError("format_gzip", path=path)
+    if start.startswith(HTML_STARTS):
+        return DataError("format_html", path=path)
+    return DataError("format_json", path=path) if JSON_START.match(start) else None
+
+
+def _is_spreadsheet(location: FileLocation, signature: bytes) -> bool:
+    is_named_so = location.suffix.lower().startswith((".xls", ".ods"))
+    return is_named_so or signature.startswith(OLD_EXCEL_MAGIC) or b"[Content_Types].xml" in signature
 
 
 class ParquetSource(ArrowSource):

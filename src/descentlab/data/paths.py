@@ -213,7 +213,9 @@ def _filesystem(uri: str) -> Any:
         fsspec, scheme = require("fsspec", "fsspec", "remote", "remote"), uri.partition("://")[0]
         try:
             return PyFileSystem(FSSpecHandler(fsspec.filesystem(scheme)))
-        except (ValueError, ImportError) as cause:
+        except (ValueError, ImportError, TypeError) as cause:  # a filesystem that needs more than its name
+            if scheme.lower() in ("http", "https", "ftp"):
+                raise DataError("web_address", scheme=scheme) from cause
             raise DataError("unknown_filesystem", scheme=scheme, cause=str(cause)[:200]) from cause
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from descentlab.data import open_column, open_source
 from descentlab.data.arrays import ArraySource
 from descentlab.data.combined import JoinedSource
+from descentlab.data.csv.text_columns import DAMAGED_REASONS
+from descentlab.data.row_numbers import find_row_numbers
 from descentlab.data.source import MAX_MAGNITUDE, Piece, Source, has_finite_squares, is_from_package
 from descentlab.errors import DataError, did_you_mean
 from descentlab.messages import Message, message, pluralize
@@ -122,13 +124,12 @@ class ColumnSelection:
         weights: object,
         missing: str,
         csv_options: Mapping[str, Any],
+        drop: Sequence[str] | None = None,
     ) -> None:
         """See :class:`descentlab.Problem` for the arguments."""
         if isinstance(y, str) and target is None:
             y, target = None, y
-        requested = (
-            None if features is None else (features,) if isinstance(features, str) else tuple(map(str, features))
-        )
+        requested = None if features is None else as_names(features)
         source = open_source(X, names=requested if y is not None else None, csv_options=csv_options)
         self._positional_args = [
             argument for argument, other in (("y", y), ("weights", weights)) if _index_differs(X, other)
@@ -152,7 +153,11 @@ class ColumnSelection:
         elif weights is not None:
             self.weights = WEIGHTS_COLUMN
             source = _join_column(source, open_column(weights, "weights", WEIGHTS_COLUMN), "weights")
-        self.features = choose_features(requested, source.names, source.excluded_columns, self.target, self.weights)
+        self.set_aside = {} if requested is not None or y is not None else find_row_numbers(source)
+        self.features = choose_features(
+            requested, source.names, source.excluded_columns, self.target, self.weights, drop, self.set_aside
+        )
+        self._dropped_columns = as_names(drop)
         self.missing = missing
         self.source: Source = source
         self.plan = ReadPlan(
@@ -165,8 +170,13 @@ class ColumnSelection:
 
     @property
     def notices(self) -> list[Message]:
-        left_out = self.source.excluded_columns.items() if self._uses_all_columns else ()
-        notices = [message("notice.left_out", name=name, reason=reason) for name, reason in left_out]
+        left_out = {**self.source.excluded_columns, **self.set_aside} if self._uses_all_columns else {}
+        used = (*self._dropped_columns, self.target, self.weights)
+        notices = [
+            message("notice.left_out", name=name, reason=reason)
+            for name, reason in left_out.items()
+            if name not in used
+        ]
         notices += self.source.notices
         if self._positional_args:
             notices.append(message("notice.by_position", names=self._positional_args))
@@ -297,18 +307,30 @@ def choose_features(
     excluded_columns: Mapping[str, Message],
     target: str,
     weights: str | None,
+    drop: Sequence[str] | None = None,
+    set_aside: Mapping[str, Message] | None = None,
 ) -> tuple[str, ...]:
-    """The requested features; by default every numeric column except the target and the weights.
+    """The requested features; by default every numeric column except the target, the weights and row numbers.
+
+    Args:
+        requested: the features; None for all.
+        names, excluded_columns: the numeric columns, and why the others are not.
+        target, weights: columns that are not features.
+        drop: columns that are not features either.
+        set_aside: numeric columns that are features only if they are requested, and why.
 
     Raises:
         DataError: no feature is left; one is requested twice, not numeric, the target or the weights; or, by default,
-            a column is nearly numeric, so that leaving it out might be a mistake.
+            a column is nearly numeric, so that leaving it out might be a mistake; or a column to drop does not exist,
+            or is used.
     """
+    dropped, set_aside = as_names(drop), set_aside or {}
+    _check_dropped(dropped, requested, (*names, *excluded_columns), target, weights)
     if requested is None:
         for name, reason in excluded_columns.items():
-            if reason.key in ("left_out.mixed", "left_out.mixed_one"):
+            if reason.key in DAMAGED_REASONS and name not in dropped:
                 raise DataError("nearly_numeric", name=name, reason=reason)
-        features = tuple(name for name in names if name not in (target, weights))
+        features = tuple(name for name in names if name not in (target, weights, *dropped, *set_aside))
     else:
         features = tuple(
             check_column(name, names, excluded_columns)
@@ -321,8 +343,29 @@ def choose_features(
         if role in features:
             raise DataError(key, name=role)
     if not features:
+        reasons = {**excluded_columns, **set_aside}
+        left_out = [message("left_out.named", name=name, reason=reasons[name]) for name in reasons if name != target]
+        left_out += [message("left_out.dropped", name=name) for name in dropped if name not in reasons]
+        if left_out:
+            raise DataError("no_features_reasons", target=target, reasons=left_out)
         raise DataError("no_features", target=target, columns=(*names, *excluded_columns))
     return features
+
+
+def as_names(names: Sequence[str] | None) -> tuple[str, ...]:
+    """One name, several, or none, as a tuple."""
+    return () if names is None else (names,) if isinstance(names, str) else tuple(map(str, names))
+
+
+def _check_dropped(
+    dropped: Sequence[str], requested: Sequence[str] | None, columns: Sequence[str], target: str, weights: str | None
+) -> None:
+    """Raise DataError if a column to drop does not exist, or is used."""
+    for name in dropped:
+        if name not in columns:
+            raise DataError("no_such_column", name=name, columns=columns, near=did_you_mean(name, columns))
+        if name in (target, weights) or name in as_names(requested):
+            raise DataError("drop_of_used", name=name)
 
 
 def _target_name(source: Source, y: object) -> str:

@@ -113,18 +113,14 @@ class RecordBatchPiece:
 class ArrowSource(BaseSource):
     """The columns of an Arrow schema; subclasses read its record batches and cut it into pieces."""
 
-    def __init__(
-        self, schema: Any, *, index: Sequence[str] = (), notices: Sequence[Message] = (), inferred: bool = False
-    ) -> None:
+    def __init__(self, schema: Any, *, index: Sequence[str] = (), notices: Sequence[Message] = ()) -> None:
         """Args:
         schema: the pyarrow schema.
         index: columns with row labels, which are excluded.
         notices: notices about how the data was read.
-        inferred: whether the types were inferred from the cells, as for a frame of objects.
         """
         super().__init__(notices)
         pa = require("pyarrow", "pyarrow", None, "tables")
-        self._inferred = inferred
         names = [str(name) for name in schema.names]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
@@ -163,7 +159,7 @@ class ArrowSource(BaseSource):
         import pyarrow as pa
 
         try:
-            return not_numeric_reason((batch.column(0) for batch in self.batches([name])), inferred=self._inferred)
+            return not_numeric_reason(batch.column(0) for batch in self.batches([name]))
         except pa.ArrowInvalid:  # in a damaged file, the bytes may not be text
             return message("left_out.binary")
 
@@ -171,8 +167,8 @@ class ArrowSource(BaseSource):
 class TableSource(ArrowSource):
     """The columns of a pyarrow table in memory."""
 
-    def __init__(self, table: Any, notices: Sequence[Message] = (), *, inferred: bool = False) -> None:
-        super().__init__(table.schema, index=index_columns(table.schema), notices=notices, inferred=inferred)
+    def __init__(self, table: Any, notices: Sequence[Message] = ()) -> None:
+        super().__init__(table.schema, index=index_columns(table.schema), notices=notices)
         self.table, self.size = table, table.num_rows
 
     def slice_rows(self, start: int, stop: int) -> TableSource:
@@ -226,7 +222,7 @@ def open_table(data: Any, name: str | None = None) -> TableSource:
     except Exception as cause:  # every exporter raises its own errors; duckdb runs its query here
         first_line = (str(cause).splitlines() or [type(cause).__name__])[0]
         raise DataError("table_unreadable", type=type(data).__name__, cause=first_line[:200]) from cause
-    return TableSource(table, inferred=is_from_package(data, "pandas"))
+    return TableSource(table)
 
 
 def is_column(data: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from descentlab.data import open_source
 from descentlab.data.paths import FileLocation, as_paths, resolve_locations
-from descentlab.data.selection import ColumnSelection, check_column
+from descentlab.data.selection import ColumnSelection, as_names, check_column
 from descentlab.errors import DataError, SettingError, check_choice, check_float
 from descentlab.factor import archive
 from descentlab.factor.build import CompressionCallback, build_factor
@@ -29,7 +29,7 @@ from descentlab.factor.file import (
 )
 from descentlab.messages import Message
 
-COMPRESS_VERSION = 1  # of the way in which files are cut and merged: a change gives other bits
+COMPRESS_VERSION = 2  # of the way in which files are cut and merged: a change gives other bits
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def compress(
     *,
     target: str | None = None,
     features: Sequence[str] | None = None,
+    drop: Sequence[str] | None = None,
     weights: str | None = None,
     missing: str = "error",
     merge: Sequence[str | os.PathLike[str]] = (),
@@ -77,7 +78,8 @@ def compress(
     Args:
         data: paths, patterns, folders or URIs, as in :class:`descentlab.Problem`. Factors among them are merged.
         target: the column that becomes the last one, and the default target later (default: the last column).
-        features: the other columns to keep (default: every numeric column).
+        features: the other columns to keep (default: every numeric column that does not only number the rows).
+        drop: columns that are not kept.
         weights: a column of non-negative sample weights.
         missing: ``"error"`` refuses missing values; ``"drop"`` leaves their rows out.
         merge: factors to add the rows to. An input that is in one of them already is refused.
@@ -87,7 +89,7 @@ def compress(
         restart: ignore a saved state and an existing output.
         every: the number of seconds between two saves of the state.
         progress: called after each piece with the size done, the total size (None if unknown) and the rows so far.
-        **csv_options: ``delimiter``, ``decimal``, ``encoding``, ``header`` of CSV files.
+        **csv_options: what is known about CSV files, as in :class:`descentlab.Problem`.
 
     Raises:
         DataError: the rows cannot be used, an input changed since the state was saved, or the columns differ.
@@ -103,7 +105,7 @@ def compress(
         >>> dl.Problem(folder / "houses.factor").solve().params.round(2)
         array([ 2.54, 27.28])
     """
-    column_options = {"target": target, "features": features, "weights": weights, "missing": missing}
+    column_options = {"target": target, "features": features, "drop": drop, "weights": weights, "missing": missing}
     options = CompressOptions(engine, restart, every, progress)
     return compress_with_notices(data, column_options, merge, output, csv_options, options).factor
 
@@ -116,7 +118,7 @@ def compress_with_notices(
     csv_options: dict[str, Any],
     options: CompressOptions,
 ) -> CompressResult:
-    """:func:`compress` with its notices. ``column_options`` holds target, features, weights and missing."""
+    """:func:`compress` with its notices. ``column_options`` holds target, features, drop, weights and missing."""
     every = check_float("every", options.every, min_value=0.0)
     check_choice("missing", column_options["missing"], ("error", "drop"))
     if output is not None:
@@ -171,7 +173,7 @@ def _merge_factors_only(
     column_options: dict[str, Any],
     output: str | os.PathLike[str] | None,
 ) -> CompressResult:
-    unusable_options = [name for name in ("weights", "features") if column_options[name] is not None]
+    unusable_options = [name for name in ("weights", "features", "drop") if column_options[name] is not None]
     if unusable_options:
         raise SettingError("factors_hold", names=unusable_options)
     other_factors, input_ids = _load_factors_to_merge(factor_paths, [])
@@ -195,9 +197,10 @@ def _make_selection(row_inputs: Any, column_options: dict[str, Any], csv_options
     target, weights = column_options["target"], column_options["weights"]
     source = open_source(row_inputs, csv_options=csv_options)
     if target is None:
-        names = [name for name in source.names if name != weights]
+        names = [name for name in source.names if name not in (weights, *as_names(column_options.get("drop")))]
         target = names[-1] if names else None
-    return ColumnSelection(source, None, target, column_options["features"], weights, column_options["missing"], {})
+    features, drop = column_options["features"], column_options.get("drop")
+    return ColumnSelection(source, None, target, features, weights, column_options["missing"], {}, drop)
 
 
 def _make_job_settings(
@@ -216,6 +219,7 @@ def _make_job_settings(
     return {
         **column_options,
         "features": features,
+        "drop": as_names(column_options.get("drop")),
         "reading": csv_options,
         "merged": merged_ids,
         "version": COMPRESS_VERSION,

@@ -34,6 +34,7 @@ def cross_validate(
     *,
     target: str | None = None,
     features: Sequence[str] | None = None,
+    drop: Sequence[str] | None = None,
     weights: object = None,
     missing: str = "error",
     folds: int = 5,
@@ -61,8 +62,9 @@ def cross_validate(
     scaling are those of the training folds, so that nothing of fold j leaks into p_j.
 
     Args:
-        data, y, target, features, weights, missing, reading: as in :class:`Problem`. ``data`` may also be a problem
-            with rows, whose hypothesis and ridge are then the default; or a sequence of factors, which are the folds.
+        data, y, target, features, drop, weights, missing, reading: as in :class:`Problem`. ``data`` may also be a
+            problem with rows, whose hypothesis and ridge are then the default; or a sequence of factors, which are the
+            folds.
         folds, seed, shuffle: how to divide rows; see :func:`descentlab.split`.
         lr: one rate or several. None tries 0.99, 0.9, 0.6, 0.3, 0.1 and 0.03 of the smallest bound of any fold at any
             ridge, so that none diverges.
@@ -96,7 +98,7 @@ def cross_validate(
             raise SettingError("factor_with_rows")
         factors = align_fold_columns(data, target, features)
     else:
-        selection = select_rows(data, y, target, features, weights, missing, reading)
+        selection = select_rows(data, y, target, features, weights, missing, reading, drop)
         factors = build_fold_factors(selection, folds, seed, shuffle)
         notices = tuple(selection.notices)
     return evaluate_grid(grid, factors, notices)

@@ -28,6 +28,7 @@ def split(
     *,
     target: str | None = None,
     features: Sequence[str] | None = None,
+    drop: Sequence[str] | None = None,
     weights: object = None,
     missing: str = "error",
     folds: int = 5,
@@ -42,7 +43,8 @@ def split(
     workers. Up to 8,192 rows a fold are in memory.
 
     Args:
-        X, y, target, features, weights, missing, reading: as in :class:`Problem`; X may be a problem with rows, too.
+        X, y, target, features, drop, weights, missing, reading: as in :class:`Problem`; X may be a problem with
+            rows, too.
         folds: k, at least 2 and at most the number of rows.
         seed: of the order.
         shuffle: False assigns the rows in turn: row i, from 0, to fold ``i mod k``.
@@ -57,7 +59,8 @@ def split(
     ([2.0, 2.0], [3.0, 3.5])
     """
     check_keywords(reading, (*CSV_OPTIONS, *keyword_names(split)))
-    return build_fold_factors(select_rows(X, y, target, features, weights, missing, reading), folds, seed, shuffle)
+    selection = select_rows(X, y, target, features, weights, missing, reading, drop)
+    return build_fold_factors(selection, folds, seed, shuffle)
 
 
 def assign_folds(start: int, count: int, folds: int, seed: int = 0, shuffle: bool = True) -> IntArray:
@@ -88,7 +91,14 @@ def _splitmix64(z: Any) -> Any:
 
 
 def select_rows(
-    X: object, y: object, target: str | None, features: Any, weights: object, missing: str, reading: Mapping[str, Any]
+    X: object,
+    y: object,
+    target: str | None,
+    features: Any,
+    weights: object,
+    missing: str,
+    reading: Mapping[str, Any],
+    drop: Any = None,
 ) -> ColumnSelection:
     """The rows to divide, given as for :class:`Problem`; X may be a problem, too.
 
@@ -100,8 +110,8 @@ def select_rows(
     if isinstance(X, Factor) or (isinstance(X, Problem) and not X.has_rows):
         raise DataError("folds_of_factor")
     if not isinstance(X, Problem):
-        return ColumnSelection(X, y, target, features, weights, missing, reading)
-    settings = {"y": y, "target": target, "features": features, "weights": weights, **reading}
+        return ColumnSelection(X, y, target, features, weights, missing, reading, drop)
+    settings = {"y": y, "target": target, "features": features, "drop": drop, "weights": weights, **reading}
     conflicting = [name for name, value in settings.items() if value is not None]
     if conflicting:
         raise SettingError("problem_holds", names=conflicting)

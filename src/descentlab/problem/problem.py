@@ -52,6 +52,7 @@ class Problem:
         target: the target's column; with an array ``y``, its name (default: the name of a series, else ``y``).
         features: the columns to use, in order (default: every numeric column but the target and the weights).
             With an array X, names for its columns.
+        drop: columns that are not features. Columns that only number the rows are not features unless they are named.
         weights: (n,) non-negative sample weights, or a column's name. A row of weight 2 counts as two rows.
         bias: whether H has the constant term b.
         ridge: the coefficient of ``|W|^2``. scikit-learn's ``Ridge`` has ``alpha = n * ridge``.
@@ -62,7 +63,8 @@ class Problem:
         engine: compresses the rows: :class:`descentlab.Threads` (default: every core), :class:`descentlab.Dask` or
             :class:`descentlab.Gpu`. Threads and Dask give the same bits.
         progress: called while rows are read, with the amount done, the total (None if unknown) and the rows so far.
-        **csv_options: ``delimiter``, ``decimal``, ``encoding``, ``header`` of CSV files.
+        **csv_options: what is known about CSV files, see ``descentlab.data.csv.options.CsvOptions``: ``delimiter``,
+            ``decimal``, ``thousands``, ``encoding``, ``header``, ``skip_rows``, ``skip_footer``, ``comment``, ``na``.
 
     Attributes:
         features, target: column names.
@@ -95,6 +97,7 @@ class Problem:
         *,
         target: str | None = None,
         features: Sequence[str] | None = None,
+        drop: Sequence[str] | None = None,
         weights: object = None,
         bias: bool = True,
         ridge: float = 0.0,
@@ -117,10 +120,10 @@ class Problem:
                 raise SettingError("factor_with_rows")
             self._selection = None
             self.target = check_column(target, X.columns, {}) if target else X.columns[-1]
-            self.features = choose_features(features, X.columns, {}, self.target, None)
+            self.features = choose_features(features, X.columns, {}, self.target, None, drop)
             self.factor = X.select((*self.features, self.target))
         else:
-            self._selection = ColumnSelection(X, y, target, features, weights, self.missing, csv_options)
+            self._selection = ColumnSelection(X, y, target, features, weights, self.missing, csv_options, drop)
             self.target, self.features = self._selection.target, self._selection.features
             engine = engine or executor_for(self._selection.source)
             self.factor = build_factor(self._selection, engine, progress=progress)

@@ -83,7 +83,7 @@ def judged(path: Path) -> str:
     assert len(values) == len(body), (len(values), len(body))
     for j, name in enumerate(source.names):
         at = layout.dialect.names.index(name)
-        cells = [row[at].strip().replace(layout.dialect.decimal, ".") for row in body]
+        cells = [row[at].strip().replace(layout.marks.decimal, ".") for row in body]
         expected = [number(cell) for cell in cells]
         np.testing.assert_allclose(values[:, j], expected, rtol=1e-15)
     return "read"

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from descentlab import Problem
-from descentlab.data.csv.dialect import detect_dialect, encoding_error
+from descentlab.data.csv.encoding import encoding_error
+from descentlab.data.csv.source import open_csv
 from descentlab.data.paths import FileLocation
 from descentlab.errors import DataError, SettingError
 
@@ -16,9 +17,8 @@ pytest.importorskip("pyarrow")
 def found(tmp_path: Path, content: str, **given: Any) -> tuple[str, str, list[str]]:
     path = tmp_path / "a.csv"
     path.write_text(content, encoding="utf-8")
-    settings = {"delimiter": None, "decimal": None, "encoding": None, "header": True, **given}
-    dialect = detect_dialect(FileLocation(str(path)), **settings)
-    return dialect.delimiter, dialect.decimal, dialect.names
+    schema = open_csv(path, **given).schema
+    return schema.dialect.delimiter, schema.marks.decimal, schema.dialect.names
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,19 @@ def test_names_that_differ_only_in_spaces_are_the_same(tmp_path: Path) -> None:
         found(tmp_path, "a, a,b\n1,2,3\n")
 
 
-@pytest.mark.parametrize("content", ["1,2,3\n", "1.5,-2,3e4\n4,5,6\n", "1,5;2\n3;4\n"])
-def test_a_first_line_of_numbers_is_no_header(tmp_path: Path, content: str) -> None:
-    with pytest.raises(DataError, match=r"first line of .*a\.csv contains only numbers.*--no-header"):
+@pytest.mark.parametrize(
+    "content",
+    ["1,2,3\n", "1.5,-2,3e4\n4,5,6\n", "1,5;2\n3;4\n", "5.1,3.5,setosa\n4.9,3.0,setosa\n", "39, private, 77516\n"],
+)
+def test_a_first_line_with_numbers_may_be_a_row(tmp_path: Path, content: str) -> None:
+    with pytest.raises(DataError, match=r"a\.csv, line 1: some names are numbers.*--no-header"):
         found(tmp_path, content)
+
+
+def test_numbers_are_names_if_they_are_years_or_count_from_zero_or_if_asked(tmp_path: Path) -> None:
+    assert found(tmp_path, "land,1990,1991\na,5,6\nb,7,8\n")[2] == ["land", "1990", "1991"]
+    assert found(tmp_path, ",0,1\n0,5,6\n1,7,8\n")[2] == ["(unnamed 1)", "0", "1"]
+    assert found(tmp_path, "1,2\n3,4\n", header=True)[2] == ["1", "2"]
 
 
 @pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\r", "\0", "가", 5, "tabs"])

@@ -5,9 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from descentlab.data.csv.text_columns import MISSING_CELLS, as_numbers, is_number, not_numeric_reason
+from descentlab.data.csv.number_format import NumberMarks, detect_format, is_number
+from descentlab.data.csv.text_columns import MISSING_CELLS, not_numeric_reason, strip_cells
 
 pa = pytest.importorskip("pyarrow")
+
+
+def as_numbers(column: Any, decimal: str) -> Any:
+    cells = strip_cells(column)
+    found = detect_format(cells, NumberMarks(decimal))
+    return None if found is None else found.to_floats(cells)
 
 
 @pytest.mark.parametrize("cell", ["1", "-1", "+1", "1.", ".5", "1.5e-3", "1E+10", " 7 "])
@@ -49,12 +56,11 @@ def test_a_damaged_column_is_described_however_it_is_cut(cut: int, kind: str) ->
     column: Any = pa.array(cells)
     column = column.dictionary_encode() if kind == "dictionary" else column.cast(getattr(pa, kind)())
     pieces = [column.slice(start, cut) for start in range(0, len(cells), cut)]
-    damaged = not_numeric_reason(pieces, inferred=True)
+    damaged = not_numeric_reason(pieces)
     assert str(damaged) == "2 of its 6 values are not numbers; the first is 'oops' in row 4"
-    assert str(not_numeric_reason(pieces, inferred=False)) == "it contains text, such as '1'"
 
 
 def test_half_numbers_are_text_with_an_example_that_is_none() -> None:
-    assert str(not_numeric_reason([pa.array(["1", "2", "a", "b"])], inferred=True)) == "it contains text, such as 'a'"
-    assert str(not_numeric_reason([pa.array(["", None])], inferred=True)) == "it has no value in any row"
-    assert str(not_numeric_reason([], inferred=True)) == "it has no value in any row"
+    assert str(not_numeric_reason([pa.array(["1", "2", "a", "b"])])) == "it contains text, such as 'a'"
+    assert str(not_numeric_reason([pa.array(["", None])])) == "it has no value in any row"
+    assert str(not_numeric_reason([])) == "it has no value in any row"

@@ -1,39 +1,46 @@
-"""Detect the dialect of a CSV file from its first lines: encoding, delimiter, decimal mark, column names."""
+"""Detect the dialect of a CSV file from its first lines: encoding, comments, delimiter, column names."""
 
 from __future__ import annotations
 
 import csv
-import io
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder, lookup
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field, replace
 
-from descentlab.data.csv.text_columns import is_number
+from descentlab.data.csv.encoding import decode_sample, read_sample
+from descentlab.data.csv.header import CommentLine, find_header
+from descentlab.data.csv.number_format import is_number_like
+from descentlab.data.csv.options import CsvOptions
+from descentlab.data.csv.sample_rows import LINE_END, SampleText, detect_delimiter, most_common
+from descentlab.data.csv.text_filter import BLANKS_DELIMITER, LineFilter
 from descentlab.data.paths import FileLocation
-from descentlab.errors import DataError, SettingError, check_choice
+from descentlab.errors import DataError
+from descentlab.messages import Message, message
 
-SAMPLE_BYTES = 1 << 16
-MAX_SAMPLE_BYTES = 1 << 24  # the sample grows up to this size if its first line has no end
-SAMPLE_ROWS = 1000
-DELIMITER_CANDIDATES = (",", ";", "\t", "|")
-DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?", re.ASCII)
-DECIMAL_POINT = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", re.ASCII)
-THOUSANDS_SEPARATED = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
+DELIMITER_LINE = re.compile(r'"?sep=([^\r\n])"?[ ,;]*', re.IGNORECASE)  # Excel's first line
+COMMENT_MARKS = ("#", "%", "//")  # those that are recognized; --comment names any other
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """The dialect of one file; ``header_lines`` counts the lines up to the end of the header."""
+    """The dialect of one file.
+
+    Attributes:
+        delimiter: the character between the cells of the filtered text.
+        encoding: a codec of Python.
+        names: one for each cell of a row.
+        header_lines: the number of lines above the first row.
+        sample_bytes: the number of bytes that decided.
+        line_filter: what is done to each line.
+        notices: what was skipped, and what was found out.
+    """
 
     delimiter: str
-    decimal: str
     encoding: str
     names: list[str]
     header_lines: int
     sample_bytes: int
+    line_filter: LineFilter = field(default_factory=LineFilter)
+    notices: tuple[Message, ...] = field(default=())
 
     @property
     def unnamed_columns(self) -> list[str]:
@@ -41,143 +48,100 @@ class Dialect:
         return [name for name in self.names if name.startswith("(unnamed")]
 
 
-def detect_dialect(
-    location: FileLocation, delimiter: str | None, decimal: str | None, encoding: str | None, header: bool
-) -> Dialect:
+def detect_dialect(location: FileLocation, options: CsvOptions) -> Dialect:
     """The dialect of a file; each option that is None is detected.
 
     Raises:
-        DataError: the file is empty or binary or in another encoding, names are repeated or missing, or the decimal
-            mark is ambiguous.
-        SettingError: no CSV file can have this option.
+        DataError: the file is empty or binary or in another encoding, or names are repeated or missing.
+        SettingError: the encoding is unknown.
     """
-    delimiter = None if delimiter is None else _check_delimiter(delimiter)
-    decimal = None if decimal is None else check_choice("decimal", decimal, (".", ","))
-    if delimiter is not None and delimiter == decimal:
-        raise SettingError("delimiter_is_decimal", given=repr(delimiter))
-    sample, is_whole_file = _read_sample(location)
-    text, encoding = _decode(location, sample, is_whole_file, encoding)
+    sample_bytes, is_whole_file = read_sample(location)
+    text, encoding = decode_sample(location, sample_bytes, is_whole_file, options.encoding)
     if not text.strip():
         raise DataError("empty_file", path=str(location))
-    if delimiter is None:
-        delimiter = _detect_delimiter(text, is_whole_file, decimal)
-    rows = _first_rows(text, delimiter, is_whole_file)
-    decimal = decimal or _detect_decimal(location, [row for row, _ in rows], delimiter)
-    names, header_lines = [name.strip() for name in rows[0][0]], rows[0][1]
-    if not header:
-        names, header_lines = [f"x{j + 1}" for j in range(len(names))], 0
-    elif all(is_number(name, decimal) for name in names):
-        raise DataError("no_header", path=str(location), first=names[:6])
-    names = [name or f"(unnamed {j + 1})" for j, name in enumerate(names)]
-    if header and is_whole_file and len(rows) == 1:
-        raise DataError("header_only", path=str(location), columns=names)
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise DataError("duplicate_columns", names=repeated)
-    return Dialect(delimiter, decimal, encoding, names, header_lines, len(sample))
+    sample, stated = _skip_lines(location, SampleText(text, 0, is_whole_file), options.skip_rows)
+    sample, comments, mark = _separate_comments(sample, options, stated)
+    delimiter = options.delimiter or stated or detect_delimiter(sample, options.decimal)
+    rows = sample.rows(delimiter)
+    top = [CommentLine(line, _split_comment(text, delimiter)) for line, text in comments if line < rows[0].line]
+    is_filtered = options.comment is not None or len(top) < len(comments)
+    header = find_header(location, rows, top, delimiter, options.header, options.skip_rows is None)
+    if options.header is not False and is_whole_file and rows[-1].last_line <= header.lines:
+        raise DataError("header_only", path=str(location), columns=header.names)
+    line_filter = LineFilter((options.comment or mark) if is_filtered else None, delimiter == " ")
+    if not line_filter.blanks and len(header.names) > 1 and _has_blank_lines(sample, header.lines):
+        line_filter = replace(line_filter, empty_blank_lines=True)
+    notices = list(header.notices)
+    if options.encoding is None and encoding.startswith("cp"):
+        notices.insert(0, message("notice.encoding", path=location.name, encoding=encoding))
+    names_are_comment = any(notice.key == "notice.names_in_comment" for notice in notices)
+    if comments and options.comment is None and not (names_are_comment and not is_filtered):
+        notices.append(message("notice.comments_skipped", path=location.name, mark=mark, line=comments[0][0]))
+    character = BLANKS_DELIMITER if delimiter == " " else delimiter
+    return Dialect(character, encoding, header.names, header.lines, len(sample_bytes), line_filter, tuple(notices))
 
 
-def encoding_error(location: FileLocation, encoding: str) -> DataError | None:
-    """The error for the first bytes that are not text in this encoding; None if the whole file is."""
-    decoder = getincrementaldecoder(encoding)()
-    bytes_read, line = 0, 1
-    with location.open_decompressed() as stream:
-        while True:
-            chunk = stream.read(SAMPLE_BYTES)
-            pending = len(decoder.getstate()[0])
-            try:
-                text = decoder.decode(chunk, final=not chunk)
-            except UnicodeError as cause:
-                start = getattr(cause, "start", 0) - pending  # negative if the character began in the last chunk
-                line += chunk[: max(start, 0)].count(b"\n")
-                return DataError("encoding", path=str(location), encoding=encoding, place=bytes_read + start, line=line)
-            if not chunk:
-                return None
-            bytes_read, line = bytes_read + len(chunk), line + text.count("\n")
+def _skip_lines(location: FileLocation, sample: SampleText, skip_rows: int | None) -> tuple[SampleText, str | None]:
+    """The sample after the lines to skip, and the delimiter that a first line ``sep=;`` states."""
+    count, stated = skip_rows or 0, None
+    if not skip_rows and (match := DELIMITER_LINE.fullmatch(LINE_END.split(sample.text, 1)[0])):
+        count, stated = 1, match[1]
+    if not count:
+        return sample, None
+    ends = [match.end() for _, match in zip(range(count), LINE_END.finditer(sample.text), strict=False)]
+    if len(ends) < count or not sample.text[ends[-1] :].strip():
+        raise DataError("skip_rows_all", path=str(location), given=count, lines=len(ends))
+    return replace(sample, text=sample.text[ends[-1] :], lines_before=count), stated
 
 
-def _read_sample(location: FileLocation) -> tuple[bytes, bool]:
-    """The first bytes of the file, with at least one whole line, and whether they are the whole file."""
-    with location.open_decompressed() as stream:
-        sample: bytes = stream.read(SAMPLE_BYTES)
-        while (
-            len(sample) >= SAMPLE_BYTES
-            and b"\n" not in sample
-            and b"\r" not in sample
-            and len(sample) < MAX_SAMPLE_BYTES
-        ):
-            more = stream.read(len(sample))
-            if not more:
-                break
-            sample += more
-        return sample, not stream.read(1)
+def _separate_comments(
+    sample: SampleText, options: CsvOptions, stated: str | None
+) -> tuple[SampleText, list[tuple[int, str]], str]:
+    """The sample with comments emptied, the comments with their lines and without their marks, and the mark.
+
+    A line that begins with a mark is certainly a comment if it is above the first row, or has another number of cells
+    than the rows, or if all rows begin with a number.
+    """
+    lines = LINE_END.split(sample.text)
+    marks = COMMENT_MARKS if options.comment is None else (options.comment,)
+    mark = next((m for m in marks if any(line.lstrip().startswith(m) for line in lines)), "")
+    marked = [i for i, line in enumerate(lines) if mark and line.lstrip().startswith(mark)]
+    if not marked or all(i in set(marked) or not line.strip() for i, line in enumerate(lines)):
+        return sample, [], mark
+    if options.comment is None:
+        first_row = next(i for i, line in enumerate(lines) if line.strip() and i not in set(marked))
+        if any(i > first_row for i in marked) and not _are_comments(sample, lines, marked, first_row, options, stated):
+            marked = [i for i in marked if i < first_row]
+    comments = [(sample.lines_before + i + 1, lines[i].lstrip()[len(mark) :]) for i in marked]
+    return replace(sample, text=_empty_lines(sample.text, set(marked))), comments, mark
 
 
-def _decode(location: FileLocation, sample: bytes, is_whole_file: bool, encoding: str | None) -> tuple[str, str]:
-    """The first bytes as text, and their encoding."""
-    if encoding is None:
-        encoding = "utf-16" if sample.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
-    try:
-        codec = lookup(encoding)
-    except (LookupError, TypeError, ValueError) as cause:
-        raise SettingError("unknown_encoding", given=repr(encoding)) from cause
-    if not codec._is_text_encoding or codec.incrementaldecoder is None:
-        raise SettingError("unknown_encoding", given=repr(encoding))
-    encoding = codec.name
-    if b"\0" in sample and not encoding.startswith(("utf-16", "utf-32")):
-        raise DataError("binary", path=str(location))
-    try:
-        text = codec.incrementaldecoder().decode(sample.removeprefix(BOM_UTF8), final=is_whole_file)
-    except UnicodeError as cause:
-        raise encoding_error(location, encoding) or DataError("binary", path=str(location)) from cause
-    return text.removeprefix("\ufeff"), encoding
+def _empty_lines(text: str, numbers: set[int]) -> str:
+    """The text with these lines, counted from 0, empty."""
+    ends = [*(match.span() for match in LINE_END.finditer(text)), (len(text), len(text))]
+    starts = [0, *(stop for _, stop in ends)]
+    return "".join(text[stop if i in numbers else starts[i] : end] for i, (stop, end) in enumerate(ends))
 
 
-def _first_rows(text: str, delimiter: str, is_whole_file: bool) -> list[tuple[list[str], int]]:
-    """The first rows that are not blank, each with the number of its last line."""
-
-    def read() -> Iterator[tuple[list[str], int]]:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        with suppress(csv.Error):  # a cell is too long for csv; pyarrow decides later
-            for row in reader:
-                if len(row) > 1 or "".join(row).strip():
-                    yield row, reader.line_num
-
-    rows = list(islice(read(), SAMPLE_ROWS))
-    is_last_row_cut = not is_whole_file and 1 < len(rows) < SAMPLE_ROWS
-    return (rows[:-1] if is_last_row_cut else rows) or [([text], 1)]
+def _are_comments(
+    sample: SampleText, lines: list[str], marked: list[int], first_row: int, options: CsvOptions, stated: str | None
+) -> bool:
+    rest = replace(sample, text=_empty_lines(sample.text, set(marked)))
+    delimiter = options.delimiter or stated or detect_delimiter(rest, options.decimal)
+    rows = rest.rows(delimiter)
+    if len(rows) > 1 and all(is_number_like(row.cells[0]) for row in rows[1:]):
+        return True
+    length = most_common([len(row.cells) for row in rows[1:] or rows])
+    return all(len(_split_comment(lines[i], delimiter)) != length for i in marked if i > first_row)
 
 
-def _detect_delimiter(text: str, is_whole_file: bool, decimal: str | None) -> str:
-    """The delimiter that splits the first rows into the most cells, preferably into equally many in each row."""
-
-    def count_cells(candidate: str) -> tuple[bool, int]:
-        counts = [len(row) for row, _ in _first_rows(text, candidate, is_whole_file)]
-        return len(set(counts)) == 1, counts[0]
-
-    even_and_wide = {candidate: count_cells(candidate) for candidate in DELIMITER_CANDIDATES if candidate != decimal}
-    with_several_cells = [candidate for candidate, (_, count) in even_and_wide.items() if count > 1]
-    return max(
-        with_several_cells, key=lambda candidate: even_and_wide[candidate], default="," if decimal != "," else ";"
-    )
+def _split_comment(text: str, delimiter: str) -> list[str]:
+    if delimiter == " ":
+        return text.split()
+    return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
 
 
-def _detect_decimal(location: FileLocation, rows: list[list[str]], delimiter: str) -> str:
-    """The decimal mark: a comma only if cells have one and it cannot be a thousands separator."""
-    if delimiter == ",":
-        return "."
-    cells = [cell.strip() for row in rows for cell in row]
-    commas = [cell for cell in cells if DECIMAL_COMMA.fullmatch(cell)]
-    points = [cell for cell in cells if DECIMAL_POINT.fullmatch(cell)]
-    if not commas:
-        return "."
-    if points or all(THOUSANDS_SEPARATED.fullmatch(cell) for cell in commas):
-        raise DataError("decimal_ambiguous", path=str(location), examples=[commas[0], *points[:1]])
-    return ","
-
-
-def _check_delimiter(delimiter: str) -> str:
-    character = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) if isinstance(delimiter, str) else ""
-    if len(character) != 1 or not character.isascii() or character in '"\r\n\0':
-        raise SettingError("one_character", setting="delimiter", given=repr(delimiter))
-    return character
+def _has_blank_lines(sample: SampleText, header_lines: int) -> bool:
+    """Whether a line below the header has spaces only."""
+    lines = LINE_END.split(sample.text)[header_lines - sample.lines_before :]
+    return any(line and not line.strip(" \t") for line in lines)

@@ -1,15 +1,16 @@
-"""Columns of text that pyarrow did not read as numbers: parse them, or find the cells that are not numbers."""
+"""Columns of text: which cells are missing, which are numbers or yes and no, and why a column is neither."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from descentlab.data.csv.number_format import MINUS_SIGNS, NumberFormat, has_numbers
+from descentlab.data.csv.words import FLAG_WORDS, MISSING_MARKS
 from descentlab.messages import Message, message
 
-NUMBER_PATTERN = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
-NUMBER_OR_INFINITY_PATTERN = rf"^({NUMBER_PATTERN}|[-+]?(?i:inf|infinity))$"
 # pyarrow's texts for a missing value, listed here to recognize them with spaces around them too.
 MISSING_CELLS: tuple[str, ...] = (
     "",
@@ -24,49 +25,35 @@ MISSING_CELLS: tuple[str, ...] = (
     "1.#QNAN",
 )
 MISSING_CELLS += ("N/A", "NA", "NULL", "NaN", "n/a", "nan", "null")
-SNIFF_CELLS = 1000  # a column without a number among its first cells is text
+DATE = r"(\d{4}([-./])\d{1,2}\2\d{1,2}|\d{1,2}([-./])\d{1,2}\3(\d{2}|\d{4}))\.?([ T].*)?"
+DATE_OR_TIME = re.compile(DATE + r"|\d{1,2}:\d{2}(:\d{2}.*)?", re.ASCII)
+# The reasons of columns that are numeric but for something that a person has to decide.
+DAMAGED_REASONS = tuple(
+    f"left_out.{kind}" for kind in ("mixed", "mixed_one", "marks", "names_again", "percent", "as_text", "other_mark")
+)
+MAX_MARKS = 5  # distinct marks of one column
 
 
-def is_number(cell: str, decimal: str = ".") -> bool:
-    """Whether a cell is written as a finite number with this decimal mark."""
-    return re.fullmatch(NUMBER_PATTERN.replace(r"\.", re.escape(decimal)), cell.strip()) is not None
-
-
-def as_numbers(column: Any, decimal: str, *, begins_with_number: bool = False) -> Any:
-    """A column of text as float64; None if a cell is neither a number nor missing.
-
-    This reads columns that a blank cell, `` NA`` or ``+2`` made text for pyarrow. ``begins_with_number`` skips the test
-    of the first cells.
-    """
+def strip_cells(column: Any, na: tuple[str, ...] = ()) -> Any:
+    """The cells without surrounding spaces and with one kind of minus; null if missing."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not begins_with_number and not _begins_with_number(column, decimal):
-        return None
-    normalized = _strip_and_normalize(column, decimal)
-    if not pc.all(_match_numbers(normalized), min_count=0).as_py():
-        return None
-    return pc.replace_substring_regex(normalized, r"^\+", "").cast(pa.float64())
+    trimmed = pc.utf8_trim_whitespace(column.cast(pa.large_string()))
+    missing = pa.array((*MISSING_CELLS, *na), pa.large_string())
+    present = pc.if_else(pc.is_in(trimmed, value_set=missing), None, trimmed)
+    return pc.replace_substring_regex(present, f"[{MINUS_SIGNS}]", "-")
 
 
-def first_non_number(column: Any, decimal: str) -> int | None:
-    """The first row that is neither a number nor missing; None if there is none."""
+def first_row(mask: Any) -> int | None:
+    """The first row where the mask is true; None if there is none."""
     import pyarrow.compute as pc
 
-    other = pc.fill_null(pc.invert(_match_numbers(_strip_and_normalize(column, decimal))), False)
-    row: int = pc.index(other, True).as_py()
+    row: int = pc.index(pc.fill_null(mask, False), True).as_py()
     return row if row >= 0 else None
 
 
-def first_non_missing(column: Any) -> int | None:
-    """The first row that is not missing; None if there is none."""
-    import pyarrow.compute as pc
-
-    row: int = pc.index(pc.is_valid(_strip_and_normalize(column, ".")), True).as_py()
-    return row if row >= 0 else None
-
-
-def as_booleans(column: Any) -> tuple[Any, int | None]:
+def as_booleans(column: Any, na: tuple[str, ...] = ()) -> tuple[Any, int | None]:
     """A column of text as booleans (a blank cell is missing), and the first row that is neither; None if none is."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -76,72 +63,127 @@ def as_booleans(column: Any) -> tuple[Any, int | None]:
     true, false = (
         pc.is_in(column, pa.array(spellings, pa.string())) for spellings in (options.true_values, options.false_values)
     )
-    present = pc.is_valid(_strip_and_normalize(column, "."))
-    row: int = pc.index(pc.and_(present, pc.invert(pc.or_(true, false))), True).as_py()
-    return pc.if_else(present, true, None), row if row >= 0 else None
+    present = pc.is_valid(strip_cells(column, na))
+    return pc.if_else(present, true, None), first_row(pc.and_(present, pc.invert(pc.or_(true, false))))
+
+
+@dataclass(frozen=True)
+class FlagFormat:
+    """Two words, in lower case: the first is 1, the second is 0."""
+
+    true: str
+    false: str
+
+    def match(self, cells: Any) -> Any:
+        """Which of the stripped cells are one of the two words; null where missing."""
+        import pyarrow.compute as pc
+
+        lower = pc.utf8_lower(cells)
+        return pc.or_(pc.equal(lower, self.true), pc.equal(lower, self.false))
+
+    def to_floats(self, cells: Any) -> Any:
+        """The stripped cells, all of which match, as 1 and 0."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return pc.equal(pc.utf8_lower(cells), self.true).cast(pa.float64())
+
+
+def detect_flags(cells: Any) -> FlagFormat | None:
+    """The two words of a column that holds nothing else; None if it is not such a column."""
+    import pyarrow.compute as pc
+
+    words = {word for word in pc.unique(pc.utf8_lower(cells.slice(0, 1000))).to_pylist() if word is not None}
+    for true, false in FLAG_WORDS:
+        if words <= {true, false}:
+            flags = FlagFormat(true, false)
+            distinct = {word for word in pc.unique(pc.utf8_lower(cells)).to_pylist() if word is not None}
+            if distinct == {true, false}:
+                return flags
+    return None
 
 
 def not_numeric_reason(
-    chunks: Iterable[Any], *, inferred: bool, line_of_row: Callable[[int], int] | None = None
+    chunks: Iterable[Any],
+    *,
+    number_format: NumberFormat | None = None,
+    na: tuple[str, ...] = (),
+    name: str | None = None,
+    line_of_row: Callable[[int], int] | None = None,
 ) -> Message:
     """Why a column of text is not numeric, with one of its cells as an example.
 
+    A column with more numbers than other text is damaged, or its numbers are stored as text.
+
     Args:
         chunks: the chunks of the column, in order.
-        inferred: whether a reader inferred the type from the cells. Then a column with more numbers than other text is
-            damaged, and the reason names the first bad cell and its place.
+        number_format: how its numbers are written (default: as Python writes them).
+        na: cells that mean a missing value, in addition to the usual ones.
+        name: the name of the column, to recognize a repeated header.
         line_of_row: the line of the file on which a row, counted from 0, begins; None where rows have no lines.
     """
     import pyarrow.compute as pc
 
+    number_format = number_format or NumberFormat()
     rows = numbers = others = 0
+    first_number = ""
     first: tuple[str, int] | None = None
+    marks: dict[str, None] | None = {}
+    may_have_numbers = True
     for chunk in chunks:
+        cells = strip_cells(chunk, na)
         if not rows:
-            inferred = inferred and _begins_with_number(chunk, ".")
-        normalized = _strip_and_normalize(chunk, ".")
-        number_mask = pc.and_(_match_numbers(normalized), inferred)
-        other_mask = pc.fill_null(pc.invert(number_mask), False)
-        if first is None and pc.any(other_mask, min_count=0).as_py():
-            index = pc.index(other_mask, True).as_py()
-            first = repr(chunk[index].as_py())[:40], rows + index
-        if first and not inferred:
+            may_have_numbers = has_numbers(cells)
+        is_number = pc.and_(number_format.match(cells), may_have_numbers)
+        is_other = pc.fill_null(pc.invert(is_number), False)
+        odd = cells.filter(is_other)
+        if first is None and len(odd):
+            index = first_row(is_other) or 0
+            first = chunk[index].as_py(), rows + index
+        if first and not may_have_numbers:
             break
-        numbers += pc.sum(number_mask, min_count=0).as_py()
-        others += pc.sum(other_mask, min_count=0).as_py()
-        rows += len(chunk)
+        count = pc.sum(is_number, min_count=0).as_py()
+        if count and not first_number:
+            first_number = repr(chunk[first_row(is_number) or 0].as_py())[:40]
+        marks = _add_marks(marks, odd)
+        numbers, others, rows = numbers + count, others + len(odd), rows + len(chunk)
     if first is None:
-        return message("left_out.empty")
-    if numbers <= others:
-        return message("left_out.text", example=first[0])
-    example, row = first
+        return message("left_out.as_text", example=first_number) if numbers else message("left_out.empty")
+    return _describe(first, numbers, others, marks, name, line_of_row)
+
+
+def _add_marks(marks: dict[str, None] | None, odd: Any) -> dict[str, None] | None:
+    """The distinct cells that often mean a missing value, if all cells so far do; else None."""
+    import pyarrow.compute as pc
+
+    if marks is None:
+        return None
+    found = pc.unique(odd.slice(0, 100_000)).to_pylist()
+    if len(found) > MAX_MARKS or any(cell.lower() not in MISSING_MARKS for cell in found):
+        return None
+    return marks | dict.fromkeys(found)
+
+
+def _describe(
+    first: tuple[str, int],
+    numbers: int,
+    others: int,
+    marks: dict[str, None] | None,
+    name: str | None,
+    line_of_row: Callable[[int], int] | None,
+) -> Message:
+    """The reason for a column with cells that are not numbers."""
+    cell, row = first
+    example = repr(cell)[:40]
+    is_damaged = numbers > others or (numbers and marks)
+    if not is_damaged:
+        if DATE_OR_TIME.fullmatch(cell.strip()):
+            return message("left_out.date_text", example=example)
+        return message("left_out.text", example=example)
     place = message("left_out.line", line=line_of_row(row)) if line_of_row else message("left_out.row", row=row + 1)
+    if name is not None and cell.strip() == name:
+        return message("left_out.names_again", place=place)
     values = {"total": numbers + others, "example": example, "place": place}
+    if marks and line_of_row:
+        return message("left_out.marks", count=others, cells=list(map(repr, marks)), option=",".join(marks), **values)
     return message("left_out.mixed_one", **values) if others == 1 else message("left_out.mixed", count=others, **values)
-
-
-def _begins_with_number(column: Any, decimal: str) -> bool:
-    import pyarrow.compute as pc
-
-    return bool(
-        pc.any(_match_numbers(_strip_and_normalize(column.slice(0, SNIFF_CELLS), decimal)), min_count=0).as_py()
-    )
-
-
-def _strip_and_normalize(column: Any, decimal: str) -> Any:
-    """The cells without surrounding spaces and with a decimal point; null if missing."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    trimmed = pc.utf8_trim_whitespace(column.cast(pa.large_string()))
-    normalized = pc.if_else(pc.is_in(trimmed, value_set=pa.array(MISSING_CELLS, pa.large_string())), None, trimmed)
-    if decimal == ".":
-        return normalized
-    # With a decimal comma, a cell with a point is not a number, and must not become one.
-    return pc.replace_substring(pc.replace_substring(normalized, ".", "?"), decimal, ".")
-
-
-def _match_numbers(normalized: Any) -> Any:
-    import pyarrow.compute as pc
-
-    return pc.match_substring_regex(normalized, NUMBER_OR_INFINITY_PATTERN)

@@ -1,0 +1,100 @@
+"""Where the rows of a CSV file end: above totals, notes and empty rows."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from descentlab.data.csv.number_format import is_number_like
+from descentlab.data.csv.text_columns import MISSING_CELLS
+from descentlab.data.csv.words import MISSING_MARKS, TOTAL_WORDS
+
+TAIL_BYTES = 1 << 14  # a footer is looked for in these
+LABEL_MARKS = " :.*=-–[]()"  # around the word of a total
+
+
+@dataclass(frozen=True)
+class Footer:
+    """The lines below the last row.
+
+    Attributes:
+        start: the byte of the text at which they begin, or empty rows above them.
+        lines: how many of them are not empty.
+        first: the first of these; empty if there is none.
+        is_total: whether it sums up the rows above it.
+    """
+
+    start: int
+    lines: int
+    first: str
+    is_total: bool
+
+
+def find_footer(
+    tail: bytes, offset: int, delimiter: str, width: int, *, lines: int | None, has_blanks: bool
+) -> Footer | None:
+    """The footer in the last bytes of the text, which begin with a line; None if there is none.
+
+    Args:
+        tail: whole lines of rows and what is below them.
+        offset: the byte of the text at which they begin.
+        delimiter: the character between cells.
+        width: the number of cells of a row.
+        lines: the number of lines of the footer that are not empty, if it is known.
+        has_blanks: whether cells have spaces between them.
+    """
+    found: list[str] = []
+    stop = None
+    is_total, remaining = False, lines
+    for start, line in _lines_from_end(tail):
+        cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+        filled = [cell for cell in cells if cell]
+        if lines is not None:
+            if filled and not remaining:
+                break
+            remaining = (remaining or 0) - bool(filled)
+        elif filled:
+            is_row_total = _is_total(filled, width)
+            if not is_row_total and not _is_note(
+                cells, filled, width, has_blanks, is_cut=not found and not _ends(tail)
+            ):
+                break
+            is_total |= is_row_total
+        elif len(cells) > 1 and width == 1:
+            break
+        stop = start
+        found += [line.strip()] if filled else []
+    if stop is None or not (found or tail[stop:].strip()):
+        return None
+    return Footer(offset + stop, len(found), found[-1] if found else "", is_total)
+
+
+def _ends(text: bytes) -> bool:
+    return text.endswith((b"\n", b"\r"))
+
+
+def _lines_from_end(tail: bytes) -> Iterator[tuple[int, str]]:
+    """Each line from the last one up, with the byte at which it begins; ends at a line that may be part of a cell."""
+    lines = tail.splitlines(keepends=True)
+    start = len(tail)
+    for line in reversed(lines):
+        start -= len(line)
+        if line.count(b'"') % 2:
+            return
+        yield start, line.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _is_total(filled: list[str], width: int) -> bool:
+    """Whether the cells are those of a row that sums up others."""
+    return width > 1 and len(filled) > 1 and filled[0].lower().strip(LABEL_MARKS) in TOTAL_WORDS
+
+
+def _is_note(cells: list[str], filled: list[str], width: int, has_blanks: bool, is_cut: bool) -> bool:
+    """Whether a line is a sentence and not a row: narrower than a row, and not the row at which a file was cut."""
+    text = " ".join(filled)
+    if len(cells) >= width or is_cut or any(map(is_number_like, filled)):
+        return False
+    is_missing = text in MISSING_CELLS or text.lower() in MISSING_MARKS
+    return (len(cells) == 1 or has_blanks) and not is_missing and re.search(r"[^\W\d_]{2}", text) is not None

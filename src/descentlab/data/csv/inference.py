@@ -1,0 +1,366 @@
+"""What each column of a CSV file holds, decided by its first piece."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from descentlab.data.arrays import MAX_EXACT_INTEGER
+from descentlab.data.csv import row_splitter
+from descentlab.data.csv.encoding import encoding_error
+from descentlab.data.csv.errors import line_of_row, malformed_piece_error, malformed_row_error, marks_error
+from descentlab.data.csv.footer import TAIL_BYTES, Footer, find_footer
+from descentlab.data.csv.number_format import (
+    MarkEvidence,
+    NumberFormat,
+    NumberMarks,
+    choose_marks,
+    detect_currency,
+    detect_format,
+    gather_evidence,
+    marks_from_options,
+)
+from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
+from descentlab.data.csv.table_reader import read_integers, read_table, split_file
+from descentlab.data.csv.text_columns import FlagFormat, detect_flags, first_row, not_numeric_reason, strip_cells
+from descentlab.data.tables import find_shift, not_numeric_type_reason
+from descentlab.errors import DataError
+from descentlab.messages import Message, message
+
+LEADING_BYTES = 1 << 16  # the rows that decide the marks, if they do, and where codes with leading zeros are found
+LEADING_ZERO = re.compile(rb"""(?:^|[\r\n,;\t|"])0[0-9]{2,}(?:[\r\n,;\t|"]|$)""")
+LEADING_ZERO_PATTERN = "^0[0-9]{2,}$"
+
+
+@dataclass
+class Inference:
+    """What the first piece says.
+
+    Attributes:
+        schema: the schema with the kinds of the columns.
+        reasons: why each other column is not numeric.
+        column_notices: how columns were read, each notice with the columns that it is about.
+        footer: what was left out at the end.
+    """
+
+    schema: CsvSchema
+    reasons: dict[str, Message] = field(default_factory=dict)
+    column_notices: list[tuple[tuple[str, ...], Message]] = field(default_factory=list)
+    footer: Footer | None = None
+
+
+def infer_schema(schema: CsvSchema) -> Inference:
+    """The schema with the column kinds of the first piece, and why each other column is not numeric.
+
+    Raises:
+        DataError: the file has no rows, is malformed, or has numbers that can be read in two ways.
+    """
+    schema, footer, start, data = _first_piece(schema)
+    marks = marks_from_options(schema.options.decimal, schema.options.thousands)
+    schema = replace(schema, marks=marks or NumberMarks())
+    table = _read_first_table(schema, data, start)
+    if marks is None:
+        schema = replace(schema, marks=_detect_marks(schema, data, start, table))
+        if schema.marks.decimal != ".":
+            table = read_table(schema, data, start, None)
+    inference = Inference(replace(schema, sampled_rows=table.num_rows), footer=footer)
+    _ColumnKinds(inference, data, start).add_all(table)
+    return inference
+
+
+def _first_piece(schema: CsvSchema) -> tuple[CsvSchema, Footer | None, int, TextBuffer]:
+    """The schema with the end of its rows, the footer below, and the first piece with a row and where it begins."""
+    pieces = split_file(schema, 0)
+    found: list[tuple[int, TextBuffer]] = []
+    for start, data in pieces:  # a long header may fill the first piece
+        found.append((start, data))
+        if start or bytes(data).count(b"\n") != schema.dialect.header_lines:
+            break
+    start, data = found[-1] if found else (0, b"")
+    is_whole_file = next(pieces, None) is None
+    pieces.close()
+    footer = _find_file_footer(schema, start, data, is_whole_file)
+    schema = replace(schema, sample_is_whole_file=is_whole_file)
+    if footer:
+        return replace(schema, table_end=footer.start), footer, start, data[: max(footer.start - start, 0)]
+    checks_footer = not (is_whole_file or schema.seekable) and schema.options.skip_footer is None
+    return replace(schema, checks_footer=checks_footer), None, start, data
+
+
+def _find_file_footer(schema: CsvSchema, start: int, data: TextBuffer, is_whole_file: bool) -> Footer | None:
+    """The footer of a file whose end can be read at once, or whose footer has a known number of lines."""
+    lines = schema.options.skip_footer
+    if lines == 0:
+        return None
+    if is_whole_file:
+        first = 0 if start else _header_bytes(data, schema.dialect.header_lines)
+        first = max(first, len(data) - TAIL_BYTES)
+        tail, offset = bytes(data[first:]), start + first
+    elif schema.seekable:
+        size = schema.location.fingerprint()[0]
+        offset = max(size - TAIL_BYTES, 0)
+        with schema.location.open() as file:
+            file.seek(offset)
+            tail = file.read(size - offset)
+    elif lines:
+        tail, offset = _read_tail(schema)
+    else:
+        return None
+    if len(tail) == TAIL_BYTES:  # the first line may have begun before
+        cut = (tail.find(b"\n") if b"\n" in tail else tail.find(b"\r")) + 1
+        tail, offset = tail[cut:], offset + cut
+    dialect = schema.dialect
+    footer = find_footer(
+        tail, offset, dialect.delimiter, len(dialect.names), lines=lines, has_blanks=dialect.line_filter.blanks
+    )
+    if footer and not tail[: footer.start - offset].strip():
+        return None if lines is None else footer  # a table of totals only
+    return footer
+
+
+def _header_bytes(data: TextBuffer, lines: int) -> int:
+    """Where the first row begins."""
+    ends = re.finditer(rb"\r\n|\n|\r", data)
+    return max((end.end() for _, end in zip(range(lines), ends, strict=False)), default=0)
+
+
+def _read_tail(schema: CsvSchema) -> tuple[bytes, int]:
+    """The last bytes of a file that can only be read from the beginning, and where they begin."""
+    tail, size = b"", 0
+    with schema.open_stream() as stream:
+        while more := stream.read(row_splitter.PIECE_BYTES):
+            tail, size = (tail + more)[-TAIL_BYTES:], size + len(more)
+    return tail, size - len(tail)
+
+
+def _read_first_table(schema: CsvSchema, data: TextBuffer, start: int) -> Any:
+    """The first piece with inferred types.
+
+    Raises:
+        DataError: there is no row, or the piece is malformed, in a way that pyarrow refuses or not.
+    """
+    import pyarrow as pa
+
+    try:
+        table = read_table(schema, data, start, None)
+    except (pa.ArrowInvalid, UnicodeError) as cause:
+        raise malformed_piece_error(schema, data, start, cause) from cause
+    error = None
+    if any(str(kind) == "binary" for kind in table.schema.types):  # pyarrow's type for text that it cannot decode
+        error = encoding_error(schema.location, schema.dialect.encoding)
+    elif table.num_rows and "\n" in str(table.column(table.num_columns - 1)[-1]):
+        error = malformed_row_error(schema, data, start)
+    elif not table.num_rows:
+        error = DataError("header_only", path=str(schema.location), columns=schema.dialect.names)
+    if error:
+        raise error
+    return table
+
+
+def _text_cells(schema: CsvSchema, table: Any) -> dict[str, Any]:
+    """The stripped cells of the table's columns of text."""
+    import pyarrow as pa
+
+    columns = zip(table.schema.names, table.columns, strict=True)
+    return {name: strip_cells(column, schema.na) for name, column in columns if pa.types.is_string(column.type)}
+
+
+def _detect_marks(schema: CsvSchema, data: TextBuffer, start: int, table: Any) -> NumberMarks:
+    """The marks of the numbers in the first piece.
+
+    Where commas separate cells, pyarrow's own reading is right, unless a column that it takes for text has numbers.
+    Elsewhere every cell is looked at, since a point that it takes for a decimal point may separate thousands.
+    """
+    import pyarrow as pa
+
+    delimiter = schema.dialect.delimiter
+    if delimiter == "," and not gather_evidence(_text_cells(schema, table)):
+        return NumberMarks(thousands=schema.options.thousands, is_thousands_given=schema.options.thousands is not None)
+    evidence = MarkEvidence()
+    ends = (row_splitter.last_row_end(bytes(data[:LEADING_BYTES]), delimiter), len(data))
+    for end in ends:  # where the first rows decide, others that contradict them are errors as columns of text
+        if end and not (evidence.point or evidence.comma):
+            as_text = read_table(schema, data[:end], start, {name: pa.string() for name in schema.dialect.names})
+            evidence = gather_evidence(_text_cells(schema, as_text))
+    marks = choose_marks(evidence, delimiter)
+    if isinstance(marks, MarkEvidence):
+        raise marks_error(schema, data, start, marks)
+    if schema.options.thousands is not None:
+        marks = replace(marks, thousands=schema.options.thousands, is_thousands_given=True)
+    return marks
+
+
+class _ColumnKinds:
+    """Decides the kind of each column of the first piece."""
+
+    def __init__(self, inference: Inference, data: TextBuffer, start: int) -> None:
+        self.inference, self.data, self.start = inference, data, start
+        self.kinds: dict[str, ColumnKind] = {}
+        self.formats: dict[str, NumberFormat | FlagFormat] = {}
+        self.shifts: dict[str, int] = {}
+        self.examples: dict[str, str] = {}
+
+    def add_all(self, table: Any) -> None:
+        """Add the columns, and complete the inference."""
+        for name, column in zip(table.schema.names, table.columns, strict=True):
+            self._add(name, column)
+        schema = self.inference.schema
+        self.inference.schema = replace(
+            schema, column_kinds=self.kinds, formats=self.formats, integer_shifts=self.shifts
+        )
+        self.inference.column_notices = [*self._format_notices(), *self._leading_zero_notices()]
+
+    def _add(self, name: str, column: Any) -> None:
+        import pyarrow as pa
+
+        reason = not_numeric_type_reason(pa, column.type)
+        if reason is None:
+            kind = self._numeric_kind(name, column)
+            if kind == ColumnKind.FLOAT and not self.inference.schema.marks.is_certain:  # such as 1e5
+                kind, self.formats[name] = ColumnKind.TEXT, self.inference.schema.marks.default_format
+            self.kinds[name] = kind
+        elif reason.key == "left_out.text":
+            self._add_text(name, column)
+        else:
+            self.inference.reasons[name] = reason
+            if reason.key == "left_out.empty":
+                self.kinds[name] = ColumnKind.EMPTY
+
+    def _numeric_kind(self, name: str, column: Any) -> ColumnKind:
+        """The kind of a column that was inferred as numeric; large whole numbers have a shift, too."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if pa.types.is_boolean(column.type):
+            return ColumnKind.BOOLEAN
+        if pa.types.is_floating(column.type) and (pc.max(pc.abs(column)).as_py() or 0) > MAX_EXACT_INTEGER:
+            # Beyond int64, pyarrow infers float64.
+            integers = read_integers(self.inference.schema, self.data, self.start, name)
+            column = column if integers is None else integers
+        if pa.types.is_floating(column.type):
+            return ColumnKind.FLOAT
+        if shift := find_shift(column):
+            self.shifts[name] = shift
+        return ColumnKind.INTEGER
+
+    def _add_text(self, name: str, column: Any) -> None:
+        schema = self.inference.schema
+        cells = strip_cells(column, schema.na)
+        found = detect_format(cells, schema.marks) or detect_flags(cells)
+        if found is None:
+            self.inference.reasons[name] = _text_reason(schema, self.data, self.start, name, column, cells)
+            return
+        self.kinds[name], self.formats[name] = ColumnKind.TEXT, found
+        if isinstance(found, NumberFormat) and not found.is_plain:
+            self.examples[name] = _example(cells, found)
+
+    def _format_notices(self) -> list[tuple[tuple[str, ...], Message]]:
+        """What was found between and around the numbers of columns, and words that were read as 1 and 0."""
+        path, grouped = self.inference.schema.location.name, dict[Any, list[str]]()
+        for name, found in self.formats.items():
+            if isinstance(found, FlagFormat) or not found.is_plain:
+                grouped.setdefault(found, []).append(name)
+        notices = []
+        for found, names in grouped.items():
+            if isinstance(found, FlagFormat):
+                values: dict[str, object] = {"true": repr(found.true), "false": repr(found.false)}
+                notice = message("notice.flags", path=path, names=_quoted(names), **values)
+            else:
+                cell = self.examples[names[0]]
+                number = found.to_floats(strip_cells(_one_cell(cell)))[0].as_py()
+                key = "notice.percent" if found.percent else "notice.number_format"
+                notice = message(key, path=path, names=_quoted(names), cell=repr(cell), number=f"{number:.15g}")
+            notices.append((tuple(names), notice))
+        return notices
+
+    def _leading_zero_notices(self) -> list[tuple[tuple[str, ...], Message]]:
+        import pyarrow as pa
+
+        if not LEADING_ZERO.search(bytes(self.data[:LEADING_BYTES])):
+            return []
+        schema = self.inference.schema
+        whole = [name for name, kind in self.kinds.items() if kind == ColumnKind.INTEGER]
+        if not whole:
+            return []
+        table = read_table(schema, self.data, self.start, {name: pa.string() for name in whole})
+        notices: list[tuple[tuple[str, ...], Message]] = []
+        for name in whole:
+            example = _first_match(table.column(name), LEADING_ZERO_PATTERN)
+            if example is not None:
+                values = {"cell": repr(example), "number": str(int(example)), "drop": name}
+                notices.append(
+                    ((name,), message("notice.leading_zeros", path=schema.location.name, name=name, **values))
+                )
+        return notices
+
+
+def _quoted(names: list[str]) -> list[str]:
+    return [f"`{name}`" for name in names]
+
+
+def _one_cell(cell: str) -> Any:
+    import pyarrow as pa
+
+    return pa.array([cell], pa.string())
+
+
+def _first_match(column: Any, pattern: str) -> str | None:
+    import pyarrow.compute as pc
+
+    row = first_row(pc.match_substring_regex(column, pattern))
+    return None if row is None else column[row].as_py()
+
+
+def _example(cells: Any, found: NumberFormat) -> str:
+    """A cell that shows what the format allows."""
+    import pyarrow.compute as pc
+
+    plain = NumberFormat(found.decimal).match(cells)
+    row = first_row(pc.invert(plain))
+    cell: str = cells[row or 0].as_py()
+    return cell
+
+
+def _text_reason(schema: CsvSchema, data: TextBuffer, start: int, name: str, column: Any, cells: Any) -> Message:
+    """Why a column of text is not numeric, with the line of the first cell that is not a number."""
+    marks = schema.marks
+    signs = NumberFormat(marks.decimal, currency=detect_currency(cells), parentheses=True)
+    percent = replace(signs, percent=True)
+    candidates: Mapping[NumberFormat, int] = {
+        each: _count_matches(each, cells)
+        for base in (signs, percent)
+        for each in (replace(base, thousands=thousands) for thousands in marks.possible_thousands)
+    }
+    best = max(candidates, key=lambda each: candidates[each])
+    with_percent, without = (
+        max(n for each, n in candidates.items() if each.percent is wanted) for wanted in (True, False)
+    )
+    if with_percent and without and with_percent + without == len(cells) - cells.null_count:
+        examples = (_first_match(cells, "%"), _first_match(cells, "^[^%]*$"))
+        return message("left_out.percent", with_sign=repr(examples[0]), without=repr(examples[1]))
+    other = replace(signs, decimal="," if marks.decimal == "." else ".", thousands="")
+    if candidates[best] < _count_matches(other, cells) == len(cells) - cells.null_count:
+        return message("left_out.other_mark", example=repr(_first_value(cells))[:40])
+    return not_numeric_reason(
+        [column.combine_chunks()],
+        number_format=best,
+        na=schema.na,
+        name=name,
+        line_of_row=partial(line_of_row, schema, data, start),
+    )
+
+
+def _count_matches(number_format: NumberFormat, cells: Any) -> int:
+    import pyarrow.compute as pc
+
+    return pc.sum(number_format.match(cells), min_count=0).as_py() or 0
+
+
+def _first_value(cells: Any) -> str | None:
+    import pyarrow.compute as pc
+
+    row = first_row(pc.is_valid(cells))
+    return None if row is None else cells[row].as_py()

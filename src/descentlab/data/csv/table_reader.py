@@ -1,0 +1,83 @@
+"""Pieces of a CSV file, and each of them as a table of pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from descentlab.data.csv import row_splitter
+from descentlab.data.csv.encoding import encoding_error
+from descentlab.data.csv.errors import footer_error, malformed_piece_error
+from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
+from descentlab.data.csv.text_columns import MISSING_CELLS
+from descentlab.data.csv.text_filter import UTF8_BOM
+from descentlab.data.paths import unreadable_error
+from descentlab.errors import DataError
+
+
+def split_file(schema: CsvSchema, start: int) -> Generator[tuple[int, TextBuffer], None, None]:
+    """The pieces of the file, from the beginning of one of them on."""
+    import pyarrow as pa
+
+    label = str(schema.location)
+    try:
+        with schema.open_stream(start) as stream:
+            last: tuple[int, TextBuffer] | None = None
+            for piece in row_splitter.split_pieces(stream, schema.dialect.delimiter, start, label, schema.seekable):
+                yield piece
+                last = piece
+            if last and schema.checks_footer and (error := footer_error(schema, last[1], last[0])):
+                raise error
+    except row_splitter.UnclosedQuoteError as cause:
+        raise malformed_piece_error(schema, cause.data, cause.start, cause) from cause
+    except UnicodeError as cause:
+        raise encoding_error(schema.location, schema.dialect.encoding) or DataError(
+            "csv_damaged", path=label, cause=str(cause)[:200]
+        ) from cause
+    except (OSError, pa.ArrowException) as cause:  # deleted, a disk error, a truncated compressed file
+        raise unreadable_error(schema.location, cause) from cause
+
+
+def read_table(schema: CsvSchema, data: TextBuffer, start: int, types: Mapping[str, Any] | None) -> Any:
+    """The piece as a table with the columns of ``types``, or with all columns and inferred types."""
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    dialect = schema.dialect
+    if data[: len(UTF8_BOM)] == UTF8_BOM:  # pyarrow removes one from any buffer
+        data = UTF8_BOM + bytes(data) if start else data[len(UTF8_BOM) :]
+    column_options = {} if types is None else {"column_types": dict(types), "include_columns": list(types)}
+    na_options = {"null_values": [*MISSING_CELLS, *schema.na]} if schema.na else {}
+    return pc.read_csv(
+        pa.BufferReader(pa.py_buffer(data)),
+        read_options=pc.ReadOptions(
+            use_threads=False,
+            column_names=dialect.names,
+            skip_rows=0 if start else dialect.header_lines,
+            block_size=len(data) + 1,
+        ),
+        parse_options=pc.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
+        convert_options=pc.ConvertOptions(
+            decimal_point=schema.marks.decimal, strings_can_be_null=True, **na_options, **column_options
+        ),
+    )
+
+
+def read_integers(schema: CsvSchema, data: TextBuffer, start: int, name: str) -> Any:
+    """A column of the piece as decimals without a fraction; None if a cell is not a whole number."""
+    import pyarrow as pa
+
+    try:
+        return read_table(schema, data, start, {name: pa.decimal128(38, 0)}).column(name)
+    except pa.ArrowInvalid:
+        return None
+
+
+def arrow_type(schema: CsvSchema, kind: ColumnKind) -> Any:
+    """The type that pyarrow reads a column of this kind as."""
+    import pyarrow as pa
+
+    if kind == ColumnKind.INTEGER and not schema.marks.is_certain:
+        return pa.int64()  # the first cell with a mark decides what it means, so it must not be read as a number here
+    types = {ColumnKind.BOOLEAN: pa.bool_(), ColumnKind.TEXT: pa.string(), ColumnKind.EMPTY: pa.null()}
+    return types.get(kind, pa.float64())
