@@ -115,6 +115,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("no_signal", {"baseline_loss": 1.0, "loss": 1.01 * FLAT + FALLING * (FLAT.cumsum() < 9)}, {"baseline_loss": 0.1}),
     ("not_learning", {"loss": FLAT, "last_loss": 1.0, "baseline_loss": 0.9, "gradient_norm": 1.0},
      {"loss": FLAT, "last_loss": 1.0, "baseline_loss": 0.9, "gradient_norm": 1e-3}),  # little left to gain
+    ("raised", {"error": "ValueError"}, {"error": "KeyboardInterrupt"}),
+    ("raised", UNSEEN | {"forward_passes": 1, "error": "ValueError"}, UNSEEN | {"forward_passes": 1}),
     ("not_learning", {"loss": RISING, "last_loss": 5.0, "baseline_loss": None}, {"loss": 1e-9 * FLAT}),
 ]  # fmt: skip
 
@@ -139,7 +141,7 @@ def test_every_rule_is_tried() -> None:
 def test_a_healthy_loop_passes_every_check() -> None:
     evaluation = evaluate_rules(watched())
     assert [each.name for each in evaluation.findings] == ["healthy"]
-    assert set(evaluation.passed) == RULE_NAMES - {"healthy"}
+    assert set(evaluation.passed) == RULE_NAMES - {"raised", "healthy"}
     assert evaluation.unchecked == {}
 
 

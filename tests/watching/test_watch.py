@@ -200,7 +200,8 @@ def test_it_prints_while_running_and_after_an_exception() -> None:
     assert "still running: 1 update so far" in said[0]
     assert "7 updates, then ArithmeticError was raised" in words(watch)
     assert isinstance(watch.error, ArithmeticError)
-    assert repr(watch) == "Watch(7 steps, healthy)"
+    assert repr(watch) == "Watch(7 steps, raised)"
+    assert watch.findings[0].severity == "caution"
 
 
 def test_it_says_nothing_before_it_begins_and_watches_one_loop_only() -> None:

@@ -24,6 +24,7 @@ from descentlab.cli.options import (
     under,
     write_output,
 )
+from descentlab.cli.script import diagnose_script, is_script
 from descentlab.doctor.cross_validation import cross_validate_for_diagnosis
 from descentlab.doctor.diagnose import diagnose
 from descentlab.doctor.diagnosis import Diagnosis
@@ -65,14 +66,19 @@ def diagnosis_options() -> list[click.Parameter]:
         option("--validation", metavar="FILE"),
         option("--folds", type=NumberOrText(), metavar="K"),
         option("--within", type=NumberOrText(), default=0.01, metavar="PART"),
+        option("--steps", type=NumberOrText(), metavar="N"),
     ]
 
 
 def run(
-    *, json: bool, html: str | None, losses: str | None, losses_every: Any, observed: str | None,
+    *, json: bool, html: str | None, steps: Any, losses: str | None, losses_every: Any, observed: str | None,
     validation: str | None, within: Any, folds: Any, **options: Any,
 ) -> ExitCode:  # fmt: skip
-    """Open the data, diagnose, and say it."""
+    """Open the data, diagnose, and say it; a script is run with a watch instead."""
+    if is_script(options["data"]):
+        return diagnose_script(options["data"], steps, json)
+    if steps is not None:
+        raise SettingError("steps_without_script")
     if losses is not None:
         if html is not None:
             raise SettingError("html_without_data")

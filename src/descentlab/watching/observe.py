@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from descentlab.watching.inspect.raising_module import find_raising_module
 from descentlab.watching.recorder import LoopRecorder
 from descentlab.watching.rules.observation import Observation
 
@@ -27,6 +28,7 @@ def observe(recorder: LoopRecorder, ended: bool = False, error: BaseException | 
         ended=ended,
         error=None if error is None else type(error).__name__,
         runtime_error=str(error) if isinstance(error, RuntimeError) else "",
+        raising_module=find_raising_module(error, recorder.model),
         steps=recorder.steps,
         forward_passes=recorder.forward_passes,
         backward_passes=recorder.backward_passes,

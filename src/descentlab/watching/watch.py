@@ -130,9 +130,13 @@ class Watch:
         every: int | None,
         level: str,
         fixed_batch: FixedBatchLoss | None = None,
+        *,
+        live: bool = True,
     ) -> None:
         self._model, self._optimizer, self._loss_fn = model, optimizer, loss_fn
         self._every, self._level, self._fixed_batch = every, level, fixed_batch
+        self._live_line: LiveLine | None = None
+        self._show_live = live
         self._hooks = HookSet()
         self._recorder: LoopRecorder | None = None
         self._final: tuple[Observation, Evaluation] | None = None
@@ -160,7 +164,7 @@ class Watch:
             self._hooks.detach()
             raise
         recorder.curvature_probe.own_hook_ids = self._hooks.parameter_hook_ids
-        self._live_line = LiveLine(recorder.history) if stderr_is_terminal() else None
+        self._live_line = LiveLine(recorder.history) if self._show_live and stderr_is_terminal() else None
         recorder.on_step = self._live_line.update if self._live_line else None
         self._recorder = recorder
         return self

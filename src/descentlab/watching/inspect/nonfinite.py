@@ -13,7 +13,8 @@ class NonfiniteOrigin(NamedTuple):
     """The place where the first number was not finite.
 
     Attributes:
-        where: ``input``, ``target``, ``gradient``, ``parameter``, ``output`` or ``loss``.
+        where: ``input``, ``target``, ``gradient``, ``parameter``, ``output`` or ``loss``; ``unseen`` if it is the loss
+            or an output, which cannot be told.
         name: which parameter or submodule.
         step: the updates that had been made when it happened; for a gradient, the update that used it, from 1.
     """
@@ -33,6 +34,7 @@ class NonfiniteOrigin(NamedTuple):
             "parameter": message("watch.at_parameter", name=self.name, updates=pluralize(self.step, "update")),
             "output": message("watch.at_output", name=self.name, step=self.step + 1),
             "loss": message("watch.at_loss", step=self.step + 1),
+            "unseen": message("watch.at_unseen", step=self.step + 1),
         }[self.where]
 
 
@@ -74,12 +76,12 @@ def locate_nonfinite(
         return NonfiniteOrigin("gradient", gradient_name, step)
     if nonfinite_params:
         return NonfiniteOrigin("parameter", nonfinite_params[0], step)
-    name = _first_nonfinite_submodule(model, args, kwargs)
-    return NonfiniteOrigin("loss", "", step) if name is None else NonfiniteOrigin("output", name, step)
+    where, name = _first_nonfinite_submodule(model, args, kwargs)
+    return NonfiniteOrigin(where, name, step)
 
 
-def _first_nonfinite_submodule(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-    """The first submodule, in the order of the calls, whose output is not finite; None if all are."""
+def _first_nonfinite_submodule(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str]:
+    """``output`` and the first submodule, in the order of the calls, whose output is not finite; else ``loss``."""
     import torch
 
     nonfinite_names: list[str] = []
@@ -94,11 +96,11 @@ def _first_nonfinite_submodule(model: Any, args: tuple[Any, ...], kwargs: dict[s
     try:
         with torch.no_grad(), preserve_state(model):
             output = torch.func.functional_call(model, copies, args, kwargs)
-    except Exception:  # the model does not accept a second call: then no submodule is named
-        output = None
+    except Exception:  # the model does not accept a second call
+        return ("output", nonfinite_names[0]) if nonfinite_names else ("unseen", "")
     finally:
         for handle in handles:
             handle.remove()
     if nonfinite_names:
-        return nonfinite_names[0]
-    return type(model).__name__ if any_nonfinite(iter_tensors(output)) else None
+        return "output", nonfinite_names[0]
+    return ("output", type(model).__name__) if any_nonfinite(iter_tensors(output)) else ("loss", "")

@@ -61,6 +61,8 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 # The first that concludes leads a report in which no other rule found a problem or a caution.
 FALLBACK_RULES: tuple[Rule, ...] = (
+    Rule("raised", loss_progress.detect_raised_at_once),
+    Rule("raised", loss_progress.detect_raised_later, CAUTION),
     Rule("not_learning", loss_progress.detect_not_learning, CAUTION, min_steps=MIN_STEPS_SLOW),
     Rule("healthy", loss_progress.detect_healthy, FACT),
 )
@@ -99,7 +101,7 @@ def evaluate_rules(observation: Observation) -> Evaluation:
     if all(finding.severity is FACT for finding in findings):
         fallbacks = (rule.evaluate(observation) for rule in FALLBACK_RULES)
         findings = (next(filter(None, fallbacks)), *findings)
-        considered += FALLBACK_RULES[:1]
+        considered += tuple(rule for rule in FALLBACK_RULES if rule.name == "not_learning")
     open_rules = [rule for rule in considered if rule.name not in suppressed | {each.name for each in findings}]
     reasons = ((rule.name, rule.reason_unchecked(observation)) for rule in open_rules)
     unchecked = {name: reason for name, reason in reasons if reason is not None}

@@ -17,12 +17,40 @@ from descentlab.watching.rules.learning_rate import (
 from descentlab.watching.rules.observation import FLAT_LOSS_RTOL, Observation
 from descentlab.watching.rules.rule import Evidence, make_evidence
 
+INTERRUPTIONS = ("KeyboardInterrupt", "SystemExit", "GeneratorExit")  # exceptions that are no mistake of the loop
 NEGLIGIBLE_LOSS = 1e-8  # of any loss: the rounding of residuals in float32
 BASELINE_FRACTION = 0.5  # of the loss of predicting the mean
 LARGE_TARGET_RATIO = 100.0  # times the outputs: targets that take long to reach
 MIN_DECREASE = 1e-3  # of the first loss, to be called a decrease ...
 MIN_DECREASE_STEPS = 50  # ... after so many steps
 NEGLIGIBLE_GAIN = 1e-3  # of a loss that is as good as fitted
+
+
+def detect_raised_at_once(observation: Observation) -> Evidence | None:
+    """An exception before the first step."""
+    return (
+        None
+        if observation.steps
+        else _raised_evidence(observation, message("watch.raised_at_once", error=observation.error))
+    )
+
+
+def detect_raised_later(observation: Observation) -> Evidence | None:
+    """An exception after steps in which nothing was wrong."""
+    updates = pluralize(observation.steps, "update")
+    return _raised_evidence(observation, message("watch.raised_later", error=observation.error, updates=updates))
+
+
+def _raised_evidence(observation: Observation, verdict: Message) -> Evidence | None:
+    if observation.error is None or observation.error in INTERRUPTIONS:
+        return None
+    module = observation.raising_module
+    place = []
+    if module is not None:
+        key = "watch.raised_in_given" if module.shapes else "watch.raised_in"
+        values = {"name": module.name, "description": module.description}
+        place = [message(key, **values, **({"shapes": module.shapes} if module.shapes else {}))]
+    return make_evidence(verdict, *place, advice=message("watch.raised_advice"), error=observation.error)
 
 
 def detect_not_learning(observation: Observation) -> Evidence | None:

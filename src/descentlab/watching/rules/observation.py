@@ -11,6 +11,7 @@ import numpy as np
 from descentlab.typing import FloatArray
 from descentlab.watching.history import CurvatureMeasurement
 from descentlab.watching.inspect.nonfinite import NonfiniteOrigin
+from descentlab.watching.inspect.raising_module import RaisingModule
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
@@ -28,6 +29,7 @@ class Observation:
         model_class, optimizer_class: the names of the two classes.
         ended, error: whether the loop has ended, and the class name of the exception that ended it.
         runtime_error: the text of that exception if it is a ``RuntimeError``, which torch raises.
+        raising_module: the module in which it was raised.
         steps, forward_passes, backward_passes, backward_calls: steps of the optimizer, calls of the model with
             gradients enabled, backward passes that reached it, and calls of ``backward`` on any loss.
         train_passes, eval_passes, consecutive_eval_passes: backward passes in either mode, and the last ones in
@@ -75,6 +77,7 @@ class Observation:
     ended: bool = False
     error: str | None = None
     runtime_error: str = ""
+    raising_module: RaisingModule | None = None
     steps: int = 0
     forward_passes: int = 0
     backward_passes: int = 0

@@ -1,0 +1,226 @@
+"""The training loops of a running script: a watch on each optimizer, from the first pass of its model to its end."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from descentlab.messages import use_language
+from descentlab.watching.script.holder import holds_all, make_holder, optimized_parameters, variable_names
+from descentlab.watching.script.report import LoopReport, add_report, make_report
+from descentlab.watching.watch import Watch
+
+MAX_WATCHED_LOOPS = 8  # at the same time
+MAX_SEARCHED_NODES = 100_000  # of a loss's graph
+PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
+N_KEPT_LOSSES = 8  # the first ones, of a script that has no optimizer
+
+
+class ScriptLoop:
+    """One optimizer of a script.
+
+    Attributes:
+        optimizer: the optimizer.
+        place: the file and line where it was created.
+        steps: its updates so far.
+        watch: the watch on it, once its model has been called.
+    """
+
+    def __init__(self, optimizer: Any, place: str, frame: FrameType | None) -> None:
+        self.optimizer, self.place, self.steps = optimizer, place, 0
+        self.parameters = optimized_parameters(optimizer)
+        self.names = variable_names(frame, self.parameters)
+        self.watch: Watch | None = None
+        self._refused_ids: set[int] = set()
+
+    def trains(self, module: Any) -> bool:
+        """Whether a module that is called holds everything that is optimized."""
+        if id(module) in self._refused_ids:
+            return False
+        result = holds_all(module, self.parameters)
+        if not result:
+            self._refused_ids.add(id(module))
+        return result
+
+    def attach(self, model: Any | None) -> Watch:
+        """Begin to watch: this model, else the smallest one that holds the parameters, else the tensors themselves."""
+        model = model or _smallest_holding(self.parameters) or make_holder(self.parameters, self.names)
+        self.watch = Watch(model, self.optimizer, None, None, "cheap", live=False)
+        self.watch.__enter__()
+        return self.watch
+
+    def end(self, error: BaseException | None) -> LoopReport:
+        """Stop watching; what was found."""
+        watch = self.watch or self.attach(None)
+        watch.__exit__(None if error is None else type(error), error, None)
+        return make_report(watch, self.place)
+
+
+class ScriptLoops:
+    """Watches on every optimizer that a script creates.
+
+    Nothing here changes what the script computes, and an error of the watch never ends it.
+
+    Args:
+        folder: of the script; places are relative to it.
+        lang: of the reports.
+    """
+
+    def __init__(self, folder: str, lang: str) -> None:
+        self.folder, self.lang = folder, lang
+        self.loops: dict[int, ScriptLoop] = {}
+        self.reports: list[LoopReport] = []
+        self.first_losses: list[Any] = []
+        self.backward_calls = self.n_watched = self.unwatched_optimizers = 0
+        self.current: ScriptLoop | None = None
+        self.internal_error: str | None = None
+        self._call_hook: Any = None
+
+    def install(self, on_updates: Callable[[int], None]) -> None:
+        """Hook into torch; ``on_updates`` is called after every step with the number of updates of its optimizer."""
+        import torch
+        from torch.optim.optimizer import register_optimizer_step_post_hook
+
+        create, backward = torch.optim.Optimizer.__init__, torch.autograd.backward
+
+        @functools.wraps(create)
+        def create_and_watch(optimizer: Any, *args: Any, **kwargs: Any) -> None:
+            create(optimizer, *args, **kwargs)
+            self._guard(self.on_optimizer, optimizer)
+
+        @functools.wraps(backward)
+        def note_and_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+            n_watched = self.n_watched
+            self._guard(self.on_backward, tensors)
+            if self.n_watched > n_watched:  # the new watch has wrapped this function, and must see this pass
+                return torch.autograd.backward(tensors, *args, **kwargs)
+            return backward(tensors, *args, **kwargs)
+
+        def on_step(optimizer: Any, *_: Any) -> None:
+            loop = self.loops.get(id(optimizer))
+            if loop is not None:
+                self._guard(self.on_step, loop)
+                on_updates(loop.steps)
+
+        torch.optim.Optimizer.__init__ = create_and_watch
+        torch.autograd.backward = note_and_backward
+        register_optimizer_step_post_hook(on_step)
+
+    def _guard(self, function: Callable[..., None], *args: Any) -> None:
+        try:
+            function(*args)
+        except Exception as error:
+            self.internal_error = self.internal_error or f"{type(error).__name__}: {error}"
+
+    def on_optimizer(self, optimizer: Any) -> None:
+        """An optimizer was created. An earlier one from the same line that has made steps has ended."""
+        place, frame = self._place()
+        for key, loop in list(self.loops.items()):
+            if loop.place == place and loop.steps:
+                self._end_loop(key, None)
+        if len(self.loops) >= MAX_WATCHED_LOOPS:
+            self.unwatched_optimizers += 1
+            return
+        self.loops[id(optimizer)] = ScriptLoop(optimizer, place, frame)
+        if self._call_hook is None:
+            self._watch_calls()
+
+    def _watch_calls(self) -> None:
+        from torch.nn.modules.module import register_module_forward_pre_hook
+
+        self._call_hook = register_module_forward_pre_hook(
+            lambda module, args: self._guard(self.on_module_call, module, args)
+        )
+
+    def on_module_call(self, module: Any, args: tuple[Any, ...]) -> None:
+        """The outermost module that holds what an optimizer trains is its model."""
+        pending = [loop for loop in self.loops.values() if loop.watch is None]
+        for loop in pending:
+            if loop.trains(module):
+                self._attach(loop, module).recorder.on_forward_start(module, args)  # whose own hook misses this call
+        if self._call_hook is not None and all(loop.watch is not None for loop in pending):
+            self._call_hook.remove()
+            self._call_hook = None
+
+    def on_backward(self, tensors: Any) -> None:
+        """A backward pass begins: the last moment to watch a loop whose model has not been called."""
+        loss = tensors if hasattr(tensors, "detach") else tensors[0]
+        self.backward_calls += 1
+        if not self.loops and len(self.first_losses) < N_KEPT_LOSSES:
+            self.first_losses.append(loss.detach().clone())
+        for loop in self.loops.values():
+            if loop.watch is None and graph_reaches(loss, loop.parameters):
+                self._attach(loop, None)
+
+    def _attach(self, loop: ScriptLoop, model: Any | None) -> Watch:
+        self.current = loop
+        self.n_watched += 1
+        return loop.attach(model)
+
+    def on_step(self, loop: ScriptLoop) -> None:
+        """An optimizer has made an update."""
+        if loop.watch is None:
+            self._attach(loop, None)
+        loop.steps += 1
+        self.current = loop
+
+    def _end_loop(self, key: int, error: BaseException | None) -> None:
+        loop = self.loops.pop(key)
+        with use_language(self.lang):
+            add_report(self.reports, loop.end(error))
+
+    def finish(self, error: BaseException | None) -> dict[str, Any]:
+        """End all watches; an error belongs to the loop that was active last. The reports, in the types of JSON."""
+        for key, loop in list(self.loops.items()):
+            self._guard(self._end_loop, key, error if loop is self.current or len(self.loops) == 1 else None)
+        return {
+            "loops": [each.to_dict() for each in self.reports],
+            "backward_calls": self.backward_calls,
+            "first_losses": [float(loss) for loss in self.first_losses if loss.numel() == 1],
+            "unwatched_optimizers": self.unwatched_optimizers,
+            "internal_error": self.internal_error,
+        }
+
+    def _place(self) -> tuple[str, FrameType | None]:
+        """The line of the script that creates an optimizer, else the line of another file, and its frame."""
+        frame: FrameType | None = sys._getframe()
+        while frame is not None and not self._is_of_script(frame.f_code.co_filename):
+            frame = frame.f_back
+        if frame is None:
+            return "", None
+        return f"{os.path.relpath(frame.f_code.co_filename, self.folder)}:{frame.f_lineno}", frame
+
+    def _is_of_script(self, file: str) -> bool:
+        inside = file.startswith(self.folder + os.sep)
+        return inside and "site-packages" not in file and not Path(file).is_relative_to(PACKAGE_FOLDER)
+
+
+def graph_reaches(loss: Any, parameters: list[Any]) -> bool:
+    """Whether the graph of a loss ends at any of these tensors."""
+    wanted, queue = {id(each) for each in parameters}, [loss.grad_fn]
+    visited = set(queue)
+    while queue and len(visited) < MAX_SEARCHED_NODES:
+        node = queue.pop()
+        if node is None:
+            continue
+        if id(getattr(node, "variable", None)) in wanted:
+            return True
+        following = {each for each, _ in node.next_functions} - visited
+        visited |= following
+        queue += following
+    return False
+
+
+def _smallest_holding(parameters: list[Any]) -> Any | None:
+    """The module with the fewest parameters that holds all of these, if there is one."""
+    import torch
+
+    modules = [each for each in gc.get_objects() if issubclass(type(each), torch.nn.Module)]
+    holding = [each for each in modules if holds_all(each, parameters)]
+    return min(holding, key=lambda each: sum(1 for _ in each.modules()), default=None)
