@@ -19,13 +19,17 @@ ROOT = Path(__file__).parents[1]
 FINDING_PAGES = ROOT / "src" / "descentlab" / "doctor" / "pages"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *FINDING_PAGES.glob("*.md")])
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
+SHOWN_FILE = re.compile(r"```\w+ (\w+\.\w+)\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
 PLAYED = [page for page in PAGES if CONSOLE.search(page.read_text("utf-8"))]
 FORBIDDEN = re.compile("pypi|pythonhosted|registry\\.npm|deb\\.debian", re.IGNORECASE)
 
 
 def played(page: Path, folder: Path) -> str:
-    """The page with every console block's output as it is now; the blocks share one shell's folder and settings."""
+    """The page with every console block's output as it is now; the blocks share one shell's folder and settings.
+
+    A block that begins with the name of a file, as in ```python loop.py, is that file in the folder.
+    """
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DESCENTLAB_LANG": "en"}
 
     def play(block: re.Match[str]) -> str:
@@ -38,6 +42,8 @@ def played(page: Path, folder: Path) -> str:
             lines += [f"$ {command}", *(done.stdout + done.stderr).rstrip("\n").splitlines()]
         return "```console\n" + "\n".join(lines) + "\n```"
 
+    for name, content in SHOWN_FILE.findall(page.read_text("utf-8")):
+        (folder / name).write_text(content, "utf-8")
     return CONSOLE.sub(play, page.read_text("utf-8"))
 
 

@@ -13,6 +13,7 @@ EXAMPLES = {
     },
     "diagnose": {
         "diagnose_file": "descentlab diagnose houses.csv --target price --lr 0.01",
+        "diagnose_script": "descentlab diagnose loop.py",
         "diagnose_losses": "descentlab diagnose --losses 36.4,43.9,53.0 --lr 0.01",
     },
     "solve": {

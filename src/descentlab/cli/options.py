@@ -24,6 +24,7 @@ from descentlab.messages import Message, message
 from descentlab.problem.problem import Problem
 from descentlab.theory.arguments import DESCENT_FIELDS
 
+PROGRAM_SUFFIXES = (".py", ".ipynb")
 DATA_OPTIONS_AS_GIVEN = ("target", "weights", "missing", "bias", "ridge", "center", "standardize")
 
 
@@ -181,6 +182,9 @@ def parse_options(options: Mapping[str, Any]) -> tuple[DataOptions, DescentOptio
 
 
 def _parse_data_options(options: Mapping[str, Any]) -> DataOptions:
+    for name in options["data"]:
+        if name.endswith(PROGRAM_SUFFIXES):
+            raise SettingError("program_as_data", path=name)
     features, drop = options["features"], options["drop"]
     csv_options = {name: options[name] for name in CSV_OPTIONS if options[name] is not None}
     if "na" in csv_options:

@@ -16,20 +16,19 @@ import click
 from click.core import ParameterSource
 
 from descentlab.cli.exit_codes import ExitCode
-from descentlab.cli.options import format_notice
+from descentlab.cli.options import PROGRAM_SUFFIXES, format_notice
 from descentlab.errors import SettingError, check_int
 from descentlab.messages import Message, current_language, message
 from descentlab.watching.script import launcher
 from descentlab.watching.script.source import check_script
 
 SCRIPT_SCHEMA = "descentlab.script/1"
-SCRIPT_SUFFIXES = (".py", ".ipynb")
 SCRIPT_OPTIONS = ("data", "steps", "json", "lang", "help")  # those that mean something for a script
 
 
 def is_script(names: Sequence[str]) -> bool:
     """Whether the first name is that of a program rather than of data; the others are its arguments."""
-    return bool(names) and Path(names[0]).suffix in SCRIPT_SUFFIXES
+    return bool(names) and names[0].endswith(PROGRAM_SUFFIXES)
 
 
 def diagnose_script(names: Sequence[str], steps: Any, as_json: bool) -> ExitCode:
@@ -111,12 +110,12 @@ def _notices(script: str, result: dict[str, Any]) -> Iterator[Message]:
         yield message("script.stopped")
     elif code and result["error"] is None:
         yield message("script.exit_code", code=code)
-    if not loops:
+    if result.get("internal_error"):
+        yield message("watch.failed", error=result["internal_error"])
+    elif not loops and not result["interrupted"]:
         yield _why_nothing_seen(result)
     if result.get("unwatched_optimizers"):
         yield message("script.unwatched", count=result["unwatched_optimizers"])
-    if result.get("internal_error"):
-        yield message("watch.failed", error=result["internal_error"])
 
 
 def _why_nothing_seen(result: dict[str, Any]) -> Message:

@@ -43,7 +43,7 @@ def _describe(frame: FrameType, model: Any) -> RaisingModule:
     class_name, description = type(module).__name__, repr(module)
     names = {id(each): name for name, each in model.named_modules()}
     arguments = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
-    values = [frame.f_locals.get(name) for name in arguments]
+    values: list[Any] = [frame.f_locals.get(name) for name in arguments]
     return RaisingModule(
         names.get(id(module), class_name) or "model",
         class_name if len(description) > MAX_DESCRIPTION or "\n" in description else description,

@@ -72,7 +72,8 @@ def detect_healthy(observation: Observation) -> Evidence:
         messages.append(message("watch.fitted"))
     elif ratio is not None and ratio > ABOVE_LIMIT_RATIO:
         messages.append(message("watch.healthy_edge", part=100 * ratio))
-    return make_evidence(*messages, advice=message("watch.healthy_advice"), **numbers)
+    advice = "watch.healthy_advice" if observation.forward_passes else "watch.healthy_unseen_advice"
+    return make_evidence(*messages, advice=message(advice), **numbers)
 
 
 def has_decreased(loss: FloatArray) -> bool:

@@ -11,6 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
 from descentlab.messages import use_language
 from descentlab.watching.script.holder import holds_all, make_holder, optimized_parameters, variable_names
 from descentlab.watching.script.report import LoopReport, add_report, make_report
@@ -29,7 +32,7 @@ class ScriptLoop:
         optimizer: the optimizer.
         place: the file and line where it was created.
         steps: its updates so far.
-        watch: the watch on it, once its model has been called.
+        watch: the watch on it, once its model has been called; ``has_begun`` if it could begin.
     """
 
     def __init__(self, optimizer: Any, place: str, frame: FrameType | None) -> None:
@@ -37,6 +40,7 @@ class ScriptLoop:
         self.parameters = optimized_parameters(optimizer)
         self.names = variable_names(frame, self.parameters)
         self.watch: Watch | None = None
+        self.has_begun = False
         self._refused_ids: set[int] = set()
 
     def trains(self, module: Any) -> bool:
@@ -48,18 +52,23 @@ class ScriptLoop:
             self._refused_ids.add(id(module))
         return result
 
-    def attach(self, model: Any | None) -> Watch:
+    def attach(self, model: Any | None) -> None:
         """Begin to watch: this model, else the smallest one that holds the parameters, else the tensors themselves."""
-        model = model or _smallest_holding(self.parameters) or make_holder(self.parameters, self.names)
+        model = model or _smallest_holding(self.parameters)
+        if model is None or isinstance(model, torch.jit.ScriptModule):  # which takes no hooks
+            model = make_holder(self.parameters, self.names)
         self.watch = Watch(model, self.optimizer, None, None, "cheap", live=False)
         self.watch.__enter__()
-        return self.watch
+        self.has_begun = True
 
-    def end(self, error: BaseException | None) -> LoopReport:
-        """Stop watching; what was found."""
-        watch = self.watch or self.attach(None)
-        watch.__exit__(None if error is None else type(error), error, None)
-        return make_report(watch, self.place)
+    def end(self, error: BaseException | None) -> LoopReport | None:
+        """Stop watching; what was found, or None if the watch could not begin."""
+        if self.watch is None:
+            self.attach(None)
+        if self.watch is None or not self.has_begun:
+            return None
+        self.watch.__exit__(None if error is None else type(error), error, None)
+        return make_report(self.watch, self.place)
 
 
 class ScriptLoops:
@@ -80,13 +89,10 @@ class ScriptLoops:
         self.backward_calls = self.n_watched = self.unwatched_optimizers = 0
         self.current: ScriptLoop | None = None
         self.internal_error: str | None = None
-        self._call_hook: Any = None
+        self._call_module = torch.nn.Module.__call__
 
     def install(self, on_updates: Callable[[int], None]) -> None:
         """Hook into torch; ``on_updates`` is called after every step with the number of updates of its optimizer."""
-        import torch
-        from torch.optim.optimizer import register_optimizer_step_post_hook
-
         create, backward = torch.optim.Optimizer.__init__, torch.autograd.backward
 
         @functools.wraps(create)
@@ -102,7 +108,12 @@ class ScriptLoops:
                 return torch.autograd.backward(tensors, *args, **kwargs)
             return backward(tensors, *args, **kwargs)
 
-        def on_step(optimizer: Any, *_: Any) -> None:
+        def before_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            loop = self.loops.get(id(optimizer))
+            if loop is not None and loop.watch is None and len(args) == 1 and not kwargs:  # a closure has the passes
+                self._guard(self._attach, loop, None)
+
+        def after_step(optimizer: Any, *_: Any) -> None:
             loop = self.loops.get(id(optimizer))
             if loop is not None:
                 self._guard(self.on_step, loop)
@@ -110,7 +121,8 @@ class ScriptLoops:
 
         torch.optim.Optimizer.__init__ = create_and_watch
         torch.autograd.backward = note_and_backward
-        register_optimizer_step_post_hook(on_step)
+        register_optimizer_step_pre_hook(before_step)
+        register_optimizer_step_post_hook(after_step)
 
     def _guard(self, function: Callable[..., None], *args: Any) -> None:
         try:
@@ -128,25 +140,30 @@ class ScriptLoops:
             self.unwatched_optimizers += 1
             return
         self.loops[id(optimizer)] = ScriptLoop(optimizer, place, frame)
-        if self._call_hook is None:
+        if torch.nn.Module.__call__ is self._call_module:
             self._watch_calls()
 
     def _watch_calls(self) -> None:
-        from torch.nn.modules.module import register_module_forward_pre_hook
+        """See every call of a module; a global hook would make torch.compile warn."""
+        call = self._call_module
 
-        self._call_hook = register_module_forward_pre_hook(
-            lambda module, args: self._guard(self.on_module_call, module, args)
-        )
+        @functools.wraps(call)
+        def note_and_call(module: Any, *args: Any, **kwargs: Any) -> Any:
+            self._guard(self.on_module_call, module)
+            if (
+                all(loop.watch is not None for loop in self.loops.values())
+                and torch.nn.Module.__call__ is note_and_call
+            ):
+                torch.nn.Module.__call__ = call
+            return call(module, *args, **kwargs)
 
-    def on_module_call(self, module: Any, args: tuple[Any, ...]) -> None:
+        torch.nn.Module.__call__ = note_and_call
+
+    def on_module_call(self, module: Any) -> None:
         """The outermost module that holds what an optimizer trains is its model."""
-        pending = [loop for loop in self.loops.values() if loop.watch is None]
-        for loop in pending:
-            if loop.trains(module):
-                self._attach(loop, module).recorder.on_forward_start(module, args)  # whose own hook misses this call
-        if self._call_hook is not None and all(loop.watch is not None for loop in pending):
-            self._call_hook.remove()
-            self._call_hook = None
+        for loop in self.loops.values():
+            if loop.watch is None and loop.trains(module):
+                self._attach(loop, module)
 
     def on_backward(self, tensors: Any) -> None:
         """A backward pass begins: the last moment to watch a loop whose model has not been called."""
@@ -158,22 +175,22 @@ class ScriptLoops:
             if loop.watch is None and graph_reaches(loss, loop.parameters):
                 self._attach(loop, None)
 
-    def _attach(self, loop: ScriptLoop, model: Any | None) -> Watch:
+    def _attach(self, loop: ScriptLoop, model: Any | None) -> None:
         self.current = loop
         self.n_watched += 1
-        return loop.attach(model)
+        loop.attach(model)
 
     def on_step(self, loop: ScriptLoop) -> None:
         """An optimizer has made an update."""
-        if loop.watch is None:
-            self._attach(loop, None)
         loop.steps += 1
         self.current = loop
 
     def _end_loop(self, key: int, error: BaseException | None) -> None:
         loop = self.loops.pop(key)
         with use_language(self.lang):
-            add_report(self.reports, loop.end(error))
+            report = loop.end(error)
+        if report is not None:
+            add_report(self.reports, report)
 
     def finish(self, error: BaseException | None) -> dict[str, Any]:
         """End all watches; an error belongs to the loop that was active last. The reports, in the types of JSON."""
@@ -219,8 +236,6 @@ def graph_reaches(loss: Any, parameters: list[Any]) -> bool:
 
 def _smallest_holding(parameters: list[Any]) -> Any | None:
     """The module with the fewest parameters that holds all of these, if there is one."""
-    import torch
-
     modules = [each for each in gc.get_objects() if issubclass(type(each), torch.nn.Module)]
     holding = [each for each in modules if holds_all(each, parameters)]
     return min(holding, key=lambda each: sum(1 for _ in each.modules()), default=None)

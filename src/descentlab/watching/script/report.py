@@ -51,7 +51,7 @@ def make_report(watch: Watch, place: str) -> LoopReport:
         seen.optimizer_class,
         seen.steps,
         watch.names,
-        [each.to_dict() for each in watch.findings],
+        to_json_types([each.to_dict() for each in watch.findings]),
         watch.passed,
         {name: reason.text() for name, reason in watch.unchecked.items()},
         watch.text(),

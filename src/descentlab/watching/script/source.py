@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from descentlab.errors import DataError, SettingError
+from descentlab.errors import DataError, SettingError, did_you_mean
 
 # Packages whose own training loops are PyTorch's, beside those whose names begin with "torch".
 TORCH_PACKAGES = frozenset(
@@ -43,10 +43,7 @@ def check_script(path: Path) -> None:
 
 
 def _near_scripts(path: Path) -> object:
-    from descentlab.errors import did_you_mean
-
-    folder = path.parent
-    return did_you_mean(str(path), [str(each) for each in folder.glob("*.py")] if folder.is_dir() else [])
+    return did_you_mean(str(path), [str(each) for each in path.parent.glob("*.py") if each.is_file()])
 
 
 def _imports_torch(path: Path, visited: set[Path]) -> bool:
