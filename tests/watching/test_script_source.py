@@ -47,7 +47,7 @@ def test_files_beside_the_script_are_read_too(statement: str, tmp_path: Path) ->
     "content", ["import numpy", "# import torch", "text = 'import torch'", "import torn", "import loop", ""]
 )
 def test_a_script_without_torch_is_refused_with_what_to_paste(content: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"was not run.*descentlab diagnose --losses"):
+    with pytest.raises(SettingError, match=r"was not run.*descentlab diagnose --losses -"):
         check_script(script(tmp_path, content))
 
 

@@ -15,7 +15,7 @@ from descentlab.errors import check_choice, did_you_mean
 from descentlab.messages import LANGUAGES, Message, current_language, display_width, message, pad, wrap
 
 HEADINGS = ("data", "model", "descent", "diagnosis", "output")  # of options, in the order of the help page
-FILE_METAVARS = ("FILE", "FACTOR")  # of options that a shell completes with the names of files
+FILE_METAVARS = ("FILE", "FACTOR")  # ends of metavars: options that a shell completes with the names of files
 # Commands that other programs have, and what the catalog's ``habit.NAME`` says there is instead.
 HABITS = (
     dict.fromkeys(("fit", "train", "learn", "regress"), "fit")
@@ -85,7 +85,7 @@ class LocalizedOption(click.Option):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         metavar = self.metavar or ""
-        if metavar in FILE_METAVARS:
+        if metavar.endswith(FILE_METAVARS):
             return [CompletionItem(incomplete, type="file")]
         if metavar.startswith("["):
             return [CompletionItem(each) for each in metavar.strip("[]").split("|") if each.startswith(incomplete)]

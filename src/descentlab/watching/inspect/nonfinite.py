@@ -13,8 +13,8 @@ class NonfiniteOrigin(NamedTuple):
     """The place where the first number was not finite.
 
     Attributes:
-        where: ``input``, ``target``, ``gradient``, ``parameter``, ``output`` or ``loss``; ``unseen`` if it is the loss
-            or an output, which cannot be told.
+        where: ``input``, ``target``, ``gradient``, ``parameter``, ``output`` or ``loss``; ``unseen`` if the model
+            could not be called again, so that it may also be an output.
         name: which parameter or submodule.
         step: the updates that had been made when it happened; for a gradient, the update that used it, from 1.
     """
