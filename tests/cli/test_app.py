@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import descentlab as dl
+from descentlab.messages import display_width
 from tests.cli.helpers import cli
 from tests.run.test_history import BY_HAND, BY_OPTIM
 
@@ -37,19 +40,48 @@ def test_an_unknown_command() -> None:
     assert "Did you mean `run`?" in result.err
 
 
-def test_demo_shows_the_lesson_three_ways() -> None:
+def test_demo_shows_a_table_each_way_a_picture_and_real_data() -> None:
     result = cli("demo")
     assert result.code == 0
-    assert result.out.count(BY_HAND) == 3
-    assert result.out.count(BY_OPTIM) == 3
-    assert float(result.out.split("differ by at most ")[1].split(",")[0]) < 1e-10
-    for words in ("Diverged", "Not converged after", "Converged", "Where to go next"):
-        assert words in result.out
+    for table in (BY_HAND, BY_OPTIM, "Epoch:   10/10 W: 7.931, Cost: 224.180129"):
+        assert result.out.count(table) == 1
+    assert float(" ".join(result.out.split()).split("differ by at most ")[1].split(",")[0]) < 1e-10
+    assert result.out.count("○") == 10 + 1  # an epoch each, and the legend
+    story = result.out.partition("Real data")[2].partition("Next:")[0].strip().splitlines()
+    assert len(story) <= 12
+    for words in ("Diverged", "Not converged after", "Converged"):
+        assert sum(line.startswith(f"  {words}") for line in story) == 1
+    assert max(map(display_width, result.out.splitlines())) <= 80
+
+
+def test_demo_agrees_where_a_run_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A difference between two ways would be seen."""
+    monkeypatch.setattr("descentlab.cli.demo.find_spec", lambda name: None)
+    monkeypatch.setattr("descentlab.cli.demo.np.ptp", lambda tables, axis: 0.5 * np.abs(tables).max(axis))
+    out = cli("demo").out
+    assert "differ by at most 5.0e-01," in " ".join(out.split())
+    assert "PyTorch is not installed" in out
+    assert "The 2 ways agree" in out
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_demo_from_make_says_how_to_go_on(active: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descentlab.cli.demo.find_spec", lambda name: None)
+    monkeypatch.setenv("MAKELEVEL", "1")
+    monkeypatch.setenv("VIRTUAL_ENV", "x") if active else monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.setattr("sys.prefix", str(Path.cwd() / ".venv"))
+    doors = cli("demo").out.partition("Next:")[2]
+    assert ("source .venv/bin/activate" in doors) is not active
+    assert "    make lab  " in doors
+    monkeypatch.delenv("MAKELEVEL")
+    doors = cli("demo").out.partition("Next:")[2]
+    assert "activate" not in doors
+    assert "    descentlab lab  " in doors
 
 
 def test_demo_in_korean() -> None:
     result = cli("demo", "--lang", "ko")
-    assert "세 방법이 일치합니다" in result.out
+    assert "방법 3가지의 결과가 같습니다" in result.out
     assert "Diverged" not in result.out
 
 
