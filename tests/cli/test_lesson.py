@@ -93,7 +93,7 @@ def test_a_notebook_is_written_for_a_name_that_says_so(state: Path) -> None:
     path = state / "one.ipynb"
     result = cli("lesson", "1", "--notebook", str(path), "--lang", "ko")
     assert result.code == 0
-    assert str(path) in result.out
+    assert f"저장했습니다: {path}\n열려면: jupyter lab {path}\n" in result.out
     assert json.loads(path.read_text("utf-8"))["nbformat"] == 4
     path.write_text("answers", "utf-8")
     for name, said in (

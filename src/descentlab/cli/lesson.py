@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def _write_notebook(lesson: Lesson, path: str) -> None:
         raise SettingError("notebook_exists", path=path) from cause
     except OSError as cause:
         raise SettingError("unwritable", path=path, cause=cause.strerror or str(cause)) from cause
-    click.echo(message("lesson.written", path=path).text())
+    click.echo(message("lesson.written", path=path, argument=shlex.quote(path), python=sys.executable).text())
 
 
 def _print_lesson_list() -> None:
