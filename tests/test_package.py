@@ -13,7 +13,7 @@ def test_every_file_of_the_package_is_in_the_wheel() -> None:
     """Modules are found by setuptools; everything else is named by a pattern."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     patterns = settings["tool"]["setuptools"]["package-data"]["descentlab"]
-    included = {path for pattern in patterns for path in SOURCE.glob(pattern)}
+    included = {path for pattern in patterns for path in SOURCE.glob(pattern) if path.is_file()}
     files = {path for path in SOURCE.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     packages = {path.parent for path in SOURCE.rglob("__init__.py")}
     assert {path for path in files if path.suffix != ".py" or path.parent not in packages} == included
