@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection
 from functools import cache
 from importlib.resources import files
 
+from descentlab.lab.csv_words import CSV_WORDS_PATH, csv_words_module
+
 IMPORT_STATEMENT = re.compile(
     r"^import\s+(?:(?P<default>\w+)|\*\s+as\s+(?P<whole>\w+)|\{(?P<names>[^}]*)\})"
     r'\s+from\s+"(?P<path>\.[\w./-]+)";?[ \t]*$',
@@ -34,7 +36,7 @@ def read_static(name: str) -> str:
 @cache
 def bundle_static(entry: str) -> str:
     """The package's own module ``entry`` with all that it imports; see :func:`bundle`."""
-    return bundle(entry, read_static)
+    return bundle(entry, lambda path: csv_words_module() if path == CSV_WORDS_PATH else read_static(path))
 
 
 def bundle(entry: str, read_module: Callable[[str], str]) -> str:

@@ -1,0 +1,44 @@
+/** Where the rows end: above totals, notes and empty rows; as data/csv/footer.py. */
+import { isNumberLike } from "./number_format.js";
+import { filled } from "./sample_rows.js";
+import { WORDS } from "./words.js";
+
+const TOTAL_WORDS = new Set(WORDS.totalWords);
+const MISSING = new Set([...WORDS.missingCells, ...WORDS.missingMarks]);
+
+/** How many of the last rows are not rows, and a notice; 0 if all would be left out. */
+export function findFooter(rows, columns, delimiter) {
+  let count = 0;
+  let isTotal = false;
+  while (count < rows.length) {
+    const row = rows[rows.length - 1 - count];
+    const texts = filled(row);
+    const sumsUp = isTotalRow(texts, columns);
+    if (row.last > row.line || (texts.length ? !sumsUp && !isNote(row, texts, columns, delimiter) : columns === 1)) break;
+    isTotal ||= sumsUp;
+    count += 1;
+  }
+  const found = rows.slice(rows.length - count);
+  const first = found.find((row) => filled(row).length);
+  if (count === rows.length) return { count: 0, notices: [] };
+  const kind = isTotal && count === 1 ? "total" : "footer";
+  return { count, notices: first ? [[`source.note.${kind}`, { line: first.line, first: filled(first).join(" "), count }]] : [] };
+}
+
+/** Whether the cells are those of a row that sums up others. */
+function isTotalRow(texts, columns) {
+  return columns > 1 && texts.length > 1 && TOTAL_WORDS.has(stripped(texts[0].toLowerCase()));
+}
+
+function stripped(text) {
+  const letters = [...text];
+  const isInner = (letter) => !WORDS.labelMarks.includes(letter);
+  return letters.slice(letters.findIndex(isInner), letters.findLastIndex(isInner) + 1).join("");
+}
+
+/** Whether a line is a sentence and not a row: narrower than a row, and no missing value. */
+function isNote(row, texts, columns, delimiter) {
+  const text = texts.join(" ");
+  if (row.cells.length >= columns || texts.some(isNumberLike)) return false;
+  return (row.cells.length === 1 || delimiter === " ") && !MISSING.has(text) && !MISSING.has(text.toLowerCase()) && /\p{L}{2}/u.test(text);
+}

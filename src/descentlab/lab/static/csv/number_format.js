@@ -1,0 +1,134 @@
+/** How numbers are written: the decimal mark, what separates thousands, currency and percent signs; as data/csv/number_format.py. */
+import { WORDS } from "./words.js";
+
+const MINUS_SIGN = new RegExp(`[${WORDS.minusSigns}]`, "gu");
+const NUMBER_LIKE = new RegExp(WORDS.patterns.numberLike, "u");
+const TWO_READINGS = new RegExp(WORDS.patterns.twoReadings, "u");
+const CURRENCY = new RegExp([...WORDS.currencySigns].sort((a, b) => b.length - a.length).map(escaped).join("|"));
+const INFINITE = /^[-+]?inf(inity)?$/i;
+const WHOLE = /^[-+]?[0-9]+$/;
+
+function escaped(text) {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+/** A cell without spaces around it and with one kind of minus. */
+export const trimmedCell = (cell) => cell.trim().replace(MINUS_SIGN, "-");
+
+/** Whether a cell is a number with some decimal mark, currency sign or percent sign. */
+export const isNumberLike = (cell) => NUMBER_LIKE.test(trimmedCell(cell));
+
+/** The pattern of a finite number; `thousands` has the characters between its groups. */
+function numberPattern(decimal, thousands) {
+  const mark = escaped(decimal);
+  const whole = thousands ? `(?:[1-9][0-9]{0,2}(?:[${thousands}][0-9]{3})+|[0-9]+)` : "[0-9]+";
+  return new RegExp(`^[-+]?(?:${whole}(?:${mark}[0-9]*)?|${mark}[0-9]+)(?:[eE][-+]?[0-9]+)?$`);
+}
+
+/** A function that gives a cell's number, NaN where it is none; `4.5%` is 4.5. */
+export function numberReader({ decimal, thousands, currency, percent }) {
+  const pattern = numberPattern(decimal, thousands);
+  const separator = thousands ? new RegExp(`[${thousands}]`, "g") : null;
+  const bare = signRemover(currency, percent);
+  return (cell) => {
+    const text = bare(cell);
+    if (!pattern.test(text)) return INFINITE.test(text) ? (text[0] === "-" ? -Infinity : Infinity) : NaN;
+    return Number((separator ? text.replace(separator, "") : text).replace(decimal, "."));
+  };
+}
+
+/** A function that takes currency and percent signs from a cell, and makes a minus of parentheses. */
+function signRemover(currency, percent) {
+  const before = currency && new RegExp(`^([-+(]?)\\s*${escaped(currency)}\\s*`);
+  const after = currency && new RegExp(`\\s*${escaped(currency)}(\\)?)$`);
+  return (cell) => {
+    let text = cell;
+    if (currency) text = text.replace(before, "$1").replace(after, "$1");
+    if (percent) text = /%\)?$/.test(text) ? text.replace(/\s*%(\)?)$/, "$1") : "";
+    return text.replace(/^\(\s*([^-+()]+)\)$/, "-$1");
+  };
+}
+
+/** The format in which all of the cells are numbers (null where one is missing); null if there is none. */
+export function detectFormat(cells, marks) {
+  if (!hasNumbers(cells)) return null;
+  const signs = { decimal: marks.decimal, currency: detectCurrency(cells), percent: cells.some((cell) => cell?.includes("%")) };
+  for (const thousands of possibleThousands(marks)) {
+    const format = { ...signs, thousands };
+    const read = numberReader(format);
+    if (cells.every((cell) => cell === null || !Number.isNaN(read(cell)))) return format;
+  }
+  return null;
+}
+
+/** Whether the numbers have nothing but digits, a sign and a decimal mark. */
+export const isPlain = ({ thousands, currency, percent }) => !(thousands || currency || percent);
+
+/** Whether one of the first cells might be a number. */
+export const hasNumbers = (cells) => cells.slice(0, WORDS.leadingCells).some((cell) => cell !== null && NUMBER_LIKE.test(cell));
+
+/** The first currency sign among cells that might be numbers. */
+export function detectCurrency(cells) {
+  const cell = cells.find((each) => each !== null && CURRENCY.test(each) && NUMBER_LIKE.test(each));
+  return cell === undefined ? "" : CURRENCY.exec(cell)[0];
+}
+
+/** What a column may have between thousands. */
+export function possibleThousands({ decimal, thousands, certain, given }) {
+  if (given) return ["", WORDS.thousandsMarks[thousands]];
+  return ["", ...(certain ? [decimal === "." ? "," : "."] : []), WORDS.spaces, WORDS.apostrophes];
+}
+
+/** The marks, if what was answered determines them. */
+export function marksFromOptions({ decimal, thousands }) {
+  if (!decimal && thousands !== "," && thousands !== ".") return null;
+  const mark = decimal ?? (thousands === "," ? "." : ",");
+  return { decimal: mark, thousands: thousands ?? (mark === "." ? "," : "."), certain: true, given: Boolean(thousands) };
+}
+
+/** The first cell of each kind in the columns of numbers: only a point number, only a comma number, both. */
+export function gatherEvidence(columns) {
+  const found = {};
+  columns.forEach((cells, column) => {
+    if (hasNumbers(cells)) addEvidence(found, cells, column);
+  });
+  return found;
+}
+
+function addEvidence(found, cells, column) {
+  const bare = signRemover(detectCurrency(cells), false);
+  const others = WORDS.spaces + WORDS.apostrophes;
+  const [point, comma] = [numberPattern(".", `,${others}`), numberPattern(",", `.${others}`)];
+  const first = {};
+  const add = (kind, row) => (first[kind] ??= { column, row, cell: cells[row] });
+  let [numbers, total, hasWhole] = [0, 0, false];
+  cells.forEach((cell, row) => {
+    if (cell === null) return;
+    total += 1;
+    const text = bare(cell.replace(/\s*%(\)?)$/, "$1"));
+    const [isPoint, isComma] = [point.test(text), comma.test(text)];
+    if (isPoint || isComma) numbers += 1;
+    hasWhole ||= WHOLE.test(text);
+    if (isPoint && !isComma) add("point", row);
+    if (isComma && !isPoint) add("comma", row);
+    if (isComma && isPoint && /[.,]/.test(text)) add("twoReadings", row);
+  });
+  if (2 * numbers < total) return;
+  for (const kind of ["point", "comma", "twoReadings"]) found[kind] ??= first[kind];
+  if (hasWhole) found.besideWhole ??= first.twoReadings;
+}
+
+/** The marks that follow from the evidence; null if the person has to be asked. */
+export function chooseMarks({ point, comma, twoReadings, besideWhole }, delimiter) {
+  if (point && comma) return null;
+  if (point || comma) return { decimal: point ? "." : ",", certain: true };
+  if (!twoReadings) return { decimal: ".", certain: delimiter === "," };
+  const isPoint = twoReadings.cell.includes(".") && (delimiter === "," || (delimiter !== ";" && !besideWhole));
+  return isPoint ? { decimal: ".", certain: true } : null;
+}
+
+/** A cell that can be read in two ways: its mark, and the number that each reading gives. */
+export function readBothWays(cell) {
+  const [text, mark] = TWO_READINGS.exec(cell);
+  return { mark, whole: text.replace(mark, ""), fraction: String(Number(text.replace(mark, "."))) };
+}

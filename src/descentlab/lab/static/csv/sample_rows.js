@@ -1,0 +1,74 @@
+/** The rows of a text, as a delimiter divides them, and the delimiter that divides them best; as data/csv/sample_rows.py. */
+import { isNumberLike } from "./number_format.js";
+import { WORDS } from "./words.js";
+
+const QUOTED_OR_BLANKS = /(?<=[ \t\n]|^)"(?:[^"\n]|"")*"(?=[ \t\n]|$)|[ \t]+/g;
+
+/** The rows of a text with the lines on which they begin and end; blank lines are none. */
+export function readRows(text, delimiter) {
+  if (delimiter === " ") return readRows(delimitBlanks(text), "\t");
+  const cell = new RegExp(`"([^"]*(?:""[^"]*)*)(?:"|$)([^${delimiter}\n]*)|[^${delimiter}\n]*`, "y");
+  const rows = [];
+  let row = { cells: [], line: 1 };
+  for (let [at, line] = [0, 1]; at <= text.length; ) {
+    cell.lastIndex = at;
+    const [found, quoted, rest] = cell.exec(text);
+    row.cells.push(quoted === undefined ? found : quoted.replaceAll('""', '"') + rest);
+    if (quoted !== undefined) {
+      row.quoted = true;
+      row.open ||= text[at + quoted.length + 1] !== '"';
+      line += quoted.split("\n").length - 1;
+    }
+    at = cell.lastIndex + 1;
+    if (text[at - 1] === delimiter) continue;
+    row.last = line;
+    if (row.quoted || row.cells.length > 1 || row.cells[0].trim()) rows.push(row);
+    line += 1;
+    row = { cells: [], line };
+  }
+  return rows.filter((each) => each.quoted || delimiter !== "\t" || filled(each).length);
+}
+
+/** The text with one tab for each run of blanks, but not within quotes. */
+function delimitBlanks(text) {
+  return text.replace(/^[ \t]+|[ \t]+$/gm, "").replace(QUOTED_OR_BLANKS, (found) => (found[0] === '"' ? found : "\t"));
+}
+
+/** The cells of a row that are not empty. */
+export const filled = (row) => row.cells.map((cell) => cell.trim()).filter((cell) => cell !== "");
+
+/** The number of cells up to the last one that is not empty. */
+export const width = (row) => row.cells.findLastIndex((cell) => cell.trim() !== "") + 1;
+
+/** The first rows that are not empty. */
+export const sampled = (rows) => rows.filter((row) => filled(row).length).slice(0, WORDS.sampleRows);
+
+/** The most common of the values; the largest of them if there are several. */
+export function mostCommon(values) {
+  const counts = new Map();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].reduce((best, each) => (each[1] > best[1] || (each[1] === best[1] && each[0] > best[0]) ? each : best))[0];
+}
+
+/** The delimiter that divides the rows most evenly, then into the most numbers, then into the most cells. */
+export function detectDelimiter(text, decimal) {
+  const scores = new Map(WORDS.delimiterCandidates.map((each) => [each, score(sampled(readRows(text, each)), each)]));
+  const isPossible = (each) => {
+    const [even, numbers, , length] = scores.get(each);
+    if (each === " " && (even < WORDS.minEvenShare || numbers < WORDS.minNumbersShare)) return false;
+    return length > 1 && !(each === "," && decimal === "," && even < 1);
+  };
+  const possible = WORDS.delimiterCandidates.filter(isPossible);
+  const better = (a, b) => a.map((value, i) => value - b[i]).find((gap) => gap !== 0) > 0;
+  return possible.length ? possible.reduce((best, each) => (better(scores.get(each), scores.get(best)) ? each : best)) : ",";
+}
+
+/** The share of rows of the most common length, the share of numbers, whether it is no space, and the length. */
+function score(rows, delimiter) {
+  const body = rows.length > 1 ? rows.slice(1) : rows;
+  const length = mostCommon(body.map((row) => row.cells.length));
+  const lengths = rows.map((row) => row.cells.length);
+  if (delimiter === " " && lengths[0] === length - 1) lengths[0] = length; // the names of a table whose rows have names
+  const cells = body.flatMap(filled);
+  return [lengths.filter((each) => each === length).length / lengths.length, cells.filter(isNumberLike).length / Math.max(cells.length, 1), delimiter === " " ? 0 : 1, length];
+}
