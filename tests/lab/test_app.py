@@ -251,8 +251,8 @@ def test_pasted_data_is_fitted_and_what_is_wrong_with_it_said(watched: Watched, 
     use = browsed.get_by_role("button", name="Use it")
     for text, said in (
         ("1", "fewer than two lines"),
-        ("a,b\n1,2\n3", "Line 3 has 1 cells, but the first line has 2"),
-        ("a,b\nx,y\nz,w", "At least two columns must contain numbers"),
+        ("a,b\n1,2\n3", "Line 3 has 1 cell instead of 2"),
+        ("a,b\nx,y\nz,w", "it contains text, such as “x”"),
     ):
         paste.fill(text)
         use.click()
@@ -272,6 +272,34 @@ def test_pasted_data_is_fitted_and_what_is_wrong_with_it_said(watched: Watched, 
     other = dl.Problem([[50, 110], [80, 160], [65, 130], [120, 250], [95, 200]], [2, 3, 2, 4, 4])
     lr = float(browsed.get_by_role("textbox", name="Learning rate as a number").input_value())
     assert float(table(browsed)[9][-1]) == pytest.approx(dl.descend(other, lr=lr, epochs=10).history.cost[9], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("lang", "question", "read"),
+    [("en", "“1.200” can be read in two ways", "3 rows, 3 columns"), ("ko", "“1.200”은 두 가지로", "3행, 3열")],
+)
+def test_what_can_be_read_in_two_ways_is_asked_and_the_answer_read_on(
+    watched: Watched, tmp_path: Path, lang: str, question: str, read: str
+) -> None:
+    browsed = opened(watched, tmp_path, lang=lang)
+    browsed.locator("details.source summary").click()
+    told, answers = browsed.locator(".source [role=status]"), browsed.locator(".source [role=group] button")
+    browsed.locator("details.source textarea").fill("a;b;y\n1.200;1;2\n900;?;3\n1.500;5;1\n1.100;2;7\n")
+    browsed.locator("details.source button").first.click()
+    assert question in told.inner_text()
+    assert answers.all_inner_texts() == ["1200", "1.2"]
+    browsed.keyboard.press("Tab")  # over the file
+    browsed.keyboard.press("Tab")
+    browsed.keyboard.press("Enter")
+    assert "“?”" in told.inner_text()
+    assert browsed.evaluate("() => document.activeElement.textContent") == answers.first.inner_text()
+    browsed.keyboard.press("Enter")
+    settle(browsed)
+    assert read in told.inner_text()
+    assert answers.count() == 0
+    run = dl.descend(dl.Problem([[1200, 1], [1500, 5], [1100, 2]], [2, 1, 7]), lr=1e-9, epochs=1)
+    assert float(table(browsed)[0][-1].replace(",", "")) == pytest.approx(run.history.cost[0], rel=1e-5)
+    assert watched.complaints == []
 
 
 def test_another_language_keeps_everything_else(watched: Watched, tmp_path: Path) -> None:
@@ -639,17 +667,22 @@ def test_a_link_without_its_data_says_so(watched: Watched, tmp_path: Path) -> No
     assert table(browsed)[1][1] == "1.400"
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
-def test_a_file_is_read_in_the_encoding_it_has(watched: Watched, tmp_path: Path, encoding: str) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "target"),
+    [("utf-8", "가격"), ("utf-8-sig", "가격"), ("cp949", "가격"), ("utf-16", "가격"), ("cp1252", "Größe (°C)")],
+)
+def test_a_file_is_read_in_the_encoding_it_has(watched: Watched, tmp_path: Path, encoding: str, target: str) -> None:
     browsed = opened(watched, tmp_path)
     path = tmp_path / "집.csv"
-    path.write_bytes("면적,가격\n50,110\n80,160\n65,130\n".encode(encoding))
+    path.write_bytes(f"x,{target}\n50,110\n80,160\n65,130\n".encode(encoding))
     browsed.locator("summary", has_text="Your own").click()
     browsed.locator("input[type=file]").set_input_files(path)
     browsed.wait_for_function("() => document.querySelector('.source [role=status]').textContent.includes('3 rows')")
     settle(browsed)
-    assert "가격" in browsed.inner_text(".headline")
+    assert target in browsed.inner_text(".headline")
     other = tmp_path / "other.csv"
-    other.write_bytes(b"a,b\n\xff\xff\xff,1\n")
-    browsed.locator("input[type=file]").set_input_files(other)
-    browsed.wait_for_function("() => document.querySelector('.source [role=status]').textContent.includes('CP949')")
+    for content, said in ((b"a,b\n\xff\xff\xff,1\n", "encoding of the file is not certain"), (b"PK\0", "not a text file")):
+        other.write_bytes(content)
+        browsed.locator("input[type=file]").set_input_files([])
+        browsed.locator("input[type=file]").set_input_files(other)
+        browsed.wait_for_function(f"() => document.querySelector('.source [role=status]').textContent.includes('{said}')")

@@ -5,8 +5,19 @@ from __future__ import annotations
 import json
 from functools import cache
 
-from descentlab.data import row_numbers
-from descentlab.data.csv import dialect, errors, footer, header, inference, number_format, sample_rows, text_columns
+from descentlab.data import files, row_numbers
+from descentlab.data.csv import (
+    dialect,
+    encoding,
+    errors,
+    footer,
+    header,
+    inference,
+    number_format,
+    sample_rows,
+    text_columns,
+)
+from descentlab.data.csv.options import DECIMAL_MARKS
 
 CSV_WORDS_PATH = "csv/words.js"  # no file has this path: the module is generated
 
@@ -24,13 +35,20 @@ def csv_words_module() -> str:
         "rowNumberName": row_numbers.ROW_NUMBER_NAME.pattern,
         "dateOrTime": text_columns.DATE_OR_TIME.pattern,
         "leadingZero": inference.LEADING_ZERO_PATTERN,
+        "inParentheses": number_format.IN_PARENTHESES,
+        "wholeCurrency": number_format.WHOLE_CURRENCY,
+        "jsonStart": files.JSON_START.pattern.decode(),
+        "westernLetter": encoding.WESTERN_LETTER.pattern,
+        "westernSign": encoding.WESTERN_SIGN.pattern,
+        "signWithinWord": encoding.SIGN_WITHIN_WORD.pattern,
     }
-    words = {
+    words: dict[str, object] = {
         "minusSigns": number_format.MINUS_SIGNS,
         "spaces": number_format.SPACES,
         "apostrophes": number_format.APOSTROPHES,
         "thousandsMarks": number_format.THOUSANDS_MARKS,
         "currencySigns": number_format.CURRENCY_SIGNS,
+        "numbers": _number_patterns(),
         "leadingCells": number_format.LEADING_CELLS,
         "sampleRows": sample_rows.SAMPLE_ROWS,
         "delimiterCandidates": sample_rows.DELIMITER_CANDIDATES,
@@ -48,9 +66,24 @@ def csv_words_module() -> str:
         "missingCells": text_columns.MISSING_CELLS,
         "missingMarks": sorted(text_columns.MISSING_MARKS),
         "flagWords": text_columns.FLAG_WORDS,
+        "htmlStarts": [start.decode() for start in files.HTML_STARTS],
+        "maxWesternRun": encoding.MAX_WESTERN_RUN,
+        "patterns": {name: _to_javascript(pattern) for name, pattern in patterns.items()},
     }
-    words["patterns"] = {name: _to_javascript(pattern) for name, pattern in patterns.items()}
-    return f"export const WORDS = {json.dumps(words)};\n"
+    text = json.dumps(words).replace("<", "\\u003c")  # text such as that of a comment in HTML
+    return f"export const WORDS = {text};\n"
+
+
+def _number_patterns() -> dict[str, str]:
+    """The pattern of numbers by their decimal mark with the characters between thousands behind it."""
+    others = number_format.SPACES + number_format.APOSTROPHES
+    thousands = ("", *number_format.THOUSANDS_MARKS.values(), f",{others}", f".{others}")
+    return {
+        decimal + each: number_format.number_pattern(decimal, each)
+        for decimal in DECIMAL_MARKS
+        for each in thousands
+        if decimal not in each
+    }
 
 
 def _to_javascript(pattern: str) -> str:

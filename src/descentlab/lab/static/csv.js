@@ -7,7 +7,7 @@ import { findFooter } from "./csv/footer.js";
 import { findHeader } from "./csv/header.js";
 import { chooseMarks, gatherEvidence, marksFromOptions, readBothWays } from "./csv/number_format.js";
 import { notTableReason, separateComments, splitComment, takeDelimiterLine } from "./csv/preamble.js";
-import { detectDelimiter, filled, readRows } from "./csv/sample_rows.js";
+import { detectDelimiter, filled, readRows, sampled } from "./csv/sample_rows.js";
 import { WORDS } from "./csv/words.js";
 
 const LARGEST_NUMBER = 1e100; // squares of larger ones soon leave float64
@@ -49,8 +49,8 @@ function readTable(text, options) {
   const rows = readRows(uncommented, delimiter);
   const open = rows.find((row) => row.open);
   if (open) throw new Refusal("source.quote", { line: open.line });
-  const first = rows.find((row) => filled(row).length);
-  if (!first) throw new Refusal("source.few");
+  const [first, second] = sampled(rows);
+  if (!second) throw new Refusal("source.few");
   const top = comments.filter(({ line }) => line < first.line).map((each) => ({ ...each, cells: splitComment(each.text, delimiter) }));
   const header = findHeader(rows, top, delimiter, options.header);
   if (header.question) throw headerQuestion(header.question);

@@ -48,7 +48,7 @@ const RIEUL = /(?:[178lr]|[a-z]le)$/i;
 const LONGEST_READ = 60;
 const UNIT = /(\d) (?=에포크|걸음|스텝)/g;
 
-const COUNT_OF_ONE = /\b1 (more )?(update|epoch|row|column|direction)s\b/g; // of which there is one
+const COUNT_OF_ONE = /\b1 (more )?(update|epoch|row|column|direction|cell)s\b/g; // of which there is one
 
 /** How a text ends as it is read in Korean, as the number of its final consonant: 0 for none, 8 for an l. */
 function finalSound(text) {

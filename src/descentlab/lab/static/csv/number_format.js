@@ -5,8 +5,12 @@ const MINUS_SIGN = new RegExp(`[${WORDS.minusSigns}]`, "gu");
 const NUMBER_LIKE = new RegExp(WORDS.patterns.numberLike, "u");
 const TWO_READINGS = new RegExp(WORDS.patterns.twoReadings, "u");
 const CURRENCY = new RegExp([...WORDS.currencySigns].sort((a, b) => b.length - a.length).map(escaped).join("|"));
+const LONGEST_NUMBER = 200; // letters; patterns take their time with the spaces of longer cells
 const INFINITE = /^[-+]?inf(inity)?$/i;
 const WHOLE = /^[-+]?[0-9]+$/;
+const PERCENT = /\s*%(\)?)$/;
+const IN_PARENTHESES = new RegExp(WORDS.patterns.inParentheses);
+const WHOLE_CURRENCY = new RegExp(WORDS.patterns.wholeCurrency);
 
 function escaped(text) {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -16,21 +20,20 @@ function escaped(text) {
 export const trimmedCell = (cell) => cell.trim().replace(MINUS_SIGN, "-");
 
 /** Whether a cell is a number with some decimal mark, currency sign or percent sign. */
-export const isNumberLike = (cell) => NUMBER_LIKE.test(trimmedCell(cell));
+export const isNumberLike = (cell) => looksLikeNumber(trimmedCell(cell));
+const looksLikeNumber = (text) => text.length <= LONGEST_NUMBER && NUMBER_LIKE.test(text);
 
 /** The pattern of a finite number; `thousands` has the characters between its groups. */
-function numberPattern(decimal, thousands) {
-  const mark = escaped(decimal);
-  const whole = thousands ? `(?:[1-9][0-9]{0,2}(?:[${thousands}][0-9]{3})+|[0-9]+)` : "[0-9]+";
-  return new RegExp(`^[-+]?(?:${whole}(?:${mark}[0-9]*)?|${mark}[0-9]+)(?:[eE][-+]?[0-9]+)?$`);
-}
+const numberPattern = (decimal, thousands) => new RegExp(`^${WORDS.numbers[decimal + thousands]}$`);
 
 /** A function that gives a cell's number, NaN where it is none; `4.5%` is 4.5. */
-export function numberReader({ decimal, thousands, currency, percent }) {
+export function numberReader(format) {
+  const { decimal, thousands } = format;
   const pattern = numberPattern(decimal, thousands);
   const separator = thousands ? new RegExp(`[${thousands}]`, "g") : null;
-  const bare = signRemover(currency, percent);
+  const bare = signRemover(format);
   return (cell) => {
+    if (cell.length > LONGEST_NUMBER) return NaN;
     const text = bare(cell);
     if (!pattern.test(text)) return INFINITE.test(text) ? (text[0] === "-" ? -Infinity : Infinity) : NaN;
     return Number((separator ? text.replace(separator, "") : text).replace(decimal, "."));
@@ -38,21 +41,22 @@ export function numberReader({ decimal, thousands, currency, percent }) {
 }
 
 /** A function that takes currency and percent signs from a cell, and makes a minus of parentheses. */
-function signRemover(currency, percent) {
+function signRemover({ currency, percent, parentheses }) {
   const before = currency && new RegExp(`^([-+(]?)\\s*${escaped(currency)}\\s*`);
   const after = currency && new RegExp(`\\s*${escaped(currency)}(\\)?)$`);
   return (cell) => {
     let text = cell;
     if (currency) text = text.replace(before, "$1").replace(after, "$1");
-    if (percent) text = /%\)?$/.test(text) ? text.replace(/\s*%(\)?)$/, "$1") : "";
-    return text.replace(/^\(\s*([^-+()]+)\)$/, "-$1");
+    if (percent) text = /%\)?$/.test(text) ? text.replace(PERCENT, "$1") : "";
+    return parentheses ? text.replace(IN_PARENTHESES, "-$1") : text;
   };
 }
 
 /** The format in which all of the cells are numbers (null where one is missing); null if there is none. */
 export function detectFormat(cells, marks) {
   if (!hasNumbers(cells)) return null;
-  const signs = { decimal: marks.decimal, currency: detectCurrency(cells), percent: cells.some((cell) => cell?.includes("%")) };
+  const has = (sign) => cells.some((cell) => cell?.includes(sign));
+  const signs = { decimal: marks.decimal, currency: detectCurrency(cells), percent: has("%"), parentheses: has("(") };
   for (const thousands of possibleThousands(marks)) {
     const format = { ...signs, thousands };
     const read = numberReader(format);
@@ -62,14 +66,14 @@ export function detectFormat(cells, marks) {
 }
 
 /** Whether the numbers have nothing but digits, a sign and a decimal mark. */
-export const isPlain = ({ thousands, currency, percent }) => !(thousands || currency || percent);
+export const isPlain = ({ thousands, currency, percent, parentheses }) => !(thousands || currency || percent || parentheses);
 
 /** Whether one of the first cells might be a number. */
-export const hasNumbers = (cells) => cells.slice(0, WORDS.leadingCells).some((cell) => cell !== null && NUMBER_LIKE.test(cell));
+export const hasNumbers = (cells) => cells.slice(0, WORDS.leadingCells).some((cell) => cell !== null && looksLikeNumber(cell));
 
 /** The first currency sign among cells that might be numbers. */
 export function detectCurrency(cells) {
-  const cell = cells.find((each) => each !== null && CURRENCY.test(each) && NUMBER_LIKE.test(each));
+  const cell = cells.find((each) => each !== null && CURRENCY.test(each) && looksLikeNumber(each));
   return cell === undefined ? "" : CURRENCY.exec(cell)[0];
 }
 
@@ -96,7 +100,7 @@ export function gatherEvidence(columns) {
 }
 
 function addEvidence(found, cells, column) {
-  const bare = signRemover(detectCurrency(cells), false);
+  const bare = signRemover({ currency: detectCurrency(cells), parentheses: true });
   const others = WORDS.spaces + WORDS.apostrophes;
   const [point, comma] = [numberPattern(".", `,${others}`), numberPattern(",", `.${others}`)];
   const first = {};
@@ -105,12 +109,14 @@ function addEvidence(found, cells, column) {
   cells.forEach((cell, row) => {
     if (cell === null) return;
     total += 1;
-    const text = bare(cell.replace(/\s*%(\)?)$/, "$1"));
+    if (cell.length > LONGEST_NUMBER) return;
+    const text = bare(cell.replace(PERCENT, "$1"));
+    const isWholeMoney = WHOLE_CURRENCY.test(cell); // won and yen have no decimals, so a mark separates thousands
     const [isPoint, isComma] = [point.test(text), comma.test(text)];
     if (isPoint || isComma) numbers += 1;
     hasWhole ||= WHOLE.test(text);
-    if (isPoint && !isComma) add("point", row);
-    if (isComma && !isPoint) add("comma", row);
+    if (isPoint && (!isComma || (isWholeMoney && text.includes(",")))) add("point", row);
+    if (isComma && (!isPoint || (isWholeMoney && text.includes(".")))) add("comma", row);
     if (isComma && isPoint && /[.,]/.test(text)) add("twoReadings", row);
   });
   if (2 * numbers < total) return;

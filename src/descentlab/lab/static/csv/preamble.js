@@ -6,24 +6,15 @@ import { WORDS } from "./words.js";
 const DELIMITER_LINE = new RegExp(`^(?:${WORDS.patterns.delimiterLine})$`, "iu");
 const IMAGE = /^data:image\/\S+$/i;
 const ADDRESS = /^(?:[a-z][a-z0-9+.-]*:\/\/|www\.)\S+$|^[^,;|\t\n]+\.(?:csv|tsv|txt|dat|xlsx?|json|parquet|feather)$/i;
-const MARKUP = /^<(?:!doctype|\?xml|[a-z][\w-]*[\s/>])/i;
-const JSON_START = /^[[{]\s*(?:$|[[{"\d-])/;
+const JSON_START = new RegExp(`^(?:${WORDS.patterns.jsonStart})`, "i");
 
 /** The message about text that is no table; null if it may be one. */
 export function notTableReason(text) {
   const trimmed = text.trim();
   if (IMAGE.test(trimmed)) return "source.image";
   if (ADDRESS.test(trimmed)) return "source.link";
-  if (MARKUP.test(trimmed)) return "source.markup";
-  return JSON_START.test(trimmed) && (isJson(trimmed) || /^\[?\s*\{\s*"/.test(trimmed)) ? "source.json" : null;
-}
-
-function isJson(text) {
-  try {
-    return typeof JSON.parse(text) === "object";
-  } catch {
-    return false;
-  }
+  if (WORDS.htmlStarts.some((start) => trimmed.toLowerCase().startsWith(start))) return "source.markup";
+  return JSON_START.test(trimmed) ? "source.json" : null;
 }
 
 /** The text without `sep=;` in its first line, and the delimiter that this states. */

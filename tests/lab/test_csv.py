@@ -1,0 +1,76 @@
+"""The page's parser of pasted text reads what the reader of files reads, and asks where that asks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from py_mini_racer import MiniRacer
+
+from descentlab.data.csv.source import open_csv
+from descentlab.data.row_numbers import find_row_numbers
+from descentlab.data.selection import ColumnSelection
+from descentlab.errors import DataError
+from tests.lab.csv_cases import ANSWERED, READ, REFUSED
+from tests.lab.v8 import module
+
+Parse = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def parse() -> Iterator[Parse]:
+    """The page's ``parseCsv``."""
+    with MiniRacer() as v8:
+        v8.eval(f"const csv = {module('csv.js')};")
+
+        def call(text: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
+            call = f"csv.parseCsv({json.dumps(text)}, {json.dumps(options or {})})"
+            found: dict[str, Any] = json.loads(str(v8.eval(f"JSON.stringify({call})")))
+            return found
+
+        yield call
+
+
+def read_file(folder: Path, text: str, options: dict[str, Any] | None = None) -> dict[str, list[float]]:
+    """The numeric columns that a fit would use, by name."""
+    csv_options = dict(options or {})
+    missing, drop = csv_options.pop("missing", "error"), csv_options.pop("drop", ())
+    path = folder / "pasted.csv"
+    path.write_bytes(text.encode())
+    source = open_csv(path, **csv_options)
+    names = [name for name in source.names if name not in {*drop, *find_row_numbers(source)}]
+    target = names[-1] if names else source.names[-1] if source.names else "y"
+    selection = ColumnSelection(str(path), None, target, None, None, missing, csv_options, drop)
+    rows = np.concatenate([block for block, _ in selection.blocks()])
+    return {name: rows[:, j].tolist() for j, name in enumerate((*selection.features, target))}
+
+
+def columns_of(found: dict[str, Any]) -> dict[str, list[float]]:
+    return {name: [row[j] for row in found["rows"]] for j, name in enumerate(found["columns"])}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_what_is_certain_is_read_as_from_a_file(parse: Parse, tmp_path: Path, case: str) -> None:
+    text, expected = READ[case]
+    found = parse(text)
+    assert columns_of(found) == expected
+    assert read_file(tmp_path, text) == expected
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_certain_is_asked_or_refused_as_of_a_file(parse: Parse, tmp_path: Path, case: str) -> None:
+    text, key = REFUSED[case]
+    assert parse(text)["trouble"] == key
+    with pytest.raises(DataError):
+        read_file(tmp_path, text)
+
+
+@pytest.mark.parametrize("case", ANSWERED)
+def test_an_answer_reads_on_as_the_option_does(parse: Parse, tmp_path: Path, case: str) -> None:
+    text, options, expected = ANSWERED[case]
+    assert list(columns_of(parse(text, options)).values()) == list(expected.values())
+    assert read_file(tmp_path, text, options) == expected
