@@ -134,6 +134,12 @@ LAYOUTS: dict[str, tuple[str | bytes, dict[str, Any], Numbers, str]] = {
     ),
     "a title and keys": ("Shop;A\nYear;B\n\nx;z;y\n1;0;2\n2;0;3\n4;1;5\n", {}, ROWS | {"z": [0, 0, 1]}, "lines 1 to 2"),
     "units": ("x,y\nkm,km/h\n1,2\n2,3\n4,5\n", {}, ROWS, "line 2 was skipped, since it has units: km, km/h"),
+    "units that are no letters": (
+        "x,y\n㎡,m\n1,2\n2,3\n4,5\n",
+        {},
+        ROWS,
+        "line 2 was skipped, since it has units: ㎡, m",
+    ),
     "units in brackets": ("x,y\n[a.u.],(thousand $)\n1,2\n2,3\n4,5\n", {}, ROWS, "line 2 was skipped"),
     "a total": ("city,x,y\nA,1,2\nB,2,3\nC,4,5\nTotal,7,10\n", {}, ROWS, "a total of the others: 'Total,7,10'"),
     "Summe": ("Ort;x;y\nA;1;2\nB;2;3\nC;4;5\nSumme:;7;10\n", {}, ROWS, "'Summe:;7;10'"),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from descentlab.data.csv.number_format import NumberMarks, detect_format, is_number
+from descentlab.data.csv.number_format import NumberMarks, detect_format, is_number, is_number_like
 from descentlab.data.csv.text_columns import MISSING_CELLS, not_numeric_reason, strip_cells
 
 pa = pytest.importorskip("pyarrow")
@@ -26,6 +26,12 @@ def test_a_number_in_any_spelling(cell: str) -> None:
 @pytest.mark.parametrize("cell", ["", "e5", "1,5", "1_000", "0x1F", "1e", "--1", "+-1", "1 2", "१", "NaN", "1.2.3"])
 def test_what_is_no_number(cell: str) -> None:
     assert not is_number(cell)
+
+
+def test_many_spaces_in_a_cell_take_no_time() -> None:
+    """With each space the time doubled: this would not end."""
+    assert is_number_like("€ 1 200,50 ")
+    assert not is_number_like(f"1{' ' * 10_000}x")
 
 
 def test_a_decimal_comma_takes_the_place_of_the_point() -> None:

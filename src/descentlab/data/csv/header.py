@@ -194,9 +194,10 @@ def _is_units_row(names: list[str], body: list[SampleRow]) -> bool:
         has_numbers = any(column) and all(is_number_like(cell) for cell in column if cell)
         if unit in NO_UNIT:
             continue
+        is_known = unit.lower() in KNOWN_UNITS
         if BRACKETED.fullmatch(unit):
             known = True
-        elif not has_numbers or not UNIT.fullmatch(unit):
+        elif not has_numbers or not (is_known or UNIT.fullmatch(unit)):
             return False
-        known |= unit.lower() in KNOWN_UNITS
+        known |= is_known
     return known

@@ -21,9 +21,13 @@ THOUSANDS_MARKS = {",": ",", ".": ".", " ": SPACES, "'": APOSTROPHES, "_": "_"} 
 LEADING_CELLS = 1000  # a column without a number among its first cells is text
 
 _CURRENCY = "(?:" + "|".join(map(re.escape, sorted(CURRENCY_SIGNS, key=len, reverse=True))) + ")"
-_DIGITS = rf"[.,]?[0-9][0-9.,_{APOSTROPHES}{SPACES}]*(?:[eE][-+]?[0-9]+)?"
+_DIGITS = rf"[.,]?[0-9](?:[0-9.,_{APOSTROPHES}{SPACES}]*[0-9.,])?(?:[eE][-+]?[0-9]+)?"
 # Anything that might be a number with some decimal mark; signs have been normalized.
-NUMBER_LIKE = rf"^[-+]?{_CURRENCY}?[-+(]*\s*{_CURRENCY}?\s*[-+]?{_DIGITS}\s*{_CURRENCY}?\s*%?\)?\s*{_CURRENCY}?$"
+# Spaces are in optional groups that end otherwise, so that a cell with many of them takes no longer than others.
+NUMBER_LIKE = (
+    rf"^[-+]?{_CURRENCY}?[-+(]*(?:\s*{_CURRENCY})?\s*[-+]?{_DIGITS}"
+    rf"(?:\s*{_CURRENCY})?(?:\s*%)?(?:\s*\))?(?:\s*{_CURRENCY})?$"
+)
 IN_PARENTHESES = r"^\(\s*([^-+()]+)\)$"
 WHOLE_CURRENCY = "₩|￦|원|KRW|¥|円|JPY"
 TWO_READINGS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}([.,])[0-9]{3}(?![0-9.,])", re.ASCII)
