@@ -681,8 +681,13 @@ def test_a_file_is_read_in_the_encoding_it_has(watched: Watched, tmp_path: Path,
     settle(browsed)
     assert target in browsed.inner_text(".headline")
     other = tmp_path / "other.csv"
-    for content, said in ((b"a,b\n\xff\xff\xff,1\n", "encoding of the file is not certain"), (b"PK\0", "not a text file")):
+    for content, said in (
+        (b"a,b\n\xff\xff\xff,1\n", "encoding of the file is not certain"),
+        (b"PK\0", "not a text file"),
+    ):
         other.write_bytes(content)
         browsed.locator("input[type=file]").set_input_files([])
         browsed.locator("input[type=file]").set_input_files(other)
-        browsed.wait_for_function(f"() => document.querySelector('.source [role=status]').textContent.includes('{said}')")
+        browsed.wait_for_function(
+            f"() => document.querySelector('.source [role=status]').textContent.includes('{said}')"
+        )

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from py_mini_racer import MiniRacer
 
+from descentlab.data.csv.encoding import decode_sample
 from descentlab.data.csv.source import open_csv
+from descentlab.data.paths import FileLocation
 from descentlab.data.row_numbers import find_row_numbers
 from descentlab.data.selection import ColumnSelection
 from descentlab.errors import DataError
@@ -33,6 +35,15 @@ def parse() -> Iterator[Parse]:
             return found
 
         yield call
+
+
+@pytest.fixture(scope="module")
+def decoder(browser: Any) -> Iterator[Any]:
+    """A page of a browser, which knows encodings, with ``encoding.js``."""
+    page = browser.new_page()
+    page.evaluate(f"() => {{ window.encoding = {module('csv/encoding.js')}; }}")
+    yield page
+    page.close()
 
 
 def read_file(folder: Path, text: str, options: dict[str, Any] | None = None) -> dict[str, list[float]]:
@@ -74,3 +85,25 @@ def test_an_answer_reads_on_as_the_option_does(parse: Parse, tmp_path: Path, cas
     text, options, expected = ANSWERED[case]
     assert list(columns_of(parse(text, options)).values()) == list(expected.values())
     assert read_file(tmp_path, text, options) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        *[("면적,가격 (만원)\n50,110\n", encoding) for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp949")],
+        *[(text, "cp1252") for text in ("Größe (m²),Straße\n", "T (°C),T (°F)\n", "côté,élève\n", "Price (£)\n")],
+        ("번호,똠방\n", "cp949"),
+        ("Ärzte,Öl\n", "mac-roman"),
+        ("値段,面積\n", "shift-jis"),
+    ],
+)
+def test_a_file_is_decoded_as_python_decodes_it(decoder: Any, tmp_path: Path, text: str, encoding: str) -> None:
+    content, path = text.encode(encoding), tmp_path / "pasted.csv"
+    path.write_bytes(content)
+    found = decoder.evaluate("(bytes) => encoding.decodeText(new Uint8Array(bytes))", list(content))
+    try:
+        decoded, name = decode_sample(FileLocation(str(path)), content, True, None)
+    except DataError:
+        assert found == {"trouble": "source.encoding"}
+    else:
+        assert (found["text"], found.get("encoding")) == (decoded, name.upper() if name.startswith("cp") else None)

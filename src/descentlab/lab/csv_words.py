@@ -1,4 +1,4 @@
-"""The marks, words and patterns of :mod:`descentlab.data.csv`, as a module of the page that reads pasted text by them."""
+"""The marks, words and patterns of :mod:`descentlab.data.csv`, from which the page reads pasted text, as its module."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from descentlab.data.csv import (
     number_format,
     sample_rows,
     text_columns,
+    words,
 )
 from descentlab.data.csv.options import DECIMAL_MARKS
 
@@ -31,7 +32,7 @@ def csv_words_module() -> str:
         "delimiterLine": dialect.DELIMITER_LINE.pattern,
         "unit": header.UNIT.pattern,
         "bracketed": header.BRACKETED.pattern,
-        "indexName": row_numbers.INDEX_NAME.pattern,
+        "pandasIndexName": row_numbers.PANDAS_INDEX_NAME.pattern,
         "rowNumberName": row_numbers.ROW_NUMBER_NAME.pattern,
         "dateOrTime": text_columns.DATE_OR_TIME.pattern,
         "leadingZero": inference.LEADING_ZERO_PATTERN,
@@ -42,35 +43,39 @@ def csv_words_module() -> str:
         "westernSign": encoding.WESTERN_SIGN.pattern,
         "signWithinWord": encoding.SIGN_WITHIN_WORD.pattern,
     }
-    words: dict[str, object] = {
+    content: dict[str, object] = {
         "minusSigns": number_format.MINUS_SIGNS,
         "spaces": number_format.SPACES,
         "apostrophes": number_format.APOSTROPHES,
         "thousandsMarks": number_format.THOUSANDS_MARKS,
-        "currencySigns": number_format.CURRENCY_SIGNS,
+        "currencySigns": words.CURRENCY_SIGNS,
         "numbers": _number_patterns(),
         "leadingCells": number_format.LEADING_CELLS,
         "sampleRows": sample_rows.SAMPLE_ROWS,
         "delimiterCandidates": sample_rows.DELIMITER_CANDIDATES,
+        "scoredRows": sample_rows.SCORED_ROWS,
         "minNumbersShare": sample_rows.MIN_NUMBERS_SHARE,
         "minEvenShare": sample_rows.MIN_EVEN_SHARE,
         "commentMarks": dialect.COMMENT_MARKS,
         "commentLike": errors.COMMENT_LIKE,
         "unitRows": header.UNIT_ROWS,
-        "knownUnits": sorted(header.KNOWN_UNITS),
+        "knownUnits": sorted(words.KNOWN_UNITS),
         "noUnit": header.NO_UNIT,
         "earliestYear": header.EARLIEST_YEAR,
         "latestYear": header.LATEST_YEAR,
-        "totalWords": sorted(footer.TOTAL_WORDS),
+        "totalWords": sorted(words.TOTAL_WORDS),
         "labelMarks": footer.LABEL_MARKS,
         "missingCells": text_columns.MISSING_CELLS,
-        "missingMarks": sorted(text_columns.MISSING_MARKS),
-        "flagWords": text_columns.FLAG_WORDS,
+        "missingMarks": sorted(words.MISSING_MARKS),
+        "flagWords": words.FLAG_WORDS,
+        "maxMarks": text_columns.MAX_MARKS,
         "htmlStarts": [start.decode() for start in files.HTML_STARTS],
+        "minHangulShare": encoding.MIN_HANGUL_SHARE,
+        "eucKrByte": encoding.EUC_KR_BYTE,
         "maxWesternRun": encoding.MAX_WESTERN_RUN,
         "patterns": {name: _to_javascript(pattern) for name, pattern in patterns.items()},
     }
-    text = json.dumps(words).replace("<", "\\u003c")  # text such as that of a comment in HTML
+    text = json.dumps(content).replace("<", "\\u003c")  # text such as that of a comment in HTML
     return f"export const WORDS = {text};\n"
 
 

@@ -2,7 +2,7 @@
  * Pasted text as columns of numbers, by the rules of descentlab.data.csv: what is certain is read, and said in a note;
  * what is not is a question or an error about a cell and its line. Nothing is dropped in silence.
  */
-import { formatNotices, leadingZero, present, readColumn, rowNumberReason } from "./csv/columns.js";
+import { formatNotices, isRounded, leadingZero, present, readColumn, rowNumberReason } from "./csv/columns.js";
 import { findFooter } from "./csv/footer.js";
 import { findHeader } from "./csv/header.js";
 import { chooseMarks, gatherEvidence, marksFromOptions, readBothWays } from "./csv/number_format.js";
@@ -50,8 +50,8 @@ function readTable(text, options) {
   const open = rows.find((row) => row.open);
   if (open) throw new Refusal("source.quote", { line: open.line });
   const [first, second] = sampled(rows);
-  if (!second) throw new Refusal("source.few");
-  const top = comments.filter(({ line }) => line < first.line).map((each) => ({ ...each, cells: splitComment(each.text, delimiter) }));
+  const top = comments.filter(({ line }) => line < first.line).map((each) => ({ ...each, cells: splitComment(each.text, delimiter, mark) }));
+  if (!second && !top.length) throw new Refusal("source.few");
   const header = findHeader(rows, top, delimiter, options.header);
   if (header.question) throw headerQuestion(header.question);
   const body = rows.filter(({ line }) => line > header.lines);
@@ -101,6 +101,7 @@ function readNumbers({ names, rows, delimiter, notices }, options) {
   const complete = rows.map((_, i) => numeric.every(({ values }) => !Number.isNaN(values[i])));
   const missing = complete.filter((is) => !is).length;
   if (missing && options.missing !== "drop") throw missingQuestion(numeric, rows, complete);
+  const rounded = numeric.filter(isRounded).map(({ name }) => `“${name}”`);
   const zeros = numeric.map(({ name, cells }) => ({ name, cell: leadingZero(cells) })).filter(({ cell }) => cell !== undefined);
   return {
     columns: numeric.map(({ name }) => name),
@@ -111,6 +112,7 @@ function readNumbers({ names, rows, delimiter, notices }, options) {
       ...(marks.decimal === "," ? [["source.note.decimal_comma", {}]] : []),
       ...formatNotices(numeric),
       ...zeros.map(({ name, cell }) => ["source.note.leading_zeros", { name, cell, number: String(Number(cell)) }]),
+      ...(rounded.length ? [["source.note.rounded", { names: rounded.join(", ") }]] : []),
       ...(missing ? [["source.note.rows_left_out", { count: missing, total: rows.length }]] : []),
     ],
   };

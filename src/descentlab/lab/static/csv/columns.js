@@ -5,7 +5,7 @@ import { WORDS } from "./words.js";
 const MISSING_CELLS = new Set(WORDS.missingCells);
 const MISSING_MARKS = new Set(WORDS.missingMarks);
 const DATE_OR_TIME = new RegExp(`^(?:${WORDS.patterns.dateOrTime})$`, "u");
-const INDEX_NAME = new RegExp(`^(?:${WORDS.patterns.indexName})$`, "iu");
+const PANDAS_INDEX_NAME = new RegExp(`^(?:${WORDS.patterns.pandasIndexName})$`, "iu");
 const ROW_NUMBER_NAME = new RegExp(`^(?:${WORDS.patterns.rowNumberName})$`, "u");
 const LEADING_ZERO = new RegExp(WORDS.patterns.leadingZero);
 const INTEGER = /^-?[0-9]+$/;
@@ -60,7 +60,7 @@ function explain(cells, marks) {
   const total = numbers + odd.length;
   const percents = [true, false].map((percent) => Math.max(...counts.filter((_, i) => formats[i].percent === percent)));
   if (percents.every(Boolean) && percents[0] + percents[1] === total) return { trouble: "source.percent", row };
-  if (numbers && odd.every((cell) => MISSING_MARKS.has(cell.toLowerCase()))) {
+  if (numbers && new Set(odd).size <= WORDS.maxMarks && odd.every((cell) => MISSING_MARKS.has(cell.toLowerCase()))) {
     const read = numberReader(format);
     return { format, values: cells.map(orMissing(read)) };
   }
@@ -70,7 +70,7 @@ function explain(cells, marks) {
 
 /** Why a numeric column only numbers the rows; null if it does not. */
 export function rowNumberReason(name, values) {
-  if (INDEX_NAME.test(name)) return ["source.reason.unnamed", {}];
+  if (PANDAS_INDEX_NAME.test(name)) return ["source.reason.unnamed", {}];
   if (!ROW_NUMBER_NAME.test(name) && !ROW_NUMBER_NAME.test(name.toLowerCase())) return null;
   const counts = values.length > 1 && [0, 1].includes(values[0]) && values.every((value, i) => value === values[0] + i);
   return counts ? ["source.reason.row_number", {}] : null;
@@ -78,6 +78,9 @@ export function rowNumberReason(name, values) {
 
 /** The first cell with leading zeros in a column of whole numbers. */
 export const leadingZero = (cells) => (cells.every((cell) => cell === null || INTEGER.test(cell)) ? cells.find((cell) => cell !== null && LEADING_ZERO.test(cell)) : undefined);
+
+/** Whether a column of whole numbers has one that float64 cannot hold. */
+export const isRounded = ({ cells, values }) => values.some((value, i) => Math.abs(value) > Number.MAX_SAFE_INTEGER && INTEGER.test(cells[i]) && BigInt(cells[i]) !== BigInt(value));
 
 /** How columns were read that have more than digits and a decimal mark: one notice for all of a kind. */
 export function formatNotices(columns) {

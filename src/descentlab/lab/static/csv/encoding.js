@@ -3,8 +3,7 @@ import { WORDS } from "./words.js";
 
 const { westernLetter, westernSign, signWithinWord } = WORDS.patterns;
 const HIGH_BYTES = /[\x80-\xff]+/g;
-const HANGUL = /[가-힣]/g;
-const MIN_SHARE = 0.9; // of the runs and characters that look Korean
+const ASCII = /[\x00-\x7f]/g;
 const BYTES_AT_ONCE = 1 << 15; // arguments of a call
 
 /** `{text, encoding}` of a file's bytes, where an encoding that had to be detected has its name; or `{trouble}`. */
@@ -15,9 +14,8 @@ export function decodeText(bytes) {
   if (bytes.includes(0)) return { trouble: "source.binary" };
   const text = decode(bytes, "utf-8");
   if (text !== null) return { text };
-  const runs = latin(bytes).match(HIGH_BYTES);
-  if (isKorean(bytes, runs)) return { text: decode(bytes, "euc-kr"), encoding: "CP949" };
-  return isWestern(bytes, runs) ? { text: decode(bytes, "windows-1252"), encoding: "CP1252" } : { trouble: "source.encoding" };
+  if (isKorean(bytes)) return { text: decode(bytes, "euc-kr"), encoding: "CP949" };
+  return isWestern(bytes) ? { text: decode(bytes, "windows-1252"), encoding: "CP1252" } : { trouble: "source.encoding" };
 }
 
 /** The text of bytes; null if they are not in this encoding. */
@@ -36,16 +34,19 @@ function latin(bytes) {
   return text;
 }
 
-function isKorean(bytes, runs) {
-  const pairs = runs.filter((run) => run.length % 2 === 0);
-  if (pairs.length < MIN_SHARE * runs.length) return false; // single bytes are signs such as °, and letters with an accent
-  const text = decode(Uint8Array.from(pairs.join(""), (each) => each.charCodeAt(0)), "euc-kr");
-  return text !== null && (text.match(HANGUL)?.length ?? 0) >= MIN_SHARE * text.length && decode(bytes, "euc-kr") !== null;
+/** Whether most characters are Hangul of EUC-KR: its extension CP949 has any letter as a second byte. */
+function isKorean(bytes) {
+  const text = decode(bytes, "euc-kr");
+  if (text === null) return false;
+  const pairs = latin(bytes).match(/[\x80-\xff][^]/g); // characters of two bytes
+  const common = text.replace(ASCII, "").split("").filter((each, i) => /[가-힣]/.test(each) && [0, 1].every((j) => pairs[i].charCodeAt(j) >= WORDS.eucKrByte));
+  return common.length >= WORDS.minHangulShare * pairs.length;
 }
 
-function isWestern(bytes, runs) {
+/** Whether all signs and letters are common in Western texts: one or two with an accent at a time, among others. */
+function isWestern(bytes) {
   const text = decode(bytes, "windows-1252");
-  if (text === null || runs.some((run) => run.length > WORDS.maxWesternRun) || new RegExp(signWithinWord, "u").test(text)) return false;
+  if (text === null || latin(bytes).match(HIGH_BYTES).some((run) => run.length > WORDS.maxWesternRun)) return false;
   const known = new RegExp(`${westernLetter}|${westernSign}`, "gu");
-  return text.replace(known, "").search(/[^\x00-\x7f]/) < 0;
+  return !new RegExp(signWithinWord, "u").test(text) && text.replace(known, "").replace(ASCII, "") === "";
 }

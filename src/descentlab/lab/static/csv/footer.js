@@ -40,5 +40,5 @@ function stripped(text) {
 function isNote(row, texts, columns, delimiter) {
   const text = texts.join(" ");
   if (row.cells.length >= columns || texts.some(isNumberLike)) return false;
-  return (row.cells.length === 1 || delimiter === " ") && !MISSING.has(text) && !MISSING.has(text.toLowerCase()) && /\p{L}{2}/u.test(text);
+  return (row.cells.length === 1 || delimiter === " ") && !MISSING.has(text) && !MISSING.has(text.toLowerCase()) && /\p{L}/u.test(text);
 }

@@ -1,6 +1,6 @@
 /** Where the names are: below a title, in a comment, above a row of units, or nowhere; as data/csv/header.py. */
 import { isNumberLike } from "./number_format.js";
-import { filled, mostCommon, sampled, width } from "./sample_rows.js";
+import { bodyLength, filled, mostCommon, sampled, width } from "./sample_rows.js";
 import { WORDS } from "./words.js";
 
 const whole = (pattern) => new RegExp(`^(?:${pattern})$`, "u");
@@ -35,7 +35,6 @@ export function findHeader(rows, comments, delimiter, header) {
 }
 
 const defaultNames = (length) => Array.from({ length }, (_, j) => (j === length - 1 ? "y" : length === 2 ? "x" : `x${j + 1}`));
-const bodyLength = (rows) => mostCommon((rows.length > 1 ? rows.slice(1) : rows).map((row) => row.cells.length));
 
 /** How many of the first rows are a title: text, and narrower than the rows below; 0 if that is not certain. */
 function countTitleRows(rows, delimiter, header) {
@@ -69,11 +68,11 @@ function isLikeRows(row, body) {
   });
 }
 
-/** The comment that has a name for every cell; the first of several in a row, if the others are units. */
+/** The comment that has a name for every cell; the one before it if it has units. */
 function namesInComments(comments, length) {
   const found = comments.filter(({ cells }) => cells.length === length && mayBeNames(cells));
-  const [before, last] = [found.at(-2), found.at(-1)];
-  return before && length > 2 && last.line === before.line + 1 ? before : last;
+  const hasUnits = found.length > 1 && found.at(-1).cells.some((cell) => KNOWN_UNITS.has(cell.toLowerCase()));
+  return found.at(hasUnits ? -2 : -1);
 }
 
 /** Whether this is the header of R's `write.table`, which has no name for the names of the rows. */
@@ -82,7 +81,7 @@ function lacksRowName(row, body, delimiter) {
   if (!mayBeNames(row.cells) || row.cells.some((cell) => !cell.trim())) return false;
   const labels = body.map(({ cells }) => cells[0].trim());
   if (!labels.some(isNumberLike)) return body.every(({ cells }) => cells.slice(1).some(isNumberLike));
-  if (delimiter === ",") return false; // 1,5 may be one number
+  if (delimiter === "," && !body.every((each) => each.beginsWithQuote)) return false; // 1,5 may be one number
   return [0, 1].some((start) => labels.every((label, i) => label === String(i + start)));
 }
 
@@ -102,11 +101,12 @@ function completeNames(row, body, delimiter) {
 function isUnitsRow(names, body) {
   const units = body[0].cells.map((cell) => cell.trim());
   const rows = body.slice(1, WORDS.unitRows + 1);
-  if (!rows.length || units.length !== names.length) return false;
+  if (!rows.length || units.length !== names.length || units.some(isNumberLike)) return false;
+  const isKnown = (unit) => KNOWN_UNITS.has(unit.toLowerCase());
   const isUnit = (unit, j) => {
     if (WORDS.noUnit.includes(unit) || BRACKETED.test(unit)) return true;
     const column = rows.map((row) => (row.cells[j] ?? "").trim()).filter((cell) => cell !== "");
-    return column.length > 0 && column.every(isNumberLike) && UNIT.test(unit);
+    return column.length > 0 && column.every(isNumberLike) && (isKnown(unit) || UNIT.test(unit));
   };
-  return units.every(isUnit) && units.some((unit) => !WORDS.noUnit.includes(unit) && (BRACKETED.test(unit) || KNOWN_UNITS.has(unit.toLowerCase())));
+  return units.every(isUnit) && units.some((unit) => !WORDS.noUnit.includes(unit) && (BRACKETED.test(unit) || isKnown(unit)));
 }

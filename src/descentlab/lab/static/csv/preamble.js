@@ -1,6 +1,6 @@
 /** What is no table at all, the line `sep=;`, and comments; as data/csv/dialect.py. */
 import { isNumberLike } from "./number_format.js";
-import { detectDelimiter, mostCommon, readRows, sampled } from "./sample_rows.js";
+import { bodyLength, detectDelimiter, readRows, sampled } from "./sample_rows.js";
 import { WORDS } from "./words.js";
 
 const DELIMITER_LINE = new RegExp(`^(?:${WORDS.patterns.delimiterLine})$`, "iu");
@@ -49,11 +49,13 @@ function areComments(rest, marked, mark, stated) {
   const delimiter = stated ?? detectDelimiter(rest);
   const rows = sampled(readRows(rest, delimiter));
   if (rows.length > 1 && rows.slice(1).every(({ cells }) => isNumberLike(cells[0]))) return true;
-  const length = mostCommon((rows.length > 1 ? rows.slice(1) : rows).map(({ cells }) => cells.length));
-  return marked.every((line) => splitComment(line.trimStart().slice(mark.length), delimiter).length !== length);
+  const length = bodyLength(rows);
+  return marked.every((line) => splitComment(line.trimStart(), delimiter).length !== length);
 }
 
-/** The cells of a comment. */
-export function splitComment(text, delimiter) {
-  return (readRows(text, delimiter)[0]?.cells ?? []).map((cell) => cell.trim());
+/** The cells of a comment; a mark that is a name, or begins one such as `# of rooms`, stays. */
+export function splitComment(text, delimiter, mark = "") {
+  const cells = (readRows(text, delimiter)[0]?.cells ?? []).map((cell) => cell.trim());
+  if (delimiter !== " " && cells.length && (cells[0] === "" || cells[0].startsWith("of "))) cells[0] = `${mark} ${cells[0]}`.trim();
+  return cells;
 }

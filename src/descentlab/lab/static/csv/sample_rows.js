@@ -9,7 +9,8 @@ export function readRows(text, delimiter) {
   if (delimiter === " ") return readRows(delimitBlanks(text), "\t");
   const cell = new RegExp(`"([^"]*(?:""[^"]*)*)(?:"|$)([^${delimiter}\n]*)|[^${delimiter}\n]*`, "y");
   const rows = [];
-  let row = { cells: [], line: 1 };
+  const begin = (at, line) => ({ cells: [], line, beginsWithQuote: text[at] === '"' });
+  let row = begin(0, 1);
   for (let [at, line] = [0, 1]; at <= text.length; ) {
     cell.lastIndex = at;
     const [found, quoted, rest] = cell.exec(text);
@@ -24,7 +25,7 @@ export function readRows(text, delimiter) {
     row.last = line;
     if (row.quoted || row.cells.length > 1 || row.cells[0].trim()) rows.push(row);
     line += 1;
-    row = { cells: [], line };
+    row = begin(at, line);
   }
   return rows.filter((each) => each.quoted || delimiter !== "\t" || filled(each).length);
 }
@@ -52,23 +53,33 @@ export function mostCommon(values) {
 
 /** The delimiter that divides the rows most evenly, then into the most numbers, then into the most cells. */
 export function detectDelimiter(text, decimal) {
-  const scores = new Map(WORDS.delimiterCandidates.map((each) => [each, score(sampled(readRows(text, each)), each)]));
-  const isPossible = (each) => {
-    const [even, numbers, , length] = scores.get(each);
-    if (each === " " && (even < WORDS.minEvenShare || numbers < WORDS.minNumbersShare)) return false;
-    return length > 1 && !(each === "," && decimal === "," && even < 1);
-  };
-  const possible = WORDS.delimiterCandidates.filter(isPossible);
-  const better = (a, b) => a.map((value, i) => value - b[i]).find((gap) => gap !== 0) > 0;
-  return possible.length ? possible.reduce((best, each) => (better(scores.get(each), scores.get(best)) ? each : best)) : ",";
+  const found = WORDS.delimiterCandidates.filter((each) => text.includes(each) || (each === " " && text.includes("\t")));
+  const divisions = found.map((delimiter) => ({ delimiter, rows: sampled(readRows(text, delimiter)) })).filter(({ delimiter, rows }) => {
+    if (!rows.length || bodyLength(rows) < 2) return false;
+    return delimiter === " " ? areColumns(rows) : !(delimiter === "," && decimal === "," && evenShare(rows) < 1);
+  });
+  const scores = new Map(divisions.map(({ delimiter, rows }) => [delimiter, [evenShare(rows), numbersShare(rows), delimiter === " " ? 0 : 1, bodyLength(rows)]]));
+  const isBetter = (a, b) => a.map((value, i) => value - b[i]).find((gap) => gap !== 0) > 0;
+  return [...scores.keys()].reduce((best, each) => (best === null || isBetter(scores.get(each), scores.get(best)) ? each : best), null) ?? (decimal === "," ? ";" : ",");
 }
 
-/** The share of rows of the most common length, the share of numbers, whether it is no space, and the length. */
-function score(rows, delimiter) {
-  const body = rows.length > 1 ? rows.slice(1) : rows;
-  const length = mostCommon(body.map((row) => row.cells.length));
-  const lengths = rows.map((row) => row.cells.length);
-  if (delimiter === " " && lengths[0] === length - 1) lengths[0] = length; // the names of a table whose rows have names
-  const cells = body.flatMap(filled);
-  return [lengths.filter((each) => each === length).length / lengths.length, cells.filter(isNumberLike).length / Math.max(cells.length, 1), delimiter === " " ? 0 : 1, length];
+/** The most common number of cells below the first row, which may be a title. */
+export const bodyLength = (rows) => mostCommon(body(rows).map(({ cells }) => cells.length));
+
+const body = (rows) => (rows.length > 1 ? rows.slice(1) : rows);
+
+function evenShare(rows, length = bodyLength(rows)) {
+  return rows.filter(({ cells }) => cells.length === length).length / rows.length;
+}
+
+/** The share of numbers in the first rows. */
+function numbersShare(rows) {
+  const cells = body(rows).slice(0, WORDS.scoredRows).flatMap(filled);
+  return cells.filter(isNumberLike).length / Math.max(cells.length, 1);
+}
+
+/** Whether spaces divide cells, and not words: evenly, and into numbers. */
+function areColumns(rows) {
+  const hasRowNames = rows[0].cells.length === bodyLength(rows) - 1; // which have no name
+  return evenShare(hasRowNames ? rows.slice(1) : rows) >= WORDS.minEvenShare && numbersShare(rows) >= WORDS.minNumbersShare;
 }
