@@ -204,6 +204,22 @@ def test_forgotten_zero_grad_in_float32(exact: bool) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("printed", ["twice", "once", "root"])
+def test_a_mean_taken_twice(printed: str, half: bool) -> None:
+    for case in cases(2):
+        p, Z, losses = case.start, np.column_stack([case.X, np.ones(case.n)]), []
+        for _ in range(EPOCHS):
+            r = Z @ p - case.y
+            once = np.mean(r**2) / (2 if half else 1)
+            losses.append({"twice": once / case.n, "once": once, "root": np.sqrt(np.mean(r**2))}[printed])
+            p = p - case.lr * (1 if half else 2) * Z.T @ r / case.n**2
+        found = case.named(losses)
+        assert found.name == "averaged_twice"
+        assert found.numbers["acting"] == pytest.approx(case.lr / case.n / (2 if half else 1))
+        assert ("The loss is averaged twice" in found.text("en")) == (printed == "twice")
+
+
 def test_right_loops_are_given_no_cause() -> None:
     """Whatever the data, the start, the type and the digits printed."""
     rng = np.random.default_rng(11)

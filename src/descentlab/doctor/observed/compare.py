@@ -27,6 +27,7 @@ from descentlab.typing import FLOAT32_UNIT_ROUNDOFF, UNIT_ROUNDOFF
 HYPOTHESES: tuple[Callable[[ObservedComparison], Iterator[Hypothesis]], ...] = (
     printed_cost.different_printed_reduction,
     printed_cost.different_gradient_reduction,
+    printed_cost.averaged_twice,
     other_start_or_rate.resumed_weights,
     loop_bugs.one_row_cost,
     loop_bugs.broadcasting,

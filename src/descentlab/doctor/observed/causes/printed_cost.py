@@ -7,6 +7,7 @@ Each hypothesis is a function of an :class:`ObservedComparison` that yields gues
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -108,3 +109,32 @@ def different_gradient_reduction(comparison: ObservedComparison) -> Iterator[Hyp
             gradient=other,
             times=lr_multiple,
         )
+
+
+def averaged_twice(comparison: ObservedComparison) -> Iterator[Hypothesis]:
+    """A mean that is divided by the number of rows again, and its gradient with it: the rate divided by that number.
+
+    What is printed is the cost that is averaged twice, or another one.
+    """
+    weight, stated_lr = comparison.problem.weight, comparison.descent.lr
+    if not comparison.is_cheap or weight == 1:
+        return
+    for once in ("mean", "half_mean"):
+        twice, user_scale = f"{once}_twice", gradient_scale(comparison.descent.reduction, weight)
+        acting_lr = stated_lr * gradient_scale(once, weight) / weight / user_scale
+        if not 0 < acting_lr < np.inf:
+            continue
+        costs = comparison.costs_with(lr=acting_lr)
+        make = partial(
+            comparison.make_hypothesis,
+            "averaged_twice",
+            costs,
+            common_limit=comparison.theory.least_cost,
+            acting=acting_lr,
+            times=acting_lr / stated_lr,
+        )
+        values = {"once": cost_form_message(once), "rows": weight, "times": acting_lr / stated_lr, "acting": acting_lr}
+        as_printed = partial(apply_cost_form, twice, weight=weight)
+        printed_twice = make(message("observed.averaged_twice", **values), cost_transform=as_printed)
+        yield replace(printed_twice, losses=as_printed(costs))
+        yield make(message("observed.gradient_averaged_twice", **values))
