@@ -143,7 +143,8 @@ def test_every_count_has_its_noun() -> None:
         "finding.beyond_counting",
         "finding.mini_batches", "folds.tried", "losses.every", "losses.read_every",
             "notice.few_rows", "notice.rows_dropped",
-        "observed.agrees_every", "observed.per_sample_updates", "observed.too_long", "refuses.replay_batches",
+        "observed.averaged_twice", "observed.gradient_averaged_twice",
+            "observed.agrees_every", "observed.per_sample_updates", "observed.too_long", "refuses.replay_batches",
     }  # fmt: skip
     bare = {key for key, text in load_catalog("en").items() if re.search(rf"\{{\w+\}} (more )?({nouns})\b", text)}
     # The lab's page has its own way: messages.js, tested in tests/lab/test_messages.py.

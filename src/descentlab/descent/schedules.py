@@ -6,6 +6,7 @@ line, such as ``step:30:0.1``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -20,6 +21,11 @@ Schedule = Callable[[Any], Any]
 
 class ScheduleBase:
     """A schedule of this module; printed as :func:`parse_schedule` reads it."""
+
+    @property
+    def total(self) -> float:
+        """The sum of the multipliers over all epochs: how far a descent can come; inf if it has no bound."""
+        return math.inf
 
     def __str__(self) -> str:
         name = next(name for name, schedule_class in SCHEDULES.items() if schedule_class is type(self))
@@ -40,6 +46,10 @@ class StepLR(ScheduleBase):
     def __call__(self, k: Any) -> Any:
         return float(self.gamma) ** (np.asarray(k) // self.size)
 
+    @property
+    def total(self) -> float:
+        return self.size / (1 - self.gamma) if self.gamma < 1 else math.inf
+
 
 @dataclass(frozen=True)
 class ExponentialLR(ScheduleBase):
@@ -49,6 +59,10 @@ class ExponentialLR(ScheduleBase):
 
     def __call__(self, k: Any) -> Any:
         return self.gamma ** np.asarray(k, dtype=np.float64)
+
+    @property
+    def total(self) -> float:
+        return 1 / (1 - self.gamma) if self.gamma < 1 else math.inf
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,10 @@ class LinearLR(ScheduleBase):
         return self.start_factor + (self.end_factor - self.start_factor) * np.minimum(
             np.asarray(k, dtype=np.float64) / self.epochs, 1.0
         )
+
+    @property
+    def total(self) -> float:
+        return self.start_factor * (self.epochs + 1) / 2 if self.end_factor == 0 else math.inf
 
 
 @dataclass(frozen=True)

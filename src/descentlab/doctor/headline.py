@@ -12,7 +12,12 @@ from descentlab.doctor.remedies import Remedy
 from descentlab.doctor.run_context import RunContext
 from descentlab.messages import Message, format_distinct, format_rounded, message, pluralize
 
-SETTING_FINDINGS = ("forgotten_zero_grad", "momentum_one", "dampened")  # the setting has to change before the rate
+SETTING_FINDINGS = (
+    "forgotten_zero_grad",
+    "momentum_one",
+    "dampened",
+    "short_schedule",
+)  # the setting has to change before the rate
 RECOMMENDED_REMEDIES = ("center", "standardize", "momentum", "tuned_momentum")  # these keep the minimum as it is
 MIN_SPEEDUP = 2.0  # a change that saves less than half of the epochs is not recommended
 

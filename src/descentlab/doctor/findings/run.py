@@ -8,6 +8,7 @@ from typing import Any
 
 from descentlab.doctor.finding import Finding, caution_finding, fact_finding, problem_finding
 from descentlab.doctor.findings.outcome import outcome_finding
+from descentlab.doctor.findings.reach import short_schedule_findings, short_step_findings
 from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.references import IEEE754_REFERENCE, POLYAK_REFERENCE, SAAD_REFERENCE
 from descentlab.doctor.remedies import MIN_MOMENTUM
@@ -186,6 +187,8 @@ def _optimizer_finding(context: RunContext) -> Finding:
 
 
 RUN_RULES: tuple[Callable[[RunContext], Iterator[Finding]], ...] = (
+    short_schedule_findings,
+    short_step_findings,
     _bound_findings,
     _overflow_findings,
     _lower_rate_findings,

@@ -25,7 +25,7 @@ MIN_SLOWDOWN = 1.01  # ratios that fall by less may come from the rounding of we
 
 
 def ascent_refutation(losses: PrintedLosses, has_no_momentum: bool) -> Message | None:
-    """Why these finite losses are no ascent's, whatever its rate; None if they may be.
+    """Why an ascent cannot have these finite losses, whatever its rate; None if it may.
 
     >>> from descentlab.doctor.losses.parsing import parse_losses
     >>> str(ascent_refutation(parse_losses("5.0, 4.0, 6.0, 9.0"), has_no_momentum=True))

@@ -228,7 +228,7 @@ def _ascent_bound(series: LossSeries, estimate: GrowthEstimate) -> BoundEstimate
 
 
 def _is_narrow(interval: tuple[float, float]) -> bool:
-    """Whether one number can stand for a range."""
+    """Whether a range is narrow enough to be given as one number."""
     return 0 < interval[0] <= interval[1] <= MAX_BOUND_RATIO * interval[0]
 
 
