@@ -22,6 +22,10 @@ Schedule = Callable[[Any], Any]
 class ScheduleBase:
     """A schedule of this module; printed as :func:`parse_schedule` reads it."""
 
+    def __call__(self, k: Any) -> Any:
+        """The multipliers of epochs k."""
+        raise NotImplementedError
+
     @property
     def total(self) -> float:
         """The sum of the multipliers over all epochs: how far a descent can come; inf if it has no bound."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.descent.descent import Descent
-from descentlab.descent.schedules import ExponentialLR, ScheduleBase, StepLR, learning_rates
+from descentlab.descent.schedules import ExponentialLR, ScheduleBase, StepLR
 from descentlab.doctor.finding import Finding, problem_finding
 from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.run_context import RunContext
@@ -44,7 +44,7 @@ def short_schedule_findings(context: RunContext) -> Iterator[Finding]:
     if descent.effective_momentum >= 1 or descent.epochs > MAX_SUMMED_EPOCHS or not descent.zero_grad:
         return
     criterion = ConvergenceCriterion.from_theory(theory, context.within)
-    rates = learning_rates(descent.lr, descent.schedule, np.arange(descent.epochs))
+    rates = descent.learning_rates(np.arange(descent.epochs))
     constant = criterion.epochs_to_tolerance(descent.lr, descent.momentum_settings)
     best = context.own_best_rate
     lr, epochs = (descent.lr, constant) if constant is not None else (best.lr, best.epochs) if best else (0.0, None)
@@ -101,7 +101,9 @@ def slower_schedule(descent: Descent, needed: float) -> ScheduleBase | None:
         candidates = [replace(schedule, gamma=float(f"{1 - (1 - schedule.gamma) / 2**i:.6g}")) for i in range(1, 20)]
     else:
         return None
-    return next((each for each in candidates if learning_rates(descent.lr, each, epochs).sum() >= needed), None)
+    return next(
+        (each for each in candidates if replace(descent, schedule=each).learning_rates(epochs).sum() >= needed), None
+    )
 
 
 def short_step_findings(context: RunContext) -> Iterator[Finding]:
@@ -144,8 +146,8 @@ def longest_way(descent: Descent) -> float | None:
         return None
     epochs = np.arange(descent.epochs)
     if name in UNIT_STEP_OPTIMIZERS:
-        return float(learning_rates(descent.lr, descent.schedule, epochs).sum())
+        return float(descent.learning_rates(epochs).sum())
     if name == "rmsprop":  # its average of squares begins at 0, so its first steps are longer
         alpha = float(descent.options.get("alpha", DEFAULT_ALPHA))  # type: ignore[arg-type]
-        return float(np.sum(learning_rates(descent.lr, descent.schedule, epochs) / np.sqrt(1 - alpha ** (epochs + 1))))
+        return float(np.sum(descent.learning_rates(epochs) / np.sqrt(1 - alpha ** (epochs + 1))))
     return 2 * descent.lr * math.sqrt(descent.epochs) if name == "adagrad" and descent.schedule is None else None

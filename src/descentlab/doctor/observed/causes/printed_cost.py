@@ -120,21 +120,22 @@ def averaged_twice(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     if not comparison.is_cheap or weight == 1:
         return
     for once in ("mean", "half_mean"):
-        twice, user_scale = f"{once}_twice", gradient_scale(comparison.descent.reduction, weight)
+        user_scale = gradient_scale(comparison.descent.reduction, weight)
         acting_lr = stated_lr * gradient_scale(once, weight) / weight / user_scale
         if not 0 < acting_lr < np.inf:
             continue
-        costs = comparison.costs_with(lr=acting_lr)
-        make = partial(
-            comparison.make_hypothesis,
-            "averaged_twice",
-            costs,
-            common_limit=comparison.theory.least_cost,
-            acting=acting_lr,
-            times=acting_lr / stated_lr,
-        )
-        values = {"once": cost_form_message(once), "rows": weight, "times": acting_lr / stated_lr, "acting": acting_lr}
-        as_printed = partial(apply_cost_form, twice, weight=weight)
-        printed_twice = make(message("observed.averaged_twice", **values), cost_transform=as_printed)
-        yield replace(printed_twice, losses=as_printed(costs))
-        yield make(message("observed.gradient_averaged_twice", **values))
+        costs, times = comparison.costs_with(lr=acting_lr), acting_lr / stated_lr
+        values = {"once": cost_form_message(once), "rows": weight, "times": times, "acting": acting_lr}
+        as_printed = partial(apply_cost_form, f"{once}_twice", weight=weight)
+        # Where the gradient alone is averaged twice, any cost may be printed.
+        for what, cost_transform in (("averaged_twice", as_printed), ("gradient_averaged_twice", None)):
+            hypothesis = comparison.make_hypothesis(
+                "averaged_twice",
+                costs,
+                message(f"observed.{what}", **values),
+                cost_transform=cost_transform,
+                common_limit=comparison.theory.least_cost,
+                acting=acting_lr,
+                times=times,
+            )
+            yield hypothesis if cost_transform is None else replace(hypothesis, losses=cost_transform(costs))
