@@ -43,8 +43,19 @@ def test_files_beside_the_script_are_read_too(statement: str, tmp_path: Path) ->
     check_script(script(tmp_path, statement))
 
 
+def test_files_on_the_path_are_read_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path / "src")
+    (tmp_path / "src").mkdir()
+    script(tmp_path / "src", "", "project_of_mine/__init__.py")
+    script(tmp_path / "src", "import torch", "project_of_mine/steps.py")
+    check_script(script(tmp_path, "from project_of_mine.steps import fit"))
+    with pytest.raises(SettingError):
+        check_script(script(tmp_path, "import project_of_mine"))
+
+
 @pytest.mark.parametrize(
-    "content", ["import numpy", "# import torch", "text = 'import torch'", "import torn", "import loop", ""]
+    "content",
+    ["import numpy", "# import torch", "text = 'import torch'", "import torn", "import loop", "import descentlab", ""],
 )
 def test_a_script_without_torch_is_refused_with_what_to_paste(content: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"was not run.*descentlab diagnose --losses -"):

@@ -106,7 +106,7 @@ class ScriptRun:
 
     def report(self, code: int, end: BaseException | None) -> dict[str, Any]:
         """What was found, in the types of JSON."""
-        error = end if isinstance(end, Exception) else None
+        error = None if isinstance(end, StopScript | SystemExit | KeyboardInterrupt) else end
         return {
             "exit_code": code,
             "stopped": isinstance(end, StopScript),
@@ -137,12 +137,14 @@ def _script_frames(error: BaseException) -> types.TracebackType | None:
 
 
 def _without_package(trace: types.TracebackType | None) -> types.TracebackType | None:
-    if trace is None:
-        return None
-    rest = _without_package(trace.tb_next)
-    if Path(trace.tb_frame.f_code.co_filename).is_relative_to(PACKAGE):
-        return rest
-    return types.TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+    kept = []
+    while trace is not None:
+        if not Path(trace.tb_frame.f_code.co_filename).is_relative_to(PACKAGE):
+            kept.append(trace)
+        trace = trace.tb_next
+    for each in reversed(kept):
+        trace = types.TracebackType(trace, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return trace
 
 
 def main(arguments: Sequence[str]) -> int:

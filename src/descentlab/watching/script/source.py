@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import sysconfig
 from pathlib import Path
 
 from descentlab.errors import DataError, SettingError, did_you_mean
@@ -53,7 +55,8 @@ def _imports_torch(path: Path, visited: set[Path]) -> bool:
     roots = {name.split(".")[0] for name in imported}
     if any(root.startswith("torch") for root in roots) or roots & TORCH_PACKAGES:
         return True
-    files = {file for name in imported for file in _local_files(path.parent, name)} - visited
+    folders = {root: [path.parent, *_own_folders(root)] for root in roots}
+    files = {file for name in imported for each in folders[name.split(".")[0]] for file in _local_files(each, name)}
     return any(_imports_torch(file, visited) for file in files if file not in visited)
 
 
@@ -81,8 +84,24 @@ def _imported_modules(tree: ast.Module) -> set[str]:
     return names - {""}
 
 
+def _own_folders(root: str) -> list[Path]:
+    """The folder that a module is in, if it is neither of Python nor installed by pip, but on the path."""
+    if root == __name__.split(".")[0]:
+        return []  # which imports torch where it needs it
+    try:
+        spec = importlib.util.find_spec(root)
+    except (ImportError, ValueError):
+        return []
+    if spec is None or spec.origin is None or not spec.has_location:
+        return []
+    file = Path(spec.origin)
+    if any(file.is_relative_to(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")):
+        return []
+    return [file.parent.parent if file.name == "__init__.py" else file.parent]
+
+
 def _local_files(folder: Path, name: str) -> list[Path]:
-    """The files beside a script that importing a name would run."""
+    """The files in a folder that importing a name would run."""
     places = [folder.joinpath(*name.split(".")[: i + 1]) for i in range(name.count(".") + 1)]
     files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
     return [file.resolve() for file in files if file.is_file()]
