@@ -70,6 +70,7 @@ def main():
     print([value.hex() for each in model.parameters() for value in each.flatten().tolist()], random.random())
     print(sys.argv, sys.path[0], __file__, file=sys.stderr)
     sys.modules["__main__"].main
+    torch.jit.script(model)
 if __name__ == "__main__":
     main()
 """

@@ -439,3 +439,30 @@ def test_without_a_curvature_a_flat_loss_of_a_line_is_judged_all_the_same() -> N
     """At a noisy minimum nothing tells then that it is one."""
     assert watched(healthy.at_a_noisy_minimum_from_the_start, every=0).names == ("not_learning",)
     assert watched(broken.uphill, every=0).names == ("not_learning",)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_the_model_can_be_scripted_and_traced_while_it_is_watched() -> None:
+    model, batch = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU()), torch.ones(4, 2)
+    optimizer, script = torch.optim.SGD(model.parameters(), lr=0.1), torch.jit.script
+    with dl.watch(model, optimizer, torch.nn.MSELoss()) as watch:
+        for _ in range(2):
+            copies = [
+                torch.jit.trace(model, batch),
+                torch.jit.script(model),
+                torch.jit.script(torch.nn.Sequential(model)),
+            ]
+            optimizer.zero_grad()
+            model(batch).sum().backward()
+            optimizer.step()
+
+        @torch.jit.script
+        class Counter:  # looked up where it is defined, not in a wrapper
+            def __init__(self, value: torch.Tensor) -> None:
+                self.positive = F.relu(value)
+
+    assert all(torch.equal(each(batch), model(batch)) for each in copies)
+    assert watch.observation.internal_error is None
+    assert (watch.observation.steps, watch.observation.forward_passes) == (2, 2)
+    assert torch.jit.script is script
+    assert not model._forward_hooks

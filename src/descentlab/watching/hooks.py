@@ -1,13 +1,14 @@
 """The hooks of a watch on the model, its loss, its parameters, its optimizer, and on ``backward``.
 
 All of them are removed at the end, also when the loop raises. A copy of the model that is made meanwhile (a moving
-average, the best weights so far, a saved file) gets hooks that do nothing.
+average, the best weights so far, a saved file) gets hooks that do nothing; one that is scripted or traced gets none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial, wraps
 from typing import Any, Protocol
 
 
@@ -56,11 +57,14 @@ class UncopiedHook:
     __torch_unserializable__ = True  # torch warns of hooks on tensors that are saved, unless they say this
 
     def __init__(self, call: Callable[..., None], on_error: Callable[[Exception], None]) -> None:
-        self.call, self.on_error = call, on_error
+        import torch
+
+        self.call, self.on_error, self.is_tracing = call, on_error, torch.jit.is_tracing
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         try:
-            self.call(*args, **kwargs)
+            if not self.is_tracing():  # what a hook did would become part of the trace
+                self.call(*args, **kwargs)
         except Exception as error:  # an error of the watch must not end the run
             self.on_error(error)
 
@@ -80,6 +84,21 @@ def find_watch_hook_ids(parameters: list[Any]) -> frozenset[int]:
     return frozenset(id(hook) for hook in hooks if isinstance(hook, UncopiedHook))
 
 
+@contextmanager
+def _hidden_hooks(modules: tuple[Any, ...]) -> Iterator[None]:
+    """Take the hooks of every watch from these modules for a while; hooks of others stay."""
+    stores = [getattr(each, name, {}) for each in modules for name in ("_forward_pre_hooks", "_forward_hooks")]
+    hidden = [(store, {key: hook for key, hook in store.items() if isinstance(hook, UncopiedHook)}) for store in stores]
+    for store, hooks in hidden:
+        for key in hooks:
+            del store[key]
+    try:
+        yield
+    finally:
+        for store, hooks in hidden:
+            store.update(hooks)
+
+
 class HookSet:
     """All hooks of one watch.
 
@@ -90,8 +109,7 @@ class HookSet:
     def __init__(self) -> None:
         self.handles: list[Any] = []
         self.parameter_hook_ids: frozenset[int] = frozenset()
-        self._original_backward: Any = None
-        self._patched_backward: Any = None
+        self._patches: list[tuple[Any, str, Any, Any]] = []
         self._is_active = False
 
     def attach(
@@ -112,11 +130,18 @@ class HookSet:
         self.parameter_hook_ids = frozenset(map(id, hooks))
         self.handles += [parameter.register_hook(hook) for parameter, hook in zip(sampled_params, hooks, strict=True)]
         self.handles.append(optimizer.register_step_post_hook(make_hook(lambda *_: callbacks.on_optimizer_step())))
+        self._is_active = True
         self._patch_backward(torch, callbacks)
+        self._patch_script(torch, (model, loss))
+
+    def _patch(self, owner: Any, name: str, patched: Any) -> None:
+        self._patches.append((owner, name, getattr(owner, name), patched))
+        setattr(owner, name, patched)
 
     def _patch_backward(self, torch: Any, callbacks: LoopCallbacks) -> None:
         original = torch.autograd.backward  # Tensor.backward goes through it as well
 
+        @wraps(original)
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if not self._is_active:
                 return original(tensors, *args, **kwargs)
@@ -127,16 +152,27 @@ class HookSet:
 
         before = UncopiedHook(callbacks.on_backward_start, callbacks.on_internal_error)
         after = UncopiedHook(callbacks.on_backward_end, callbacks.on_internal_error)
-        self._original_backward, self._patched_backward, self._is_active = original, backward, True
-        torch.autograd.backward = backward
+        self._patch(torch.autograd, "backward", backward)
+
+    def _patch_script(self, torch: Any, modules: tuple[Any, ...]) -> None:
+        """Let ``torch.jit.script`` see the modules without hooks, which it would try to compile."""
+        original = torch.jit.script
+
+        @wraps(original)
+        def script(obj: Any, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(obj, torch.nn.Module):
+                with _hidden_hooks(modules):
+                    return original(obj, *args, **kwargs)
+            return original(obj, *args, **kwargs | {"_frames_up": kwargs.get("_frames_up", 0) + 1})
+
+        self._patch(torch.jit, "script", script)
 
     def detach(self) -> None:
-        """Remove all hooks. If other code has wrapped our ``backward``, ours stays and only calls the original."""
-        import torch
-
+        """Remove all hooks. A function that other code has wrapped meanwhile stays, and only calls the original."""
         self._is_active = False
-        if torch.autograd.backward is self._patched_backward:
-            torch.autograd.backward = self._original_backward
+        for owner, name, original, patched in self._patches:
+            if getattr(owner, name) is patched:
+                setattr(owner, name, original)
         for handle in self.handles:
             handle.remove()
         self.handles.clear()

@@ -149,7 +149,8 @@ class ScriptLoops:
 
         @functools.wraps(call)
         def note_and_call(module: Any, *args: Any, **kwargs: Any) -> Any:
-            self._guard(self.on_module_call, module)
+            if not torch.jit.is_tracing():
+                self._guard(self.on_module_call, module)
             if (
                 all(loop.watch is not None for loop in self.loops.values())
                 and torch.nn.Module.__call__ is note_and_call
