@@ -31,8 +31,10 @@ def browser() -> Iterator[Any]:
 class Watched:
     """A page of the browser, with everything that it asks for and complains of."""
 
-    def __init__(self, browser: Any, **settings: Any) -> None:
-        self.context = browser.new_context(**settings)
+    VIEWPORT = {"width": 1280, "height": 720}  # noqa: RUF012  (CSS pixels)
+
+    def __init__(self, browser: Any) -> None:
+        self.context = browser.new_context(viewport=self.VIEWPORT)
         self.page = self.context.new_page()
         self.requests: list[str] = []
         self.complaints: list[str] = []
@@ -46,10 +48,27 @@ class Watched:
         self.complaints.append(dialog.message)
         dialog.dismiss()
 
+    def clear(self) -> None:
+        """As it was when it was new: nothing open, nothing stored, nothing heard."""
+        self.page.evaluate("() => { try { localStorage.clear(); } catch { /* a page without storage */ } }")
+        self.page.goto("about:blank")
+        self.page.mouse.move(-1, -1)
+        self.page.set_viewport_size(self.VIEWPORT)
+        self.context.set_offline(False)
+        self.requests.clear()
+        self.complaints.clear()
+
+
+@pytest.fixture(scope="session")
+def _window(browser: Any) -> Iterator[Watched]:
+    """One page for all tests: a new one is a process of its own, which takes longer to start than most tests."""
+    window = Watched(browser)
+    yield window
+    window.context.close()
+
 
 @pytest.fixture
-def watched(browser: Any) -> Iterator[Watched]:
-    """A fresh page whose requests and complaints are kept."""
-    page = Watched(browser)
-    yield page
-    page.context.close()
+def watched(_window: Watched) -> Iterator[Watched]:
+    """An empty page whose requests and complaints are kept."""
+    yield _window
+    _window.clear()

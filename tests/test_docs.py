@@ -8,12 +8,17 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
+from contextlib import chdir
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+
+from tests.cli.helpers import cli
 
 ROOT = Path(__file__).parents[1]
 FINDING_PAGES = ROOT / "src" / "descentlab" / "doctor" / "pages"
@@ -22,7 +27,18 @@ CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 SHOWN_FILE = re.compile(r"```\w+ (\w+\.\w+)\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
 PLAYED = [page for page in PAGES if CONSOLE.search(page.read_text("utf-8"))]
+SHELL = re.compile(r"^(?!descentlab )|[|<>&;$]")  # what only a shell can do
 FORBIDDEN = re.compile("pypi|pythonhosted|registry\\.npm|deb\\.debian", re.IGNORECASE)
+
+
+def printed(command: str, folder: Path, environment: dict[str, str]) -> str:
+    """What a command prints: in this process, which has loaded everything, unless it needs a shell."""
+    if SHELL.search(command):
+        done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
+        return done.stdout + done.stderr
+    with chdir(folder), patch.dict(os.environ, environment):
+        result = cli(*shlex.split(command)[1:])
+    return result.out + result.err
 
 
 def played(page: Path, folder: Path) -> str:
@@ -38,8 +54,7 @@ def played(page: Path, folder: Path) -> str:
             exported = re.fullmatch(r"export (\w+)=(\w+)", command)
             if exported:
                 environment[exported[1]] = exported[2]
-            done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
-            lines += [f"$ {command}", *(done.stdout + done.stderr).rstrip("\n").splitlines()]
+            lines += [f"$ {command}", *printed(command, folder, environment).rstrip("\n").splitlines()]
         return "```console\n" + "\n".join(lines) + "\n```"
 
     for name, content in SHOWN_FILE.findall(page.read_text("utf-8")):

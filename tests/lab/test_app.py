@@ -39,7 +39,8 @@ def opened(watched: Watched, folder: Path, name: str = "lesson", address: str = 
     path = folder / "lab.html"
     path.write_text(render_lab_page(make_spec(problem, descent, name, report), lang), "utf-8")
     watched.context.set_offline(True)
-    watched.page.goto("about:blank")  # else another address of the same file is the same page, and no other is opened
+    if watched.page.url.startswith("file:"):  # another address of the same file is the same page: no other is opened
+        watched.page.goto("about:blank")
     watched.page.goto(path.as_uri() + address)
     watched.page.wait_for_selector(".descentlab .status:not(:empty)")
     return watched.page
@@ -421,12 +422,12 @@ def test_states_make_the_round_trip_through_the_address(watched: Watched, tmp_pa
     """Random states, written to the address and read again by a page of its own."""
     browsed = opened(watched, tmp_path)
     draw = np.random.default_rng(3)
-    for _ in range(12):
+    for reduction in ("mean", "half_mean", "sum", "half_sum") * 2:
         state = {
             "lr": float(f"{10 ** draw.uniform(-4, 0.5):.3g}"),
             "n": int(draw.integers(1, 500)),
             "m": float(f"{draw.uniform(0, 1):.2f}"),
-            "r": str(draw.choice(["mean", "half_mean", "sum", "half_sum"])),
+            "r": reduction,
             "b": int(draw.integers(0, 2)),
             "k": int(draw.integers(1, 9)),
         }
@@ -498,17 +499,17 @@ COLLIDING = """() => [...document.querySelectorAll('.panel .picture')].flatMap((
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("lang", ["en", "ko"])
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_no_label_lies_on_another(watched: Watched, tmp_path: Path, name: str, lang: str, width: int) -> None:
+def test_no_label_lies_on_another(watched: Watched, tmp_path: Path, name: str, width: int) -> None:
     """In every picture, at the start, on the way and at the end; nor is one cut off."""
     watched.page.set_viewport_size({"width": width, "height": 900})
     times = {"m": (0.0, 0.5, 0.9, 0.2), "log": (1, 0, 1, 0), "e": (0, 3, 10, 1)}
     browsed = opened(watched, tmp_path, name)
     for m, log, e in zip(*times.values(), strict=True):
-        browsed.evaluate(f"() => {{ location.hash = 'v=1&l={lang}&m={m}&log={log}&e={e}'; }}")
-        browsed.wait_for_timeout(200)  # milliseconds: the panels below are drawn when things have come to rest
-        assert browsed.evaluate(COLLIDING) == [], (m, log, e)
+        for lang in ("en", "ko"):
+            browsed.evaluate(f"() => {{ location.hash = 'v=1&l={lang}&m={m}&log={log}&e={e}'; }}")
+            browsed.wait_for_timeout(150)  # milliseconds: the panels below are drawn when things have come to rest
+            assert browsed.evaluate(COLLIDING) == [], (m, log, e, lang)
 
 
 def test_long_numbers_lie_apart_on_a_phone(watched: Watched, tmp_path: Path) -> None:
