@@ -79,7 +79,7 @@ def names(found: tuple[Finding, ...]) -> list[str]:
     return [finding.name for finding in found]
 
 
-LOOPS = [Loop(seed) for seed in range(6)]
+LOOPS = [Loop(seed) for seed in range(4)]
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -412,12 +412,7 @@ class TestWhatIsAsked:
     def test_rates_of_any_size_give_no_warning(self, lr: float, seen: Any) -> None:
         """Warnings are errors here."""
         small, large = LOOPS[0].X, 1e8 * np.hstack([LOOPS[0].X, LOOPS[0].X ** 2])
-        for X, reduction, bias in (
-            (small, "mean", True),
-            (small, "sum", False),
-            (large, "mean", False),
-            (large, "sum", True),
-        ):
+        for X, reduction, bias in ((small, "mean", True), (large, "sum", False)):
             problem = dl.Problem(X, LOOPS[0].y, bias=bias)
             found = compare_observed(problem, dl.Descent(lr=lr, epochs=40, reduction=reduction), seen)
             assert all(finding.text("en") and finding.topic == "observed" for finding in found)

@@ -92,14 +92,13 @@ def slow(piece: Any, plan: Any, columns: Any, origin: Any) -> Any:
 
 
 @pytest.mark.slow
-def test_a_worker_killed_in_the_middle(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_killed_in_the_middle(rows: Path, cluster: Any) -> None:
     killed: list[int] = []
 
     class Murderous(dl.Dask):
         compress_piece = staticmethod(slow)
 
-    settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
-    with distributed.LocalCluster(**settings) as own, distributed.Client(own) as client:
+    with distributed.Client(cluster) as client:
 
         def kill(*_: Any) -> None:
             if not killed:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -26,43 +29,56 @@ def in_language(place: int) -> str:
     return LANGUAGES[place % 2]
 
 
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Any]]:
-    """The cells of every lesson, run in one kernel, since importing torch takes longer than any of them.
+def notebook_of(place: int, lang: str) -> Any:
+    return nbformat.reads(render_notebook(load_lesson(place, lang)), as_version=4)
 
-    Each lesson begins without a name that another left.
-    """
-    pytest.importorskip("torch")
-    folder = tmp_path_factory.mktemp("kernel")
-    whole, ends = nbformat.v4.new_notebook(), []
-    for place in lesson_slugs():
-        notebook = nbformat.reads(render_notebook(load_lesson(place, in_language(place))), as_version=4)
-        whole.cells += [nbformat.v4.new_code_cell("%reset -f"), *notebook.cells]
-        ends.append(len(whole.cells))
-    for cell in whole.cells:
-        cell.pop("id", None)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("DESCENTLAB_STATE", str(folder))
-        cells = NotebookClient(whole, timeout=120, kernel_name="python3").execute(cwd=str(folder)).cells
-    return {place: cells[start:end] for place, start, end in zip(lesson_slugs(), [0, *ends], ends, strict=False)}
+
+def executed(notebook: Any) -> list[tuple[str, str]]:
+    """What each cell with code prints, and what its last expression shows: a kernel's work, without one of its own."""
+    names: dict[str, Any] = {}
+    outputs = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            body = ast.parse(cell.source).body
+            last = body.pop() if isinstance(body[-1], ast.Expr) else ast.Expr(ast.Constant(None))
+            printing = io.StringIO()
+            with redirect_stdout(printing):
+                exec(compile(ast.Module(body, []), "cell", "exec"), names)
+                shown = eval(compile(ast.fix_missing_locations(ast.Expression(last.value)), "cell", "eval"), names)
+            outputs.append((printing.getvalue(), shown._repr_html_() if hasattr(shown, "_repr_html_") else ""))
+    return outputs
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
 @pytest.mark.parametrize("place", lesson_slugs())
-def test_it_runs_from_top_to_bottom(place: int, executed: dict[int, list[Any]]) -> None:
+def test_it_runs_from_top_to_bottom(place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESCENTLAB_STATE", str(tmp_path))
     for each in LANGUAGES:
-        nbformat.validate(nbformat.reads(render_notebook(load_lesson(place, each)), as_version=4))
+        nbformat.validate(notebook_of(place, each))
     lang = in_language(place)
-    codes = [cell for cell in executed[place] if cell.cell_type == "code"][1:]
-    programs = [printed(cell) for cell in codes[-3:]]
+    notebook = notebook_of(place, lang)
+    outputs = executed(notebook)
+    programs = [text for text, _ in outputs[-3:]]
     assert programs[0].strip()
     assert len(set(programs)) == 1
-    figures = [cell for cell in codes if cell.source.startswith("lesson.figure")]
-    assert all("<iframe" in str(cell.outputs) for cell in figures)
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    figures = [html for cell, (_, html) in zip(codes, outputs, strict=True) if cell.source.startswith("lesson.figure")]
+    assert all("<iframe" in html for html in figures)
     assert figures
     for name, figure in load_lesson(place, lang).facts.figures.items():
         assert open_lesson(place, lang).figure(name).spec["views"] == figure.views
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
+def test_a_kernel_runs_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESCENTLAB_STATE", str(tmp_path))
+    notebook = notebook_of(5, "en")
+    cells = NotebookClient(notebook, timeout=120, kernel_name="python3").execute(cwd=str(tmp_path)).cells
+    codes = [cell for cell in cells if cell.cell_type == "code"]
+    assert len({printed(cell) for cell in codes[-3:]}) == 1
+    assert any("<iframe" in str(cell.outputs) for cell in codes)
 
 
 def test_answers_are_checked_and_kept(

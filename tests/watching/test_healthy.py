@@ -62,7 +62,7 @@ def flat(value: Any) -> Any:
 
 @pytest.mark.slow
 @each_one
-@pytest.mark.parametrize("settings", [{"every": 3}, {"level": "full", "every": 0}])
+@pytest.mark.parametrize("settings", [{"every": 7}, {"level": "full", "every": 0}])
 def test_a_watched_run_is_the_same_to_the_last_bit(make: Callable[[], Loop], settings: dict[str, Any]) -> None:
     assert ended(make, **settings) == unwatched(make)
 
