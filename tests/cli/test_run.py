@@ -114,7 +114,7 @@ def test_without_a_rate_a_file_gets_the_rates_that_would_do(houses: Path) -> Non
         (["--reduction", "avg"], "half_mean"),
         (["--start", "1,2"], "start has 2 entries, but this problem has 1 parameter (x)"),
         (["--start", "a"], "start = a"),
-        (["--momentmu", "1"], "Did you mean `--momentum`?"),
+        (["--momentmu", "1"], "Did you mean `--momentum`"),
         (["--option", "betas"], "KEY=VALUE"),
         (["--lang", "fr"], "en, ko"),
         (["--rows", "-1"], "rows"),

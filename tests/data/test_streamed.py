@@ -17,6 +17,7 @@ from descentlab.data import open_source, source
 from descentlab.data.csv import row_splitter
 from descentlab.data.paths import FileLocation, resolve_locations
 from tests.data.csv import fuzz
+from tests.data.csv.test_conventions import LAYOUTS, NUMBERS
 
 rng = np.random.default_rng(3)
 
@@ -43,6 +44,13 @@ def test_spoilt_files_are_read_or_refused(
     monkeypatch.setattr(row_splitter, "PIECE_BYTES", size)
     found = fuzz.run(150, seed, tmp_path)
     assert min(found.values()) > 20
+
+
+@pytest.mark.slow
+def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
+    contents = [case[0] for case in (*NUMBERS.values(), *LAYOUTS.values())]
+    files = [content if isinstance(content, bytes) else content.encode() for content in contents]
+    assert 100 < fuzz.run_damaged(400, 7, tmp_path, files) < 300
 
 
 CSV = "a,b,t,e\n" + "".join(f"{i},{i / 8},word,\n" for i in range(40))

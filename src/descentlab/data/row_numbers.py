@@ -11,11 +11,11 @@ from descentlab.data.source import Source
 from descentlab.messages import Message, message
 
 MIN_ROWS = 2
-PANDAS_INDEX_NAME = re.compile(r"unnamed: \d+|\(unnamed \d+\)|level_0|__index_level_\d+__", re.IGNORECASE)
+PANDAS_INDEX_NAME = re.compile(r"unnamed: \d+\S*|\(unnamed \d+\)|level_0|__index_level_\d+__", re.IGNORECASE)
 # Names under which 0, 1, 2, ... or 1, 2, 3, ... number the rows. Other columns with these values are data.
 ROW_NUMBER_NAME = re.compile(
     r"(\w*[ _.-])?id|\w*[a-z](Id|ID)|index|idx|rownames|"
-    r"(row|rec|record|obs|case|sample|serial|seq|lfd\.?|s|sl|sr)?[ _.-]*(nr|no|num|number|id|index)?[.:]?|"
+    r"(row|rec|record|obs|observation|case|sample|serial|seq|lfd\.?|s|sl|sr)?[ _.-]*(nr|no|num|number|id|index)?[.:]?|"
     r"row|rows|record|obs|observation|case|seq|sequence|#|№|n°|번호|순번|연번|일련번호|행|행 ?번호|番号|序号|编号"
 )
 

@@ -1,6 +1,6 @@
 """CSV files as nobody should write them: each gives a result that another reader confirms, or a sentence.
 
-``python -m tests.data.csv.fuzz 10000`` runs that many; the test suite runs a few hundred.
+``python -m tests.data.csv.fuzz 10000`` runs that many of each kind; the test suite runs a few hundred.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def judged(path: Path) -> str:
         return "refused" if len(str(error)) > 20 and "error." not in str(error) else f"said badly: {error}"
     layout = source.schema
     with layout.open_stream() as stream:
-        text = stream.read().decode("utf-8-sig", "replace")
+        text = b"".join(iter(lambda: stream.read(1 << 20), b"")).decode("utf-8-sig", "replace")
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=layout.dialect.delimiter))
     body = [row for row in rows if row][1:]
     if any('"' in cell for row in rows for cell in row):
@@ -110,9 +111,75 @@ def run(count: int, seed: int, folder: Path) -> dict[str, int]:
     return found
 
 
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {},
+    {},
+    {},
+    {"decimal": ","},
+    {"decimal": "."},
+    {"thousands": ","},
+    {"header": False},
+]
+OPTIONS += [{"skip_rows": 1}, {"skip_footer": 1}, {"comment": "#"}, {"na": ["-", "?"]}, {"delimiter": " "}]
+OPTIONS += [{"encoding": "cp949"}, {"encoding": "latin-1"}]
+
+
+def damaged(content: bytes, dice: random.Random) -> bytes:
+    """A file with bytes that are changed, lines that are cut or repeated, or a quote that is opened."""
+    for _ in range(dice.choice([1, 1, 2, 5])):
+        at, lines = dice.randrange(len(content) + 1), content.splitlines(keepends=True)
+        row = dice.randrange(len(lines)) if lines else 0
+        content = dice.choice(
+            [
+                content[:at] + bytes([dice.randrange(256)]) + content[at + 1 :],
+                content[:at]
+                + dice.choice([b'"', b",", b";", b"\t", b"\n", b" ", b".", b"#", b"%", b"-", b"\xc2\xa0"])
+                + content[at:],
+                content[:at],
+                b"".join(lines[:row] + lines[row + 1 :]),
+                b"".join(lines[: row + 1] + lines[row:]),
+                b"".join([*lines[:row], lines[row][: dice.randrange(len(lines[row]) + 1)], *lines[row + 1 :]])
+                if lines
+                else b"",
+                b"".join(dice.sample(lines, len(lines))),
+            ]
+        )
+    return content
+
+
+def run_damaged(count: int, seed: int, folder: Path, contents: list[bytes]) -> int:
+    """How many of so many damaged files are read; the others must be refused with a sentence.
+
+    Raises:
+        Exception: anything that is no sentence.
+    """
+    dice, path, read = random.Random(seed), folder / "b.csv", 0
+    for i in range(count):
+        path.write_bytes(content := damaged(dice.choice(contents), dice))
+        options = dice.choice(OPTIONS)
+        try:
+            source = open_csv(path, **options)
+            for block in source.blocks(source.names):
+                assert block.dtype == np.float64
+            assert all(str(each) for each in (*source.notices, *source.excluded_columns.values()))
+            read += 1
+        except DescentlabError as error:
+            assert len(str(error)) > 20, content  # noqa: PT017 (the class is checked by the clause)
+        except Exception:
+            print(f"damaged file {i} of seed {seed}: {content!r} with {options}")
+            raise
+    return read
+
+
 if __name__ == "__main__":
     from descentlab.data.csv import row_splitter as lines
+    from tests.data.csv.test_conventions import LAYOUTS, NUMBERS
 
     lines.PIECE_BYTES = int(sys.argv[3]) if len(sys.argv) > 3 else lines.PIECE_BYTES
     with tempfile.TemporaryDirectory() as where:
-        print(run(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0, Path(where)))
+        amount, first_seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
+        print(run(amount, first_seed, Path(where)))
+        texts = [case[0] for case in (*NUMBERS.values(), *LAYOUTS.values())]
+        files = [text if isinstance(text, bytes) else text.encode() for text in texts]
+        print(run_damaged(amount, first_seed, Path(where), files), "of", amount, "damaged files are read")

@@ -68,12 +68,12 @@ NUMBERS: dict[str, tuple[str | bytes, dict[str, Any], Numbers, str]] = {
         "x,y\nYes,2\nno,3\nyes,4\n",
         {},
         {"x": [1, 0, 1], "y": [2, 3, 4]},
-        "'yes' was read as 1 and 'no' as 0",
+        "'Yes' was read as 1 and 'no' as 0",
     ),
     "ja und nein": ("x;y\nja;2,5\nnein;3\n", {}, {"x": [1, 0], "y": [2.5, 3]}, "'ja' was read as 1 and 'nein' as 0"),
     "oui et non": ("x,y\noui,2\nnon,3\n", {}, {"x": [1, 0], "y": [2, 3]}, "'oui' was read as 1"),
     "예와 아니오": ("x,y\n예,2\n아니오,3\n", {}, {"x": [1, 0], "y": [2, 3]}, "'예' was read as 1"),
-    "flags with a gap": ("x,y\nY,2\nN,3\n,4\nY,5\n", {"missing": "drop"}, {"x": [1, 0, 1], "y": [2, 3, 5]}, "'y' was"),
+    "flags with a gap": ("x,y\nY,2\nN,3\n,4\nY,5\n", {"missing": "drop"}, {"x": [1, 0, 1], "y": [2, 3, 5]}, "'Y' was"),
     "zip codes": (
         "x,y\n01234,2\n12345,3\n",
         {},
@@ -214,7 +214,11 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         {},
         ["`d` (it contains dates or times, such as '01.02.2024'"],
     ),
-    "only row numbers": ("id,y\n1,5\n2,7\n", {}, ["`id` (it only numbers the rows; name it with --features"]),
+    "only row numbers": (
+        "id,y\n1,5\n2,7\n",
+        {},
+        ["`id` (it only numbers the rows; to use it, name it with --features"],
+    ),
     "all dropped": ("x,y\n1,5\n2,7\n", {"drop": ["x"]}, ["`x` (dropped)"]),
     "drop of what is not there": (
         "price,y\n1,5\n2,7\n",
@@ -346,6 +350,12 @@ def test_notices_are_about_the_columns_that_are_read(tmp_path: Path) -> None:
     path = write(tmp_path, "zip,p,x,y\n01234,5%,1,2\n04321,6%,2,3\n")
     assert len([n for n in Problem(path, target="y").notices if "was read as" in str(n)]) == 2
     assert not [n for n in Problem(path, target="y", drop=["zip", "p"]).notices if "was read as" in str(n)]
+
+
+def test_a_row_of_tabs_is_a_row(tmp_path: Path) -> None:
+    path = write(tmp_path, "x\ty\n1\t2\n\t\n3\t4\n")
+    with pytest.raises(DataError, match="missing in 1 row"):
+        Problem(path, target="y")
 
 
 ENCODED = [

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from descentlab.data.csv.number_format import NumberMarks, detect_format, is_number, is_number_like
-from descentlab.data.csv.text_columns import MISSING_CELLS, not_numeric_reason, strip_cells
+from descentlab.data.csv.text_columns import not_numeric_reason, strip_cells
+from descentlab.data.csv.words import MISSING_CELLS
 
 pa = pytest.importorskip("pyarrow")
 

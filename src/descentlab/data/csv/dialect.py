@@ -16,7 +16,8 @@ from descentlab.data.paths import FileLocation
 from descentlab.errors import DataError
 from descentlab.messages import Message, message
 
-DELIMITER_LINE = re.compile(r'"?sep=([^\r\n])"?[ ,;]*', re.IGNORECASE)  # Excel's first line
+DELIMITER_LINE = re.compile(r'"?sep=([\t -!#-~])"?[ ,;]*', re.IGNORECASE)  # Excel's first line
+BLANK_DELIMITERS = (" ", "\t")  # with these, a line of blanks may be a row of missing values
 COMMENT_MARKS = ("#", "%", "//")  # those that are recognized; --comment names any other
 
 
@@ -63,13 +64,13 @@ def detect_dialect(location: FileLocation, options: CsvOptions) -> Dialect:
     sample, comments, mark = _separate_comments(sample, options, stated)
     delimiter = options.delimiter or stated or detect_delimiter(sample, options.decimal)
     rows = sample.rows(delimiter)
-    top = [CommentLine(line, _split_comment(text, delimiter)) for line, text in comments if line < rows[0].line]
+    top = [CommentLine(line, _split_comment(text, delimiter, mark)) for line, text in comments if line < rows[0].line]
     is_filtered = options.comment is not None or len(top) < len(comments)
     header = find_header(location, rows, top, delimiter, options.header, options.skip_rows is None)
     if options.header is not False and is_whole_file and rows[-1].last_line <= header.lines:
         raise DataError("header_only", path=str(location), columns=header.names)
     line_filter = LineFilter((options.comment or mark) if is_filtered else None, delimiter == " ")
-    if not line_filter.blanks and len(header.names) > 1 and _has_blank_lines(sample, header.lines):
+    if delimiter not in BLANK_DELIMITERS and len(header.names) > 1 and _has_blank_lines(sample, header.lines):
         line_filter = replace(line_filter, empty_blank_lines=True)
     notices = list(header.notices)
     if options.encoding is None and encoding.startswith("cp"):
@@ -135,10 +136,14 @@ def _are_comments(
     return all(len(_split_comment(lines[i], delimiter)) != length for i in marked if i > first_row)
 
 
-def _split_comment(text: str, delimiter: str) -> list[str]:
+def _split_comment(text: str, delimiter: str, mark: str = "") -> list[str]:
+    """The cells of a comment; a mark that is a name, or begins one such as ``# of rooms``, stays."""
     if delimiter == " ":
         return text.split()
-    return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
+    cells = [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
+    if cells and (not cells[0] or cells[0].startswith("of ")):
+        cells[0] = f"{mark} {cells[0]}".strip()
+    return cells
 
 
 def _has_blank_lines(sample: SampleText, header_lines: int) -> bool:

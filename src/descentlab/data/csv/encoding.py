@@ -19,7 +19,7 @@ MIN_HANGUL_SHARE = 0.75
 EUC_KR_BYTE = 0xA1  # both bytes of its characters are at least this
 # Characters of CP1252 that stand beside letters in Western texts, and those that stand beside numbers or alone. Most of
 # its other signs are the first bytes of Japanese and Chinese characters in other encodings.
-WESTERN_LETTER = re.compile("[À-ÖØ-öø-ÿŒœŠšŽžŸ]|(?<=[A-Za-z])’")
+WESTERN_LETTER = re.compile("[À-ÖØ-öø-ÿŒœŠšŽžŸ]|(?<=[A-Za-z0-9])’")
 WESTERN_SIGN = re.compile("[°±²³µ·ºª€£¥§©®×÷–«»½¼¾\u00a0]")
 SIGN_WITHIN_WORD = re.compile("[A-Za-z][°±²³·ºª€£¥§©®×÷–½¼¾«»][a-z]")  # then it is another encoding's letter
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from descentlab.data.csv.number_format import is_number_like
-from descentlab.data.csv.text_columns import MISSING_CELLS
-from descentlab.data.csv.words import MISSING_MARKS, TOTAL_WORDS
+from descentlab.data.csv.words import MISSING_CELLS, MISSING_MARKS, TOTAL_WORDS
 
 TAIL_BYTES = 1 << 14  # a footer is looked for in these
 LABEL_MARKS = " :.*=-–[]()"  # around the word of a total
@@ -17,17 +16,18 @@ LABEL_MARKS = " :.*=-–[]()"  # around the word of a total
 
 @dataclass(frozen=True)
 class Footer:
-    """The lines below the last row.
+    """The lines below the last row that has a value.
 
     Attributes:
         start: the byte of the text at which they begin, or empty rows above them.
-        lines: how many of them are not empty.
+        lines, empty_rows: how many of them are not empty; how many have delimiters only.
         first: the first of these; empty if there is none.
         is_total: whether it sums up the rows above it.
     """
 
     start: int
     lines: int
+    empty_rows: int
     first: str
     is_total: bool
 
@@ -46,7 +46,7 @@ def find_footer(
         has_blanks: whether cells have spaces between them.
     """
     found: list[str] = []
-    stop = None
+    stop, empty_rows = None, 0
     is_total, remaining = False, lines
     for start, line in _lines_from_end(tail):
         cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
@@ -66,9 +66,10 @@ def find_footer(
             break
         stop = start
         found += [line.strip()] if filled else []
-    if stop is None or not (found or tail[stop:].strip()):
+        empty_rows += not filled and len(cells) > 1
+    if stop is None or not (found or empty_rows):
         return None
-    return Footer(offset + stop, len(found), found[-1] if found else "", is_total)
+    return Footer(offset + stop, len(found), empty_rows, found[-1] if found else "", is_total)
 
 
 def _ends(text: bytes) -> bool:
@@ -97,4 +98,4 @@ def _is_note(cells: list[str], filled: list[str], width: int, has_blanks: bool, 
     if len(cells) >= width or is_cut or any(map(is_number_like, filled)):
         return False
     is_missing = text in MISSING_CELLS or text.lower() in MISSING_MARKS
-    return (len(cells) == 1 or has_blanks) and not is_missing and re.search(r"[^\W\d_]{2}", text) is not None
+    return (len(cells) == 1 or has_blanks) and not is_missing and re.search(r"[^\W\d_]", text) is not None

@@ -162,7 +162,7 @@ def _lacks_row_name(row: SampleRow, body: list[SampleRow], delimiter: str) -> bo
         return False
     labels = [each.cells[0].strip() for each in body]
     if not any(map(is_number_like, labels)):
-        return all(any(map(is_number_like, each.cells[1:])) for each in body)
+        return any(is_number_like(cell) for each in body for cell in each.cells[1:])
     if delimiter == "," and not all(each.begins_with_quote for each in body):
         return False  # 1,5 may be one number
     return any(labels == [str(i + start) for i in range(len(labels))] for start in (0, 1))

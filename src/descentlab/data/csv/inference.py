@@ -180,9 +180,13 @@ def _detect_marks(schema: CsvSchema, data: TextBuffer, start: int, table: Any) -
     if delimiter == "," and not gather_evidence(_text_cells(schema, table)):
         return NumberMarks(thousands=schema.options.thousands, is_thousands_given=schema.options.thousands is not None)
     evidence = MarkEvidence()
-    ends = (row_splitter.last_row_end(bytes(data[:LEADING_BYTES]), delimiter), len(data))
-    for end in ends:  # where the first rows decide, others that contradict them are errors as columns of text
-        if end and not (evidence.point or evidence.comma):
+    leading = row_splitter.last_row_end(bytes(data[:LEADING_BYTES]), delimiter)
+    has_leading = len(data) > LEADING_BYTES and leading > (
+        0 if start else _header_bytes(data, schema.dialect.header_lines)
+    )
+    # Where the first rows decide, other cells that contradict them make their columns text, which is an error.
+    for end in (leading, len(data)) if has_leading else (len(data),):
+        if not (evidence.point or evidence.comma):
             as_text = read_table(schema, data[:end], start, {name: pa.string() for name in schema.dialect.names})
             evidence = gather_evidence(_text_cells(schema, as_text))
     marks = choose_marks(evidence, delimiter)
@@ -202,6 +206,7 @@ class _ColumnKinds:
         self.formats: dict[str, NumberFormat | FlagFormat] = {}
         self.shifts: dict[str, int] = {}
         self.examples: dict[str, str] = {}
+        self.words: dict[str, tuple[str, ...]] = {}
 
     def add_all(self, table: Any) -> None:
         """Add the columns, and complete the inference."""
@@ -254,7 +259,9 @@ class _ColumnKinds:
             self.inference.reasons[name] = _text_reason(schema, self.data, self.start, name, column, cells)
             return
         self.kinds[name], self.formats[name] = ColumnKind.TEXT, found
-        if isinstance(found, NumberFormat) and not found.is_plain:
+        if isinstance(found, FlagFormat):
+            self.words[name] = tuple(_first_equal(cells, word) for word in (found.true, found.false))
+        elif not found.is_plain:
             self.examples[name] = _example(cells, found)
 
     def _format_notices(self) -> list[tuple[tuple[str, ...], Message]]:
@@ -266,8 +273,8 @@ class _ColumnKinds:
         notices = []
         for found, names in grouped.items():
             if isinstance(found, FlagFormat):
-                values: dict[str, object] = {"true": repr(found.true), "false": repr(found.false)}
-                notice = message("notice.flags", path=path, names=_quoted(names), **values)
+                true, false = map(repr, self.words[names[0]])
+                notice = message("notice.flags", path=path, names=_quoted(names), true=true, false=false)
             else:
                 cell = self.examples[names[0]]
                 number = found.to_floats(strip_cells(_one_cell(cell)))[0].as_py()
@@ -312,6 +319,14 @@ def _first_match(column: Any, pattern: str) -> str | None:
 
     row = first_row(pc.match_substring_regex(column, pattern))
     return None if row is None else column[row].as_py()
+
+
+def _first_equal(cells: Any, word: str) -> str:
+    """The first cell that is this word in any case."""
+    import pyarrow.compute as pc
+
+    cell: str = cells[first_row(pc.equal(pc.utf8_lower(cells), word)) or 0].as_py()
+    return cell
 
 
 def _example(cells: Any, found: NumberFormat) -> str:

@@ -231,17 +231,24 @@ def gather_evidence(columns: Mapping[str, Any]) -> MarkEvidence:
     return found
 
 
+def match_either_mark(cells: Any) -> tuple[Any, Any, Any]:
+    """The stripped cells without signs, and which of them are point numbers and which are comma numbers."""
+    import pyarrow.compute as pc
+
+    without_percent = pc.replace_substring_regex(cells, r"\s*%(\)?)$", r"\1")
+    bare = NumberFormat(currency=detect_currency(cells), parentheses=True)._without_signs(without_percent)
+    patterns = (
+        "|".join(number_pattern(decimal, separators) for separators in (thousands, SPACES, APOSTROPHES))
+        for decimal, thousands in ((".", ","), (",", "."))
+    )
+    is_point, is_comma = (pc.match_substring_regex(bare, f"^(?:{pattern})$") for pattern in patterns)
+    return bare, is_point, is_comma
+
+
 def _add_evidence(found: MarkEvidence, name: str, cells: Any) -> MarkEvidence:
     import pyarrow.compute as pc
 
-    bare = NumberFormat(currency=detect_currency(cells), parentheses=True)._without_signs(
-        pc.replace_substring_regex(cells, r"\s*%(\)?)$", r"\1")
-    )
-    others = SPACES + APOSTROPHES
-    is_point, is_comma = (
-        pc.match_substring_regex(bare, f"^{number_pattern(decimal, thousands + others)}$")
-        for decimal, thousands in ((".", ","), (",", "."))
-    )
+    bare, is_point, is_comma = match_either_mark(cells)
     is_both, is_either = pc.and_(is_point, is_comma), pc.or_(is_point, is_comma)
     if 2 * (pc.sum(is_either).as_py() or 0) < len(cells) - cells.null_count:
         return found

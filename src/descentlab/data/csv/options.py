@@ -51,7 +51,7 @@ class CsvOptions:
         if self.decimal is not None:
             check_choice("decimal", self.decimal, DECIMAL_MARKS)
         if self.thousands is not None:
-            check_choice("thousands", self.thousands, THOUSANDS_MARKS)
+            _check_thousands(self.thousands)
         if self.thousands is not None and self.thousands == self.decimal:
             raise SettingError("thousands_is_decimal", given=repr(self.decimal))
         for setting in ("skip_rows", "skip_footer"):
@@ -59,6 +59,12 @@ class CsvOptions:
                 object.__setattr__(self, setting, check_int(setting, getattr(self, setting), 0))
         if self.comment is not None and (not isinstance(self.comment, str) or not self.comment.strip()):
             raise SettingError("comment_mark", given=repr(self.comment))
+
+
+def _check_thousands(mark: object) -> None:
+    if mark not in THOUSANDS_MARKS:
+        allowed = tuple(map(repr, THOUSANDS_MARKS))
+        raise SettingError("not_one_of", setting="thousands", given=repr(mark), allowed=allowed, near="")
 
 
 def _check_delimiter(delimiter: object) -> str:

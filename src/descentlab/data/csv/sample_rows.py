@@ -13,6 +13,7 @@ from itertools import islice
 
 from descentlab.data.csv.number_format import is_number_like
 from descentlab.data.csv.text_filter import BLANKS_DELIMITER, LineFilter
+from descentlab.data.csv.words import MISSING_CELLS
 
 SAMPLE_ROWS = 1000
 DELIMITER_CANDIDATES = (",", ";", "\t", "|", " ")  # a space is any number of spaces and tabs
@@ -116,9 +117,9 @@ def _even_share(rows: list[SampleRow]) -> float:
 
 
 def _numbers_share(rows: list[SampleRow]) -> float:
-    """The share of numbers in the first rows."""
+    """The share of numbers and missing values in the first rows."""
     cells = [cell for row in (rows[1:] or rows)[:SCORED_ROWS] for cell in row.filled]
-    return sum(map(is_number_like, cells)) / max(len(cells), 1)
+    return sum(is_number_like(cell) or cell in MISSING_CELLS for cell in cells) / max(len(cells), 1)
 
 
 def _are_columns(rows: list[SampleRow]) -> bool:

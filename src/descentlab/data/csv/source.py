@@ -205,6 +205,8 @@ def _reading_notices(inference: Inference) -> list[Message]:
         key = "notice.footer_skipped" if footer.lines > 1 else "notice.footer_skipped_one"
         key = "notice.total_skipped" if footer.is_total and footer.lines == 1 else key
         notices.append(message(key, path=path, first=repr(footer.first)[:60], count=footer.lines))
+    if footer and given.skip_footer is None and footer.empty_rows:
+        notices.append(message("notice.empty_rows", path=path, rows=pluralize(footer.empty_rows, "row")))
     if not schema.sample_is_whole_file:
         notices.append(message("notice.csv_judged", path=path, rows=pluralize(schema.sampled_rows, "row")))
     return notices

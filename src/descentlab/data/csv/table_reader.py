@@ -9,8 +9,8 @@ from descentlab.data.csv import row_splitter
 from descentlab.data.csv.encoding import encoding_error
 from descentlab.data.csv.errors import footer_error, malformed_piece_error
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
-from descentlab.data.csv.text_columns import MISSING_CELLS
 from descentlab.data.csv.text_filter import UTF8_BOM
+from descentlab.data.csv.words import MISSING_CELLS
 from descentlab.data.paths import unreadable_error
 from descentlab.errors import DataError
 

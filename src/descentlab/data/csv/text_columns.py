@@ -7,24 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from descentlab.data.csv.number_format import MINUS_SIGNS, NumberFormat, has_numbers
-from descentlab.data.csv.words import FLAG_WORDS, MISSING_MARKS
+from descentlab.data.csv.number_format import MINUS_SIGNS, NumberFormat, has_numbers, match_either_mark
+from descentlab.data.csv.words import FLAG_WORDS, MISSING_CELLS, MISSING_MARKS
 from descentlab.messages import Message, message
 
-# pyarrow's texts for a missing value, listed here to recognize them with spaces around them too.
-MISSING_CELLS: tuple[str, ...] = (
-    "",
-    "#N/A",
-    "#N/A N/A",
-    "#NA",
-    "-1.#IND",
-    "-1.#QNAN",
-    "-NaN",
-    "-nan",
-    "1.#IND",
-    "1.#QNAN",
-)
-MISSING_CELLS += ("N/A", "NA", "NULL", "NaN", "n/a", "nan", "null")
 DATE = r"(\d{4}([-./])\d{1,2}\2\d{1,2}|\d{1,2}([-./])\d{1,2}\3(\d{2}|\d{4}))\.?([ T].*)?"
 DATE_OR_TIME = re.compile(DATE + r"|\d{1,2}:\d{2}(:\d{2}.*)?", re.ASCII)
 # The reasons of columns that are numeric but for something that a person has to decide.
@@ -117,14 +103,13 @@ def not_numeric_reason(
 
     Args:
         chunks: the chunks of the column, in order.
-        number_format: how its numbers are written (default: as Python writes them).
+        number_format: how its numbers are written (default: with a decimal point or a decimal comma).
         na: cells that mean a missing value, in addition to the usual ones.
         name: the name of the column, to recognize a repeated header.
         line_of_row: the line of the file on which a row, counted from 0, begins; None where rows have no lines.
     """
     import pyarrow.compute as pc
 
-    number_format = number_format or NumberFormat()
     rows = numbers = others = 0
     first_number = ""
     first: tuple[str, int] | None = None
@@ -134,7 +119,7 @@ def not_numeric_reason(
         cells = strip_cells(chunk, na)
         if not rows:
             may_have_numbers = has_numbers(cells)
-        is_number = pc.and_(number_format.match(cells), may_have_numbers)
+        is_number = pc.and_(_match_numbers(cells, number_format), may_have_numbers)
         is_other = pc.fill_null(pc.invert(is_number), False)
         odd = cells.filter(is_other)
         if first is None and len(odd):
@@ -150,6 +135,15 @@ def not_numeric_reason(
     if first is None:
         return message("left_out.as_text", example=first_number) if numbers else message("left_out.empty")
     return _describe(first, numbers, others, marks, name, line_of_row)
+
+
+def _match_numbers(cells: Any, number_format: NumberFormat | None) -> Any:
+    import pyarrow.compute as pc
+
+    if number_format is not None:
+        return number_format.match(cells)
+    _, is_point, is_comma = match_either_mark(cells)
+    return pc.or_(is_point, is_comma)
 
 
 def _add_marks(marks: dict[str, None] | None, odd: Any) -> dict[str, None] | None:

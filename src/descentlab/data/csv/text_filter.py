@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 FILTER_BYTES = 1 << 20
 BLANKS_DELIMITER = "\t"  # what runs of spaces and tabs become
@@ -68,19 +68,31 @@ class LineFilter:
         return b"".join(lines)
 
 
-class FilteredStream:
-    """A stream of UTF-8 text, filtered line by line; it can only be read from the beginning."""
+class StreamWrapper:
+    """The base of a stream that reads another one, and closes it."""
 
-    def __init__(self, stream: Any, line_filter: LineFilter) -> None:
-        self._stream, self._filter = stream, line_filter
-        self._rest, self._ready, self._quotes = b"", b"", 0
-        self._at_end = False
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
 
-    def __enter__(self) -> FilteredStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the other stream."""
         self._stream.close()
+
+
+class FilteredStream(StreamWrapper):
+    """A stream of UTF-8 text, filtered line by line; it can only be read from the beginning."""
+
+    def __init__(self, stream: Any, line_filter: LineFilter) -> None:
+        super().__init__(stream)
+        self._filter = line_filter
+        self._rest, self._ready, self._quotes = b"", b"", 0
+        self._at_end = False
 
     def read(self, size: int) -> bytes:
         """At most ``size`` filtered bytes; none at the end."""
@@ -99,17 +111,12 @@ class FilteredStream:
         self._quotes += self._ready.count(b'"')
 
 
-class LimitedStream:
+class LimitedStream(StreamWrapper):
     """The bytes of a stream before ``stop``; ``start`` is where the stream is."""
 
     def __init__(self, stream: Any, start: int, stop: int) -> None:
-        self._stream, self._at, self._stop = stream, start, stop
-
-    def __enter__(self) -> LimitedStream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
+        super().__init__(stream)
+        self._at, self._stop = start, stop
 
     def read(self, size: int) -> bytes:
         """At most ``size`` bytes; none at ``stop``."""

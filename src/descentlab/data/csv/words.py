@@ -8,6 +8,11 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split("|"))
 
 
+# pyarrow's texts for a missing value, listed here to recognize them with spaces around them too.
+MISSING_CELLS = (
+    "",
+    *_split("#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|N/A|NA|NULL|NaN|n/a|nan|null"),
+)
 # Cells that often mean a missing value, in lower case. They are not read as one unless the person says so.
 MISSING_MARKS = frozenset(
     _split(
