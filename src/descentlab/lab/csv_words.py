@@ -65,7 +65,7 @@ def csv_words_module() -> str:
         "latestYear": header.LATEST_YEAR,
         "totalWords": sorted(words.TOTAL_WORDS),
         "labelMarks": footer.LABEL_MARKS,
-        "missingCells": text_columns.MISSING_CELLS,
+        "missingCells": words.MISSING_CELLS,
         "missingMarks": sorted(words.MISSING_MARKS),
         "flagWords": words.FLAG_WORDS,
         "maxMarks": text_columns.MAX_MARKS,

@@ -36,13 +36,16 @@ TWO_READINGS_CELL = r"^[-+(]*[^0-9.,]*[1-9][0-9]{0,2}[.,][0-9]{3}[^0-9.,]*$"  # 
 
 
 def number_pattern(decimal: str = ".", thousands: str = "") -> str:
-    """The regular expression of a finite number; ``thousands`` holds the characters between its groups."""
+    """The regular expression of a finite number; ``thousands`` holds the characters between its groups.
+
+    All groups of a number are separated in the same way: ``1'200.000`` is not ``1 200 000``.
+    """
     mark, exponent = re.escape(decimal), "(?:[eE][-+]?[0-9]+)?"
     plain = f"(?:[0-9]+(?:{mark}[0-9]*)?|{mark}[0-9]+){exponent}"
     if not thousands:
         return f"[-+]?{plain}"
-    separator = "[" + re.escape(thousands) + "]"
-    groups = f"[1-9][0-9]{{0,2}}(?:{separator}[0-9]{{3}})+"
+    spellings = ("".join(c for c in each if c in thousands) for each in THOUSANDS_MARKS.values())
+    groups = "|".join(f"[1-9][0-9]{{0,2}}(?:[{re.escape(each)}][0-9]{{3}})+" for each in spellings if each)
     indian = "|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}" if "," in thousands else ""
     return f"[-+]?(?:{plain}|(?:{groups}{indian})(?:{mark}[0-9]*)?)"
 
@@ -237,11 +240,11 @@ def match_either_mark(cells: Any) -> tuple[Any, Any, Any]:
 
     without_percent = pc.replace_substring_regex(cells, r"\s*%(\)?)$", r"\1")
     bare = NumberFormat(currency=detect_currency(cells), parentheses=True)._without_signs(without_percent)
-    patterns = (
-        "|".join(number_pattern(decimal, separators) for separators in (thousands, SPACES, APOSTROPHES))
+    others = SPACES + APOSTROPHES
+    is_point, is_comma = (
+        pc.match_substring_regex(bare, f"^{number_pattern(decimal, thousands + others)}$")
         for decimal, thousands in ((".", ","), (",", "."))
     )
-    is_point, is_comma = (pc.match_substring_regex(bare, f"^(?:{pattern})$") for pattern in patterns)
     return bare, is_point, is_comma
 
 

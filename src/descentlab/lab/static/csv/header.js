@@ -80,7 +80,7 @@ function lacksRowName(row, body, delimiter) {
   if (!body.length || body.some(({ cells }) => cells.length !== row.cells.length + 1 || !cells[0].trim())) return false;
   if (!mayBeNames(row.cells) || row.cells.some((cell) => !cell.trim())) return false;
   const labels = body.map(({ cells }) => cells[0].trim());
-  if (!labels.some(isNumberLike)) return body.every(({ cells }) => cells.slice(1).some(isNumberLike));
+  if (!labels.some(isNumberLike)) return body.some(({ cells }) => cells.slice(1).some(isNumberLike));
   if (delimiter === "," && !body.every((each) => each.beginsWithQuote)) return false; // 1,5 may be one number
   return [0, 1].some((start) => labels.every((label, i) => label === String(i + start)));
 }

@@ -72,10 +72,10 @@ function evenShare(rows, length = bodyLength(rows)) {
   return rows.filter(({ cells }) => cells.length === length).length / rows.length;
 }
 
-/** The share of numbers in the first rows. */
+/** The share of numbers and missing values in the first rows. */
 function numbersShare(rows) {
   const cells = body(rows).slice(0, WORDS.scoredRows).flatMap(filled);
-  return cells.filter(isNumberLike).length / Math.max(cells.length, 1);
+  return cells.filter((cell) => isNumberLike(cell) || WORDS.missingCells.includes(cell)).length / Math.max(cells.length, 1);
 }
 
 /** Whether spaces divide cells, and not words: evenly, and into numbers. */
