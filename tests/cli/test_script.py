@@ -153,13 +153,16 @@ def test_loops_without_a_called_model_are_watched(tmp_path: Path) -> None:
 def test_an_exception_keeps_its_traceback_and_names_the_module(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = write(tmp_path, LINE + "def train():\n    model(torch.zeros(5, 4))\ntrain()\n")
+    finished = f"for _ in range(5):\n{STEP}other = torch.nn.Linear(1, 1)\nadam = torch.optim.Adam(other.parameters())\n"
+    path = write(tmp_path, LINE + finished + "def train():\n    other(torch.zeros(5, 4))\ntrain()\n")
     result = cli("diagnose", path, "--lang", "en")
     trace = capfd.readouterr().err
     assert result.code == 1
+    assert result.out.count("`raised`: ") == 1
+    assert "Linear with SGD: 5 updates." in result.out
     assert "An exception ended the loop (`raised`)" in result.out
     assert "a Linear(in_features=1, out_features=1, bias=True), given (5, 4)" in " ".join(result.out.split())
-    assert trace.startswith(f'Traceback (most recent call last):\n  File "{path}", line 9, in <module>\n    train()\n')
+    assert trace.startswith(f'Traceback (most recent call last):\n  File "{path}", line 13, in <module>\n    train()\n')
     assert trace.endswith("RuntimeError: mat1 and mat2 shapes cannot be multiplied (5x4 and 1x1)\n")
     assert "watching" not in trace
 

@@ -19,7 +19,7 @@ from descentlab.cli.exit_codes import ExitCode
 from descentlab.cli.options import PROGRAM_SUFFIXES, format_notice
 from descentlab.errors import SettingError, check_int
 from descentlab.messages import Message, current_language, message
-from descentlab.watching.script import launcher
+from descentlab.watching.script import MAX_WATCHED_LOOPS, launcher
 from descentlab.watching.script.source import check_script
 
 SCRIPT_SCHEMA = "descentlab.script/1"
@@ -115,7 +115,7 @@ def _notices(script: str, result: dict[str, Any]) -> Iterator[Message]:
     elif not loops and not result["interrupted"]:
         yield _why_nothing_seen(result)
     if result.get("unwatched_optimizers"):
-        yield message("script.unwatched", count=result["unwatched_optimizers"])
+        yield message("script.unwatched", count=result["unwatched_optimizers"], most=MAX_WATCHED_LOOPS)
 
 
 def _why_nothing_seen(result: dict[str, Any]) -> Message:

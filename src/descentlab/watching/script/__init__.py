@@ -3,3 +3,5 @@
 ``source`` reads the script without running it, ``launcher`` runs it in a process of its own, ``loops`` watches each
 optimizer that it creates, and ``report`` holds what was found.
 """
+
+MAX_WATCHED_LOOPS = 8  # at the same time

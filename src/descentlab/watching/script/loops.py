@@ -15,11 +15,11 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from descentlab.messages import use_language
+from descentlab.watching.script import MAX_WATCHED_LOOPS
 from descentlab.watching.script.holder import holds_all, make_holder, optimized_parameters, variable_names
 from descentlab.watching.script.report import LoopReport, add_report, make_report
 from descentlab.watching.watch import Watch
 
-MAX_WATCHED_LOOPS = 8  # at the same time
 MAX_SEARCHED_NODES = 100_000  # of a loss's graph
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 N_KEPT_LOSSES = 8  # the first ones, of a script that has no optimizer
@@ -106,6 +106,7 @@ class ScriptLoops:
             self._guard(self.on_backward, tensors)
             if self.n_watched > n_watched:  # the new watch has wrapped this function, and must see this pass
                 return torch.autograd.backward(tensors, *args, **kwargs)
+            self._guard(self.note_backward, tensors)
             return backward(tensors, *args, **kwargs)
 
         def before_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -135,7 +136,7 @@ class ScriptLoops:
         place, frame = self._place()
         for key, loop in list(self.loops.items()):
             if loop.place == place and loop.steps:
-                self._end_loop(key, None)
+                self._guard(self._end_loop, key, None)
         if len(self.loops) >= MAX_WATCHED_LOOPS:
             self.unwatched_optimizers += 1
             return
@@ -149,13 +150,10 @@ class ScriptLoops:
 
         @functools.wraps(call)
         def note_and_call(module: Any, *args: Any, **kwargs: Any) -> Any:
-            if not torch.jit.is_tracing():
+            if not (torch.jit.is_tracing() or torch.compiler.is_compiling()):
                 self._guard(self.on_module_call, module)
-            if (
-                all(loop.watch is not None for loop in self.loops.values())
-                and torch.nn.Module.__call__ is note_and_call
-            ):
-                torch.nn.Module.__call__ = call
+                if torch.nn.Module.__call__ is note_and_call and all(each.watch for each in self.loops.values()):
+                    torch.nn.Module.__call__ = call
             return call(module, *args, **kwargs)
 
         torch.nn.Module.__call__ = note_and_call
@@ -168,13 +166,15 @@ class ScriptLoops:
 
     def on_backward(self, tensors: Any) -> None:
         """A backward pass begins: the last moment to watch a loop whose model has not been called."""
-        loss = tensors if hasattr(tensors, "detach") else tensors[0]
+        for loop in self.loops.values():
+            if loop.watch is None and graph_reaches(_first_loss(tensors), loop.parameters):
+                self._attach(loop, None)
+
+    def note_backward(self, tensors: Any) -> None:
+        """Count the pass; of a script without an optimizer its first losses are all that there is to see."""
         self.backward_calls += 1
         if not self.loops and len(self.first_losses) < N_KEPT_LOSSES:
-            self.first_losses.append(loss.detach().clone())
-        for loop in self.loops.values():
-            if loop.watch is None and graph_reaches(loss, loop.parameters):
-                self._attach(loop, None)
+            self.first_losses.append(_first_loss(tensors).detach().clone())
 
     def _attach(self, loop: ScriptLoop, model: Any | None) -> None:
         self.current = loop
@@ -195,8 +195,10 @@ class ScriptLoops:
 
     def finish(self, error: BaseException | None) -> dict[str, Any]:
         """End all watches; an error belongs to the loop that was active last. The reports, in the types of JSON."""
-        for key, loop in list(self.loops.items()):
-            self._guard(self._end_loop, key, error if loop is self.current or len(self.loops) == 1 else None)
+        active = list(self.loops.items())
+        last = self.current if self.current in self.loops.values() else active[-1][1] if active else None
+        for key, loop in active:
+            self._guard(self._end_loop, key, error if loop is last else None)
         return {
             "loops": [each.to_dict() for each in self.reports],
             "backward_calls": self.backward_calls,
@@ -217,6 +219,10 @@ class ScriptLoops:
     def _is_of_script(self, file: str) -> bool:
         inside = file.startswith(self.folder + os.sep)
         return inside and "site-packages" not in file and not Path(file).is_relative_to(PACKAGE_FOLDER)
+
+
+def _first_loss(tensors: Any) -> Any:
+    return tensors if hasattr(tensors, "detach") else tensors[0]
 
 
 def graph_reaches(loss: Any, parameters: list[Any]) -> bool:

@@ -40,7 +40,7 @@ def check_script(path: Path) -> None:
         raise SettingError("script_is_notebook", path=str(path), name=path.with_suffix(".py").name)
     if not path.is_file():
         raise DataError("no_file", path=str(path), near=_near_scripts(path))
-    if not _imports_torch(path.resolve(), set()):
+    if not _imports_torch(path, set()):
         raise SettingError("script_without_torch", path=str(path))
 
 
