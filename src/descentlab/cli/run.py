@@ -75,7 +75,9 @@ def run_to_text(run: Run, name: str, rows: int, *, has_lesson_rate: bool = False
     lines += map(format_notice, (*problem.notices, *run.notices))
     if rows:
         lines += ["", run.table(max(rows, 2))]
-    color = {Reason.CONVERGED: "green", Reason.OUT_OF_EPOCHS: None, Reason.STOPPED: None}.get(ending.reason, "red")
+    converged_color = "yellow" if ending.furthest else "green"
+    colors = {Reason.CONVERGED: converged_color, Reason.OUT_OF_EPOCHS: None, Reason.STOPPED: None}
+    color = colors.get(ending.reason, "red")
     last, first, *rest = map(str, run.messages)
     verdict, *numbers = re.split("(?<=[:.])", first, maxsplit=1)
     lines += ["", last, "", click.style(verdict, fg=color, bold=True) + "".join(numbers), *rest]

@@ -66,9 +66,11 @@ class Forecast:
         oscillates: whether errors change sides on their way; None where that is not known.
         epochs_to_tolerance: the number of updates from which on it stays at its aim; None for never, or not within
             the epochs asked for where the descent had to be walked.
+        epochs_to_coefficients: the same for every coefficient.
         params: (p,) after its last update, in the data's units; None where that is not known or no number.
         cost: the mean squared error there.
         converged_at_end: whether it is then at its aim.
+        coefficients_converged_at_end: whether every coefficient is.
         overflow: after how many updates which quantity leaves the range of which type, however late.
         curve: the predicted cost.
         closed_form: whether all this comes without a single step.
@@ -78,9 +80,11 @@ class Forecast:
     verdict: Verdict
     oscillates: bool | None = None
     epochs_to_tolerance: int | None = None
+    epochs_to_coefficients: int | None = None
     params: FloatArray | None = None
     cost: float | None = None
     converged_at_end: bool | None = None
+    coefficients_converged_at_end: bool | None = None
     overflow: Overflow | None = None
     curve: Curve | None = None
     closed_form: bool = False
@@ -93,7 +97,7 @@ def forecast(theory: FullBatchTheory, criterion: ConvergenceCriterion, within: f
     if descent.batch_size is not None:
         return Forecast(Verdict.UNKNOWN)
     if descent.has_closed_form and descent.schedule is None:
-        return _forecast_closed_form(theory, criterion)
+        return _forecast_closed_form(theory, criterion, within)
     engine = make_engine("exact" if descent.has_closed_form else "replay", problem, descent)
     if engine.random_access or descent.epochs <= MAX_SIMULATED_UPDATES:
         return _forecast_by_simulation(theory, engine, within)
@@ -105,7 +109,9 @@ def forecast(theory: FullBatchTheory, criterion: ConvergenceCriterion, within: f
         partial,
         verdict=Verdict.UNKNOWN,
         epochs_to_tolerance=None,
+        epochs_to_coefficients=None,
         converged_at_end=None,
+        coefficients_converged_at_end=None,
         simulated_updates=MAX_SIMULATED_UPDATES,
     )
 
@@ -117,16 +123,19 @@ def as_full_batch(problem: Problem, descent: Descent) -> Descent:
     return replace(descent, batch_size=None) if holds_all_rows else descent
 
 
-def _forecast_closed_form(theory: FullBatchTheory, criterion: ConvergenceCriterion) -> Forecast:
-    descent = theory.descent
+def _forecast_closed_form(theory: FullBatchTheory, criterion: ConvergenceCriterion, within: float) -> Forecast:
+    descent, for_coefficients = theory.descent, ConvergenceCriterion.for_coefficients(theory, within)
     response = criterion.residual_polynomial(descent.lr, descent.momentum_settings)
     updates = np.array([[descent.epochs]])
-    converged = not bool(criterion.is_violated(response.evaluate(updates))[0])
+    converged, coefficients_converged = (
+        not bool(each.is_violated(response.evaluate(updates))[0]) for each in (criterion, for_coefficients)
+    )
     # Without swinging it changes sides once at most: where torch does not dampen the first update.
     overshot = ~response.oscillates & (response.evaluate(updates, log_divisor=updates * response.log_modulus) < 0)
     oscillates = bool(((response.oscillates & (response.log_modulus > LOG_NEGLIGIBLE_FACTOR)) | overshot).any())
-    epochs_to_tolerance = (
-        None if theory.diverges else criterion.epochs_to_tolerance(descent.lr, descent.momentum_settings)
+    epochs_to_tolerance, epochs_to_coefficients = (
+        None if theory.diverges else each.epochs_to_tolerance(descent.lr, descent.momentum_settings)
+        for each in (criterion, for_coefficients)
     )
     verdict = Verdict.OSCILLATING if oscillates else Verdict.MONOTONE
     if theory.diverges:
@@ -139,9 +148,11 @@ def _forecast_closed_form(theory: FullBatchTheory, criterion: ConvergenceCriteri
         verdict,
         oscillates,
         epochs_to_tolerance,
+        epochs_to_coefficients,
         params,
         cost,
         converged,
+        coefficients_converged,
         overflow_updates(theory),
         Curve(curve_updates, theory.cost_at(curve_updates)),
         closed_form=True,
@@ -181,12 +192,13 @@ def _forecast_by_simulation(theory: FullBatchTheory, engine: Engine, within: flo
     problem, descent = theory.problem, theory.descent
     engine.initialize(problem, descent)
     updates = _sample_updates(descent.epochs)
-    costs, last_violation, updates_done = [], -1, 0
+    costs, last_violations, updates_done = [], [-1, -1], 0  # of the tolerance, and of that of the coefficients
     overflows: Overflow = {kind: dict.fromkeys(OVERFLOW_QUANTITIES) for kind in FLOAT_TYPES}
     cost_rose, previous_cost, snapshots = False, math.inf, None
     for snapshots in engine.snapshots_at(range(1, descent.epochs + 2)):
-        violations = np.flatnonzero(~theory.is_converged(snapshots.params, within))
-        last_violation = updates_done + int(violations[-1]) if violations.size else last_violation
+        for i, is_converged in enumerate((theory.is_converged, theory.are_coefficients_converged)):
+            violations = np.flatnonzero(~is_converged(snapshots.params, within))
+            last_violations[i] = updates_done + int(violations[-1]) if violations.size else last_violations[i]
         curve_indices = (
             updates[(updates >= updates_done) & (updates < updates_done + len(snapshots.cost))] - updates_done
         )
@@ -201,7 +213,7 @@ def _forecast_by_simulation(theory: FullBatchTheory, engine: Engine, within: flo
     curve = Curve(
         updates[: sum(map(len, costs))], np.where(np.isnan(np.concatenate(costs)), np.inf, np.concatenate(costs))
     )
-    converged = last_violation < updates_done - 1
+    converged, coefficients_converged = (last < updates_done - 1 for last in last_violations)
     with np.errstate(over="ignore", invalid="ignore"):
         params, cost = _finite_or_none(problem.scaling.to_original(snapshots.params[-1]), float(snapshots.cost[-1]))
     accumulated_factor = theory.accumulated_gradient_factor
@@ -215,9 +227,22 @@ def _forecast_by_simulation(theory: FullBatchTheory, engine: Engine, within: flo
         verdict = Verdict.TOO_SLOW
     else:
         verdict = Verdict.OSCILLATING if cost_rose else Verdict.MONOTONE
-    stays_converged = converged and not accumulated_factor > 1 - FACTOR_TOLERANCE
-    epochs_to_tolerance = last_violation + 1 if stays_converged else None
-    return Forecast(verdict, cost_rose, epochs_to_tolerance, params, cost, converged, overflows, curve)
+    epochs_to_tolerance, epochs_to_coefficients = (
+        last + 1 if last < updates_done - 1 and not accumulated_factor > 1 - FACTOR_TOLERANCE else None
+        for last in last_violations
+    )
+    return Forecast(
+        verdict,
+        cost_rose,
+        epochs_to_tolerance,
+        epochs_to_coefficients,
+        params,
+        cost,
+        converged,
+        coefficients_converged if theory.knows_limit else None,
+        overflows,
+        curve,
+    )
 
 
 def _is_diverging(theory: FullBatchTheory, curve: Curve) -> bool:

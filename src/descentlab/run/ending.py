@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
 from descentlab.messages import Message
+from descentlab.run.coefficients import CoefficientError
 
-NON_NUMERIC_FIELDS = ("reason", "messages")
+FIELDS_WITHOUT_NUMBER = ("reason", "messages", "furthest")
 # The names of these fields in JSON and in the catalog.
 STORED_NAMES = {
     "converged_epoch": "since",
@@ -20,7 +21,7 @@ STORED_NAMES = {
 
 
 class Reason(StrEnum):
-    """Why a run ended. Each has a message under ``ending.`` in the catalog."""
+    """Why a run ended. Each has a message under ``ending.`` in the catalog. ``converged`` is about the cost."""
 
     CONVERGED = "converged"
     STALLED = "stalled"
@@ -49,6 +50,9 @@ class Ending:
             full-batch descent diverges in this reduction; None for an optimizer without a known bound.
         convergence_factor, column: by how much an epoch multiplies the error in its slowest direction, and the
             column with the largest weight in it; None if full-batch theory does not cover the run.
+        coefficients_converged: whether every coefficient is within 1% of itself at the limit point, which a cost near
+            its minimum does not imply; None where the limit point is not known.
+        furthest: the coefficients that are not, the furthest first, at most three.
         messages: the ending in words.
     """
 
@@ -65,6 +69,8 @@ class Ending:
     lr_bound: float | None
     convergence_factor: float | None
     column: str | None
+    coefficients_converged: bool | None = None
+    furthest: tuple[CoefficientError, ...] = ()
     messages: tuple[Message, ...] = field(default=(), repr=False)
 
     @property
@@ -84,10 +90,11 @@ class Ending:
         return replace(self, messages=messages)
 
     def to_dict(self) -> dict[str, object]:
-        """Every number as a JSON-ready value; None if it is not finite."""
-        names = [field.name for field in fields(self) if field.name not in NON_NUMERIC_FIELDS]
+        """Every number and ``furthest`` as JSON-ready values; None if a number is not finite."""
+        names = [field.name for field in fields(self) if field.name not in FIELDS_WITHOUT_NUMBER]
         values = {STORED_NAMES.get(name, name): getattr(self, name) for name in names}
-        return {
+        numbers = {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in values.items()
         }
+        return numbers | {"furthest": [each._asdict() for each in self.furthest]}

@@ -10,9 +10,12 @@ import numpy as np
 from descentlab.descent.reductions import gradient_scale
 from descentlab.engines.base import safe_norm
 from descentlab.messages import Message, message, pluralize
+from descentlab.run.coefficients import furthest_coefficients
 from descentlab.run.ending import Ending, Reason
 from descentlab.run.loop import FinalState
-from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.full_batch import DEFAULT_WITHIN, FullBatchTheory
+from descentlab.theory.learning_rates import fastest_rate_for_coefficients
+from descentlab.theory.settling_time import ConvergenceCriterion
 
 NEGLIGIBLE_FRACTION = 1e-20  # of the initial suboptimality: less is only rounding
 TIMES_FROM_RATIO = 10  # suboptimality over the minimum's cost, from which on it is stated in times, not in percent
@@ -30,6 +33,7 @@ def decide_ending(final: FinalState) -> Ending:
     initial_suboptimality = theory.suboptimality(problem.scaled_params(descent.start))
     reason = _find_reason(final, theory)
     dominant_mode = theory.dominant_mode if descent.has_closed_form else None
+    coefficients_converged = bool(theory.are_coefficients_converged(last.params[0])) if theory.knows_limit else None
     ending = Ending(
         reason=reason,
         epoch=epoch,
@@ -44,6 +48,8 @@ def decide_ending(final: FinalState) -> Ending:
         lr_bound=theory.lr_bound if descent.is_sgd and theory.is_exact else None,
         convergence_factor=dominant_mode.factor if dominant_mode else None,
         column=dominant_mode.column if dominant_mode else None,
+        coefficients_converged=coefficients_converged,
+        furthest=furthest_coefficients(theory, last.params[0]) if coefficients_converged is False else (),
     )
     return ending.with_messages(*_ending_messages(ending, final, theory))
 
@@ -114,6 +120,7 @@ def _ending_messages(ending: Ending, final: FinalState, theory: FullBatchTheory)
         "epochs": epochs,
         "elapsed": message("ending.elapsed_updates", updates=updates) if descent.batch_size is None else epochs,
         "rest": remaining_message(theory, ending.suboptimality, ending.fraction_remaining),
+        "furthest": [each.message for each in ending.furthest],
     }
     is_stuck = ending.reason is Reason.STALLED and ending.gradient_norm > final.gradient_tolerance
     messages = [message("ending.unmoved" if is_stuck else f"ending.{ending.reason}", **numbers)]
@@ -121,6 +128,9 @@ def _ending_messages(ending: Ending, final: FinalState, theory: FullBatchTheory)
         messages = [message("ending.near_minimum", **numbers)]
     if ending.reason is Reason.CONVERGED and ending.gradient_norm > final.gradient_tolerance and theory.weight_decay:
         messages = [message("ending.balanced", **numbers)]
+    if is_near and ending.furthest and ending.reason in (Reason.CONVERGED, Reason.OUT_OF_EPOCHS):
+        key = "ending.cost_converged" if ending.reason is Reason.CONVERGED else "ending.cost_near_minimum"
+        messages = [message(key, **numbers), *_coefficient_advice(theory)]
     if ending.reason is Reason.CONVERGED:
         return messages
     has_diverged = ending.reason in (Reason.DIVERGED, Reason.OVERFLOWED)
@@ -143,6 +153,21 @@ def _ending_messages(ending: Ending, final: FinalState, theory: FullBatchTheory)
         messages.append(message("ending.not_full_batch", **numbers))
     elif ending.convergence_factor is not None and descent.schedule is None and not is_near:
         messages.append(message("ending.slow", **numbers))
+    return messages
+
+
+def _coefficient_advice(theory: FullBatchTheory) -> list[Message]:
+    """How long the coefficients take at this rate, and on standardized columns where these are far faster."""
+    descent, messages = theory.descent, []
+    if descent.has_closed_form and descent.schedule is None and descent.batch_size is None:
+        criterion = ConvergenceCriterion.for_coefficients(theory)
+        needed = None if theory.diverges else criterion.epochs_to_tolerance(descent.lr, descent.momentum_settings)
+        messages = [] if needed is None else [message("ending.coefficients_need", needed=pluralize(needed))]
+    if theory.standardized_lr_bound is not None and not theory.is_regularized:
+        standardized = replace(theory, problem=theory.problem.with_changes(standardize=True))
+        best = fastest_rate_for_coefficients(standardized, DEFAULT_WITHIN)
+        if best is not None and best.epochs is not None:
+            messages.append(message("ending.standardize_coefficients", lr=best.lr_text, epochs=pluralize(best.epochs)))
     return messages
 
 

@@ -18,7 +18,7 @@ from descentlab.problem.problem import Problem
 from descentlab.problem.spectrum import Spectrum
 from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray, IntArray
 
-DEFAULT_WITHIN = 0.01  # "converged": within 1% of the least cost, or of every coefficient if the fit is exact
+DEFAULT_WITHIN = 0.01  # "converged": within 1% of the least cost, and of every coefficient
 STANDARDIZE_ADVICE_RATIO = 100  # how much smaller the condition number must be to recommend standardizing
 ZERO_RESIDUAL_ULPS = 32  # a residual along a direction of at most this many units of rounding counts as 0
 EXACT_FIT_RTOL = 1e-10  # the root mean square residual, relative to the target's spread, below which a fit is exact
@@ -124,6 +124,13 @@ class FullBatchTheory:
     def is_exact(self) -> bool:
         """Whether theory covers this descent: not if gradients accumulate together with momentum or weight decay."""
         return self.descent.has_closed_form or self.descent.zero_grad
+
+    @property
+    def knows_limit(self) -> bool:
+        """Whether :attr:`limit_point` is where this descent converges to: the rules of other optimizers' weight decay
+        differ.
+        """
+        return self.is_exact and (self.descent.is_sgd or not self.descent.weight_decay)
 
     @property
     def lr_bound(self) -> float:
@@ -279,27 +286,40 @@ class FullBatchTheory:
         return suboptimality if suboptimality == suboptimality else np.inf
 
     def is_converged(self, params: FloatArray, within: float = DEFAULT_WITHIN) -> BoolArray:
-        """(...) whether parameters (..., p) are within 1% of the least objective.
-
-        If the fit is exact: within 1% in every coefficient (of the largest one for a coefficient near 0). Flat
-        directions do not count, since they change no cost.
+        """(...) whether parameters (..., p) are within 1% of the least objective; if the fit is exact, whether
+        :meth:`are_coefficients_converged`.
         """
+        if self.fits_exactly:
+            return self.are_coefficients_converged(params, within)
         with np.errstate(over="ignore", invalid="ignore"):
             error = (params - self.limit_point) @ self.spectrum.directions
-            if not self.fits_exactly:
-                suboptimality = (error * error) @ self.regularized_eigenvalues / (2 * self.cost_scale)
-                converged: BoolArray = suboptimality <= within * self.least_objective
-            else:
-                determined_error = np.where(self.regularized_eigenvalues > 0, error, 0.0) @ self.spectrum.directions.T
-                coefficient_errors = np.abs(self.problem.scaling.to_original(determined_error))
-                converged = np.all(coefficient_errors <= within * self.parameter_scales, axis=-1)
+            suboptimality = (error * error) @ self.regularized_eigenvalues / (2 * self.cost_scale)
+            converged: BoolArray = suboptimality <= within * self.least_objective
         return converged
+
+    def are_coefficients_converged(self, params: FloatArray, within: float = DEFAULT_WITHIN) -> BoolArray:
+        """(...) whether each of the parameters (..., p) is within 1% of itself at the limit point."""
+        converged: BoolArray = np.all(self.coefficient_errors(params) <= within, axis=-1)
+        return converged
+
+    def coefficient_errors(self, params: FloatArray) -> FloatArray:
+        """(..., p) how far parameters (..., p) are from the limit point, each over its :attr:`parameter_scales`.
+
+        Flat directions do not count, since they change no cost.
+        """
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            error = (params - self.limit_point) @ self.spectrum.directions
+            determined_error = np.where(self.regularized_eigenvalues > 0, error, 0.0) @ self.spectrum.directions.T
+            distances = np.abs(self.problem.scaling.to_original(determined_error))
+            return np.where(distances == 0, 0.0, distances / self.parameter_scales)
 
     @cached_property
     def parameter_scales(self) -> FloatArray:
         """(p,) the reference for the error of each coefficient: its magnitude at the limit point, in the data's units.
 
-        For a coefficient near 0 it is the largest magnitude; if all are 0, the largest at the start.
+        Where rounding leaves less than two digits of a coefficient, it is larger, so that its rounding error counts as
+        1%. For a coefficient near 0, or 0 up to rounding, it is the largest magnitude; if all are 0, the largest at the
+        start.
         """
         to_original = self.problem.scaling.to_original
         magnitudes = np.abs(to_original(self.limit_point))
@@ -307,4 +327,6 @@ class FullBatchTheory:
         if max_magnitude == 0:
             start = to_original(self.problem.scaled_params(self.descent.start))
             return np.full_like(magnitudes, np.abs(start).max(initial=0.0))
-        return np.where(magnitudes > 1e-6 * max_magnitude, magnitudes, max_magnitude)
+        rounding = self.problem.fit.error_bounds[:, 0]
+        scales = np.maximum(magnitudes, np.minimum(rounding / DEFAULT_WITHIN, max_magnitude))
+        return np.where(magnitudes > np.maximum(1e-6 * max_magnitude, rounding), scales, max_magnitude)

@@ -57,19 +57,21 @@ class ConvergenceCriterion:
     @classmethod
     def from_theory(cls, theory: FullBatchTheory, within: float = DEFAULT_WITHIN) -> ConvergenceCriterion:
         """The criterion of the problem, the start and the reduction of a theory."""
-        active = (theory.regularized_eigenvalues > 0) & (theory.initial_error != 0)
-        curvature, error = theory.regularized_eigenvalues[active], theory.initial_error[active]
+        if theory.fits_exactly:
+            return cls.for_coefficients(theory, within)
+        curvature, error, _ = _active_directions(theory)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            if theory.fits_exactly:
-                original_directions = theory.problem.scaling.to_original(theory.spectrum.directions.T[active]).T
-                contributions = original_directions * error / (within * theory.parameter_scales)[:, None]
-            else:
-                contributions = (
-                    error * np.sqrt(curvature / (2 * theory.cost_scale * within * theory.least_objective))[None]
-                )
-        return cls(
-            curvature, np.nan_to_num(contributions, nan=0.0, posinf=np.inf, neginf=-np.inf), not theory.fits_exactly
-        )
+            contributions = error * np.sqrt(curvature / (2 * theory.cost_scale * within * theory.least_objective))
+        return cls(curvature, _nan_to_zero(contributions[None]), squared=True)
+
+    @classmethod
+    def for_coefficients(cls, theory: FullBatchTheory, within: float = DEFAULT_WITHIN) -> ConvergenceCriterion:
+        """The condition on every coefficient, also if the fit is not exact."""
+        curvature, error, directions = _active_directions(theory)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            original_directions = theory.problem.scaling.to_original(directions.T).T
+            contributions = original_directions * error / (within * theory.parameter_scales)[:, None]
+        return cls(curvature, _nan_to_zero(contributions), squared=False)
 
     def is_violated(self, h: FloatArray) -> BoolArray:
         """(...) whether errors of h (..., q) times their initial values exceed the tolerance."""
@@ -222,6 +224,16 @@ class ConvergenceCriterion:
         positive, negative = np.maximum(self.contributions, 0), np.minimum(self.contributions, 0)
         max_sums, min_sums = positive @ top + negative @ bottom, positive @ bottom + negative @ top
         return bool((max_sums <= 1).all() and (min_sums >= -1).all())
+
+
+def _active_directions(theory: FullBatchTheory) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(q,) curvatures, (q,) initial errors and (p, q) directions of the curved directions with an initial error."""
+    active = (theory.regularized_eigenvalues > 0) & (theory.initial_error != 0)
+    return theory.regularized_eigenvalues[active], theory.initial_error[active], theory.spectrum.directions[:, active]
+
+
+def _nan_to_zero(values: FloatArray) -> FloatArray:
+    return np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf)
 
 
 def _newton_root(
