@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,21 @@ def test_solve_gives_the_certified_minimum() -> None:
     assert content["digits"]["year"] > 8
     text = cli("solve", "longley").out
     assert "year = 1829.151465" in text
+
+
+@pytest.mark.parametrize("arguments", [("fit",), ("lesson",), ("explain",), ("run", "--help"), ("diagnose", "lesson")])
+def test_a_printed_command_keeps_the_language_that_was_chosen(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def commands(*language: str) -> list[str]:
+        result = cli(*arguments, *language)
+        text = " ".join((result.out + result.err).split())
+        return re.findall(r"descentlab (?:run|explain|lesson|solve|--help)[^`#:]*", text)
+
+    assert not [each for each in commands() if "--lang" in each]
+    for lang in ("en", "ko"):
+        kept = commands("--lang", lang)
+        assert kept
+        assert all(f"--lang {lang}" in each for each in kept if "[" not in each)
+    monkeypatch.setenv("DESCENTLAB_LANG", "ko")
+    assert not [each for each in commands() if "--lang" in each]

@@ -47,7 +47,9 @@ def test_summaries_are_whole_and_lines_fit_the_terminal(lang: str, monkeypatch: 
     assert "..." not in listed
     for name in COMMANDS:
         page = cli(name, "--help", "--lang", lang).out
-        examples = [f"  {command}" for command in EXAMPLES[name].values()]
+        examples = [
+            f"  {command}" + f" --lang {lang}" * ("--lang" not in command) for command in EXAMPLES[name].values()
+        ]
         assert len(examples) >= 2
         assert [line for line in page.splitlines() if line in examples] == examples
         assert max(display_width(line) for line in page.splitlines()) <= 80

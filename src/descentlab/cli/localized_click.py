@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from descentlab.cli.examples import EXAMPLES
 from descentlab.errors import check_choice, did_you_mean
-from descentlab.messages import LANGUAGES, Message, current_language, display_width, message, pad, wrap
+from descentlab.messages import LANGUAGES, Message, display_width, kept_language, message, pad, wrap
 
 HEADINGS = ("data", "model", "descent", "diagnosis", "output")  # of options, in the order of the help page
 FILE_METAVARS = ("FILE", "FACTOR")  # ends of metavars: options that a shell completes with the names of files
@@ -27,20 +27,18 @@ HABITS = (
 )
 
 
-def requested_language(arguments: list[str]) -> str:
-    """The language of ``--lang``, wherever it stands, else that of the environment.
+def requested_language(arguments: list[str]) -> str | None:
+    """The language of ``--lang``, wherever it stands; None where none was given that there is.
 
     Read before click parses, since click needs the language for its own messages.
     """
     for i, argument in enumerate(arguments):
         if argument == "--":
             break
-        if argument == "--lang" and i + 1 < len(arguments):
-            return arguments[i + 1] if arguments[i + 1] in LANGUAGES else current_language()
-        if argument.startswith("--lang="):
-            code = argument.removeprefix("--lang=")
-            return code if code in LANGUAGES else current_language()
-    return current_language()
+        if argument == "--lang" or argument.startswith("--lang="):
+            code = argument.removeprefix("--lang=") if "=" in argument else "".join(arguments[i + 1 : i + 2])
+            return code if code in LANGUAGES else None
+    return None
 
 
 def translate_click_error(error: click.ClickException) -> str:
@@ -130,7 +128,8 @@ class LocalizedCommand(click.Command):
         super().format_help_text(ctx, formatter)
         with formatter.section(message("cli.examples").text()):
             for key, example in EXAMPLES.get(self.name or "", {}).items():
-                formatter.write(f"  # {message(f'example.{key}')}\n  {example}\n")
+                end = "" if "--lang" in example else kept_language()
+                formatter.write(f"  # {message(f'example.{key}')}\n  {example}{end}\n")
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         pieces = " ".join(self.collect_usage_pieces(ctx))

@@ -13,7 +13,7 @@ from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Curve, Forecast, Verdict
 from descentlab.doctor.headline import Headline, observed_headline
 from descentlab.doctor.remedies import Remedy
-from descentlab.messages import Message, current_language, to_json_types, use_language
+from descentlab.messages import Message, to_json_types, use_language
 from descentlab.messages.document import Presentable, make_blocks, to_text
 from descentlab.problem.problem import Problem
 from descentlab.theory.full_batch import FullBatchTheory
@@ -139,7 +139,7 @@ class Diagnosis(Presentable):
 
     def text(self, lang: str | None = None, name: str = "") -> str:
         """The answer, what to do, the findings and the tables, 80 columns wide; ``name`` is what to call the data."""
-        with use_language(lang or current_language()):
+        with use_language(lang):
             return to_text(make_blocks(self, name))
 
     def __repr__(self) -> str:
@@ -163,7 +163,7 @@ class Diagnosis(Presentable):
     def to_dict(self, lang: str | None = None) -> dict[str, Any]:
         """The whole diagnosis as JSON types, with None for numbers that are not finite; docs/json.md describes it."""
         problem = self.problem
-        with use_language(lang or current_language()):
+        with use_language(lang):
             content = {
                 "schema": DIAGNOSIS_SCHEMA,
                 "problem": problem.to_dict(),

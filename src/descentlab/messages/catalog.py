@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -65,9 +66,11 @@ _language_override: ContextVar[str | None] = ContextVar("_spoken", default=None)
 
 
 @contextmanager
-def use_language(lang: str) -> Iterator[None]:
-    """Print every message in this language within a ``with`` block, whatever the environment says."""
-    token = _language_override.set(lang)
+def use_language(lang: str | None) -> Iterator[None]:
+    """Print every message in this language within a ``with`` block, whatever the environment says; None changes
+    nothing.
+    """
+    token = _language_override.set(lang or _language_override.get())
     try:
         yield
     finally:
@@ -75,10 +78,12 @@ def use_language(lang: str) -> Iterator[None]:
 
 
 def current_language() -> str:
-    """The language of :func:`use_language`, else of ``DESCENTLAB_LANG``, else of the locale, else English."""
-    override = _language_override.get()
-    if override is not None:
-        return override
+    """The language of :func:`use_language`, else that of the environment."""
+    return _language_override.get() or environment_language()
+
+
+def environment_language() -> str:
+    """The language of ``DESCENTLAB_LANG``, else of the locale, else English."""
     for variable in ("DESCENTLAB_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         code = os.environ.get(variable, "")[:2].lower()
         if code in LANGUAGES:
@@ -86,6 +91,25 @@ def current_language() -> str:
         if code:  # a locale that is set but not ours ends the search, as in POSIX
             break
     return "en"
+
+
+def kept_language(lang: str | None = None) -> str:
+    """The end of a command that is printed: `` --lang ko`` where the reader chose the language, else nothing."""
+    lang = lang or current_language()
+    was_chosen = _language_override.get() is not None or lang != environment_language()
+    return f" --lang {lang}" if was_chosen else ""
+
+
+def format_command(*arguments: str) -> str:
+    """A ``descentlab`` command to type, quoted for a shell, in the language that the reader chose.
+
+    >>> format_command("run", "my houses.csv", "--lr", "0.1")
+    "descentlab run 'my houses.csv' --lr 0.1"
+    >>> with use_language("ko"):
+    ...     format_command("lesson", "1")
+    'descentlab lesson 1 --lang ko'
+    """
+    return shlex.join(["descentlab", *arguments]) + kept_language()
 
 
 @cache
@@ -130,7 +154,8 @@ class Message:
 
     Attributes:
         key: the name of the text in the catalog, such as ``finding.above_bound``.
-        values: the value of each placeholder; a value can be a message itself.
+        values: the value of each placeholder; a value can be a message itself. ``{kept_language}``, which follows a
+            command, needs no value.
 
     Example:
         >>> message = Message("finding.above_bound", {"lr": 0.12345, "ratio": 1.72829999, "bound": 0.0714285})
@@ -149,7 +174,7 @@ class Message:
         lr = self.values.get("lr")
         lr = lr if isinstance(lr, float) else math.inf
         formatted_values = {name: format_value(name, value, lang, lr) for name, value in self.values.items()}
-        text = load_catalog(lang)[self.key].format(**formatted_values)
+        text = load_catalog(lang)[self.key].format(**formatted_values, kept_language=kept_language(lang))
         return resolve_particles(text) if lang == "ko" else text
 
     def __str__(self) -> str:

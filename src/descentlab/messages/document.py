@@ -15,7 +15,7 @@ from functools import singledispatch
 from itertools import groupby
 from typing import NamedTuple
 
-from descentlab.messages.catalog import LANGUAGES, Message, current_language, use_language
+from descentlab.messages.catalog import LANGUAGES, Message, use_language
 from descentlab.messages.html import (
     html_bullet_list,
     html_fragment,
@@ -76,7 +76,7 @@ class Presentable:
 
     def text(self, lang: str | None = None) -> str:
         """The result in words, at most 80 columns wide."""
-        with use_language(lang if lang in LANGUAGES else current_language()):
+        with use_language(lang if lang in LANGUAGES else None):
             return to_text(make_blocks(self))
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from descentlab.dependencies import require
 from descentlab.doctor.finding import Finding
 from descentlab.errors import SettingError, check_choice, check_int
-from descentlab.messages import Message, current_language, use_language
+from descentlab.messages import Message, use_language
 from descentlab.messages.document import to_html, to_text
 from descentlab.watching.curvature.fixed_batch import FixedBatchLoss
 from descentlab.watching.history import WatchRow
@@ -271,7 +271,7 @@ class Watch:
         """The report, 80 columns wide: what is wrong and what to do, then the rest."""
         from descentlab.watching.report import watch_blocks
 
-        with use_language(lang or current_language()):
+        with use_language(lang):
             return to_text(watch_blocks(*self._evaluate()))
 
     def __str__(self) -> str:

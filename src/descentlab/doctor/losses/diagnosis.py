@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 from descentlab.doctor.finding import SEVERITY_MARKS, Finding, check_bullets, finding_bullets, page_paragraph
 from descentlab.doctor.forecast import Verdict
-from descentlab.messages import Message, current_language, to_json_types, use_language
+from descentlab.messages import Message, to_json_types, use_language
 from descentlab.messages.document import Block, Paragraph, Presentable, make_blocks
 
 LOSSES_SCHEMA = "descentlab.losses/1"
@@ -62,7 +62,7 @@ class LossDiagnosis(Presentable):
     def to_dict(self, lang: str | None = None) -> dict[str, object]:
         """Everything for a machine: JSON-safe, with None for what is not finite."""
         content = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "findings"}
-        with use_language(lang or current_language()):
+        with use_language(lang):
             content["findings"] = [finding.to_dict() for finding in self.findings]
             safe: dict[str, object] = to_json_types({"schema": LOSSES_SCHEMA} | content)
         return safe
