@@ -93,7 +93,7 @@ def test_its_page_is_whole(name: str) -> None:
     [
         ({"lr": 0.1}, "✗ Diverges: lr = 0.1 is 1,000 times the largest", "Standardize the columns"),
         ({"lr": 1e-5}, "✗ Too slow: lr = 1e-05 needs ", "Standardize the columns"),
-        ({"lr": 1e-5, "momentum": 1.5}, "✗ Diverges: momentum 1.5 is above 1.", "Use a momentum below 1"),
+        ({"lr": 1e-5, "momentum": 1.5}, "✗ Diverges: momentum 1.5 is above 1.", "Set the momentum to 0. Standardize"),
         ({"lr": 1e-5, "zero_grad": False}, "✗ Too slow: after 100 epochs", "Call optimizer.zero_grad()"),
         ({"lr": 1e-4, "batch_size": 10}, "! Cannot tell: with batches of 10 out of 50", "Leave out the batch size"),
         ({"lr": 0.3, "standardize": True}, "✓ Converges: from epoch ", "No change is needed"),

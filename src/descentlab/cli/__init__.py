@@ -23,7 +23,7 @@ def run_command(arguments: list[str]) -> int:
     from descentlab.cli.localized_click import requested_language
     from descentlab.messages import use_language
 
-    with use_language(requested_language(arguments)):
+    with use_language(requested_language(arguments), keep=True):
         return _run_command(arguments)
 
 

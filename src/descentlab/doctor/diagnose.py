@@ -18,6 +18,7 @@ from descentlab.doctor.findings.data import data_findings, variance_inflation
 from descentlab.doctor.findings.run import held_out_finding, held_out_unknown_finding, run_findings
 from descentlab.doctor.forecast import as_full_batch, forecast
 from descentlab.doctor.headline import make_headline
+from descentlab.doctor.recommendation import make_recommendation
 from descentlab.doctor.remedies import RemedyEvaluator
 from descentlab.doctor.run_context import RunContext
 from descentlab.errors import EngineError, SettingError, check_float, check_int
@@ -105,13 +106,19 @@ def _diagnose_problem(
     _check_start_finite(theory)
     criterion = ConvergenceCriterion.from_theory(theory, within)
     prediction = forecast(theory, criterion, within)
-    rates = (
-        recommended_rates(theory, criterion) if prediction.epochs_to_tolerance != 0 else {}
-    )  # at the minimum none is needed
+    # From a start at the minimum cost, rates are for the coefficients; at these as well, none is needed.
+    make_criterion = ConvergenceCriterion.from_theory
+    if prediction.epochs_to_tolerance == 0:
+        make_criterion = ConvergenceCriterion.for_coefficients
+    rates = {}
+    if prediction.epochs_to_coefficients != 0 or prediction.epochs_to_tolerance != 0:
+        rates = recommended_rates(theory, make_criterion(theory, within))
     start = problem.scaling.to_original(problem.scaled_params(descent.start))
     slowest, fastest = extreme_directions(theory)
     vif = variance_inflation(problem)
     context = RunContext(theory, prediction, within, slowest, fastest, rates, batch_holds_all_rows)
+    remedies = RemedyEvaluator(theory, make_criterion, within, start, vif).evaluate(rates) if rates else ()
+    recommendation = make_recommendation(context, remedies)
     findings = run_findings(context)
     if observed is not None:
         from descentlab.doctor.observed.compare import compare_observed
@@ -123,7 +130,6 @@ def _diagnose_problem(
         validation, finding = _validate_held_out(problem, descent, held_out)
         findings.append(finding)
     findings += data_findings(problem, vif, theory.weight_decay)
-    remedies = RemedyEvaluator(theory, criterion, within, start, vif).evaluate(rates) if rates else ()
     return Diagnosis(
         problem=problem,
         descent=user_descent,
@@ -138,7 +144,9 @@ def _diagnose_problem(
         rates=rates,
         remedies=remedies,
         findings=tuple(findings),
-        headline=make_headline(context, findings, remedies),
+        recommendation=recommendation,
+        headline=make_headline(context, findings, recommendation),
+        furthest=context.furthest,
         checked=checked_messages(context, findings),
         unchecked=unchecked_messages(context, observed is not None, validation is not None),
         validation=validation,

@@ -12,10 +12,12 @@ from descentlab.doctor.directions import Direction
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Curve, Forecast, Verdict
 from descentlab.doctor.headline import Headline, observed_headline
+from descentlab.doctor.recommendation import Recommendation
 from descentlab.doctor.remedies import Remedy
 from descentlab.messages import Message, to_json_types, use_language
 from descentlab.messages.document import Presentable, make_blocks, to_text
 from descentlab.problem.problem import Problem
+from descentlab.run.coefficients import CoefficientError
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.theory.learning_rates import RateChoice
 from descentlab.theory.overflow import FLOAT_TYPES, Overflow
@@ -45,6 +47,9 @@ class Diagnosis(Presentable):
         lr_bound: the largest stable learning rate in the user's reduction, with the momentum and weight decay asked
             for; None for an optimizer whose bound is not known.
         epochs_to_tolerance: the number of updates after which the descent stays within; None for never.
+        epochs_to_coefficients: the same for every coefficient, which a cost near its minimum does not imply.
+        coefficients_converged: whether every coefficient is within after the last update; None if that is not known.
+        furthest: the coefficients that are not, the furthest first, at most three.
         overflow_epoch: by type, the number of updates after which a weight first leaves its range, within the epochs
             asked for; None if none does. ``overflow`` has the gradient and the cost as well, however late.
         params, cost: after the last update, in the data's units and as a mean squared error; None if they are not
@@ -55,6 +60,7 @@ class Diagnosis(Presentable):
         rates: the recommended rates, by name: ``textbook``, ``fastest`` (plain), ``own_momentum`` (with that asked
             for), ``heavy_ball``, ``fastest_pair``.
         remedies: the gain of each remedy.
+        recommendation: the best of them as settings; None where nothing has to change, or nothing is known to help.
         findings: every conclusion: the verdict, then what was observed, then facts about the data.
         checked, unchecked: what was checked and is fine, and what could not be checked and why, a phrase each.
         curve: the predicted mean squared error by updates.
@@ -81,8 +87,10 @@ class Diagnosis(Presentable):
     goal: FloatArray
     rates: Mapping[str, RateChoice]
     remedies: tuple[Remedy, ...]
+    recommendation: Recommendation | None
     findings: tuple[Finding, ...]
     headline: Headline
+    furthest: tuple[CoefficientError, ...] = ()
     checked: tuple[Message, ...] = ()
     unchecked: tuple[Message, ...] = ()
     validation: Validation | None = None
@@ -100,6 +108,14 @@ class Diagnosis(Presentable):
     @property
     def epochs_to_tolerance(self) -> int | None:
         return self.forecast.epochs_to_tolerance
+
+    @property
+    def epochs_to_coefficients(self) -> int | None:
+        return self.forecast.epochs_to_coefficients
+
+    @property
+    def coefficients_converged(self) -> bool | None:
+        return self.forecast.coefficients_converged_at_end
 
     @property
     def overflow(self) -> Overflow | None:
@@ -176,6 +192,9 @@ class Diagnosis(Presentable):
                 "lr_bound": self.lr_bound,
                 "lr_ratio": self.lr_ratio,
                 "epochs_to_tolerance": self.epochs_to_tolerance,
+                "epochs_to_coefficients": self.epochs_to_coefficients,
+                "coefficients_converged": self.coefficients_converged,
+                "furthest": [each._asdict() for each in self.furthest],
                 "overflow_epoch": self.overflow_epoch,
                 "overflow": self.overflow,
                 "params": self.params,
@@ -190,6 +209,7 @@ class Diagnosis(Presentable):
                     _rename(rate, lr_text="shown", momentum_text="shown_momentum") for rate in self.rates.values()
                 ],
                 "remedies": [_rename(remedy, lr_text="shown") for remedy in self.remedies],
+                "recommendation": self.recommendation and self.recommendation.to_dict(),
                 "findings": [finding.to_dict() for finding in self.findings],
                 "checked": self.checked,
                 "unchecked": self.unchecked,

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from descentlab.doctor.finding import GOOD_MARK, SEVERITY_MARKS, Finding, Severity
-from descentlab.doctor.findings.outcome import initial_cost
+from descentlab.doctor.findings.outcome import initial_cost, since_message, stays_message
 from descentlab.doctor.forecast import Verdict
-from descentlab.doctor.remedies import Remedy
+from descentlab.doctor.recommendation import MIN_SPEEDUP, Recommendation
 from descentlab.doctor.run_context import RunContext
 from descentlab.messages import Message, format_distinct, format_rounded, message, pluralize
-
-SETTING_FINDINGS = (
-    "forgotten_zero_grad",
-    "momentum_one",
-    "dampened",
-    "short_schedule",
-)  # the setting has to change before the rate
-RECOMMENDED_REMEDIES = ("center", "standardize", "momentum", "tuned_momentum")  # these keep the minimum as it is
-MIN_SPEEDUP = 2.0  # a change that saves less than half of the epochs is not recommended
+from descentlab.run.termination import format_percent
+from descentlab.theory.full_batch import FullBatchTheory
 
 
 class Headline(NamedTuple):
@@ -36,11 +29,11 @@ class Headline(NamedTuple):
     action: Message | None
 
 
-def make_headline(context: RunContext, findings: Sequence[Finding], remedies: Sequence[Remedy]) -> Headline:
+def make_headline(context: RunContext, findings: Sequence[Finding], recommendation: Recommendation | None) -> Headline:
     """The verdict on the descent as asked, and what to do."""
-    converges = context.forecast.verdict.converges
-    mark = GOOD_MARK if converges else SEVERITY_MARKS[findings[0].severity]
-    return Headline(mark, _answer(context), _action(context, findings, remedies))
+    is_good = context.forecast.verdict.converges and not context.misses_coefficients
+    mark = GOOD_MARK if is_good else SEVERITY_MARKS[findings[0].severity]
+    return Headline(mark, _answer(context), _action(context, findings, recommendation))
 
 
 def observed_headline(findings: Sequence[Finding]) -> Headline | None:
@@ -71,7 +64,21 @@ def _answer(context: RunContext) -> Message:
             return message("answer.not_settled", **values)
         times = format_rounded(needed / descent.epochs)
         return message("answer.too_slow", needed=pluralize(needed), times=times, **values)
-    return message("answer.converges" if needed else "answer.at_the_minimum", needed=needed, **values)
+    return _convergence_answer(context, values)
+
+
+def _convergence_answer(context: RunContext, values: Mapping[str, object]) -> Message:
+    """From which epoch on the cost, and every coefficient, stays within the tolerance."""
+    forecast = context.forecast
+    needed, for_coefficients = forecast.epochs_to_tolerance, forecast.epochs_to_coefficients
+    values = {**values, "since": since_message(context), "stays": stays_message(context)}
+    if context.misses_coefficients:
+        return message("answer.cost_converges", furthest=context.furthest[0].message, **values)
+    if not needed and not for_coefficients:
+        return message("answer.at_the_minimum", **values)
+    if for_coefficients is None or context.theory.fits_exactly:  # not known or not to stay, or the same
+        return message("answer.converges", **values)
+    return message("answer.converges_both", for_coefficients=for_coefficients, **values)
 
 
 def _divergence_answer(context: RunContext) -> Message:
@@ -88,20 +95,17 @@ def _divergence_answer(context: RunContext) -> Message:
     return message("answer.above_bound", lr=descent.lr, ratio=format_distinct(ratio), bound=theory.lr_bound)
 
 
-def _action(context: RunContext, findings: Sequence[Finding], remedies: Sequence[Remedy]) -> Message | None:
-    """What to do: change the setting at fault, else the rate, and scale the columns where that is much faster."""
-    advice = {finding.name: finding.advice for finding in findings if finding.advice is not None}
+def _action(context: RunContext, findings: Sequence[Finding], recommendation: Recommendation | None) -> Message | None:
+    """What to do: what is recommended, else what the findings advise."""
     verdict, outcome = context.forecast.verdict, findings[0]
     if verdict is Verdict.UNKNOWN:
         return outcome.advice or message("action.fewer_epochs")
-    for name in ("held_out",) if verdict.converges else SETTING_FINDINGS:
-        if name in advice:
-            return advice[name]
-    if verdict.converges:
-        return _keep_action(context)
-    if verdict is Verdict.DIVERGES and outcome.advice is not None:
-        return outcome.advice
-    return _rate_action(context, remedies) or outcome.advice
+    early_stop = next((each.advice for each in findings if each.name == "held_out"), None)
+    if verdict.converges and early_stop is not None:
+        return early_stop
+    if recommendation is not None:
+        return _recommended_action(context, recommendation)
+    return _keep_action(context) if verdict.converges and not context.misses_coefficients else outcome.advice
 
 
 def _keep_action(context: RunContext) -> Message:
@@ -113,38 +117,36 @@ def _keep_action(context: RunContext) -> Message:
     return message("action.keep_or_faster", lr=best.lr_text, epochs=pluralize(best.epochs))
 
 
-def _rate_action(context: RunContext, remedies: Sequence[Remedy]) -> Message | None:
-    """The fastest rate, or the change that makes descent at least twice as fast, or both."""
-    descent, best = context.theory.descent, context.own_best_rate
-    names = RECOMMENDED_REMEDIES[:2] * (not context.theory.is_regularized) + RECOMMENDED_REMEDIES[2:]
-    usable = [(each.epochs, each) for each in remedies if each.name in names and each.epochs is not None]
-    rate = None
-    if best is not None and best.epochs is not None:
-        rate = message("action.rate", use=_use_message(context, best.lr_text, best.epochs))
-        usable = [(epochs, each) for epochs, each in usable if epochs * MIN_SPEEDUP <= best.epochs]
-    if not usable:
-        return rate
-    epochs, remedy = min(usable, key=lambda pair: pair[0])
-    pair = context.rates.get("fastest_pair")
-    momentum = pair.momentum_text if pair and remedy.name == "tuned_momentum" else f"{remedy.momentum:.6g}"
-    step = message(f"action.{remedy.name.removeprefix('tuned_')}", momentum=momentum)
-    recommendation = message("action.remedy", step=step, use=_use_message(context, remedy.lr_text, epochs))
-    if best is None or best.epochs is None or not _is_sgd_at_constant_rate(context):
-        return recommendation
-    if best.epochs <= descent.epochs:
-        return message("action.rate_or_remedy", rate=rate, step=step, lr=remedy.lr_text, epochs=pluralize(epochs))
-    own = {"own_lr": best.lr_text, "own_epochs": pluralize(best.epochs)}
-    return message("action.remedy_not_rate", remedy=recommendation, **own)
+def _recommended_action(context: RunContext, recommendation: Recommendation) -> Message:
+    """The settings to change, one step after another, and the epochs that it then takes."""
+    settings, needed = recommendation.settings, pluralize(int(recommendation.needed))
+    values = {"needed": needed, "reached": reached_message(context.theory, context.within, recommendation)}
+    first = [message("advice.zero_grad")] * ("zero_grad" in settings)
+    if recommendation.remedy == "more_epochs":
+        return message("action.longer", **values)
+    if "lr" not in settings:
+        action = message("action.cleared", **values)
+    else:
+        is_plain = not {"optimizer", "schedule"} & settings.keys()
+        use = message("action.use" if is_plain else "action.use_plain", lr=settings["lr"])
+        use = message("action.use_longer", use=use, needed=needed) if "epochs" in settings else use
+        key = next((name for name in ("standardize", "center", "momentum") if name in settings), "rate")
+        action = message(f"action.{key}", use=use, momentum=settings.get("momentum"), **values)
+    if "momentum" in settings and action.key != "action.momentum":
+        first.append(message("action.momentum_first", momentum=settings["momentum"]))
+    for sentence in reversed(first):
+        action = message("action.then", first=sentence, then=action)
+    return action
 
 
-def _is_sgd_at_constant_rate(context: RunContext) -> bool:
-    descent = context.theory.descent
-    return descent.is_sgd and descent.schedule is None
-
-
-def _use_message(context: RunContext, lr_text: str | None, epochs: int) -> Message:
-    """Which rate to use: of SGD, and with more epochs than asked for, where that is so."""
-    longer = "_longer" if epochs > context.theory.descent.epochs else ""
-    values = {"lr": lr_text, "epochs": pluralize(epochs), "within": context.within_percent}
-    key = f"action.use{longer}" if _is_sgd_at_constant_rate(context) else f"action.use_plain{longer}"
-    return message(key, **values)
+def reached_message(theory: FullBatchTheory, within: float, recommendation: Recommendation) -> Message:
+    """After how many epochs the cost, and every coefficient, is within the tolerance, as a clause."""
+    for_cost, for_coefficients = recommendation.epochs_to_tolerance, recommendation.epochs_to_coefficients
+    values = {"within": format_percent(within), "epochs": pluralize(for_cost or 0)}
+    if theory.fits_exactly:
+        return message("reached.exactly", **values)
+    if for_coefficients is None:
+        return message("reached.cost", **values)
+    if for_coefficients == for_cost:
+        return message("reached.together", **values)
+    return message("reached.both", for_coefficients=pluralize(for_coefficients), **values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,7 +33,8 @@ class Remedy:
         title: the change in words.
         lr_bound: the largest stable rate with it.
         lr, momentum: the fastest for this start with it; ``lr_text`` is that rate to type in.
-        epochs: how many epochs that takes; None where it never gets there.
+        epochs: how many epochs that takes to the tolerance of the cost; None where it never gets there.
+        epochs_to_coefficients: how many it takes to that of every coefficient.
         epochs_at_lr: the epochs that the stated rate takes with it; None if it never converges.
         condition: largest over smallest positive curvature.
         least_cost: the mean squared error that descent then converges to.
@@ -46,9 +47,17 @@ class Remedy:
     lr_text: str | None
     momentum: float
     epochs: int | None
+    epochs_to_coefficients: int | None
     epochs_at_lr: int | None
     condition: float
     least_cost: float
+
+    @property
+    def epochs_to_both(self) -> int | None:
+        """The epochs to the tolerance of the cost and of every coefficient."""
+        if self.epochs is None or self.epochs_to_coefficients is None:
+            return None
+        return max(self.epochs, self.epochs_to_coefficients)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +65,15 @@ class RemedyEvaluator:
     """Makes remedies for one diagnosis: each changes one thing of what was asked.
 
     Attributes:
-        theory, criterion: of the descent as asked.
+        theory: of the descent as asked.
+        make_criterion: makes the criterion that the rates are chosen by, from a theory and the tolerance.
         within: the tolerance.
         start: (p,) in the data's units.
         vif: the features' variance inflation.
     """
 
     theory: FullBatchTheory
-    criterion: ConvergenceCriterion
+    make_criterion: Callable[[FullBatchTheory, float], ConvergenceCriterion]
     within: float
     start: FloatArray
     vif: FloatArray
@@ -81,21 +91,17 @@ class RemedyEvaluator:
     def _make_remedies(self, rates: Mapping[str, RateChoice]) -> Iterator[Remedy]:
         problem, descent, settings = self.theory.problem, self.theory.descent, self.momentum_settings
         if not descent.zero_grad:
-            yield self._make_remedy(
-                "clear_gradients", message("remedy.clear_gradients"), self.theory, self.criterion, NO_MOMENTUM
-            )
+            yield self._make_remedy("clear_gradients", message("remedy.clear_gradients"), self.theory, NO_MOMENTUM)
         best, pair = rates.get("own_momentum" if settings["momentum"] else "fastest"), rates.get("fastest_pair")
-        yield self._make_remedy(
-            "fastest_rate", message("remedy.fastest_rate"), self.theory, self.criterion, settings, best
-        )
+        yield self._make_remedy("fastest_rate", message("remedy.fastest_rate"), self.theory, settings, best)
         suggested = heavy_ball_settings(SUGGESTED_MOMENTUM)
         if settings != suggested:
             title = message("remedy.momentum", momentum=SUGGESTED_MOMENTUM)
-            yield self._make_remedy("momentum", title, self.theory, self.criterion, suggested)
+            yield self._make_remedy("momentum", title, self.theory, suggested)
         if pair is not None and pair.momentum > MIN_MOMENTUM:
             title = message("remedy.tuned_momentum", momentum=pair.momentum_text)
             tuned = heavy_ball_settings(pair.momentum)
-            yield self._make_remedy("tuned_momentum", title, self.theory, self.criterion, tuned, pair)
+            yield self._make_remedy("tuned_momentum", title, self.theory, tuned, pair)
         if descent.reduction in MEAN_OF_SUM:
             mean = MEAN_OF_SUM[descent.reduction]
             yield self._with_problem(problem, "mean_for_sum", message("remedy.mean_for_sum", name=mean), reduction=mean)
@@ -127,21 +133,21 @@ class RemedyEvaluator:
         ] * problem.bias
         changed = replace(descent, start=self.start[start_indices], reduction=reduction or descent.reduction)
         theory = FullBatchTheory(problem, changed)
-        return self._make_remedy(
-            name, title, theory, ConvergenceCriterion.from_theory(theory, self.within), self.momentum_settings
-        )
+        return self._make_remedy(name, title, theory, self.momentum_settings)
 
     def _make_remedy(
         self,
         name: str,
         title: Message,
         theory: FullBatchTheory,
-        criterion: ConvergenceCriterion,
         momentum_settings: MomentumSettings,
         rate: RateChoice | None = None,
     ) -> Remedy:
-        lambda_max = theory.regularized_lambda_max
+        lambda_max, for_coefficients = theory.regularized_lambda_max, None
+        criterion = self.make_criterion(theory, self.within)
         rate = rate or (fastest_rate(criterion, lambda_max, momentum_settings) if lambda_max > 0 else None)
+        if rate is not None and rate.epochs is not None:
+            for_coefficients = ConvergenceCriterion.for_coefficients(theory, self.within)
         return Remedy(
             name,
             title,
@@ -150,6 +156,7 @@ class RemedyEvaluator:
             rate.lr_text if rate else None,
             momentum_settings["momentum"],
             rate.epochs if rate else None,
+            for_coefficients.epochs_to_tolerance(rate.lr, momentum_settings) if rate and for_coefficients else None,
             criterion.epochs_to_tolerance(theory.descent.lr, momentum_settings),
             theory.condition,
             theory.least_cost,

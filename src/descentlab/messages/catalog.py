@@ -63,18 +63,23 @@ PLURAL_NOUNS = {
 
 
 _language_override: ContextVar[str | None] = ContextVar("_spoken", default=None)
+_names_language: ContextVar[bool] = ContextVar("_names_language", default=False)
 
 
 @contextmanager
-def use_language(lang: str | None) -> Iterator[None]:
+def use_language(lang: str | None, *, keep: bool = False) -> Iterator[None]:
     """Print every message in this language within a ``with`` block, whatever the environment says; None changes
-    nothing.
+    nothing. With ``keep``, commands that are printed name it, also if it is the environment's.
     """
-    token = _language_override.set(lang or _language_override.get())
+    if lang is None:
+        yield
+        return
+    tokens = _language_override.set(lang), _names_language.set(keep or _names_language.get())
     try:
         yield
     finally:
-        _language_override.reset(token)
+        _language_override.reset(tokens[0])
+        _names_language.reset(tokens[1])
 
 
 def current_language() -> str:
@@ -94,10 +99,11 @@ def environment_language() -> str:
 
 
 def kept_language(lang: str | None = None) -> str:
-    """The end of a command that is printed: `` --lang ko`` where the reader chose the language, else nothing."""
+    """The end of a command that is printed: `` --lang ko`` where the reader chose a language, or the environment has
+    another; else nothing.
+    """
     lang = lang or current_language()
-    was_chosen = _language_override.get() is not None or lang != environment_language()
-    return f" --lang {lang}" if was_chosen else ""
+    return f" --lang {lang}" if _names_language.get() or lang != environment_language() else ""
 
 
 def format_command(*arguments: str) -> str:

@@ -36,16 +36,18 @@ def furthest_coefficients(
 ) -> tuple[CoefficientError, ...]:
     """At most three coefficients that are off by more than ``within`` of themselves, the furthest first.
 
+    Of those that are about as far off, relative to themselves, the one that moves the predictions most comes first.
+
     Args:
         theory: of the descent; its limit point is where the coefficients should be.
         params: (p,) scaled parameters.
         within: the tolerance.
     """
-    errors = theory.coefficient_errors(params)
-    to_original = theory.problem.scaling.to_original
-    values, goal = to_original(params), to_original(theory.limit_point)
-    order = [j for j in np.argsort(-errors, kind="stable") if errors[j] > within]
+    errors, problem, factor = theory.coefficient_errors(params), theory.problem, theory.problem.factor
+    values, goal = problem.scaling.to_original(params), problem.scaling.to_original(theory.limit_point)
+    column_rms = np.append(np.hypot(factor.means, factor.std)[:-1], 1.0)[: len(values)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        order = np.lexsort((-np.abs(values - goal) * column_rms, -np.round(errors, 1)))
     return tuple(
-        CoefficientError(theory.problem.parameters[j], float(values[j]), float(goal[j]))
-        for j in order[:MAX_NAMED_COEFFICIENTS]
-    )
+        CoefficientError(problem.parameters[j], float(values[j]), float(goal[j])) for j in order if errors[j] > within
+    )[:MAX_NAMED_COEFFICIENTS]

@@ -13,8 +13,8 @@ from descentlab.messages import Message, message, pluralize
 from descentlab.run.coefficients import furthest_coefficients
 from descentlab.run.ending import Ending, Reason
 from descentlab.run.loop import FinalState
-from descentlab.theory.full_batch import DEFAULT_WITHIN, FullBatchTheory
-from descentlab.theory.learning_rates import fastest_rate_for_coefficients
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.learning_rates import NO_MOMENTUM, fastest_rate
 from descentlab.theory.settling_time import ConvergenceCriterion
 
 NEGLIGIBLE_FRACTION = 1e-20  # of the initial suboptimality: less is only rounding
@@ -164,11 +164,19 @@ def _coefficient_advice(theory: FullBatchTheory) -> list[Message]:
         needed = None if theory.diverges else criterion.epochs_to_tolerance(descent.lr, descent.momentum_settings)
         messages = [] if needed is None else [message("ending.coefficients_need", needed=pluralize(needed))]
     if theory.standardized_lr_bound is not None and not theory.is_regularized:
-        standardized = replace(theory, problem=theory.problem.with_changes(standardize=True))
-        best = fastest_rate_for_coefficients(standardized, DEFAULT_WITHIN)
-        if best is not None and best.epochs is not None:
-            messages.append(message("ending.standardize_coefficients", lr=best.lr_text, epochs=pluralize(best.epochs)))
+        messages += _standardized_message(replace(theory, problem=theory.problem.with_changes(standardize=True)))
     return messages
+
+
+def _standardized_message(theory: FullBatchTheory) -> list[Message]:
+    """The fastest rate on standardized columns, and the epochs that cost and coefficients take there."""
+    criteria = ConvergenceCriterion.from_theory(theory), ConvergenceCriterion.for_coefficients(theory)
+    rate = fastest_rate(criteria[0], theory.regularized_lambda_max)
+    epochs = [each.epochs_to_tolerance(rate.lr, NO_MOMENTUM) for each in criteria] if rate else [None]
+    needed = [count for count in epochs if count is not None]
+    if rate is None or len(needed) < len(epochs):
+        return []
+    return [message("ending.standardize_coefficients", lr=rate.lr_text, epochs=pluralize(max(needed)))]
 
 
 def remaining_message(theory: FullBatchTheory, suboptimality: float, fraction_remaining: float) -> Message:

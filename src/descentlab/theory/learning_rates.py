@@ -183,20 +183,6 @@ def fastest_rate(
     return RateChoice.from_lr(_rate_name(momentum_settings), criterion, lr, momentum_settings, best_epochs)
 
 
-def fastest_rate_for_coefficients(
-    theory: FullBatchTheory, within: float, momentum_settings: MomentumSettings = NO_MOMENTUM
-) -> RateChoice | None:
-    """The :func:`fastest_rate` for every coefficient; its epochs are those for the cost as well."""
-    if not theory.regularized_lambda_max:
-        return None
-    criterion = ConvergenceCriterion.for_coefficients(theory, within)
-    rate = fastest_rate(criterion, theory.regularized_lambda_max, momentum_settings)
-    if rate is None or rate.epochs is None:
-        return None
-    for_cost = ConvergenceCriterion.from_theory(theory, within).epochs_to_tolerance(rate.lr, momentum_settings)
-    return None if for_cost is None else replace(rate, epochs=max(rate.epochs, for_cost))
-
-
 def _rate_name(momentum_settings: MomentumSettings) -> str:
     return "own_momentum" if momentum_settings["momentum"] else "fastest"
 

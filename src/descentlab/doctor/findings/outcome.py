@@ -20,8 +20,6 @@ from descentlab.run.termination import format_percent, remaining_message
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.theory.settling_time import MAX_UPDATES
 
-MENTION_COEFFICIENT_FROM = 0.1  # a coefficient that is off by this part of itself is worth a sentence
-
 
 def outcome_finding(context: RunContext) -> Finding:
     """What becomes of the run."""
@@ -30,7 +28,7 @@ def outcome_finding(context: RunContext) -> Finding:
         return _unknown_finding(context) if forecast.simulated_updates is None else _too_long_finding(context)
     if outcome is Verdict.DIVERGES:
         return _divergence_finding(context)
-    if forecast.epochs_to_tolerance == 0:
+    if forecast.epochs_to_tolerance == 0 == forecast.epochs_to_coefficients:
         messages = [
             message("finding.at_the_minimum", within=context.within_percent),
             *_unfelt_instability_messages(context),
@@ -115,16 +113,28 @@ def _convergence_finding(context: RunContext) -> Finding:
     key = "finding.converges_swinging" if forecast.oscillates else "finding.converges_smoothly"
     epochs_to_tolerance = forecast.epochs_to_tolerance
     messages = [
-        message(key, needed=epochs_to_tolerance, within=context.within_percent),
+        message(key, since=since_message(context), stays=stays_message(context)),
         _final_cost_message(context),
-        *_worst_coefficient_messages(context),
+        *_furthest_messages(context),
         *_unfelt_instability_messages(context),
     ]
     if epochs_to_tolerance is not None and epochs_to_tolerance > epochs:
         messages.insert(1, message("finding.leaves_again", epochs=pluralize(epochs), within=context.within_percent))
-    return fact_finding(
-        "converges", *messages, epochs_to_tolerance=epochs_to_tolerance, epochs=epochs, cost=forecast.cost
-    )
+    make = caution_finding if context.misses_coefficients else fact_finding
+    counts = {"epochs_to_tolerance": epochs_to_tolerance, "epochs_to_coefficients": forecast.epochs_to_coefficients}
+    return make("converges", *messages, **counts, epochs=epochs, cost=forecast.cost)
+
+
+def since_message(context: RunContext) -> Message:
+    """From when on it is within the tolerance, as the beginning of a clause."""
+    needed = context.forecast.epochs_to_tolerance
+    return message("answer.since" if needed else "answer.from_start", needed=needed)
+
+
+def stays_message(context: RunContext) -> Message:
+    """What stays within the tolerance, as a clause: the cost, or every coefficient if the fit is exact."""
+    kind = "coefficients" if context.theory.fits_exactly else "cost"
+    return message(f"stays.{kind}", within=context.within_percent)
 
 
 def _too_slow_finding(context: RunContext) -> Finding:
@@ -147,7 +157,7 @@ def _too_slow_finding(context: RunContext) -> Finding:
     ]
     if forecast.converged_at_end:
         messages.append(message("finding.near_by_chance", within=context.within_percent))
-    messages += [*_worst_coefficient_messages(context), *_unfelt_instability_messages(context)]
+    messages += [*_furthest_messages(context), *_unfelt_instability_messages(context)]
     if epochs_to_tolerance is not None:
         times = format_rounded(epochs_to_tolerance / descent.epochs)
         messages.append(
@@ -182,19 +192,15 @@ def _final_cost_message(context: RunContext) -> Message:
     return message("finding.after", epochs=epochs, cost=forecast.cost, own=loss_message, rest=remaining_text)
 
 
-def _worst_coefficient_messages(context: RunContext) -> list[Message]:
-    """The coefficient that is furthest from where it is bound: a cost near its minimum can hide it."""
-    theory, params = context.theory, context.forecast.params
-    if params is None or not theory.descent.is_sgd:
+def _furthest_messages(context: RunContext) -> list[Message]:
+    """The coefficients that are furthest off, and when all are there: a cost near its minimum can hide them."""
+    if not context.furthest:
         return []
-    goal = theory.problem.scaling.to_original(theory.limit_point)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative_errors = np.nan_to_num(np.abs(params - goal) / theory.parameter_scales)
-    j = int(np.argmax(relative_errors))
-    if relative_errors[j] < (context.within if theory.fits_exactly else MENTION_COEFFICIENT_FROM):
-        return []
-    name = f"`{theory.problem.parameters[j]}`"
-    return [message("finding.furthest", name=name, value=format_rounded(params[j]), goal=format_rounded(goal[j]))]
+    messages = [message("finding.furthest", furthest=[each.message for each in context.furthest])]
+    needed = context.forecast.epochs_to_coefficients
+    if needed is not None and not context.theory.fits_exactly:
+        messages.append(message("finding.coefficients_need", needed=pluralize(needed), within=context.within_percent))
+    return messages
 
 
 def _faster_settings_advice(context: RunContext) -> Message | None:

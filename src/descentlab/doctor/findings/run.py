@@ -88,9 +88,14 @@ def _lower_rate_findings(context: RunContext) -> Iterator[Finding]:
     momentum = descent.effective_momentum
     kept = message("finding.kept_momentum", momentum=momentum) if momentum else ""
     values = {"lr": best.lr_text, "epochs": pluralize(best.epochs), "within": context.within_percent, "kept": kept}
+    for_coefficients = context.own_best_epochs_to_coefficients
     if best.epochs <= descent.epochs:
-        main_message = message("finding.lower_rate_works", **values)
-        yield fact_finding("lower_rate", main_message, lr=best.lr, epochs=best.epochs)
+        reaches_both = for_coefficients is not None and for_coefficients <= descent.epochs
+        values["for_coefficients"] = "" if for_coefficients is None else pluralize(for_coefficients)
+        key = "works" if reaches_both else "is_for_the_cost" if for_coefficients else "leaves_coefficients"
+        make = fact_finding if reaches_both else caution_finding
+        numbers: dict[str, Any] = {"lr": best.lr, "epochs": best.epochs, "epochs_to_coefficients": for_coefficients}
+        yield make("lower_rate", message(f"finding.lower_rate_{key}", **values), **numbers)
         return
     main_message = message("finding.lower_rate_is_slow", asked=descent.epochs, **values)
     advice = _alternative_advice(context, best.epochs)

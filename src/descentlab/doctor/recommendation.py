@@ -1,0 +1,135 @@
+"""The best of the remedies as settings: what to change, and what that predicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from descentlab.doctor.forecast import Verdict
+from descentlab.doctor.remedies import Remedy
+from descentlab.doctor.run_context import RunContext
+from descentlab.theory.learning_rates import NO_MOMENTUM
+from descentlab.theory.settling_time import ConvergenceCriterion
+
+SCALING_REMEDIES = ("center", "standardize")
+MOMENTUM_REMEDIES = ("momentum", "tuned_momentum")
+MIN_SPEEDUP = 2.0  # a change that saves less than half of the epochs is not recommended
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The change that takes the cost and every coefficient to the tolerance in the fewest epochs.
+
+    A change of fewer settings is preferred where it takes less than twice as many.
+
+    Attributes:
+        remedy: the name of the :class:`~descentlab.doctor.remedies.Remedy`; ``more_epochs`` or ``clear_gradients`` if
+            the rate stays.
+        settings: the keywords of a problem and of a descent that change, with their values.
+        epochs_to_tolerance, epochs_to_coefficients: the number of updates after which the cost, and every coefficient,
+            stays within the tolerance; None for never.
+        rate_only: what changing only the rate does, where something else is recommended.
+
+    >>> import descentlab as dl
+    >>> problem = dl.Problem([2104.0, 1600.0, 2400.0, 1416.0], [399.9, 329.9, 369.0, 232.0])
+    >>> recommendation = dl.diagnose(problem, lr=0.1).recommendation
+    >>> recommendation.settings
+    {'standardize': True, 'lr': 0.5}
+    >>> dl.descend(problem.with_changes(standardize=True), lr=0.5).ending.coefficients_converged
+    True
+    """
+
+    remedy: str
+    settings: Mapping[str, object]
+    epochs_to_tolerance: int | None
+    epochs_to_coefficients: int | None
+    rate_only: Recommendation | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings and the epochs, as JSON types."""
+        return {name: value for name, value in vars(self).items() if name != "rate_only"}
+
+    @property
+    def needed(self) -> int:
+        """The epochs to both; to the cost if not every coefficient is reached."""
+        return max(self.epochs_to_tolerance or 0, self.epochs_to_coefficients or 0)
+
+    @property
+    def epochs(self) -> float:
+        """The epochs to both; inf for never."""
+        counts = self.epochs_to_tolerance, self.epochs_to_coefficients
+        return max(math.inf if count is None else count for count in counts)
+
+
+def make_recommendation(context: RunContext, remedies: Sequence[Remedy]) -> Recommendation | None:
+    """What to change about a descent that fails, or that misses coefficients; None where nothing is needed or known."""
+    forecast = context.forecast
+    if forecast.verdict is Verdict.UNKNOWN or not (forecast.verdict.fails or context.misses_coefficients):
+        return None
+    candidates = [
+        *_with_the_same_rate(context),
+        *(_from_remedy(context, each) for each in remedies if _keeps_minimum(context, each)),
+    ]
+    reached = [each for each in candidates if each.epochs_to_tolerance is not None]
+    if not reached:
+        return None
+    best = min(reached, key=lambda each: (each.epochs, each.needed))
+    simple = [each for each in reached if _is_simple(each) and each.needed <= MIN_SPEEDUP * max(best.needed, 1)]
+    simple = [each for each in simple if each.epochs < math.inf or math.isinf(best.epochs)]
+    if simple or not context.own_best_rate:
+        return simple[0] if simple else best
+    rate_only = next((each for each in reached if each.remedy == "fastest_rate"), None)
+    return replace(best, rate_only=rate_only)
+
+
+def _is_simple(recommendation: Recommendation) -> bool:
+    return recommendation.remedy not in (*SCALING_REMEDIES, *MOMENTUM_REMEDIES)
+
+
+def _keeps_minimum(context: RunContext, remedy: Remedy) -> bool:
+    """Whether a remedy changes nothing about where descent goes, and reaches it."""
+    names = ("fastest_rate", *MOMENTUM_REMEDIES, *SCALING_REMEDIES * (not context.theory.is_regularized))
+    return remedy.name in names and remedy.lr_text is not None
+
+
+def _with_the_same_rate(context: RunContext) -> list[Recommendation]:
+    """More epochs, or zero_grad, at the rate asked for."""
+    forecast, descent, theory = context.forecast, context.theory.descent, context.theory
+    if not (descent.is_sgd and forecast.closed_form):
+        return []
+    if descent.zero_grad:
+        counts = forecast.epochs_to_tolerance, forecast.epochs_to_coefficients
+        return [_recommend(context, "more_epochs", {}, *counts)]
+    criteria = (
+        ConvergenceCriterion.from_theory(theory, context.within),
+        ConvergenceCriterion.for_coefficients(theory, context.within),
+    )
+    counts = [each.epochs_to_tolerance(descent.lr, NO_MOMENTUM) for each in criteria]
+    return [_recommend(context, "clear_gradients", {"zero_grad": True, "momentum": 0.0}, *counts)]
+
+
+def _from_remedy(context: RunContext, remedy: Remedy) -> Recommendation:
+    descent = context.theory.descent
+    settings: dict[str, object] = {"optimizer": "SGD", "options": {}, "schedule": None, "zero_grad": True}
+    settings |= {"lr": float(remedy.lr_text or 0), "momentum": remedy.momentum}
+    if remedy.name in MOMENTUM_REMEDIES or remedy.momentum != descent.momentum:
+        settings |= {"dampening": 0.0, "nesterov": False}
+    if remedy.name in SCALING_REMEDIES:
+        settings = {remedy.name: True} | settings
+    return _recommend(context, remedy.name, settings, remedy.epochs, remedy.epochs_to_coefficients)
+
+
+def _recommend(
+    context: RunContext, remedy: str, settings: Mapping[str, object], for_cost: int | None, for_coefficients: int | None
+) -> Recommendation:
+    """With those of the settings that differ from the ones asked for, and with epochs that suffice."""
+    descent = context.theory.descent
+    needed = max(for_cost or 0, for_coefficients or 0)
+    changed = {
+        name: value
+        for name, value in (settings | {"epochs": max(needed, descent.epochs)}).items()
+        if getattr(descent, name, None) != value
+    }
+    return Recommendation(remedy, changed, for_cost, for_coefficients)
