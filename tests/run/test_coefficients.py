@@ -59,7 +59,9 @@ def test_the_cure_that_the_ending_names_is_right() -> None:
     assert dl.descend(HOUSES, lr=HALF_BOUND, epochs=count + 1, every=count).ending.coefficients_converged
 
 
-@pytest.mark.parametrize("settings", [{}, {"momentum": 0.6}, {"weight_decay": 0.1}, {"momentum": 0.8, "nesterov": True}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"momentum": 0.6}, {"weight_decay": 0.1}, {"momentum": 0.8, "nesterov": True}]
+)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_epochs_to_every_coefficient_are_those_of_a_plain_loop(seed: int, settings: dict[str, Any]) -> None:
     random = np.random.default_rng(seed)

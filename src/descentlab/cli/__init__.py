@@ -37,7 +37,8 @@ def _run_command(arguments: list[str]) -> int:
 
     as_json = "--json" in arguments
     try:
-        code = build_cli().main(arguments, "descentlab", standalone_mode=False)
+        color = False if os.environ.get("NO_COLOR") else None  # None: on a terminal
+        code = build_cli().main(arguments, "descentlab", standalone_mode=False, color=color)
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code

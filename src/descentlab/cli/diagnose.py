@@ -24,15 +24,19 @@ from descentlab.cli.options import (
     under,
     write_output,
 )
+from descentlab.cli.recommended_command import recommended_command
 from descentlab.cli.script import diagnose_script, is_script
+from descentlab.cli.styles import style_line
+from descentlab.doctor.code import CODE_LANGUAGES
 from descentlab.doctor.cross_validation import cross_validate_for_diagnosis
 from descentlab.doctor.diagnose import diagnose
 from descentlab.doctor.diagnosis import Diagnosis
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.losses.reading import open_losses
-from descentlab.errors import SettingError, check_int
+from descentlab.errors import SettingError, check_choice, check_int
 from descentlab.messages import message
+from descentlab.messages.document import make_blocks, to_text
 from descentlab.model_selection.cross_validation import CrossValidation
 
 UNUSED_IN_DIAGNOSE = ("every", "tolerance")  # settings of a run that change nothing for a diagnosis
@@ -49,6 +53,8 @@ def command() -> click.Command:
             *data_options(),
             *steps,
             *diagnosis_options(),
+            option("--code", default="descentlab", metavar=f"[{'|'.join(CODE_LANGUAGES)}]"),
+            option("--more", is_flag=True),
             option("--html", metavar="FILE"),
             option("--json", is_flag=True),
             language_option(),
@@ -72,7 +78,7 @@ def diagnosis_options() -> list[click.Parameter]:
 
 def run(
     *, json: bool, html: str | None, steps: Any, losses: str | None, losses_every: Any, observed: str | None,
-    validation: str | None, within: Any, folds: Any, **options: Any,
+    validation: str | None, within: Any, folds: Any, code: str, more: bool, **options: Any,
 ) -> ExitCode:  # fmt: skip
     """Open the data, diagnose, and say it; a script is run with a watch instead."""
     if is_script(options["data"]):
@@ -83,14 +89,17 @@ def run(
         if html is not None:
             raise SettingError("html_without_data")
         diagnosis: Any = _diagnose_losses(losses, losses_every, options)
-        content, text, name = diagnosis.to_dict(), diagnosis.text(), ""
+        content, text = diagnosis.to_dict(), to_text(make_blocks(diagnosis), style_line)
     else:
+        check_choice("code", code, CODE_LANGUAGES)
         data, descent = parse_options(options)
         check_output_is_not_input(html, data.names)
         check_output_is_not_input(html, (validation,) if validation else ())
         diagnosis, name = _diagnose_data(data, descent, observed, validation, within=within, every=losses_every)
         diagnosis, cross_validation = _add_cross_validation(diagnosis, folds)
-        content, text = diagnosis.to_dict(), diagnosis.text(name=name)
+        lines = _recommended_lines(diagnosis, code)
+        content = diagnosis.to_dict()
+        text = to_text(make_blocks(diagnosis, name, code=lines, more=more), style_line)
         if folds is not None:
             content["cross_validation"] = None if cross_validation is None else cross_validation.to_dict()
         if cross_validation is not None:
@@ -101,6 +110,13 @@ def run(
     if html is not None:
         click.echo(message("cli.written", path=html).text(), err=json)
     return ExitCode.FINDING if diagnosis.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW) else ExitCode.SUCCESS
+
+
+def _recommended_lines(diagnosis: Diagnosis, code: str) -> str | list[str]:
+    """What to paste: a command of this program, or lines of a loop."""
+    if diagnosis.recommendation is None or code != "descentlab":
+        return code
+    return [recommended_command(diagnosis.recommendation.settings, diagnosis.descent.reduction)]
 
 
 def _diagnose_losses(losses: str, every: Any, options: Mapping[str, Any]) -> Any:

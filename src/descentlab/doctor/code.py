@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
@@ -11,6 +12,7 @@ from descentlab.descent.descent import Descent
 from descentlab.doctor.recommendation import Recommendation
 from descentlab.messages import message
 from descentlab.problem.problem import Problem
+from descentlab.theory.learning_rates import shortest_repr
 from descentlab.typing import FloatArray
 
 CODE_LANGUAGES = ("descentlab", "numpy", "torch")
@@ -25,9 +27,8 @@ def code_lines(language: str, problem: Problem, descent: Descent, recommendation
 
     >>> import descentlab as dl
     >>> problem = dl.Problem([2104.0, 1600.0, 2400.0, 1416.0], [399.9, 329.9, 369.0, 232.0])
-    >>> print(*code_lines("numpy", problem, dl.Descent(lr=0.1), dl.diagnose(problem, lr=0.1).recommendation), sep="\\n")
-    X = (X - X.mean(0)) / X.std(0)
-    lr = 0.5
+    >>> code_lines("numpy", problem, dl.Descent(lr=0.1), dl.diagnose(problem, lr=0.1).recommendation)
+    ('X = (X - X.mean(0)) / X.std(0)', 'lr = 0.5')
     """
     if language == "descentlab":
         return tuple(_descentlab_lines(descent, recommendation))
@@ -50,22 +51,28 @@ def _descentlab_lines(descent: Descent, recommendation: Recommendation) -> Itera
 
 
 def _keywords(settings: dict[str, object]) -> str:
-    return ", ".join(f"{name}={_format_value(value)}" for name, value in settings.items())
+    return ", ".join(f"{name}={format_code_value(value)}" for name, value in settings.items())
 
 
-def _format_value(value: object) -> str:
+def format_code_value(value: object) -> str:
+    """A setting as it is written in Python.
+
+    >>> format_code_value(0.5), format_code_value(1.0), format_code_value("sum"), format_code_value((1.0, 2.0))
+    ('0.5', '1', '"sum"', '[1.0, 2.0]')
+    """
     if isinstance(value, float):
-        return repr(value).removesuffix(".0")
-    if isinstance(value, bool | int | str | dict) or value is None:
+        return shortest_repr(value)
+    if isinstance(value, bool | int | dict) or value is None:
         return repr(value)
-    return repr(np.asarray(value).tolist()) if hasattr(value, "__len__") else repr(str(value))
+    is_array = hasattr(value, "__len__") and not isinstance(value, str)
+    return repr(np.asarray(value).tolist()) if is_array else json.dumps(str(value), ensure_ascii=False)
 
 
 def _numpy_lines(recommendation: Recommendation) -> Iterator[str]:
     settings = recommendation.settings
     names = [name for name in LOOP_SETTINGS if name in settings]
     if names:
-        yield f"{', '.join(names)} = {', '.join(_format_value(settings[name]) for name in names)}"
+        yield f"{', '.join(names)} = {', '.join(format_code_value(settings[name]) for name in names)}"
     if settings.get("momentum") or settings.get("nesterov") is False:
         yield f"# {message('code.in_the_loop')} velocity = momentum * velocity + gradient; W = W - lr * velocity"
     elif {"optimizer", "schedule", "momentum"} & settings.keys():

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from descentlab.descent.descent import Descent
+from descentlab.doctor.code import CODE_LANGUAGES
 from descentlab.doctor.directions import Direction
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.forecast import Curve, Forecast, Verdict
 from descentlab.doctor.headline import Headline, observed_headline
 from descentlab.doctor.recommendation import Recommendation
 from descentlab.doctor.remedies import Remedy
+from descentlab.errors import check_choice
 from descentlab.messages import Message, to_json_types, use_language
 from descentlab.messages.document import Presentable, make_blocks, to_text
 from descentlab.problem.problem import Problem
@@ -60,7 +62,7 @@ class Diagnosis(Presentable):
         rates: the recommended rates, by name: ``textbook``, ``fastest`` (plain), ``own_momentum`` (with that asked
             for), ``heavy_ball``, ``fastest_pair``.
         remedies: the gain of each remedy.
-        recommendation: the best of them as settings; None where nothing has to change, or nothing is known to help.
+        recommendation: the best of them as settings; None where nothing is known to help, or nothing is much faster.
         findings: every conclusion: the verdict, then what was observed, then facts about the data.
         checked, unchecked: what was checked and is fine, and what could not be checked and why, a phrase each.
         curve: the predicted mean squared error by updates.
@@ -153,10 +155,29 @@ class Diagnosis(Presentable):
         """The rate asked for over the bound."""
         return self.descent.lr / self.lr_bound if self.lr_bound else None
 
-    def text(self, lang: str | None = None, name: str = "") -> str:
-        """The answer, what to do, the findings and the tables, 80 columns wide; ``name`` is what to call the data."""
+    def text(
+        self,
+        lang: str | None = None,
+        name: str = "",
+        *,
+        code: str | Sequence[str] = "descentlab",
+        more: bool = False,
+    ) -> str:
+        """The answer, what to do, the findings and the tables, 80 columns wide.
+
+        Args:
+            lang: the language.
+            name: what to call the data.
+            code: what the lines to paste are for: ``descentlab``, or a loop in ``numpy`` or ``torch``; or these lines.
+            more: whether to add when numbers overflow, the recommended rates, and the bounds of the remedies.
+
+        Raises:
+            SettingError: ``code`` is something else.
+        """
+        if isinstance(code, str):
+            check_choice("code", code, CODE_LANGUAGES)
         with use_language(lang):
-            return to_text(make_blocks(self, name))
+            return to_text(make_blocks(self, name, code=code, more=more))
 
     def __repr__(self) -> str:
         return (

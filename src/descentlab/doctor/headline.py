@@ -8,7 +8,7 @@ from typing import NamedTuple
 from descentlab.doctor.finding import GOOD_MARK, SEVERITY_MARKS, Finding, Severity
 from descentlab.doctor.findings.outcome import initial_cost, since_message, stays_message
 from descentlab.doctor.forecast import Verdict
-from descentlab.doctor.recommendation import MIN_SPEEDUP, Recommendation
+from descentlab.doctor.recommendation import Recommendation
 from descentlab.doctor.run_context import RunContext
 from descentlab.messages import Message, format_distinct, format_rounded, message, pluralize
 from descentlab.run.termination import format_percent
@@ -100,26 +100,25 @@ def _action(context: RunContext, findings: Sequence[Finding], recommendation: Re
     verdict, outcome = context.forecast.verdict, findings[0]
     if verdict is Verdict.UNKNOWN:
         return outcome.advice or message("action.fewer_epochs")
-    early_stop = next((each.advice for each in findings if each.name == "held_out"), None)
-    if verdict.converges and early_stop is not None:
-        return early_stop
-    if recommendation is not None:
-        return _recommended_action(context, recommendation)
-    return _keep_action(context) if verdict.converges and not context.misses_coefficients else outcome.advice
+    if verdict.converges and not context.misses_coefficients:
+        early_stop = next((each.advice for each in findings if each.name == "held_out"), None)
+        return early_stop or _keep_action(context, recommendation)
+    return outcome.advice if recommendation is None else _recommended_action(context, recommendation)
 
 
-def _keep_action(context: RunContext) -> Message:
-    best, needed, epochs = context.own_best_rate, context.forecast.epochs_to_tolerance, context.theory.descent.epochs
+def _keep_action(context: RunContext, recommendation: Recommendation | None) -> Message:
+    needed, epochs = context.forecast.epochs_to_tolerance, context.theory.descent.epochs
     if needed is not None and needed > epochs:  # within the tolerance at the last epoch, but not to stay
         return message("action.more_epochs", needed=pluralize(needed), epochs=pluralize(epochs))
-    if best is None or best.epochs is None or needed is None or best.epochs * MIN_SPEEDUP > needed:
+    if recommendation is None:
         return message("action.keep")
-    return message("action.keep_or_faster", lr=best.lr_text, epochs=pluralize(best.epochs))
+    return message("action.keep_or_faster", faster=_recommended_action(context, recommendation))
 
 
 def _recommended_action(context: RunContext, recommendation: Recommendation) -> Message:
     """The settings to change, one step after another, and the epochs that it then takes."""
-    settings, needed = recommendation.settings, pluralize(int(recommendation.needed))
+    settings, needed = recommendation.settings, pluralize(recommendation.needed)
+    lr, momentum = recommendation.text_of("lr"), recommendation.text_of("momentum")
     values = {"needed": needed, "reached": reached_message(context.theory, context.within, recommendation)}
     first = [message("advice.zero_grad")] * ("zero_grad" in settings)
     if recommendation.remedy == "more_epochs":
@@ -128,12 +127,12 @@ def _recommended_action(context: RunContext, recommendation: Recommendation) -> 
         action = message("action.cleared", **values)
     else:
         is_plain = not {"optimizer", "schedule"} & settings.keys()
-        use = message("action.use" if is_plain else "action.use_plain", lr=settings["lr"])
+        use = message("action.use" if is_plain else "action.use_plain", lr=lr)
         use = message("action.use_longer", use=use, needed=needed) if "epochs" in settings else use
         key = next((name for name in ("standardize", "center", "momentum") if name in settings), "rate")
-        action = message(f"action.{key}", use=use, momentum=settings.get("momentum"), **values)
+        action = message(f"action.{key}", use=use, momentum=momentum, **values)
     if "momentum" in settings and action.key != "action.momentum":
-        first.append(message("action.momentum_first", momentum=settings["momentum"]))
+        first.append(message("action.momentum_first", momentum=momentum))
     for sentence in reversed(first):
         action = message("action.then", first=sentence, then=action)
     return action

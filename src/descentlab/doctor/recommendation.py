@@ -10,11 +10,13 @@ from typing import Any
 from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.remedies import Remedy
 from descentlab.doctor.run_context import RunContext
-from descentlab.theory.learning_rates import NO_MOMENTUM
+from descentlab.theory.learning_rates import NO_MOMENTUM, heavy_ball_settings, recommended_rates, shortest_repr
 from descentlab.theory.settling_time import ConvergenceCriterion
 
 SCALING_REMEDIES = ("center", "standardize")
 MOMENTUM_REMEDIES = ("momentum", "tuned_momentum")
+PLAIN_SGD: Mapping[str, object] = {"optimizer": "SGD", "options": {}, "schedule": None, "zero_grad": True}
+MANY_EPOCHS = 10_000  # from which on a momentum is also searched for that suits the coefficients
 MIN_SPEEDUP = 2.0  # a change that saves less than half of the epochs is not recommended
 
 
@@ -51,6 +53,11 @@ class Recommendation:
         """The settings and the epochs, as JSON types."""
         return {name: value for name, value in vars(self).items() if name != "rate_only"}
 
+    def text_of(self, name: str) -> str:
+        """A setting with all of its digits, since a rate that is rounded may be above the bound; "" if it stays."""
+        value = self.settings.get(name, "")
+        return shortest_repr(value) if isinstance(value, float) else str(value)
+
     @property
     def needed(self) -> int:
         """The epochs to both; to the cost if not every coefficient is reached."""
@@ -64,24 +71,41 @@ class Recommendation:
 
 
 def make_recommendation(context: RunContext, remedies: Sequence[Remedy]) -> Recommendation | None:
-    """What to change about a descent that fails, or that misses coefficients; None where nothing is needed or known."""
+    """What to change; None where nothing is known to help, or where a descent that is fine would not be much faster."""
     forecast = context.forecast
-    if forecast.verdict is Verdict.UNKNOWN or not (forecast.verdict.fails or context.misses_coefficients):
+    if forecast.verdict is Verdict.UNKNOWN:
         return None
-    candidates = [
-        *_with_the_same_rate(context),
-        *(_from_remedy(context, each) for each in remedies if _keeps_minimum(context, each)),
-    ]
+    usable = [each for each in remedies if _keeps_minimum(context, each)]
+    candidates = [*_with_the_same_rate(context), *(_from_remedy(context, each) for each in usable)]
     reached = [each for each in candidates if each.epochs_to_tolerance is not None]
     if not reached:
         return None
-    best = min(reached, key=lambda each: (each.epochs, each.needed))
-    simple = [each for each in reached if _is_simple(each) and each.needed <= MIN_SPEEDUP * max(best.needed, 1)]
-    simple = [each for each in simple if each.epochs < math.inf or math.isinf(best.epochs)]
-    if simple or not context.own_best_rate:
-        return simple[0] if simple else best
+    if min(reached, key=_cost_in_epochs).needed > MANY_EPOCHS:
+        reached += _with_momentum_for_coefficients(context)
+    best = _choose(reached, context.theory.descent.epochs)
+    if forecast.verdict.converges and not context.misses_coefficients:
+        own_epochs = max(forecast.epochs_to_tolerance or 0, forecast.epochs_to_coefficients or 0)
+        return best if best.needed * MIN_SPEEDUP <= own_epochs else None
     rate_only = next((each for each in reached if each.remedy == "fastest_rate"), None)
-    return replace(best, rate_only=rate_only)
+    return best if _is_simple(best) or context.own_best_rate is None else replace(best, rate_only=rate_only)
+
+
+def _choose(candidates: Sequence[Recommendation], epochs: int) -> Recommendation:
+    """The one with the fewest epochs; or one of fewer changes that takes less than twice as many, or, where gradients
+    were never cleared, no more than asked for.
+    """
+    best = min(candidates, key=_cost_in_epochs)
+    for each in candidates:
+        reaches_as_much = each.epochs < math.inf or best.epochs == math.inf
+        enough = max(MIN_SPEEDUP * max(best.needed, 1), epochs if each.remedy == "clear_gradients" else 0)
+        if _is_simple(each) and reaches_as_much and each.needed <= enough:
+            return each
+    return best
+
+
+def _cost_in_epochs(recommendation: Recommendation) -> tuple[float, int]:
+    """The epochs to both, or, of those that never reach every coefficient, to the cost."""
+    return recommendation.epochs, recommendation.needed
 
 
 def _is_simple(recommendation: Recommendation) -> bool:
@@ -110,11 +134,25 @@ def _with_the_same_rate(context: RunContext) -> list[Recommendation]:
     return [_recommend(context, "clear_gradients", {"zero_grad": True, "momentum": 0.0}, *counts)]
 
 
+def _with_momentum_for_coefficients(context: RunContext) -> list[Recommendation]:
+    """The rate and momentum that are fastest for the coefficients; those of the remedies are fastest for the cost."""
+    for_coefficients = ConvergenceCriterion.for_coefficients(context.theory, context.within)
+    pair = recommended_rates(context.theory, for_coefficients).get("fastest_pair")
+    if pair is None or pair.epochs is None:
+        return []
+    for_cost = ConvergenceCriterion.from_theory(context.theory, context.within)
+    settings = heavy_ball_settings(float(pair.momentum_text))
+    counts = [each.epochs_to_tolerance(float(pair.lr_text), settings) for each in (for_cost, for_coefficients)]
+    changed = dict(PLAIN_SGD) | settings | {"lr": float(pair.lr_text)}
+    return [_recommend(context, "tuned_momentum", changed, *counts)]
+
+
 def _from_remedy(context: RunContext, remedy: Remedy) -> Recommendation:
-    descent = context.theory.descent
-    settings: dict[str, object] = {"optimizer": "SGD", "options": {}, "schedule": None, "zero_grad": True}
-    settings |= {"lr": float(remedy.lr_text or 0), "momentum": remedy.momentum}
-    if remedy.name in MOMENTUM_REMEDIES or remedy.momentum != descent.momentum:
+    pair, momentum = context.rates.get("fastest_pair"), remedy.momentum
+    if remedy.name == "tuned_momentum" and pair is not None:
+        momentum = float(pair.momentum_text)
+    settings = dict(PLAIN_SGD) | {"lr": float(remedy.lr_text or 0), "momentum": momentum}
+    if remedy.name in MOMENTUM_REMEDIES or momentum != context.theory.descent.momentum:
         settings |= {"dampening": 0.0, "nesterov": False}
     if remedy.name in SCALING_REMEDIES:
         settings = {remedy.name: True} | settings

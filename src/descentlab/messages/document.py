@@ -10,10 +10,10 @@ that no class imports its renderer:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import singledispatch
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from descentlab.messages.catalog import LANGUAGES, Message, use_language
 from descentlab.messages.html import (
@@ -66,8 +66,10 @@ Block = Heading | Paragraph | Bullet | Preformatted | Table
 
 
 @singledispatch
-def make_blocks(result: object, name: str = "") -> list[Block]:
-    """The document that presents a result, in the current language; ``name`` is what to call its data."""
+def make_blocks(result: object, name: str = "", **choices: Any) -> list[Block]:
+    """The document that presents a result, in the current language; ``name`` is what to call its data, and ``choices``
+    are those of the result's class.
+    """
     raise TypeError(f"no renderer is registered for {type(result).__name__}")
 
 
@@ -91,8 +93,8 @@ def message_blocks(messages: Iterable[Message], tables: Iterable[Table] = ()) ->
     return [*(Paragraph(each.text()) for each in messages), *tables]
 
 
-def to_text(blocks: Iterable[Block]) -> str:
-    """The blocks in lines of at most 80 columns.
+def to_text(blocks: Iterable[Block], style: Callable[[Block, str], str] | None = None) -> str:
+    """The blocks in lines of at most 80 columns; ``style`` gives a line of a block its color.
 
     A blank line is before each heading and table, and between bullets or a table and a paragraph.
 
@@ -108,7 +110,7 @@ def to_text(blocks: Iterable[Block]) -> str:
         follows_list = isinstance(block, Paragraph) and isinstance(previous, Bullet | Table)
         if previous is not None and (follows_list or isinstance(block, Heading | Table)):
             lines.append("")
-        lines += _block_lines(block)
+        lines += [line if style is None else style(block, line) for line in _block_lines(block)]
         previous = block
     return "\n".join(lines)
 
