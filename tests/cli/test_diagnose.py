@@ -29,10 +29,39 @@ def houses(tmp_path: Path) -> str:
 def test_a_page_of_plain_sentences(houses: str) -> None:
     result = cli("diagnose", houses, "--target", "price", "--lr", "0.01")
     assert result.code == 1
-    assert result.out.startswith("✗ Diverges: lr = 0.01 is 68.9 times the largest stable rate, 0.000145.\nStandardize")
+    assert result.out.startswith("✗ Diverges: lr = 0.01 is 68.9 times the largest stable rate, 0.000145.\nDo this: Standardize")
     assert houses[:20] in result.out
     assert "Column `city` was left out" in result.out
     assert max(display_width(line) for line in result.out.split("\n") if houses not in line) <= 80
+
+
+@pytest.mark.parametrize(("variable", "is_colored"), [("", True), ("1", False)])
+def test_a_terminal_gets_colors_unless_it_wants_none(
+    variable: str, is_colored: bool, houses: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", variable)
+    monkeypatch.setattr(io, "StringIO", type("Terminal", (io.StringIO,), {"isatty": lambda self: True}))
+    out = cli("diagnose", houses, "--target", "price", "--lr", "0.01").out
+    assert out.startswith("\x1b[31m\x1b[1m✗ Diverges") is is_colored
+    assert ("\x1b[36m  descentlab run " in out) is is_colored
+    monkeypatch.undo()
+    assert "\x1b" not in cli("diagnose", houses, "--target", "price", "--lr", "0.01").out  # a pipe is no terminal
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("numpy", "  X = (X - X.mean(0)) / X.std(0)"),
+        ("torch", "  X = (X - X.mean(0)) / X.std(0, unbiased=False)"),
+        ("descentlab", "  descentlab run "),
+    ],
+)
+def test_what_to_do_is_in_the_words_of_the_own_program(code: str, line: str, houses: str) -> None:
+    lines = cli("diagnose", houses, "--target", "price", "--lr", "0.01", "--code", code).out.split("\n")
+    assert sum(each.startswith(line) for each in lines) == 1
+    refused = cli("diagnose", houses, "--target", "price", "--lr", "0.01", "--code", "matlab")
+    assert refused.code == 2
+    assert "numpy" in refused.err
 
 
 def test_every_setting_reaches_the_diagnosis(houses: str) -> None:

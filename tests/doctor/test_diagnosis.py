@@ -106,10 +106,41 @@ def test_it_begins_with_the_answer_and_what_to_do(settings: dict[str, Any], answ
     assert text.startswith(answer)
     first, second = str(found.headline.answer), str(found.headline.action)
     assert second.startswith(action)
-    assert " ".join(text.split()).startswith(f"{answer[0]} {first} {second} ")
+    do_this = "" if found.verdict.converges else "Do this: "
+    assert " ".join(text.split()).startswith(f"{answer[0]} {first} {do_this}{second} ")
     page = found._repr_html_()
     assert page.index("<p><strong>") < page.index(action) < page.index("<h4>")
     assert (found.to_dict("en")["answer"], found.to_dict("en")["action"]) == (first, second)
+
+
+def test_a_longer_text_has_overflow_the_textbook_and_the_bounds() -> None:
+    found = diagnosed(dl.Problem(X, y), lr=0.1)
+    short, long = found.text("en"), found.text("en", more=True)
+    for words in ("In float32, the cost overflows", "textbook: 2/(max + min)", "condition number\n  remedy"):
+        assert words not in short
+        assert words in long
+    assert "--more" in short
+    assert "--more" not in long
+    assert set(short.split("\n")) - set(long.split("\n")) <= set(short.split("\n")[-4:])
+
+
+def test_a_cost_that_hides_its_coefficients_is_said_first() -> None:
+    random = np.random.default_rng(8)
+    columns = np.column_stack([random.uniform(900, 3000, 40), np.ones(40)])
+    problem = dl.Problem(columns[:, 0], columns @ [170.0, 14000.0] + 60_000 * random.normal(size=40))
+    found = diagnosed(problem, lr=problem.spectrum().lr_bound() / 2, epochs=1000)
+    text = " ".join(found.text("en").split())
+    assert found.verdict.converges
+    assert found.epochs_to_tolerance == 1
+    assert found.epochs_to_coefficients is not None
+    assert found.epochs_to_coefficients > 1000
+    assert found.coefficients_converged is False
+    assert found.furthest[0].name == "bias"
+    assert text.startswith("! The cost converges, but not every coefficient: after 1,000 epochs `bias` is ")
+    assert "Do this: Standardize the columns" in text
+    lower = next(each for each in diagnosed(problem, lr=1.0, epochs=1000).findings if each.name == "lower_rate")
+    assert str(lower).startswith("A smaller rate is enough for the cost, but not for the coefficients.")
+    assert lower.severity is Severity.CAUTION
 
 
 def test_it_lists_what_is_fine_and_what_could_not_be_checked() -> None:
