@@ -29,7 +29,7 @@ def houses(tmp_path: Path) -> str:
 def test_a_page_of_plain_sentences(houses: str) -> None:
     result = cli("diagnose", houses, "--target", "price", "--lr", "0.01")
     assert result.code == 1
-    assert result.out.startswith("✗ Diverges: lr = 0.01 is 68.9 times the largest stable rate, 0.000145.\nDo this: Standardize")
+    assert result.out.startswith("✗ Diverges: lr = 0.01 is 68.9 times the largest stable rate, 0.000145.\nDo this: ")
     assert houses[:20] in result.out
     assert "Column `city` was left out" in result.out
     assert max(display_width(line) for line in result.out.split("\n") if houses not in line) <= 80
