@@ -41,10 +41,15 @@ CASES: dict[str, tuple[dl.Problem, dict[str, Any]]] = {
 }
 
 
-def diagnosed(name: str) -> dl.Diagnosis:
-    problem, settings = CASES[name]
+def diagnose(problem: dl.Problem, **settings: Any) -> dl.Diagnosis:
     diagnosis = dl.diagnose(problem, **settings)
     assert isinstance(diagnosis, dl.Diagnosis)
+    return diagnosis
+
+
+def diagnosed(name: str) -> dl.Diagnosis:
+    problem, settings = CASES[name]
+    diagnosis = diagnose(problem, **settings)
     assert diagnosis.recommendation is not None
     return diagnosis
 
@@ -64,8 +69,7 @@ def test_the_settings_reach_what_is_predicted(name: str) -> None:
     scaling = {key: value for key, value in recommendation.settings.items() if key in ("center", "standardize")}
     changed = problem.with_changes(**scaling)
     descent = settings | {key: value for key, value in recommendation.settings.items() if key not in scaling}
-    predicted = dl.diagnose(changed, **descent)
-    assert isinstance(predicted, dl.Diagnosis)
+    predicted = diagnose(changed, **descent)
     assert predicted.verdict.converges
     assert predicted.coefficients_converged
     assert (predicted.epochs_to_tolerance, predicted.epochs_to_coefficients) == (
@@ -214,7 +218,7 @@ def test_the_lesson_keeps_its_reduction() -> None:
 
 def test_a_change_of_the_rate_alone_is_preferred_unless_another_is_twice_as_fast() -> None:
     well_scaled = dl.Problem(random.normal(size=(40, 2)), random.normal(size=40))
-    alone = dl.diagnose(well_scaled, lr=5.0).recommendation
+    alone = diagnose(well_scaled, lr=5.0).recommendation
     assert alone is not None
     assert alone.remedy == "fastest_rate"
     assert set(alone.settings) == {"lr"}
@@ -226,19 +230,19 @@ def test_a_change_of_the_rate_alone_is_preferred_unless_another_is_twice_as_fast
 
 
 def test_a_penalty_is_not_moved_to_other_columns() -> None:
-    for settings in ({"ridge": 0.1}, {}):
-        decay = {} if settings else {"weight_decay": 0.1}
-        recommendation = dl.diagnose(dl.Problem(HOUSES, PRICES, **settings), lr=0.01, **decay).recommendation
+    for ridge, weight_decay in ((0.1, 0.0), (0.0, 0.1)):
+        problem = dl.Problem(HOUSES, PRICES, ridge=ridge)
+        recommendation = diagnose(problem, lr=0.01, weight_decay=weight_decay).recommendation
         assert recommendation is not None
         assert not {"center", "standardize"} & recommendation.settings.keys()
 
 
 def test_what_is_fine_is_left_alone_and_what_is_unknown_too() -> None:
-    fine = dl.diagnose(dl.Problem(HOUSES, PRICES, standardize=True), lr=0.35, epochs=1000)
+    fine = diagnose(dl.Problem(HOUSES, PRICES, standardize=True), lr=0.35, epochs=1000)
     assert fine.recommendation is None
     assert "Do this" not in fine.text("en")
     assert fine.verdict is Verdict.MONOTONE
-    batches = dl.diagnose(dl.Problem(HOUSES, PRICES), lr=1e-6, batch_size=5)
+    batches = diagnose(dl.Problem(HOUSES, PRICES), lr=1e-6, batch_size=5)
     assert batches.recommendation is None
 
 

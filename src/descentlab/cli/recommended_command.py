@@ -15,7 +15,7 @@ from descentlab.messages import format_command
 # Settings of Python that are options of another name; a flag that a setting turns off is left out.
 OPTION_NAMES = {"zero_grad": "forget_zero_grad", "options": "option"}
 DEFAULT_REDUCTION = "mean"
-LEFT_OUT = (None, False, "SGD", {})  # values that are the default of their option
+LEFT_OUT: tuple[object, ...] = (None, False, "SGD", {})  # values that are the default of their option
 
 
 def recommended_command(settings: Mapping[str, object], reduction: str) -> str:

@@ -143,7 +143,7 @@ def _with_momentum_for_coefficients(context: RunContext) -> list[Recommendation]
     for_cost = ConvergenceCriterion.from_theory(context.theory, context.within)
     settings = heavy_ball_settings(float(pair.momentum_text))
     counts = [each.epochs_to_tolerance(float(pair.lr_text), settings) for each in (for_cost, for_coefficients)]
-    changed = dict(PLAIN_SGD) | settings | {"lr": float(pair.lr_text)}
+    changed: dict[str, object] = {**PLAIN_SGD, **settings, "lr": float(pair.lr_text)}
     return [_recommend(context, "tuned_momentum", changed, *counts)]
 
 
@@ -151,7 +151,7 @@ def _from_remedy(context: RunContext, remedy: Remedy) -> Recommendation:
     pair, momentum = context.rates.get("fastest_pair"), remedy.momentum
     if remedy.name == "tuned_momentum" and pair is not None:
         momentum = float(pair.momentum_text)
-    settings = dict(PLAIN_SGD) | {"lr": float(remedy.lr_text or 0), "momentum": momentum}
+    settings: dict[str, object] = {**PLAIN_SGD, "lr": float(remedy.lr_text or 0), "momentum": momentum}
     if remedy.name in MOMENTUM_REMEDIES or momentum != context.theory.descent.momentum:
         settings |= {"dampening": 0.0, "nesterov": False}
     if remedy.name in SCALING_REMEDIES:

@@ -121,8 +121,9 @@ def _convergence_finding(context: RunContext) -> Finding:
     if epochs_to_tolerance is not None and epochs_to_tolerance > epochs:
         messages.insert(1, message("finding.leaves_again", epochs=pluralize(epochs), within=context.within_percent))
     make = caution_finding if context.misses_coefficients else fact_finding
-    counts = {"epochs_to_tolerance": epochs_to_tolerance, "epochs_to_coefficients": forecast.epochs_to_coefficients}
-    return make("converges", *messages, **counts, epochs=epochs, cost=forecast.cost)
+    numbers: dict[str, Any] = {"epochs": epochs, "epochs_to_tolerance": epochs_to_tolerance}
+    numbers["epochs_to_coefficients"] = forecast.epochs_to_coefficients
+    return make("converges", *messages, **numbers, cost=forecast.cost)
 
 
 def since_message(context: RunContext) -> Message:
