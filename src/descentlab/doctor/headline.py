@@ -13,6 +13,7 @@ from descentlab.doctor.run_context import RunContext
 from descentlab.messages import Message, format_distinct, format_rounded, message, pluralize
 from descentlab.run.termination import format_percent
 from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.learning_rates import shortest_repr
 
 
 class Headline(NamedTuple):
@@ -119,11 +120,12 @@ def _recommended_action(context: RunContext, recommendation: Recommendation) -> 
     """The settings to change, one step after another, and the epochs that it then takes."""
     settings, needed = recommendation.settings, pluralize(recommendation.needed)
     lr, momentum = recommendation.text_of("lr"), recommendation.text_of("momentum")
+    lr = lr or shortest_repr(context.theory.descent.lr)
     values = {"needed": needed, "reached": reached_message(context.theory, context.within, recommendation)}
     first = [message("advice.zero_grad")] * ("zero_grad" in settings)
     if recommendation.remedy == "more_epochs":
         return message("action.longer", **values)
-    if "lr" not in settings:
+    if "lr" not in settings and "schedule" not in settings:
         action = message("action.cleared", **values)
     else:
         is_plain = not {"optimizer", "schedule"} & settings.keys()

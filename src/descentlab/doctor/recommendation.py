@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from descentlab.descent.recursion import MomentumSettings
 from descentlab.doctor.forecast import Verdict
 from descentlab.doctor.remedies import Remedy
 from descentlab.doctor.run_context import RunContext
@@ -15,6 +16,7 @@ from descentlab.theory.settling_time import ConvergenceCriterion
 
 SCALING_REMEDIES = ("center", "standardize")
 MOMENTUM_REMEDIES = ("momentum", "tuned_momentum")
+EpochCounts = tuple[int | None, int | None]  # to the cost, and to the coefficients; None for never
 PLAIN_SGD: Mapping[str, object] = {"optimizer": "SGD", "options": {}, "schedule": None, "zero_grad": True}
 MANY_EPOCHS = 10_000  # from which on a momentum is also searched for that suits the coefficients
 MIN_SPEEDUP = 2.0  # a change that saves less than half of the epochs is not recommended
@@ -27,8 +29,8 @@ class Recommendation:
     A change of fewer settings is preferred where it takes less than twice as many.
 
     Attributes:
-        remedy: the name of the :class:`~descentlab.doctor.remedies.Remedy`; ``more_epochs`` or ``clear_gradients`` if
-            the rate stays.
+        remedy: the name of the :class:`~descentlab.doctor.remedies.Remedy`; ``more_epochs``,
+            ``constant_rate`` or ``clear_gradients`` if the rate stays.
         settings: the keywords of a problem and of a descent that change, with their values.
         epochs_to_tolerance, epochs_to_coefficients: the number of updates after which the cost, and every coefficient,
             stays within the tolerance; None for never.
@@ -86,18 +88,19 @@ def make_recommendation(context: RunContext, remedies: Sequence[Remedy]) -> Reco
     if forecast.verdict.converges and not context.misses_coefficients:
         own_epochs = max(forecast.epochs_to_tolerance or 0, forecast.epochs_to_coefficients or 0)
         return best if best.needed * MIN_SPEEDUP <= own_epochs else None
-    rate_only = next((each for each in reached if each.remedy == "fastest_rate"), None)
+    is_plain = context.theory.descent.is_sgd and context.theory.descent.schedule is None
+    rate_only = next((each for each in reached if each.remedy == "fastest_rate" and is_plain), None)
     return best if _is_simple(best) or context.own_best_rate is None else replace(best, rate_only=rate_only)
 
 
 def _choose(candidates: Sequence[Recommendation], epochs: int) -> Recommendation:
-    """The one with the fewest epochs; or one of fewer changes that takes less than twice as many, or, where gradients
-    were never cleared, no more than asked for.
+    """The one with the fewest epochs; or one of fewer changes that takes less than twice as many, or, at the rate asked
+    for, no more than were asked for.
     """
     best = min(candidates, key=_cost_in_epochs)
     for each in candidates:
         reaches_as_much = each.epochs < math.inf or best.epochs == math.inf
-        enough = max(MIN_SPEEDUP * max(best.needed, 1), epochs if each.remedy == "clear_gradients" else 0)
+        enough = max(MIN_SPEEDUP * max(best.needed, 1), epochs if "lr" not in each.settings else 0)
         if _is_simple(each) and reaches_as_much and each.needed <= enough:
             return each
     return best
@@ -119,19 +122,30 @@ def _keeps_minimum(context: RunContext, remedy: Remedy) -> bool:
 
 
 def _with_the_same_rate(context: RunContext) -> list[Recommendation]:
-    """More epochs, or zero_grad, at the rate asked for."""
-    forecast, descent, theory = context.forecast, context.theory.descent, context.theory
-    if not (descent.is_sgd and forecast.closed_form):
+    """More epochs, a constant rate, or zero_grad, at the rate asked for."""
+    forecast, descent = context.forecast, context.theory.descent
+    if not descent.is_sgd:
         return []
-    if descent.zero_grad:
+    if descent.zero_grad and descent.schedule is None:
         counts = forecast.epochs_to_tolerance, forecast.epochs_to_coefficients
-        return [_recommend(context, "more_epochs", {}, *counts)]
-    criteria = (
-        ConvergenceCriterion.from_theory(theory, context.within),
-        ConvergenceCriterion.for_coefficients(theory, context.within),
+        return [_recommend(context, "more_epochs", {}, counts)]
+    settings: dict[str, object] = {"schedule": None, "zero_grad": True}
+    momentum_settings = descent.momentum_settings
+    if not descent.zero_grad or momentum_settings["momentum"] >= 1:
+        momentum_settings = NO_MOMENTUM
+        settings["momentum"] = 0.0
+    remedy = "constant_rate" if descent.zero_grad else "clear_gradients"
+    return [_recommend(context, remedy, settings, _count_epochs(context, descent.lr, momentum_settings))]
+
+
+def _count_epochs(context: RunContext, lr: float, momentum_settings: MomentumSettings) -> EpochCounts:
+    """The epochs to the cost and to the coefficients at another rate and momentum."""
+    for_cost = ConvergenceCriterion.from_theory(context.theory, context.within)
+    for_coefficients = ConvergenceCriterion.for_coefficients(context.theory, context.within)
+    return (
+        for_cost.epochs_to_tolerance(lr, momentum_settings),
+        for_coefficients.epochs_to_tolerance(lr, momentum_settings),
     )
-    counts = [each.epochs_to_tolerance(descent.lr, NO_MOMENTUM) for each in criteria]
-    return [_recommend(context, "clear_gradients", {"zero_grad": True, "momentum": 0.0}, *counts)]
 
 
 def _with_momentum_for_coefficients(context: RunContext) -> list[Recommendation]:
@@ -140,11 +154,9 @@ def _with_momentum_for_coefficients(context: RunContext) -> list[Recommendation]
     pair = recommended_rates(context.theory, for_coefficients).get("fastest_pair")
     if pair is None or pair.epochs is None:
         return []
-    for_cost = ConvergenceCriterion.from_theory(context.theory, context.within)
-    settings = heavy_ball_settings(float(pair.momentum_text))
-    counts = [each.epochs_to_tolerance(float(pair.lr_text), settings) for each in (for_cost, for_coefficients)]
-    changed: dict[str, object] = {**PLAIN_SGD, **settings, "lr": float(pair.lr_text)}
-    return [_recommend(context, "tuned_momentum", changed, *counts)]
+    lr, settings = float(pair.lr_text), heavy_ball_settings(float(pair.momentum_text))
+    changed: dict[str, object] = {**PLAIN_SGD, **settings, "lr": lr}
+    return [_recommend(context, "tuned_momentum", changed, _count_epochs(context, lr, settings))]
 
 
 def _from_remedy(context: RunContext, remedy: Remedy) -> Recommendation:
@@ -156,18 +168,16 @@ def _from_remedy(context: RunContext, remedy: Remedy) -> Recommendation:
         settings |= {"dampening": 0.0, "nesterov": False}
     if remedy.name in SCALING_REMEDIES:
         settings = {remedy.name: True} | settings
-    return _recommend(context, remedy.name, settings, remedy.epochs, remedy.epochs_to_coefficients)
+    return _recommend(context, remedy.name, settings, (remedy.epochs, remedy.epochs_to_coefficients))
 
 
-def _recommend(
-    context: RunContext, remedy: str, settings: Mapping[str, object], for_cost: int | None, for_coefficients: int | None
-) -> Recommendation:
+def _recommend(context: RunContext, remedy: str, settings: Mapping[str, object], counts: EpochCounts) -> Recommendation:
     """With those of the settings that differ from the ones asked for, and with epochs that suffice."""
     descent = context.theory.descent
-    needed = max(for_cost or 0, for_coefficients or 0)
+    needed = max(count or 0 for count in counts)
     changed = {
         name: value
-        for name, value in (settings | {"epochs": max(needed, descent.epochs)}).items()
+        for name, value in {**settings, "epochs": max(needed, descent.epochs)}.items()
         if getattr(descent, name, None) != value
     }
-    return Recommendation(remedy, changed, for_cost, for_coefficients)
+    return Recommendation(remedy, changed, *counts)
