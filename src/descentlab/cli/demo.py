@@ -15,7 +15,7 @@ from descentlab.cli.localized_click import LocalizedCommand, language_option
 from descentlab.data.builtin import LESSON, LONGLEY
 from descentlab.lessons.facts.types import LessonFigure
 from descentlab.lessons.render.text_plot import CURVE_CHARACTERS, render_text_plot
-from descentlab.messages import LINE_WIDTH, current_language, message, wrap
+from descentlab.messages import LINE_WIDTH, current_language, format_command, kept_language, message, pad, wrap
 from descentlab.problem.problem import Problem
 from descentlab.run.descend import descend
 from descentlab.run.run import Run
@@ -108,4 +108,9 @@ def _show_doors() -> None:
         if environment.is_relative_to(Path.cwd()):
             environment = environment.relative_to(Path.cwd())
         click.echo(message("demo.activate", path=environment / "bin" / "activate").text() + "\n")
-    click.echo(message("demo.doors", lab="make lab" if by_make else "descentlab lab").text())
+    lab = "make lab" if by_make else format_command("lab")
+    commands = {"lab": lab, "lesson": format_command("lesson", "1"), "script": format_command("diagnose", "loop.py")}
+    width = max(map(len, commands.values()))
+    padded = {name: pad(text, width) for name, text in commands.items()}
+    losses = format_command("diagnose", "--losses", "36.4,43.9,53.0", "--lr", "0.01")
+    click.echo(message("demo.doors", **padded, losses=losses, lang=kept_language()).text())
