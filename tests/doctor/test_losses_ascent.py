@@ -108,6 +108,32 @@ def test_a_step_at_the_rate_advised_decides() -> None:
                 assert (after < before) == (sign < 0)
 
 
+@pytest.mark.parametrize("times", [1.05, 1.3, 2.0])
+def test_a_fall_is_no_ascent_even_under_momentum(times: float) -> None:
+    """Curvatures 9 and 1: the steep direction grows from a small error while the other one falls."""
+    A, lr = np.diag([3.0, 1.0]), times * 2 * 1.9 / 9
+    losses = loop(A, A @ np.array([1e-3, 1.0]), lr, 80, momentum=0.9)
+    assert losses[1] < losses[0]
+    found = diagnose_losses(losses, lr, momentum=0.9)
+    assert is_blamed_on_the_rate_alone(found)
+    assert "they never fall" in " ".join(found.text("en").split())
+
+
+def test_the_rounding_of_a_float32_loop_is_no_fall() -> None:
+    """From weights near the minimum, printed with more digits than float32 keeps."""
+    for A, y, bound, rng in data(seed=7, count=60):
+        near = np.linalg.lstsq(A, y, rcond=None)[0] * (1 + 1e-3 * rng.normal(size=A.shape[1]))
+        A32, y32, w, losses = A.astype(np.float32), y.astype(np.float32), near.astype(np.float32), []
+        for _ in range(25):
+            r = A32 @ w - y32
+            losses.append(float(np.mean(r * r)))
+            w = w + np.float32(0.3 * bound * 2 / len(y)) * (A32.T @ r)
+        if len(set(printed(losses, 8))) > 1 and losses[0] > 1e-3:  # no exact fit
+            found = diagnose_losses(printed(losses, 8), 0.3 * bound)
+            assert not is_blamed_on_the_rate_alone(found)
+            assert found.findings[0].name != "losses_not_plain"
+
+
 def test_growth_that_slows_is_no_ascent() -> None:
     """Never a fall, but the steps grow by ever smaller factors: 0.25^t fades, and its end speeds up the first steps."""
     t = np.arange(9.0)

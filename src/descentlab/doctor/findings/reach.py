@@ -51,7 +51,7 @@ def short_schedule_findings(context: RunContext) -> Iterator[Finding]:
     if epochs is None:
         return
     total = descent.lr * getattr(descent.schedule, "total", math.inf)
-    never = math.isfinite(total) and not descent.momentum and _never_arrives(criterion, rates, total)
+    never = math.isfinite(total) and not descent.momentum and never_arrives(criterion, rates, total)
     if not (never or (constant is not None and constant <= descent.epochs)):
         return
     numbers: dict[str, Any] = {"sum": float(rates.sum()), "needed": lr * epochs, "constant_lr": lr, "epochs": epochs}
@@ -63,7 +63,7 @@ def short_schedule_findings(context: RunContext) -> Iterator[Finding]:
     yield problem_finding("short_schedule", *messages, advice=_schedule_advice(context, criterion), **numbers)
 
 
-def _never_arrives(criterion: ConvergenceCriterion, rates: FloatArray, total: float) -> bool:
+def never_arrives(criterion: ConvergenceCriterion, rates: FloatArray, total: float) -> bool:
     """Whether no more epochs of this schedule, whose rates add up to ``total``, reach the tolerance: proved."""
     rest, curvature = max(total - float(rates.sum()), 0.0), criterion.curvature
     if rates.size * curvature.size > MAX_FACTORS or (rest * curvature >= 1).any():

@@ -9,18 +9,19 @@ sign of the first, so its losses never fall either.
 A descent above its bound breaks both while a fading direction is visible. One without such a direction breaks neither:
 ``|1 - lr * curvature|`` and ``1 + lr * curvature`` take the same values. So losses can refute an ascent and never prove
 one; a step at a small rate decides, because it lowers the loss of a descent and raises that of an ascent.
+
+Both are judged beyond the rounding that is printed and that of a loop in float32. The exception is a float32 loop that
+starts so near an exact fit that its first losses are rounding.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from descentlab.doctor.losses.growth_rate import MAX_LOSSES, ratio_intervals
+from descentlab.doctor.losses.growth_rate import LOOP_NOISE_RTOL, MAX_LOSSES, ratio_intervals
 from descentlab.doctor.losses.parsing import PrintedLosses
 from descentlab.messages import Message, message
-from descentlab.typing import FLOAT32_UNIT_ROUNDOFF
 
-FLOAT32_LOOP_RTOL = 16 * FLOAT32_UNIT_ROUNDOFF  # what float32 may do to a loss, however few digits are printed
 MIN_SLOWDOWN = 1.01  # ratios that fall by less may come from the rounding of weights
 
 
@@ -34,7 +35,7 @@ def ascent_refutation(losses: PrintedLosses, has_no_momentum: bool) -> Message |
     True
     """
     v, h = losses
-    widened = PrintedLosses(v, np.maximum(h, FLOAT32_LOOP_RTOL * v))
+    widened = PrintedLosses(v, np.maximum(h, LOOP_NOISE_RTOL * v))
     return _fall(widened) or (_slowdown(widened) if has_no_momentum else None)
 
 

@@ -30,6 +30,7 @@ MAX_LOSSES = 300  # losses looked back on
 # How many times its last change a ratio may still drift where nothing shows that it settles.
 MAX_DRIFT_FACTOR = 20.0
 SETTLED_FRACTION = 0.1  # falling losses have settled where their ratio comes this much nearer to 1 still
+LOOP_NOISE_RTOL = 1e-5  # what a loop in float32 may do to a loss, however few digits are printed
 BIAS_ULPS = 2.0  # what other directions may add unseen, in units of rounding: it biases P by as much
 
 
@@ -56,7 +57,7 @@ class GrowthEstimate:
 
 def first_convexity_violation(losses: PrintedLosses) -> int | None:
     """The first entry (from 1) at which losses break ``L(t)^2 <= L(t-1) L(t+1)`` beyond their rounding, or None."""
-    v, h = losses
+    v, h = losses.values, np.maximum(losses.half_ulps, LOOP_NOISE_RTOL * losses.values)
     roots = np.sqrt(v[:-2] + h[:-2]) * np.sqrt(v[2:] + h[2:])
     violations = np.flatnonzero(v[1:-1] - h[1:-1] > roots * (1 + 1e-12))
     return int(violations[0]) + 2 if violations.size else None
