@@ -219,3 +219,10 @@ class TestObserved:
         assert finding.name == "observed_agrees"
         assert finding.numbers["epoch"] == epochs[-1] + first
         assert f"{len(epochs)} loss" in finding.caveats[-1].text("en")
+        assert ("every 10 epochs" in finding.caveats[-1].text("en")) == (epochs == [0, 10, 20, 30])
+
+    def test_a_distance_that_contradicts_the_text(self) -> None:
+        text = "\n".join(f"Epoch {k} loss {self.costs[k]:.6f}" for k in (0, 10, 20))
+        assert dl.diagnose(self.problem, lr=0.02, epochs=41, observed=text, every=10).findings[0]
+        with pytest.raises(SettingError, match="10 apart, but --losses-every is 5"):
+            dl.diagnose(self.problem, lr=0.02, epochs=41, observed=text, every=5)

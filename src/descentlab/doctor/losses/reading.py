@@ -94,8 +94,14 @@ class LossReading:
         part = PrintedLosses(self.losses.values[begin:end], self.losses.half_ulps[begin:end])
         return replace(self, losses=part, epochs=self.epochs[begin:end], left_out=tuple(left_out)), printed
 
-    def message(self, every: int) -> Message | None:
-        """What was read, in a sentence; None where numbers were given as they are."""
+    def message(self, every: int | None = None) -> Message | None:
+        """What was read, in a sentence; None where numbers were given as they are.
+
+        ``every`` is the distance of the losses in epochs; None for that of the epochs printed, if they have one.
+        """
+        if every is None:
+            steps = [] if self.epochs is None else np.unique(np.diff(self.epochs)).tolist()
+            every = steps[0] if len(steps) == 1 else 1
         if not (self.source or self.label or self.epochs is not None):
             return None
         parts: dict[str, Message | str] = {"source": "", "label": "", "spacing": ""}
@@ -203,7 +209,7 @@ def _read_log(text: str) -> LossReading:
         entries = _last_by_counter(_best_entries(_find_entries(overwritten_lines(text))))
     if not entries:
         raise SettingError("losses_none_in_text", line=_shown(text.strip().split("\n")[0]))
-    texts = [text.replace(",", "") for entry in entries for text in entry.texts]
+    texts = [number.replace(",", "") for entry in entries for number in entry.texts]
     losses = parse_entries([float(each) for each in texts] if entries[0].is_list else texts)
     label = entries[0].label.name
     if len(texts) != len(entries):

@@ -70,9 +70,10 @@ def compare_observed(
         SettingError: an observed loss is not a number or is negative, or there is none; the epochs do not fit.
     """
     reading = read_losses(observed)
+    sentence = reading.message(every)
     if epochs_seen is None and (every is None or reading.counts_epochs):
         epochs_seen = reading.epochs
-        every = reading.evenly_spaced(every)[1] if every is not None else 1
+        every = every and reading.evenly_spaced(every)[1]  # an error, if the epochs printed are others
     every = every or 1
     comparisons = [
         ObservedComparison(problem, descent, losses)
@@ -87,7 +88,7 @@ def compare_observed(
     try:
         # Rates and losses may have any size; overflow of float64 is handled where it matters.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            return _with_reading(_conclude(comparisons, every == 1 and epochs_seen is None), reading.message(every))
+            return _with_reading(_conclude(comparisons, every == 1 and epochs_seen is None), sentence)
     except (EngineError, MissingDependencyError) as cause:
         return (findings.not_comparable_finding(message("observed.no_engine", cause=cause.message)),)
 
