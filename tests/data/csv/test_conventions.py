@@ -130,7 +130,7 @@ LAYOUTS: dict[str, tuple[str | bytes, dict[str, Any], Numbers, str]] = {
         "Report,\n,\nx,y\n1,2\n2,3\n4,5\n,\nTotal,10\n,\n",
         {},
         ROWS,
-        "a total of the others: 'Total,10'",
+        "sums up the others: 'Total,10'",
     ),
     "a title and keys": ("Shop;A\nYear;B\n\nx;z;y\n1;0;2\n2;0;3\n4;1;5\n", {}, ROWS | {"z": [0, 0, 1]}, "lines 1 to 2"),
     "units": ("x,y\nkm,km/h\n1,2\n2,3\n4,5\n", {}, ROWS, "line 2 was skipped, since it has units: km, km/h"),
@@ -141,7 +141,7 @@ LAYOUTS: dict[str, tuple[str | bytes, dict[str, Any], Numbers, str]] = {
         "line 2 was skipped, since it has units: ㎡, m",
     ),
     "units in brackets": ("x,y\n[a.u.],(thousand $)\n1,2\n2,3\n4,5\n", {}, ROWS, "line 2 was skipped"),
-    "a total": ("city,x,y\nA,1,2\nB,2,3\nC,4,5\nTotal,7,10\n", {}, ROWS, "a total of the others: 'Total,7,10'"),
+    "a total": ("city,x,y\nA,1,2\nB,2,3\nC,4,5\nTotal,7,10\n", {}, ROWS, "sums up the others: 'Total,7,10'"),
     "Summe": ("Ort;x;y\nA;1;2\nB;2;3\nC;4;5\nSumme:;7;10\n", {}, ROWS, "'Summe:;7;10'"),
     "합계": ("시,x,y\n가,1,2\n나,2,3\n다,4,5\n합계,7,10\n", {}, ROWS, "'합계,7,10'"),
     "a total and a mean": ("c,x,y\nA,1,2\nB,2,3\nC,4,5\nTotal,7,10\nMean,2,3\n", {}, ROWS, "2 lines at the end"),
@@ -327,7 +327,7 @@ def test_comments_and_totals_of_long_files(
     else:
         problem = Problem(path, target="y")
         assert columns(problem)["x"] == expected
-        assert any("a total of the others" in str(notice) for notice in problem.notices)
+        assert any("sums up the others" in str(notice) for notice in problem.notices)
 
 
 def test_a_row_at_which_a_file_was_cut_is_no_note(tmp_path: Path) -> None:
