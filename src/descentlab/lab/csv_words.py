@@ -36,7 +36,7 @@ def csv_words_module() -> str:
         "rowNumberName": row_numbers.ROW_NUMBER_NAME.pattern,
         "dateOrTime": text_columns.DATE_OR_TIME.pattern,
         "leadingZero": inference.LEADING_ZERO_PATTERN,
-        "inParentheses": number_format.IN_PARENTHESES,
+        "accountingMinus": number_format.ACCOUNTING_MINUS,
         "wholeCurrency": number_format.WHOLE_CURRENCY,
         "jsonStart": files.JSON_START.pattern.decode(),
         "westernLetter": encoding.WESTERN_LETTER.pattern,

@@ -11,6 +11,7 @@ from descentlab.data.csv.number_format import is_number_like
 from descentlab.data.csv.words import MISSING_CELLS, MISSING_MARKS, TOTAL_WORDS
 
 TAIL_BYTES = 1 << 14  # a footer is looked for in these
+SENTENCE_OR_RULE = re.compile(r"[^\W\d_]|^[-_=*]{3,}$")  # a letter, or a line that is drawn
 LABEL_MARKS = " :.*=-–[]()"  # around the word of a total
 
 
@@ -98,4 +99,4 @@ def _is_note(cells: list[str], filled: list[str], width: int, has_blanks: bool, 
     if len(cells) >= width or is_cut or any(map(is_number_like, filled)):
         return False
     is_missing = text in MISSING_CELLS or text.lower() in MISSING_MARKS
-    return (len(cells) == 1 or has_blanks) and not is_missing and re.search(r"[^\W\d_]", text) is not None
+    return (len(cells) == 1 or has_blanks) and not is_missing and SENTENCE_OR_RULE.search(text) is not None

@@ -116,7 +116,7 @@ def _count_title_rows(rows: list[SampleRow], delimiter: str, header: bool | None
         return count if header is not None or _may_be_names(first.cells) else 0
     is_apart = titles and first.line > titles[-1].last_line + 1
     is_narrow = all(2 * len(row.filled) <= width for row in titles)
-    return count if (is_apart or is_narrow) and not any(map(is_number_like, first.filled)) else 0
+    return count if (is_apart or is_narrow) and _may_be_names(first.cells) else 0
 
 
 def _title_notice(path: str, titles: list[SampleRow]) -> Message:

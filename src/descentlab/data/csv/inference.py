@@ -26,6 +26,7 @@ from descentlab.data.csv.number_format import (
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.table_reader import read_integers, read_table, split_file
 from descentlab.data.csv.text_columns import FlagFormat, detect_flags, first_row, not_numeric_reason, strip_cells
+from descentlab.data.csv.words import TOTAL_WORDS
 from descentlab.data.tables import find_shift, not_numeric_type_reason
 from descentlab.errors import DataError
 from descentlab.messages import Message, message
@@ -44,12 +45,14 @@ class Inference:
         reasons: why each other column is not numeric.
         column_notices: how columns were read, each notice with the columns that it is about.
         footer: what was left out at the end.
+        total: a row that was read although it may sum up others.
     """
 
     schema: CsvSchema
     reasons: dict[str, Message] = field(default_factory=dict)
     column_notices: list[tuple[tuple[str, ...], Message]] = field(default_factory=list)
     footer: Footer | None = None
+    total: Message | None = None
 
 
 def infer_schema(schema: CsvSchema) -> Inference:
@@ -67,6 +70,7 @@ def infer_schema(schema: CsvSchema) -> Inference:
         if schema.marks.decimal != ".":
             table = read_table(schema, data, start, None)
     inference = Inference(replace(schema, sampled_rows=table.num_rows), footer=footer)
+    inference.total = _first_total(schema, data, start, table)
     _ColumnKinds(inference, data, start).add_all(table)
     return inference
 
@@ -158,6 +162,20 @@ def _read_first_table(schema: CsvSchema, data: TextBuffer, start: int) -> Any:
     if error:
         raise error
     return table
+
+
+def _first_total(schema: CsvSchema, data: TextBuffer, start: int, table: Any) -> Message | None:
+    """A message about the first row with the word of a total; None if there is none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    words = pa.array(sorted(TOTAL_WORDS), pa.large_string())
+    for name, cells in _text_cells(schema, table).items():
+        row = first_row(pc.is_in(pc.utf8_lower(cells), value_set=words))
+        if row is not None:
+            line, cell = line_of_row(schema, data, start, row), repr(cells[row].as_py())
+            return message("notice.total_read", path=schema.location.name, line=line, name=name, cell=cell)
+    return None
 
 
 def _text_cells(schema: CsvSchema, table: Any) -> dict[str, Any]:
@@ -342,7 +360,7 @@ def _example(cells: Any, found: NumberFormat) -> str:
 def _text_reason(schema: CsvSchema, data: TextBuffer, start: int, name: str, column: Any, cells: Any) -> Message:
     """Why a column of text is not numeric, with the line of the first cell that is not a number."""
     marks = schema.marks
-    signs = NumberFormat(marks.decimal, currency=detect_currency(cells), parentheses=True)
+    signs = NumberFormat(marks.decimal, currency=detect_currency(cells), accounting=True)
     percent = replace(signs, percent=True)
     candidates: Mapping[NumberFormat, int] = {
         each: _count_matches(each, cells)

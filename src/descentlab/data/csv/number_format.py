@@ -26,9 +26,9 @@ _DIGITS = rf"[.,]?[0-9](?:[0-9.,_{APOSTROPHES}{SPACES}]*[0-9.,])?(?:[eE][-+]?[0-
 # Spaces are in optional groups that end otherwise, so that a cell with many of them takes no longer than others.
 NUMBER_LIKE = (
     rf"^[-+]?{_CURRENCY}?[-+(]*(?:\s*{_CURRENCY})?\s*[-+]?{_DIGITS}"
-    rf"(?:\s*{_CURRENCY})?(?:\s*%)?(?:\s*\))?(?:\s*{_CURRENCY})?$"
+    rf"(?:\s*{_CURRENCY})?(?:\s*%)?(?:\s*\))?(?:\s*{_CURRENCY})?-?$"
 )
-IN_PARENTHESES = r"^\(\s*([^-+()]+)\)$"
+ACCOUNTING_MINUS = r"^(?:\(\s*([^-+()]+)\)|([^-+()]*[.,][^-+()]*)-)$"  # (5) and 5.00-, but not 5-
 WHOLE_CURRENCY = "₩|￦|원|KRW|¥|円|JPY"
 TWO_READINGS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}([.,])[0-9]{3}(?![0-9.,])", re.ASCII)
 
@@ -70,19 +70,19 @@ class NumberFormat:
         thousands: the characters that separate thousands; empty if nothing does.
         currency: the currency sign before or after some of the numbers; empty if there is none.
         percent: whether a percent sign follows every number; ``4.5%`` is 4.5.
-        parentheses: whether they mean a minus, as in accounts.
+        accounting: whether parentheses, or a minus behind the number, mean a minus, as in accounts.
     """
 
     decimal: str = "."
     thousands: str = ""
     currency: str = ""
     percent: bool = False
-    parentheses: bool = False
+    accounting: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether the numbers hold nothing but digits, a sign and a decimal mark."""
-        return not (self.thousands or self.currency or self.percent or self.parentheses)
+        return not (self.thousands or self.currency or self.percent or self.accounting)
 
     def match(self, cells: Any) -> Any:
         """Which of the stripped cells (see :func:`strip_cells`) are numbers or infinite; null where missing."""
@@ -103,7 +103,7 @@ class NumberFormat:
         return pc.replace_substring_regex(numbers, r"^\+", "").cast(pa.float64())
 
     def _without_signs(self, cells: Any) -> Any:
-        """The cells without currency and percent signs, and with a minus instead of parentheses."""
+        """The cells without currency and percent signs, and with the minus in front."""
         import pyarrow.compute as pc
 
         if self.currency:
@@ -116,7 +116,7 @@ class NumberFormat:
                 pc.replace_substring_regex(cells, r"\s*%(\)?)$", r"\1"),
                 "no %",
             )
-        return pc.replace_substring_regex(cells, IN_PARENTHESES, r"-\1") if self.parentheses else cells
+        return pc.replace_substring_regex(cells, ACCOUNTING_MINUS, r"-\1\2") if self.accounting else cells
 
 
 def detect_format(cells: Any, marks: NumberMarks) -> NumberFormat | None:
@@ -125,8 +125,8 @@ def detect_format(cells: Any, marks: NumberMarks) -> NumberFormat | None:
 
     if not has_numbers(cells):
         return None
-    has_percent, has_parentheses = (_any(pc.match_substring_regex(cells, sign)) for sign in ("%", r"\("))
-    signs = NumberFormat(marks.decimal, "", detect_currency(cells), has_percent, has_parentheses)
+    has_percent, is_accounting = (_any(pc.match_substring_regex(cells, sign)) for sign in ("%", r"\(|-$"))
+    signs = NumberFormat(marks.decimal, "", detect_currency(cells), has_percent, is_accounting)
     for thousands in marks.possible_thousands:
         number_format = replace(signs, thousands=thousands)
         if pc.all(number_format.match(cells), min_count=0).as_py():
@@ -239,7 +239,7 @@ def match_either_mark(cells: Any) -> tuple[Any, Any, Any]:
     import pyarrow.compute as pc
 
     without_percent = pc.replace_substring_regex(cells, r"\s*%(\)?)$", r"\1")
-    bare = NumberFormat(currency=detect_currency(cells), parentheses=True)._without_signs(without_percent)
+    bare = NumberFormat(currency=detect_currency(cells), accounting=True)._without_signs(without_percent)
     others = SPACES + APOSTROPHES
     is_point, is_comma = (
         pc.match_substring_regex(bare, f"^{number_pattern(decimal, thousands + others)}$")

@@ -95,7 +95,7 @@ def detect_delimiter(sample: SampleText, decimal: str | None) -> str:
     }
     if decimal == "," and "," in divisions and _even_share(divisions[","]) < 1:
         del divisions[","]  # the commas are decimal marks
-    if " " in divisions and not _are_columns(divisions[" "]):
+    if " " in divisions and not _are_columns(divisions[" "], MIN_EVEN_SHARE if len(divisions) > 1 else 0):
         del divisions[" "]
     if len(divisions) < 2:
         return next(iter(divisions), "," if decimal != "," else ";")
@@ -122,9 +122,8 @@ def _numbers_share(rows: list[SampleRow]) -> float:
     return sum(is_number_like(cell) or cell in MISSING_CELLS for cell in cells) / max(len(cells), 1)
 
 
-def _are_columns(rows: list[SampleRow]) -> bool:
+def _are_columns(rows: list[SampleRow], min_even_share: float) -> bool:
     """Whether spaces divide cells, and not words: evenly, and into numbers."""
     has_row_names = len(rows[0].cells) == _length(rows) - 1  # which have no name
-    return (
-        _even_share(rows[1:] if has_row_names else rows) >= MIN_EVEN_SHARE and _numbers_share(rows) >= MIN_NUMBERS_SHARE
-    )
+    even_share = _even_share(rows[1:] if has_row_names else rows)
+    return even_share >= min_even_share and _numbers_share(rows) >= MIN_NUMBERS_SHARE

@@ -207,6 +207,7 @@ def _reading_notices(inference: Inference) -> list[Message]:
         notices.append(message(key, path=path, first=repr(footer.first)[:60], count=footer.lines))
     if footer and given.skip_footer is None and footer.empty_rows:
         notices.append(message("notice.empty_rows", path=path, rows=pluralize(footer.empty_rows, "row")))
+    notices += [inference.total] if inference.total else []
     if not schema.sample_is_whole_file:
         notices.append(message("notice.csv_judged", path=path, rows=pluralize(schema.sampled_rows, "row")))
     return notices

@@ -179,5 +179,6 @@ def _describe(
         return message("left_out.names_again", place=place)
     values = {"total": numbers + others, "example": example, "place": place}
     if marks and line_of_row:
-        return message("left_out.marks", count=others, cells=list(map(repr, marks)), option=",".join(marks), **values)
+        key = "left_out.marks" if others > 1 else "left_out.marks_one"
+        return message(key, count=others, cells=list(map(repr, marks)), option=",".join(marks), **values)
     return message("left_out.mixed_one", **values) if others == 1 else message("left_out.mixed", count=others, **values)

@@ -16,7 +16,7 @@ MISSING_CELLS = (
 # Cells that often mean a missing value, in lower case. They are not read as one unless the person says so.
 MISSING_MARKS = frozenset(
     _split(
-        "-|--|---|?|.|..|...|*|x|n.a.|n.a|na|n/a.|n.d.|nd|k.a.|k. a.|s.d.|mm|none|nil|missing|unknown"
+        "-|--|---|?|.|..|...|:|*|**|***|****|x|n.a.|n.a|na|n/a.|n.d.|nd|k.a.|k. a.|s.d.|mm|none|nil|missing|unknown"
         "|not available|no data"
         "|#value!|#ref!|#div/0!|#null!|#name?|#num!|(null)|<na>|\\n|∅"
         "|keine angabe|unbekannt|inconnu|없음|결측|미상|해당없음"
@@ -47,7 +47,7 @@ KNOWN_UNITS = frozenset(
         "|s|sec|ms|µs|us|min|h|hr|hrs|hour|hours|day|days|yr|year|years|kg|g|mg|t|lb|lbs|oz"
         "|°c|°f|c|f|k|degc|degf|degt|deg|rad|℃|℉|%|‰|ppm|ppb|m/s|km/h|kmh|mph|kn|kts|n|pa|hpa|kpa|mpa|bar|mbar|psi"
         "|v|mv|kv|a|ma|w|kw|mw|kwh|wh|mwh|j|kj|cal|kcal|hz|khz|mhz|ghz|mol|db"
-        "|usd|eur|gbp|krw|jpy|$|€|£|¥|₩|원|천원|만원|명|개|세|년|건|대|회|점|units|count"
+        "|usd|eur|gbp|krw|jpy|$|€|£|¥|₩|원|천원|만원|명|개|세|년|건|대|회|점|units|count|number|index|anzahl|percent|prozent|euro|won"
     )
 )
 # What stands before or after an amount of money.

@@ -45,7 +45,7 @@ function detectFlags(words) {
 
 /** Why a column is not numeric: more numbers than text mean damage, other text means that it is left out. */
 function explain(cells, marks) {
-  const signs = { decimal: marks.decimal, currency: detectCurrency(cells), parentheses: true };
+  const signs = { decimal: marks.decimal, currency: detectCurrency(cells), accounting: true };
   const formats = [false, true].flatMap((percent) => possibleThousands(marks).map((thousands) => ({ ...signs, percent, thousands })));
   const isNumber = (format) => {
     const read = numberReader(format);
@@ -93,7 +93,7 @@ export function formatNotices(columns) {
   return [...grouped.values()].map(([first, ...others]) => {
     const names = [first, ...others].map(({ name }) => `“${name}”`).join(", ");
     if (first.flags) return ["source.note.flags", { names, one: first.flags[0], zero: first.flags[1] }];
-    const plain = numberReader({ ...first.format, thousands: "", currency: "", percent: false, parentheses: false });
+    const plain = numberReader({ ...first.format, thousands: "", currency: "", percent: false, accounting: false });
     const row = first.cells.findIndex((cell) => cell !== null && Number.isNaN(plain(cell)));
     return [first.format.percent ? "source.note.percent" : "source.note.number_format", { names, cell: first.cells[row], number: String(first.values[row]) }];
   });

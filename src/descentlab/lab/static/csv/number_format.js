@@ -9,7 +9,7 @@ const LONGEST_NUMBER = 200; // letters; patterns take their time with the spaces
 const INFINITE = /^[-+]?inf(inity)?$/i;
 const WHOLE = /^[-+]?[0-9]+$/;
 const PERCENT = /\s*%(\)?)$/;
-const IN_PARENTHESES = new RegExp(WORDS.patterns.inParentheses);
+const ACCOUNTING_MINUS = new RegExp(WORDS.patterns.accountingMinus);
 const WHOLE_CURRENCY = new RegExp(WORDS.patterns.wholeCurrency);
 
 function escaped(text) {
@@ -40,15 +40,15 @@ export function numberReader(format) {
   };
 }
 
-/** A function that takes currency and percent signs from a cell, and makes a minus of parentheses. */
-function signRemover({ currency, percent, parentheses }) {
+/** A function that takes currency and percent signs from a cell, and puts the minus in front. */
+function signRemover({ currency, percent, accounting }) {
   const before = currency && new RegExp(`^([-+(]?)\\s*${escaped(currency)}\\s*`);
   const after = currency && new RegExp(`\\s*${escaped(currency)}(\\)?)$`);
   return (cell) => {
     let text = cell;
     if (currency) text = text.replace(before, "$1").replace(after, "$1");
     if (percent) text = /%\)?$/.test(text) ? text.replace(PERCENT, "$1") : "";
-    return parentheses ? text.replace(IN_PARENTHESES, "-$1") : text;
+    return accounting ? text.replace(ACCOUNTING_MINUS, "-$1$2") : text;
   };
 }
 
@@ -56,7 +56,7 @@ function signRemover({ currency, percent, parentheses }) {
 export function detectFormat(cells, marks) {
   if (!hasNumbers(cells)) return null;
   const has = (sign) => cells.some((cell) => cell?.includes(sign));
-  const signs = { decimal: marks.decimal, currency: detectCurrency(cells), percent: has("%"), parentheses: has("(") };
+  const signs = { decimal: marks.decimal, currency: detectCurrency(cells), percent: has("%"), accounting: has("(") || cells.some((cell) => cell?.endsWith("-")) };
   for (const thousands of possibleThousands(marks)) {
     const format = { ...signs, thousands };
     const read = numberReader(format);
@@ -66,7 +66,7 @@ export function detectFormat(cells, marks) {
 }
 
 /** Whether the numbers have nothing but digits, a sign and a decimal mark. */
-export const isPlain = ({ thousands, currency, percent, parentheses }) => !(thousands || currency || percent || parentheses);
+export const isPlain = ({ thousands, currency, percent, accounting }) => !(thousands || currency || percent || accounting);
 
 /** Whether one of the first cells might be a number. */
 export const hasNumbers = (cells) => cells.slice(0, WORDS.leadingCells).some((cell) => cell !== null && looksLikeNumber(cell));
@@ -100,7 +100,7 @@ export function gatherEvidence(columns) {
 }
 
 function addEvidence(found, cells, column) {
-  const bare = signRemover({ currency: detectCurrency(cells), parentheses: true });
+  const bare = signRemover({ currency: detectCurrency(cells), accounting: true });
   const others = WORDS.spaces + WORDS.apostrophes;
   const [point, comma] = [numberPattern(".", `,${others}`), numberPattern(",", `.${others}`)];
   const first = {};

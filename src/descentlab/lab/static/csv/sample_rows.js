@@ -54,10 +54,9 @@ export function mostCommon(values) {
 /** The delimiter that divides the rows most evenly, then into the most numbers, then into the most cells. */
 export function detectDelimiter(text, decimal) {
   const found = WORDS.delimiterCandidates.filter((each) => text.includes(each) || (each === " " && text.includes("\t")));
-  const divisions = found.map((delimiter) => ({ delimiter, rows: sampled(readRows(text, delimiter)) })).filter(({ delimiter, rows }) => {
-    if (!rows.length || bodyLength(rows) < 2) return false;
-    return delimiter === " " ? areColumns(rows) : !(delimiter === "," && decimal === "," && evenShare(rows) < 1);
-  });
+  const wide = found.map((delimiter) => ({ delimiter, rows: sampled(readRows(text, delimiter)) })).filter(({ rows }) => rows.length && bodyLength(rows) > 1);
+  const marked = wide.filter(({ delimiter, rows }) => !(delimiter === "," && decimal === "," && evenShare(rows) < 1));
+  const divisions = marked.filter(({ delimiter, rows }) => delimiter !== " " || areColumns(rows, marked.length > 1 ? WORDS.minEvenShare : 0));
   const scores = new Map(divisions.map(({ delimiter, rows }) => [delimiter, [evenShare(rows), numbersShare(rows), delimiter === " " ? 0 : 1, bodyLength(rows)]]));
   const isBetter = (a, b) => a.map((value, i) => value - b[i]).find((gap) => gap !== 0) > 0;
   return [...scores.keys()].reduce((best, each) => (best === null || isBetter(scores.get(each), scores.get(best)) ? each : best), null) ?? (decimal === "," ? ";" : ",");
@@ -79,7 +78,7 @@ function numbersShare(rows) {
 }
 
 /** Whether spaces divide cells, and not words: evenly, and into numbers. */
-function areColumns(rows) {
+function areColumns(rows, minEvenShare) {
   const hasRowNames = rows[0].cells.length === bodyLength(rows) - 1; // which have no name
-  return evenShare(hasRowNames ? rows.slice(1) : rows) >= WORDS.minEvenShare && numbersShare(rows) >= WORDS.minNumbersShare;
+  return evenShare(hasRowNames ? rows.slice(1) : rows) >= minEvenShare && numbersShare(rows) >= WORDS.minNumbersShare;
 }
