@@ -38,6 +38,6 @@ EXAMPLES = {
     },
     "demo": {
         "demo": "descentlab demo",
-        "demo_korean": "descentlab demo --lang ko",
+        "demo_run": "descentlab run",
     },
 }
