@@ -17,6 +17,7 @@ from descentlab.data.paths import FileLocation
 from descentlab.data.row_numbers import find_row_numbers
 from descentlab.data.selection import ColumnSelection
 from descentlab.errors import DataError
+from descentlab.lab.spec import MAX_LAB_COLUMNS
 from tests.lab.csv_cases import ANSWERED, READ, REFUSED
 from tests.lab.v8 import module
 
@@ -78,6 +79,12 @@ def test_what_is_not_certain_is_asked_or_refused_as_of_a_file(parse: Parse, tmp_
     assert parse(text)["trouble"] == key
     with pytest.raises(DataError):
         read_file(tmp_path, text)
+
+
+def test_as_many_columns_are_read_as_the_page_shows(parse: Parse) -> None:
+    for count, trouble in ((MAX_LAB_COLUMNS, None), (MAX_LAB_COLUMNS + 1, "source.many_columns")):
+        names, row = ",".join(f"x{j}" for j in range(count)), ",".join("7" * count)
+        assert parse(f"{names}\n{row}\n{row}\n").get("trouble") == trouble
 
 
 @pytest.mark.parametrize("case", ANSWERED)

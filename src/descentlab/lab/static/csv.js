@@ -11,6 +11,7 @@ import { detectDelimiter, filled, readRows, sampled } from "./csv/sample_rows.js
 import { WORDS } from "./csv/words.js";
 
 const LARGEST_NUMBER = 1e100; // squares of larger ones soon leave float64
+const MOST_COLUMNS = 100; // as MAX_LAB_COLUMNS in spec.py
 
 /** Why a text cannot be read, as a message, and the options by which a person can answer. */
 class Refusal {
@@ -79,7 +80,8 @@ function checkRows({ names, rows }) {
   }
   const again = rows.find(({ cells }) => cells.every((cell, j) => cell.trim() === names[j]));
   if (again) throw new Refusal("source.names_again", { line: again.line });
-  const twice = names.find((name, j) => name && names.indexOf(name) < j);
+  const seen = new Set();
+  const twice = names.find((name) => name && (seen.has(name) || !seen.add(name)));
   if (twice !== undefined) throw new Refusal("source.twice", { name: twice });
 }
 
@@ -144,12 +146,13 @@ function damaged({ name, trouble, row, count, total, raw }, rows) {
 
 const dropAnswer = (name) => ({ key: "source.answer.column", values: { name }, options: { drop: [name] } });
 
-/** Refuse numbers that are too large, and fewer than two columns. */
+/** Refuse numbers that are too large, too many columns, and fewer than two. */
 function checkNumbers(numeric, left, rows, columns) {
   for (const { name, values, raw } of numeric) {
     const row = values.findIndex((value) => Math.abs(value) > LARGEST_NUMBER);
     if (row >= 0) throw new Refusal("source.huge", { name, line: rows[row].line, cell: raw(row) }, [dropAnswer(name)]);
   }
+  if (numeric.length > MOST_COLUMNS) throw new Refusal("source.many_columns", { count: numeric.length, most: MOST_COLUMNS });
   if (numeric.length > 1) return;
   const kept = left.filter(({ reason }) => ["source.reason.row_number", "source.reason.unnamed"].includes(reason[0]));
   const answers = kept.map(({ name }) => ({ key: "source.answer.keep", values: { name }, options: { keep: [name] } }));

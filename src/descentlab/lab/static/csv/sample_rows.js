@@ -2,6 +2,7 @@
 import { isNumberLike } from "./number_format.js";
 import { WORDS } from "./words.js";
 
+const OUTER_BLANKS = /^[ \t]+|(?<![ \t])[ \t]+$/gm;
 const QUOTED_OR_BLANKS = /(?<=[ \t\n]|^)"(?:[^"\n]|"")*"(?=[ \t\n]|$)|[ \t]+/g;
 
 /** The rows of a text with the lines on which they begin and end; blank lines are none. */
@@ -32,7 +33,7 @@ export function readRows(text, delimiter) {
 
 /** The text with one tab for each run of blanks, but not within quotes. */
 function delimitBlanks(text) {
-  return text.replace(/^[ \t]+|[ \t]+$/gm, "").replace(QUOTED_OR_BLANKS, (found) => (found[0] === '"' ? found : "\t"));
+  return text.replace(OUTER_BLANKS, "").replace(QUOTED_OR_BLANKS, (found) => (found[0] === '"' ? found : "\t"));
 }
 
 /** The cells of a row that are not empty. */

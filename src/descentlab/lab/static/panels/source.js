@@ -5,7 +5,7 @@ import { html, truncate } from "../dom.js";
 
 const LARGEST = 2_000_000; // letters of a CSV that a page without a server reads by itself
 const MOST_NOTES = 12;
-const LONGEST_VALUE = 80; // letters of a cell or of names in a sentence
+const LONGEST_VALUE = 60; // letters of a cell or of names in a sentence
 
 export function sourceControl(app) {
   const sets = html("select", { "aria-label": app.t("source.title"), onchange: () => app.load(sets.value) });
@@ -34,7 +34,8 @@ export function sourceControl(app) {
     if (!clipboardData.types.includes("text/plain") && clipboardData.files.length) say("source.image");
   });
 
-  const sentence = (key, values = {}) => app.t(key, Object.fromEntries(Object.entries(values).map(([name, value]) => [name, typeof value === "string" ? truncate(value.replace(/\s+/g, " "), LONGEST_VALUE) : value])));
+  const short = (value) => (typeof value === "string" ? truncate(value.replace(/\s+/g, " "), LONGEST_VALUE) : value);
+  const sentence = (key, values = {}) => app.t(key, Object.fromEntries(Object.entries(values).map(([name, value]) => [name, short(value)])));
 
   /** A message with notes below it, and a button for each answer. */
   function say(key, values, notes = [], buttons = []) {
@@ -69,8 +70,8 @@ export function sourceControl(app) {
   function leftOut(columns) {
     const shown = columns.length > MOST_NOTES ? columns.slice(0, MOST_NOTES - 1) : columns;
     const rest = columns.slice(shown.length).map(({ name }) => name);
-    const sentences = shown.map(({ name, reason: [key, values] }) => sentence("source.note.column", { name, reason: sentence(key, values) }));
-    return rest.length ? [...sentences, app.t("source.note.more", { count: rest.length, names: rest.join(", ") })] : sentences;
+    const sentences = shown.map(({ name, reason: [key, values] }) => app.t("source.note.column", { name: short(name), reason: sentence(key, values) }));
+    return rest.length ? [...sentences, sentence("source.note.more", { count: rest.length, names: rest.join(", ") })] : sentences;
   }
 
   function answerButton({ key, label, values, options }, choose) {
