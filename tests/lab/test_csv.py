@@ -98,7 +98,10 @@ def test_an_answer_reads_on_as_the_option_does(parse: Parse, tmp_path: Path, cas
     ("text", "encoding"),
     [
         *[("면적,가격 (만원)\n50,110\n", encoding) for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp949")],
-        *[(text, "cp1252") for text in ("Größe (m²),Straße\n", "T (°C),T (°F)\n", "côté,élève\n", "Price (£)\n")],
+        *[
+            (text, "cp1252")
+            for text in ("Größe (m²),Straße\n", "T (°C),T (°F)\n", "côté,élève\n", "Price (£)\n", "éàè\n")
+        ],
         ("번호,똠방\n", "cp949"),
         ("Ärzte,Öl\n", "mac-roman"),
         ("値段,面積\n", "shift-jis"),
