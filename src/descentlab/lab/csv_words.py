@@ -27,7 +27,7 @@ CSV_WORDS_PATH = "csv/words.js"  # no file has this path: the module is generate
 def csv_words_module() -> str:
     """The module ``csv/words.js``: one constant, ``WORDS``."""
     patterns = {
-        "numberLike": number_format.NUMBER_LIKE.replace(r"\s", r"[ \t\n\r\f\v]"),  # of ASCII, as pyarrow reads it
+        "numberLike": number_format.NUMBER_LIKE,
         "twoReadings": number_format.TWO_READINGS.pattern,
         "delimiterLine": dialect.DELIMITER_LINE.pattern,
         "unit": header.UNIT.pattern,

@@ -54,6 +54,8 @@ NUMBERS: dict[str, tuple[str | bytes, dict[str, Any], Numbers, str]] = {
     "typographic apostrophes": ("x;y\n1’200.00;2.5\n900;3\n", {}, XY, "was read as 1200"),
     "groups of two": ('x,y\n"1,23,456",2.5\n"1,200",3\n', {}, {"x": [123456, 1200], "y": [2.5, 3]}, "123456"),
     "dollars": ('x,y\n"$1,200.00",2.5\n$900.00,3\n', {}, XY, "'$1,200.00' was read as 1200"),
+    "euros behind a narrow space": ("x;y\n1.200,00\u202f€;2,5\n900\u00a0€;3\n", {}, XY, "was read as 1200"),
+    "percent behind a space": ("x;y\n4,5\u00a0%;2\n3\u202f%;3\n", {}, {"x": [4.5, 3], "y": [2, 3]}, "was read as 4.5"),
     "euros behind": ("x;y\n1.200,00 €;2,5\n900 €;3\n", {}, XY, "'1.200,00 €' was read as 1200"),
     "won": ('x,y\n"₩1,200",2.5\n₩900,3\n', {}, XY, "'₩1,200' was read as 1200"),
     "won without another point": ('x,y\n"1,200원",2\n900원,3\n', {}, {"x": [1200, 900], "y": [2, 3]}, "1200"),

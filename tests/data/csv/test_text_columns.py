@@ -7,6 +7,7 @@ import pytest
 
 from descentlab.data.csv.number_format import NumberMarks, detect_format, is_number, is_number_like
 from descentlab.data.csv.text_columns import not_numeric_reason, strip_cells
+from descentlab.data.csv.text_filter import LineFilter
 from descentlab.data.csv.words import MISSING_CELLS
 
 pa = pytest.importorskip("pyarrow")
@@ -33,6 +34,7 @@ def test_many_spaces_in_a_cell_take_no_time() -> None:
     """It grew with a high power of their number: this would not end."""
     assert is_number_like("€ 1 200,50 ")
     assert not is_number_like(f"1{' ' * 10_000}x")
+    assert LineFilter(blanks=True).apply(b" 1" + b" " * 1_000_000 + b"2 \n") == b"1\t2\n"
 
 
 def test_a_decimal_comma_takes_the_place_of_the_point() -> None:

@@ -16,6 +16,8 @@ from descentlab.errors import DataError
 
 MINUS_SIGNS = "\u2212\u2013\ufe63\uff0d"  # minus, en dash, small and full-width hyphen
 SPACES = " \u00a0\u2009\u202f"  # a space, and those that do not break a line
+BLANKS = rf"[\s{SPACES}]*"  # between a number and its signs
+PERCENT_SIGN = rf"{BLANKS}%(\)?)$"
 APOSTROPHES = "'\u2019"
 THOUSANDS_MARKS = {",": ",", ".": ".", " ": SPACES, "'": APOSTROPHES, "_": "_"}  # each with its spellings
 LEADING_CELLS = 1000  # a column without a number among its first cells is text
@@ -25,10 +27,10 @@ _DIGITS = rf"[.,]?[0-9](?:[0-9.,_{APOSTROPHES}{SPACES}]*[0-9.,])?(?:[eE][-+]?[0-
 # Anything that might be a number with some decimal mark; signs have been normalized.
 # Spaces are in optional groups that end otherwise, so that a cell with many of them takes no longer than others.
 NUMBER_LIKE = (
-    rf"^[-+]?{_CURRENCY}?[-+(]*(?:\s*{_CURRENCY})?\s*[-+]?{_DIGITS}"
-    rf"(?:\s*{_CURRENCY})?(?:\s*%)?(?:\s*\))?(?:\s*{_CURRENCY})?-?$"
+    rf"^[-+]?{_CURRENCY}?[-+(]*(?:{BLANKS}{_CURRENCY})?{BLANKS}[-+]?{_DIGITS}"
+    rf"(?:{BLANKS}{_CURRENCY})?(?:{BLANKS}%)?(?:{BLANKS}\))?(?:{BLANKS}{_CURRENCY})?-?$"
 )
-ACCOUNTING_MINUS = r"^(?:\(\s*([^-+()]+)\)|([^-+()]*[.,][^-+()]*)-)$"  # (5) and 5.00-, but not 5-
+ACCOUNTING_MINUS = rf"^(?:\({BLANKS}([^-+()]+)\)|([^-+()]*[.,][^-+()]*)-)$"  # (5) and 5.00-, but not 5-
 WHOLE_CURRENCY = "₩|￦|원|KRW|¥|円|JPY"
 TWO_READINGS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}([.,])[0-9]{3}(?![0-9.,])", re.ASCII)
 
@@ -108,12 +110,12 @@ class NumberFormat:
 
         if self.currency:
             sign = re.escape(self.currency)
-            cells = pc.replace_substring_regex(cells, rf"^([-+(]?)\s*{sign}\s*", r"\1")
-            cells = pc.replace_substring_regex(cells, rf"\s*{sign}(\)?)$", r"\1")
+            cells = pc.replace_substring_regex(cells, rf"^([-+(]?){BLANKS}{sign}{BLANKS}", r"\1")
+            cells = pc.replace_substring_regex(cells, rf"{BLANKS}{sign}(\)?)$", r"\1")
         if self.percent:
             cells = pc.if_else(
                 pc.match_substring_regex(cells, r"%\)?$"),
-                pc.replace_substring_regex(cells, r"\s*%(\)?)$", r"\1"),
+                pc.replace_substring_regex(cells, PERCENT_SIGN, r"\1"),
                 "no %",
             )
         return pc.replace_substring_regex(cells, ACCOUNTING_MINUS, r"-\1\2") if self.accounting else cells
@@ -238,7 +240,7 @@ def match_either_mark(cells: Any) -> tuple[Any, Any, Any]:
     """The stripped cells without signs, and which of them are point numbers and which are comma numbers."""
     import pyarrow.compute as pc
 
-    without_percent = pc.replace_substring_regex(cells, r"\s*%(\)?)$", r"\1")
+    without_percent = pc.replace_substring_regex(cells, PERCENT_SIGN, r"\1")
     bare = NumberFormat(currency=detect_currency(cells), accounting=True)._without_signs(without_percent)
     others = SPACES + APOSTROPHES
     is_point, is_comma = (

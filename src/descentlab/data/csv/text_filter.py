@@ -12,7 +12,7 @@ from typing import Any, Self
 FILTER_BYTES = 1 << 20
 BLANKS_DELIMITER = "\t"  # what runs of spaces and tabs become
 QUOTED_OR_BLANKS = re.compile(rb'(?:(?<=[ \t\r\n])|\A)"(?:[^"\r\n]|"")*"(?=[ \t\r\n]|\Z)|[ \t]+')
-OUTER_BLANKS = re.compile(rb"^[ \t]+|[ \t]+(?=\r?$)", re.MULTILINE)
+OUTER_BLANKS = re.compile(rb"^[ \t]+|(?<![ \t])[ \t]+(?=\r?$)", re.MULTILINE)
 BLANK_LINE = re.compile(rb"^[ \t]+(?=\r?$)", re.MULTILINE)
 UTF8_BOM = b"\xef\xbb\xbf"
 

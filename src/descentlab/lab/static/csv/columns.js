@@ -92,7 +92,10 @@ export function formatNotices(columns) {
   }
   return [...grouped.values()].map(([first, ...others]) => {
     const names = [first, ...others].map(({ name }) => `“${name}”`).join(", ");
-    if (first.flags) return ["source.note.flags", { names, one: first.flags[0], zero: first.flags[1] }];
+    if (first.flags) {
+      const [one, zero] = [1, 0].map((value) => first.cells[first.values.indexOf(value)] ?? first.flags[1 - value]);
+      return ["source.note.flags", { names, one, zero }];
+    }
     const plain = numberReader({ ...first.format, thousands: "", currency: "", percent: false, accounting: false });
     const row = first.cells.findIndex((cell) => cell !== null && Number.isNaN(plain(cell)));
     return [first.format.percent ? "source.note.percent" : "source.note.number_format", { names, cell: first.cells[row], number: String(first.values[row]) }];

@@ -6,7 +6,7 @@ import { WORDS } from "./words.js";
 const TOTAL_WORDS = new Set(WORDS.totalWords);
 const MISSING = new Set([...WORDS.missingCells, ...WORDS.missingMarks]);
 
-/** How many of the last rows are not rows, and a notice; 0 if all would be left out. */
+/** How many of the last rows are not rows, and notices; 0 if all would be left out. */
 export function findFooter(rows, columns, delimiter) {
   let count = 0;
   let isTotal = false;
@@ -21,8 +21,10 @@ export function findFooter(rows, columns, delimiter) {
   const found = rows.slice(rows.length - count);
   const first = found.find((row) => filled(row).length);
   if (count === rows.length) return { count: 0, notices: [] };
-  const kind = isTotal && count === 1 ? "total" : "footer";
-  return { count, notices: first ? [[`source.note.${kind}`, { line: first.line, first: filled(first).join(" "), count }]] : [] };
+  const notices = first ? [[isTotal && count === 1 ? "source.note.total" : "source.note.footer", { line: first.line, first: filled(first).join(" ") }]] : [];
+  const empty = found.filter((row) => !filled(row).length).length;
+  if (empty) notices.push(["source.note.empty_rows", { count: empty }]);
+  return { count, notices };
 }
 
 /** Whether the cells are those of a row that sums up others. */

@@ -28,7 +28,7 @@ export function readRows(text, delimiter) {
     line += 1;
     row = begin(at, line);
   }
-  return rows.filter((each) => each.quoted || delimiter !== "\t" || filled(each).length);
+  return rows;
 }
 
 /** The text with one tab for each run of blanks, but not within quotes. */
