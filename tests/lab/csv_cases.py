@@ -127,6 +127,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     "an open quote": ('x,y\n1,2\n"3,4\n5,6\n', "source.quote"),
     "no rows": ("x,y\n", "source.few"),
     "nothing": (" \n\n", "source.few"),
+    "delimiters alone": (",,\n,,\n,,\n", "source.few"),
+    "comments alone": ("# a\n# b\n", "source.no_numbers"),
     "one column": ("x\n1\n2\n", "source.no_numbers"),
     "text only": ("a,b\nx,y\nz,w\n", "source.no_numbers"),
     "a row number and one column": ("id,y\n1,2\n2,5\n3,7\n", "source.no_numbers"),

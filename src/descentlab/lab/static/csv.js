@@ -51,7 +51,7 @@ function readTable(text, options) {
   const open = rows.find((row) => row.open);
   if (open) throw new Refusal("source.quote", { line: open.line });
   const [first, second] = sampled(rows);
-  const top = comments.filter(({ line }) => line < first.line).map((each) => ({ ...each, cells: splitComment(each.text, delimiter, mark) }));
+  const top = comments.filter(({ line }) => line < first?.line).map((each) => ({ ...each, cells: splitComment(each.text, delimiter, mark) }));
   if (!second && !top.length) throw new Refusal("source.few");
   const header = findHeader(rows, top, delimiter, options.header);
   if (header.question) throw headerQuestion(header.question);
