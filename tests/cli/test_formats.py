@@ -30,6 +30,7 @@ ADDED_FIELDS = {
     "cost_error",
     "lr_bound_if_ascent",
     "may_be_ascent",
+    "reading",
     "epochs_to_coefficients",
     "coefficients_converged",
     "furthest",
