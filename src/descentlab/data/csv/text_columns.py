@@ -15,7 +15,8 @@ DATE = r"(\d{4}([-./])\d{1,2}\2\d{1,2}|\d{1,2}([-./])\d{1,2}\3(\d{2}|\d{4}))\.?(
 DATE_OR_TIME = re.compile(DATE + r"|\d{1,2}:\d{2}(:\d{2}.*)?", re.ASCII)
 # The reasons of columns that are numeric but for something that a person has to decide.
 DAMAGED_REASONS = tuple(
-    f"left_out.{kind}" for kind in ("mixed", "mixed_one", "marks", "names_again", "percent", "as_text", "other_mark")
+    f"left_out.{kind}"
+    for kind in ("mixed", "mixed_one", "marks", "marks_one", "names_again", "percent", "as_text", "other_mark")
 )
 MAX_MARKS = 5  # distinct marks of one column
 
