@@ -81,6 +81,11 @@ def test_what_is_not_certain_is_asked_or_refused_as_of_a_file(parse: Parse, tmp_
         read_file(tmp_path, text)
 
 
+def test_a_total_between_rows_is_said(parse: Parse) -> None:
+    notice = ["source.note.total_read", {"line": 3, "name": "city", "cell": "Total"}]
+    assert parse(READ["a total between rows"][0])["notices"] == [notice]
+
+
 def test_as_many_columns_are_read_as_the_page_shows(parse: Parse) -> None:
     for count, trouble in ((MAX_LAB_COLUMNS, None), (MAX_LAB_COLUMNS + 1, "source.many_columns")):
         names, row = ",".join(f"x{j}" for j in range(count)), ",".join("7" * count)

@@ -30,6 +30,7 @@ def csv_words_module() -> str:
         "numberLike": number_format.NUMBER_LIKE,
         "twoReadings": number_format.TWO_READINGS.pattern,
         "delimiterLine": dialect.DELIMITER_LINE.pattern,
+        "sentenceOrRule": footer.SENTENCE_OR_RULE.pattern,
         "unit": header.UNIT.pattern,
         "bracketed": header.BRACKETED.pattern,
         "pandasIndexName": row_numbers.PANDAS_INDEX_NAME.pattern,

@@ -3,7 +3,7 @@
  * what is not is a question or an error about a cell and its line. Nothing is dropped in silence.
  */
 import { formatNotices, isRounded, leadingZero, present, readColumn, rowNumberReason } from "./csv/columns.js";
-import { findFooter } from "./csv/footer.js";
+import { TOTAL_WORDS, findFooter } from "./csv/footer.js";
 import { findHeader } from "./csv/header.js";
 import { chooseMarks, gatherEvidence, marksFromOptions, readBothWays } from "./csv/number_format.js";
 import { notTableReason, separateComments, splitComment, takeDelimiterLine } from "./csv/preamble.js";
@@ -115,9 +115,19 @@ function readNumbers({ names, rows, delimiter, notices }, options) {
       ...formatNotices(numeric),
       ...zeros.map(({ name, cell }) => ["source.note.leading_zeros", { name, cell, number: String(Number(cell)) }]),
       ...(rounded.length ? [["source.note.rounded", { names: rounded.join(", ") }]] : []),
+      ...totalNotice(used, rows),
       ...(missing ? [["source.note.rows_left_out", { count: missing, total: rows.length }]] : []),
     ],
   };
+}
+
+/** A notice about the first row with the word of a total that was read as the others. */
+function totalNotice(columns, rows) {
+  for (const { name, cells } of columns) {
+    const row = cells.findIndex((cell) => cell !== null && TOTAL_WORDS.has(cell.toLowerCase()));
+    if (row >= 0) return [["source.note.total_read", { line: rows[row].line, name, cell: cells[row] }]];
+  }
+  return [];
 }
 
 /** The decimal mark of all numbers, or a question about a cell that can be read in two ways. */

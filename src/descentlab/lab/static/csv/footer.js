@@ -3,7 +3,8 @@ import { isNumberLike } from "./number_format.js";
 import { filled } from "./sample_rows.js";
 import { WORDS } from "./words.js";
 
-const TOTAL_WORDS = new Set(WORDS.totalWords);
+export const TOTAL_WORDS = new Set(WORDS.totalWords);
+const SENTENCE_OR_RULE = new RegExp(WORDS.patterns.sentenceOrRule, "u");
 const MISSING = new Set([...WORDS.missingCells, ...WORDS.missingMarks]);
 
 /** How many of the last rows are not rows, and notices; 0 if all would be left out. */
@@ -42,5 +43,5 @@ function stripped(text) {
 function isNote(row, texts, columns, delimiter) {
   const text = texts.join(" ");
   if (row.cells.length >= columns || texts.some(isNumberLike)) return false;
-  return (row.cells.length === 1 || delimiter === " ") && !MISSING.has(text) && !MISSING.has(text.toLowerCase()) && /\p{L}/u.test(text);
+  return (row.cells.length === 1 || delimiter === " ") && !MISSING.has(text) && !MISSING.has(text.toLowerCase()) && SENTENCE_OR_RULE.test(text);
 }

@@ -45,7 +45,7 @@ function countTitleRows(rows, delimiter, header) {
   if (titles.every((row) => filled(row).length === 1)) return header !== undefined || mayBeNames(rows[count].cells) ? count : 0;
   const isApart = rows[count].line > titles.at(-1).last + 1;
   const isNarrow = titles.every((row) => 2 * filled(row).length <= most);
-  return (isApart || isNarrow) && !filled(rows[count]).some(isNumberLike) ? count : 0;
+  return (isApart || isNarrow) && mayBeNames(rows[count].cells) ? count : 0;
 }
 
 /** Whether none of the cells is a number, except years, and the numbers from 0 on that pandas writes. */
