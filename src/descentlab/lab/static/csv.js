@@ -60,7 +60,7 @@ function readTable(text, options) {
   const table = { names: header.names, rows: body.slice(0, body.length - footer.count), delimiter };
   checkRows(table);
   const others = comments.filter(({ line }) => !header.notices.some(([key, values]) => key === "source.note.names_in_comment" && values.line === line));
-  const skipped = others.length ? [["source.note.comments", { mark, line: others[0].line, count: others.length }]] : [];
+  const skipped = others.length ? [["source.note.comments", { mark, line: others[0].line }]] : [];
   return { ...table, notices: [...header.notices, ...skipped, ...footer.notices] };
 }
 
