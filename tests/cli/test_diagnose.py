@@ -267,6 +267,8 @@ def test_a_page_of_the_findings_is_written_where_asked(houses: str, tmp_path: Pa
     found = json.loads(cli(*arguments, "--json").out)
     for finding in found["findings"]:
         assert escape(finding["text"]) in text
+    assert "descentlab run houses.csv --target price --standardize" in text
+    assert str(tmp_path) not in text  # others may read it
 
 
 def test_beside_json_the_page_is_told_of_on_the_error_stream(houses: str, tmp_path: Path) -> None:

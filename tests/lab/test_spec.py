@@ -14,6 +14,7 @@ import descentlab as dl
 from descentlab.data.selection import ColumnSelection
 from descentlab.errors import SettingError
 from descentlab.lab.spec import make_spec
+from descentlab.messages import LANGUAGES
 
 RNG = np.random.default_rng(7)
 
@@ -175,6 +176,36 @@ def test_the_report_is_told_in_both_languages() -> None:
     assert [each["name"] for each in told["en"]] == [each.name for each in found.findings]
     assert [each["text"] for each in told["ko"]] == [each.text("ko") for each in found.findings]
     assert told["en"][0]["weight"] == "problem"
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_page_begins_with_the_answer_and_both_tables(lang: str) -> None:
+    problem = dl.Problem(RNG.normal(size=(30, 2)) * [1, 90], RNG.normal(size=30))
+    found = dl.diagnose(problem, lr=1.0)
+    assert isinstance(found, dl.Diagnosis)
+    blocks = found.lab(code="numpy").spec["report"]["answer"][lang]
+    assert [block["kind"] for block in blocks[:3]] == ["verdict", "text", "code"]
+    assert found.headline.answer.text(lang) in blocks[0]["text"]
+    assert blocks[2]["text"].startswith("X = (X - X.mean(0)) / X.std(0)\nlr = ")
+    assert [len(block["rows"]) for block in blocks if block["kind"] == "table"] == [
+        len(found.remedies),
+        len(found.rates),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs", "epoch"),
+    [
+        ({"lr": 0.25, "epochs": 1500}, 13, 5),  # the error grows by 4/3: 1000 times the cost at 12.01, 30 times at 5.91
+        ({"lr": 0.15, "epochs": 1500}, 24, 6),  # the error shrinks by 0.4, and is below 1% after 6
+        ({"lr": 0.15, "epochs": 3}, 3, 2),  # 5% of the fall is left after ln(0.05) / (2 ln 0.4) = 1.63
+    ],
+)
+def test_it_opens_where_the_curve_can_be_seen(settings: dict[str, Any], epochs: int, epoch: int) -> None:
+    found = dl.diagnose(dl.Problem([1, 2, 3], [1, 2, 3], bias=False), **settings)
+    assert isinstance(found, dl.Diagnosis)
+    assert found.lab().spec["opening"] == f"v=1&n={epochs}&e={epoch}"
+    assert found.lab().spec["settings"]["epochs"] == settings["epochs"]  # what was asked for is a click away
 
 
 def test_a_report_says_what_the_page_leaves_out() -> None:

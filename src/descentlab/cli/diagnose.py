@@ -105,18 +105,19 @@ def run(
         if cross_validation is not None:
             text = f"{text}\n\n{cross_validation.text()}"
         if html is not None:
-            write_output(html, partial(diagnosis.save, name=public_name(name)))
+            public_lines = _recommended_lines(diagnosis, code, is_public=True)
+            write_output(html, partial(diagnosis.save, name=public_name(name), code=public_lines))
     click.echo(jsonlib.dumps(content, ensure_ascii=False, allow_nan=False) if json else text)
     if html is not None:
         click.echo(message("cli.written", path=html).text(), err=json)
     return ExitCode.FINDING if diagnosis.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW) else ExitCode.SUCCESS
 
 
-def _recommended_lines(diagnosis: Diagnosis, code: str) -> str | list[str]:
+def _recommended_lines(diagnosis: Diagnosis, code: str, *, is_public: bool = False) -> str | list[str]:
     """What to paste: a command of this program, or lines of a loop."""
     if diagnosis.recommendation is None or code != "descentlab":
         return code
-    return [recommended_command(diagnosis.recommendation.settings, diagnosis.descent.reduction)]
+    return [recommended_command(diagnosis.recommendation.settings, diagnosis.descent.reduction, is_public=is_public)]
 
 
 def _diagnose_losses(losses: str, every: Any, options: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from descentlab.cli.options import data_options, step_options
+from descentlab.cli.options import data_options, public_name, step_options
 from descentlab.doctor.code import format_code_value
 from descentlab.messages import format_command
 
@@ -18,10 +18,15 @@ DEFAULT_REDUCTION = "mean"
 LEFT_OUT: tuple[object, ...] = (None, False, "SGD", {})  # values that are the default of their option
 
 
-def recommended_command(settings: Mapping[str, object], reduction: str) -> str:
+def recommended_command(settings: Mapping[str, object], reduction: str, *, is_public: bool = False) -> str:
     """``descentlab run`` with the options that were given, changed by these settings of a recommendation.
 
     The reduction is named if it is not the default: that of the lesson depends on whether a rate is given.
+
+    Args:
+        settings: those that change.
+        reduction: of the descent.
+        is_public: whether others may read it; then files have no folders.
     """
     context = click.get_current_context()
     values = {
@@ -29,6 +34,8 @@ def recommended_command(settings: Mapping[str, object], reduction: str) -> str:
         for param in _run_parameters()
         if param.name in context.params and context.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
     }
+    if is_public:
+        values["data"] = tuple(public_name(str(path)) for path in values.get("data", ()))
     if reduction != DEFAULT_REDUCTION:
         values["reduction"] = reduction
     for name, value in settings.items():

@@ -184,18 +184,26 @@ class Diagnosis(Presentable):
             f"Diagnosis({self.verdict}, lr {self.descent.lr:.6g}, bound {self.lr_bound}, {len(self.findings)} findings)"
         )
 
-    def save(self, path: str | os.PathLike[str], *, lang: str | None = None, name: str = "") -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        lang: str | None = None,
+        name: str = "",
+        code: str | Sequence[str] = "descentlab",
+    ) -> None:
         """Write the page of :meth:`lab` to an ``.html`` file that needs nothing else.
 
         Args:
             path: the file.
             lang: the language that the page opens in.
             name: what to call the data.
+            code: what the lines to paste are for, as in :meth:`text`.
 
         Raises:
             SettingError: the file's name does not end in .html.
         """
-        self.lab(name).save(path, lang=lang)
+        self.lab(name, code=code).save(path, lang=lang)
 
     def to_dict(self, lang: str | None = None) -> dict[str, Any]:
         """The whole diagnosis as JSON types, with None for numbers that are not finite; docs/json.md describes it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -69,9 +69,9 @@ class Lab:
         return cls(make_spec(problem, descent, name))
 
     @classmethod
-    def from_diagnosis(cls, diagnosis: Diagnosis, name: str = "") -> Lab:
-        """The page of a diagnosis, with its findings; see :meth:`descentlab.Diagnosis.lab`."""
-        return cls(make_spec(diagnosis.problem, diagnosis.descent, name, diagnosis))
+    def from_diagnosis(cls, diagnosis: Diagnosis, name: str = "", code: str | Sequence[str] = "descentlab") -> Lab:
+        """The page of a diagnosis, with its answer and findings; see :meth:`descentlab.Diagnosis.lab`."""
+        return cls(make_spec(diagnosis.problem, diagnosis.descent, name, diagnosis, code))
 
     @property
     def html(self) -> str:

@@ -154,6 +154,8 @@ def _page_title(spec: Mapping[str, Any], lang: str) -> str:
 
 def _noscript_html(spec: Mapping[str, Any], lang: str) -> str:
     """The page without scripts: why it is empty, and the findings if there are any."""
-    findings = (spec["report"] or {"findings": {lang: []}})["findings"][lang]
-    texts = [message("lab.without_script").text(lang), *(finding["text"] for finding in findings)]
+    report = spec["report"] or {"findings": {lang: []}, "answer": {lang: []}}
+    answer = [block["text"] for block in report["answer"][lang] if block["kind"] != "table"]
+    findings = [finding["text"] for finding in report["findings"][lang]]
+    texts = [message("lab.without_script").text(lang), *answer, *findings]
     return "".join(f"<p>{escape(CONTROL_CHARACTERS.sub(' ', text))}</p>" for text in texts)

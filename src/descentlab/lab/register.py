@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from descentlab.descent.descent import Descent
@@ -55,8 +55,13 @@ def lab_of_run(run: Run, name: str = "") -> Lab:
 
 
 @_lab_method_of(Diagnosis)
-def lab_of_diagnosis(diagnosis: Diagnosis, name: str = "") -> Lab:
-    """A page that shows these findings and on which one can change the descent; see :meth:`descentlab.Problem.lab`."""
+def lab_of_diagnosis(diagnosis: Diagnosis, name: str = "", *, code: str | Sequence[str] = "descentlab") -> Lab:
+    """A page that begins with the answer, and on which one can change the descent; see :meth:`descentlab.Problem.lab`.
+
+    Args:
+        name: what to call the data.
+        code: what the lines to paste are for, as in :meth:`Diagnosis.text`.
+    """
     from descentlab.lab.lab import Lab
 
-    return Lab.from_diagnosis(diagnosis, name)
+    return Lab.from_diagnosis(diagnosis, name, code)

@@ -11,6 +11,7 @@ from typing import Any
 from descentlab.dependencies import require
 from descentlab.lab.js_bundle import bundle_static
 from descentlab.lab.page import LAB_PAGE, lab_messages
+from descentlab.lab.spec import ADDRESS_VERSION
 from descentlab.messages import current_language
 
 require("anywidget", "anywidget", "notebook", "widget")
@@ -33,7 +34,6 @@ URL_KEYS = {
     "standardize": "z",
     "lang": "l",
 }
-ADDRESS_VERSION = "1"  # of the address
 
 
 class LabWidget(anywidget.AnyWidget):

@@ -2,7 +2,7 @@
 import { DataSources, OWN_DATA } from "./data_sources.js";
 import { html, set } from "./dom.js";
 import { Keyboard } from "./keyboard.js";
-import { keepUnits, short, translator } from "./messages.js";
+import { short, translator } from "./messages.js";
 import { toUnits } from "./model.js";
 import { codePanel } from "./panels/code.js";
 import { rateControl, settingsControl, transportControl } from "./panels/controls.js";
@@ -11,6 +11,7 @@ import { dataPanel } from "./panels/data.js";
 import { historyPanel } from "./panels/history.js";
 import { mapPanel } from "./panels/map.js";
 import { oneUpdatePanel } from "./panels/one_update.js";
+import { answerSection, findingsSection } from "./panels/report.js";
 import { shareControl } from "./panels/share.js";
 import { sourceControl } from "./panels/source.js";
 import { tablePanel } from "./panels/table.js";
@@ -231,14 +232,17 @@ class App extends DataSources {
     this.headline = html("p", { class: "headline" });
     if (this.only) return this.buildFigure();
     const controls = html("section", { class: "controls", "aria-label": t("controls") }, this.rateControl.node, html("div", { class: "groups" }, ...this.settingsControl.parts.map((each) => each.node)), this.transportControl.node);
+    this.answer = answerSection(this);
+    this.doctor = [...this.answer, ...findingsSection(this)];
     this.root.replaceChildren(
       html("div", { class: "head" }, html("div", { class: "row wrap" }, html("h1", { text: t("title") }), html("span", { class: "grow" }), this.shareControl.node), this.headline, this.sourceControl.node),
+      ...this.answer,
       this.notice,
       controls,
       this.status,
       html("div", { class: "views" }, ...["data", "cost", "history", "table"].map((name) => this.panelNode(name))),
       html("div", { class: "views more" }, ...["map", "micro", "code"].map((name) => this.panelNode(name))),
-      ...(this.doctor = this.findings()),
+      ...this.doctor.slice(this.answer.length),
     );
     this.redraw(true);
   }
@@ -254,14 +258,6 @@ class App extends DataSources {
     this.doctor = [];
     this.root.replaceChildren(this.rateControl.node, html("div", { class: "groups" }, ...settings), this.transportControl.node, this.status, html("div", { class: "views" }, ...this.only.map((name) => this.panelNode(name))));
     this.redraw(true);
-  }
-
-  /** The doctor's findings, on a page that was made of a diagnosis. */
-  findings() {
-    const { report } = this.spec;
-    if (!report) return [];
-    const list = (report.findings[this.lang] ?? report.findings.en).map((each) => html("li", { class: each.weight }, html("span", { class: "sign", "aria-label": this.t(`weight.${each.weight}`), role: "img", text: { problem: "✗", caution: "!", fact: "·" }[each.weight] }), html("span", {}, ...marked(each.text))));
-    return [html("section", { class: "findings", "aria-label": this.t("findings") }, html("h2", { text: this.t("findings") }), html("p", { class: "soft", text: this.t("findings.of") }), html("ul", {}, ...list))];
   }
 
   compute() {
@@ -346,10 +342,6 @@ class App extends DataSources {
     clearTimeout(this.remembering);
   }
 }
-
-/** What a sentence names, as code. */
-const marked = (text) => text.split(/\x60/).map((part, i) => (i % 2 ? html("code", { text: part }) : keepUnits(part)));
-
 export default {
   render({ model, el }) {
     const app = new App(model, el);
