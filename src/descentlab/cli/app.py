@@ -10,11 +10,12 @@ from descentlab.messages import message
 
 def build_cli() -> click.Group:
     """The command line, with its help in the language spoken."""
-    from descentlab.cli import compress, demo, diagnose, explain, lab, lesson, run, solve
+    from descentlab.cli import compress, cv, demo, diagnose, explain, lab, lesson, run, solve
 
     commands = [
         run.command(),
         diagnose.command(),
+        cv.command(),
         explain.command(),
         solve.command(),
         lab.command(),

@@ -103,7 +103,8 @@ def run(
         if folds is not None:
             content["cross_validation"] = None if cross_validation is None else cross_validation.to_dict()
         if cross_validation is not None:
-            text = f"{text}\n\n{cross_validation.text()}"
+            blocks = make_blocks(replace(cross_validation, notices=()))  # the report above has them
+            text = f"{text}\n\n{to_text(blocks, style_line)}"
         if html is not None:
             public_lines = _recommended_lines(diagnosis, code, is_public=True)
             write_output(html, partial(diagnosis.save, name=public_name(name), code=public_lines))

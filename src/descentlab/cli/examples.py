@@ -16,6 +16,10 @@ EXAMPLES = {
         "diagnose_script": "descentlab diagnose loop.py",
         "diagnose_losses": "descentlab diagnose --losses 36.4,43.9,53.0 --lr 0.01",
     },
+    "cv": {
+        "cv_file": "descentlab cv houses.csv --target price --standardize --folds 2",
+        "cv_rate": "descentlab cv longley --standardize --lr 0.1 --ridge 0.01",
+    },
     "solve": {
         "solve_file": "descentlab solve houses.csv --target price",
         "solve_longley": "descentlab solve longley --json",

@@ -20,11 +20,13 @@ from descentlab.problem.problem import Problem
 RELATIVE_RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # of the columns' mean square: from hardly any penalty to a strong one
 
 
-def cross_validate_for_diagnosis(problem: Problem, descent: Descent, folds: int) -> CrossValidation | Finding:
+def cross_validate_for_diagnosis(
+    problem: Problem, descent: Descent, folds: int, *, tries_own_rate: bool = True
+) -> CrossValidation | Finding:
     """Rate, epochs and ridge by folds of the problem's rows, or a finding that says why folds are not possible.
 
-    Tried are the descent's own rate and fractions of the bound, the problem's own ridge and decades below the columns'
-    mean square, and updates up to the epochs asked for.
+    Tried are the descent's own rate, if ``tries_own_rate``, and fractions of the bound, the problem's own ridge and
+    decades below the columns' mean square, and updates up to the epochs asked for.
 
     Raises:
         SettingError: fewer than 2 folds, or more than rows.
@@ -42,19 +44,19 @@ def cross_validate_for_diagnosis(problem: Problem, descent: Descent, folds: int)
     try:
         selection = select_rows(problem, None, None, None, None, problem.missing, {})
         factors = build_fold_factors(selection, folds, descent.seed, shuffle=True)
-        return evaluate_grid(_make_grid(problem, descent), factors, tuple(selection.notices))
+        return evaluate_grid(_make_grid(problem, descent, tries_own_rate), factors, tuple(selection.notices))
     except DataError as error:
         return _no_folds_finding(error.message)
 
 
-def _make_grid(problem: Problem, descent: Descent) -> ParameterGrid:
+def _make_grid(problem: Problem, descent: Descent, tries_own_rate: bool) -> ParameterGrid:
     mean_square = float(problem.spectrum("mean").eigenvalues.mean()) / 2
     ridges = {problem.ridge, *(float(f"{fraction * mean_square:.1g}") for fraction in RELATIVE_RIDGES)}
     user_choice = (descent.lr, problem.ridge)
     grid = ParameterGrid.from_arguments(
         problem, replace(descent, dtype="float64", device="cpu"), None, sorted(ridges), {}
     )
-    return replace(grid, user_choice=user_choice)
+    return replace(grid, user_choice=user_choice) if tries_own_rate else grid
 
 
 def _unsupported_settings(problem: Problem, descent: Descent) -> list[str]:

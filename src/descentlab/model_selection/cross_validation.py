@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +37,11 @@ class GridPoint:
     updates: int
     cost: float
     error: float
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Of a message's placeholders; ``rmse`` is the root of the cost, in the unit of the target."""
+        return asdict(self) | {"rmse": math.sqrt(self.cost)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +162,11 @@ class CrossValidation(Presentable):
         return np.where(np.isnan(error), np.inf, error)
 
     @property
+    def rate_factor(self) -> float:
+        """What to multiply a rate by for the same steps on all rows: a sum grows with the number of rows."""
+        return (self.folds - 1) / self.folds if self.reduction in ("sum", "half_sum") else 1.0
+
+    @property
     def hit_epoch_limit(self) -> bool:
         """Whether the best point is at the last update tried, and converging would be better."""
         best = self.best
@@ -175,22 +187,17 @@ class CrossValidation(Presentable):
             yield message("folds.diverging", **values, bound=float(self.lr_bound.min()))
         best, simplest = self.best, self.simplest
         if best is not None and simplest is not None:
-            yield message("folds.best", **asdict(best))
-            yield message("folds.same") if simplest == best else message("folds.simplest", **asdict(simplest))
+            yield message("folds.best", **best.values)
+            yield message("folds.same") if simplest == best else message("folds.simplest", **simplest.values)
             user_best = self.best_at_user_choice
             if user_best is not None and user_best != best:
-                yield message("folds.own", **asdict(user_best) | {"updates": pluralize(user_best.updates, "update")})
+                yield message("folds.own", **user_best.values | {"updates": pluralize(user_best.updates, "update")})
             yield self._converged_message(best.cost)
             if self.hit_epoch_limit:
                 yield message("folds.last", epochs=last)
-        if self.reduction in ("sum", "half_sum") and best is not None:
-            train_fraction = (self.folds - 1) / self.folds
-            yield message(
-                "folds.summed",
-                reduction=self.reduction,
-                lr=format_rounded(best.lr * train_fraction),
-                part=format_rounded(train_fraction),
-            )
+        if self.rate_factor != 1 and best is not None:
+            part, lr = format_rounded(self.rate_factor), format_rounded(best.lr * self.rate_factor)
+            yield message("folds.summed", reduction=self.reduction, lr=lr, part=part)
 
     def _rate_messages(self) -> Iterator[Message]:
         """Where the rates come from, unless all were given."""
@@ -206,7 +213,7 @@ class CrossValidation(Presentable):
     def _converged_message(self, best_cost: float) -> Message:
         k = int(np.argmin(self.limit_cost))
         limit_cost = float(self.limit_cost[k])
-        values = {"cost": limit_cost, "ridge": float(self.ridge[k])}
+        values = {"cost": limit_cost, "rmse": math.sqrt(limit_cost), "ridge": float(self.ridge[k])}
         if best_cost < limit_cost * (1 - MIN_RELATIVE_GAIN):
             return message("folds.early", **values, percent=format_rounded(100 * (1 - best_cost / limit_cost)))
         return message("folds.later" if limit_cost < best_cost * (1 - MIN_RELATIVE_GAIN) else "folds.no_gain", **values)
@@ -214,14 +221,23 @@ class CrossValidation(Presentable):
     @property
     def tables(self) -> list[Table]:
         """The best rate and updates for each ridge, and the cost after convergence, if there are several ridges."""
-        keys = ("folds.ridge", "folds.lr", "folds.updates", "folds.cost", "folds.error", "folds.converged")
+        keys = (
+            "folds.ridge",
+            "folds.lr",
+            "folds.updates",
+            "folds.cost",
+            "folds.rmse",
+            "folds.error",
+            "folds.converged",
+        )
         rows = []
         for k in range(min(len(self.ridge), MAX_RIDGE_ROWS) if len(self.ridge) > 1 else 0):
             best = self._find_best(np.arange(len(self.ridge)) == np.full((len(self.lr), 1), k))
-            cells = ["-"] * 4
+            cells = ["-"] * 5
             if best is not None:
-                cells = [format_number(value) for value in (best.lr, best.updates, best.cost, best.error)]
-            rows.append((format_number(float(self.ridge[k])), *cells, format_number(float(self.limit_cost[k]))))
+                numbers = (best.lr, best.updates, best.cost, math.sqrt(best.cost), best.error)
+                cells = [format_number(value) if isinstance(value, int) else f"{value:.4g}" for value in numbers]
+            rows.append((format_number(float(self.ridge[k])), *cells, f"{self.limit_cost[k]:.4g}"))
         headings = tuple(message(key).text() for key in keys)
         return [Table(message("folds.by_ridge").text(), headings, rows)] if rows else []
 
