@@ -11,7 +11,8 @@ from py_mini_racer import MiniRacer
 
 import descentlab as dl
 from descentlab.lab.js_bundle import bundle_static
-from descentlab.lab.widget import ADDRESS_VERSION, URL_KEYS, LabWidget
+from descentlab.lab.spec import ADDRESS_VERSION
+from descentlab.lab.widget import URL_KEYS, LabWidget
 from tests.browsing import Watched
 
 
