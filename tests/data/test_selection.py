@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from descentlab import Factor, Problem
-from descentlab.data.selection import check_column, choose_features
+from descentlab.data.columns import check_column, choose_features
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from descentlab.data import open_source
+from descentlab.data.columns import as_names, check_column
 from descentlab.data.paths import FileLocation, as_paths, resolve_locations
-from descentlab.data.selection import ColumnSelection, as_names, check_column
+from descentlab.data.selection import ColumnSelection
 from descentlab.errors import DataError, SettingError, check_choice, check_float
 from descentlab.factor import archive
 from descentlab.factor.build import CompressionCallback, build_factor

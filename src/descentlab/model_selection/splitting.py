@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from descentlab.data import CSV_OPTIONS
-from descentlab.data.selection import ColumnSelection, check_column, choose_features
+from descentlab.data.columns import check_column, choose_features
+from descentlab.data.selection import ColumnSelection
 from descentlab.errors import DataError, SettingError, check_choice, check_int
 from descentlab.factor.factor import Factor
 from descentlab.factor.incremental import IncrementalFactor

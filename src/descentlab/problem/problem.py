@@ -8,7 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from descentlab.data.selection import ColumnSelection, check_column, choose_features
+from descentlab.data.columns import check_column, choose_features
+from descentlab.data.selection import ColumnSelection
 from descentlab.descent.reductions import gradient_scale
 from descentlab.errors import DataError, SettingError, check_choice, check_float
 from descentlab.factor.build import CompressionCallback, build_factor

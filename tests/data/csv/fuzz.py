@@ -81,10 +81,14 @@ def judged(path: Path) -> str:
     body = [row for row in rows if row][1:]
     if any('"' in cell for row in rows for cell in row):
         return "read"  # quotes inside cells: readers differ on what they mean
+    if any(notice.key in ("notice.number_format", "notice.percent", "notice.flags") for notice in source.notices):
+        return "read"  # with signs that Python does not read
     assert len(values) == len(body), (len(values), len(body))
     for j, name in enumerate(source.names):
         at = layout.dialect.names.index(name)
-        cells = [row[at].strip().replace(layout.marks.decimal, ".") for row in body]
+        cells = [row[at].strip() for row in body]
+        if layout.marks.decimal == ",":  # then a point separates thousands
+            cells = [cell.replace(".", "").replace(",", ".") for cell in cells]
         expected = [number(cell) for cell in cells]
         np.testing.assert_allclose(values[:, j], expected, rtol=1e-15)
     return "read"

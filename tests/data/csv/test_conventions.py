@@ -275,6 +275,7 @@ def test_what_is_not_certain_is_asked(tmp_path: Path, kind: str) -> None:
         ({"thousands": ";"}, "thousands = ';' is not a known value"),
         ({"thousands": ".", "decimal": "."}, "cannot be both the decimal mark and the thousands separator"),
         ({"skip_rows": -1}, "skip_rows = -1 must be a whole number"),
+        ({"skip_footer": 3}, "skip_footer = 3 leaves no row: 2 lines were found"),
         ({"skip_footer": "two"}, "skip_footer = 'two' must be a whole number"),
         ({"comment": ""}, "comment = '' must be the text"),
         ({"na": [5]}, r"na = \[5\] must be the text"),

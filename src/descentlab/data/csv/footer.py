@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from descentlab.data.csv.number_format import is_number_like
 from descentlab.data.csv.words import MISSING_CELLS, MISSING_MARKS, TOTAL_WORDS
+from descentlab.errors import SettingError
 
 TAIL_BYTES = 1 << 14  # a footer is looked for in these
+MAX_TAIL_BYTES = 1 << 20  # a footer of a known number of lines is in these
 SENTENCE_OR_RULE = re.compile(r"[^\W\d_]|^[-_=*]{3,}$")  # a letter, or a line that is drawn
 LABEL_MARKS = " :.*=-–[]()"  # around the word of a total
 
@@ -45,6 +47,9 @@ def find_footer(
         width: the number of cells of a row.
         lines: the number of lines of the footer that are not empty, if it is known.
         has_blanks: whether cells have spaces between them.
+
+    Raises:
+        SettingError: there are fewer than ``lines`` lines.
     """
     found: list[str] = []
     stop, empty_rows = None, 0
@@ -68,6 +73,8 @@ def find_footer(
         stop = start
         found += [line.strip()] if filled else []
         empty_rows += not filled and len(cells) > 1
+    if remaining:
+        raise SettingError("skip_footer_all", given=lines, lines=len(found))
     if stop is None or not (found or empty_rows):
         return None
     return Footer(offset + stop, len(found), empty_rows, found[-1] if found else "", is_total)

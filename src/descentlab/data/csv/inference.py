@@ -12,7 +12,7 @@ from descentlab.data.arrays import MAX_EXACT_INTEGER
 from descentlab.data.csv import row_splitter
 from descentlab.data.csv.encoding import encoding_error
 from descentlab.data.csv.errors import line_of_row, malformed_piece_error, malformed_row_error, marks_error
-from descentlab.data.csv.footer import TAIL_BYTES, Footer, find_footer
+from descentlab.data.csv.footer import Footer
 from descentlab.data.csv.number_format import (
     MarkEvidence,
     NumberFormat,
@@ -24,7 +24,7 @@ from descentlab.data.csv.number_format import (
     marks_from_options,
 )
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
-from descentlab.data.csv.table_reader import read_integers, read_table, split_file
+from descentlab.data.csv.table_reader import header_size, read_first_piece, read_integers, read_table
 from descentlab.data.csv.text_columns import FlagFormat, detect_flags, first_row, not_numeric_reason, strip_cells
 from descentlab.data.csv.words import TOTAL_WORDS
 from descentlab.data.tables import find_shift, not_numeric_type_reason
@@ -61,7 +61,7 @@ def infer_schema(schema: CsvSchema) -> Inference:
     Raises:
         DataError: the file has no rows, is malformed, or has numbers that can be read in two ways.
     """
-    schema, footer, start, data = _first_piece(schema)
+    schema, footer, start, data = read_first_piece(schema)
     marks = marks_from_options(schema.options.decimal, schema.options.thousands)
     schema = replace(schema, marks=marks or NumberMarks())
     table = _read_first_table(schema, data, start)
@@ -73,71 +73,6 @@ def infer_schema(schema: CsvSchema) -> Inference:
     inference.total = _first_total(schema, data, start, table)
     _ColumnKinds(inference, data, start).add_all(table)
     return inference
-
-
-def _first_piece(schema: CsvSchema) -> tuple[CsvSchema, Footer | None, int, TextBuffer]:
-    """The schema with the end of its rows, the footer below, and the first piece with a row and where it begins."""
-    pieces = split_file(schema, 0)
-    found: list[tuple[int, TextBuffer]] = []
-    for start, data in pieces:  # a long header may fill the first piece
-        found.append((start, data))
-        if start or bytes(data).count(b"\n") != schema.dialect.header_lines:
-            break
-    start, data = found[-1] if found else (0, b"")
-    is_whole_file = next(pieces, None) is None
-    pieces.close()
-    footer = _find_file_footer(schema, start, data, is_whole_file)
-    schema = replace(schema, sample_is_whole_file=is_whole_file)
-    if footer:
-        return replace(schema, table_end=footer.start), footer, start, data[: max(footer.start - start, 0)]
-    checks_footer = not (is_whole_file or schema.seekable) and schema.options.skip_footer is None
-    return replace(schema, checks_footer=checks_footer), None, start, data
-
-
-def _find_file_footer(schema: CsvSchema, start: int, data: TextBuffer, is_whole_file: bool) -> Footer | None:
-    """The footer of a file whose end can be read at once, or whose footer has a known number of lines."""
-    lines = schema.options.skip_footer
-    if lines == 0:
-        return None
-    if is_whole_file:
-        first = 0 if start else _header_bytes(data, schema.dialect.header_lines)
-        first = max(first, len(data) - TAIL_BYTES)
-        tail, offset = bytes(data[first:]), start + first
-    elif schema.seekable:
-        size = schema.location.fingerprint()[0]
-        offset = max(size - TAIL_BYTES, 0)
-        with schema.location.open() as file:
-            file.seek(offset)
-            tail = file.read(size - offset)
-    elif lines:
-        tail, offset = _read_tail(schema)
-    else:
-        return None
-    if len(tail) == TAIL_BYTES:  # the first line may have begun before
-        cut = (tail.find(b"\n") if b"\n" in tail else tail.find(b"\r")) + 1
-        tail, offset = tail[cut:], offset + cut
-    dialect = schema.dialect
-    footer = find_footer(
-        tail, offset, dialect.delimiter, len(dialect.names), lines=lines, has_blanks=dialect.line_filter.blanks
-    )
-    if footer and not tail[: footer.start - offset].strip():
-        return None if lines is None else footer  # a table of totals only
-    return footer
-
-
-def _header_bytes(data: TextBuffer, lines: int) -> int:
-    """Where the first row begins."""
-    ends = re.finditer(rb"\r\n|\n|\r", data)
-    return max((end.end() for _, end in zip(range(lines), ends, strict=False)), default=0)
-
-
-def _read_tail(schema: CsvSchema) -> tuple[bytes, int]:
-    """The last bytes of a file that can only be read from the beginning, and where they begin."""
-    tail, size = b"", 0
-    with schema.open_stream() as stream:
-        while more := stream.read(row_splitter.PIECE_BYTES):
-            tail, size = (tail + more)[-TAIL_BYTES:], size + len(more)
-    return tail, size - len(tail)
 
 
 def _read_first_table(schema: CsvSchema, data: TextBuffer, start: int) -> Any:
@@ -200,7 +135,7 @@ def _detect_marks(schema: CsvSchema, data: TextBuffer, start: int, table: Any) -
     evidence = MarkEvidence()
     leading = row_splitter.last_row_end(bytes(data[:LEADING_BYTES]), delimiter)
     has_leading = len(data) > LEADING_BYTES and leading > (
-        0 if start else _header_bytes(data, schema.dialect.header_lines)
+        0 if start else header_size(data, schema.dialect.header_lines)
     )
     # Where the first rows decide, other cells that contradict them make their columns text, which is an error.
     for end in (leading, len(data)) if has_leading else (len(data),):
