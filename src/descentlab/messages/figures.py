@@ -29,15 +29,16 @@ FIGURE_STYLE = {
 }
 
 
-def draw_two_panels(
-    draw: Callable[[Any, Any, str], None], path: str | os.PathLike[str] | None, lang: str | None
+def draw_panels(
+    draw: Callable[..., None], path: str | os.PathLike[str] | None, lang: str | None, count: int = 2
 ) -> Any:
-    """A matplotlib figure of two panels in the common style.
+    """A matplotlib figure of panels beside each other in the common style.
 
     Args:
-        draw: draws on the left and the right axes, with labels in the language that it is given.
+        draw: draws on the axes of the panels, from the left, with labels in the language that it is given last.
         path: the file to save the figure to; None saves nothing.
         lang: ``"en"`` or ``"ko"``; None means the reader's language.
+        count: the number of panels.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -50,9 +51,8 @@ def draw_two_panels(
 
     lang, family = choose_language_and_fonts(lang or current_language())
     with matplotlib.rc_context({**FIGURE_STYLE, "font.family": family}):
-        figure = Figure(figsize=(10, 4.2), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        draw(left, right, lang)
+        figure = Figure(figsize=(5 * count, 4.2), layout="constrained")
+        draw(*figure.subplots(1, count), lang)
         if path is not None:
             figure.savefig(path, dpi=150)
     return figure

@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.messages import format_number, message
-from descentlab.messages.figures import COST_COLOR, MUTED_COLOR, PATH_COLOR, draw_two_panels, subsample_indices
+from descentlab.messages import format_number, message, pluralize
+from descentlab.messages.figures import COST_COLOR, MUTED_COLOR, PATH_COLOR, draw_panels, subsample_indices
+from descentlab.problem.problem import Problem
 from descentlab.run.ending import Ending
 from descentlab.run.history import History
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.typing import FloatArray
 
+MAX_PLOTTED_ROWS = 2000
+LOG_FROM_RATIO = 10  # the cost's largest value over its smallest, from which on its axis is logarithmic
+MIN_LOG_EPOCHS = 100  # fewer epochs are seen on a linear axis,
+MAX_FIRST_PART = 0.02  # and so is a fall that takes more than this part of them
 MAX_DISTANCE_RATIO = 6.0  # the largest distance from the minimum that is shown, over the starting distance
 
 
@@ -27,8 +32,9 @@ def plot_run(
 ) -> Any:
     """Draw a run; see :meth:`descentlab.Run.plot`.
 
-    With one parameter the right panel is the cost's parabola, with two its contours. With more it is the slice
-    through the minimum that is spanned by the steepest and the flattest direction.
+    Beside the cost by epoch stand the last predictions against the targets, at most 2,000 of them, where the rows can
+    still be read. The last panel is the cost's parabola with one parameter, its contours with two, and with more the
+    slice through the minimum that is spanned by the steepest and the flattest direction.
 
     Args:
         theory: of the descent.
@@ -39,12 +45,16 @@ def plot_run(
         MissingDependencyError: matplotlib is not installed.
         SettingError: the file's name does not end in .png, .svg or .pdf.
     """
+    shows_rows = theory.problem.has_rows and bool(np.isfinite(params).all())
 
-    def draw(left: Any, right: Any, lang: str) -> None:
-        _plot_cost_by_epoch(left, theory, history, ending, lang)
-        _plot_cost_surface(right, theory, np.vstack([history.params, params]), lang)
+    def draw(*axes_and_lang: Any) -> None:
+        *axes, lang = axes_and_lang
+        _plot_cost_by_epoch(axes[0], theory, history, ending, lang)
+        if shows_rows:
+            _plot_predictions(axes[1], theory.problem, params, lang)
+        _plot_cost_surface(axes[-1], theory, np.vstack([history.params, params]), lang)
 
-    return draw_two_panels(draw, path, lang)
+    return draw_panels(draw, path, lang, 2 + shows_rows)
 
 
 def _plot_cost_by_epoch(axes: Any, theory: FullBatchTheory, history: History, ending: Ending, lang: str) -> None:
@@ -56,8 +66,10 @@ def _plot_cost_by_epoch(axes: Any, theory: FullBatchTheory, history: History, en
     marker = "o" if len(indices) <= 60 else None
     axes.plot(epoch[indices], cost[indices], color=COST_COLOR, marker=marker, markersize=3.5)
     positive = cost[indices][cost[indices] > 0]
-    if positive.size and positive.max() > 100 * positive.min():
+    if positive.size and positive.max() > LOG_FROM_RATIO * positive.min():
         axes.set_yscale("log")
+    if _falls_at_once(epoch[indices], cost[indices]):
+        axes.set_xscale("log")
     least_cost = ending.least_cost
     if not theory.fits_exactly and least_cost < np.inf:
         axes.axhline(least_cost, color=MUTED_COLOR, linestyle="--", linewidth=1)
@@ -67,6 +79,29 @@ def _plot_cost_by_epoch(axes: Any, theory: FullBatchTheory, history: History, en
     axes.set_title(message("plot.cost").text(lang))
     axes.set_xlabel(message("plot.epoch").text(lang))
     axes.set_ylabel(message("plot.mse").text(lang))
+
+
+def _falls_at_once(epoch: FloatArray, cost: FloatArray) -> bool:
+    """Whether most of the change lies in so few of the first epochs that only a log axis shows it."""
+    if len(epoch) < 2 or epoch[-1] < MIN_LOG_EPOCHS:
+        return False
+    changed = np.flatnonzero(np.abs(cost - cost[0]) >= 0.9 * abs(cost[-1] - cost[0]))
+    return bool(cost[-1] < cost[0] and epoch[changed[0]] - epoch[0] <= MAX_FIRST_PART * (epoch[-1] - epoch[0]))
+
+
+def _plot_predictions(axes: Any, problem: Problem, params: FloatArray, lang: str) -> None:
+    """Draw the predictions at parameters in the data's units against the targets."""
+    rows = problem.sample_rows(MAX_PLOTTED_ROWS)
+    d = len(problem.features)
+    with np.errstate(over="ignore", invalid="ignore"):
+        predicted = rows.X @ params[:d] + (params[d] if problem.bias else 0.0)
+    ends = [float(rows.y.min()), float(rows.y.max())]
+    axes.plot(ends, ends, color=MUTED_COLOR, linestyle="--", linewidth=1)
+    axes.plot(rows.y, predicted, "o", color=COST_COLOR, markersize=3, alpha=0.6)
+    key = "plot.predictions" if len(rows.y) == problem.n else "plot.some_predictions"
+    axes.set_title(message(key, shown=len(rows.y), rows=pluralize(problem.n, "row")).text(lang))
+    axes.set_xlabel(message("plot.true", target=problem.target).text(lang))
+    axes.set_ylabel(message("plot.predicted").text(lang))
 
 
 def _plot_cost_surface(axes: Any, theory: FullBatchTheory, points: FloatArray, lang: str) -> None:

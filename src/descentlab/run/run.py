@@ -76,7 +76,9 @@ class Run:
         )
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, lang: str | None = None) -> Any:
-        """The cost by epoch, and the cost's parabola or contours with the path of descent; needs matplotlib.
+        """The cost by epoch, predictions against targets, and the cost's surface with the path; needs matplotlib.
+
+        Axes are logarithmic where the cost falls by more than a decade, or in the first few of many epochs.
 
         Args:
             path: a file to write (``.png``, ``.svg``, ``.pdf``); None only returns the figure.

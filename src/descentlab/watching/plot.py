@@ -13,7 +13,7 @@ from descentlab.messages.figures import (
     MAX_CURVE_POINTS,
     MUTED_COLOR,
     PATH_COLOR,
-    draw_two_panels,
+    draw_panels,
     subsample_indices,
 )
 from descentlab.typing import FloatArray
@@ -38,7 +38,7 @@ def plot_watch_history(
         lines = [(measured_steps, sharpness, COST_COLOR, "o-"), (measured_steps, limit, PATH_COLOR, "--")]
         _plot_lines(right, lines, message("watch.sharpness_and_limit").text(lang), lang)
 
-    return draw_two_panels(draw, path, lang)
+    return draw_panels(draw, path, lang)
 
 
 def _plot_lines(axes: Any, lines: list[tuple[FloatArray, FloatArray, str, str]], title: str, lang: str) -> None:
