@@ -13,7 +13,7 @@ from descentlab.problem.problem import Problem
 from descentlab.run.ending import Ending
 from descentlab.run.history import History
 from descentlab.theory.full_batch import FullBatchTheory
-from descentlab.typing import FloatArray
+from descentlab.typing import FloatArray, IntArray
 
 MAX_PLOTTED_ROWS = 2000
 LOG_FROM_RATIO = 10  # the cost's largest value over its smallest, from which on its axis is logarithmic
@@ -81,7 +81,7 @@ def _plot_cost_by_epoch(axes: Any, theory: FullBatchTheory, history: History, en
     axes.set_ylabel(message("plot.mse").text(lang))
 
 
-def _falls_at_once(epoch: FloatArray, cost: FloatArray) -> bool:
+def _falls_at_once(epoch: IntArray, cost: FloatArray) -> bool:
     """Whether most of the change lies in so few of the first epochs that only a log axis shows it."""
     if len(epoch) < 2 or epoch[-1] < MIN_LOG_EPOCHS:
         return False
