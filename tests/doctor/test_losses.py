@@ -122,7 +122,7 @@ class TestTheQuestionAsked:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-@pytest.mark.parametrize("digits", [3, 4, 6, 17])
+@pytest.mark.parametrize("digits", [3, 5, 17])
 def test_the_true_bound_is_in_the_range(settings: dict[str, Any], digits: int) -> None:
     inside, told = [], 0
     for i, (losses, lr, bound, ratio) in enumerate(runs(settings, seed=digits, count=60, over=(-2.0, 0.3))):

@@ -149,7 +149,7 @@ def kind_of_problem(kind: int, reduction: str) -> tuple[dl.Problem, dict[str, An
 def test_agrees_on_every_kind_of_problem(engine: str, kind: int) -> None:
     if engine == "minibatch" and "zero_grad" in KINDS[kind]:
         pytest.skip("it clears the gradient, and refuses to forget it")
-    for reduction in REDUCTIONS:
+    for reduction in ("mean", list(REDUCTIONS)[1 + kind % 3]):
         problem, steps, loop = kind_of_problem(kind, reduction)
         assert_same(dl.descend(problem, engine=engine, **steps), loop)
 

@@ -55,7 +55,7 @@ def apart(run: dl.Run, other: dl.Run) -> Any:
 def test_the_curve_is_that_of_a_loop_on_the_rows(optimizer: str, settings: dict[str, Any], reduction: str) -> None:
     """While it travels, every optimizer is foretold; what becomes of some at rest is told further down."""
     X, y = rows(1)
-    for bias, standardize, ridge in product((True, False), (True, False), (0.0, 0.3)):
+    for bias, standardize, ridge in ((True, False, 0.0), (True, True, 0.3), (False, False, 0.3), (False, True, 0.0)):
         problem = dl.Problem(X, y, bias=bias, standardize=standardize, ridge=ridge)
         steps = {"lr": rate(problem, optimizer, reduction), "epochs": 80, "reduction": reduction, **settings}
         walked = dl.descend(problem, engine="autograd", optimizer=optimizer, **steps)

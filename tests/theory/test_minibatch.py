@@ -101,8 +101,11 @@ def rows(n: int = 30, d: int = 3) -> tuple[Any, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", [{}, {"center": True}, {"standardize": True}], ids=str)
-@pytest.mark.parametrize("steps", [{}, {"momentum": 0.6}], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "steps"),
+    [({}, {"momentum": 0.6}), ({"center": True}, {}), ({"standardize": True}, {"momentum": 0.6})],
+    ids=str,
+)
 def test_is_what_runs_come_to_on_average(shape: dict[str, Any], steps: dict[str, Any]) -> None:
     problem = dl.Problem(*rows(), **shape)
     asked: dict[str, Any] = {"lr": 0.005, "batch_size": 4, "epochs": 12, "replacement": True, **steps}
@@ -160,8 +163,11 @@ def test_the_bound_in_one_direction_is_the_formula() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("steps", [{}, {"momentum": 0.7}, {"momentum": 0.7, "nesterov": True}], ids=str)
-@pytest.mark.parametrize("batch_size", [1, 3, 7])
+@pytest.mark.parametrize(
+    ("steps", "batch_size"),
+    [({}, 1), ({}, 7), ({"momentum": 0.7}, 3), ({"momentum": 0.7, "nesterov": True}, 1)],
+    ids=str,
+)
 def test_squares_are_bounded_below_the_bound_and_not_above(steps: dict[str, Any], batch_size: int) -> None:
     problem = dl.Problem(*rows(), center=True)
     asked: dict[str, Any] = {"batch_size": batch_size, **steps}

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.watching.inspect.nonfinite import iter_tensors
 from descentlab.watching.state_guard import preserve_module_state
-from tests.watching.healthy import HEALTHY, checkpoint
-from tests.watching.loops import F, Loop, batches, mlp, nn, rows, seeded, torch
-from tests.watching.test_healthy import ended, unwatched
+from tests.watching.healthy import checkpoint
+from tests.watching.loops import F, batches, mlp, nn, rows, torch
 from tests.watching.test_lanczos import OPTIMIZERS, explicit, smooth
 from tests.watching.test_watch import words
 
@@ -219,32 +216,6 @@ def test_batch_normalization_is_measured_in_training_mode() -> None:
         optimizer.step()
     assert watch.table()[0].sharpness == pytest.approx(float(torch.linalg.eigvalsh(H)[-1]), rel=2e-3)
     assert "evaluation mode" not in words(watch)
-
-
-class FirstCall(Exception):  # noqa: N818
-    """What a model is first called with, and what comes out; the loop ends there."""
-
-
-def catch(module: Any, args: Any, output: Any) -> None:
-    raise FirstCall(*(next(iter_tensors(each)).detach().clone() for each in (*args[:1], output)))
-
-
-def other_rows(make: Callable[[], Loop]) -> Any:
-    """A probe for any of the healthy loops: what its model is called with at first, the other way round."""
-    loop = seeded(make)
-    loop.model.register_forward_hook(catch)
-    try:
-        loop.body()
-    except FirstCall as call:
-        return (call.args[0].flip(0), call.args[1]) if len(call.args) == 2 else rows()
-    return rows()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("make", HEALTHY, ids=[make.__name__ for make in HEALTHY])
-def test_a_run_with_a_probe_is_the_same_to_the_last_bit(make: Callable[[], Loop]) -> None:
-    settings = {} if seeded(make).loss_fn else {"loss_fn": F.mse_loss}
-    assert ended(make, every=7, probe=other_rows(make), **settings) == unwatched(make)
 
 
 @pytest.mark.parametrize(

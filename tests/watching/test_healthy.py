@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from descentlab.watching.inspect.nonfinite import iter_tensors
 from tests.watching.broken import BROKEN
 from tests.watching.healthy import HEALTHY
-from tests.watching.loops import Loop, seeded, torch, watched
+from tests.watching.loops import F, Loop, rows, seeded, torch, watched
 
 each_one = pytest.mark.parametrize("make", HEALTHY, ids=[make.__name__ for make in HEALTHY])
 
@@ -65,6 +66,32 @@ def flat(value: Any) -> Any:
 @pytest.mark.parametrize("settings", [{"every": 7}, {"level": "full", "every": 0}])
 def test_a_watched_run_is_the_same_to_the_last_bit(make: Callable[[], Loop], settings: dict[str, Any]) -> None:
     assert ended(make, **settings) == unwatched(make)
+
+
+class FirstCall(Exception):  # noqa: N818
+    """What a model is first called with, and what comes out; the loop ends there."""
+
+
+def catch(module: Any, args: Any, output: Any) -> None:
+    raise FirstCall(*(next(iter_tensors(each)).detach().clone() for each in (*args[:1], output)))
+
+
+def other_rows(make: Callable[[], Loop]) -> Any:
+    """A probe for any of the healthy loops: what its model is called with at first, the other way round."""
+    loop = seeded(make)
+    loop.model.register_forward_hook(catch)
+    try:
+        loop.body()
+    except FirstCall as call:
+        return (call.args[0].flip(0), call.args[1]) if len(call.args) == 2 else rows()
+    return rows()
+
+
+@pytest.mark.slow
+@each_one
+def test_a_run_with_a_probe_is_the_same_to_the_last_bit(make: Callable[[], Loop]) -> None:
+    settings = {} if seeded(make).loss_fn else {"loss_fn": F.mse_loss}
+    assert ended(make, every=20, probe=other_rows(make), **settings) == unwatched(make)
 
 
 @pytest.mark.parametrize("make", [make for _, make in BROKEN] + HEALTHY, ids=lambda make: make.__name__)
