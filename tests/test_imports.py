@@ -89,7 +89,9 @@ def folder_of(module: str) -> str:
 
 def rank(module: str) -> int:
     """The place of a module's folder in that order. The package's face ranks with the last, errors with messages."""
-    order = dict.fromkeys(("errors", "typing", "dependencies"), 0) | dict.fromkeys(("", "__main__"), len(FOLDERS) - 1)
+    order = dict.fromkeys(("errors", "typing", "dependencies", "storage"), 0) | dict.fromkeys(
+        ("", "__main__"), len(FOLDERS) - 1
+    )
     return (order | {folder: place for place, folder in enumerate(FOLDERS)})[folder_of(module)]
 
 

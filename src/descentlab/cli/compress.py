@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,9 @@ def run(
     started = time.monotonic()
     try:
         with ReadProgressLine() as progress:
-            compress_options = CompressOptions(data.executor, restart, checkpoint_every, progress)
+            compress_options = CompressOptions(
+                data.executor, restart, checkpoint_every, progress, partial(_print_holder, output)
+            )
             result = compress_with_notices(
                 list(data.names), data.columns, merge, output, dict(data.csv_options), compress_options
             )
@@ -64,6 +67,10 @@ def run(
         compress_to_json(result, output) if json else compress_to_text(result, output, time.monotonic() - started)
     )
     return ExitCode.SUCCESS
+
+
+def _print_holder(output: str, holder: str) -> None:
+    click.echo(message("cli.output_locked", path=output, holder=holder).text(), err=True)
 
 
 def compress_to_text(result: CompressResult, output: str, seconds: float) -> str:

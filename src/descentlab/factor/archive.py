@@ -1,19 +1,19 @@
-"""NumPy archives of plain arrays with a kind, a format number and a checksum, written atomically.
+"""NumPy archives of plain arrays with a kind, a format number and a checksum.
 
-They hold no pickled objects. A file is written under a temporary name, flushed to the disk and renamed, so after a
-crash or on a full disk the previous file is still there.
+They hold no pickled objects and nothing compressed: what is read is never larger than the file.
 """
 
 from __future__ import annotations
 
-import errno
 import io
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
@@ -46,15 +46,14 @@ def pack_arrays(archive_format: ArchiveFormat, fields: Mapping[str, Any]) -> byt
     return buffer.getvalue()
 
 
-def unpack_arrays(data: bytes, archive_format: ArchiveFormat, label: str) -> dict[str, Any]:
+def unpack_arrays(stream: IO[bytes], archive_format: ArchiveFormat, label: str) -> dict[str, Any]:
     """Decode the arrays of an archive; ``label`` names it in errors.
 
     Raises:
         DataError: the archive is of another kind, is damaged, or has a newer format.
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            fields = {name: archive[name] for name in archive.files}
+        fields = _read_members(stream)
         version = int(fields.pop("format"))
         format_name = str(fields.pop("kind", np.asarray(archive_format.name)))
         is_intact = str(fields.pop("digest")) == checksum(fields)
@@ -67,41 +66,32 @@ def unpack_arrays(data: bytes, archive_format: ArchiveFormat, label: str) -> dic
     return fields
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file in one step.
+def _read_members(stream: IO[bytes]) -> dict[str, Any]:
+    """The arrays by name; sizes are compared with the file's before anything of them is read.
 
     Raises:
-        OSError: the file cannot be written; an earlier one is unchanged.
+        ValueError: a member is compressed, stands twice, or is larger than its array.
     """
-    target = Path(path).resolve()  # write the target of a symbolic link, and keep the link
-    check_writable(target)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    size = stream.seek(0, os.SEEK_END)
+    with ZipFile(stream) as archive:
+        members = archive.infolist()
+        is_stored = all(member.compress_type == ZIP_STORED for member in members)
+        names = {member.filename for member in members}
+        if not is_stored or len(names) < len(members) or sum(member.file_size for member in members) > size:
+            raise ValueError("members")
+        return {member.filename.removesuffix(".npy"): _read_array(archive, member) for member in members}
 
 
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise the OSError that :func:`write_atomically` would raise, as far as this can be known before writing."""
-    target = Path(path).resolve()
-    error_number = 0
-    if target.is_dir():
-        error_number = errno.EISDIR
-    elif not target.parent.exists():
-        error_number = errno.ENOENT
-    elif not target.parent.is_dir():
-        error_number = errno.ENOTDIR
-    elif target.exists() and not target.is_file():  # renaming a file to a device or pipe would replace it
-        error_number = errno.EINVAL
-    elif not os.access(target.parent, os.W_OK):
-        error_number = errno.EACCES
-    if error_number:
-        raise OSError(error_number, os.strerror(error_number), str(path))
+def _read_array(archive: ZipFile, member: ZipInfo) -> np.ndarray[Any, Any]:
+    with archive.open(member) as file:
+        major, _ = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        if dtype.hasobject or file.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
+            raise ValueError("shape")
+        file.seek(0)
+        array: np.ndarray[Any, Any] = np.lib.format.read_array(file, allow_pickle=False)
+        return array
 
 
 def read_archive(path: str | os.PathLike[str], archive_format: ArchiveFormat) -> dict[str, Any]:
@@ -111,10 +101,10 @@ def read_archive(path: str | os.PathLike[str], archive_format: ArchiveFormat) ->
         DataError: the file cannot be read, is of another kind, is damaged, or has a newer format.
     """
     try:
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            return unpack_arrays(file, archive_format, str(path))
     except OSError as cause:
         raise DataError("unreadable", path=str(path), cause=cause.strerror or str(cause)) from cause
-    return unpack_arrays(data, archive_format, str(path))
 
 
 def checksum(fields: Mapping[str, Any]) -> str:

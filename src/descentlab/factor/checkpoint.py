@@ -18,6 +18,7 @@ from descentlab.factor import archive
 from descentlab.factor.factor import Factor
 from descentlab.factor.merge_tree import MergeTree
 from descentlab.factor.piece_result import PieceResult
+from descentlab.storage import remove_leftovers, write_atomically
 from descentlab.typing import FloatArray
 
 CHECKPOINT_FORMAT = archive.ArchiveFormat(
@@ -136,16 +137,17 @@ class Checkpoint:
             fields |= {f"{name}{i}": arrays[name] for name in FACTOR_FIELDS}
         fields["columns"] = np.array(state.tree.empty.columns, dtype=np.str_)
         try:
-            archive.write_atomically(self.path, archive.pack_arrays(CHECKPOINT_FORMAT, fields))
+            write_atomically(self.path, archive.pack_arrays(CHECKPOINT_FORMAT, fields))
         except OSError as cause:
             reason = cause.strerror or str(cause)
             raise DataError("checkpoint_unwritable", path=str(self.path), cause=reason) from cause
         self.last_saved = time.monotonic()
 
     def clear(self) -> None:
-        """Delete the file."""
+        """Delete the file, and what is left of runs that were killed while writing it."""
         with suppress(FileNotFoundError):
             self.path.unlink()
+        remove_leftovers(self.path)
 
 
 def _decode_state(fields: dict[str, Any]) -> CompressionState:

@@ -14,7 +14,6 @@ from descentlab.data.columns import as_names, check_column
 from descentlab.data.paths import FileLocation, as_paths, resolve_locations
 from descentlab.data.selection import ColumnSelection
 from descentlab.errors import DataError, SettingError, check_choice, check_float
-from descentlab.factor import archive
 from descentlab.factor.build import CompressionCallback, build_factor
 from descentlab.factor.checkpoint import SAVE_INTERVAL, Checkpoint, Job
 from descentlab.factor.executors.base import Executor
@@ -29,6 +28,7 @@ from descentlab.factor.file import (
     split_factor_files,
 )
 from descentlab.messages import Message
+from descentlab.storage import WaitCallback, check_writable, hold_lock, remove_leftovers
 
 COMPRESS_VERSION = 2  # of the way in which files are cut and merged: a change gives other bits
 
@@ -41,6 +41,7 @@ class CompressOptions:
     restart: bool = False
     every: float = SAVE_INTERVAL
     progress: CompressionCallback | None = None
+    on_wait: WaitCallback | None = None
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ def compress(
         weights: a column of non-negative sample weights.
         missing: ``"error"`` refuses missing values; ``"drop"`` leaves their rows out.
         merge: factors to add the rows to. An input that is in one of them already is refused.
-        output: where to write the factor. Meanwhile the state is in ``OUTPUT.part``: after a kill, the same call
-            continues from there, and its result is the same to the last bit.
+        output: where to write the factor. Other processes that write it wait until this one has. Meanwhile the state is
+            in ``OUTPUT.part``: after a kill, the same call continues from there, and its result is the same to the last
+            bit.
         engine: where to compress (default: every core of this machine).
         restart: ignore a saved state and an existing output.
         every: the number of seconds between two saves of the state.
@@ -119,11 +121,29 @@ def compress_with_notices(
     csv_options: dict[str, Any],
     options: CompressOptions,
 ) -> CompressResult:
-    """:func:`compress` with its notices. ``column_options`` holds target, features, drop, weights and missing."""
-    every = check_float("every", options.every, min_value=0.0)
+    """:func:`compress` with its notices. ``column_options`` holds target, features, drop, weights and missing.
+
+    Processes that compress into one output wait for each other, so that each merges what the one before has written.
+    """
+    check_float("every", options.every, min_value=0.0)
     check_choice("missing", column_options["missing"], ("error", "drop"))
-    if output is not None:
-        _check_output_writable(output)
+    if output is None:
+        return _compress(data, column_options, merge, None, csv_options, options)
+    _check_output_writable(output)
+    with hold_lock(output, options.on_wait):
+        remove_leftovers(output)
+        return _compress(data, column_options, merge, output, csv_options, options)
+
+
+def _compress(
+    data: object,
+    column_options: dict[str, Any],
+    merge: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None,
+    csv_options: dict[str, Any],
+    options: CompressOptions,
+) -> CompressResult:
+    """Compress the rows and merge the factors; the output is locked from before it is read until it is written."""
     paths, row_inputs = split_factor_files(data)
     factor_paths = [*merge, *paths]
     if row_inputs is None:
@@ -135,7 +155,7 @@ def compress_with_notices(
     checkpoint = None
     if output is not None and locations:
         _check_output_not_input(output, row_paths or (), locations)
-        checkpoint = Checkpoint(checkpoint_path(output), job, every)
+        checkpoint = Checkpoint(checkpoint_path(output), job, float(options.every))
         cached = None if options.restart else _load_if_made_by(job, output)
         if cached or options.restart:
             checkpoint.clear()
@@ -267,7 +287,7 @@ def checkpoint_path(output: str | os.PathLike[str]) -> Path:
 def _check_output_writable(output: str | os.PathLike[str]) -> None:
     """Raise SettingError, before the work, if the output cannot be written."""
     try:
-        archive.check_writable(output)
+        check_writable(output)
     except (OSError, ValueError) as cause:
         raise SettingError("unwritable", path=os.fspath(output), cause=getattr(cause, "strerror", cause)) from cause
 

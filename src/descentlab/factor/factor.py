@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from descentlab.errors import DataError
 from descentlab.factor import archive, householder
 from descentlab.factor.checks import check_block
 from descentlab.factor.merge_tree import MergeTree
+from descentlab.storage import write_atomically
 from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray
 
 FACTOR_FORMAT = archive.ArchiveFormat("factor", 2, damaged_key="factor_damaged", newer_key="factor_newer")
@@ -279,17 +281,27 @@ class Factor:
         """The inverse of :meth:`to_arrays`.
 
         Raises:
-            KeyError, TypeError, ValueError: the arrays are not those of a factor.
+            KeyError, TypeError, ValueError: the arrays are not those of a factor; the text of a ValueError from here
+                names the field.
         """
         columns = tuple(str(name) for name in arrays["columns"])
         R, origin, error = (np.asarray(arrays[name], dtype=np.float64) for name in ("centred", "origin", "rounding"))
-        k = len(columns)
-        if (R.shape, origin.shape, error.shape) != ((k + 1, k + 1), (k,), (k,)):
-            raise ValueError("shapes")
+        rows, weight = int(arrays["rows"]), float(arrays["weight"])
         shifted = np.asarray(arrays["shifted"], dtype=bool) if "shifted" in arrays else None
-        if shifted is not None and shifted.shape != (k,):
-            raise ValueError("shapes")
-        return cls(columns, R, origin, int(arrays["rows"]), float(arrays["weight"]), error, shifted)
+        k = len(columns)
+        is_valid = {
+            "rows": rows >= 0,
+            "columns": k > 0 and len(set(columns)) == k and all(columns),
+            "centred": R.shape == (k + 1, k + 1) and _is_triangular(R) and (rows > 0 or not R.any()),
+            "origin": origin.shape == (k,) and bool(np.isfinite(origin).all()),
+            "rounding": error.shape == (k,) and bool(np.isfinite(error).all() and (error >= 0).all()),
+            "weight": 0 <= weight < np.inf and np.isclose(R.flat[0] ** 2, weight, rtol=1e-12, atol=0),
+            "shifted": shifted is None or shifted.shape == (k,),
+        }
+        for field, valid in is_valid.items():
+            if not valid:
+                raise ValueError(field)
+        return cls(columns, R, origin, rows, weight, error, shifted)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a NumPy ``.npz`` archive without pickled objects; see ``docs/factor-file.md``.
@@ -297,7 +309,7 @@ class Factor:
         Raises:
             OSError: the file cannot be written; an earlier one is unchanged.
         """
-        archive.write_atomically(path, self.to_bytes())
+        write_atomically(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Factor:
@@ -320,18 +332,23 @@ class Factor:
         Raises:
             DataError: as :meth:`load`.
         """
-        return cls.from_archive(archive.unpack_arrays(data, FACTOR_FORMAT, "bytes"), "bytes")
+        return cls.from_archive(archive.unpack_arrays(io.BytesIO(data), FACTOR_FORMAT, "bytes"), "bytes")
 
     @classmethod
     def from_archive(cls, fields: Mapping[str, Any], label: str) -> Factor:
         """:meth:`from_arrays`, but a DataError says that the file ``label`` is damaged."""
         try:
             return cls.from_arrays(fields)
-        except (KeyError, TypeError, ValueError) as cause:
-            raise DataError("factor_damaged", path=label) from cause
+        except (KeyError, TypeError, ValueError, OverflowError) as cause:
+            raise DataError("factor_invalid", path=label, field=str(cause).strip("'")[:60]) from cause
 
     def __repr__(self) -> str:
         return f"Factor({self.rows:,} rows of {', '.join(self.columns)})"
+
+
+def _is_triangular(R: FloatArray) -> bool:
+    """Whether R is finite, upper triangular, and has no negative diagonal entry."""
+    return bool(np.isfinite(R).all()) and not np.tril(R, -1).any() and bool((R.diagonal() >= 0).all())
 
 
 def choose_origin(values: Any) -> FloatArray:

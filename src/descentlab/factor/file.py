@@ -14,6 +14,7 @@ from descentlab.data.paths import as_paths
 from descentlab.errors import DataError
 from descentlab.factor import archive
 from descentlab.factor.factor import FACTOR_FORMAT, Factor
+from descentlab.storage import write_atomically
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def save_factor(factor: Factor, path: str | os.PathLike[str], provenance: Proven
     Raises:
         OSError: the file cannot be written; an earlier one is unchanged.
     """
-    archive.write_atomically(path, factor.to_bytes(provenance.input_ids, provenance.job_id))
+    write_atomically(path, factor.to_bytes(provenance.input_ids, provenance.job_id))
 
 
 def load_with_provenance(path: str | os.PathLike[str]) -> tuple[Factor, Provenance]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from descentlab.storage import hold_lock, write_atomically
 
 PROGRESS_FILE_NAME = "progress.json"
 
@@ -33,21 +37,28 @@ def mark_answered(slug: str, name: str) -> None:
 
     A file that cannot be read is set aside, with ``.damaged`` in its name.
     """
-    path, answered = progress_path(), _read_answered()
-    if answered is None and path.exists():
-        path.replace(path.with_suffix(".damaged"))
-    answered = answered or {}
-    names = answered.setdefault(slug, [])
-    if name not in names:
-        names.append(name)
+    with _locked_progress() as path:
+        answered = _read_answered()
+        if answered is None and path.exists():
+            path.replace(path.with_suffix(".damaged"))
+        answered = answered or {}
+        names = answered.setdefault(slug, [])
+        if name not in names:
+            names.append(name)
+        _write_answered(path, answered)
+
+
+@contextmanager
+def _locked_progress() -> Iterator[Path]:
+    """The path of the file, which no other process changes meanwhile; its folder is created."""
+    path = progress_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_answered(answered)
+    with hold_lock(path):
+        yield path
 
 
-def _write_answered(answered: dict[str, list[str]]) -> None:
-    temporary = progress_path().with_suffix(".new")
-    temporary.write_text(json.dumps({"version": 1, "answered": answered}, indent=1), "utf-8")
-    temporary.replace(progress_path())
+def _write_answered(path: Path, answered: dict[str, list[str]]) -> None:
+    write_atomically(path, json.dumps({"version": 1, "answered": answered}, indent=1).encode())
 
 
 def _read_answered() -> dict[str, list[str]] | None:
@@ -61,8 +72,11 @@ def _read_answered() -> dict[str, list[str]] | None:
 
 def reset_progress(slug: str | None = None) -> None:
     """Delete the answers of one lesson, or of all."""
-    if slug is None:
-        progress_path().unlink(missing_ok=True)
-    elif slug in (answered := load_answered()):
-        del answered[slug]
-        _write_answered(answered)
+    if not progress_path().exists():
+        return
+    with _locked_progress() as path:
+        if slug is None:
+            path.unlink(missing_ok=True)
+        elif slug in (answered := load_answered()):
+            del answered[slug]
+            _write_answered(path, answered)
