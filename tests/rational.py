@@ -28,12 +28,12 @@ def least_squares(
     """The minimiser of ``|X w + b - y|^2`` nearest to ``start`` (default 0), the bias last."""
     columns = [*columns, *([[Fraction(1)] * len(target)] if bias else [])]
     gram = [[_dot(a, b) for b in columns] + [_dot(a, target)] for a in columns]
-    params, null = _solutions(gram)
+    params, null = solve_singular(gram)
     if not null:
         return params
     # Nearest: the difference to the start is orthogonal to every null vector.
     away = [s - v for s, v in zip(fractions(start or [0] * len(params)), params, strict=True)]
-    steps, _ = _solutions([[_dot(a, b) for b in null] + [_dot(a, away)] for a in null])
+    steps, _ = solve_singular([[_dot(a, b) for b in null] + [_dot(a, away)] for a in null])
     return [v + sum(c * n[i] for c, n in zip(steps, null, strict=True)) for i, v in enumerate(params)]
 
 
@@ -52,7 +52,7 @@ def _dot(a: Vector, b: Vector) -> Fraction:
     return sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0))
 
 
-def _solutions(rows: list[Vector]) -> tuple[Vector, list[Vector]]:
+def solve_singular(rows: list[Vector]) -> tuple[Vector, list[Vector]]:
     """One solution of the consistent square system [A | b], and a basis of the null space of A."""
     n = len(rows)
     pivots: list[int] = []

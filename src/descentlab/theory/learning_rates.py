@@ -11,6 +11,7 @@ the best pair for the heavy ball (B. Polyak, *Some methods of speeding up the co
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Context, Decimal
 
@@ -29,6 +30,8 @@ GRID_REFINEMENTS = 6
 CRITICAL_DAMPING_MULTIPLES = np.geomspace(0.5, 8, 9)  # of each direction's critically damped rate, also tried
 MAX_OSCILLATING_MODES = 64  # with more directions the search ignores oscillation
 RATE_MINIMA_REFINED = 2
+FEW_EPOCHS = 32  # down to so few, rates between those refined may need one epoch less
+FEW_EPOCHS_GRID = np.arange(1, 128) / 128  # margins tried then
 MOMENTUM_GRID_SIZE = 14  # momentums tried at once, and rates for each
 MIN_RATE_DIGITS = 6  # of a rate as text
 MAX_RATE_DIGITS = 17
@@ -137,8 +140,8 @@ def fastest_rate(
 ) -> RateChoice | None:
     """The learning rate with the shortest settling time at these settings; None if no rate converges.
 
-    Without momentum it is the optimum; if errors oscillate the epochs jump from rate to rate, and it is the best of
-    many that were tried.
+    The settling time in real numbers is minimized, then counted in epochs. If errors oscillate, or a few epochs
+    suffice, the count jumps from rate to rate, and it is the best of many that were tried.
     """
     limit = stability_limit(**momentum_settings)
     if limit == 0:
@@ -172,14 +175,17 @@ def fastest_rate(
             left, right = float(points[max(j - 1, 0)]), float(points[min(j + 1, len(points) - 1)])
         if math.isfinite(best):
             candidates.append(at)
-    exact_epochs = [
-        (criterion.epochs_to_tolerance(lr, momentum_settings), lr)
-        for lr in (limit * (1 - at) / lambda_max for at in candidates)
-    ]
-    reachable = [(count, lr) for count, lr in exact_epochs if count is not None]
+    def count_exactly(margins: Iterable[float]) -> list[tuple[int, float]]:
+        rates = [limit * (1 - margin) / lambda_max for margin in margins]
+        counts = [(criterion.epochs_to_tolerance(lr, momentum_settings), lr) for lr in rates]
+        return [(count, lr) for count, lr in counts if count is not None]
+
+    reachable = count_exactly(candidates)
     if not reachable:
         return None
     best_epochs, lr = min(reachable)
+    if 1 < best_epochs <= FEW_EPOCHS:
+        best_epochs, lr = min([(best_epochs, lr), *count_exactly(FEW_EPOCHS_GRID.tolist())], key=lambda each: each[0])
     return RateChoice.from_lr(_rate_name(momentum_settings), criterion, lr, momentum_settings, best_epochs)
 
 
