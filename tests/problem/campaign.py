@@ -1,0 +1,196 @@
+"""Random small problems against exact fractions: are digits, cost bounds and ranks ever claimed too high?
+
+``python -m tests.problem.campaign 50000 --seed 1`` prints how many claims were too high, and the first of them.
+
+A claim holds if it is true of the data as given, where each float64 is the number that it is; or of the numbers that
+were meant, which the float64 are nearest to: columns that are multiples or equal but for their last place are dependent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+import descentlab as dl
+from tests.rational import Vector, floats, fractions, solve_singular
+
+SLACK = 10**-0.05  # a twentieth of a digit, for the rounding of the printed number of digits
+
+
+@dataclass(frozen=True)
+class RandomProblem:
+    """Rows as float64 and settings of :class:`descentlab.Problem`."""
+
+    kind: str
+    X: Any
+    meant: list[Vector]
+    y: Any
+    weights: Any
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def exact(self, columns: list[Vector]) -> tuple[Vector, Fraction]:
+        """The parameters of least cost, nearest to 0 in the descended coordinates, and the mean squared error there."""
+        n, d = self.X.shape
+        w = fractions(np.ones(n) if self.weights is None else self.weights)
+        total = sum(w, Fraction(0))
+        bias, ridge = self.settings["bias"], Fraction(self.settings["ridge"])
+        y = fractions(self.y)
+        means = [_mean(column, w, total) for column in columns]
+        centers = means if bias and (self.settings["center"] or self.settings["standardize"]) else [Fraction(0)] * d
+        squares = [Fraction(1)] * d
+        if self.settings["standardize"]:
+            shifts = means if bias else [Fraction(0)] * d
+            squares = [
+                _mean([(v - s) ** 2 for v in column], w, total) or Fraction(1)
+                for column, s in zip(columns, shifts, strict=True)
+            ]
+        columns = [*columns, *[[Fraction(1)] * n] * bias]
+        gram = [[_mean([u * v for u, v in zip(a, b, strict=True)], w, total) for b in [*columns, y]] for a in columns]
+        for j in range(d):
+            gram[j][j] += ridge * squares[j]
+        params, null = solve_singular(gram)
+        if null:
+            params = _nearest_to_zero(params, null, squares, centers, bias)
+        residuals = [sum((p * column[i] for p, column in zip(params, columns, strict=True)), -y[i]) for i in range(n)]
+        return params, _mean([r * r for r in residuals], w, total)
+
+
+def _mean(values: Vector, w: Vector, total: Fraction) -> Fraction:
+    return sum((a * b for a, b in zip(values, w, strict=True)), Fraction(0)) / total
+
+
+def _nearest_to_zero(params: Vector, null: list[Vector], squares: Vector, centers: Vector, bias: bool) -> Vector:
+    """The point of ``params + span(null)`` whose scaled parameters are least."""
+    d = len(squares)
+
+    def dot(a: Vector, b: Vector) -> Fraction:
+        found = sum((s * u * v for s, u, v in zip(squares, a, b, strict=False)), Fraction(0))
+        if bias:
+            constants = [p[d] + sum((m * v for m, v in zip(centers, p, strict=False)), Fraction(0)) for p in (a, b)]
+            found += constants[0] * constants[1]
+        return found
+
+    steps, _ = solve_singular([[*(dot(a, b) for b in null), -dot(a, params)] for a in null])
+    return [v + sum(c * n[i] for c, n in zip(steps, null, strict=True)) for i, v in enumerate(params)]
+
+
+def random_problems(seed: int) -> Iterator[RandomProblem]:
+    """An endless stream of problems, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    while True:
+        kind = str(rng.choice(list(MAKERS)))
+        n, d = int(rng.integers(1, 7)), int(rng.integers(1, 5))
+        meant: list[Vector] = MAKERS[kind](rng, n, d)
+        X = floats(meant)
+        if kind.startswith("nearly"):
+            X = _with_last_places(rng, X)
+        y = rng.integers(-20, 30, n).astype(float) if rng.random() < 0.7 else rng.standard_normal(n)
+        if rng.random() < 0.3:
+            y = X @ rng.integers(-3, 4, d) + rng.integers(-2, 3)
+        weights = rng.choice([0.5, 1.0, 2.0, 3.0], n) if rng.random() < 0.2 else None
+        bias = bool(rng.random() < 0.75)
+        settings = {"bias": bias, "ridge": float(rng.choice([0, 0, 0, 1e-6, 0.1, 1.0])), "center": False}
+        settings["standardize"] = bool(rng.random() < 0.4)
+        if bias and not settings["standardize"]:
+            settings["center"] = bool(rng.random() < 0.3)
+        yield RandomProblem(kind, X, meant, y, weights, settings)
+
+
+def _tenths(rng: Any, n: int, digits: int = 1) -> Vector:
+    return [Fraction(int(v), 10**digits) for v in rng.integers(-9 * 10**digits, 9 * 10**digits + 1, n)]
+
+
+def _with_last_places(rng: Any, X: Any) -> Any:
+    """The values with some of the last places of the first column changed by one."""
+    X = X.copy()
+    X[:, 0] = np.nextafter(X[:, 0], np.where(rng.random(len(X)) < 0.4, np.inf, X[:, 0]))
+    return X
+
+
+def _dependent(rng: Any, n: int, d: int) -> list[Vector]:
+    columns = [[Fraction(int(v)) for v in rng.integers(-9, 10, n)] for _ in range(d)]
+    for j in range(1, d):
+        if rng.random() < 0.6:
+            c = [int(v) for v in rng.integers(-2, 3, j)]
+            columns[j] = [
+                sum((a * column[i] for a, column in zip(c, columns, strict=False)), Fraction(0)) for i in range(n)
+            ]
+    return columns
+
+
+def _scaled(rng: Any, columns: list[Vector]) -> list[Vector]:
+    return [
+        [v * Fraction(10) ** int(power) for v in column]
+        for column, power in zip(columns, rng.integers(-9, 10, len(columns)), strict=True)
+    ]
+
+
+MAKERS: dict[str, Callable[[Any, int, int], list[Vector]]] = {
+    "integers": lambda rng, n, d: [[Fraction(int(v)) for v in rng.integers(-9, 10, n)] for _ in range(d)],
+    "decimals": lambda rng, n, d: [_tenths(rng, n) for _ in range(d)],
+    "nearly equal": lambda rng, n, d: [_tenths(rng, n)] * d,
+    "nearly constant": lambda rng, n, d: [[Fraction(3)] * n, *(_tenths(rng, n) for _ in range(d - 1))],
+    "scales": lambda rng, n, d: _scaled(rng, [_tenths(rng, n, 2) for _ in range(d)]),
+    "offsets": lambda rng, n, d: [
+        [v + 10 ** int(rng.integers(0, 13)) for v in column] for column in _dependent(rng, n, d)
+    ],
+    "dependent": _dependent,
+    "dependent at scales": lambda rng, n, d: _scaled(rng, _dependent(rng, n, d)),
+}
+
+
+def overclaims(problem: RandomProblem) -> list[str]:
+    """The claims that are too high; empty if all hold."""
+    try:
+        minimum = dl.Problem(problem.X, problem.y, weights=problem.weights, **problem.settings).solve()
+    except dl.DescentlabError:
+        return []
+    as_given = _wrong_claims(minimum, *problem.exact([fractions(column) for column in problem.X.T]))
+    return as_given and _wrong_claims(minimum, *problem.exact(problem.meant)) and as_given
+
+
+def _wrong_claims(minimum: dl.Minimum, params: Vector, cost: Fraction) -> list[str]:
+    wrong = []
+    for name, value, digits, exact in zip(
+        minimum.parameters, minimum.params.tolist(), minimum.digits.tolist(), params, strict=True
+    ):
+        error = abs(Fraction(value) - exact) * Fraction(SLACK)
+        if digits > 0 and error > Fraction(10**-digits) * abs(Fraction(value)):
+            wrong.append(f"{name}: {value!r} for {float(exact)!r}, to {digits:.1f} digits")
+    if (
+        math.isfinite(minimum.cost_error)
+        and abs(Fraction(minimum.cost) - cost) > Fraction(minimum.cost_error) + cost / 2**50
+    ):
+        wrong.append(f"cost: {minimum.cost!r} for {float(cost)!r}, within {minimum.cost_error!r}")
+    return wrong
+
+
+def main() -> None:
+    """Try as many problems as asked, and print what was claimed too high."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", type=int, nargs="?", default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--show", type=int, default=5)
+    arguments = parser.parse_args()
+    tried, wrong = Counter[str](), Counter[str]()
+    for problem in itertools.islice(random_problems(arguments.seed), arguments.count):
+        tried[problem.kind] += 1
+        if found := overclaims(problem):
+            wrong[problem.kind] += 1
+            if wrong.total() <= arguments.show:
+                print(problem, *found, sep="\n  ")
+    for kind, count in sorted(tried.items()):
+        print(f"{kind}: {wrong[kind]} of {count} claimed too high")
+    print(f"{wrong.total()} of {tried.total()} problems, seed {arguments.seed}")
+
+
+if __name__ == "__main__":
+    main()
