@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from descentlab.messages import Message
@@ -109,6 +110,11 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> Message | str:
     return (
         Message("error.did_you_mean", {"names": [f"`{by_lowercase[match]}`" for match in matches]}) if matches else ""
     )
+
+
+def find_duplicates(names: Iterable[str]) -> list[str]:
+    """The names that stand more than once, sorted."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def check_choice(setting: str, value: object, choices: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from descentlab.data.source import (
     SinglePiece,
     is_from_package,
 )
-from descentlab.errors import DataError
+from descentlab.errors import DataError, find_duplicates
 from descentlab.messages import pluralize
 from descentlab.typing import FloatArray
 
@@ -31,7 +31,7 @@ class ArraySource(BaseSource):
         self.matrix = matrix
         self.names = tuple(names)
         self.size = len(matrix)
-        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        repeated = find_duplicates(self.names)
         if repeated:
             raise DataError("duplicate_columns", names=repeated)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from descentlab.data.csv.text_columns import DAMAGED_REASONS
-from descentlab.errors import DataError, did_you_mean
+from descentlab.errors import DataError, did_you_mean, find_duplicates
 from descentlab.messages import Message, message
 
 
@@ -59,7 +59,7 @@ def choose_features(
             check_column(name, names, excluded_columns)
             for name in ([requested] if isinstance(requested, str) else requested)
         )
-    repeated = sorted({name for name in features if features.count(name) > 1})
+    repeated = find_duplicates(features)
     if repeated:
         raise DataError("duplicate_columns", names=repeated)
     for key, role in (("target_is_feature", target), ("weights_are_feature", weights)):

@@ -17,7 +17,7 @@ from descentlab.data.paths import FileLocation, resolve_locations, unreadable_er
 from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, Piece, Source
 from descentlab.data.tables import ArrowSource, RecordBatchPiece, index_columns
 from descentlab.dependencies import require
-from descentlab.errors import DataError, DescentlabError
+from descentlab.errors import DataError, DescentlabError, find_duplicates
 from descentlab.messages import Message, message, pluralize
 from descentlab.typing import FloatArray
 
@@ -47,7 +47,7 @@ def open_files(
     ]
     if len(labeled_sources) == 1:
         return labeled_sources[0][1]
-    repeated = sorted({str(place) for place in locations if locations.count(place) > 1})
+    repeated = find_duplicates(map(str, locations))
     return ConcatSource(labeled_sources, [message("notice.file_twice", paths=repeated)] if repeated else [])
 
 

@@ -15,7 +15,7 @@ from descentlab.data.arrays import MAX_EXACT_INTEGER
 from descentlab.data.csv.text_columns import not_numeric_reason
 from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, Piece, is_from_package
 from descentlab.dependencies import require
-from descentlab.errors import DataError
+from descentlab.errors import DataError, find_duplicates
 from descentlab.messages import Message, message
 from descentlab.typing import FloatArray
 
@@ -122,7 +122,7 @@ class ArrowSource(BaseSource):
         super().__init__(notices)
         pa = require("pyarrow", "pyarrow", None, "tables")
         names = [str(name) for name in schema.names]
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        repeated = find_duplicates(names)
         if repeated:
             raise DataError("duplicate_columns", names=repeated)
         value_types = {name: _value_type(pa, kind) for name, kind in zip(names, schema.types, strict=True)}

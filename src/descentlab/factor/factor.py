@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from descentlab.data.source import BLOCK_ROWS
-from descentlab.errors import DataError
+from descentlab.errors import DataError, find_duplicates
 from descentlab.factor import archive, householder
 from descentlab.factor.checks import check_block
 from descentlab.factor.merge_tree import MergeTree
+from descentlab.messages import pluralize
 from descentlab.storage import write_atomically
 from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray
 
+MAX_FACTOR_BYTES = 1 << 30  # of the triangle: about 11,500 columns, whose QR takes a minute
 FACTOR_FORMAT = archive.ArchiveFormat("factor", 2, damaged_key="factor_damaged", newer_key="factor_newer")
 
 
@@ -81,10 +84,20 @@ class Factor:
 
     @classmethod
     def empty(cls, columns: Sequence[str]) -> Factor:
-        """The factor of no rows. Merging it changes nothing."""
+        """The factor of no rows. Merging it changes nothing.
+
+        Raises:
+            DataError: a name stands twice, or a factor of so many columns would not fit in memory.
+        """
         k = len(columns)
-        duplicates = sorted({name for name in columns if list(columns).count(name) > 1})
-        if duplicates:
+        if 8 * (k + 1) ** 2 > MAX_FACTOR_BYTES:
+            raise DataError(
+                "factor_columns",
+                columns=pluralize(k, "column"),
+                gigabytes=8 * (k + 1) ** 2 / 1e9,
+                most=math.isqrt(MAX_FACTOR_BYTES // 8) - 1,
+            )
+        if duplicates := find_duplicates(columns):
             raise DataError("duplicate_columns", names=duplicates)
         return cls(tuple(columns), np.zeros((k + 1, k + 1)), np.zeros(k), 0, 0.0, np.zeros(k))
 
