@@ -3,7 +3,8 @@
 ``python -m tests.problem.campaign 50000 --seed 1`` prints how many claims were too high, and the first of them.
 
 A claim holds if it is true of the data as given, where each float64 is the number that it is; or of the numbers that
-were meant, which the float64 are nearest to: columns that are multiples or equal but for their last place are dependent.
+were meant, which the float64 are nearest to: columns that are multiples, or equal but for their last place, are
+dependent.
 """
 
 from __future__ import annotations

@@ -109,4 +109,4 @@ def test_the_printed_cost_is_covered_by_its_bound(spacing: float) -> None:
     exact = dl.Problem(numbers.astype(float), 3.0 * numbers + noise).solve()
     assert abs(rounded.cost - exact.cost) <= rounded.cost_error
     shown = rounded.text().splitlines()[0]
-    assert ("0 up to rounding" in shown) == (rounded.cost_error >= rounded.cost / 2)
+    assert ("at most" in shown) == (rounded.cost_error >= rounded.cost / 2)

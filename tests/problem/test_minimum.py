@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pytest
 
 import descentlab as dl
+from tests.problem.campaign import overclaims, random_problems
 from tests.rational import correct_digits, floats, least_squares
 
 x1 = [Fraction(v) for v in (1, 4, 2, 8, 5, 7, 3)]
@@ -152,3 +154,17 @@ def test_what_a_division_gives_exactly_stays_exact() -> None:
     minimum = dl.Problem([1, 2, 3], [1, 2, 3], bias=False).solve()
     assert minimum.params.tolist() == [1.0]
     assert minimum.cost == 0.0
+
+
+def test_no_digit_is_certain_where_rounding_decides_what_a_ridge_is_on() -> None:
+    """Whether a column is constant but for its last place decides its scale, and with it the ridge on its weight."""
+    X = [[3.0], [3.0000000000000004], [3.0]]
+    minimum = dl.Problem(X, [1.0, 2, 4], standardize=True, ridge=1.0).solve()
+    assert minimum.min_digits == 0
+    assert "not determined by the data" in minimum.text("en")
+    assert dl.Problem([[3.0], [3.0], [3.0]], [1.0, 2, 4], standardize=True, ridge=1.0).solve().digits[1] > 14
+
+
+def test_digits_and_cost_bounds_hold_for_random_problems() -> None:
+    wrong = [found for problem in islice(random_problems(0), 400) if (found := overclaims(problem))]
+    assert not wrong

@@ -21,8 +21,10 @@ def run_command(arguments: list[str]) -> int:
         The exit code.
     """
     from descentlab.cli.localized_click import requested_language
+    from descentlab.cli.output import tolerate_missing_characters
     from descentlab.messages import use_language
 
+    tolerate_missing_characters(as_json="--json" in arguments)
     with use_language(requested_language(arguments), keep=True):
         return _run_command(arguments)
 
@@ -32,6 +34,7 @@ def _run_command(arguments: list[str]) -> int:
 
     from descentlab.cli.app import build_cli
     from descentlab.cli.localized_click import translate_click_error
+    from descentlab.cli.output import discard_further_output
     from descentlab.errors import DescentlabError
     from descentlab.messages import message
 
@@ -39,6 +42,7 @@ def _run_command(arguments: list[str]) -> int:
     try:
         color = False if os.environ.get("NO_COLOR") else None  # None: on a terminal
         code = build_cli().main(arguments, "descentlab", standalone_mode=False, color=color)
+        sys.stdout.flush()  # or a failure of the output would be noticed after the exit code was chosen
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -52,15 +56,17 @@ def _run_command(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo(str(message("cli.interrupted")), err=True)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):  # the reader, such as `head`, has seen enough; click exits then
+        discard_further_output()
         return 0
     except MemoryError:
         return print_error(str(message("cli.memory")), as_json)
     except OSError as error:  # an output that cannot be written: readers raise errors of their own
-        return print_error(
-            str(message("error.unwritable", path=error.filename or "", cause=error.strerror or str(error))), as_json
-        )
+        if error.filename is None:
+            discard_further_output()
+        path = error.filename or message("cli.standard_output").text()
+        text = str(message("error.unwritable", path=path, cause=error.strerror or str(error)))
+        return print_error(text, as_json and error.filename is not None)
 
 
 def print_error(text: str, as_json: bool) -> int:

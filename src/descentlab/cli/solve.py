@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import math
 from typing import Any
 
 import click
@@ -31,7 +32,7 @@ def solve(*, json: bool, **options: Any) -> None:
             "params": dict(zip(minimum.parameters, minimum.params.tolist(), strict=True)),
             "digits": dict(zip(minimum.parameters, minimum.digits.tolist(), strict=True)),
             "cost": minimum.cost,
-            "cost_error": minimum.cost_error,
+            "cost_error": minimum.cost_error if math.isfinite(minimum.cost_error) else None,
             "rank": minimum.rank,
             "flat": [str(direction) for direction in minimum.null_directions],
             "notices": [str(notice) for notice in problem.notices],

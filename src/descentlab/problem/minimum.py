@@ -82,6 +82,8 @@ def _(result: Minimum) -> list[Block]:
 
 def describe_cost(cost: float, error: float) -> Message:
     """The least cost in the digits that are certain, at most six; where none is, what it is at most."""
+    if math.isinf(error):
+        return message("minimum.cost_unknown")
     if error > 0 and error >= cost / 2:
         upper_bound = Context(prec=2, rounding=ROUND_UP).create_decimal_from_float(cost + error)
         return message("minimum.cost_is_rounding", cost=f"{float(upper_bound):.2g}")
@@ -111,4 +113,4 @@ def _nearest_minimizer(fit: Fit, scaling: Scaling, start: FloatArray) -> tuple[F
     solution_norm = np.linalg.norm(inverse, 2) * (np.linalg.norm(M @ params) + np.linalg.norm(start))
     magnitude = np.abs(params) + np.linalg.cond(M @ N) * solution_norm * np.abs(N).sum(axis=1)
     projected_error = np.abs(np.eye(len(params)) - N @ inverse @ M) @ direct_error
-    return params + N @ c, projected_error + rotation_error + 4 * UNIT_ROUNDOFF * len(params) * magnitude
+    return params + N @ c, projected_error + rotation_error + 16 * UNIT_ROUNDOFF * len(params) * magnitude

@@ -196,7 +196,17 @@ class Problem:
     @cached_property
     def fit(self) -> Fit:
         """Target and dependent columns fitted with the independent ones, in the units of the data."""
-        return solve_least_squares(self.factor, self.bias, self.ridge * self.scaling.scales**2)
+        fit = solve_least_squares(self.factor, self.bias, self.ridge * self.scaling.scales**2)
+        if self.ridge and self.standardize and self._has_uncertain_scale:
+            # Whether such a column is constant decides what the ridge on its weight is, and with it everything else.
+            return fit._replace(error_bounds=np.full_like(fit.error_bounds, np.inf), cost_error=np.inf)
+        return fit
+
+    @property
+    def _has_uncertain_scale(self) -> bool:
+        """Whether a feature is constant but for the rounding of its values."""
+        varies = self.factor.R_centered[1:].any(axis=0)[1:]
+        return bool((self.factor.is_constant & varies)[:-1].any())
 
     def spectrum(self, reduction: str = "mean") -> Spectrum:
         """Eigenvalues and eigenvectors of the Hessian, and the learning rates they allow; see :class:`Spectrum`."""

@@ -175,6 +175,7 @@ def fastest_rate(
             left, right = float(points[max(j - 1, 0)]), float(points[min(j + 1, len(points) - 1)])
         if math.isfinite(best):
             candidates.append(at)
+
     def count_exactly(margins: Iterable[float]) -> list[tuple[int, float]]:
         rates = [limit * (1 - margin) / lambda_max for margin in margins]
         counts = [(criterion.epochs_to_tolerance(lr, momentum_settings), lr) for lr in rates]

@@ -1,0 +1,92 @@
+"""Output into any encoding, pipe or disk: nothing ends in a traceback, and exit codes mean what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DATA = "a,y\n1,2\n2,3\n3,5\n"
+DIVERGING = ["diagnose", "data.csv", "--target", "y", "--lr", "9"]
+
+
+def run(folder: Path, *arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> tuple[int, bytes, str]:
+    (folder / "data.csv").write_text(DATA)
+    completed = subprocess.run(
+        [sys.executable, "-m", "descentlab", *arguments],
+        cwd=folder,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | environment,
+        check=False,
+    )
+    return completed.returncode, completed.stdout, completed.stderr.decode(errors="replace")
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "cp1252", "latin-1", "euc-kr", "utf-16"])
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_any_encoding_is_written_to(tmp_path: Path, encoding: str, lang: str) -> None:
+    code, out, errors = run(tmp_path, *DIVERGING, "--lang", lang, PYTHONIOENCODING=encoding)
+    assert (code, errors) == (1, "")
+    text = out.decode(encoding)
+    assert "0.18" in text
+    if lang == "ko" and encoding in ("cp949", "euc-kr", "utf-16"):
+        assert "발산" in text
+
+
+def test_json_is_the_same_in_any_encoding(tmp_path: Path) -> None:
+    answers = [
+        json.loads(run(tmp_path, *DIVERGING, "--json", "--lang", "ko", PYTHONIOENCODING=encoding)[1].decode(encoding))
+        for encoding in ("utf-8", "cp1252")
+    ]
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+@pytest.mark.parametrize(
+    "arguments", [["run", "--rows", "2"], ["run", "--json"], DIVERGING, [*DIVERGING, "--json"], ["--help"]]
+)
+def test_a_full_disk_is_a_sentence_and_not_a_result(tmp_path: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        code, _, errors = run(tmp_path, *arguments, stdout=full.fileno())
+    assert code == 2
+    assert errors == "error: standard output cannot be written: No space left on device\n"
+
+
+def test_a_closed_pipe_is_no_failure(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    code, _, errors = run(tmp_path, "run", "--epochs", "3", stdout=writer)
+    os.close(writer)
+    assert (code, errors) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run"], 0),
+        (["run", "--lr", "0.3"], 1),
+        (["diagnose", "data.csv", "--target", "y", "--lr", "0.1"], 0),
+        (DIVERGING, 1),
+        (["solve", "data.csv", "--target", "y"], 0),
+        (["solve", "nothing.csv", "--target", "y"], 2),
+        (["run", "--epochs", "0"], 2),
+        (["run", "--save", "no/such/folder.csv"], 2),
+        (["train"], 2),
+        (["explain", "no_such_finding"], 2),
+        (["diagnose", "--losses", "1,2,4,8"], 1),
+        (["lesson", "99"], 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_exit_codes_mean_what_the_table_says(tmp_path: Path, arguments: list[str], expected: int) -> None:
+    for extra in ([], ["--lang", "ko"]):
+        code, _, errors = run(tmp_path, *arguments, *extra)
+        assert code == expected, errors
+        assert "Traceback" not in errors
+        assert bool(errors) == (code == 2)
