@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,31 @@ def started() -> Iterator[Any]:
     for process in processes:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script as the browser")
+def test_the_browsers_command_line_does_not_have_the_secret(tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/argument\ncp -p "${{1#file://}}" {tmp_path}/page\n')
+    browser.chmod(0o755)
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "descentlab", "lab"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "BROWSER": str(browser), "DESCENTLAB_LANG": "en"},
+    )
+    assert process.stdout is not None
+    url = re.findall(r"http://\S+", process.stdout.readline())[0]
+    while not (tmp_path / "page").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    given = (tmp_path / "argument").read_text().strip()
+    assert url.split("/")[3] not in given
+    assert url in (tmp_path / "page").read_text()
+    assert (tmp_path / "page").stat().st_mode & 0o077 == 0
+    assert not Path(given.removeprefix("file://")).exists()
 
 
 def served(url: str) -> tuple[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.lab.page import LAB_PAGE, render_lab_page
-from descentlab.lab.server import connections, upload
+from descentlab.lab.server import connections, handler, upload
 from descentlab.lab.server.connections import MAX_CONNECTIONS
 from descentlab.lab.server.handler import LabServer
 from descentlab.lab.spec import make_spec
@@ -341,6 +341,32 @@ def test_slow_clients_shut_nobody_out(lab: LabServer, count: int) -> None:
     assert threads <= MAX_CONNECTIONS + 10
     for connection in slow:
         connection.close()
+
+
+def test_refused_clients_that_linger_shut_nobody_out(lab: LabServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the secret, a client is refused, and then neither sends nor closes."""
+    monkeypatch.setattr(handler, "DRAIN_TIMEOUT", 60.0)
+    lingering = [socket.create_connection(("127.0.0.1", lab.server_port), timeout=30) for _ in range(MAX_CONNECTIONS)]
+    for connection in lingering:
+        connection.sendall(b"GET /no-secret/ HTTP/1.1\r\nHost: x\r\n\r\n")
+    for connection in lingering:
+        assert connection.recv(65536).startswith(b"HTTP/1.0 403")
+    with lab._changed:
+        assert len(lab._refused) == MAX_CONNECTIONS
+    assert ask(lab, "GET", f"/{lab.token}/").status == 200
+    with lab._changed:
+        assert len(lab._refused) == MAX_CONNECTIONS - 1  # one of them gave way, at once
+    for connection in lingering:
+        connection.close()
+
+
+@pytest.mark.slow
+def test_every_one_of_many_uploads_is_answered(lab: LabServer) -> None:
+    body = b"x,y\n" + b"".join(b"%d,%d\n" % (i, i % 7) for i in range(30_000))
+    with ThreadPoolExecutor(2 * MAX_CONNECTIONS) as pool:
+        statuses = list(pool.map(lambda _: posted(lab, body).status, range(2 * MAX_CONNECTIONS)))
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= MAX_CONNECTIONS
 
 
 def test_slow_clients_are_dropped(lab: LabServer, monkeypatch: pytest.MonkeyPatch) -> None:

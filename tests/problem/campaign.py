@@ -165,13 +165,20 @@ def _wrong_claims(minimum: dl.Minimum, params: Vector, cost: Fraction) -> list[s
     ):
         error = abs(Fraction(value) - exact) * Fraction(SLACK)
         if digits > 0 and error > Fraction(10**-digits) * abs(Fraction(value)):
-            wrong.append(f"{name}: {value!r} for {float(exact)!r}, to {digits:.1f} digits")
+            wrong.append(f"{name}: {value!r} for {_as_float(exact)!r}, to {digits:.1f} digits")
     if (
         math.isfinite(minimum.cost_error)
         and abs(Fraction(minimum.cost) - cost) > Fraction(minimum.cost_error) + cost / 2**50
     ):
-        wrong.append(f"cost: {minimum.cost!r} for {float(cost)!r}, within {minimum.cost_error!r}")
+        wrong.append(f"cost: {minimum.cost!r} for {_as_float(cost)!r}, within {minimum.cost_error!r}")
     return wrong
+
+
+def _as_float(value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def main() -> None:

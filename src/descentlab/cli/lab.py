@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from tempfile import mkstemp
 from typing import Any
 
 import click
@@ -56,11 +61,27 @@ def run(*, open: bool, port: Any, lesson: Any, **options: Any) -> int:  # noqa: 
     for notice in problem.notices:
         click.echo(format_notice(notice))
     click.echo(message("cli.lab_at", url=server.url).text())
-    if open:
-        webbrowser.open(server.url)
-    serve_until_interrupted(server)
+    with _opened_in_browser(server.url) if open else nullcontext():
+        serve_until_interrupted(server)
     click.echo("\n" + message("cli.lab_ended").text())
     return 0
+
+
+@contextmanager
+def _opened_in_browser(url: str) -> Iterator[None]:
+    """Open an address whose secret no other user of the machine may see.
+
+    The command line of a browser is shown to all by ``ps``. So it is given a file that only its owner can read, which
+    leads to the address.
+    """
+    handle, path = mkstemp(suffix=".html", prefix="descentlab-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={url}">')
+        webbrowser.open(Path(path).as_uri())
+        yield
+    finally:
+        Path(path).unlink(missing_ok=True)
 
 
 def _check_no_other_options() -> None:

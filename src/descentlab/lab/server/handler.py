@@ -234,6 +234,7 @@ class LabRequestHandler(BaseHTTPRequestHandler):
 
     def _drain_request(self) -> None:
         """Read the rest of a refused request, since closing at once would drop the answer."""
+        self.server.mark_refused(self.request)
         with suppress(OSError, ValueError):
             self.connection.shutdown(socket.SHUT_WR)
             self.deadline_reader.set_deadline(DRAIN_TIMEOUT)
