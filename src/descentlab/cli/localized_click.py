@@ -171,7 +171,7 @@ class LocalizedGroup(LocalizedCommand, click.Group):
         return [message("cli.command_metavar").text()]
 
 
-class NumberOrText(click.ParamType[Any]):
+class NumberOrText(click.ParamType):  # type: ignore[type-arg] (generic from click 8.4 on)
     """A number, or the text as given: the settings check their values themselves."""
 
     name = "number"
