@@ -10,9 +10,10 @@ import pytest
 
 from descentlab.descent.descent import Descent
 from descentlab.doctor.losses import moment_bounds
-from descentlab.doctor.losses.diagnose import LossSeries, diagnose_losses
+from descentlab.doctor.losses.diagnose import diagnose_losses
 from descentlab.doctor.losses.moment_bounds import growth_lower_bound, growth_upper_bound
 from descentlab.doctor.losses.parsing import PrintedLosses, parse_losses
+from descentlab.doctor.losses.series import LossSeries
 from descentlab.typing import FloatArray
 
 

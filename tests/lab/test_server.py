@@ -352,7 +352,7 @@ def test_refused_clients_that_linger_shut_nobody_out(lab: LabServer, monkeypatch
     for connection in lingering:
         assert connection.recv(65536).startswith(b"HTTP/1.0 403")
     with lab._changed:
-        assert len(lab._refused) == MAX_CONNECTIONS
+        assert lab._changed.wait_for(lambda: len(lab._refused) == MAX_CONNECTIONS, timeout=30)
     assert ask(lab, "GET", f"/{lab.token}/").status == 200
     with lab._changed:
         assert len(lab._refused) == MAX_CONNECTIONS - 1  # one of them gave way, at once

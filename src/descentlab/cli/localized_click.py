@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -171,7 +171,13 @@ class LocalizedGroup(LocalizedCommand, click.Group):
         return [message("cli.command_metavar").text()]
 
 
-class NumberOrText(click.ParamType):  # type: ignore[type-arg] (generic from click 8.4 on)
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]  # generic from click 8.4 on
+else:
+    _ParamType = click.ParamType
+
+
+class NumberOrText(_ParamType):
     """A number, or the text as given: the settings check their values themselves."""
 
     name = "number"

@@ -205,8 +205,8 @@ class Problem:
     @property
     def _has_uncertain_scale(self) -> bool:
         """Whether a feature is constant but for the rounding of its values."""
-        varies = self.factor.R_centered[1:].any(axis=0)[1:]
-        return bool((self.factor.is_constant & varies)[:-1].any())
+        varies = np.any(self.factor.R_centered[1:, 1:-1] != 0, axis=0)
+        return bool(np.any(self.factor.is_constant[:-1] & varies))
 
     def spectrum(self, reduction: str = "mean") -> Spectrum:
         """Eigenvalues and eigenvectors of the Hessian, and the learning rates they allow; see :class:`Spectrum`."""
