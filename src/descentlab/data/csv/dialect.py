@@ -43,11 +43,6 @@ class Dialect:
     line_filter: LineFilter = field(default_factory=LineFilter)
     notices: tuple[Message, ...] = field(default=())
 
-    @property
-    def unnamed_columns(self) -> list[str]:
-        """The placeholders for columns whose name is empty."""
-        return [name for name in self.names if name.startswith("(unnamed")]
-
 
 def detect_dialect(location: FileLocation, options: CsvOptions) -> Dialect:
     """The dialect of a file; each option that is None is detected.

@@ -10,7 +10,7 @@ from descentlab.data.csv.number_format import is_number_like
 from descentlab.data.csv.sample_rows import SampleRow, most_common
 from descentlab.data.csv.words import KNOWN_UNITS
 from descentlab.data.paths import FileLocation
-from descentlab.errors import DataError
+from descentlab.errors import DataError, find_duplicates
 from descentlab.messages import Message, message
 
 UNNAMED = "(unnamed {})"  # the placeholder for a column whose name is empty
@@ -89,7 +89,7 @@ def find_header(
 
 
 def _checked(header: Header) -> Header:
-    repeated = sorted({name for name in header.names if header.names.count(name) > 1})
+    repeated = find_duplicates(header.names)
     if repeated:
         raise DataError("duplicate_columns", names=repeated)
     return header
