@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+VIEWPORT = {"width": 1280, "height": 720}  # CSS pixels
 INSTALL = "no Chromium found; install it: apt-get install chromium"
 
 
@@ -31,11 +32,10 @@ def browser() -> Iterator[Any]:
 class Watched:
     """A page of the browser, with everything that it asks for and complains of."""
 
-    VIEWPORT = {"width": 1280, "height": 720}  # noqa: RUF012  (CSS pixels)
-
     def __init__(self, browser: Any) -> None:
-        self.context = browser.new_context(viewport=self.VIEWPORT)
+        self.context = browser.new_context(viewport=VIEWPORT)
         self.page = self.context.new_page()
+        self.storage = self.context.new_cdp_session(self.page)
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
@@ -50,25 +50,25 @@ class Watched:
 
     def clear(self) -> None:
         """As it was when it was new: nothing open, nothing stored, nothing heard."""
-        self.page.evaluate("() => { try { localStorage.clear(); } catch { /* a page without storage */ } }")
-        self.page.goto("about:blank")
+        self.page.goto("about:blank", timeout=15_000)  # milliseconds
+        self.storage.send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "local_storage"})
         self.page.mouse.move(-1, -1)
-        self.page.set_viewport_size(self.VIEWPORT)
+        self.page.set_viewport_size(VIEWPORT)
         self.context.set_offline(False)
         self.requests.clear()
         self.complaints.clear()
 
 
 @pytest.fixture(scope="session")
-def _window(browser: Any) -> Iterator[Watched]:
-    """One page for all tests: a new one is a process of its own, which takes longer to start than most tests."""
-    window = Watched(browser)
-    yield window
-    window.context.close()
+def _pages() -> list[Watched]:
+    """The page that the next test uses again: a new one is a process of its own, and takes longer than most tests."""
+    return []
 
 
 @pytest.fixture
-def watched(_window: Watched) -> Iterator[Watched]:
+def watched(browser: Any, _pages: list[Watched]) -> Iterator[Watched]:
     """An empty page whose requests and complaints are kept."""
-    yield _window
-    _window.clear()
+    page = _pages.pop() if _pages else Watched(browser)
+    yield page
+    page.clear()
+    _pages.append(page)  # one that hangs was not cleared, and is left

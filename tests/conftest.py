@@ -7,9 +7,9 @@ import os
 import pytest
 from hypothesis import settings
 
-from tests.browsing import _window, browser, watched
+from tests.browsing import _pages, browser, watched
 
-__all__ = ["_window", "browser", "watched"]  # one browser for every test that looks at a page
+__all__ = ["_pages", "browser", "watched"]  # one browser for every test that looks at a page
 
 settings.register_profile("any machine", deadline=None)  # a slow machine is no failure
 settings.load_profile("any machine")
