@@ -87,7 +87,7 @@ class Factor:
         """The factor of no rows. Merging it changes nothing.
 
         Raises:
-            DataError: a name stands twice, or a factor of so many columns would not fit in memory.
+            DataError: a name stands twice, or a factor of these columns would not fit in memory.
         """
         k = len(columns)
         if 8 * (k + 1) ** 2 > MAX_FACTOR_BYTES:

@@ -113,4 +113,4 @@ def _nearest_minimizer(fit: Fit, scaling: Scaling, start: FloatArray) -> tuple[F
     solution_norm = np.linalg.norm(inverse, 2) * (np.linalg.norm(M @ params) + np.linalg.norm(start))
     magnitude = np.abs(params) + np.linalg.cond(M @ N) * solution_norm * np.abs(N).sum(axis=1)
     projected_error = np.abs(np.eye(len(params)) - N @ inverse @ M) @ direct_error
-    return params + N @ c, projected_error + rotation_error + 16 * UNIT_ROUNDOFF * len(params) * magnitude
+    return params + N @ c, projected_error + rotation_error + 32 * UNIT_ROUNDOFF * len(params) * magnitude

@@ -82,7 +82,7 @@ def _plot_cost_by_epoch(axes: Any, theory: FullBatchTheory, history: History, en
 
 
 def _falls_at_once(epoch: IntArray, cost: FloatArray) -> bool:
-    """Whether most of the change lies in so few of the first epochs that only a log axis shows it."""
+    """Whether most of the change lies in the first few epochs, which only a log axis shows."""
     if len(epoch) < 2 or epoch[-1] < MIN_LOG_EPOCHS:
         return False
     changed = np.flatnonzero(np.abs(cost - cost[0]) >= 0.9 * abs(cost[-1] - cost[0]))
