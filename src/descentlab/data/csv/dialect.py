@@ -30,7 +30,6 @@ class Dialect:
         encoding: a codec of Python.
         names: one for each cell of a row.
         header_lines: the number of lines above the first row.
-        sample_bytes: the number of bytes that decided.
         line_filter: what is done to each line.
         notices: what was skipped, and what was found out.
     """
@@ -39,7 +38,6 @@ class Dialect:
     encoding: str
     names: list[str]
     header_lines: int
-    sample_bytes: int
     line_filter: LineFilter = field(default_factory=LineFilter)
     notices: tuple[Message, ...] = field(default=())
 
@@ -74,7 +72,7 @@ def detect_dialect(location: FileLocation, options: CsvOptions) -> Dialect:
     if comments and options.comment is None and not (names_are_comment and not is_filtered):
         notices.append(message("notice.comments_skipped", path=location.name, mark=mark, line=comments[0][0]))
     character = BLANKS_DELIMITER if delimiter == " " else delimiter
-    return Dialect(character, encoding, header.names, header.lines, len(sample_bytes), line_filter, tuple(notices))
+    return Dialect(character, encoding, header.names, header.lines, line_filter, tuple(notices))
 
 
 def _skip_lines(location: FileLocation, sample: SampleText, skip_rows: int | None) -> tuple[SampleText, str | None]:

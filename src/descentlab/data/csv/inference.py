@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from descentlab.data.csv.encoding import encoding_error
 from descentlab.data.csv.errors import line_of_row, malformed_piece_error, malformed_row_error, marks_error
 from descentlab.data.csv.footer import Footer
 from descentlab.data.csv.number_format import (
+    LEADING_CELLS,
     MarkEvidence,
     NumberFormat,
     NumberMarks,
@@ -21,17 +21,26 @@ from descentlab.data.csv.number_format import (
     detect_currency,
     detect_format,
     gather_evidence,
+    has_numbers,
     marks_from_options,
 )
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.table_reader import header_size, read_first_piece, read_integers, read_table
-from descentlab.data.csv.text_columns import FlagFormat, detect_flags, first_row, not_numeric_reason, strip_cells
+from descentlab.data.csv.text_columns import (
+    FlagFormat,
+    detect_flags,
+    first_row,
+    has_flags,
+    not_numeric_reason,
+    strip_cells,
+)
 from descentlab.data.csv.words import TOTAL_WORDS
 from descentlab.data.tables import find_shift, not_numeric_type_reason
 from descentlab.errors import DataError
 from descentlab.messages import Message, message
 
 LEADING_BYTES = 1 << 16  # the rows that decide the marks, if they do, and where codes with leading zeros are found
+COMPARED_CELLS = 10_000  # of a column that is not numeric, to say why
 LEADING_ZERO = re.compile(rb"""(?:^|[\r\n,;\t|"])0[0-9]{2,}(?:[\r\n,;\t|"]|$)""")
 LEADING_ZERO_PATTERN = "^0[0-9]{2,}$"
 
@@ -104,21 +113,31 @@ def _first_total(schema: CsvSchema, data: TextBuffer, start: int, table: Any) ->
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    words = pa.array(sorted(TOTAL_WORDS), pa.large_string())
-    for name, cells in _text_cells(schema, table).items():
-        row = first_row(pc.is_in(pc.utf8_lower(cells), value_set=words))
+    words = pa.array(sorted(TOTAL_WORDS), pa.string())
+    for name, column in _text_columns(table).items():
+        row = first_row(pc.is_in(pc.utf8_lower(column), value_set=words))
         if row is not None:
-            line, cell = line_of_row(schema, data, start, row), repr(cells[row].as_py())
+            line, cell = line_of_row(schema, data, start, row), repr(column[row].as_py())
             return message("notice.total_read", path=schema.location.name, line=line, name=name, cell=cell)
     return None
 
 
-def _text_cells(schema: CsvSchema, table: Any) -> dict[str, Any]:
-    """The stripped cells of the table's columns of text."""
+def _text_columns(table: Any) -> dict[str, Any]:
     import pyarrow as pa
 
     columns = zip(table.schema.names, table.columns, strict=True)
-    return {name: strip_cells(column, schema.na) for name, column in columns if pa.types.is_string(column.type)}
+    return {name: column for name, column in columns if pa.types.is_string(column.type)}
+
+
+def _evidence(schema: CsvSchema, table: Any) -> MarkEvidence:
+    """The evidence in the columns of text that have numbers among their first cells."""
+    columns = _text_columns(table)
+    names = [name for name in columns if has_numbers(_first_cells(schema, columns[name]))]
+    return gather_evidence({name: strip_cells(columns[name], schema.na) for name in names})
+
+
+def _first_cells(schema: CsvSchema, column: Any) -> Any:
+    return strip_cells(column.slice(0, LEADING_CELLS), schema.na)
 
 
 def _detect_marks(schema: CsvSchema, data: TextBuffer, start: int, table: Any) -> NumberMarks:
@@ -130,7 +149,7 @@ def _detect_marks(schema: CsvSchema, data: TextBuffer, start: int, table: Any) -
     import pyarrow as pa
 
     delimiter = schema.dialect.delimiter
-    if delimiter == "," and not gather_evidence(_text_cells(schema, table)):
+    if delimiter == "," and not _evidence(schema, table):
         return NumberMarks(thousands=schema.options.thousands, is_thousands_given=schema.options.thousands is not None)
     evidence = MarkEvidence()
     leading = row_splitter.last_row_end(bytes(data[:LEADING_BYTES]), delimiter)
@@ -141,7 +160,7 @@ def _detect_marks(schema: CsvSchema, data: TextBuffer, start: int, table: Any) -
     for end in (leading, len(data)) if has_leading else (len(data),):
         if not (evidence.point or evidence.comma):
             as_text = read_table(schema, data[:end], start, {name: pa.string() for name in schema.dialect.names})
-            evidence = gather_evidence(_text_cells(schema, as_text))
+            evidence = _evidence(schema, as_text)
     marks = choose_marks(evidence, delimiter)
     if isinstance(marks, MarkEvidence):
         raise marks_error(schema, data, start, marks)
@@ -206,10 +225,13 @@ class _ColumnKinds:
 
     def _add_text(self, name: str, column: Any) -> None:
         schema = self.inference.schema
-        cells = strip_cells(column, schema.na)
-        found = detect_format(cells, schema.marks) or detect_flags(cells)
-        if found is None:
-            self.inference.reasons[name] = _text_reason(schema, self.data, self.start, name, column, cells)
+        first, cells = _first_cells(schema, column), None
+        found: NumberFormat | FlagFormat | None = None
+        if has_numbers(first) or has_flags(first):
+            cells = strip_cells(column, schema.na)
+            found = detect_format(cells, schema.marks) or detect_flags(cells)
+        if cells is None or found is None:
+            self.inference.reasons[name] = _text_reason(schema, self.data, self.start, name, column, first)
             return
         self.kinds[name], self.formats[name] = ColumnKind.TEXT, found
         if isinstance(found, FlagFormat):
@@ -292,43 +314,44 @@ def _example(cells: Any, found: NumberFormat) -> str:
     return cell
 
 
-def _text_reason(schema: CsvSchema, data: TextBuffer, start: int, name: str, column: Any, cells: Any) -> Message:
+def _text_reason(schema: CsvSchema, data: TextBuffer, start: int, name: str, column: Any, first: Any) -> Message:
     """Why a column of text is not numeric, with the line of the first cell that is not a number."""
-    marks = schema.marks
-    signs = NumberFormat(marks.decimal, currency=detect_currency(cells), accounting=True)
-    percent = replace(signs, percent=True)
-    candidates: Mapping[NumberFormat, int] = {
-        each: _count_matches(each, cells)
-        for base in (signs, percent)
-        for each in (replace(base, thousands=thousands) for thousands in marks.possible_thousands)
-    }
-    best = max(candidates, key=lambda each: candidates[each])
-    with_percent, without = (
-        max(n for each, n in candidates.items() if each.percent is wanted) for wanted in (True, False)
-    )
-    if with_percent and without and with_percent + without == len(cells) - cells.null_count:
-        examples = (_first_match(cells, "%"), _first_match(cells, "^[^%]*$"))
-        return message("left_out.percent", with_sign=repr(examples[0]), without=repr(examples[1]))
-    other = replace(signs, decimal="," if marks.decimal == "." else ".", thousands="")
-    if candidates[best] < _count_matches(other, cells) == len(cells) - cells.null_count:
-        return message("left_out.other_mark", example=repr(_first_value(cells))[:40])
+    number_format = None
+    if has_numbers(first):
+        number_format, reason = _closest_format(schema.marks, strip_cells(column.slice(0, COMPARED_CELLS), schema.na))
+        if reason:
+            return reason
     return not_numeric_reason(
         [column.combine_chunks()],
-        number_format=best,
+        number_format=number_format,
         na=schema.na,
         name=name,
         line_of_row=partial(line_of_row, schema, data, start),
     )
 
 
+def _closest_format(marks: NumberMarks, cells: Any) -> tuple[NumberFormat, Message | None]:
+    """The format that most of the cells have, and the reason if the others have another one."""
+    signs = NumberFormat(marks.decimal, currency=detect_currency(cells), accounting=True)
+    percent, plain = (
+        max(
+            (replace(signs, percent=is_percent, thousands=thousands) for thousands in marks.possible_thousands),
+            key=lambda each: _count_matches(each, cells),
+        )
+        for is_percent in (True, False)
+    )
+    counts, total = [_count_matches(each, cells) for each in (percent, plain)], len(cells) - cells.null_count
+    best = percent if counts[0] > counts[1] else plain
+    if min(counts) and sum(counts) == total:
+        examples = (_first_match(cells, "%"), _first_match(cells, "^[^%]*$"))
+        return best, message("left_out.percent", with_sign=repr(examples[0]), without=repr(examples[1]))
+    other = replace(signs, decimal="," if marks.decimal == "." else ".")
+    if max(counts) < total == _count_matches(other, cells):
+        return best, message("left_out.other_mark", example=repr(_first_match(cells, "[.,]"))[:40])
+    return best, None
+
+
 def _count_matches(number_format: NumberFormat, cells: Any) -> int:
     import pyarrow.compute as pc
 
     return pc.sum(number_format.match(cells), min_count=0).as_py() or 0
-
-
-def _first_value(cells: Any) -> str | None:
-    import pyarrow.compute as pc
-
-    row = first_row(pc.is_valid(cells))
-    return None if row is None else cells[row].as_py()

@@ -170,6 +170,7 @@ class NumberMarks:
         decimal: the decimal mark.
         thousands: what separates thousands, if it was given or follows from a decimal mark that was given.
         is_certain: whether a cell, or the person, decided it. Otherwise no cell had a mark so far.
+        is_thousands_given: whether the person said what separates thousands.
     """
 
     decimal: str = "."

@@ -78,16 +78,20 @@ class FlagFormat:
 
 def detect_flags(cells: Any) -> FlagFormat | None:
     """The two words of a column that holds nothing else; None if it is not such a column."""
+    words = _distinct_words(cells)
+    return next((FlagFormat(*pair) for pair in FLAG_WORDS if words == set(pair)), None)
+
+
+def has_flags(cells: Any) -> bool:
+    """Whether one pair of words has all of the stripped cells."""
+    words = _distinct_words(cells)
+    return any(words <= set(pair) for pair in FLAG_WORDS)
+
+
+def _distinct_words(cells: Any) -> set[str]:
     import pyarrow.compute as pc
 
-    words = {word for word in pc.unique(pc.utf8_lower(cells.slice(0, 1000))).to_pylist() if word is not None}
-    for true, false in FLAG_WORDS:
-        if words <= {true, false}:
-            flags = FlagFormat(true, false)
-            distinct = {word for word in pc.unique(pc.utf8_lower(cells)).to_pylist() if word is not None}
-            if distinct == {true, false}:
-                return flags
-    return None
+    return {word for word in pc.unique(pc.utf8_lower(cells)).to_pylist() if word is not None}
 
 
 def not_numeric_reason(
@@ -120,8 +124,9 @@ def not_numeric_reason(
         cells = strip_cells(chunk, na)
         if not rows:
             may_have_numbers = has_numbers(cells)
-        is_number = pc.and_(_match_numbers(cells, number_format), may_have_numbers)
-        is_other = pc.fill_null(pc.invert(is_number), False)
+        is_value = pc.is_valid(cells)
+        is_number = pc.and_(is_value, _match_numbers(cells, number_format) if may_have_numbers else False)
+        is_other = pc.and_(is_value, pc.invert(is_number))
         odd = cells.filter(is_other)
         if first is None and len(odd):
             index = first_row(is_other) or 0

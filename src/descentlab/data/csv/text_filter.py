@@ -50,10 +50,6 @@ class LineFilter:
             text = BLANK_LINE.sub(b"", text)
         return text
 
-    def is_comment(self, line: str) -> bool:
-        """Whether a line is a comment."""
-        return self.comment is not None and line.lstrip(" \t\ufeff").startswith(self.comment)
-
     def _without_comments(self, text: bytes, quotes_before: int) -> bytes:
         mark = re.escape((self.comment or "").encode())
         pattern = re.compile(rb"^(?:\xef\xbb\xbf)?[ \t]*" + mark + rb"[^\r\n]*", re.MULTILINE)
