@@ -217,3 +217,9 @@ def test_a_script_that_ends_before_it_trains(content: str, words: str, tmp_path:
     result = cli("diagnose", write(tmp_path, content), "--lang", "en")
     assert result.code == 1
     assert words in result.out
+
+
+def test_nothing_is_said_of_an_optimizer_that_was_replaced_before_it_was_used(tmp_path: Path) -> None:
+    again = "print(model(x).shape)\noptimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.5)\n"
+    result = cli("diagnose", write(tmp_path, LINE + again + "for _ in range(60):\n" + STEP), "--json")
+    assert found(json.loads(result.out)) == [("SGD", 60, ())]

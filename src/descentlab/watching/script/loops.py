@@ -61,6 +61,11 @@ class ScriptLoop:
         self.watch.__enter__()
         self.has_begun = True
 
+    def discard(self) -> None:
+        """Stop watching without a report."""
+        if self.watch is not None and self.has_begun:
+            self.watch.__exit__(None, None, None)
+
     def end(self, error: BaseException | None) -> LoopReport | None:
         """Stop watching; what was found, or None if the watch could not begin."""
         if self.watch is None:
@@ -132,11 +137,17 @@ class ScriptLoops:
             self.internal_error = self.internal_error or f"{type(error).__name__}: {error}"
 
     def on_optimizer(self, optimizer: Any) -> None:
-        """An optimizer was created. An earlier one from the same line that has made steps has ended."""
+        """An optimizer was created. An earlier one from the same line that has made steps has ended.
+
+        One of the same parameters that has made none has been replaced before it was used: nothing is said of it.
+        """
         place, frame = self._place()
+        parameter_ids = set(map(id, optimized_parameters(optimizer)))
         for key, loop in list(self.loops.items()):
             if loop.place == place and loop.steps:
                 self._guard(self._end_loop, key, None)
+            elif not loop.steps and set(map(id, loop.parameters)) == parameter_ids:
+                self._guard(self.loops.pop(key).discard)
         if len(self.loops) >= MAX_WATCHED_LOOPS:
             self.unwatched_optimizers += 1
             return
