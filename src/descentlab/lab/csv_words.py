@@ -38,6 +38,7 @@ def csv_words_module() -> str:
         "dateOrTime": text_columns.DATE_OR_TIME.pattern,
         "leadingZero": inference.LEADING_ZERO_PATTERN,
         "accountingMinus": number_format.ACCOUNTING_MINUS,
+        "groupsOfPoints": number_format.GROUPS_OF_POINTS,
         "wholeCurrency": number_format.WHOLE_CURRENCY,
         "jsonStart": files.JSON_START.pattern.decode(),
         "westernLetter": encoding.WESTERN_LETTER.pattern,

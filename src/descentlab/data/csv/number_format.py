@@ -34,6 +34,7 @@ ACCOUNTING_MINUS = rf"^(?:\({BLANKS}([^-+()]+)\)|([^-+()]*[.,][^-+()]*)-)$"  # (
 WHOLE_CURRENCY = "₩|￦|원|KRW|¥|円|JPY"
 TWO_READINGS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}([.,])[0-9]{3}(?![0-9.,])", re.ASCII)
 
+GROUPS_OF_POINTS = r"^[0-9]{1,3}(?:[.][0-9]{3}){2,}$"  # a number, an IP address or a version
 TWO_READINGS_CELL = r"^[-+(]*[^0-9.,]*[1-9][0-9]{0,2}[.,][0-9]{3}[^0-9.,]*$"  # the same for pyarrow
 
 
@@ -215,17 +216,19 @@ class MarkEvidence:
 
     Attributes:
         point, comma: a cell that is only a point number; only a comma number.
+        points: a cell such as ``1.234.567``, which is a comma number, or an IP address or a version.
         two_readings: a cell such as ``1.200`` or ``1,200``, which is both.
         beside_whole: one of these in a column that has whole numbers without a mark, too.
     """
 
     point: CellPlace | None = None
     comma: CellPlace | None = None
+    points: CellPlace | None = None
     two_readings: CellPlace | None = None
     beside_whole: CellPlace | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.point or self.comma or self.two_readings)
+        return bool(self.point or self.comma or self.points or self.two_readings)
 
 
 def gather_evidence(columns: Mapping[str, Any]) -> MarkEvidence:
@@ -263,6 +266,8 @@ def _add_evidence(found: MarkEvidence, name: str, cells: Any) -> MarkEvidence:
     is_whole_money = pc.match_substring_regex(cells, WHOLE_CURRENCY)
     decides_point = pc.and_(is_whole_money, pc.match_substring_regex(bare, ","))
     decides_comma = pc.and_(is_whole_money, pc.match_substring_regex(bare, "[.]"))
+    has_points = pc.match_substring_regex(cells, GROUPS_OF_POINTS)
+    is_only_comma = pc.and_(is_comma, pc.or_(pc.invert(is_point), decides_comma))
 
     def first(mask: Any) -> CellPlace | None:
         row = pc.index(mask, True).as_py()
@@ -272,7 +277,8 @@ def _add_evidence(found: MarkEvidence, name: str, cells: Any) -> MarkEvidence:
     has_whole = _any(pc.match_substring_regex(bare, "^[-+]?[0-9]+$"))
     return MarkEvidence(
         found.point or first(pc.and_(is_point, pc.or_(pc.invert(is_comma), decides_point))),
-        found.comma or first(pc.and_(is_comma, pc.or_(pc.invert(is_point), decides_comma))),
+        found.comma or first(pc.and_(is_only_comma, pc.invert(has_points))),
+        found.points or first(pc.and_(is_comma, has_points)),
         found.two_readings or two_readings,
         found.beside_whole or (two_readings if has_whole else None),
     )
@@ -283,7 +289,8 @@ def choose_marks(evidence: MarkEvidence, delimiter: str) -> NumberMarks | MarkEv
 
     A cell that is only a point number, or only a comma number, decides. If all cells are both, then
 
-    - in a comma-separated file a point is a decimal point;
+    - in a comma-separated file a point is a decimal point, and ``1.234.567`` is text;
+    - elsewhere ``1.234.567`` is a comma number;
     - in a file with other delimiters than a semicolon a point is a decimal point if every cell of its column has one,
       as ``%.3f`` writes it;
     - anything else is a question.
@@ -292,6 +299,8 @@ def choose_marks(evidence: MarkEvidence, delimiter: str) -> NumberMarks | MarkEv
         return evidence
     if evidence.point or evidence.comma:
         return NumberMarks("." if evidence.point else ",")
+    if evidence.points and delimiter != ",":
+        return NumberMarks(",")
     cell = evidence.two_readings
     if cell is None:
         return NumberMarks(is_certain=delimiter == ",")

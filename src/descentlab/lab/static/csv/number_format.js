@@ -10,6 +10,7 @@ const INFINITE = /^[-+]?inf(inity)?$/i;
 const WHOLE = /^[-+]?[0-9]+$/;
 const PERCENT = /\s*%(\)?)$/;
 const ACCOUNTING_MINUS = new RegExp(WORDS.patterns.accountingMinus);
+const GROUPS_OF_POINTS = new RegExp(WORDS.patterns.groupsOfPoints);
 const WHOLE_CURRENCY = new RegExp(WORDS.patterns.wholeCurrency);
 
 function escaped(text) {
@@ -116,18 +117,20 @@ function addEvidence(found, cells, column) {
     if (isPoint || isComma) numbers += 1;
     hasWhole ||= WHOLE.test(text);
     if (isPoint && (!isComma || (isWholeMoney && text.includes(",")))) add("point", row);
-    if (isComma && (!isPoint || (isWholeMoney && text.includes(".")))) add("comma", row);
+    if (isComma && GROUPS_OF_POINTS.test(cell)) add("points", row);
+    else if (isComma && (!isPoint || (isWholeMoney && text.includes(".")))) add("comma", row);
     if (isComma && isPoint && /[.,]/.test(text)) add("twoReadings", row);
   });
   if (2 * numbers < total) return;
-  for (const kind of ["point", "comma", "twoReadings"]) found[kind] ??= first[kind];
+  for (const kind of ["point", "comma", "points", "twoReadings"]) found[kind] ??= first[kind];
   if (hasWhole) found.besideWhole ??= first.twoReadings;
 }
 
 /** The marks that follow from the evidence; null if the person has to be asked. */
-export function chooseMarks({ point, comma, twoReadings, besideWhole }, delimiter) {
+export function chooseMarks({ point, comma, points, twoReadings, besideWhole }, delimiter) {
   if (point && comma) return null;
   if (point || comma) return { decimal: point ? "." : ",", certain: true };
+  if (points && delimiter !== ",") return { decimal: ",", certain: true };
   if (!twoReadings) return { decimal: ".", certain: delimiter === "," };
   const isPoint = twoReadings.cell.includes(".") && (delimiter === "," || (delimiter !== ";" && !besideWhole));
   return isPoint ? { decimal: ".", certain: true } : null;
