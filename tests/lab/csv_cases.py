@@ -43,6 +43,11 @@ READ: dict[str, tuple[str, dict[str, list[float]]]] = {
     "Korean units": ("면적;가격\n㎡;만원\n50;110\n80;160\n", {"면적": [50, 80], "가격": [110, 160]}),
     "a total": ("city,x,y\nA,1,2\nB,3,4\nTotal,4,6\n", {"x": [1, 3], "y": [2, 4]}),
     "a total of one column": ("city,x,y\nA,1,2\nB,3,4\nTotal,,6\n", {"x": [1, 3], "y": [2, 4]}),
+    "a row with the name of a total": ("name,x,y\nShell,1,2\nTotal,7,4\n", {"x": [1, 7], "y": [2, 4]}),
+    "a mean of money": (
+        'name,x,y\nA,"$1,000.50",2\nB,"$4,000.50",4\nMean,"$2,500.50",3\n',
+        {"x": [1000.5, 4000.5], "y": [2, 4]},
+    ),
     "a German sum": ("Ort;x;y\nA;1;2\nB;3;4\nSumme:;4;6\n", {"x": [1, 3], "y": [2, 4]}),
     "a Korean sum": ("지역,x,y\n서울,1,2\n부산,3,4\n합계,4,6\n", {"x": [1, 3], "y": [2, 4]}),
     "a note below": ("x,y\n1,2\n3,4\n\nSource: own measurements\n", {"x": [1, 3], "y": [2, 4]}),

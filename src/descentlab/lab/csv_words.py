@@ -16,6 +16,7 @@ from descentlab.data.csv import (
     number_format,
     sample_rows,
     text_columns,
+    totals,
     words,
 )
 from descentlab.data.csv.options import DECIMAL_MARKS
@@ -66,7 +67,8 @@ def csv_words_module() -> str:
         "earliestYear": header.EARLIEST_YEAR,
         "latestYear": header.LATEST_YEAR,
         "totalWords": sorted(words.TOTAL_WORDS),
-        "labelMarks": footer.LABEL_MARKS,
+        "totalTolerance": totals.RELATIVE_TOLERANCE,
+        "labelMarks": totals.LABEL_MARKS,
         "missingCells": words.MISSING_CELLS,
         "missingMarks": sorted(words.MISSING_MARKS),
         "flagWords": words.FLAG_WORDS,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from descentlab.data.csv.number_format import is_number_like
-from descentlab.data.csv.words import MISSING_CELLS, MISSING_MARKS, TOTAL_WORDS
+from descentlab.data.csv.totals import is_sum_or_mean, is_total_word
+from descentlab.data.csv.words import MISSING_CELLS, MISSING_MARKS
 from descentlab.errors import SettingError
 
 TAIL_BYTES = 1 << 14  # a footer is looked for in these
 MAX_TAIL_BYTES = 1 << 20  # a footer of a known number of lines is in these
 SENTENCE_OR_RULE = re.compile(r"[^\W\d_]|^[-_=*]{3,}$")  # a letter, or a line that is drawn
-LABEL_MARKS = " :.*=-–[]()"  # around the word of a total
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,14 @@ class Footer:
 
 
 def find_footer(
-    tail: bytes, offset: int, delimiter: str, width: int, *, lines: int | None, has_blanks: bool
+    tail: bytes,
+    offset: int,
+    delimiter: str,
+    width: int,
+    *,
+    lines: int | None,
+    has_blanks: bool,
+    has_all_rows: bool = False,
 ) -> Footer | None:
     """The footer in the last bytes of the text, which begin with a line; None if there is none.
 
@@ -47,6 +55,7 @@ def find_footer(
         width: the number of cells of a row.
         lines: the number of lines of the footer that are not empty, if it is known.
         has_blanks: whether cells have spaces between them.
+        has_all_rows: whether ``tail`` has every row, so that totals can be compared with their sums.
 
     Raises:
         SettingError: there are fewer than ``lines`` lines.
@@ -62,7 +71,8 @@ def find_footer(
                 break
             remaining = (remaining or 0) - bool(filled)
         elif filled:
-            is_row_total = _is_total(filled, width)
+            above = tail[:start] if has_all_rows else None
+            is_row_total = _is_total(filled, width) and _sums_up(cells, above, delimiter)
             if not is_row_total and not _is_note(
                 cells, filled, width, has_blanks, is_cut=not found and not _ends(tail)
             ):
@@ -97,7 +107,16 @@ def _lines_from_end(tail: bytes) -> Iterator[tuple[int, str]]:
 
 def _is_total(filled: list[str], width: int) -> bool:
     """Whether the cells are those of a row that sums up others."""
-    return width > 1 and len(filled) > 1 and filled[0].lower().strip(LABEL_MARKS) in TOTAL_WORDS
+    return width > 1 and len(filled) > 1 and is_total_word(filled[0])
+
+
+def _sums_up(cells: list[str], above: bytes | None, delimiter: str) -> bool:
+    """Whether a total sums up the lines above it, if they are known: a row may have the name ``Total``."""
+    if above is None:
+        return True
+    lines = io.StringIO(above.decode("utf-8", "replace"), newline="")
+    rows = [row for row in csv.reader(lines, delimiter=delimiter) if row and not is_total_word(row[0])]
+    return is_sum_or_mean(cells, rows)
 
 
 def _is_note(cells: list[str], filled: list[str], width: int, has_blanks: bool, is_cut: bool) -> bool:

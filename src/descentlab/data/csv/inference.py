@@ -79,7 +79,7 @@ def infer_schema(schema: CsvSchema) -> Inference:
         if schema.marks.decimal != ".":
             table = read_table(schema, data, start, None)
     inference = Inference(replace(schema, sampled_rows=table.num_rows), footer=footer)
-    inference.total = _first_total(schema, data, start, table)
+    inference.total = _first_total(schema, data, start, table, footer)
     _ColumnKinds(inference, data, start).add_all(table)
     return inference
 
@@ -108,7 +108,7 @@ def _read_first_table(schema: CsvSchema, data: TextBuffer, start: int) -> Any:
     return table
 
 
-def _first_total(schema: CsvSchema, data: TextBuffer, start: int, table: Any) -> Message | None:
+def _first_total(schema: CsvSchema, data: TextBuffer, start: int, table: Any, footer: Footer | None) -> Message | None:
     """A message about the first row with the word of a total; None if there is none."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -118,7 +118,10 @@ def _first_total(schema: CsvSchema, data: TextBuffer, start: int, table: Any) ->
         row = first_row(pc.is_in(pc.utf8_lower(column), value_set=words))
         if row is not None:
             line, cell = line_of_row(schema, data, start, row), repr(column[row].as_py())
-            return message("notice.total_read", path=schema.location.name, line=line, name=name, cell=cell)
+            is_last = schema.sample_is_whole_file and row == table.num_rows - 1 and schema.options.skip_footer is None
+            key = "notice.total_read_last" if is_last else "notice.total_read"
+            lines = (footer.lines if footer else 0) + 1
+            return message(key, path=schema.location.name, line=line, name=name, cell=cell, count=lines)
     return None
 
 

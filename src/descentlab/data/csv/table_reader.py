@@ -66,8 +66,10 @@ def _find_file_footer(schema: CsvSchema, start: int, data: TextBuffer, is_whole_
     if lines == 0:
         return None
     most = MAX_TAIL_BYTES if lines else TAIL_BYTES
+    has_all_rows = False
     if is_whole_file:
         first = 0 if start else header_size(data, schema.dialect.header_lines)
+        has_all_rows = len(data) - first < most
         first = max(first, len(data) - most)
         tail, offset = bytes(data[first:]), start + first
     elif schema.seekable:
@@ -85,7 +87,13 @@ def _find_file_footer(schema: CsvSchema, start: int, data: TextBuffer, is_whole_
         tail, offset = tail[cut:], offset + cut
     dialect = schema.dialect
     footer = find_footer(
-        tail, offset, dialect.delimiter, len(dialect.names), lines=lines, has_blanks=dialect.line_filter.blanks
+        tail,
+        offset,
+        dialect.delimiter,
+        len(dialect.names),
+        lines=lines,
+        has_blanks=dialect.line_filter.blanks,
+        has_all_rows=has_all_rows,
     )
     is_all = footer is not None and not tail[: footer.start - offset].strip()
     return None if is_all and lines is None else footer  # a table of totals only

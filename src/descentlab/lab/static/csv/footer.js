@@ -14,7 +14,7 @@ export function findFooter(rows, columns, delimiter) {
   while (count < rows.length) {
     const row = rows[rows.length - 1 - count];
     const texts = filled(row);
-    const sumsUp = isTotalRow(texts, columns);
+    const sumsUp = isTotalRow(texts, columns) && isSumOrMean(row.cells, rows.slice(0, rows.length - 1 - count));
     if (row.last > row.line || (texts.length ? !sumsUp && !isNote(row, texts, columns, delimiter) : columns === 1)) break;
     isTotal ||= sumsUp;
     count += 1;
@@ -30,7 +30,31 @@ export function findFooter(rows, columns, delimiter) {
 
 /** Whether the cells are those of a row that sums up others. */
 function isTotalRow(texts, columns) {
-  return columns > 1 && texts.length > 1 && TOTAL_WORDS.has(stripped(texts[0].toLowerCase()));
+  return columns > 1 && texts.length > 1 && isTotalWord(texts[0]);
+}
+
+const isTotalWord = (cell) => TOTAL_WORDS.has(stripped(cell.trim().toLowerCase()));
+
+/** Whether at least half of the numbers of a row are the sums or the means of the other rows; as data/csv/totals.py. */
+function isSumOrMean(total, rows) {
+  const others = rows.filter(({ cells }) => !isTotalWord(cells[0]));
+  return [".", ","].some((decimal) => {
+    const given = total.map((cell) => readNumber(cell, decimal));
+    const found = given.filter((number, j) => {
+      const values = others.map(({ cells }) => readNumber(cells[j] ?? "", decimal)).filter((value) => !Number.isNaN(value));
+      const sum = values.reduce((all, value) => all + value, 0);
+      return [sum, sum / Math.max(values.length, 1)].some((expected) => isClose(number, expected));
+    });
+    return 2 * found.length >= given.filter((number) => !Number.isNaN(number)).length;
+  });
+}
+
+const isClose = (number, expected) => Math.abs(number - expected) <= WORDS.totalTolerance * Math.abs(expected) || number === Math.trunc(expected) || number === Math.round(expected);
+
+/** The number in a cell without its signs; NaN where there is none. */
+function readNumber(cell, decimal) {
+  const text = cell.replace(/[^0-9.,eE+-]/g, "").replaceAll(decimal === "." ? "," : ".", "").replace(decimal, ".").replace(/-+$/, "");
+  return text ? Number(text) : NaN;
 }
 
 function stripped(text) {
