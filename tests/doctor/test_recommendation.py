@@ -36,6 +36,8 @@ CASES: dict[str, tuple[dl.Problem, dict[str, Any]]] = {
     "ridge": (dl.Problem(HOUSES, PRICES, ridge=0.1, standardize=True), {"lr": 3.0}),
     "standardized": (dl.Problem(HOUSES, PRICES, standardize=True), {"lr": 5e-4}),
     "zero_grad": (dl.Problem([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], bias=False), {"lr": 0.15, "zero_grad": False}),
+    "never cleared": (dl.Problem(HOUSES, PRICES), {"lr": 1e-8, "momentum": 0.5, "nesterov": True, "zero_grad": False}),
+    "adam": (dl.Problem(HOUSES, PRICES), {"lr": 0.1, "optimizer": "Adam", "weight_decay": 0.2, "epochs": 20}),
     "sum": (dl.Problem(HOUSES, PRICES), {"lr": 0.01, "reduction": "sum"}),
     "more epochs": (dl.Problem(HOUSES, PRICES, standardize=True), {"lr": 0.35, "epochs": 3}),
 }

@@ -90,7 +90,27 @@ def make_recommendation(context: RunContext, remedies: Sequence[Remedy]) -> Reco
         return best if best.needed * MIN_SPEEDUP <= own_epochs else None
     is_plain = context.theory.descent.is_sgd and context.theory.descent.schedule is None
     rate_only = next((each for each in reached if each.remedy == "fastest_rate" and is_plain), None)
-    return best if _is_simple(best) or context.own_best_rate is None else replace(best, rate_only=rate_only)
+    best = _recount(context, best)
+    if rate_only is None or _is_simple(best) or context.own_best_rate is None:
+        return best
+    return replace(best, rate_only=_recount(context, rate_only))
+
+
+def _recount(context: RunContext, recommendation: Recommendation) -> Recommendation:
+    """The same with the epochs at the rate and momentum that are printed, which are rounded."""
+    settings, descent = recommendation.settings, context.theory.descent
+    if "lr" not in settings:
+        return recommendation
+    scaling = {name: True for name in SCALING_REMEDIES if name in settings}
+    theory = (
+        replace(context.theory, problem=context.theory.problem.with_changes(**scaling)) if scaling else context.theory
+    )
+    changed = replace(descent, **{name: value for name, value in settings.items() if hasattr(descent, name)})
+    counts = _count_epochs(replace(context, theory=theory), changed.lr, changed.momentum_settings)
+    needed = max(count or 0 for count in counts)
+    epochs = {"epochs": needed} if needed > descent.epochs else {}
+    settings = {name: value for name, value in settings.items() if name != "epochs"} | epochs
+    return replace(recommendation, settings=settings, epochs_to_tolerance=counts[0], epochs_to_coefficients=counts[1])
 
 
 def _choose(candidates: Sequence[Recommendation], epochs: int) -> Recommendation:
@@ -133,7 +153,7 @@ def _with_the_same_rate(context: RunContext) -> list[Recommendation]:
     momentum_settings = descent.momentum_settings
     if not descent.zero_grad or momentum_settings["momentum"] >= 1:
         momentum_settings = NO_MOMENTUM
-        settings["momentum"] = 0.0
+        settings |= NO_MOMENTUM
     remedy = "constant_rate" if descent.zero_grad else "clear_gradients"
     return [_recommend(context, remedy, settings, _count_epochs(context, descent.lr, momentum_settings))]
 
@@ -168,6 +188,8 @@ def _from_remedy(context: RunContext, remedy: Remedy) -> Recommendation:
         settings |= {"dampening": 0.0, "nesterov": False}
     if remedy.name in SCALING_REMEDIES:
         settings = {remedy.name: True} | settings
+    if not context.theory.descent.is_sgd:
+        settings["weight_decay"] = 0.0  # other optimizers have other rules for it
     return _recommend(context, remedy.name, settings, (remedy.epochs, remedy.epochs_to_coefficients))
 
 
