@@ -213,6 +213,29 @@ def test_the_printed_command_reaches_it(options: str, tmp_path: Path) -> None:
         assert run["ending"]["coefficients_converged"] is expected or found["epochs_to_tolerance"] == needed
 
 
+@pytest.mark.parametrize("name", ["start", "weights", "no bias"])
+def test_the_lines_move_a_start_without_changing_what_it_predicts(name: str) -> None:
+    (problem, _), diagnosis, variables = CASES[name], diagnosed(name), loop_variables(name, 0)
+    assert diagnosis.recommendation is not None
+    before = variables["X"] @ variables["W"] + variables["b"]
+    exec("\n".join(code_lines("numpy", problem, diagnosis.descent, diagnosis.recommendation)), {"np": np}, variables)
+    np.testing.assert_allclose(variables["X"] @ variables["W"] + variables["b"], before)
+
+
+@pytest.mark.parametrize("seed", [21, 36])
+def test_epochs_are_counted_at_the_rate_that_is_printed(seed: int) -> None:
+    """Here the rate and momentum with all their digits take an epoch more."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(20, 2)) * [1, 10.0 ** rng.uniform(0, 3)] + 10.0 ** rng.uniform(1, 3)
+    problem = dl.Problem(X, X @ rng.normal(size=2) + rng.normal(size=20), ridge=1e-3)
+    recommendation = diagnose(problem, lr=1.0, epochs=3).recommendation
+    assert recommendation is not None
+    same = diagnose(problem, **recommendation.settings)
+    assert same.verdict.converges
+    assert same.epochs_to_tolerance == recommendation.epochs_to_tolerance
+    assert same.epochs_to_coefficients == recommendation.epochs_to_coefficients
+
+
 def test_the_lesson_keeps_its_reduction() -> None:
     text = cli("diagnose", "lesson").out
     assert "\n  descentlab run lesson --lr 0.0357142 --reduction sum\n" in text

@@ -54,7 +54,12 @@ def test_predictions_stand_against_the_targets_where_there_are_rows() -> None:
 
 @pytest.mark.parametrize(
     ("lr", "epochs", "scales"),
-    [(0.15, 10, ("linear", "log")), (0.001, 20, ("linear", "linear")), (0.05, 1000, ("log", "log"))],
+    [
+        (0.15, 10, ("linear", "log")),
+        (0.001, 20, ("linear", "linear")),
+        (0.05, 3, ("linear", "log")),
+        (0.05, 1000, ("log", "log")),
+    ],
 )
 def test_axes_are_logarithmic_where_the_cost_falls_by_decades(lr: float, epochs: int, scales: tuple[str, str]) -> None:
     axes = dl.descend(LESSON, lr=lr, epochs=epochs).plot().axes[0]
