@@ -52,13 +52,6 @@ class Remedy:
     condition: float
     least_cost: float
 
-    @property
-    def epochs_to_both(self) -> int | None:
-        """The epochs to the tolerance of the cost and of every coefficient."""
-        if self.epochs is None or self.epochs_to_coefficients is None:
-            return None
-        return max(self.epochs, self.epochs_to_coefficients)
-
 
 @dataclass(frozen=True, eq=False)
 class RemedyEvaluator:
