@@ -105,7 +105,8 @@ def _recount(context: RunContext, recommendation: Recommendation) -> Recommendat
     theory = (
         replace(context.theory, problem=context.theory.problem.with_changes(**scaling)) if scaling else context.theory
     )
-    changed = replace(descent, **{name: value for name, value in settings.items() if hasattr(descent, name)})
+    of_descent: dict[str, Any] = {name: value for name, value in settings.items() if hasattr(descent, name)}
+    changed = replace(descent, **of_descent)
     counts = _count_epochs(replace(context, theory=theory), changed.lr, changed.momentum_settings)
     needed = max(count or 0 for count in counts)
     epochs = {"epochs": needed} if needed > descent.epochs else {}
