@@ -94,7 +94,7 @@ def test_the_losses_and_their_epochs(text: str, epochs: list[int] | None) -> Non
     [
         ("Epoch 1: 4.2 0.9\nEpoch 2: 4.1 0.8", ["4.2, 0.9", "`Epoch 1: 4.2 0.9`"]),
         ("loss 4.2 (5.1)\nloss 4.1 (5.0)", ["4.2, 5.1", "`loss 4.2 (5.1)`"]),
-        ("loss: 1,234\nloss: 1,200", ["1, 234"]),
+        ("loss: 1,234\nloss: 1,200", ["1,234", "1.234 or 1234"]),
         ("d_loss: 1 g_loss: 2", ["`d loss`, `g loss`"]),
         ("1 4.2 5\n2 4.1 5", ["3 numbers each", "`1 4.2 5`"]),
         ("1.0 4.2\n2.0 4.1", ["2 numbers each"]),
@@ -226,3 +226,56 @@ class TestObserved:
         assert dl.diagnose(self.problem, lr=0.02, epochs=41, observed=text, every=10).findings[0]
         with pytest.raises(SettingError, match="10 apart, but --losses-every is 5"):
             dl.diagnose(self.problem, lr=0.02, epochs=41, observed=text, every=5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Loss after {0} epochs: {1}",
+        "Error after {0} iterations: {1}",
+        "After {0} epochs, the loss is {1}",
+        "{0} epochs: {1}",
+        "loss[{0}] = {1}",
+        "loss ({0}): {1}",
+        "train loss {0}: {1}",
+        "[{0}]\ttrain-rmse:{1}",
+        "[{0}]\ttraining's l2: {1}",
+        "({0}, {1})",
+        "{0} [0.1 0.2] {1}",
+    ],
+)
+def test_a_number_that_counts_is_not_a_loss(text: str) -> None:
+    reading = read_losses("\n".join(text.format(10 * k, value) for k, value in enumerate((9.5, 7.25, 6.125), 1)))
+    assert reading.losses.values.tolist() == [9.5, 7.25, 6.125]
+    assert reading.epochs is not None
+    assert reading.epochs.tolist() == [10, 20, 30]
+    assert "from 9.5 to 6.12" in str(reading.message())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[(0, 9.5), (1, 7.25), (2, 6.125)]",
+        ">>> for epoch in range(6): print(loss)\n9.5\n7.25\n6.125",
+        "loss: 9.5  [   64/60000]\nloss: 7.25  [ 6464/60000]\nloss: 6.125  [12864/60000]",
+        "epoch 1 cost: 9.5\nepoch 2 cost: 7.25\nepoch 3 cost: 6.125\nDone. cost 6.0",
+    ],
+)
+def test_what_stands_beside_losses_is_not_read(text: str) -> None:
+    assert read_losses(text).losses.values.tolist() == [9.5, 7.25, 6.125]
+
+
+@pytest.mark.parametrize("name", ["accuracy:", "train acc", "lr", "W", "R2:", "grad_norm", "learning rate ="])
+def test_a_metric_is_not_taken_for_a_loss(name: str) -> None:
+    with pytest.raises(SettingError) as error:
+        read_losses(f"Epoch 1, {name} 0.2\nEpoch 2, {name} 0.3\nEpoch 3, {name} 0.35")
+    assert "is not the loss" in error.value.message.text("en")
+
+
+def test_the_longest_even_part_of_a_table_that_leaves_lines_out() -> None:
+    text = "\n".join(f"epoch {k} cost {1 + 2.0**-k}" for k in [*range(6), *range(20, 26)])
+    reading, every = read_losses(text).evenly_spaced(None)
+    assert every == 1
+    assert reading.epochs is not None
+    assert reading.epochs.tolist() == list(range(20, 26))
+    assert reading.left_out == tuple(range(6))

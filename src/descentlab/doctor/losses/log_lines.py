@@ -20,6 +20,10 @@ TIMESTAMP = re.compile(
 )
 GLUED_EPOCH = re.compile(r"(?i)(?<![^\W_])(epoch|iteration|iter|step)(?=\d)")  # epoch3
 ORDINAL_EPOCH = re.compile(r"(\d+) *(?:번째|회차|회)? *에포크")
+# After 100 epochs, the loss is 4.2; the unit comes to stand before its number
+COUNTED_EPOCHS = re.compile(r"(?im)(^[ \t]*|\b(?:after|at|in|by)[ \t]+)(\d+)[ \t]+(epoch|iteration|iter|step)s\b")
+INDEX_END = re.compile(r"\s*[\])]?\s*[:=]\s*[\[('\"]*")  # loss[3] = 4.2, loss 3: 4.2
+VALUE_MARK = re.compile(r"[:=]\s*[\[('\"]*$")
 SIDE_NOTE = re.compile(r"\(([^()\d\n]*)\)")  # loss (train): 4.2
 LABEL_END = re.compile(r"[\s:=~≈>`'\"(\[{|-]+$")
 LABEL_START = re.compile(r"[,;|()\[\]{}<>]|\s[-–—/]\s")
@@ -36,13 +40,32 @@ TRAINING_WORDS = frozenset({"train", "training", "trn", "tr", "학습", "훈련"
 HELD_OUT_WORDS = frozenset(
     {"val", "valid", "validation", "test", "testing", "eval", "evaluation", "dev", "holdout", "검증", "평가", "테스트"}
 )
+METRIC_WORDS = frozenset(
+    {
+        "accuracy",
+        "acc",
+        "auc",
+        "bias",
+        "f",
+        "grad",
+        "gradient",
+        "learning",
+        "lr",
+        "momentum",
+        "norm",
+        "precision",
+        "r",
+        "rate",
+    }
+    | {"recall", "score", "theta", "time", "w", "weight", "weights", "정확도", "학습률"}
+)
 PLAIN_WORDS = frozenset(
     {"avg", "average", "mean", "squared", "total", "current", "the", "is", "value", "평균", "제곱", "값"}
 )
 
 
-# What a number may be as a loss; of the kinds that a log has, the first is taken.
-TRAINING_LOSS, LOSS, HELD_OUT_LOSS, AFTER_EPOCH, ALONE = range(5)
+# What a number may be as a loss; of the kinds that a log has, the first is taken. A metric is refused.
+TRAINING_LOSS, LOSS, HELD_OUT_LOSS, AFTER_EPOCH, ALONE, METRIC = range(6)
 
 
 class Label(NamedTuple):
@@ -75,6 +98,7 @@ def normalize_log(text: str) -> str:
         text = TIMESTAMP.sub("·", text)
     if "에포크" in text:
         text = ORDINAL_EPOCH.sub(r"에포크 \1 ", text)
+    text = COUNTED_EPOCHS.sub(r"\1\3 \2 ", text)
     return SIDE_NOTE.sub(r" \1 ", GLUED_EPOCH.sub(r"\1 ", text))
 
 
@@ -89,32 +113,45 @@ def plan_line(marked: str) -> LinePlan:
     """The plan of every line with these marks for its numbers; see :func:`split_line`."""
     losses: dict[Label, tuple[list[int], bool]] = {}
     places: dict[str, int] = {}
-    bare: list[int] = []  # numbers without a label, and those of another name
+    bare: list[int] = []  # numbers without a label, those of another name, and those of a metric's
     named: list[int] = []
+    metrics: dict[str, list[int]] = {}
     label: Label | None = None
     announced: Label | None = None  # a loss word that an epoch's number took: Cost after epoch 3: 0.6
-    for i, gap in enumerate(marked.split(NUMBER_MARK)[:-1]):
+    gaps = marked.split(NUMBER_MARK)
+    for i, gap in enumerate(gaps[:-1]):
+        following = gaps[i + 1] if i + 2 < len(gaps) else None
+        words = _label_words(gap)
         if i and gap.strip() == "/":  # the 10 of 3/10
-            if places.get("epoch") != i - 1 and places.get("step") != i - 1:
+            if i - 1 in bare:
                 places.setdefault("counter", i - 1)
-                bare = [each for each in bare if each != i - 1]
+                bare.remove(i - 1)
             continue
         if label is not None and not gap.strip(SEPARATORS):
-            losses[label][0].append(i)
+            if following is None or following.strip() != "/":  # loss: 4.2 [64/600]
+                losses[label][0].append(i)
             continue
-        words = _label_words(gap)
+        if i == 0 and gap.strip() == "[" and following is not None and following.startswith("]"):  # [3] loss: 4.2
+            places["counter"] = i
+            continue
         role, found = _role(words), _loss_label(words)
+        if role is None and found and following and not VALUE_MARK.search(gap) and INDEX_END.fullmatch(following):
+            role = "step"
         label = None if role is not None else found or (None if words else announced)
         if role is not None:
             places.setdefault(role, i)
             announced = found or announced
         elif label is not None:
             losses.setdefault(label, ([], gap.rstrip(" ('\"").endswith("[")))[0].append(i)
+        elif METRIC_WORDS & set(words):
+            metrics.setdefault(" ".join(words), []).append(i)
         else:
             (named if words else bare).append(i)
     unlabelled = bare or named
     if not losses and unlabelled:
         losses[Label(AFTER_EPOCH if places else ALONE)] = (unlabelled, False)
+    elif not losses:
+        losses = {Label(METRIC, name=name): (at, False) for name, at in metrics.items()}
     return LinePlan({label: (tuple(at), listed) for label, (at, listed) in losses.items()}, **places)
 
 

@@ -14,6 +14,7 @@ MAX_LOG_BYTES = 1 << 28  # 256 MiB: millions of lines
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be", b"\xef\xbb\xbf": "utf-8"}
 # CSI sequences such as colors, OSC sequences such as titles.
 TERMINAL_SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
+PROMPT_LINE = re.compile(r"(?m)^[ \t]*(?:(?:>>>|\.\.\.|\$)(?: .*)?|In \[\d+\]:.*)$")  # what was typed, not printed
 OVERWRITING = re.compile(r"[\r\b]+")
 # What types print around a number: tensor(0.3, grad_fn=<MseLossBackward0>), np.float64(0.3), array([...], dtype=...).
 TYPE_ARGUMENT = re.compile(
@@ -72,10 +73,11 @@ def decode_log(data: bytes, source: str | Message) -> str:
 
 
 def strip_terminal(text: str) -> str:
-    """The text without colors and types, its lines ended by a newline only; overwritten parts still in it."""
+    """The text without colors, types and typed commands, its lines ended by a newline only; with overwritten parts."""
     if "\x1b" in text:
         text = TERMINAL_SEQUENCES.sub("", text)
     text = text.replace("\r\n", "\n").replace("\x00", "")
+    text = PROMPT_LINE.sub("", text)
     if "(" in text or "<" in text:
         text = TENSORFLOW.sub(r"\1", TYPE_ARGUMENT.sub("", text))
         text = TYPED_LIST.sub("(", TYPED_NUMBER.sub(r"\1", text))

@@ -16,13 +16,14 @@ from typing import NamedTuple
 import numpy as np
 
 from descentlab.errors import SettingError
-from descentlab.typing import FLOAT32_UNIT_ROUNDOFF, UNIT_ROUNDOFF, FloatArray
+from descentlab.typing import FLOAT32_UNIT_ROUNDOFF, UNIT_ROUNDOFF, FloatArray, IntArray
 
 FLOAT64_ERROR = 16 * UNIT_ROUNDOFF  # what summing in float64 does to a cost, relative to it
 # The same in float32, and the decimal digits that float32 always holds.
 FLOAT32_ERROR, FLOAT32_DIGITS = 8 * FLOAT32_UNIT_ROUNDOFF, 7
 THOUSANDS_NUMBER = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 NOT_COMMA_SEPARATOR = re.compile(r"[;\s\[\](){}'\"]+")
+NUMBER_GROUPS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")  # innermost brackets: (0, 4.2)
 MIN_EXTRA_DIGITS = 2  # digits beyond those, over all losses, that float32's numbers have and other numbers hardly ever
 DTYPE_ERROR = {"float32": FLOAT32_ERROR, "float16": 8 * 2.0**-11, "bfloat16": 8 * 2.0**-8}  # by the type they came in
 
@@ -86,6 +87,22 @@ def split_numbers(text: str) -> list[str]:
     if len(tokens) > 1 and any(THOUSANDS_NUMBER.fullmatch(part) for part in tokens):
         return tokens
     return [part for token in tokens for part in token.split(",") if part]
+
+
+def bracketed_rows(text: str) -> list[list[str]] | None:
+    """Rows that brackets make: ``[(0, 4.2), (1, 3.1)]``, or ``0 [0.1 0.2] 4.2`` a line. None for a list."""
+    groups = [row for row in map(split_numbers, NUMBER_GROUPS.findall(text)) if len(row) > 1]
+    outside = NUMBER_GROUPS.sub(lambda group: group[0] if len(split_numbers(group[1])) < 2 else " ", text)
+    if groups and split_numbers(outside):
+        return [split_numbers(line) for line in outside.splitlines() if line.strip()]
+    return groups if len(groups) > 1 else None
+
+
+def longest_even_part(steps: IntArray) -> tuple[int, int]:
+    """Where the longest part that has one distance begins and ends; the last of several."""
+    ends = [*(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(steps)]
+    _, begin, end = max((end - begin, begin, end + 1) for begin, end in zip([0, *ends[:-1]], ends, strict=True))
+    return begin, end
 
 
 def _as_list(raw: object) -> list[object]:

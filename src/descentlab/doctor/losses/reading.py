@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from descentlab.doctor.losses.log_lines import (
-    ALONE,
     LOSS_WORDS,
+    METRIC,
     NUMBER,
     Label,
     mentions_loss_or_epoch,
@@ -38,13 +38,24 @@ from descentlab.doctor.losses.log_text import (
     shown_lines,
     strip_terminal,
 )
-from descentlab.doctor.losses.parsing import PrintedLosses, parse_entries, parse_losses, split_numbers
+from descentlab.doctor.losses.parsing import (
+    PrintedLosses,
+    bracketed_rows,
+    longest_even_part,
+    parse_entries,
+    parse_losses,
+    split_numbers,
+)
 from descentlab.errors import SettingError
 from descentlab.messages import Message, message, pluralize
 from descentlab.typing import IntArray
 
 NAMED_NUMBER = re.compile(rf"\D*[=:]\s*(?:{NUMBER.pattern})\s*")  # J = 4.2
 MAX_SHOWN_LINE = 80  # characters of a line in an error
+NUMBER_WITH_COMMA = re.compile(r"(?<![\w.,])\d+,\d+(?![\w,]|\.\d)")
+MIN_EPOCH_LINES = 3  # lines with an epoch and a loss that make losses on other lines a summary
+MIN_EVEN_LOSSES = 5  # losses at one distance that are used where others have another
+MIN_RIVAL_RATIO = 5  # times as many losses of one name as of another leave no doubt: the other is in a summary
 MIN_LISTED = 3  # numbers after one label that are a list without brackets
 
 
@@ -82,14 +93,16 @@ class LossReading:
         steps = np.diff(self.epochs)
         inner = steps[1:-1] if len(steps) > 2 else steps
         printed = int(inner[0])
+        begin, end = int(steps[0] != printed), len(self.epochs) - int(steps[-1] != printed)
         if (inner != printed).any() or (len(steps) > 1 and np.count_nonzero(steps == printed) < 2):
-            raise SettingError("losses_uneven", epochs=self.epochs[:6].tolist())
+            begin, end = longest_even_part(steps)
+            printed = int(steps[begin])
+            if end - begin < MIN_EVEN_LOSSES:
+                raise SettingError("losses_uneven", epochs=self.epochs[:6].tolist())
         if every is not None and every != printed:
             raise SettingError(
                 "losses_every_contradicts", epochs=self.epochs[:4].tolist(), printed=printed, every=every
             )
-        begin = int(steps[0] != printed)
-        end = len(self.epochs) - int(steps[-1] != printed)
         left_out = [*self.epochs[:begin].tolist(), *self.epochs[end:].tolist()]
         part = PrintedLosses(self.losses.values[begin:end], self.losses.half_ulps[begin:end])
         return replace(self, losses=part, epochs=self.epochs[begin:end], left_out=tuple(left_out)), printed
@@ -112,7 +125,9 @@ class LossReading:
         if every > 1:
             parts["spacing"] = message("losses.read_every", every=every)
         parts["left_out"] = message("losses.read_left_out", epochs=list(self.left_out)) if self.left_out else ""
-        return message("losses.read", count=pluralize(len(self.losses.values), "loss"), **parts)
+        first, last = (float(self.losses.values[i]) for i in (0, -1))
+        count = pluralize(len(self.losses.values), "loss")
+        return message("losses.read", count=count, first=first, last=last, **parts)
 
 
 class _Entry(NamedTuple):
@@ -125,6 +140,7 @@ class _Entry(NamedTuple):
     epoch: int | None
     step: int | None
     counter: int | None
+    is_numbered: bool = False
 
 
 def read_losses(raw: object) -> LossReading:
@@ -182,6 +198,9 @@ def _read_text(text: str) -> LossReading:
             return _read_log(text)
         return LossReading(parse_entries(tokens))
     if "[" in text or "(" in text:
+        rows = bracketed_rows(text)
+        if rows is not None:
+            return _read_rows(rows, shown_lines(text)[0])
         # A list that was printed has lost the zeros at the ends of its numbers, as floats have.
         return LossReading(parse_entries([float(token) for token in tokens]))
     return _read_columns(text) or LossReading(parse_entries(tokens))
@@ -196,9 +215,21 @@ def _read_columns(text: str) -> LossReading | None:
     rows = [split_numbers(line) for line in lines]
     if any(len(row) != width for row in rows):
         return None
-    epochs = np.array([int(row[0]) if row[0].isdecimal() and len(row[0]) < 16 else -1 for row in rows], dtype=np.int64)
-    if width > 2 or epochs[0] < 0 or (np.diff(epochs) <= 0).any():
-        raise SettingError("losses_columns", line=_shown(lines[0]), count=width)
+    return _read_rows(rows, lines[0])
+
+
+def _read_rows(rows: list[list[str]], line: str) -> LossReading:
+    """Epochs and losses from rows of these two.
+
+    Raises:
+        SettingError: they are something else.
+    """
+    width = len(rows[0])
+    epochs = np.array(
+        [int(row[0]) if row and row[0].isdecimal() and len(row[0]) < 16 else -1 for row in rows], dtype=np.int64
+    )
+    if any(len(row) != 2 for row in rows) or epochs[0] < 0 or (np.diff(epochs) <= 0).any():
+        raise SettingError("losses_columns", line=_shown(line), count=width)
     return LossReading(parse_entries([row[1] for row in rows]), epochs)
 
 
@@ -225,7 +256,7 @@ def _find_entries(lines: list[str]) -> list[_Entry]:
     entries: list[_Entry] = []
     epoch: int | None = None
     header: list[str] = []
-    best_kind = ALONE
+    best_kind = METRIC
     for line, normalized in zip(lines, normalize_log("\n".join(lines)).split("\n"), strict=True):
         marked, numbers = split_line(normalized)
         if not numbers:
@@ -240,7 +271,8 @@ def _find_entries(lines: list[str]) -> list[_Entry]:
         for label, (places, is_list) in plan.losses.items():
             if label.kind <= best_kind:
                 best_kind, texts = label.kind, tuple([numbers[place] for place in places])
-                entries.append(_Entry(label, texts, line, is_list, epoch, step, counter))
+                is_numbered = plan.epoch is not None or plan.step is not None
+                entries.append(_Entry(label, texts, line, is_list, epoch, step, counter, is_numbered))
     return entries
 
 
@@ -257,15 +289,26 @@ def _best_entries(entries: list[_Entry]) -> list[_Entry]:
     """
     if not entries:
         return []
+    numbered = [entry for entry in entries if entry.is_numbered]
+    if MIN_EPOCH_LINES <= len(numbered) >= len(entries) / 2 and numbered[0].label.kind == min(
+        entry.label.kind for entry in entries
+    ):
+        entries = numbered  # and what was printed after the last epoch is a summary
     best, *others = sorted({entry.label for entry in entries})
+    if best.kind == METRIC:
+        raise SettingError("losses_metric", name=best.name, line=_shown(entries[0].line))
     chosen = [entry for entry in entries if entry.label == best]
     rival = next((each for each in others if each._replace(name=best.name) == best), None)
-    if rival is not None:
+    if rival is not None and len(chosen) < MIN_RIVAL_RATIO * sum(entry.label == rival for entry in entries):
         raise SettingError("losses_two_names", names=[f"`{best.name}`", f"`{rival.name}`"], line=_shown(chosen[0].line))
     several = next((entry for entry in chosen if len(entry.texts) > 1), None)
     if several is None:
         return chosen
     if len(chosen) > 1 or not (several.is_list or len(several.texts) >= MIN_LISTED):
+        written = NUMBER_WITH_COMMA.search(several.line)
+        if written is not None:
+            point, none = (written[0].replace(",", mark) for mark in (".", ""))
+            raise SettingError("losses_comma", line=_shown(several.line), given=written[0], point=point, none=none)
         raise SettingError("losses_ambiguous_line", line=_shown(several.line), values=list(several.texts))
     return [several._replace(is_list=True)]
 
