@@ -84,6 +84,8 @@ def test_what_is_not_certain_is_asked_or_refused_as_of_a_file(parse: Parse, tmp_
 def test_a_total_between_rows_is_said(parse: Parse) -> None:
     notice = ["source.note.total_read", {"line": 3, "name": "city", "cell": "Total"}]
     assert parse(READ["a total between rows"][0])["notices"] == [notice]
+    labelled = READ["a total between rows"][0].replace("Total", "Total (est.)")
+    assert [key for key, _ in parse(labelled)["notices"]] == [notice[0]]
 
 
 def test_as_many_columns_are_read_as_the_page_shows(parse: Parse) -> None:

@@ -40,6 +40,7 @@ def csv_words_module() -> str:
         "leadingZero": inference.LEADING_ZERO_PATTERN,
         "accountingMinus": number_format.ACCOUNTING_MINUS,
         "groupsOfPoints": number_format.GROUPS_OF_POINTS,
+        "totalLabel": totals.TOTAL_LABEL,
         "wholeCurrency": number_format.WHOLE_CURRENCY,
         "jsonStart": files.JSON_START.pattern.decode(),
         "westernLetter": encoding.WESTERN_LETTER.pattern,

@@ -156,6 +156,12 @@ LAYOUTS: dict[str, tuple[str | bytes, dict[str, Any], Numbers, str]] = {
         {"x": [1.0, 2.0, 7.0], "y": [2.0, 3.0, 9.0]},
         "If it sums up others, leave it out with --skip-footer 1.",
     ),
+    "a label with the word of a total": (
+        "c,x,y\nA,1,2\nNorth Total,2,3\nB,4,5\n",
+        {},
+        ROWS,
+        "line 3 may sum up other rows, since `c` is 'North Total' there",
+    ),
     "a total that is not the last row": (
         "c,x,y\nA,1,2\nB,2,3\nTotal,4,5\n-,9,9\n",
         {"skip_footer": 1},

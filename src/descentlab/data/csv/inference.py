@@ -34,6 +34,7 @@ from descentlab.data.csv.text_columns import (
     not_numeric_reason,
     strip_cells,
 )
+from descentlab.data.csv.totals import TOTAL_LABEL
 from descentlab.data.csv.words import TOTAL_WORDS
 from descentlab.data.tables import find_shift, not_numeric_type_reason
 from descentlab.errors import DataError
@@ -115,7 +116,8 @@ def _first_total(schema: CsvSchema, data: TextBuffer, start: int, table: Any, fo
 
     words = pa.array(sorted(TOTAL_WORDS), pa.string())
     for name, column in _text_columns(table).items():
-        row = first_row(pc.is_in(pc.utf8_lower(column), value_set=words))
+        lower = pc.utf8_lower(pc.utf8_trim_whitespace(column))
+        row = first_row(pc.or_(pc.is_in(lower, value_set=words), pc.match_substring_regex(lower, TOTAL_LABEL)))
         if row is not None:
             line, cell = line_of_row(schema, data, start, row), repr(column[row].as_py())
             is_last = schema.sample_is_whole_file and row == table.num_rows - 1 and schema.options.skip_footer is None

@@ -10,6 +10,8 @@ from descentlab.data.csv.words import TOTAL_WORDS
 
 LABEL_MARKS = " :.*=-–[]()"  # around the word of a total
 RELATIVE_TOLERANCE = 0.01  # totals are often written with fewer digits
+# A label such as "north total" or "total (est.)", in lower case: looked for in rows only to say so.
+TOTAL_LABEL = r"[ .:,-](?:sub-?)?totals?$|^(?:sub-?)?totals?[ ]*[(]| (?:summe|합계|소계|총계)$"
 NOT_OF_NUMBERS = re.compile(r"[^0-9.,eE+-]")
 
 

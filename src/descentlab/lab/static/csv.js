@@ -3,7 +3,7 @@
  * what is not is a question or an error about a cell and its line. Nothing is dropped in silence.
  */
 import { formatNotices, isRounded, leadingZero, present, readColumn, rowNumberReason } from "./csv/columns.js";
-import { TOTAL_WORDS, findFooter } from "./csv/footer.js";
+import { findFooter, mayBeTotal } from "./csv/footer.js";
 import { findHeader } from "./csv/header.js";
 import { chooseMarks, gatherEvidence, marksFromOptions, readBothWays } from "./csv/number_format.js";
 import { notTableReason, separateComments, splitComment, takeDelimiterLine } from "./csv/preamble.js";
@@ -124,7 +124,7 @@ function readNumbers({ names, rows, delimiter, notices }, options) {
 /** A notice about the first row with the word of a total that was read as the others. */
 function totalNotice(columns, rows) {
   for (const { name, cells } of columns) {
-    const row = cells.findIndex((cell) => cell !== null && TOTAL_WORDS.has(cell.toLowerCase()));
+    const row = cells.findIndex((cell) => cell !== null && mayBeTotal(cell));
     if (row >= 0) return [["source.note.total_read", { line: rows[row].line, name, cell: cells[row] }]];
   }
   return [];

@@ -3,9 +3,14 @@ import { isNumberLike } from "./number_format.js";
 import { filled } from "./sample_rows.js";
 import { WORDS } from "./words.js";
 
-export const TOTAL_WORDS = new Set(WORDS.totalWords);
+const TOTAL_WORDS = new Set(WORDS.totalWords);
 const SENTENCE_OR_RULE = new RegExp(WORDS.patterns.sentenceOrRule, "u");
 const MISSING = new Set([...WORDS.missingCells, ...WORDS.missingMarks]);
+
+const TOTAL_LABEL = new RegExp(WORDS.patterns.totalLabel, "u");
+
+/** Whether a cell may be the label of a row that sums up others. */
+export const mayBeTotal = (cell) => TOTAL_WORDS.has(cell.toLowerCase()) || TOTAL_LABEL.test(cell.toLowerCase());
 
 /** How many of the last rows are not rows, and notices; 0 if all would be left out. */
 export function findFooter(rows, columns, delimiter) {
