@@ -374,6 +374,16 @@ def test_columns_that_count_are_data_under_other_names_or_in_another_order(tmp_p
     assert named.features == ("id", "x")
 
 
+@pytest.mark.parametrize(("code", "is_noted"), [("-999", True), ("-999.0", True), ("9999", True), ("99", False)])
+def test_a_number_far_from_the_others_may_mean_a_missing_value(tmp_path: Path, code: str, is_noted: bool) -> None:
+    rows = "".join(f"{10 * i},{i % 7}\n" for i in range(20))
+    problem = Problem(write(tmp_path, f"x,y\n{rows}{code},1\n{code},2\n"), target="y")
+    said = [str(notice) for notice in problem.notices]
+    assert any(f"`x` is {code} in 2 of the 22 rows" in each and f"--na {code} " in each for each in said) == is_noted
+    once = Problem(write(tmp_path, f"x,y\n{rows}{code},1\n"), target="y")
+    assert not any("--na" in str(notice) for notice in once.notices)
+
+
 def test_notices_are_about_the_columns_that_are_read(tmp_path: Path) -> None:
     path = write(tmp_path, "zip,p,x,y\n01234,5%,1,2\n04321,6%,2,3\n")
     assert len([n for n in Problem(path, target="y").notices if "was read as" in str(n)]) == 2

@@ -12,6 +12,7 @@ from descentlab.data.csv import row_splitter
 from descentlab.data.csv.encoding import encoding_error
 from descentlab.data.csv.errors import line_of_row, malformed_piece_error, malformed_row_error, marks_error
 from descentlab.data.csv.footer import Footer
+from descentlab.data.csv.missing_codes import find_missing_code
 from descentlab.data.csv.number_format import (
     LEADING_CELLS,
     MarkEvidence,
@@ -193,7 +194,11 @@ class _ColumnKinds:
         self.inference.schema = replace(
             schema, column_kinds=self.kinds, formats=self.formats, integer_shifts=self.shifts
         )
-        self.inference.column_notices = [*self._format_notices(), *self._leading_zero_notices()]
+        self.inference.column_notices = [
+            *self._format_notices(),
+            *self._leading_zero_notices(),
+            *self._missing_code_notices(table),
+        ]
 
     def _add(self, name: str, column: Any) -> None:
         import pyarrow as pa
@@ -281,6 +286,20 @@ class _ColumnKinds:
                 notices.append(
                     ((name,), message("notice.leading_zeros", path=schema.location.name, name=name, **values))
                 )
+        return notices
+
+    def _missing_code_notices(self, table: Any) -> list[tuple[tuple[str, ...], Message]]:
+        import pyarrow as pa
+
+        schema, notices = self.inference.schema, list[tuple[tuple[str, ...], Message]]()
+        for name, kind in self.kinds.items():
+            is_code = find_missing_code(table[name]) if kind in (ColumnKind.INTEGER, ColumnKind.FLOAT) else None
+            if is_code is not None:
+                texts = read_table(schema, self.data, self.start, {name: pa.string()})[name]
+                found = [cell.strip() for cell in texts.filter(is_code).to_pylist()]
+                values = {"name": name, "cell": found[0], "count": len(found), "option": ",".join(dict.fromkeys(found))}
+                values |= {"path": schema.location.name, "total": table.num_rows}
+                notices.append(((name,), message("notice.missing_code", **values)))
         return notices
 
 
