@@ -40,6 +40,8 @@ def csv_words_module() -> str:
         "leadingZero": inference.LEADING_ZERO_PATTERN,
         "accountingMinus": number_format.ACCOUNTING_MINUS,
         "groupsOfPoints": number_format.GROUPS_OF_POINTS,
+        "invisible": header.INVISIBLE.pattern,
+        "quoted": header.QUOTED.pattern,
         "totalLabel": totals.TOTAL_LABEL,
         "wholeCurrency": number_format.WHOLE_CURRENCY,
         "jsonStart": files.JSON_START.pattern.decode(),

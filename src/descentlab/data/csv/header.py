@@ -17,6 +17,8 @@ UNNAMED = "(unnamed {})"  # the placeholder for a column whose name is empty
 UNIT_ROWS = 50  # the rows that are compared with a possible row of units
 UNIT = re.compile(r"[\[(].{0,20}[\])]|[^\W\d_][\w°%/^*·⁻¹²³.\- ]{0,14}|[%‰$€£¥₩°℃℉]\w?")
 BRACKETED = re.compile(r"[\[(].{0,20}[\])]")
+QUOTED = re.compile(r'"[^"]+"')
+INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # without width: copied from pages
 NO_UNIT = ("", "-")
 EARLIEST_YEAR, LATEST_YEAR = 1500, 2200
 
@@ -96,7 +98,10 @@ def _checked(header: Header) -> Header:
 
 
 def _name(cell: str, j: int) -> str:
-    return cell.strip() or UNNAMED.format(j + 1)
+    name = INVISIBLE.sub("", cell).strip()
+    if QUOTED.fullmatch(name):  # csv and pyarrow keep the quotes behind a space
+        name = name[1:-1].strip()
+    return name or UNNAMED.format(j + 1)
 
 
 def _body_length(rows: list[SampleRow]) -> int:

@@ -25,6 +25,7 @@ from descentlab.data.csv.number_format import (
     has_numbers,
     marks_from_options,
 )
+from descentlab.data.csv.sample_rows import holds_row
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.table_reader import header_size, read_first_piece, read_integers, read_table
 from descentlab.data.csv.text_columns import (
@@ -103,11 +104,26 @@ def _read_first_table(schema: CsvSchema, data: TextBuffer, start: int) -> Any:
         error = encoding_error(schema.location, schema.dialect.encoding)
     elif table.num_rows and "\n" in str(table.column(table.num_columns - 1)[-1]):
         error = malformed_row_error(schema, data, start)
+    elif (row := _row_of_quoted_rows(schema, table)) is not None:
+        line, cause = line_of_row(schema, data, start, row), message("csv.quoted_rows")
+        error = DataError("csv_quote", path=str(schema.location), line=line, cause=cause)
     elif not table.num_rows:
         error = DataError("header_only", path=str(schema.location), columns=schema.dialect.names)
     if error:
         raise error
     return table
+
+
+def _row_of_quoted_rows(schema: CsvSchema, table: Any) -> int | None:
+    """The first row with a cell that has whole rows, as between two quotes that are never closed; None if none has."""
+    import pyarrow.compute as pc
+
+    delimiter, width = schema.dialect.delimiter, len(schema.dialect.names)
+    for column in _text_columns(table).values() if width > 1 else ():
+        row = first_row(pc.match_substring(column, "\n"))
+        if row is not None and holds_row(column[row].as_py(), delimiter, width):
+            return row
+    return None
 
 
 def _first_total(schema: CsvSchema, data: TextBuffer, start: int, table: Any, footer: Footer | None) -> Message | None:

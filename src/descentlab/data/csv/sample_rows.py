@@ -79,6 +79,12 @@ def _read_rows(text: str, delimiter: str, lines_before: int) -> Iterator[SampleR
             first_line = reader.line_num + 1
 
 
+def holds_row(cell: str, delimiter: str, width: int) -> bool:
+    """Whether a line of a cell has as many cells as a row, and at least half of them are numbers."""
+    parts = (line.split(delimiter) for line in LINE_END.split(cell))
+    return any(len(each) == width and 2 * sum(map(is_number_like, each)) >= width for each in parts)
+
+
 def most_common(values: Sequence[int]) -> int:
     """The most common of the values; the largest of them if there are several."""
     counts = Counter(values)

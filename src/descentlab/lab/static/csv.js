@@ -7,7 +7,7 @@ import { findFooter, mayBeTotal } from "./csv/footer.js";
 import { findHeader } from "./csv/header.js";
 import { chooseMarks, gatherEvidence, marksFromOptions, readBothWays } from "./csv/number_format.js";
 import { notTableReason, separateComments, splitComment, takeDelimiterLine } from "./csv/preamble.js";
-import { detectDelimiter, filled, readRows, sampled } from "./csv/sample_rows.js";
+import { detectDelimiter, filled, holdsRow, readRows, sampled } from "./csv/sample_rows.js";
 import { WORDS } from "./csv/words.js";
 
 const LARGEST_NUMBER = 1e100; // squares of larger ones soon leave float64
@@ -70,8 +70,10 @@ function headerQuestion(row) {
 }
 
 /** Refuse a table without rows, with a row of another length, or with names that occur twice. */
-function checkRows({ names, rows }) {
+function checkRows({ names, rows, delimiter }) {
   if (!rows.length) throw new Refusal("source.few");
+  const quoted = rows.find(({ cells }) => names.length > 1 && cells.some((cell) => cell.includes("\n") && holdsRow(cell, delimiter, names.length)));
+  if (quoted) throw new Refusal("source.quote", { line: quoted.line });
   const ragged = rows.find(({ cells }) => cells.length !== names.length);
   if (ragged) {
     const comment = WORDS.commentLike.find((mark) => ragged.cells[0].trimStart().startsWith(mark));

@@ -7,6 +7,8 @@ const whole = (pattern) => new RegExp(`^(?:${pattern})$`, "u");
 const UNIT = whole(WORDS.patterns.unit);
 const BRACKETED = whole(WORDS.patterns.bracketed);
 const KNOWN_UNITS = new Set(WORDS.knownUnits);
+const INVISIBLE = new RegExp(WORDS.patterns.invisible, "gu");
+const QUOTED = whole(WORDS.patterns.quoted);
 const SHOWN_UNITS = 4;
 
 /**
@@ -85,9 +87,15 @@ function lacksRowName(row, body, delimiter) {
   return [0, 1].some((start) => labels.every((label, i) => label === String(i + start)));
 }
 
+/** A name without spaces and quotes around it, and without letters that have no width. */
+function cleanName(cell) {
+  const name = cell.replace(INVISIBLE, "").trim();
+  return QUOTED.test(name) ? name.slice(1, -1).trim() : name;
+}
+
 /** The names, empty ones for the names of rows and for cells after a delimiter at the end of rows. */
 function completeNames(row, body, delimiter) {
-  const cells = row.cells.map((cell) => cell.trim());
+  const cells = row.cells.map(cleanName);
   if (!body.length) return cells;
   if (lacksRowName(row, body, delimiter)) cells.unshift("");
   const length = bodyLength([row, ...body]);

@@ -83,3 +83,11 @@ function areColumns(rows, minEvenShare) {
   const hasRowNames = rows[0].cells.length === bodyLength(rows) - 1; // which have no name
   return evenShare(hasRowNames ? rows.slice(1) : rows) >= minEvenShare && numbersShare(rows) >= WORDS.minNumbersShare;
 }
+
+/** Whether a line of a cell has as many cells as a row, and at least half of them are numbers. */
+export function holdsRow(cell, delimiter, columns) {
+  return cell.split("\n").some((line) => {
+    const cells = line.split(delimiter);
+    return cells.length === columns && 2 * cells.filter(isNumberLike).length >= columns;
+  });
+}
