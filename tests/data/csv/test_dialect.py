@@ -38,7 +38,7 @@ def test_separator_and_decimal_mark_are_found(tmp_path: Path, content: str, deli
 
 
 def test_names_are_stripped_and_stand_for_what_is_blank(tmp_path: Path) -> None:
-    assert found(tmp_path, ' a , "b c" ,,\n1,2,3,4\n')[2] == ["a", '"b c"', "(unnamed 3)", "(unnamed 4)"]
+    assert found(tmp_path, ' a , "b c" ,,\n1,2,3,4\n')[2] == ["a", "b c", "(unnamed 3)", "(unnamed 4)"]
     assert found(tmp_path, "1,2\n3,4\n", header=False)[2] == ["x1", "x2"]
 
 

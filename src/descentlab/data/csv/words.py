@@ -51,4 +51,6 @@ KNOWN_UNITS = frozenset(
     )
 )
 # What stands before or after an amount of money.
-CURRENCY_SIGNS = _split("$|€|£|¥|₩|￦|₹|US$|USD|EUR|GBP|JPY|KRW|CHF|Fr.|kr|원|円")
+CURRENCY_SIGNS = _split(
+    "$|€|£|¥|₩|￦|₹|US$|R$|A$|C$|HK$|NT$|₽|₺|USD|EUR|GBP|JPY|KRW|CHF|BRL|PLN|Fr.|kr|kr.|zł|Kč|원|円"
+)
