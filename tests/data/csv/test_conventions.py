@@ -162,6 +162,12 @@ LAYOUTS: dict[str, tuple[str | bytes, dict[str, Any], Numbers, str]] = {
         ROWS,
         "line 3 may sum up other rows, since `c` is 'North Total' there",
     ),
+    "rows of savetxt": (
+        "1.0e+00 2.0e+00\n2.0e+00 3.0e+00\n4.0e+00 5.0e+00\n",
+        {"target": "x2"},
+        {"x1": ROWS["x"], "x2": ROWS["y"]},
+        "line 1 has only numbers with a fraction or an exponent",
+    ),
     "a total that is not the last row": (
         "c,x,y\nA,1,2\nB,2,3\nTotal,4,5\n-,9,9\n",
         {"skip_footer": 1},

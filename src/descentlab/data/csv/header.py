@@ -17,6 +17,7 @@ UNNAMED = "(unnamed {})"  # the placeholder for a column whose name is empty
 UNIT_ROWS = 50  # the rows that are compared with a possible row of units
 UNIT = re.compile(r"[\[(].{0,20}[\])]|[^\W\d_][\w°%/^*·⁻¹²³.\- ]{0,14}|[%‰$€£¥₩°℃℉]\w?")
 BRACKETED = re.compile(r"[\[(].{0,20}[\])]")
+FRACTIONAL = re.compile(r"[-+]?(?:[0-9]*[.,][0-9]+(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)")  # no name of a column
 QUOTED = re.compile(r'"[^"]+"')
 INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # without width: copied from pages
 NO_UNIT = ("", "-")
@@ -74,6 +75,9 @@ def find_header(
         return Header([f"x{j + 1}" for j in range(_body_length(rows[first:]))], row.line - 1, notices)
     if header is None and not _may_be_names(row.cells):
         names = _names_in_comments(comments, _body_length(rows[first:]))
+        if names is None and body and all(FRACTIONAL.fullmatch(cell.strip()) for cell in row.cells):
+            notices.append(message("notice.no_names", path=location.name, line=row.line))
+            return Header([f"x{j + 1}" for j in range(_body_length(rows[first:]))], row.line - 1, notices)
         if names is None:
             raise DataError(
                 "no_header", path=str(location), line=row.line, first=[c for c in row.filled if is_number_like(c)][:6]

@@ -105,8 +105,8 @@ def _read_first_table(schema: CsvSchema, data: TextBuffer, start: int) -> Any:
     elif table.num_rows and "\n" in str(table.column(table.num_columns - 1)[-1]):
         error = malformed_row_error(schema, data, start)
     elif (row := _row_of_quoted_rows(schema, table)) is not None:
-        line, cause = line_of_row(schema, data, start, row), message("csv.quoted_rows")
-        error = DataError("csv_quote", path=str(schema.location), line=line, cause=cause)
+        line = line_of_row(schema, data, start, row)
+        error = DataError("csv_quote", path=str(schema.location), line=line, cause=message("csv.quoted_rows"))
     elif not table.num_rows:
         error = DataError("header_only", path=str(schema.location), columns=schema.dialect.names)
     if error:
