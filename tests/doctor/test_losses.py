@@ -248,7 +248,7 @@ class TestFalling:
         assert found.lr_bound_range is not None
         low, high = found.lr_bound_range
         assert low <= 0.2 / 2.1 < 0.1 < high
-        assert "they do not show whether the rate is stable: a steep" in " ".join(found.text("en").split())
+        assert "Falling losses do not prove that the rate is stable: a steep" in " ".join(found.text("en").split())
 
     def test_momentum_tells_no_range(self) -> None:
         assert diagnose_losses(2.0 + 5 * 0.95 ** (2 * np.arange(8.0)), 0.1, momentum=0.5).lr_bound_range is None
@@ -571,7 +571,7 @@ class TestErrors:
         content = unknown.to_dict()
         assert all(content[name] is None for name in ("lr", "lr_bound", "lr_bound_range", "curvature"))
         text = " ".join(unknown.text("en").split())
-        assert "about 1.05 times (1.048 to 1.058) the largest stable rate" in text
+        assert "about 1.051 times (1.048 to 1.058) the largest stable rate" in text
         assert "half the estimated bound, 0.475 times yours" in text
         falling = " ".join(diagnose_losses(2.0 + 5 * 0.95 ** (2 * np.arange(8.0))).text("en").split())
         assert "allow rates up to 40 times yours" in falling  # 2 / (1 - 0.95)
@@ -611,3 +611,23 @@ class TestReading:
         torch = pytest.importorskip("torch")
         np.testing.assert_array_equal(parse_losses(torch.tensor([1.5, 2.5], requires_grad=True)).values, [1.5, 2.5])
         np.testing.assert_array_equal(parse_losses([torch.tensor(1.5), 2.5]).values, [1.5, 2.5])
+
+
+class TestSentences:
+    """Each stands alone and contradicts no other."""
+
+    def test_losses_at_their_limit_are_not_told_to_wait(self) -> None:
+        found = diagnose_losses(2.0 + 5 * 0.5 ** np.arange(12.0))
+        text = " ".join(found.text("en").split())
+        assert found.epochs_to_tolerance == 0
+        assert "0 epochs later" not in text
+        assert "already within 1% of it" in text
+        assert "a schedule lowers the rate" in text
+
+    def test_a_bound_that_is_not_known_is_not_said_to_be_exceeded(self) -> None:
+        assert "larger than the largest stable rate" not in diagnose_losses("0, 1, 2, 3").text("en")
+
+    def test_the_multiple_of_the_bound_is_in_its_range(self) -> None:
+        text = " ".join(diagnose_losses("4.0, 5.4, 8.8, 16.9").text("en").split())
+        times, low, high = map(float, re.findall(r"about ([\d.]+) times \(([\d.]+) to ([\d.]+)\)", text)[0])
+        assert low <= times <= high

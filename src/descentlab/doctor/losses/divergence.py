@@ -64,7 +64,10 @@ class BoundEstimate:
         times = self.lr_over_bound
         assert times is not None
         shown = _format_interval(self.shown if self.lr is not None else _reciprocal(self.shown), self.digits + 1)
-        values = {"lr_bound": f"{self.lr_bound:.{self.digits + 1}g}", "times": _format_times(times, self.digits)}
+        values = {
+            "lr_bound": f"{self.lr_bound:.{self.digits + 1}g}",
+            "times": _format_times(times, self.digits + bool(relative)),
+        }
         return message(f"losses.bound{relative}", lr=self.lr, **shown, **values)
 
     def caveats(self) -> list[Message]:
@@ -106,7 +109,8 @@ def divergence_findings(
     claim, caveats = descent.claim(), descent.caveats()
     messages = [message("losses.diverge", claim=claim)]
     if ascent is not None:
-        messages = [message("losses.diverge_either"), message("losses.if_too_large", claim=claim)]
+        messages = [message("losses.diverge_either")]
+        messages += [message("losses.if_too_large", claim=claim)] * (claim.key != "losses.bound_exceeded")
     messages += [] if descent.factor is None else [message("losses.grow", factor=-descent.factor)]
     caveats += [] if refutation is None else [refutation]
     numbers: dict[str, Any] = {"lr": descent.lr, "lr_over_bound": descent.lr_over_bound}

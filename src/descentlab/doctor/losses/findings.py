@@ -65,18 +65,18 @@ def decay_finding(lr: float | None, factor: float, limit: float | None, epochs: 
     factor_text = format_distinct(factor) if 1 - factor > 1e-4 else f"1 - {1 - factor:.2g}"
     pace = message("losses.pace", factor=factor_text)
     messages = [message("losses.too_slow") if is_slow else message("losses.fall"), pace]
+    caveats = (message("losses.no_proof"),)
     if limit is None or epochs is None:
         messages.append(message("losses.limit_unknown"))
-        return fact_finding("losses_fall", *messages, advice=PRINT_MORE, **numbers)
+        return fact_finding("losses_fall", *messages, advice=PRINT_MORE, caveats=caveats, **numbers)
     count = pluralize(epochs)
-    messages.append(
-        message("losses.limit", limit=limit, epochs=count) if limit else message("losses.limit_zero", epochs=count)
-    )
+    key = "limit_zero" if not limit else "limit" if epochs else "limit_now"
+    messages.append(message(f"losses.{key}", limit=limit, epochs=count))
     if is_slow:
-        advice, caveats = message("advice.losses_too_slow"), (message("losses.no_proof"),)
+        advice = message("advice.losses_too_slow")
         return problem_finding("losses_too_slow", *messages, advice=advice, caveats=caveats, **numbers)
     advice = message("advice.losses_continue" if epochs else "advice.losses_stop", epochs=count)
-    return fact_finding("losses_fall", *messages, advice=advice, **numbers)
+    return fact_finding("losses_fall", *messages, advice=advice, caveats=caveats, **numbers)
 
 
 def two_explanations_finding(lr: float | None, monotone_lr_bound: float, oscillating_lr_bound: float) -> Finding:

@@ -74,13 +74,13 @@ def different_lr(comparison: ObservedComparison) -> Iterator[Hypothesis]:
     if not comparison.has_closed_form or comparison.problem.ridge or comparison.descent.weight_decay:
         return
     stated_lr = comparison.descent.lr
-    solved_lrs = (
-        _rates_from_first_loss(comparison) if comparison.observed.is_finite.sum() >= MIN_LOSSES_FOR_RATE else ()
-    )
+    has_enough = comparison.observed.is_finite.sum() >= MIN_LOSSES_FOR_RATE
+    solved_lrs = tuple(_rates_from_first_loss(comparison)) if has_enough else ()
     for lr in (*(stated_lr * 10.0**power for power in (-1, 1, -2, 2, -3, 3)), *solved_lrs):
         if not 0 < lr < np.inf:
             continue
-        explanation = message("observed.another_rate", acting=lr, lr=stated_lr, times=lr / stated_lr)
+        values = {"acting": f"{lr:.3g}", "lr": stated_lr, "times": lr / stated_lr}
+        explanation = message("observed.fitted_rate" if lr in solved_lrs else "observed.another_rate", **values)
         yield comparison.make_hypothesis(
             "another_rate",
             comparison.costs_with(lr=lr),
