@@ -179,7 +179,8 @@ def test_a_terminal_shows_all_of_it(opened: Lesson) -> None:
         for part in terminal.render_lesson(opened)
     ]
     text = "\n".join(parts)
-    assert text.count(f"descentlab lab --lesson {opened.number}\n") == len(opened.facts.figures)
+    command = f"descentlab lab --lesson {opened.number}{' --lang ko' if opened.lang == 'ko' else ''}\n"
+    assert text.count(command) == len(opened.facts.figures)
     assert max(map(display_width, text.splitlines())) <= 80
     programs = {line for block in opened.blocks if isinstance(block, CodeBlock) for line in block.text.splitlines()}
     assert programs <= set(text.splitlines())  # as they can be copied
