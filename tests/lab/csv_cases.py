@@ -55,6 +55,7 @@ READ: dict[str, tuple[str, dict[str, list[float]]]] = {
         "city,x,y\nA,1,2\nB,3,4\nTotal,4,6\nPreliminary figures\n",
         {"x": [1, 3], "y": [2, 4]},
     ),
+    "a letter that ends files": ("x,y\n1,2\n3,4\n\x1a", {"x": [1, 3], "y": [2, 4]}),
     "a rule below": ("x,y\n1,2\n3,4\n-----\n", {"x": [1, 3], "y": [2, 4]}),
     "a total between rows": ("city,x,y\nA,1,2\nTotal,3,4\nB,5,6\n", {"x": [1, 3, 5], "y": [2, 4, 6]}),
     "a minus behind": ("x;y\n5,00-;2\n3,00;4\n", {"x": [-5, 3], "y": [2, 4]}),

@@ -9,6 +9,7 @@ from descentlab.data.csv.number_format import NumberMarks, detect_format, is_num
 from descentlab.data.csv.text_columns import not_numeric_reason, strip_cells
 from descentlab.data.csv.text_filter import LineFilter
 from descentlab.data.csv.words import MISSING_CELLS
+from descentlab.problem import Problem
 
 pa = pytest.importorskip("pyarrow")
 
@@ -73,3 +74,10 @@ def test_half_numbers_are_text_with_an_example_that_is_none() -> None:
     assert str(not_numeric_reason([pa.array(["1", "2", "a", "b"])])) == "it contains text, such as 'a'"
     assert str(not_numeric_reason([pa.array(["", None])])) == "it has no value in any row"
     assert str(not_numeric_reason([])) == "it has no value in any row"
+
+
+def test_codes_with_leading_zeros_in_a_frame_are_left_out() -> None:
+    table = pa.table({"zip": ["10234", "00501"], "x": [1.0, 2.0], "y": [2.0, 3.0]})
+    problem = Problem(table, target="y")
+    assert problem.features == ("x",)
+    assert any("codes with leading zeros as text, such as '00501'" in str(notice) for notice in problem.notices)

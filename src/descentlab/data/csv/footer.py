@@ -16,6 +16,7 @@ from descentlab.errors import SettingError
 TAIL_BYTES = 1 << 14  # a footer is looked for in these
 MAX_TAIL_BYTES = 1 << 20  # a footer of a known number of lines is in these
 SENTENCE_OR_RULE = re.compile(r"[^\W\d_]|^[-_=*]{3,}$")  # a letter, or a line that is drawn
+END_OF_FILE = "\x1a"  # Ctrl-Z, with which DOS ended files
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ def _sums_up(cells: list[str], above: bytes | None, delimiter: str) -> bool:
 def _is_note(cells: list[str], filled: list[str], width: int, has_blanks: bool, is_cut: bool) -> bool:
     """Whether a line is a sentence and not a row: narrower than a row, and not the row at which a file was cut."""
     text = " ".join(filled)
+    if text == END_OF_FILE:
+        return True
     if len(cells) >= width or is_cut or any(map(is_number_like, filled)):
         return False
     is_missing = text in MISSING_CELLS or text.lower() in MISSING_MARKS

@@ -29,6 +29,7 @@ from descentlab.data.csv.sample_rows import holds_row
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.table_reader import header_size, read_first_piece, read_integers, read_table
 from descentlab.data.csv.text_columns import (
+    LEADING_ZERO_PATTERN,
     FlagFormat,
     detect_flags,
     first_row,
@@ -45,7 +46,6 @@ from descentlab.messages import Message, message
 LEADING_BYTES = 1 << 16  # the rows that decide the marks, if they do, and where codes with leading zeros are found
 COMPARED_CELLS = 10_000  # of a column that is not numeric, to say why
 LEADING_ZERO = re.compile(rb"""(?:^|[\r\n,;\t|"])0[0-9]{2,}(?:[\r\n,;\t|"]|$)""")
-LEADING_ZERO_PATTERN = "^0[0-9]{2,}$"
 
 
 @dataclass

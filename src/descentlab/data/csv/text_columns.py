@@ -18,6 +18,7 @@ DAMAGED_REASONS = tuple(
     f"left_out.{kind}"
     for kind in ("mixed", "mixed_one", "marks", "marks_one", "names_again", "percent", "as_text", "other_mark")
 )
+LEADING_ZERO_PATTERN = "^0[0-9]{2,}$"
 MAX_MARKS = 5  # distinct marks of one column
 
 
@@ -116,7 +117,7 @@ def not_numeric_reason(
     import pyarrow.compute as pc
 
     rows = numbers = others = 0
-    first_number = ""
+    first_number = code = ""
     first: tuple[str, int] | None = None
     marks: dict[str, None] | None = {}
     may_have_numbers = True
@@ -134,10 +135,14 @@ def not_numeric_reason(
         if first and not may_have_numbers:
             break
         count = pc.sum(is_number, min_count=0).as_py()
+        if count and not code and (row := first_row(pc.match_substring_regex(cells, LEADING_ZERO_PATTERN))) is not None:
+            code = repr(chunk[row].as_py())[:40]
         if count and not first_number:
             first_number = repr(chunk[first_row(is_number) or 0].as_py())[:40]
         marks = _add_marks(marks, odd)
         numbers, others, rows = numbers + count, others + len(odd), rows + len(chunk)
+    if first is None and code:
+        return message("left_out.codes", example=code)
     if first is None:
         return message("left_out.as_text", example=first_number) if numbers else message("left_out.empty")
     return _describe(first, numbers, others, marks, name, line_of_row)

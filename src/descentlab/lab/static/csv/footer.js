@@ -71,6 +71,7 @@ function stripped(text) {
 /** Whether a line is a sentence and not a row: narrower than a row, and no missing value. */
 function isNote(row, texts, columns, delimiter) {
   const text = texts.join(" ");
+  if (text === WORDS.endOfFile) return true;
   if (row.cells.length >= columns || texts.some(isNumberLike)) return false;
   return (row.cells.length === 1 || delimiter === " ") && !MISSING.has(text) && !MISSING.has(text.toLowerCase()) && SENTENCE_OR_RULE.test(text);
 }
