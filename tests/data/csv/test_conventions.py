@@ -390,6 +390,12 @@ def test_a_number_far_from_the_others_may_mean_a_missing_value(tmp_path: Path, c
     assert not any("--na" in str(notice) for notice in once.notices)
 
 
+@pytest.mark.parametrize(("last", "is_noted"), [("20240201", True), ("20241301", False)])
+def test_numbers_that_look_like_dates_are_said(tmp_path: Path, last: str, is_noted: bool) -> None:
+    problem = Problem(write(tmp_path, f"d,x,y\n20240130,1,2\n20240131,2,3\n{last},4,5\n"), target="y")
+    assert any("look like dates, such as 20240130" in str(notice) for notice in problem.notices) == is_noted
+
+
 def test_notices_are_about_the_columns_that_are_read(tmp_path: Path) -> None:
     path = write(tmp_path, "zip,p,x,y\n01234,5%,1,2\n04321,6%,2,3\n")
     assert len([n for n in Problem(path, target="y").notices if "was read as" in str(n)]) == 2

@@ -12,7 +12,7 @@ from descentlab.data.csv import row_splitter
 from descentlab.data.csv.encoding import encoding_error
 from descentlab.data.csv.errors import line_of_row, malformed_piece_error, malformed_row_error, marks_error
 from descentlab.data.csv.footer import Footer
-from descentlab.data.csv.missing_codes import find_missing_code
+from descentlab.data.csv.missing_codes import are_dates, find_missing_code
 from descentlab.data.csv.number_format import (
     LEADING_CELLS,
     MarkEvidence,
@@ -213,7 +213,7 @@ class _ColumnKinds:
         self.inference.column_notices = [
             *self._format_notices(),
             *self._leading_zero_notices(),
-            *self._missing_code_notices(table),
+            *self._doubtful_number_notices(table),
         ]
 
     def _add(self, name: str, column: Any) -> None:
@@ -304,11 +304,14 @@ class _ColumnKinds:
                 )
         return notices
 
-    def _missing_code_notices(self, table: Any) -> list[tuple[tuple[str, ...], Message]]:
+    def _doubtful_number_notices(self, table: Any) -> list[tuple[tuple[str, ...], Message]]:
         import pyarrow as pa
 
         schema, notices = self.inference.schema, list[tuple[tuple[str, ...], Message]]()
         for name, kind in self.kinds.items():
+            if kind == ColumnKind.INTEGER and are_dates(table[name]):
+                number, path = str(table[name].drop_null()[0]), schema.location.name
+                notices.append(((name,), message("notice.dates_as_numbers", path=path, name=name, number=number)))
             is_code = find_missing_code(table[name]) if kind in (ColumnKind.INTEGER, ColumnKind.FLOAT) else None
             if is_code is not None:
                 texts = read_table(schema, self.data, self.start, {name: pa.string()})[name]

@@ -1,4 +1,4 @@
-"""Numbers such as -999 that may mean a missing value: far from all others of their column, and there repeatedly."""
+"""Numbers that may mean something else: -999 a missing value, 20240131 a date."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ MISSING_CODES = frozenset(
     for sign in (-1, 1)
 )
 MIN_COUNT = 2
+FIRST_DATE, LAST_DATE = 19000101, 21001231
 MIN_OTHERS = 5  # values on which the distance is judged
 
 
@@ -34,3 +35,16 @@ def find_missing_code(column: Any) -> Any:
         if (low - code if code < low else code - high) > high - low or code < 0 <= low:
             return is_code
     return None
+
+
+def are_dates(column: Any) -> bool:
+    """Whether every whole number of a column, of which there are several, is a date such as 20240131."""
+    import pyarrow.compute as pc
+
+    extremes = pc.min_max(column).as_py()
+    low, high = extremes["min"], extremes["max"]
+    if low is None or low == high or low < FIRST_DATE or high > LAST_DATE:
+        return False
+    numbers = pc.unique(pc.drop_null(column)).to_numpy(zero_copy_only=False)
+    month, day = numbers // 100 % 100, numbers % 100
+    return bool(((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all())
