@@ -555,3 +555,10 @@ class TestClinic:
     )
     def test_what_agrees(self, name: str, observed: str) -> None:
         assert names(compare_observed(*self.case(name), observed)) == ["observed_agrees"]
+
+
+def test_the_first_epoch_that_differs_is_named() -> None:
+    """The first loss is right, though all together are nearer to theory one update later."""
+    problem = dl.Problem([1.0, 2.0, 3.0, 4.0], [2.0, 4.1, 5.8, 8.0])
+    findings = dl.diagnose(problem, lr=0.02, epochs=4, observed="29.6125, 6.1, 2.5, 1.3").findings
+    assert next(each for each in findings if each.name == "not_the_rate").numbers["epoch"] == 2

@@ -102,16 +102,24 @@ def mismatch(comparison: ObservedComparison) -> float:
 def unexplained_findings(comparison: ObservedComparison) -> list[Finding]:
     """That it is not the rate, and what is left to check, in order."""
     observed, losses = comparison.observed, comparison.losses
-    offset = min(
-        observed.update_offsets,
-        key=lambda candidate: float(np.nansum(np.minimum(observed.relative_error(losses, candidate), 10.0))),
-    )
-    predicted = observed.predictions_at(losses, offset)
     tolerance = observed.drift_tolerance(losses, comparison.float32_drift) + comparison.rounding_tolerance(
         FLOAT32_UNIT_ROUNDOFF
     )
-    wrong = np.flatnonzero(~observed.matches(predicted, observed.predictions_at(tolerance, offset)))
-    i = int(wrong[0]) if wrong.size else 0
+
+    def first_wrong(offset: int) -> int:
+        predicted, allowed = (observed.predictions_at(each, offset) for each in (losses, tolerance))
+        return int(np.argmin(np.append(observed.matches(predicted, allowed), False)))
+
+    # The shift by which most of the first losses are right; of several, the one that fits best.
+    offset = min(
+        observed.update_offsets,
+        key=lambda each: (
+            -first_wrong(each),
+            float(np.nansum(np.minimum(observed.relative_error(losses, each), 10.0))),
+        ),
+    )
+    predicted = observed.predictions_at(losses, offset)
+    i = first_wrong(offset) % len(observed.epochs)
     values = {
         "epoch": int(observed.epochs[i]),
         "predicted": float(predicted[i]),
