@@ -719,7 +719,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 @pytest.fixture
 def long(tmp_path: Path) -> Path:
-    return write_csv(tmp_path / "long.csv", table(20_000))
+    return write_csv(tmp_path / "long.csv", table(10_000))
 
 
 @pytest.mark.slow
