@@ -216,6 +216,14 @@ def test_growing_directions_that_are_near_one_another_widen_the_range() -> None:
     assert "losses_unsettled" in names(found)
 
 
+def test_a_pace_that_is_only_rounding_is_not_told() -> None:
+    """The drops are alike to the last digit printed; their ratio would make the rate nearly the largest stable one."""
+    losses = "22.3755,22.3745,22.3734,22.3724,22.3714,22.3704,22.3694,22.3684,22.3673,22.3663,22.3653,22.3643"
+    found = diagnose_losses(losses, 1e-5)
+    assert names(found) == ["losses_steady"]
+    assert found.lr_bound_range is None
+
+
 @pytest.mark.parametrize("growth", [1.02, 1.1, 1.9])
 @pytest.mark.parametrize("digits", [3, 4, 6])
 def test_the_printed_estimate_is_in_its_printed_range(growth: float, digits: int) -> None:

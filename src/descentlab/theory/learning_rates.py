@@ -30,8 +30,8 @@ GRID_REFINEMENTS = 6
 CRITICAL_DAMPING_MULTIPLES = np.geomspace(0.5, 8, 9)  # of each direction's critically damped rate, also tried
 MAX_OSCILLATING_MODES = 64  # with more directions the search ignores oscillation
 RATE_MINIMA_REFINED = 2
-FEW_EPOCHS = 32  # down to so few, rates between those refined may need one epoch less
-FEW_EPOCHS_GRID = np.arange(1, 128) / 128  # margins tried then
+FEW_EPOCHS = 4  # up to this count, rates between those refined may need one epoch less
+FEW_EPOCHS_GRID = np.arange(1, 64) / 64  # margins tried then
 MOMENTUM_GRID_SIZE = 14  # momentums tried at once, and rates for each
 MIN_RATE_DIGITS = 6  # of a rate as text
 MAX_RATE_DIGITS = 17
@@ -185,7 +185,7 @@ def fastest_rate(
     if not reachable:
         return None
     best_epochs, lr = min(reachable)
-    if 1 < best_epochs <= FEW_EPOCHS:
+    if 1 < best_epochs <= FEW_EPOCHS and not momentum_settings["momentum"]:
         best_epochs, lr = min([(best_epochs, lr), *count_exactly(FEW_EPOCHS_GRID.tolist())], key=lambda each: each[0])
     return RateChoice.from_lr(_rate_name(momentum_settings), criterion, lr, momentum_settings, best_epochs)
 

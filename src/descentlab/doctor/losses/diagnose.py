@@ -232,10 +232,16 @@ def _is_narrow(interval: tuple[float, float]) -> bool:
     return 0 < interval[0] <= interval[1] <= MAX_BOUND_RATIO * interval[0]
 
 
+def _drops_shrink(losses: PrintedLosses) -> bool:
+    """Whether the first drop from loss to loss exceeds the last one by more than their rounding."""
+    drops = -np.diff(losses.values)
+    return bool(drops[0] - drops[-1] > 2 * (losses.half_ulps[:2].sum() + losses.half_ulps[-2:].sum()))
+
+
 def _diagnose_decay(series: LossSeries, estimate: GrowthEstimate) -> LossDiagnosis:
     """A pace and a limit: two readings of the first, and the second only from above while slower ones may show up."""
     last = float(series.losses.values[-1])
-    if not 0 < estimate.ratio < 1:
+    if not 0 < estimate.ratio < 1 or not _drops_shrink(series.losses):
         return series.make_diagnosis(
             Verdict.UNKNOWN, [caution_finding("losses_steady", message("losses.steady"), advice=PRINT_MORE, last=last)]
         )
