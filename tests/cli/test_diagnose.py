@@ -184,13 +184,13 @@ def test_losses_come_from_a_file_or_standard_input(tmp_path: Path, monkeypatch: 
     for given, source in (("log.txt", "log.txt"), ("-", "standard input")):
         result = cli("diagnose", "--losses", given)
         assert (result.code, result.err) == (1, "")
-        assert f"3 losses read from {source}, every 10 epochs." in result.out
+        assert f"3 losses read from {source}, every 10 epochs, from 36.4 to 53." in result.out
     inline = cli("diagnose", "--losses", "36.4,43.9,53.0", "--json")
     content = json.loads(inline.out)
     assert (content["lr"], content["reading"]) == (None, None)
     assert content["lr_over_bound"] > 1
     observed = cli("diagnose", "lesson", "--lr", "0.01", "--observed", "Epoch 1: loss 4.67\nEpoch 2: loss 2.42")
-    assert "2 losses read." in observed.out
+    assert "2 losses read, from 4.67 to 2.42." in observed.out
 
 
 def test_losses_observed_every_few_epochs() -> None:

@@ -233,9 +233,10 @@ def _is_narrow(interval: tuple[float, float]) -> bool:
 
 
 def _drops_shrink(losses: PrintedLosses) -> bool:
-    """Whether the first drop from loss to loss exceeds the last one by more than their rounding."""
-    drops = -np.diff(losses.values)
-    return bool(drops[0] - drops[-1] > 2 * (losses.half_ulps[:2].sum() + losses.half_ulps[-2:].sum()))
+    """Whether the losses fall more in the first half than in the second, by more than their rounding."""
+    half = (len(losses.values) - 1) // 2
+    first, middle, last = losses.values[[0, half, 2 * half]]
+    return bool((first - middle) - (middle - last) > losses.half_ulps[[0, half, half, 2 * half]].sum())
 
 
 def _diagnose_decay(series: LossSeries, estimate: GrowthEstimate) -> LossDiagnosis:
