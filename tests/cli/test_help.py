@@ -14,7 +14,7 @@ import pytest
 
 from descentlab.cli.app import build_cli
 from descentlab.cli.examples import EXAMPLES
-from descentlab.cli.localized_click import HABITS, HEADINGS
+from descentlab.cli.terminal.localized_click import HABITS, HEADINGS
 from descentlab.messages import display_width, load_catalog
 from tests.cli.helpers import cli
 

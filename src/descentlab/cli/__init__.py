@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from descentlab.cli.exit_codes import ExitCode
+from descentlab.cli.terminal.exit_codes import ExitCode
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -20,8 +20,8 @@ def run_command(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    from descentlab.cli.localized_click import requested_language
-    from descentlab.cli.output import tolerate_missing_characters
+    from descentlab.cli.terminal.localized_click import requested_language
+    from descentlab.cli.terminal.output import tolerate_missing_characters
     from descentlab.messages import use_language
 
     tolerate_missing_characters(as_json="--json" in arguments)
@@ -33,8 +33,8 @@ def _run_command(arguments: list[str]) -> int:
     import click
 
     from descentlab.cli.app import build_cli
-    from descentlab.cli.localized_click import translate_click_error
-    from descentlab.cli.output import discard_further_output
+    from descentlab.cli.terminal.localized_click import translate_click_error
+    from descentlab.cli.terminal.output import discard_further_output
     from descentlab.errors import DescentlabError
     from descentlab.messages import message
 

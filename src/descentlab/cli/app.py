@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from descentlab.cli.localized_click import LocalizedGroup, LocalizedOption, language_option
+from descentlab.cli.terminal.localized_click import LocalizedGroup, LocalizedOption, language_option
 from descentlab.messages import message
 
 

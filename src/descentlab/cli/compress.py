@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from descentlab.cli.exit_codes import ExitCode
-from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
 from descentlab.cli.options import format_notice, option, parse_options, rows_options
-from descentlab.cli.progress import ReadProgressLine
+from descentlab.cli.terminal.exit_codes import ExitCode
+from descentlab.cli.terminal.localized_click import LocalizedCommand, NumberOrText, language_option
+from descentlab.cli.terminal.progress import ReadProgressLine
 from descentlab.errors import SettingError
 from descentlab.factor.compress import CompressOptions, CompressResult, checkpoint_path, compress_with_notices
 from descentlab.messages import format_number, message, pluralize

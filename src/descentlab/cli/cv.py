@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from descentlab.cli.exit_codes import ExitCode
-from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
 from descentlab.cli.options import data_options, format_notice, option, parse_options, step_options
 from descentlab.cli.recommended_command import recommended_command
-from descentlab.cli.styles import style_line
+from descentlab.cli.terminal.exit_codes import ExitCode
+from descentlab.cli.terminal.localized_click import LocalizedCommand, NumberOrText, language_option
+from descentlab.cli.terminal.styles import style_line
 from descentlab.descent.descent import Descent
 from descentlab.doctor.cross_validation import cross_validate_for_diagnosis
 from descentlab.doctor.finding import Finding

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from descentlab.cli.localized_click import LocalizedCommand, language_option
+from descentlab.cli.terminal.localized_click import LocalizedCommand, language_option
 from descentlab.data.builtin import LESSON, LONGLEY
 from descentlab.lessons.facts.types import LessonFigure
 from descentlab.lessons.render.text_plot import CURVE_CHARACTERS, render_text_plot

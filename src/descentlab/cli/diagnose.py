@@ -10,8 +10,6 @@ from typing import Any
 
 import click
 
-from descentlab.cli.exit_codes import ExitCode
-from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
 from descentlab.cli.options import (
     DataOptions,
     DescentOptions,
@@ -26,7 +24,9 @@ from descentlab.cli.options import (
 )
 from descentlab.cli.recommended_command import recommended_command
 from descentlab.cli.script import diagnose_script, is_script
-from descentlab.cli.styles import style_line
+from descentlab.cli.terminal.exit_codes import ExitCode
+from descentlab.cli.terminal.localized_click import LocalizedCommand, NumberOrText, language_option
+from descentlab.cli.terminal.styles import style_line
 from descentlab.doctor.code import CODE_LANGUAGES
 from descentlab.doctor.cross_validation import cross_validate_for_diagnosis
 from descentlab.doctor.diagnose import diagnose

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from descentlab.cli.lesson import TERMINAL_STYLES
-from descentlab.cli.localized_click import LocalizedCommand, language_option
+from descentlab.cli.terminal.localized_click import LocalizedCommand, language_option
 from descentlab.doctor.finding_pages import finding_titles, read_finding_page
 from descentlab.errors import SettingError, did_you_mean
 from descentlab.lessons.render.terminal import paragraph_to_text

@@ -13,8 +13,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from descentlab.cli.localized_click import LocalizedCommand, LocalizedOption, NumberOrText, language_option
 from descentlab.cli.options import data_options, format_notice, option, parse_options, public_name, step_options
+from descentlab.cli.terminal.localized_click import LocalizedCommand, LocalizedOption, NumberOrText, language_option
 from descentlab.errors import SettingError, check_int
 from descentlab.lab.lab import Lab
 from descentlab.lab.server.handler import LabServer, Site, serve_until_interrupted

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from descentlab.cli.exit_codes import ExitCode
-from descentlab.cli.localized_click import LocalizedCommand, LocalizedOption, NumberOrText, language_option
+from descentlab.cli.terminal.exit_codes import ExitCode
+from descentlab.cli.terminal.localized_click import LocalizedCommand, LocalizedOption, NumberOrText, language_option
 from descentlab.errors import SettingError, check_int
 from descentlab.lessons import progress
 from descentlab.lessons.course import Lesson, QuestionBlock, lesson_slugs, load_lesson, outline

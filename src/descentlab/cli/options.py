@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from descentlab.cli.localized_click import LocalizedOption, NumberOrText
-from descentlab.cli.progress import ReadProgressLine
+from descentlab.cli.terminal.localized_click import LocalizedOption, NumberOrText
+from descentlab.cli.terminal.progress import ReadProgressLine
 from descentlab.data import CSV_OPTIONS
 from descentlab.data.builtin import DATASETS
 from descentlab.data.paths import resolve_locations

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from descentlab.cli.exit_codes import ExitCode
-from descentlab.cli.localized_click import LocalizedCommand, NumberOrText, language_option
 from descentlab.cli.options import (
     check_output_is_not_input,
     data_options,
@@ -19,7 +17,9 @@ from descentlab.cli.options import (
     step_options,
     write_output,
 )
-from descentlab.cli.progress import EpochProgressBar
+from descentlab.cli.terminal.exit_codes import ExitCode
+from descentlab.cli.terminal.localized_click import LocalizedCommand, NumberOrText, language_option
+from descentlab.cli.terminal.progress import EpochProgressBar
 from descentlab.errors import check_int
 from descentlab.messages import message, to_json_types
 from descentlab.run.descend import descend

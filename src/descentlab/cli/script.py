@@ -15,8 +15,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from descentlab.cli.exit_codes import ExitCode
 from descentlab.cli.options import PROGRAM_SUFFIXES, format_notice
+from descentlab.cli.terminal.exit_codes import ExitCode
 from descentlab.errors import SettingError, check_int
 from descentlab.messages import Message, current_language, message
 from descentlab.watching.script import MAX_WATCHED_LOOPS, launcher

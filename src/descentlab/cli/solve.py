@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from descentlab.cli.localized_click import LocalizedCommand, language_option
 from descentlab.cli.options import data_options, format_notice, option, parse_options
+from descentlab.cli.terminal.localized_click import LocalizedCommand, language_option
 from descentlab.messages import message
 
 SOLVE_SCHEMA = "descentlab.solve/1"

@@ -6,18 +6,8 @@ import json
 from functools import cache
 
 from descentlab.data import files, row_numbers
-from descentlab.data.csv import (
-    dialect,
-    encoding,
-    errors,
-    footer,
-    header,
-    number_format,
-    sample_rows,
-    text_columns,
-    totals,
-    words,
-)
+from descentlab.data.csv import encoding, errors, number_format, text_columns, words
+from descentlab.data.csv.layout import dialect, footer, header, sample_rows, totals
 from descentlab.data.csv.options import DECIMAL_MARKS
 
 CSV_WORDS_PATH = "csv/words.js"  # no file has this path: the module is generated

@@ -8,7 +8,7 @@ from typing import Any
 
 from descentlab.data.csv import row_splitter
 from descentlab.data.csv.encoding import encoding_error
-from descentlab.data.csv.footer import TAIL_BYTES, find_footer
+from descentlab.data.csv.layout.footer import TAIL_BYTES, find_footer
 from descentlab.data.csv.number_format import CellPlace, MarkEvidence, is_number, two_readings_error
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.words import MISSING_MARKS

@@ -11,7 +11,9 @@ from descentlab.data.arrays import MAX_EXACT_INTEGER
 from descentlab.data.csv import row_splitter
 from descentlab.data.csv.encoding import encoding_error
 from descentlab.data.csv.errors import line_of_row, malformed_piece_error, malformed_row_error, marks_error
-from descentlab.data.csv.footer import Footer
+from descentlab.data.csv.layout.footer import Footer
+from descentlab.data.csv.layout.sample_rows import holds_row
+from descentlab.data.csv.layout.totals import TOTAL_LABEL
 from descentlab.data.csv.missing_codes import are_dates, find_missing_code
 from descentlab.data.csv.number_format import (
     LEADING_CELLS,
@@ -25,7 +27,6 @@ from descentlab.data.csv.number_format import (
     has_numbers,
     marks_from_options,
 )
-from descentlab.data.csv.sample_rows import holds_row
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.table_reader import header_size, read_first_piece, read_integers, read_table
 from descentlab.data.csv.text_columns import (
@@ -37,7 +38,6 @@ from descentlab.data.csv.text_columns import (
     not_numeric_reason,
     strip_cells,
 )
-from descentlab.data.csv.totals import TOTAL_LABEL
 from descentlab.data.csv.words import TOTAL_WORDS
 from descentlab.data.tables import find_shift, not_numeric_type_reason
 from descentlab.errors import DataError

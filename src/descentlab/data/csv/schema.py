@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from descentlab.data.csv.dialect import Dialect
 from descentlab.data.csv.encoding import UTF8
+from descentlab.data.csv.layout.dialect import Dialect
 from descentlab.data.csv.number_format import NumberFormat, NumberMarks
 from descentlab.data.csv.options import CsvOptions
 from descentlab.data.csv.row_splitter import PIECE_BYTES

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from descentlab.data.arrays import MAX_EXACT_INTEGER
-from descentlab.data.csv.dialect import Dialect, detect_dialect
 from descentlab.data.csv.errors import bad_cell_error, malformed_piece_error
 from descentlab.data.csv.inference import Inference, infer_schema
+from descentlab.data.csv.layout.dialect import Dialect, detect_dialect
 from descentlab.data.csv.number_format import TWO_READINGS_CELL
 from descentlab.data.csv.options import CsvOptions
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer

@@ -10,7 +10,7 @@ from typing import Any
 from descentlab.data.csv import row_splitter
 from descentlab.data.csv.encoding import encoding_error
 from descentlab.data.csv.errors import footer_error, malformed_piece_error
-from descentlab.data.csv.footer import MAX_TAIL_BYTES, TAIL_BYTES, Footer, find_footer
+from descentlab.data.csv.layout.footer import MAX_TAIL_BYTES, TAIL_BYTES, Footer, find_footer
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.text_filter import UTF8_BOM
 from descentlab.data.csv.words import MISSING_CELLS

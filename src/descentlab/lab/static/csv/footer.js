@@ -1,4 +1,4 @@
-/** Where the rows end: above totals, notes and empty rows; as data/csv/footer.py. */
+/** Where the rows end: above totals, notes and empty rows; as data/csv/layout/footer.py. */
 import { isNumberLike } from "./number_format.js";
 import { filled } from "./sample_rows.js";
 import { WORDS } from "./words.js";
@@ -40,7 +40,7 @@ function isTotalRow(texts, columns) {
 
 const isTotalWord = (cell) => TOTAL_WORDS.has(stripped(cell.trim().toLowerCase()));
 
-/** Whether at least half of the numbers of a row are the sums or the means of the other rows; as data/csv/totals.py. */
+/** Whether at least half of the numbers of a row are the sums or the means of the other rows; as data/csv/layout/totals.py. */
 function isSumOrMean(total, rows) {
   const others = rows.filter(({ cells }) => !isTotalWord(cells[0]));
   return [".", ","].some((decimal) => {

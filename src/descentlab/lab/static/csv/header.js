@@ -1,4 +1,4 @@
-/** Where the names are: below a title, in a comment, above a row of units, or nowhere; as data/csv/header.py. */
+/** Where the names are: below a title, in a comment, above a row of units, or nowhere; as data/csv/layout/header.py. */
 import { isNumberLike } from "./number_format.js";
 import { bodyLength, filled, mostCommon, sampled, width } from "./sample_rows.js";
 import { WORDS } from "./words.js";

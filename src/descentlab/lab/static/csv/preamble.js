@@ -1,4 +1,4 @@
-/** What is no table at all, the line `sep=;`, and comments; as data/csv/dialect.py. */
+/** What is no table at all, the line `sep=;`, and comments; as data/csv/layout/dialect.py. */
 import { isNumberLike } from "./number_format.js";
 import { bodyLength, detectDelimiter, readRows, sampled } from "./sample_rows.js";
 import { WORDS } from "./words.js";

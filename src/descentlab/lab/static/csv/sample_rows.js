@@ -1,4 +1,4 @@
-/** The rows of a text, as a delimiter divides them, and the delimiter that divides them best; as data/csv/sample_rows.py. */
+/** The rows of a text, as a delimiter divides them, and the delimiter that divides them best; as data/csv/layout/sample_rows.py. */
 import { isNumberLike } from "./number_format.js";
 import { WORDS } from "./words.js";
 

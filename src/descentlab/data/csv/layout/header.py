@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from descentlab.data.csv.layout.sample_rows import SampleRow, most_common
 from descentlab.data.csv.number_format import is_number_like
-from descentlab.data.csv.sample_rows import SampleRow, most_common
 from descentlab.data.csv.words import KNOWN_UNITS
 from descentlab.data.paths import FileLocation
 from descentlab.errors import DataError, find_duplicates

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass, field, replace
 
 from descentlab.data.csv.encoding import decode_sample, read_sample
-from descentlab.data.csv.header import CommentLine, find_header
+from descentlab.data.csv.layout.header import CommentLine, find_header
+from descentlab.data.csv.layout.sample_rows import LINE_END, SampleText, detect_delimiter, most_common
 from descentlab.data.csv.number_format import is_number_like
 from descentlab.data.csv.options import CsvOptions
-from descentlab.data.csv.sample_rows import LINE_END, SampleText, detect_delimiter, most_common
 from descentlab.data.csv.text_filter import BLANKS_DELIMITER, LineFilter
 from descentlab.data.paths import FileLocation
 from descentlab.errors import DataError

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from descentlab.data.csv.layout.totals import is_sum_or_mean, is_total_word
 from descentlab.data.csv.number_format import is_number_like
-from descentlab.data.csv.totals import is_sum_or_mean, is_total_word
 from descentlab.data.csv.words import MISSING_CELLS, MISSING_MARKS
 from descentlab.errors import SettingError
 

@@ -1,0 +1,1 @@
+"""Where a CSV file's parts lie: separator, header, rows, totals and footer."""
