@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from descentlab import Problem
+from descentlab.data import open_source
 from descentlab.data.paths import FileLocation, resolve_locations
 from descentlab.errors import DataError
 
@@ -242,3 +243,33 @@ def test_a_damaged_gzip_is_refused(tmp_path: Path) -> None:
     joined = gzip.compress(b"x,y\n1,2\n") + gzip.compress(b"3,5\n")
     (tmp_path / "c.csv.gz").write_bytes(joined)
     assert Problem(tmp_path / "c.csv.gz", target="y").rows().y.tolist() == [2, 5]
+
+
+def test_a_folder_is_its_files_and_what_their_folders_say(tmp_path: Path) -> None:
+    for year in (2025, 2026):
+        for region in ("north", "south"):
+            inside = tmp_path / f"year={year}" / f"region={region}"
+            inside.mkdir(parents=True)
+            pq.write_table(pa.table({"x": [1.0, 2.0], "y": [float(year), 1.0]}), inside / "part-0.parquet")
+            (inside / "_SUCCESS").write_text("")
+            (inside / ".part-0.crc").write_bytes(b"no data")
+    found = open_source(tmp_path)
+    assert found.names == ("x", "y", "year")
+    assert "it contains text, such as 'north'" in str(found.excluded_columns["region"])
+    values = np.concatenate(list(found.blocks(["year", "x"])))
+    assert values.tolist() == [[2025, 1], [2025, 2]] * 2 + [[2026, 1], [2026, 2]] * 2
+    nowhere = tmp_path / "year=__HIVE_DEFAULT_PARTITION__" / "region=x"
+    nowhere.mkdir(parents=True)
+    pq.write_table(pa.table({"x": [5.0], "y": [1.0]}), nowhere / "part-0.parquet")
+    assert np.isnan(np.concatenate(list(open_source(tmp_path).blocks(["year"])))[-1, 0])
+    alone = open_source(str(tmp_path / "year=__*" / "**" / "*.parquet"))
+    assert alone.names == ("x", "y")
+    assert {name: reason.key for name, reason in alone.excluded_columns.items()} == {
+        "year": "left_out.empty",
+        "region": "left_out.text",
+    }
+    (nowhere / "part-0.parquet").unlink()
+    pattern = open_source(str(tmp_path / "year=*" / "**" / "*.parquet"))
+    assert pattern.names == found.names
+    problem = Problem(tmp_path, target="y")
+    assert (problem.n, problem.features) == (8, ("x", "year"))

@@ -102,3 +102,11 @@ def test_the_envelope_bounds_the_error_and_never_rises(part: float, momentum: fl
     envelope = response.upper_envelope(t)[:, 0]
     assert np.all(np.diff(envelope) <= 1e-12 * envelope[:-1])
     assert np.all(np.abs(response.evaluate(t)[:, 0]) <= envelope * (1 + 1e-9) + 1e-300)
+
+
+def test_an_error_that_never_shrinks_stays_below_its_envelope() -> None:
+    """With a momentum of 1 the roots lie on the unit circle."""
+    response = ResidualPolynomial.from_lr_times_curvature(np.array([0.5]), momentum=1.0)
+    errors = np.abs(response.evaluate(np.arange(200)[:, None]))
+    assert errors.max() > 1.05
+    assert errors.max() <= response.upper_envelope(np.zeros((1, 1)))[0, 0] < 1.1

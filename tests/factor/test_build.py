@@ -14,6 +14,7 @@ from descentlab.data.selection import ColumnSelection
 from descentlab.factor.build import build_factor
 from descentlab.factor.executors.threads import Threads
 from descentlab.factor.merge_tree import MergeTree
+from descentlab.factor.piece_result import PieceResult
 from tests.pieces import NAMES, arrow, bits, small_pieces, table, write_csv, write_ipc, write_parquet
 from tests.problem.test_nist import SETS, Set, as_floats, observations
 from tests.rational import correct_digits, least_squares
@@ -198,3 +199,15 @@ def test_a_tree_is_the_same_where_it_was_begun_elsewhere(tmp_path: Path) -> None
     grouped.add(parts[12])
     assert grouped.count == tree.count == 13
     assert bits(grouped.result()) == bits(tree.result())
+
+
+def test_merged_results_are_one_result_of_all_their_pieces(tmp_path: Path) -> None:
+    selection = asked(write_parquet(tmp_path / "a.parquet", table()))
+    first, second, *_ = (
+        PieceResult.from_piece(piece, selection.plan, NAMES, np.zeros(len(NAMES)))
+        for piece in selection.source.pieces(selection.plan.columns)
+    )
+    merged = first.merge(second)
+    assert (merged.size, merged.factor.rows) == (first.size + second.size, first.factor.rows + second.factor.rows)
+    assert merged.scan_counts.rows == merged.factor.rows
+    assert (merged.next_offset, merged.level) == (second.next_offset, 1)

@@ -14,7 +14,7 @@ from descentlab.descent import recursion as stability
 from descentlab.descent.recursion import MomentumSettings
 from descentlab.errors import DivergenceError
 from descentlab.sklearn import DescentRegressor
-from descentlab.sklearn.auto_settings import choose_heavy_ball
+from descentlab.sklearn.auto_settings import choose_heavy_ball, choose_lr
 from tests.sklearn.test_regressor import unscaled
 
 
@@ -43,6 +43,16 @@ def test_the_pair_is_the_best_or_the_best_without_a_momentum(high: float, dampen
             method="Nelder-Mead",
         )
         assert found <= best.fun * 1.01
+
+
+@pytest.mark.parametrize("momentum", [0.3, 0.9])
+@pytest.mark.parametrize("high", [1.5, 30.0, 1e4])
+def test_the_rate_of_a_given_momentum_is_the_best(high: float, momentum: float) -> None:
+    curvature = np.array([1.0, high])
+    settings: MomentumSettings = {"momentum": momentum, "dampening": 0.0, "nesterov": False}
+    bound = 2 * (1 + momentum) / high
+    best = min(slowest(curvature, part * bound, momentum) for part in np.geomspace(1e-6, 1, 20_000)[:-1])
+    assert 1 - slowest(curvature, choose_lr(curvature, settings), momentum) >= (1 - best) * (1 - 1e-6)
 
 
 def test_a_momentum_that_buys_nothing_is_exactly_none() -> None:

@@ -116,3 +116,15 @@ def test_beyond_all_numbers_is_infinitely_far() -> None:
     for far in (1e200, np.inf, np.nan):
         assert theory.suboptimality(np.full(4, far)) == np.inf
         assert not theory.is_converged(np.full(4, far))
+
+
+@pytest.mark.parametrize("lr", [0.1, 30.0])
+def test_accumulated_gradients_are_multiplied_by_the_greatest_eigenvalue_of_their_update(lr: float) -> None:
+    """The update of (error, sum of gradients, buffer) as a matrix, for curvatures that are all below 1."""
+    theory = FullBatchTheory(
+        dl.Problem(X / 10, y), Descent(lr=lr, momentum=0.5, zero_grad=False, reduction="half_mean")
+    )
+    matrices = [[[1 - lr * a, -lr, -0.5 * lr], [a, 1, 0], [a, 1, 0.5]] for a in theory.spectrum.eigenvalues if a > 0]
+    assert theory.spectrum.lambda_min < 1
+    expected = np.abs(np.linalg.eigvals(np.array(matrices))).max()
+    assert theory.accumulated_gradient_factor == pytest.approx(expected, rel=1e-9)

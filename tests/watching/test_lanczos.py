@@ -104,6 +104,11 @@ OPTIMIZERS: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any], flo
     "Adam": (lambda p: torch.optim.Adam(p, lr=1e-3, betas=(0.8, 0.99)), adam_matrix, 2 * 1.8 / 0.2),
     "AdamW": (lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=0.5), adam_matrix, 38.0),
     "RMSprop": (lambda p: torch.optim.RMSprop(p, lr=1e-3), lambda g, s: s["square_avg"].sqrt() + g["eps"], 2.0),
+    "centered": (
+        lambda p: torch.optim.RMSprop(p, lr=1e-3, alpha=0.8, centered=True),
+        lambda g, s: (s["square_avg"] - s["grad_avg"].square()).sqrt() + g["eps"],
+        2.0,
+    ),
     "Adagrad": (lambda p: torch.optim.Adagrad(p, lr=1e-2), lambda g, s: s["sum"].sqrt() + g["eps"], 2.0),
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -121,52 +122,61 @@ def compress_with_notices(
     csv_options: dict[str, Any],
     options: CompressOptions,
 ) -> CompressResult:
-    """:func:`compress` with its notices. ``column_options`` holds target, features, drop, weights and missing.
+    """:func:`compress` with its notices. ``column_options`` holds target, features, drop, weights and missing."""
+    check_float("every", options.every, min_value=0.0)
+    check_choice("missing", column_options["missing"], ("error", "drop"))
+    with _locked(output, options.on_wait):
+        paths, row_inputs = split_factor_files(data)
+        factor_paths = [*merge, *paths]
+        if row_inputs is None:
+            return _merge_factors_only(factor_paths, column_options, output)
+        row_paths = as_paths(row_inputs)
+        locations = resolve_locations(row_paths) if row_paths else []
+        fingerprints = _fingerprint_files(locations)
+        job = Job(_make_job_settings(column_options, csv_options, factor_paths, output), fingerprints)
+        checkpoint = None
+        if output is not None and locations:
+            _check_output_not_input(output, row_paths or (), locations)
+            checkpoint = Checkpoint(checkpoint_path(output), job, float(options.every))
+            cached = None if options.restart else _load_if_made_by(job, output)
+            if cached or options.restart:
+                checkpoint.clear()
+            if cached:
+                return CompressResult(cached, (), was_cached=True)
+        other_factors, input_ids = _load_factors_to_merge(factor_paths, locations)
+        selection = _make_selection(row_inputs, column_options, csv_options)
+        # Merging an empty factor reports different columns before the rows are read.
+        empty = Factor.empty((*selection.features, selection.target))
+        merged_before = merge_factors([*other_factors, empty])
+        factor = build_factor(selection, options.executor, checkpoint, options.progress)
+        _check_unchanged(fingerprints, locations, checkpoint)
+        factor = _with_target_last(column_options["target"], merge_factors([merged_before, factor]))
+        if output is not None:
+            _save_factor(factor, output, Provenance(input_ids, job.job_id))
+            if checkpoint:
+                checkpoint.clear()
+        return CompressResult(factor, tuple(selection.notices))
+
+
+@contextmanager
+def _locked(output: str | os.PathLike[str] | None, on_wait: WaitCallback | None) -> Iterator[None]:
+    """Lock the output, if there is one, from before it is read until it is written.
 
     Processes that compress into one output wait for each other, so that each merges what the one before has written.
     """
-    check_float("every", options.every, min_value=0.0)
-    check_choice("missing", column_options["missing"], ("error", "drop"))
     if output is None:
-        return _compress(data, column_options, merge, None, csv_options, options)
+        yield
+        return
     _check_output_writable(output)
-    with hold_lock(output, options.on_wait):
+    with hold_lock(output, on_wait):
         remove_leftovers(output)
-        return _compress(data, column_options, merge, output, csv_options, options)
+        yield
 
 
-def _compress(
-    data: object,
-    column_options: dict[str, Any],
-    merge: Sequence[str | os.PathLike[str]],
-    output: str | os.PathLike[str] | None,
-    csv_options: dict[str, Any],
-    options: CompressOptions,
-) -> CompressResult:
-    """Compress the rows and merge the factors; the output is locked from before it is read until it is written."""
-    paths, row_inputs = split_factor_files(data)
-    factor_paths = [*merge, *paths]
-    if row_inputs is None:
-        return _merge_factors_only(factor_paths, column_options, output)
-    row_paths = as_paths(row_inputs)
-    locations = resolve_locations(row_paths) if row_paths else []
-    fingerprints = _fingerprint_files(locations)
-    job = Job(_make_job_settings(column_options, csv_options, factor_paths, output), fingerprints)
-    checkpoint = None
-    if output is not None and locations:
-        _check_output_not_input(output, row_paths or (), locations)
-        checkpoint = Checkpoint(checkpoint_path(output), job, float(options.every))
-        cached = None if options.restart else _load_if_made_by(job, output)
-        if cached or options.restart:
-            checkpoint.clear()
-        if cached:
-            return CompressResult(cached, (), was_cached=True)
-    other_factors, input_ids = _load_factors_to_merge(factor_paths, locations)
-    selection = _make_selection(row_inputs, column_options, csv_options)
-    # Merging an empty factor reports different columns before the rows are read.
-    empty = Factor.empty((*selection.features, selection.target))
-    merged_before = merge_factors([*other_factors, empty])
-    factor = build_factor(selection, options.executor, checkpoint, options.progress)
+def _check_unchanged(
+    fingerprints: list[list[Any]], locations: Sequence[FileLocation], checkpoint: Checkpoint | None
+) -> None:
+    """Raise DataError, and delete the saved state, if a file is not the one that it was before it was read."""
     changed = [
         before[0] for before, now in zip(fingerprints, _fingerprint_files(locations), strict=True) if before != now
     ]
@@ -174,12 +184,6 @@ def _compress(
         if checkpoint:
             checkpoint.clear()
         raise DataError("changed_meanwhile", names=changed[:5])
-    factor = _with_target_last(column_options["target"], merge_factors([merged_before, factor]))
-    if output is not None:
-        _save_factor(factor, output, Provenance(input_ids, job.job_id))
-        if checkpoint:
-            checkpoint.clear()
-    return CompressResult(factor, tuple(selection.notices))
 
 
 def _load_if_made_by(job: Job, output: str | os.PathLike[str]) -> Factor | None:

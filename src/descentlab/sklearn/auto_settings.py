@@ -37,7 +37,7 @@ FeatureBlock = tuple[FloatArray, FloatArray | None]
 LOG_REDUCTION_TO_ROUNDING = 45.0  # exp(-45) of an error, 3e-20, is less than rounding leaves of any coefficient
 MIN_RELATIVE_EIGENVALUE = 1e-24  # of the largest; the momentum for smaller ones would round to 1
 MIN_AUTO_MOMENTUM = 0.01  # below it, momentum saves only an epoch or two
-LR_BOUND_MARGIN = 1 - 1e-6  # of the pair's rate, which at high conditions is its bound to every digit
+LR_BOUND_MARGIN = 1 - 1e-6  # of a rate, which at high conditions is its bound to every digit
 AUTO_LR_GRID_SIZE, AUTO_LR_REFINEMENTS = 129, 6
 
 
@@ -68,13 +68,9 @@ def choose_lr(eigenvalues: FloatArray, momentum_settings: MomentumSettings) -> f
         return 2 / (lambda_max + float(positive.min()))
     stability_limit = stability.stability_limit(**momentum_settings)
     extreme_eigenvalues = np.array([float(positive.min()), lambda_max])
-    low, high = 1e-6, 1.0
+    low, high = 1e-6, LR_BOUND_MARGIN
     for _ in range(AUTO_LR_REFINEMENTS):
-        fractions = (
-            np.geomspace(low, high, AUTO_LR_GRID_SIZE)[:-1]
-            if high == 1.0
-            else np.geomspace(low, high, AUTO_LR_GRID_SIZE)
-        )
+        fractions = np.geomspace(low, high, AUTO_LR_GRID_SIZE)
         x = fractions[:, None] * stability_limit * extreme_eigenvalues / lambda_max
         convergence_factor = stability.convergence_factor(x, **momentum_settings)
         one_minus_factor = np.where(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from descentlab.data.csv.number_format import NumberMarks, detect_format, is_number, is_number_like
-from descentlab.data.csv.text_columns import not_numeric_reason, strip_cells
+from descentlab.data.csv.text_columns import as_booleans, not_numeric_reason, strip_cells
 from descentlab.data.csv.text_filter import LineFilter
 from descentlab.data.csv.words import MISSING_CELLS
 from descentlab.problem import Problem
@@ -68,6 +68,14 @@ def test_a_damaged_column_is_described_however_it_is_cut(cut: int, kind: str) ->
     pieces = [column.slice(start, cut) for start in range(0, len(cells), cut)]
     damaged = not_numeric_reason(pieces)
     assert str(damaged) == "2 of its 6 values are not numbers; the first is 'oops' in row 4"
+
+
+@pytest.mark.parametrize("row", [0, 1, 3, None])
+def test_the_first_cell_that_is_neither_true_nor_false_is_found_wherever_it_is(row: int | None) -> None:
+    cells = ["true", "False", " ", "true"]
+    if row is not None:
+        cells[row] = "perhaps"
+    assert as_booleans(pa.array(cells))[1] == row
 
 
 def test_half_numbers_are_text_with_an_example_that_is_none() -> None:

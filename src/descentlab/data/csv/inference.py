@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from descentlab.data.arrays import MAX_EXACT_INTEGER
 from descentlab.data.csv import row_splitter
+from descentlab.data.csv.column_notices import (
+    ColumnNotice,
+    doubtful_number_notices,
+    format_notices,
+    leading_zero_notices,
+)
 from descentlab.data.csv.encoding import encoding_error
 from descentlab.data.csv.errors import line_of_row, malformed_piece_error, malformed_row_error, marks_error
 from descentlab.data.csv.layout.footer import Footer
 from descentlab.data.csv.layout.sample_rows import holds_row
 from descentlab.data.csv.layout.totals import TOTAL_LABEL
-from descentlab.data.csv.missing_codes import are_dates, find_missing_code
 from descentlab.data.csv.number_format import (
     LEADING_CELLS,
     MarkEvidence,
@@ -30,9 +34,9 @@ from descentlab.data.csv.number_format import (
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.table_reader import header_size, read_first_piece, read_integers, read_table
 from descentlab.data.csv.text_columns import (
-    LEADING_ZERO_PATTERN,
     FlagFormat,
     detect_flags,
+    first_match,
     first_row,
     has_flags,
     not_numeric_reason,
@@ -43,9 +47,8 @@ from descentlab.data.tables import find_shift, not_numeric_type_reason
 from descentlab.errors import DataError
 from descentlab.messages import Message, message
 
-LEADING_BYTES = 1 << 16  # the rows that decide the marks, if they do, and where codes with leading zeros are found
+LEADING_BYTES = 1 << 16  # the rows that decide the marks, if they do
 COMPARED_CELLS = 10_000  # of a column that is not numeric, to say why
-LEADING_ZERO = re.compile(rb"""(?:^|[\r\n,;\t|"])0[0-9]{2,}(?:[\r\n,;\t|"]|$)""")
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Inference:
 
     schema: CsvSchema
     reasons: dict[str, Message] = field(default_factory=dict)
-    column_notices: list[tuple[tuple[str, ...], Message]] = field(default_factory=list)
+    column_notices: list[ColumnNotice] = field(default_factory=list)
     footer: Footer | None = None
     total: Message | None = None
 
@@ -199,21 +202,20 @@ class _ColumnKinds:
         self.kinds: dict[str, ColumnKind] = {}
         self.formats: dict[str, NumberFormat | FlagFormat] = {}
         self.shifts: dict[str, int] = {}
-        self.examples: dict[str, str] = {}
-        self.words: dict[str, tuple[str, ...]] = {}
+        self.examples: dict[str, tuple[str, ...]] = {}  # of formats that are not plain; of flags, both words
 
     def add_all(self, table: Any) -> None:
         """Add the columns, and complete the inference."""
         for name, column in zip(table.schema.names, table.columns, strict=True):
             self._add(name, column)
-        schema = self.inference.schema
-        self.inference.schema = replace(
-            schema, column_kinds=self.kinds, formats=self.formats, integer_shifts=self.shifts
+        schema = replace(
+            self.inference.schema, column_kinds=self.kinds, formats=self.formats, integer_shifts=self.shifts
         )
+        self.inference.schema = schema
         self.inference.column_notices = [
-            *self._format_notices(),
-            *self._leading_zero_notices(),
-            *self._doubtful_number_notices(table),
+            *format_notices(schema, self.examples),
+            *leading_zero_notices(schema, self.data, self.start),
+            *doubtful_number_notices(schema, self.data, self.start, table),
         ]
 
     def _add(self, name: str, column: Any) -> None:
@@ -261,82 +263,9 @@ class _ColumnKinds:
             return
         self.kinds[name], self.formats[name] = ColumnKind.TEXT, found
         if isinstance(found, FlagFormat):
-            self.words[name] = tuple(_first_equal(cells, word) for word in (found.true, found.false))
+            self.examples[name] = tuple(_first_equal(cells, word) for word in (found.true, found.false))
         elif not found.is_plain:
-            self.examples[name] = _example(cells, found)
-
-    def _format_notices(self) -> list[tuple[tuple[str, ...], Message]]:
-        """What was found between and around the numbers of columns, and words that were read as 1 and 0."""
-        path, grouped = self.inference.schema.location.name, dict[Any, list[str]]()
-        for name, found in self.formats.items():
-            if isinstance(found, FlagFormat) or not found.is_plain:
-                grouped.setdefault(found, []).append(name)
-        notices = []
-        for found, names in grouped.items():
-            if isinstance(found, FlagFormat):
-                true, false = map(repr, self.words[names[0]])
-                notice = message("notice.flags", path=path, names=_quoted(names), true=true, false=false)
-            else:
-                cell = self.examples[names[0]]
-                number = found.to_floats(strip_cells(_one_cell(cell)))[0].as_py()
-                key = "notice.percent" if found.percent else "notice.number_format"
-                notice = message(key, path=path, names=_quoted(names), cell=repr(cell), number=f"{number:.15g}")
-            notices.append((tuple(names), notice))
-        return notices
-
-    def _leading_zero_notices(self) -> list[tuple[tuple[str, ...], Message]]:
-        import pyarrow as pa
-
-        if not LEADING_ZERO.search(bytes(self.data[:LEADING_BYTES])):
-            return []
-        schema = self.inference.schema
-        whole = [name for name, kind in self.kinds.items() if kind == ColumnKind.INTEGER]
-        if not whole:
-            return []
-        table = read_table(schema, self.data, self.start, {name: pa.string() for name in whole})
-        notices: list[tuple[tuple[str, ...], Message]] = []
-        for name in whole:
-            example = _first_match(table.column(name), LEADING_ZERO_PATTERN)
-            if example is not None:
-                values = {"cell": repr(example), "number": str(int(example)), "drop": name}
-                notices.append(
-                    ((name,), message("notice.leading_zeros", path=schema.location.name, name=name, **values))
-                )
-        return notices
-
-    def _doubtful_number_notices(self, table: Any) -> list[tuple[tuple[str, ...], Message]]:
-        import pyarrow as pa
-
-        schema, notices = self.inference.schema, list[tuple[tuple[str, ...], Message]]()
-        for name, kind in self.kinds.items():
-            if kind == ColumnKind.INTEGER and are_dates(table[name]):
-                number, path = str(table[name].drop_null()[0]), schema.location.name
-                notices.append(((name,), message("notice.dates_as_numbers", path=path, name=name, number=number)))
-            is_code = find_missing_code(table[name]) if kind in (ColumnKind.INTEGER, ColumnKind.FLOAT) else None
-            if is_code is not None:
-                texts = read_table(schema, self.data, self.start, {name: pa.string()})[name]
-                found = [cell.strip() for cell in texts.filter(is_code).to_pylist()]
-                values = {"name": name, "cell": found[0], "count": len(found), "option": ",".join(dict.fromkeys(found))}
-                values |= {"path": schema.location.name, "total": table.num_rows}
-                notices.append(((name,), message("notice.missing_code", **values)))
-        return notices
-
-
-def _quoted(names: list[str]) -> list[str]:
-    return [f"`{name}`" for name in names]
-
-
-def _one_cell(cell: str) -> Any:
-    import pyarrow as pa
-
-    return pa.array([cell], pa.string())
-
-
-def _first_match(column: Any, pattern: str) -> str | None:
-    import pyarrow.compute as pc
-
-    row = first_row(pc.match_substring_regex(column, pattern))
-    return None if row is None else column[row].as_py()
+            self.examples[name] = (_example(cells, found),)
 
 
 def _first_equal(cells: Any, word: str) -> str:
@@ -386,11 +315,11 @@ def _closest_format(marks: NumberMarks, cells: Any) -> tuple[NumberFormat, Messa
     counts, total = [_count_matches(each, cells) for each in (percent, plain)], len(cells) - cells.null_count
     best = percent if counts[0] > counts[1] else plain
     if min(counts) and sum(counts) == total:
-        examples = (_first_match(cells, "%"), _first_match(cells, "^[^%]*$"))
+        examples = (first_match(cells, "%"), first_match(cells, "^[^%]*$"))
         return best, message("left_out.percent", with_sign=repr(examples[0]), without=repr(examples[1]))
     other = replace(signs, decimal="," if marks.decimal == "." else ".")
     if max(counts) < total == _count_matches(other, cells):
-        return best, message("left_out.other_mark", example=repr(_first_match(cells, "[.,]"))[:40])
+        return best, message("left_out.other_mark", example=repr(first_match(cells, "[.,]"))[:40])
     return best, None
 
 

@@ -41,6 +41,14 @@ def first_row(mask: Any) -> int | None:
     return row if row >= 0 else None
 
 
+def first_match(column: Any, pattern: str) -> str | None:
+    """The first cell with a match of the pattern; None if there is none."""
+    import pyarrow.compute as pc
+
+    row = first_row(pc.match_substring_regex(column, pattern))
+    return None if row is None else column[row].as_py()
+
+
 def as_booleans(column: Any, na: tuple[str, ...] = ()) -> tuple[Any, int | None]:
     """A column of text as booleans (a blank cell is missing), and the first row that is neither; None if none is."""
     import pyarrow as pa
