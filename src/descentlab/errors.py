@@ -152,12 +152,25 @@ def check_float(
     """
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = float("nan")
-    if isinstance(value, str | bool):
-        number = float("nan")
+    except (TypeError, ValueError):
+        number = None
+    except OverflowError:
+        number = float("inf")
+    if number is None or isinstance(value, str | bool):
+        allowed = _allowed_numbers(min_value, max_value, positive)
+        raise SettingError("not_a_number", setting=setting, given=repr(value), allowed=allowed)
     if positive and not 0 < number < float("inf"):
         raise SettingError("not_positive", setting=setting, given=repr(value))
     if not min_value <= number <= max_value or abs(number) == float("inf"):
         raise SettingError("not_in_range", setting=setting, given=repr(value), least=min_value, most=max_value)
     return number
+
+
+def _allowed_numbers(min_value: float, max_value: float, positive: bool) -> Message:
+    if positive:
+        return Message("error.allowed_positive", {})
+    if max_value < float("inf"):
+        return Message("error.allowed_between", {"least": min_value, "most": max_value})
+    if min_value > float("-inf"):
+        return Message("error.allowed_from", {"least": min_value})
+    return Message("error.allowed_finite", {})

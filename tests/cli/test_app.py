@@ -23,6 +23,12 @@ def test_help_lists_the_commands(flag: str) -> None:
         assert name in result.out
 
 
+def test_without_a_command_the_help_is_in_the_language_asked_for() -> None:
+    result = cli("--lang", "ko")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.rstrip("\n") == cli("--help", "--lang", "ko").out.rstrip("\n")
+
+
 def test_every_option_has_its_help_in_both_languages() -> None:
     for lang in ("en", "ko"):
         for command in ("run", "solve", "demo"):

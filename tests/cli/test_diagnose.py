@@ -220,7 +220,7 @@ def test_losses_observed_every_few_epochs() -> None:
         (["exam-scores"], "every rate below"),
         (["lesson", "--lr", "0.1", "--start", "1,2"], "start has 2 entries"),
         (["lesson", "--lr", "0.1", "--within", "0"], "within = 0 is out of range"),
-        (["lesson", "--lr", "0.1", "--within", "much"], "within = 'much' is out of range"),
+        (["lesson", "--lr", "0.1", "--within", "much"], "within = 'much' is not a number. Give a number from"),
         (["lesson", "--lr", "0.1", "--losses", "1,2,3"], "either data or --losses"),
         (["--losses", "1,2", "--lr", "0.1"], "three"),
         (["--losses", "1,two,3", "--lr", "0.1"], "two"),

@@ -101,7 +101,7 @@ def test_without_a_rate_a_file_gets_the_rates_that_would_do(houses: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--lr", "abc"], "lr = 'abc' is out of range"),
+        (["--lr", "abc"], "lr = 'abc' is not a number. Give a positive finite number."),
         (["--lr", "0"], "At 0 nothing changes"),
         (["--lr", "-1"], "below 0 the cost rises"),
         (["--lr", "nan"], "lr = nan"),
@@ -135,7 +135,7 @@ def test_bad_use_is_one_sentence_and_exit_code_two(arguments: list[str], words: 
 def test_bad_use_in_json_stays_json() -> None:
     result = cli("run", "--lr", "abc", "--json")
     assert result.code == 2
-    assert json.loads(result.out)["error"].startswith("lr = 'abc' is out of range")
+    assert json.loads(result.out)["error"].startswith("lr = 'abc' is not a number. Give a positive finite number.")
 
 
 def test_ten_settings_reach_the_run() -> None:

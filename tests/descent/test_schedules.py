@@ -13,6 +13,7 @@ from descentlab.descent.schedules import SCHEDULES, learning_rates, parse_schedu
 
 TWINS: list[tuple[str, Any]] = [
     ("step:3:0.5", lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.5)),
+    ("step:1:0.9", lambda o: torch.optim.lr_scheduler.StepLR(o, 1, 0.9)),
     ("step:4", lambda o: torch.optim.lr_scheduler.StepLR(o, 4)),
     ("exponential:0.9", lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.9)),
     ("cosine:20", lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 20)),

@@ -12,7 +12,9 @@ import pytest
 from descentlab import DataError, Factor, Problem, SettingError, compress
 from descentlab.data.selection import ColumnSelection
 from descentlab.factor.build import build_factor
+from descentlab.factor.checkpoint import Checkpoint, Job
 from descentlab.factor.executors.threads import Threads
+from descentlab.factor.factor import choose_origin
 from descentlab.factor.merge_tree import MergeTree
 from descentlab.factor.piece_result import PieceResult
 from tests.pieces import NAMES, arrow, bits, small_pieces, table, write_csv, write_ipc, write_parquet
@@ -211,3 +213,14 @@ def test_merged_results_are_one_result_of_all_their_pieces(tmp_path: Path) -> No
     assert (merged.size, merged.factor.rows) == (first.size + second.size, first.factor.rows + second.factor.rows)
     assert merged.scan_counts.rows == merged.factor.rows
     assert (merged.next_offset, merged.level) == (second.next_offset, 1)
+
+
+def test_pieces_have_one_origin_even_if_the_first_keep_no_row(tmp_path: Path) -> None:
+    """Without one there would be nothing to continue from."""
+    values = table()
+    values[:1000] = np.nan
+    path, checkpoint = write_parquet(tmp_path / "a.parquet", values), Checkpoint(tmp_path / "a.part", Job({}, []), 0.0)
+    assert build_factor(asked(path, missing="drop"), Threads(2), checkpoint).rows == 2000
+    state = checkpoint.load()
+    assert state is not None
+    np.testing.assert_array_equal(state.origin, choose_origin(values[1000:1100]))

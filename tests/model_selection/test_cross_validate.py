@@ -328,7 +328,7 @@ def test_a_problem_brings_its_hypothesis() -> None:
         ({"weights": [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]}, "Fold 2 has no row with a positive weight: it has 3"),
         ({"lr": 0.0}, "lr = 0.0 is out of range: it must be a positive finite number"),
         ({"lr": [0.1, -1]}, "lr = -1 is out of range"),
-        ({"lr": "0.1"}, "lr = '0.1' is out of range"),
+        ({"lr": "0.1"}, "lr = '0.1' is not a number"),
         ({"lr": []}, "lr is empty"),
         ({"ridge": -1}, "ridge = -1 is out of range"),
         ({"ridge": ()}, "ridge is empty"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -168,3 +169,14 @@ def test_what_rounding_decides_is_not_vouched_for() -> None:
     assert minimum.null_directions
     two = Problem(np.column_stack([x, x + 30 * np.spacing(x) * np.arange(30)]), np.sin(x)).solve()
     assert two.min_digits < 2
+
+
+def test_what_compression_may_have_rounded_away_is_not_vouched_for() -> None:
+    """A column that the data, but not the factor, tells from another one: both their weights may be anything."""
+    rng = np.random.default_rng(6)
+    x, z = rng.random((2, 60))
+    factor = Factor.from_block(np.column_stack([z, x, x + 1e-9 * rng.random(60), x + z]), tuple("abcy"))
+    rounded = replace(factor, rounding_error=factor.rounding_error + 1e-6)
+    found = solve_least_squares(rounded, True, np.zeros(3))
+    assert found.dependent == (2,)
+    assert np.isinf(found.error_bounds[:3, 0]).tolist() == [False, True, True]

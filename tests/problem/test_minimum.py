@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
+from descentlab.problem.minimum import describe_cost
 from tests.problem.campaign import overclaims, random_problems
 from tests.rational import correct_digits, floats, least_squares
 
@@ -168,3 +169,16 @@ def test_no_digit_is_certain_where_rounding_decides_what_a_ridge_is_on() -> None
 def test_digits_and_cost_bounds_hold_for_random_problems() -> None:
     wrong = [found for problem in islice(random_problems(0), 400) if (found := overclaims(problem))]
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (0.6, "minimum.cost_is_rounding"),
+        (0.5, "minimum.cost_is_rounding"),
+        (0.4, "minimum.cost"),
+        (0.0, "minimum.cost"),
+    ],
+)
+def test_a_cost_is_told_if_less_than_half_of_it_is_rounding(error: float, said: str) -> None:
+    assert describe_cost(1.0, error).key == said

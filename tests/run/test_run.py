@@ -236,6 +236,16 @@ def test_a_tolerance_is_measured_against_the_gradient_at_zero() -> None:
     assert run.history.gradient_norm[-1] <= 28 / 3 * 1e-3 < run.history.gradient_norm[-2]
 
 
+def test_a_tolerance_of_0_is_met_by_a_gradient_of_0() -> None:
+    run = dl.descend(LESSON, engine="hand", lr=0.01, epochs=10, start=[1.0], tolerance=0.0)
+    assert (run.ending.reason, run.ending.epoch) == (dl.Reason.CONVERGED, 0)
+
+
+@pytest.mark.parametrize(("epochs", "reason"), [(2, dl.Reason.OUT_OF_EPOCHS), (3, dl.Reason.STALLED)])
+def test_three_equal_epochs_in_a_row_are_a_standstill(epochs: int, reason: dl.Reason) -> None:
+    assert dl.descend(LESSON, lr=1e-300, epochs=epochs, start=[2.0]).ending.reason is reason
+
+
 @pytest.mark.parametrize("batch_size", [1, 5, 30, 100])
 def test_the_bound_of_a_batch_s_sum_is_that_of_its_mean_over_its_rows(batch_size: int) -> None:
     by_mean, by_sum = (

@@ -122,9 +122,17 @@ def test_beyond_all_numbers_is_infinitely_far() -> None:
 def test_accumulated_gradients_are_multiplied_by_the_greatest_eigenvalue_of_their_update(lr: float) -> None:
     """The update of (error, sum of gradients, buffer) as a matrix, for curvatures that are all below 1."""
     theory = FullBatchTheory(
-        dl.Problem(X / 10, y), Descent(lr=lr, momentum=0.5, zero_grad=False, reduction="half_mean")
+        dl.Problem(X / 10, y, bias=False), Descent(lr=lr, momentum=0.5, zero_grad=False, reduction="half_mean")
     )
     matrices = [[[1 - lr * a, -lr, -0.5 * lr], [a, 1, 0], [a, 1, 0.5]] for a in theory.spectrum.eigenvalues if a > 0]
-    assert theory.spectrum.lambda_min < 1
+    assert theory.spectrum.lambda_max < 1
     expected = np.abs(np.linalg.eigvals(np.array(matrices))).max()
     assert theory.accumulated_gradient_factor == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("start", "decides"), [(None, "curvature"), ([1.0, 0, 0, 0], "decay")])
+def test_weight_decay_alone_shrinks_errors_in_flat_directions(start: list[float] | None, decides: str) -> None:
+    """Of the first and third column, which are equal, the decay moves only the difference of the weights."""
+    theory = FullBatchTheory(dl.Problem(FLAT, y), Descent(lr=0.1, weight_decay=0.3, start=start))
+    expected = theory.spectrum.lambda_min + 0.3 if decides == "curvature" else 0.3
+    assert theory.regularized_lambda_min == expected

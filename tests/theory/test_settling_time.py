@@ -143,3 +143,14 @@ def test_intervals_that_are_certainly_inside_are_skipped_without_loss() -> None:
     assert sums(found - 1000) > 1 > sums(found + 1000)
     bound = aim.epochs_upper_bound(aim.residual_polynomial(np.array([1.0]), RECURSIONS[0]))[0]
     assert 1e9 < found < 0.8 * bound
+
+
+@pytest.mark.parametrize("part", [0.35, 0.75, 0.9])
+def test_few_epochs_are_estimated_exactly(part: float) -> None:
+    """Errors that alternate are looked at after even and odd numbers of updates."""
+    recursion = MomentumSettings(momentum=0.2, dampening=0.0, nesterov=False)
+    asked = problem("noisy")
+    criterion = ConvergenceCriterion.from_theory(FullBatchTheory(asked, dl.Descent(lr=1.0)))
+    lr = part * stability_limit(**recursion) / asked.spectrum().lambda_max
+    estimate = criterion.approximate_epochs(criterion.residual_polynomial(np.array([lr]), recursion), 1e-9)
+    assert estimate.tolist() == [criterion.epochs_to_tolerance(lr, recursion)]

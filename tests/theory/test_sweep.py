@@ -134,3 +134,9 @@ def test_one_rate_one_epoch_and_nothing_that_curves() -> None:
     assert "∞" in str(lost)
     for found in (flat, lost):
         assert "inf" not in found.text("en") + found.text("ko")
+
+
+def test_a_rate_at_its_bound_is_not_stable() -> None:
+    found = dl.sweep(dl.Problem([1.0], [1.0], bias=False), [0.5, 1.0, 2.0], epochs=3)  # the error W - 1 times 1 - 2 lr
+    assert found.lr_bound == 1.0
+    assert "below the bound 1: 1." in str(next(found.messages))

@@ -38,9 +38,17 @@ def build_cli() -> click.Group:
             ),
             language_option(),
         ],
-        no_args_is_help=True,
+        invoke_without_command=True,
+        callback=_require_command,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
+
+
+@click.pass_context
+def _require_command(ctx: click.Context) -> None:
+    """Without a command, with options or not, the help page is printed."""
+    if ctx.invoked_subcommand is None:
+        raise click.exceptions.NoArgsIsHelpError(ctx)
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, requested: bool) -> None:

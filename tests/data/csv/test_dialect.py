@@ -99,3 +99,9 @@ def test_options_are_checked_by_name() -> None:
         Problem("a.csv", target="y", delimeter=";")
     with pytest.raises(DataError, match="delimiter only apply to files, but this data is already in memory"):
         Problem([1, 2], [1, 2], delimiter=";")
+
+
+def test_lines_of_spaces_are_found_below_lines_that_are_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a\nb\nc\nx,y\n1,2\n  \n3,4\n")
+    assert Problem(path, target="y", skip_rows=3).n == 2
