@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -19,6 +20,12 @@ settings.load_profile("any machine")
 def _english() -> None:
     """Sentences in English unless a test asks otherwise, whatever the machine's locale."""
     os.environ["DESCENTLAB_LANG"] = "en"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> None:
+    """Ctrl-C reaches the processes that tests start, even where the tests run in a shell's background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
