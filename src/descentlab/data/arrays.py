@@ -12,8 +12,10 @@ from descentlab.data.source import (
     NO_SHIFTS,
     PIECE_ROWS,
     BaseSource,
+    MixedBlock,
     Piece,
     SinglePiece,
+    as_mixed_blocks,
     is_from_package,
 )
 from descentlab.errors import DataError, find_duplicates
@@ -63,6 +65,11 @@ class ArraySource(BaseSource):
                 continue
             with np.errstate(over="ignore"):  # too large values become infinite and are refused later
                 yield np.asarray(block, dtype=np.float64)
+
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        return as_mixed_blocks(self.blocks((*numbers, *others), shifts), others)
 
     def _integers_to_float64(
         self, block: np.ndarray[Any, Any], columns: Sequence[str], shifts: Mapping[str, int]

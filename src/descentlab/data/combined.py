@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data.source import NO_SHIFTS, PIECE_ROWS, BaseSource, Piece, SinglePiece, Source
+from descentlab.data.source import NO_SHIFTS, PIECE_ROWS, BaseSource, MixedBlock, Piece, SinglePiece, Source
 from descentlab.errors import DataError
 from descentlab.messages import Message, pluralize
 from descentlab.typing import FloatArray
@@ -86,6 +86,11 @@ class ConcatPiece:
     def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         return self.piece.blocks(columns, shifts)
 
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        return self.piece.mixed_blocks(numbers, others, shifts)
+
 
 class JoinedSource(BaseSource):
     """A source and one more column that was given apart from it: the target or the weights."""
@@ -161,11 +166,25 @@ class PairedRows(BaseSource):
         """Raises:
         DataError: the two have different numbers of rows; it is raised after both were read to the end.
         """
+        source_columns = [name for name in columns if name not in self.joined_source.extra.names]
+        blocks = ((block, {}) for block in self.joined_source.source.blocks(source_columns, shifts))
+        return (values for values, _ in self._pair(columns, shifts, blocks))
+
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        source_columns = [name for name in numbers if name not in self.joined_source.extra.names]
+        return self._pair(numbers, shifts, self.joined_source.source.mixed_blocks(source_columns, others, shifts))
+
+    def _pair(
+        self, columns: Sequence[str], shifts: Mapping[str, int], source_blocks: Iterator[MixedBlock]
+    ) -> Iterator[MixedBlock]:
+        """Blocks of the source, with the numbers of the other column in their places."""
         source, extra = self.joined_source.source, self.joined_source.extra
         source_columns = [name for name in columns if name not in extra.names]
         extra_columns = [name for name in columns if name in extra.names]
         if not extra_columns:
-            yield from source.blocks(source_columns, shifts)
+            yield from source_blocks
             self.inexact_columns |= source.inexact_columns
             return
         extra_values = extra.as_array(extra_columns)
@@ -175,13 +194,13 @@ class PairedRows(BaseSource):
             [columns.index(name) for name in names] for names in (source_columns, extra_columns)
         )
         rows_read = 0
-        for block in source.blocks(source_columns, shifts):
+        for block, others in source_blocks:
             extra_block = extra_values[rows_read : rows_read + len(block)]
             rows_read += len(block)
             if rows_read <= len(extra_values):
                 joined = np.empty((len(block), len(columns)), order="F")
                 joined[:, source_index], joined[:, extra_index] = block, extra_block
-                yield joined
+                yield joined, others
         self.inexact_columns |= source.inexact_columns | extra.inexact_columns
         if rows_read != len(extra_values):
             raise length_mismatch_error(rows_read, self.joined_source.argument, len(extra_values))

@@ -14,7 +14,7 @@ from descentlab.data.combined import ConcatSource
 from descentlab.data.csv.number_format import is_number
 from descentlab.data.csv.text_filter import UTF8_BOM
 from descentlab.data.paths import FileLocation, resolve_locations, unreadable_error
-from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, Piece, Source
+from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, MixedBlock, Piece, Source
 from descentlab.data.tables import ArrowSource, RecordBatchPiece, index_columns
 from descentlab.dependencies import require
 from descentlab.errors import DataError, DescentlabError, find_duplicates
@@ -231,6 +231,7 @@ class PartitionedSource(BaseSource):
         self.source, self.size, self.random_access = source, source.size, source.random_access
         numbers = {name: float(value) for name, value in partition.items() if is_number(value)}
         self.names = (*source.names, *numbers)
+        self.partition = partition
         self.partition_values = numbers | {
             name: float("nan") for name, value in partition.items() if value == HIVE_NULL
         }
@@ -248,9 +249,9 @@ class PartitionedSource(BaseSource):
         return self.source.notices
 
     def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
-        file_columns = [name for name in columns if name not in self.partition_values]
+        file_columns = [name for name in columns if name not in self.partition]
         for piece in self.source.pieces(file_columns, offset):
-            yield PartitionedPiece(piece, self.partition_values)
+            yield PartitionedPiece(piece, self.partition_values, self.partition)
 
     def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
         return self.source.integer_shifts([name for name in columns if name not in self.partition_values])
@@ -259,13 +260,9 @@ class PartitionedSource(BaseSource):
 class PartitionedPiece:
     """A piece with columns whose value is the same in every row."""
 
-    def __init__(self, piece: Piece, partition_values: Mapping[str, float]) -> None:
-        self.piece, self.partition_values, self.size, self.next_offset = (
-            piece,
-            partition_values,
-            piece.size,
-            piece.next_offset,
-        )
+    def __init__(self, piece: Piece, partition_values: Mapping[str, float], partition: Mapping[str, str]) -> None:
+        self.piece, self.partition_values, self.partition = piece, partition_values, partition
+        self.size, self.next_offset = piece.size, piece.next_offset
 
     @property
     def inexact_columns(self) -> set[str]:
@@ -274,12 +271,37 @@ class PartitionedPiece:
     def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         file_columns = [name for name in columns if name not in self.partition_values]
         for block in self.piece.blocks(file_columns, shifts):
-            values = np.empty((len(block), len(columns)), order="F")
-            values[:, [columns.index(name) for name in file_columns]] = block
-            for name in columns:
-                if name in self.partition_values:
-                    values[:, columns.index(name)] = self.partition_values[name]
-            yield values
+            yield self._with_constants(block, file_columns, columns)
+
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        file_numbers = [name for name in numbers if name not in self.partition_values]
+        file_others = [name for name in others if name not in self.partition]
+        constants = {name: self._label(name) for name in others if name in self.partition}
+        for block, arrays in self.piece.mixed_blocks(file_numbers, file_others, shifts):
+            labels = {name: _repeat(value, len(block)) for name, value in constants.items()}
+            yield self._with_constants(block, file_numbers, numbers), arrays | labels
+
+    def _label(self, name: str) -> float | str | None:
+        value = self.partition[name]
+        return None if value == HIVE_NULL else self.partition_values.get(name, value)
+
+    def _with_constants(self, block: FloatArray, file_columns: Sequence[str], columns: Sequence[str]) -> FloatArray:
+        """(m, k) the columns in order, of which the block has those that the file holds."""
+        values = np.empty((len(block), len(columns)), order="F")
+        values[:, [columns.index(name) for name in file_columns]] = block
+        for name in columns:
+            if name in self.partition_values:
+                values[:, columns.index(name)] = self.partition_values[name]
+        return values
+
+
+def _repeat(value: float | str | None, rows: int) -> Any:
+    """An Arrow array of one value."""
+    import pyarrow as pa
+
+    return pa.repeat(pa.scalar(value), rows)
 
 
 def _with_partition_columns(source: Source, location: FileLocation) -> Source:

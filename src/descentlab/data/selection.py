@@ -13,6 +13,10 @@ from descentlab.data import open_column, open_source
 from descentlab.data.arrays import ArraySource
 from descentlab.data.columns import as_names, check_column, choose_features
 from descentlab.data.combined import JoinedSource
+from descentlab.data.design.choose import check_formula_alone, choose_design
+from descentlab.data.design.design import Design
+from descentlab.data.design.formula import read_formula
+from descentlab.data.design.source import DesignSource
 from descentlab.data.row_numbers import find_row_numbers
 from descentlab.data.source import MAX_MAGNITUDE, Piece, Source, has_finite_squares, is_from_package
 from descentlab.errors import DataError
@@ -67,12 +71,19 @@ class ReadPlan:
         weighted: whether the last column has weights.
         drop_missing: whether rows with missing values are left out.
         shifts: what is subtracted from columns of large whole numbers before they are rounded (see ``Source``).
+        scanned_design: the design whose levels this pass finds, if any; the columns are those of its ``ScanLayout``.
     """
 
     columns: tuple[str, ...]
     weighted: bool
     drop_missing: bool
     shifts: Mapping[str, int] = field(default_factory=dict)
+    scanned_design: Design | None = None
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
+        """The columns without the weights."""
+        return self.columns[:-1] if self.weighted else self.columns
 
     def shift_vector(self, columns: Sequence[str]) -> FloatArray:
         """(k,) the shifts of these columns; 0 for the others."""
@@ -125,10 +136,18 @@ class ColumnSelection:
         missing: str,
         csv_options: Mapping[str, Any],
         drop: Sequence[str] | None = None,
+        formula: str | None = None,
+        categories: Sequence[str] | str | None = None,
+        bias: bool = True,
     ) -> None:
         """See :class:`descentlab.Problem` for the arguments."""
         if isinstance(y, str) and target is None:
             y, target = None, y
+        parsed = None if formula is None else read_formula(formula)
+        check_formula_alone(parsed, features=features, drop=drop)
+        if parsed and parsed.target is not None:
+            check_formula_alone(parsed, y=y, target=target)
+            target = parsed.target_columns[0]
         requested = None if features is None else as_names(features)
         source = open_source(X, names=requested if y is not None else None, csv_options=csv_options)
         self._positional_args = [
@@ -154,24 +173,48 @@ class ColumnSelection:
             self.weights = WEIGHTS_COLUMN
             source = _join_column(source, open_column(weights, "weights", WEIGHTS_COLUMN), "weights")
         self.set_aside = {} if requested is not None or y is not None else find_row_numbers(source)
-        self.features = choose_features(
-            requested, source.names, source.excluded_columns, self.target, self.weights, drop, self.set_aside
+        self.missing, self.data_source = missing, source
+        self._dropped_columns, self._uses_all_columns = as_names(drop), requested is None and parsed is None
+        self.design = choose_design(
+            parsed, categories, source, self.target, self.weights, requested, drop, self.set_aside, bias
         )
-        self._dropped_columns = as_names(drop)
-        self.missing = missing
-        self.source: Source = source
-        self.plan = ReadPlan(
-            (*self.features, self.target, *((self.weights,) if self.weights else ())),
-            weighted=self.weights is not None,
-            drop_missing=missing == "drop",
-        )
-        self.scan_counts = ScanCounts.zeros(len(self.plan.columns))
-        self._uses_all_columns = requested is None
+        if self.design is None:
+            features = choose_features(
+                requested, source.names, source.excluded_columns, self.target, self.weights, drop, self.set_aside
+            )
+            self._select(source, features, None)
+        else:
+            self.use_design(self.design)
+
+    @property
+    def design_is_read(self) -> bool:
+        """Whether the columns read are the indicator columns of a design: it has no categories."""
+        return self.design is not None and not self.design.categories
+
+    def use_design(self, design: Design) -> None:
+        """Read the columns of a design; while it lacks levels, those of the pass that finds them."""
+        source = DesignSource(self.data_source, design, (self.weights,) if self.weights else ())
+        self.design, self.target = design, design.target_name
+        self._select(source, source.features, None if design.has_levels else design)
+
+    def keep_design(self, design: Design) -> None:
+        """Read the columns of a design whose levels the last pass has found; its counts are kept."""
+        counts, columns = self.scan_counts, self._counted_columns
+        self.use_design(design)
+        self.scan_counts, self._counted_columns = counts, columns
+
+    def _select(self, source: Source, features: tuple[str, ...], scanned_design: Design | None) -> None:
+        self.source, self.features = source, features
+        columns = (*features, self.target, *((self.weights,) if self.weights else ()))
+        weighted, drop_missing = self.weights is not None, self.missing == "drop"
+        self.plan = ReadPlan(columns, weighted, drop_missing, scanned_design=scanned_design)
+        self.scan_counts, self._counted_columns = ScanCounts.zeros(len(columns)), columns
+        self.__dict__.pop("shifts", None)
 
     @property
     def notices(self) -> list[Message]:
         left_out = {**self.source.excluded_columns, **self.set_aside} if self._uses_all_columns else {}
-        used = (*self._dropped_columns, self.target, self.weights)
+        used = (*self._dropped_columns, self.target, self.weights, *(self.design.label_columns if self.design else ()))
         notices = [
             message("notice.left_out", name=name, reason=reason)
             for name, reason in left_out.items()
@@ -181,7 +224,7 @@ class ColumnSelection:
         if self._positional_args:
             notices.append(message("notice.by_position", names=self._positional_args))
         if self.dropped:
-            counts = self._format_counts(self.scan_counts.missing)
+            counts = _format_counts(self.scan_counts.missing, self._counted_columns)
             notices.append(message("notice.rows_dropped", count=self.dropped, total=self.rows, counts=counts))
         return notices
 
@@ -241,12 +284,11 @@ class ColumnSelection:
             raise DataError("all_dropped", counts=self._format_counts(scan_counts.missing), rows=scan_counts.rows)
         if scan_counts.negative:
             raise DataError("weights_negative", count=scan_counts.negative)
-        self.scan_counts = scan_counts
+        self.scan_counts, self._counted_columns = scan_counts, self.plan.columns
         self.source.inexact_columns |= scan_counts.inexact_columns
 
     def _format_counts(self, counts: IntArray) -> tuple[str, ...]:
-        """The count of each column where it is not 0, as text."""
-        return tuple(f"`{name}`: {count:,}" for name, count in zip(self.plan.columns, counts, strict=True) if count)
+        return _format_counts(counts, self.plan.columns)
 
     def to_arrays(self, *, shifted: bool = False) -> tuple[FloatArray, FloatArray, FloatArray | None]:
         """(n, d) features, (n,) target and (n,) weights of the rows kept; call it after a pass over the blocks.
@@ -284,6 +326,11 @@ class ColumnSelection:
                 weights.append(block_weights[indices[first:last] - rows_read])
             rows_read += len(values)
         return np.concatenate(samples), np.concatenate(weights) if self.weights else None
+
+
+def _format_counts(counts: IntArray, columns: Sequence[str]) -> tuple[str, ...]:
+    """The count of each column where it is not 0, as text."""
+    return tuple(f"`{name}`: {count:,}" for name, count in zip(columns, counts, strict=True) if count)
 
 
 def _target_name(source: Source, y: object) -> str:

@@ -17,6 +17,9 @@ PIECE_ROWS = 16 * BLOCK_ROWS  # rows per piece of data in memory, or of small ro
 MAX_MAGNITUDE = 1e150  # the sum of squares of larger values overflows in float64
 
 
+MixedBlock = tuple[FloatArray, dict[str, Any]]  # (m, k) numbers, and (m,) Arrow arrays by their names
+
+
 class Piece(Protocol):
     """A part of a source that can be read on its own, more than once, and after pickling in another process.
 
@@ -38,6 +41,11 @@ class Piece(Protocol):
 
         ``shifts`` are subtracted from the whole numbers of these columns before they are rounded to float64.
         """
+
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        """The blocks of ``numbers`` with columns of any type beside them, each as an Arrow array of its own type."""
 
 
 class Source(Protocol):
@@ -72,6 +80,11 @@ class Source(Protocol):
     def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         """(m, k) float64 blocks of these columns, in order, as :meth:`Piece.blocks` yields them."""
 
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        """Blocks with columns of any type, as :meth:`Piece.mixed_blocks` yields them."""
+
     def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
         """For each column whose first values are whole numbers that float64 cannot hold: a value near them.
 
@@ -105,6 +118,13 @@ class BaseSource:
             yield from piece.blocks(columns, shifts)
             self.inexact_columns |= piece.inexact_columns
 
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        for piece in self.pieces((*numbers, *others)):
+            yield from piece.mixed_blocks(numbers, others, shifts)
+            self.inexact_columns |= piece.inexact_columns
+
     def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
         return {}
 
@@ -133,6 +153,24 @@ class SinglePiece:
 
     def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         return self.source.blocks(columns, shifts)
+
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        return self.source.mixed_blocks(numbers, others, shifts)
+
+
+def as_mixed_blocks(blocks: Iterator[FloatArray], others: Sequence[str]) -> Iterator[MixedBlock]:
+    """Blocks whose last columns are ``others``, all of them numbers."""
+    for block in blocks:
+        k = block.shape[1] - len(others)
+        yield block[:, :k], {name: _as_arrow(block[:, k + j]) for j, name in enumerate(others)}
+
+
+def _as_arrow(values: FloatArray) -> Any:
+    import pyarrow as pa
+
+    return pa.array(values, from_pandas=True)
 
 
 def has_finite_squares(array: np.ndarray[Any, Any]) -> bool:

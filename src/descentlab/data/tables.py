@@ -13,7 +13,7 @@ import numpy as np
 
 from descentlab.data.arrays import MAX_EXACT_INTEGER
 from descentlab.data.csv.text_columns import not_numeric_reason
-from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, Piece, is_from_package
+from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, MixedBlock, Piece, is_from_package
 from descentlab.dependencies import require
 from descentlab.errors import DataError, find_duplicates
 from descentlab.messages import Message, message
@@ -108,6 +108,17 @@ class RecordBatchPiece:
         for batch in self.read_batches(list(columns)):
             for start in range(0, batch.num_rows, BLOCK_ROWS):
                 yield self.converter.block(batch.slice(start, BLOCK_ROWS), columns, self.inexact_columns, shifts)
+
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        names = list(dict.fromkeys((*numbers, *others)))
+        for batch in self.read_batches(names):
+            for start in range(0, batch.num_rows, BLOCK_ROWS):
+                rows = batch.slice(start, BLOCK_ROWS)
+                columns = dict(zip(names, rows.columns, strict=True))
+                values = self.converter.block(rows.select(list(numbers)), numbers, self.inexact_columns, shifts)
+                yield values, {name: columns[name] for name in others}
 
 
 class ArrowSource(BaseSource):

@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from descentlab.data.combined import JoinedSource, PairedRows
-from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, Piece, SinglePiece
+from descentlab.data.source import (
+    BLOCK_ROWS,
+    NO_SHIFTS,
+    PIECE_ROWS,
+    BaseSource,
+    MixedBlock,
+    Piece,
+    SinglePiece,
+    as_mixed_blocks,
+)
 from descentlab.errors import DataError
 from descentlab.messages import pluralize
 from descentlab.typing import FloatArray
@@ -42,6 +51,11 @@ class TensorSource(BaseSource):
         for start in range(0, len(self.tensor), BLOCK_ROWS):
             values: FloatArray = self.slice_rows(start, start + BLOCK_ROWS).select_columns(columns).cpu().numpy()
             yield values
+
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        return as_mixed_blocks(self.blocks((*numbers, *others), shifts), others)
 
 
 def to_device_tensor(piece: Piece, columns: Sequence[str]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 
@@ -49,13 +50,15 @@ def build_factor(
     if state.origin is None:
         checkpoint = None  # a single piece chooses its own origin, so there is nothing to continue from
     executor = executor or (Serial() if state.origin is None else Threads())
-    columns = state.tree.empty.columns
+    columns = plan.value_columns
     task = partial(executor.compress_piece, plan=plan, columns=columns, origin=state.origin)
     # closing() stops the workers now, and not only when an error's traceback is released.
     with closing(_map_pieces(executor, task, pieces, state.tree.count)) as results:
         state = _fold(results, state, selection.source.size, checkpoint, progress)
     selection.check_scan(state.scan_counts)
-    return state.tree.result().shift(plan.shift_vector(columns))
+    factor = state.tree.result().to_factor()
+    factor = replace(factor, design=selection.design) if selection.design_is_read else factor
+    return factor.shift(plan.shift_vector(factor.columns))
 
 
 def _load_or_begin(
@@ -72,9 +75,18 @@ def _load_or_begin(
         origin = _common_origin(first_pieces, plan)
         if origin is None:  # every row of the first pieces is dropped
             origin = _common_origin(source.pieces(plan.columns), plan)
-    empty = Factor.empty((*selection.features, selection.target))
+    empty = empty_factor(selection)
     state = CompressionState(origin, MergeTree(empty), ScanCounts.zeros(len(plan.columns)))
     return state, chain(first_pieces, pieces)
+
+
+def empty_factor(selection: ColumnSelection) -> Factor:
+    """The factor of no rows, with the columns that a selection's factor begins with."""
+    design = selection.plan.scanned_design
+    if design is not None:
+        return Factor.empty_design(design.with_levels(dict.fromkeys(design.categories, ())))
+    empty = Factor.empty((*selection.features, selection.target))
+    return replace(empty, design=selection.design) if selection.design_is_read else empty
 
 
 def _common_origin(pieces: Iterable[Piece], plan: ReadPlan) -> FloatArray | None:
@@ -82,7 +94,7 @@ def _common_origin(pieces: Iterable[Piece], plan: ReadPlan) -> FloatArray | None
     for piece in pieces:
         for values, _ in plan.clean_blocks(piece, ScanCounts.zeros(len(plan.columns))):
             if len(values):
-                is_shifted = plan.shift_vector(plan.columns[: values.shape[1]]) != 0
+                is_shifted = plan.shift_vector(plan.value_columns) != 0
                 return np.where(is_shifted, 0.0, choose_origin(values))  # the shift itself is the origin
     return None
 

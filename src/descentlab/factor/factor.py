@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from descentlab.data.design.design import Design
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError, find_duplicates
 from descentlab.factor import archive, householder
@@ -54,6 +56,8 @@ class Factor:
         rows: the number of rows.
         weight: the sum of the weights; ``rows`` if there are none.
         rounding_error: (k,) bound on the backward error of this computation, in each column's unit.
+        design: what the columns are made of, if they are those of a formula: an indicator column for each level of a
+            category that was met, whatever its coding. Factors of the same formula merge, also with other levels.
         shifted: (k,) whether ``origin`` was subtracted from the column's whole numbers before they were rounded to
             float64, so that its values are rounded by a unit of their differences (default: no column).
 
@@ -81,6 +85,7 @@ class Factor:
     weight: float
     rounding_error: FloatArray
     shifted: BoolArray | None = None
+    design: Design | None = None
 
     @classmethod
     def empty(cls, columns: Sequence[str]) -> Factor:
@@ -90,16 +95,16 @@ class Factor:
             DataError: a name stands twice, or a factor of these columns would not fit in memory.
         """
         k = len(columns)
-        if 8 * (k + 1) ** 2 > MAX_FACTOR_BYTES:
-            raise DataError(
-                "factor_columns",
-                columns=pluralize(k, "column"),
-                gigabytes=8 * (k + 1) ** 2 / 1e9,
-                most=math.isqrt(MAX_FACTOR_BYTES // 8) - 1,
-            )
+        _check_size(k)
         if duplicates := find_duplicates(columns):
             raise DataError("duplicate_columns", names=duplicates)
         return cls(tuple(columns), np.zeros((k + 1, k + 1)), np.zeros(k), 0, 0.0, np.zeros(k))
+
+    @classmethod
+    def empty_design(cls, design: Design) -> Factor:
+        """The factor of no rows of a design with these levels; raises as :meth:`empty` does."""
+        _check_size(design.count_indicators() + 1, design)
+        return replace(cls.empty((*design.indicator_columns, design.target_name)), design=design)
 
     @classmethod
     def from_block(cls, values: Any, columns: Sequence[str], weights: Any = None) -> Factor:
@@ -159,13 +164,20 @@ class Factor:
         origin = self.origin if self.rows else None
         return self.merge(self.from_blocks([(values, weights)], self.columns, origin))
 
+    def to_factor(self) -> Factor:
+        """Itself; compressed rows of other kinds become a factor."""
+        return self
+
     def merge(self, other: Factor) -> Factor:
-        """Return the factor of both sets of rows.
+        """Return the factor of both sets of rows. Factors of one formula may have met other levels.
 
         Raises:
             DataError: the columns differ.
         """
-        if self.columns != other.columns:
+        other = other.to_factor()
+        if self.design and other.design and self.rows and other.rows:
+            self, other = _with_all_levels(self, other)
+        if self.columns != other.columns and self.rows and other.rows:
             raise DataError("merge_columns", first=self.columns, second=other.columns)
         if not other.rows:
             return self
@@ -178,7 +190,17 @@ class Factor:
         error += 2 * UNIT_ROUNDOFF  # of with_origin
         rounding_error = np.hypot(self.rounding_error, other.rounding_error) + error * _column_norms(R)
         shifted = None if self.shifted is None or other.shifted is None else self.shifted & other.shifted
-        return Factor(self.columns, R, self.origin, rows, weight, rounding_error, shifted)
+        return Factor(self.columns, R, self.origin, rows, weight, rounding_error, shifted, self.design)
+
+    def insert_levels(self, design: Design) -> Factor:
+        """Return the factor of the same rows with zero columns for the levels that only ``design`` has."""
+        result = self.empty_design(design)
+        index = {name: i for i, name in enumerate(result.columns)}
+        columns = np.array([index[name] for name in self.columns])
+        with_constant = np.r_[0, columns + 1]
+        result.R_centered[np.ix_(with_constant, with_constant)] = self.R_centered
+        result.origin[columns], result.rounding_error[columns] = self.origin, self.rounding_error
+        return replace(result, rows=self.rows, weight=self.weight)
 
     def with_origin(self, origin: FloatArray) -> Factor:
         """Return the factor of the same rows relative to another origin. Only the first row of R changes."""
@@ -287,6 +309,7 @@ class Factor:
             "weight": np.array(self.weight),
             "rounding": self.rounding_error,
             **({} if self.shifted is None else {"shifted": self.shifted}),
+            **({} if self.design is None else {"design": np.array(json.dumps(self.design.to_dict()))}),
         }
 
     @classmethod
@@ -301,6 +324,7 @@ class Factor:
         R, origin, error = (np.asarray(arrays[name], dtype=np.float64) for name in ("centred", "origin", "rounding"))
         rows, weight = int(arrays["rows"]), float(arrays["weight"])
         shifted = np.asarray(arrays["shifted"], dtype=bool) if "shifted" in arrays else None
+        design = Design.from_dict(json.loads(str(arrays["design"]))) if "design" in arrays else None
         k = len(columns)
         is_valid = {
             "rows": rows >= 0,
@@ -310,11 +334,12 @@ class Factor:
             "rounding": error.shape == (k,) and bool(np.isfinite(error).all() and (error >= 0).all()),
             "weight": 0 <= weight < np.inf and np.isclose(R.flat[0] ** 2, weight, rtol=1e-12, atol=0),
             "shifted": shifted is None or shifted.shape == (k,),
+            "design": design is None or (*design.indicator_columns, design.target_name) == columns,
         }
         for field, valid in is_valid.items():
             if not valid:
                 raise ValueError(field)
-        return cls(columns, R, origin, rows, weight, error, shifted)
+        return cls(columns, R, origin, rows, weight, error, shifted, design)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a NumPy ``.npz`` archive without pickled objects; see ``docs/factor-file.md``.
@@ -357,6 +382,30 @@ class Factor:
 
     def __repr__(self) -> str:
         return f"Factor({self.rows:,} rows of {', '.join(self.columns)})"
+
+
+def _check_size(k: int, design: Design | None = None) -> None:
+    """Raise DataError if the triangle of k columns would be too large; where a design has levels, it names them."""
+    if 8 * (k + 1) ** 2 <= MAX_FACTOR_BYTES:
+        return
+    values = {
+        "columns": pluralize(k, "column"),
+        "gigabytes": 8 * (k + 1) ** 2 / 1e9,
+        "most": math.isqrt(MAX_FACTOR_BYTES // 8) - 1,
+    }
+    if design is None or not design.levels:
+        raise DataError("factor_columns", **values)
+    counts = tuple(f"`{key}`: {len(levels):,}" for key, levels in design.levels.items())
+    raise DataError("factor_levels", counts=counts, **values)
+
+
+def _with_all_levels(first: Factor, second: Factor) -> tuple[Factor, Factor]:
+    """Factors of one formula with a column for each level that either has met; other factors as they are."""
+    a, b = first.design, second.design
+    if a is None or b is None or not a.same_terms(b) or a.levels == b.levels:
+        return first, second
+    union = a.with_levels({key: list(dict.fromkeys((*a.levels[key], *b.levels[key]))) for key in a.categories})
+    return first.insert_levels(union), second.insert_levels(union)
 
 
 def _is_triangular(R: FloatArray) -> bool:

@@ -68,6 +68,17 @@ def qr_of_rows(rows: Any) -> TriangularFactor:
     return qr_of_panels((np.asfortranarray(rows[i : i + PANEL_ROWS]) for i in range(0, m, PANEL_ROWS)), m, p)
 
 
+def qr_of_matrix(rows: FloatArray) -> TriangularFactor:
+    """R (p, p) of (m, p) rows in the fastest way: long double for few rows, LAPACK's own blocks for many columns."""
+    m, p = rows.shape
+    dtype = working_dtype(m, p)
+    if p < WIDE_FROM_COLUMNS or dtype is np.longdouble:
+        return qr_of_rows(rows.astype(dtype, order="F"))
+    R = np.zeros((p, p))
+    R[: min(m, p)] = np.linalg.qr(rows, mode="r")
+    return TriangularFactor(with_nonnegative_diagonal(R), (4 + m / 4 + p) * UNIT_ROUNDOFF)
+
+
 def qr_of_panels(panels: Iterable[FloatArray], m: int, p: int) -> TriangularFactor:
     """R of m float64 rows in panels of PANEL_ROWS rows in Fortran order; the last panel may be shorter."""
     count = -(-m // PANEL_ROWS)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from descentlab.data.design.source import DesignPiece
 from descentlab.data.selection import ReadPlan, ScanCounts
 from descentlab.data.source import Piece
+from descentlab.factor.cells import CellRows
 from descentlab.factor.factor import Factor
 from descentlab.typing import FloatArray
 
@@ -22,7 +24,7 @@ class PieceResult:
         next_offset: where the following piece begins.
     """
 
-    factor: Factor
+    factor: Factor | CellRows
     scan_counts: ScanCounts
     size: int
     next_offset: Any
@@ -34,7 +36,12 @@ class PieceResult:
     ) -> PieceResult:
         """Read one piece and compute its factor."""
         scan_counts = ScanCounts.zeros(len(plan.columns))
-        factor = Factor.from_clean_blocks(plan.clean_blocks(piece, scan_counts), columns, origin)
+        blocks = plan.clean_blocks(piece, scan_counts)
+        factor: Factor | CellRows
+        if plan.scanned_design is not None and isinstance(piece, DesignPiece):
+            factor = CellRows.from_blocks(blocks, plan.scanned_design, origin, lambda: piece.levels)
+        else:
+            factor = Factor.from_clean_blocks(blocks, columns, origin)
         return cls(factor, scan_counts, piece.size, piece.next_offset)
 
     def merge(self, other: PieceResult) -> PieceResult:

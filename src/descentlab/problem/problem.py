@@ -13,6 +13,7 @@ from descentlab.data.selection import ColumnSelection
 from descentlab.descent.reductions import gradient_scale
 from descentlab.errors import DataError, SettingError, check_choice, check_float
 from descentlab.factor.build import CompressionCallback, build_factor
+from descentlab.factor.coded import code_columns
 from descentlab.factor.executors.base import Executor
 from descentlab.factor.executors.torch_device import executor_for
 from descentlab.factor.factor import Factor
@@ -63,12 +64,15 @@ class Problem:
         missing: ``"error"`` refuses missing values; ``"drop"`` leaves their rows out and says how many.
         engine: compresses the rows: :class:`descentlab.Threads` (default: every core), :class:`descentlab.Dask` or
             :class:`descentlab.Gpu`. Threads and Dask give the same bits.
+        formula: the hypothesis in the notation of R, such as ``"price ~ size * rooms + C(city) + log(age)"``.
+        categories: columns whose values are levels, or ``"auto"``: the columns of text with at most 50 levels.
         progress: called while rows are read, with the amount done, the total (None if unknown) and the rows so far.
         **csv_options: what is known about CSV files, see ``descentlab.data.csv.options.CsvOptions``: ``delimiter``,
             ``decimal``, ``thousands``, ``encoding``, ``header``, ``skip_rows``, ``skip_footer``, ``comment``, ``na``.
 
     Attributes:
         features, target: column names.
+        design: how the features are computed from the columns of the data, where there is a formula or a category.
         parameters: (p,) the names of a parameter vector's entries.
         factor: the :class:`Factor` of features and target.
         n, weight: the number of rows used and their total weight.
@@ -107,6 +111,8 @@ class Problem:
         missing: str = "error",
         engine: Executor | None = None,
         progress: CompressionCallback | None = None,
+        formula: str | None = None,
+        categories: Sequence[str] | str | None = None,
         **csv_options: Any,
     ) -> None:
         self.bias = bool(bias)
@@ -119,15 +125,24 @@ class Problem:
         if isinstance(X, Factor):
             if y is not None or weights is not None:
                 raise SettingError("factor_with_rows")
-            self._selection = None
+            if formula is not None or categories is not None:
+                raise SettingError("factor_with_formula")
+            self._selection, self.design = None, X.design
+            X = code_columns(X)
             self.target = check_column(target, X.columns, {}) if target else X.columns[-1]
             self.features = choose_features(features, X.columns, {}, self.target, None, drop)
             self.factor = X.select((*self.features, self.target))
         else:
-            self._selection = ColumnSelection(X, y, target, features, weights, self.missing, csv_options, drop)
-            self.target, self.features = self._selection.target, self._selection.features
-            engine = engine or executor_for(self._selection.source)
-            self.factor = build_factor(self._selection, engine, progress=progress)
+            selection = ColumnSelection(
+                X, y, target, features, weights, self.missing, csv_options, drop, formula, categories, self.bias
+            )
+            engine = engine or executor_for(selection.source)
+            factor = build_factor(selection, engine, progress=progress)
+            if factor.design is not None:
+                selection.keep_design(factor.design)
+            self._selection, self.design, self.factor = selection, factor.design, code_columns(factor)
+            self.target, self.features = selection.target, selection.features
+        self.bias = self.bias and (self.design is None or self.design.bias)
         self.n, self.weight = self.factor.rows, self.factor.weight
         _check_not_vanishing(self.factor)
         bias_name = "bias" if "bias" not in self.features else "(bias)"
@@ -269,7 +284,10 @@ class Problem:
             "center": self.center and not self.standardize,
             "standardize": self.standardize,
         }
-        return Problem(self.factor, **(settings | changes))
+        changed = Problem(self.factor, **(settings | changes))
+        is_of_design = self.design is not None and {*changed.features} <= {*self.features}
+        changed.design = self.design if is_of_design and changed.target == self.target else None
+        return changed
 
     @property
     def hypothesis(self) -> str:

@@ -20,9 +20,9 @@ from descentlab.data.csv.number_format import TWO_READINGS_CELL
 from descentlab.data.csv.options import CsvOptions
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.table_reader import arrow_type, read_integers, read_table, split_file
-from descentlab.data.csv.text_columns import as_booleans, first_row, strip_cells
+from descentlab.data.csv.text_columns import FlagFormat, as_booleans, first_row, strip_cells, trim_cells
 from descentlab.data.paths import FileLocation, unreadable_error
-from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, BaseSource, Piece
+from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, BaseSource, MixedBlock, Piece
 from descentlab.data.tables import decimals_to_float64, max_magnitude, subtract_exactly
 from descentlab.messages import Message, message, pluralize
 from descentlab.typing import FloatArray
@@ -70,26 +70,53 @@ class CsvPiece:
         return self.__dict__ | {"data": data}
 
     def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
-        column_kinds = self.schema.column_kinds
-        columns_to_read = [name for name, kind in column_kinds.items() if name in columns or kind == ColumnKind.EMPTY]
+        return (values for values, _ in self.mixed_blocks(columns, (), shifts))
+
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        table = self._read_columns(numbers, others)
+        values = np.empty((table.num_rows, len(numbers)), order="F")
+        for j, name in enumerate(numbers):
+            values[:, j] = self._column_values(table, name, shifts.get(name, 0))
+        labels = {name: self._labels(table, name) for name in others}
+        for start in range(0, len(values), BLOCK_ROWS):
+            arrays = {name: column.slice(start, BLOCK_ROWS) for name, column in labels.items()}
+            yield values[start : start + BLOCK_ROWS], arrays
+
+    def _read_columns(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
+        """These columns as a table: numeric ones by their kind, those of ``others`` that are not numeric as text."""
         import pyarrow as pa
 
+        kinds, empty = self.schema.column_kinds, ColumnKind.EMPTY
+        texts = {name: pa.string() for name in others if kinds.get(name, empty) == empty}
+        columns = {*numbers, *others} - texts.keys()
+        columns_to_read = [name for name, kind in kinds.items() if name in columns or (kind == empty and name not in texts)]
+        types = {name: arrow_type(self.schema, kinds[name]) for name in columns_to_read}
         try:
-            table = read_table(
-                self.schema,
-                self._text,
-                self.start,
-                {name: arrow_type(self.schema, column_kinds[name]) for name in columns_to_read},
-            )
+            return read_table(self.schema, self._text, self.start, types | texts)
         except (pa.ArrowInvalid, UnicodeError) as cause:
             if not columns_to_read:
                 raise malformed_piece_error(self.schema, self._text, self.start, cause) from cause
             table = self._read_column_by_column(columns_to_read)
-        values = np.empty((table.num_rows, len(columns)), order="F")
-        for j, name in enumerate(columns):
-            values[:, j] = self._column_values(table, name, shifts.get(name, 0))
-        for start in range(0, len(values), BLOCK_ROWS):
-            yield values[start : start + BLOCK_ROWS]
+            for name in texts:
+                table = table.append_column(name, self._read_columns((), (name,)).column(name))
+            return table
+
+    def _labels(self, table: Any, name: str) -> Any:
+        """A column as an Arrow array: numbers, whole where they are large, yes and no, or trimmed text."""
+        import pyarrow as pa
+
+        kind, column = self.schema.column_kinds.get(name, ColumnKind.EMPTY), table.column(name)
+        if kind == ColumnKind.EMPTY:
+            return trim_cells(column, self.schema.na)
+        if kind == ColumnKind.BOOLEAN and pa.types.is_boolean(column.type):
+            return column
+        values = pa.array(self._column_values(table, name, 0), from_pandas=True)
+        if isinstance(self.schema.formats.get(name), FlagFormat):
+            return values.cast(pa.bool_())
+        exact = read_integers(self.schema, self._text, self.start, name) if name in self.inexact_columns else None
+        return values if exact is None else exact
 
     @property
     def _text(self) -> TextBuffer:

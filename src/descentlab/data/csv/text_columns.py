@@ -22,15 +22,21 @@ LEADING_ZERO_PATTERN = "^0[0-9]{2,}$"
 MAX_MARKS = 5  # distinct marks of one column
 
 
-def strip_cells(column: Any, na: tuple[str, ...] = ()) -> Any:
-    """The cells without surrounding spaces and with one kind of minus; null if missing."""
+def trim_cells(column: Any, na: tuple[str, ...] = ()) -> Any:
+    """The cells without surrounding spaces; null if missing."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     trimmed = pc.utf8_trim_whitespace(column.cast(pa.large_string()))
     missing = pa.array((*MISSING_CELLS, *na), pa.large_string())
-    present = pc.if_else(pc.is_in(trimmed, value_set=missing), None, trimmed)
-    return pc.replace_substring_regex(present, f"[{MINUS_SIGNS}]", "-")
+    return pc.if_else(pc.is_in(trimmed, value_set=missing), None, trimmed)
+
+
+def strip_cells(column: Any, na: tuple[str, ...] = ()) -> Any:
+    """:func:`trim_cells` with one kind of minus."""
+    import pyarrow.compute as pc
+
+    return pc.replace_substring_regex(trim_cells(column, na), f"[{MINUS_SIGNS}]", "-")
 
 
 def first_row(mask: Any) -> int | None:

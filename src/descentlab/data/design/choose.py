@@ -1,0 +1,104 @@
+"""Which design is meant: a formula, or numeric columns and categories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from descentlab.data.columns import as_names, check_column, choose_features
+from descentlab.data.design.design import Design
+from descentlab.data.design.formula import Formula
+from descentlab.data.design.levels import LevelNumbers
+from descentlab.data.design.parser import ALL_COLUMNS
+from descentlab.data.design.resolve import LABEL_REASONS, make_design, with_categories
+from descentlab.data.design.syntax import Name
+from descentlab.data.source import Source
+from descentlab.errors import DataError, SettingError, did_you_mean
+from descentlab.messages import Message
+
+AUTO = "auto"
+MAX_AUTO_LEVELS = 50  # of a column of text that ``categories="auto"`` takes in
+
+
+def check_formula_alone(formula: Formula | None, **others: object) -> None:
+    """Raise SettingError if a formula is given together with what it says itself."""
+    given = [name for name, value in others.items() if value is not None]
+    if formula is not None and given:
+        raise SettingError("formula_with", names=given)
+
+
+def choose_design(
+    formula: Formula | None,
+    categories: Sequence[str] | str | None,
+    source: Source,
+    target: str,
+    weights: str | None,
+    requested: Sequence[str] | None,
+    drop: Sequence[str] | None,
+    set_aside: Mapping[str, Message],
+    bias: bool,
+) -> Design | None:
+    """The design of a formula or of categories; None if there is neither.
+
+    Raises:
+        DataError, SettingError: it names columns that cannot be used.
+    """
+    if formula is None and categories is None:
+        return None
+    chosen = find_categories(source, (target, weights, *as_names(drop))) if categories == AUTO else as_names(categories)
+    _check_categories(chosen, source, (target, weights))
+    if formula is None:
+        if not chosen:
+            return None
+        return with_categories(_numeric_features(source, target, weights, requested, drop, set_aside, chosen), chosen, target, bias)
+    uses_all = any(Name(ALL_COLUMNS) in term.factors for term in formula.terms)
+    if chosen and not uses_all:
+        raise SettingError("formula_with", names=["categories"])
+    others: tuple[str, ...] = ()
+    if uses_all:
+        excluded = (*formula.without, *formula.target_columns)
+        others = (*_numeric_features(source, target, weights, None, None, set_aside, chosen), *chosen)
+        others = tuple(name for name in others if name not in excluded)
+    return make_design(formula, source, target, others, chosen)
+
+
+def _check_categories(categories: Sequence[str], source: Source, used: Sequence[str | None]) -> None:
+    columns = (*source.names, *source.excluded_columns)
+    for name in categories:
+        if name not in columns:
+            raise DataError("no_such_column", name=name, columns=columns, near=did_you_mean(name, columns))
+        if name in used:
+            raise DataError("category_of_used", name=name)
+
+
+def _numeric_features(
+    source: Source,
+    target: str,
+    weights: str | None,
+    requested: Sequence[str] | None,
+    drop: Sequence[str] | None,
+    set_aside: Mapping[str, Message],
+    categories: Sequence[str],
+) -> tuple[str, ...]:
+    """The numeric features beside categories; there can be none."""
+    if requested is not None:
+        requested = [name for name in requested if name not in categories]
+        return tuple(check_column(name, source.names, source.excluded_columns) for name in requested)
+    used = (target, weights, *as_names(drop), *set_aside, *categories)
+    if not [name for name in source.names if name not in used]:
+        return ()
+    return choose_features(
+        None, source.names, source.excluded_columns, target, weights, [*as_names(drop), *categories], set_aside
+    )
+
+
+def find_categories(source: Source, used: Sequence[str | None]) -> tuple[str, ...]:
+    """The columns of text with at most ``MAX_AUTO_LEVELS`` levels, found in one pass over them."""
+    reasons = source.excluded_columns
+    names = [name for name, reason in reasons.items() if reason.key in LABEL_REASONS and name not in used]
+    numbering = {name: LevelNumbers() for name in names}
+    for _, others in source.mixed_blocks((), tuple(numbering)) if names else ():
+        for name in list(numbering):
+            numbering[name].encode(others[name])
+            if len(numbering[name].numbers) > MAX_AUTO_LEVELS:
+                del numbering[name]
+    return tuple(name for name in names if name in numbering and numbering[name].numbers)

@@ -1,0 +1,127 @@
+"""The rows of a source as the columns of a design; every later step reads them like any other source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descentlab.data.design.dates import evaluate_date_part
+from descentlab.data.design.design import Design
+from descentlab.data.design.functions import evaluate
+from descentlab.data.design.levels import Level, LevelNumbers, format_level
+from descentlab.data.design.parser import parse_formula
+from descentlab.data.design.scan import ScanLayout
+from descentlab.data.design.syntax import Name
+from descentlab.data.source import NO_SHIFTS, BaseSource, MixedBlock, Piece, Source, as_mixed_blocks
+from descentlab.errors import DataError, did_you_mean
+from descentlab.messages import Message
+from descentlab.typing import FloatArray
+
+
+class DesignSource(BaseSource):
+    """The columns of a design and its target, computed from another source.
+
+    While the levels of a category are unknown, the columns are those of :class:`ScanLayout`: numbered levels and the
+    numeric factors. A piece then tells the levels that it has met.
+    """
+
+    def __init__(self, source: Source, design: Design, extra: Sequence[str] = ()) -> None:
+        """Args:
+        source: the data.
+        design: what is computed from it.
+        extra: columns of the data that stay as they are, such as weights.
+        """
+        super().__init__()
+        self.source, self.design, self.extra = source, design, tuple(extra)
+        self.excluded_columns: Mapping[str, Message] = source.excluded_columns
+        self.size, self.random_access = source.size, source.random_access
+        columns = design.columns if design.has_levels else ScanLayout(design).columns
+        self.features = tuple(columns)
+        self.names = (*columns, design.target_name, *extra)
+
+    @property
+    def notices(self) -> tuple[Message, ...]:
+        return self.source.notices
+
+    @property
+    def inexact_columns(self) -> set[str]:  # type: ignore[override]
+        return self.source.inexact_columns
+
+    @inexact_columns.setter
+    def inexact_columns(self, columns: set[str]) -> None:
+        if hasattr(self, "source"):
+            self.source.inexact_columns |= columns
+
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+        data_columns = dict.fromkeys((*self.design.number_columns, *self.extra, *self.design.label_columns))
+        for piece in self.source.pieces(tuple(data_columns), offset):
+            yield DesignPiece(piece, self.design, self.extra)
+
+    def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
+        return self.source.integer_shifts([name for name in columns if name in self.design.shiftable_columns])
+
+
+class DesignPiece:
+    """A piece with the columns of a design.
+
+    Attributes:
+        levels: the levels of each category in the order of their numbers; if the design does not know them, those met
+            so far.
+    """
+
+    def __init__(self, piece: Piece, design: Design, extra: tuple[str, ...]) -> None:
+        self.piece, self.design, self.extra = piece, design, extra
+        self.size, self.next_offset = piece.size, piece.next_offset
+        self.levels: dict[str, tuple[Level, ...]] = {}
+
+    @property
+    def inexact_columns(self) -> set[str]:
+        return self.piece.inexact_columns
+
+    def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
+        design, scan = self.design, ScanLayout(self.design)
+        numbers = tuple(dict.fromkeys((*design.number_columns, *self.extra)))
+        numbering = {key: LevelNumbers(design.levels.get(key, ())) for key in design.categories}
+        names = (*(design.columns if design.has_levels else scan.columns), design.target_name, *self.extra)
+        index = [names.index(name) for name in columns]
+        for block, others in self.piece.mixed_blocks(numbers, design.label_columns, shifts):
+            rows = len(block)
+            values = dict(zip(numbers, block.T, strict=True))
+            extra = [values[name] for name in self.extra]
+            leaves = {str(Name(name)): column for name, column in values.items()}
+            leaves |= {
+                str(call): evaluate_date_part(call, others[call.arguments[0].name], call.arguments[0].name)
+                for call in design.date_calls
+                if isinstance(call.arguments[0], Name)
+            }
+            codes = {key: self._encode(key, numbering[key], leaves, others, rows) for key in design.categories}
+            target = evaluate(design.target, leaves, design.constants, rows)
+            evaluate_columns = design.evaluate if design.has_levels else scan.evaluate
+            yield np.column_stack([evaluate_columns(leaves, codes, rows), target, *extra])[:, index]
+        self.levels = {key: tuple(each.numbers) for key, each in numbering.items()}
+
+    def mixed_blocks(
+        self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
+    ) -> Iterator[MixedBlock]:
+        return as_mixed_blocks(self.blocks((*numbers, *others), shifts), others)
+
+    def _encode(
+        self, key: str, numbering: LevelNumbers, leaves: Mapping[str, FloatArray], others: Mapping[str, Any], rows: int
+    ) -> FloatArray:
+        """(m,) the numbers of a category's levels.
+
+        Raises:
+            DataError: there is a level that the design does not have.
+        """
+        root, known = parse_formula(key), len(numbering.numbers)
+        if isinstance(root, Name):
+            codes = numbering.encode(others[root.name])
+        else:
+            codes = numbering.encode_numbers(evaluate(root, leaves, self.design.constants, rows))
+        if self.design.has_levels and len(numbering.numbers) > known:
+            levels = [format_level(level) for level in numbering.numbers]
+            near = did_you_mean(levels[known], levels[:known])
+            raise DataError("unseen_level", name=key, level=levels[known], levels=levels[:known], near=near)
+        return codes
