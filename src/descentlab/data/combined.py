@@ -167,7 +167,9 @@ class PairedRows(BaseSource):
         DataError: the two have different numbers of rows; it is raised after both were read to the end.
         """
         source_columns = [name for name in columns if name not in self.joined_source.extra.names]
-        blocks = ((block, {}) for block in self.joined_source.source.blocks(source_columns, shifts))
+        blocks: Iterator[MixedBlock] = (
+            (block, {}) for block in self.joined_source.source.blocks(source_columns, shifts)
+        )
         return (values for values, _ in self._pair(columns, shifts, blocks))
 
     def mixed_blocks(

@@ -126,6 +126,9 @@ class ColumnSelection:
         scan_counts: the counts of the last pass.
     """
 
+    scan_counts: ScanCounts
+    _counted_columns: tuple[str, ...]
+
     def __init__(
         self,
         X: object,
@@ -208,7 +211,8 @@ class ColumnSelection:
         columns = (*features, self.target, *((self.weights,) if self.weights else ()))
         weighted, drop_missing = self.weights is not None, self.missing == "drop"
         self.plan = ReadPlan(columns, weighted, drop_missing, scanned_design=scanned_design)
-        self.scan_counts, self._counted_columns = ScanCounts.zeros(len(columns)), columns
+        self.scan_counts = ScanCounts.zeros(len(columns))
+        self._counted_columns = columns
         self.__dict__.pop("shifts", None)
 
     @property
@@ -270,6 +274,12 @@ class ColumnSelection:
         Raises:
             DataError: a value is not allowed.
         """
+        if scan_counts.infinite.any() and self.design is not None:
+            computed = {*self.plan.columns} - {*self.design.number_columns}
+            infinite = [name for name, count in zip(self.plan.columns, scan_counts.infinite, strict=True) if count]
+            if computed & {*infinite}:
+                counts = self._format_counts(scan_counts.infinite)
+                raise DataError("formula_domain", counts=counts, hint=self.design.domain_hint)
         if scan_counts.infinite.any():
             raise DataError("infinite_values", counts=self._format_counts(scan_counts.infinite))
         if scan_counts.too_large.any():

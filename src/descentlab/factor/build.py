@@ -56,7 +56,7 @@ def build_factor(
     with closing(_map_pieces(executor, task, pieces, state.tree.count)) as results:
         state = _fold(results, state, selection.source.size, checkpoint, progress)
     selection.check_scan(state.scan_counts)
-    factor = state.tree.result().to_factor()
+    factor: Factor = state.tree.result().to_factor()
     factor = replace(factor, design=selection.design) if selection.design_is_read else factor
     return factor.shift(plan.shift_vector(factor.columns))
 

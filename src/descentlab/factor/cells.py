@@ -69,7 +69,7 @@ class CellRows:
         for block, weights in _join_blocks(blocks):
             if origin is None and len(block):
                 origin = choose_origin(block)
-            base = np.where(is_fixed, 0.0, origin)[c:]
+            base = np.where(is_fixed, 0.0, 0.0 if origin is None else origin)[c:]
             scaled = np.column_stack([np.ones(len(block)), block[:, c:] - base])
             if weights is not None:
                 scaled *= np.sqrt(weights)[:, None]
@@ -118,7 +118,9 @@ class CellRows:
         R, error = np.zeros((0, p)), 0.0
         if not has_constant.all():  # the constant is 0, and with it all columns without a numeric factor
             columns = layout.numeric_columns
-            partial, error = householder.qr_of_matrix(layout.rows(self.codes[~has_constant], self.values[~has_constant], columns))
+            partial, error = householder.qr_of_matrix(
+                layout.rows(self.codes[~has_constant], self.values[~has_constant], columns)
+            )
             R = np.zeros((len(partial), p))
             R[:, columns] = partial
         constant_rows = layout.rows(self.codes[has_constant], self.values[has_constant], np.arange(p))

@@ -42,7 +42,7 @@ class CompressionState:
     """
 
     origin: FloatArray | None
-    tree: MergeTree[Factor]
+    tree: MergeTree[Any]  # of factors and of CellRows
     scan_counts: ScanCounts
     next_offset: Any = None
     size_done: int = 0

@@ -38,7 +38,10 @@ def code_columns(factor: Factor) -> Factor:
         indicators, coded = block.in_full().names(design.levels), block.names(design.levels)
         source, target = slice(start, start + len(indicators)), slice(column, column + len(coded))
         start, column = source.stop, target.stop
-        columns, norms = factor.R_centered[:, 1:][:, source], np.linalg.norm(factor.R_centered[:, 1:][:, source], axis=0)
+        columns, norms = (
+            factor.R_centered[:, 1:][:, source],
+            np.linalg.norm(factor.R_centered[:, 1:][:, source], axis=0),
+        )
         if block.is_subset:
             place = {name: i for i, name in enumerate(indicators)}
             index = [place[name] for name in coded]

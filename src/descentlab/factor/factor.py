@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,12 @@ from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray
 
 MAX_FACTOR_BYTES = 1 << 30  # of the triangle: about 11,500 columns, whose QR takes a minute
 FACTOR_FORMAT = archive.ArchiveFormat("factor", 2, damaged_key="factor_damaged", newer_key="factor_newer")
+
+
+class CompressedRows(Protocol):
+    """Rows that can become a factor."""
+
+    def to_factor(self) -> Factor: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,21 +174,23 @@ class Factor:
         """Itself; compressed rows of other kinds become a factor."""
         return self
 
-    def merge(self, other: Factor) -> Factor:
+    def merge(self, other: CompressedRows) -> Factor:
         """Return the factor of both sets of rows. Factors of one formula may have met other levels.
 
         Raises:
             DataError: the columns differ.
         """
         other = other.to_factor()
-        if self.design and other.design and self.rows and other.rows:
-            self, other = _with_all_levels(self, other)
-        if self.columns != other.columns and self.rows and other.rows:
-            raise DataError("merge_columns", first=self.columns, second=other.columns)
+        _check_mergeable(self, other)
         if not other.rows:
             return self
         if not self.rows:
             return other
+        if self.design and other.design:
+            return _merge_levels(self, self.design, other, other.design)
+        return self._merge_same_columns(other)
+
+    def _merge_same_columns(self, other: Factor) -> Factor:
         rows = self.rows + other.rows
         R, error = householder.merge_triangles(self.R_centered, other.with_origin(self.origin).R_centered, rows)
         weight = self.weight + other.weight
@@ -190,7 +198,7 @@ class Factor:
         error += 2 * UNIT_ROUNDOFF  # of with_origin
         rounding_error = np.hypot(self.rounding_error, other.rounding_error) + error * _column_norms(R)
         shifted = None if self.shifted is None or other.shifted is None else self.shifted & other.shifted
-        return Factor(self.columns, R, self.origin, rows, weight, rounding_error, shifted, self.design)
+        return Factor(self.columns, R, self.origin, rows, weight, rounding_error, shifted, self.design and other.design)
 
     def insert_levels(self, design: Design) -> Factor:
         """Return the factor of the same rows with zero columns for the levels that only ``design`` has."""
@@ -399,13 +407,22 @@ def _check_size(k: int, design: Design | None = None) -> None:
     raise DataError("factor_levels", counts=counts, **values)
 
 
-def _with_all_levels(first: Factor, second: Factor) -> tuple[Factor, Factor]:
-    """Factors of one formula with a column for each level that either has met; other factors as they are."""
-    a, b = first.design, second.design
-    if a is None or b is None or not a.same_terms(b) or a.levels == b.levels:
-        return first, second
-    union = a.with_levels({key: list(dict.fromkeys((*a.levels[key], *b.levels[key]))) for key in a.categories})
-    return first.insert_levels(union), second.insert_levels(union)
+def _check_mergeable(first: Factor, second: Factor) -> None:
+    """Raise DataError if the columns differ, other than in the levels of the same formula."""
+    if first.design and second.design:
+        if not first.design.same_terms(second.design):
+            terms = [[*map(str, factor.design.terms)] for factor in (first, second) if factor.design]
+            raise DataError("merge_terms", first=terms[0], second=terms[1])
+    elif first.columns != second.columns:
+        raise DataError("merge_columns", first=first.columns, second=second.columns)
+
+
+def _merge_levels(first: Factor, a: Design, second: Factor, b: Design) -> Factor:
+    """The factor of both, with a column for each level that either has met."""
+    if a.levels != b.levels:
+        union = a.with_levels({key: list(dict.fromkeys((*a.levels[key], *b.levels[key]))) for key in a.categories})
+        first, second = first.insert_levels(union), second.insert_levels(union)
+    return first._merge_same_columns(second)
 
 
 def _is_triangular(R: FloatArray) -> bool:

@@ -91,7 +91,9 @@ class CsvPiece:
         kinds, empty = self.schema.column_kinds, ColumnKind.EMPTY
         texts = {name: pa.string() for name in others if kinds.get(name, empty) == empty}
         columns = {*numbers, *others} - texts.keys()
-        columns_to_read = [name for name, kind in kinds.items() if name in columns or (kind == empty and name not in texts)]
+        columns_to_read = [
+            name for name, kind in kinds.items() if name in columns or (kind == empty and name not in texts)
+        ]
         types = {name: arrow_type(self.schema, kinds[name]) for name in columns_to_read}
         try:
             return read_table(self.schema, self._text, self.start, types | texts)

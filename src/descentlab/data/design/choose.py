@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from descentlab.data.columns import as_names, check_column, choose_features
 from descentlab.data.design.design import Design
-from descentlab.data.design.formula import Formula
+from descentlab.data.design.formula import ParsedFormula
 from descentlab.data.design.levels import LevelNumbers
 from descentlab.data.design.parser import ALL_COLUMNS
 from descentlab.data.design.resolve import LABEL_REASONS, make_design, with_categories
@@ -19,7 +19,7 @@ AUTO = "auto"
 MAX_AUTO_LEVELS = 50  # of a column of text that ``categories="auto"`` takes in
 
 
-def check_formula_alone(formula: Formula | None, **others: object) -> None:
+def check_formula_alone(formula: ParsedFormula | None, **others: object) -> None:
     """Raise SettingError if a formula is given together with what it says itself."""
     given = [name for name, value in others.items() if value is not None]
     if formula is not None and given:
@@ -27,7 +27,7 @@ def check_formula_alone(formula: Formula | None, **others: object) -> None:
 
 
 def choose_design(
-    formula: Formula | None,
+    formula: ParsedFormula | None,
     categories: Sequence[str] | str | None,
     source: Source,
     target: str,
@@ -49,7 +49,9 @@ def choose_design(
     if formula is None:
         if not chosen:
             return None
-        return with_categories(_numeric_features(source, target, weights, requested, drop, set_aside, chosen), chosen, target, bias)
+        return with_categories(
+            _numeric_features(source, target, weights, requested, drop, set_aside, chosen), chosen, target, bias
+        )
     uses_all = any(Name(ALL_COLUMNS) in term.factors for term in formula.terms)
     if chosen and not uses_all:
         raise SettingError("formula_with", names=["categories"])

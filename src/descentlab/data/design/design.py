@@ -16,6 +16,8 @@ from descentlab.data.design.functions import (
     DATE_FUNCTIONS,
     FITTED,
     check_factor,
+    check_number,
+    domain_hint,
     evaluate,
     find_leaves,
     parse_coding,
@@ -25,6 +27,7 @@ from descentlab.data.design.levels import Level, find_level, format_level, sort_
 from descentlab.data.design.parser import parse_formula
 from descentlab.data.design.syntax import Call, Expression, Name
 from descentlab.errors import DataError, DescentlabError, did_you_mean
+from descentlab.messages import Message
 from descentlab.typing import FloatArray
 
 DESIGN_VERSION = 1
@@ -109,10 +112,12 @@ class Block(NamedTuple):
 
     def names(self, levels: Mapping[str, Sequence[Level]]) -> list[str]:
         """The names of the columns, in order: the last factor varies first."""
-        by_factor = {each.factor: each.labels(levels[each.key]) for each in self.categories}
+        by_factor: dict[Expression, list[str]] = {
+            each.factor: each.labels(levels[each.key]) for each in self.categories
+        }
         by_factor |= {factor: numeric_labels(factor) for factor in self.numeric}
         ordered = [by_factor[factor] for factor in (*self.numeric, *(each.factor for each in self.categories))]
-        place = [factor for factor in self.term.factors if factor in by_factor]
+        place: list[Expression] = [factor for factor in self.term.factors if factor in by_factor]
         order = [place.index(factor) for factor in (*self.numeric, *(each.factor for each in self.categories))]
         return [":".join(part for _, part in sorted(zip(order, parts, strict=True))) for parts in product(*ordered)]
 
@@ -245,6 +250,11 @@ class Design:
         alone = [*(term.factors[0] for term in self.terms if len(term.factors) == 1), self.target]
         return frozenset(each.name for each in alone if isinstance(each, Name) and used.count(each.name) == 1)
 
+    @property
+    def domain_hint(self) -> Message | str:
+        """What values the functions of the terms need."""
+        return domain_hint({call.function for call in self._calls()})
+
     def with_levels(self, levels: Mapping[str, Sequence[Level]]) -> Design:
         """The design with these levels, sorted."""
         return replace(self, levels={key: sort_levels(levels[key]) for key in self.categories})
@@ -253,7 +263,9 @@ class Design:
         """Whether two designs differ at most in their levels."""
         return replace(self, levels={}) == replace(other, levels={})
 
-    def evaluate_numeric(self, factors: Sequence[Expression], values: Mapping[str, FloatArray], rows: int) -> FloatArray:
+    def evaluate_numeric(
+        self, factors: Sequence[Expression], values: Mapping[str, FloatArray], rows: int
+    ) -> FloatArray:
         """(m, k) the products of numeric factors; (m, 1) ones without factors."""
         result = np.ones((rows, 1))
         for factor in factors:
@@ -282,9 +294,9 @@ class Design:
 
     def coding_matrix_of(self, block: Block) -> FloatArray:
         """(i, c) the columns of a block as sums and differences of its indicator columns."""
-        matrix = np.eye(int(np.prod([len(numeric_labels(each)) for each in block.numeric])))
+        matrix: FloatArray = np.eye(int(np.prod([len(numeric_labels(each)) for each in block.numeric])))
         for each in block.categories:
-            matrix = np.kron(matrix, each.contrasts(self.levels[each.key]))
+            matrix = np.asarray(np.kron(matrix, each.contrasts(self.levels[each.key])), dtype=np.float64)
         return matrix
 
     def to_dict(self) -> dict[str, Any]:
@@ -308,10 +320,11 @@ class Design:
         try:
             if content["version"] > DESIGN_VERSION:
                 raise DataError("design_newer", version=content["version"], known=DESIGN_VERSION)
-            target, *factors = [_parse_product(text) for text in (content["target"], *content["terms"])]
+            target, factors = parse_formula(content["target"]), map(_parse_product, content["terms"])
+            check_number(target, content["target"])
             levels = {str(key): tuple(map(_check_level, values)) for key, values in content["levels"].items()}
             constants = {str(key): _check_constants(values) for key, values in content["constants"].items()}
-            return cls(target[0], tuple(map(Term, factors)), bool(content["bias"]), levels, constants)
+            return cls(target, tuple(map(Term, factors)), bool(content["bias"]), levels, constants)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as cause:
             if isinstance(cause, DescentlabError) and cause.message.key == "error.design_newer":
                 raise

@@ -38,7 +38,7 @@ Terms = dict[frozenset[str], Term]
 
 
 @dataclass(frozen=True)
-class Formula:
+class ParsedFormula:
     """A formula as terms.
 
     Attributes:
@@ -61,7 +61,7 @@ class Formula:
         return tuple(each.name for each in self.target.walk() if isinstance(each, Name)) if self.target else ()
 
 
-def read_formula(text: str) -> Formula:
+def read_formula(text: str) -> ParsedFormula:
     """The terms of a formula.
 
     Raises:
@@ -88,7 +88,7 @@ def read_formula(text: str) -> Formula:
             _check_without_target(factor, target, text)
     if not terms:
         raise formula_error(text, right.start, message("formula.no_terms"))
-    return Formula(text, target, tuple(sorted(terms.values(), key=lambda term: len(term.factors))), bias, without)
+    return ParsedFormula(text, target, tuple(sorted(terms.values(), key=lambda term: len(term.factors))), bias, without)
 
 
 def _check_target(target: Expression, text: str) -> None:
@@ -107,7 +107,7 @@ def _check_without_target(factor: Expression, target: Expression | None, text: s
 def _expand_right_side(node: Expression, text: str) -> tuple[Terms, tuple[str, ...]]:
     """The terms of the right side, which begins with the bias, and the columns that ``.`` does not mean."""
     terms, given, without = {BIAS.key: BIAS}, set(), []
-    for sign, part in _signed_parts(node, 1):
+    for sign, part in _signed_parts(node, 1, text, is_whole=True):
         if isinstance(part, Number) and part.value in (0, 1):
             if (sign > 0) == bool(part.value):
                 terms[BIAS.key] = BIAS
@@ -129,15 +129,22 @@ def _expand_right_side(node: Expression, text: str) -> tuple[Terms, tuple[str, .
     return terms, tuple(without)
 
 
-def _signed_parts(node: Expression, sign: int) -> Iterator[tuple[int, Expression]]:
-    """What is added (1) and what is taken away (-1)."""
-    if not isinstance(node, Operation) or node.symbol not in "+-":
+def _signed_parts(
+    node: Expression, sign: int, text: str, *, is_whole: bool = False
+) -> Iterator[tuple[int, Expression]]:
+    """What is added (1) and what is taken away (-1). A part in brackets is a part of its own."""
+    is_sum = isinstance(node, Operation) and node.symbol in "+-"
+    if not isinstance(node, Operation) or not is_sum or (_is_in_brackets(node, text) and not is_whole):
         yield sign, node
         return
     *left, right = node.operands
     for each in left:
-        yield from _signed_parts(each, sign)
-    yield from _signed_parts(right, -sign if node.symbol == "-" else sign)
+        yield from _signed_parts(each, sign, text)
+    yield from _signed_parts(right, -sign if node.symbol == "-" else sign, text)
+
+
+def _is_in_brackets(node: Operation, text: str) -> bool:
+    return text[node.start] == "(" and (len(node.operands) == 1 or node.operands[0].start > node.start)
 
 
 def _expand(node: Expression, text: str) -> Terms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -170,7 +170,11 @@ def _evaluate(node: Expression, values: Mapping[str, Any], constants: Mapping[st
         return np.asarray(node.value)
     operands = [_evaluate(inner, values, constants) for inner in node if not _is_setting(node, inner)]
     if isinstance(node, Operation):
-        return ARITHMETIC[node.symbol](*operands) if len(operands) == 2 else (-operands[0], operands[0])[node.symbol == "+"]
+        return (
+            ARITHMETIC[node.symbol](*operands)
+            if len(operands) == 2
+            else (-operands[0], operands[0])[node.symbol == "+"]
+        )
     assert isinstance(node, Call)
     if node.function in FITTED:
         return _apply_constants(operands[0], constants[str(node)])
@@ -191,9 +195,8 @@ def _apply_constants(x: FloatArray, constants: Mapping[str, Any]) -> FloatArray:
     return result
 
 
-def domain_hint(node: Expression) -> Message | str:
-    """What values the functions in an expression need; empty if all are allowed."""
-    functions = {each.function for each in node.walk() if isinstance(each, Call)}
+def domain_hint(functions: Collection[str]) -> Message | str:
+    """What values functions need; empty if all are allowed."""
     if any(function.startswith("log") for function in functions):
         return message("formula.needs_positive")
     return message("formula.needs_nonnegative") if "sqrt" in functions else ""

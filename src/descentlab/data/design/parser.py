@@ -1,7 +1,7 @@
 """Parse a formula: the notation of R, in the signs that Python's libraries use for it too.
 
-From weakest to strongest: ``~``, ``+ -`` (with one operand, too), ``* /``, ``:``, ``** ^``. The same signs are arithmetic inside a
-function; which of the two is meant is decided by the reader of the tree.
+From weakest to strongest: ``~``, ``+ -`` (with one operand, too), ``* /``, ``:``, ``** ^``. The same signs are
+arithmetic inside a function; which of the two is meant is decided by the reader of the tree.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from descentlab.data.design.design import Design, category_key
-from descentlab.data.design.formula import Formula, Term, is_category
+from descentlab.data.design.formula import ParsedFormula, Term, is_category
 from descentlab.data.design.functions import CATEGORY, DATE_FUNCTIONS
 from descentlab.data.design.parser import ALL_COLUMNS
 from descentlab.data.design.syntax import Call, Expression, Name, formula_error
@@ -18,7 +18,7 @@ DATE_REASONS = ("left_out.time", "left_out.date_text")
 
 
 def make_design(
-    formula: Formula, source: Source, target: str, others: Sequence[str], categories: Sequence[str] = ()
+    formula: ParsedFormula, source: Source, target: str, others: Sequence[str], categories: Sequence[str] = ()
 ) -> Design:
     """The design of a formula on the columns of a source.
 
@@ -49,9 +49,11 @@ def category_term(name: str) -> Term:
     return Term((Call(CATEGORY, (Name(name),)),))
 
 
-def _replace_all_columns(formula: Formula, others: Sequence[str]) -> Iterator[Term]:
+def _replace_all_columns(formula: ParsedFormula, others: Sequence[str]) -> Iterator[Term]:
     """The terms, with one for each other column in the place of ``.``, in products too."""
-    used = {each.name for term in formula.terms for root in term.factors for each in root.walk() if isinstance(each, Name)}
+    used = {
+        each.name for term in formula.terms for root in term.factors for each in root.walk() if isinstance(each, Name)
+    }
     rest = [name for name in others if name not in used]
     for term in formula.terms:
         if Name(ALL_COLUMNS) not in term.factors:

@@ -41,7 +41,7 @@ class ScanLayout:
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
         names = [f"C({key})" for key in self.design.categories]
-        for (numeric, is_multiplied), block in zip(self.groups, self._blocks.values(), strict=True):
+        for (_, is_multiplied), block in zip(self.groups, self._blocks.values(), strict=True):
             labels = block._replace(categories=()).names({})
             suffix = ":".join(f"C({each.key})" for each in block.categories) if is_multiplied else ""
             names += [f"{label}:{suffix}" if suffix else label for label in labels]

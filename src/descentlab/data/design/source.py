@@ -46,7 +46,7 @@ class DesignSource(BaseSource):
         return self.source.notices
 
     @property
-    def inexact_columns(self) -> set[str]:  # type: ignore[override]
+    def inexact_columns(self) -> set[str]:
         return self.source.inexact_columns
 
     @inexact_columns.setter

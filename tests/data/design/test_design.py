@@ -1,0 +1,229 @@
+"""The columns of designs, compared with those that formulaic makes of a data frame."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from descentlab.data import open_source
+from descentlab.data.design.design import Design
+from descentlab.data.design.formula import read_formula
+from descentlab.data.design.resolve import make_design
+from descentlab.data.design.source import DesignSource
+from descentlab.data.source import Source
+from descentlab.errors import DataError, SettingError
+from descentlab.typing import FloatArray
+
+formulaic = pytest.importorskip("formulaic")
+
+
+def make_frame(rows: int = 60, seed: int = 0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "y": random.normal(size=rows),
+            "u": random.normal(5, 1, rows),
+            "v": random.uniform(1, 2, rows),
+            "a": random.choice(["p", "q", "r"], rows),
+            "b": random.choice(["가", "나"], rows),
+            "c": random.choice(["1", "x y", "z"], rows),
+        }
+    )
+
+
+def design_of(formula: str, source: Source, levels: dict[str, list[str]] | None = None) -> Design:
+    design = make_design(read_formula(formula), source, "y", ())
+    return design.with_levels(levels or {})
+
+
+def levels_of(frame: pd.DataFrame) -> dict[str, list[str]]:
+    return {name: sorted(frame[name].unique()) for name in "abc"}
+
+
+def read_all(source: Source) -> FloatArray:
+    return np.concatenate(list(source.blocks(source.names)))
+
+
+def plain_name(name: str) -> str:
+    """A name of formulaic as it is here: with C() and without T."""
+    name = re.sub(r"(?<![\w(])([abc])\[", r"C(\1)[", name)
+    return re.sub(r"\[[TS]\.", "[", name)
+
+
+def test_random_designs_have_the_columns_that_formulaic_gives() -> None:
+    random, frame = np.random.default_rng(1), make_frame()
+    source = open_source(frame)
+    for _ in range(60):
+        terms = [
+            ":".join(random.permutation(list("abcuv"))[: random.integers(1, 4)]) for _ in range(random.integers(1, 5))
+        ]
+        text = str(random.choice(["", "0 + "])) + " + ".join(dict.fromkeys(terms))
+        expected = formulaic.model_matrix(f"y ~ {text}", frame).rhs
+        design = design_of(f"y ~ {text}", source, levels_of(frame))
+        ours = DesignSource(source, design)
+        columns = dict(zip(ours.names, read_all(ours).T, strict=True))
+        theirs = {plain_name(name): expected[name].to_numpy(float) for name in expected.columns if name != "Intercept"}
+        assert {*columns} - {"y"} == {*theirs}, text
+        assert ("Intercept" in expected.columns) == design.bias
+        for name, values in theirs.items():
+            np.testing.assert_allclose(columns[name], values, rtol=1e-14, err_msg=f"{text} {name}")
+
+
+def test_functions_have_their_values() -> None:
+    frame = make_frame()
+    source = open_source(frame)
+    terms = {
+        "log(u)": np.log(frame.u),
+        "sqrt(abs(u - 5))": np.sqrt(np.abs(frame.u - 5)),
+        "I(u ** 2 / v - (-1))": frame.u**2 / frame.v + 1,
+        "exp(log10(v) + log2(v))": np.exp(np.log10(frame.v) + np.log2(frame.v)),
+        "log(u):v": np.log(frame.u) * frame.v,
+    }
+    ours = DesignSource(source, design_of("log(y + 9) ~ " + " + ".join(terms), source))
+    assert ours.names == (*terms, "log(y + 9)")
+    np.testing.assert_allclose(read_all(ours), np.column_stack([*terms.values(), np.log(frame.y + 9)]), rtol=1e-15)
+
+
+def test_sum_coding_takes_the_last_level_from_the_others() -> None:
+    source = open_source(pa.table({"y": [1.0, 2, 3], "a": ["p", "q", "r"]}))
+    ours = DesignSource(source, design_of("y ~ C(a, Sum)", source, {"a": ["p", "q", "r"]}))
+    assert ours.names[:2] == ("C(a, Sum)[p]", "C(a, Sum)[q]")
+    assert read_all(ours)[:, :2].tolist() == [[1, 0], [0, 1], [-1, -1]]
+
+
+@pytest.mark.parametrize("reference", ["C(a, 'q')", "C(a, Treatment('q'))", "C(a, reference='q')"])
+def test_a_reference_level_is_named_in_three_ways(reference: str) -> None:
+    source = open_source(make_frame())
+    design = design_of(f"y ~ {reference}", source, {"a": ["p", "q", "r"]})
+    assert design.columns == ("C(a)[p]", "C(a)[r]")
+
+
+def test_a_design_is_text_and_numbers() -> None:
+    source = open_source(make_frame())
+    design = design_of("log(y) ~ u * C(a, Sum) + poly(v, 2):b + I(u + 1) - 1", source, {"a": ["p", "q"], "b": ["가"]})
+    text = json.dumps(design.to_dict())
+    assert Design.from_dict(json.loads(text)) == design
+    assert Design.from_dict(json.loads(text)).indicator_columns == design.indicator_columns
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"terms": ["__import__('os')"]},
+        {"terms": ["u ~ v"]},
+        {"terms": 3},
+        {"target": "C(a)"},
+        {"levels": {"a": [[1]]}},
+        {"constants": {"center(u)": {"mean": "x", "divisor": 1}}},
+        {"version": "1"},
+    ],
+)
+def test_a_design_from_elsewhere_is_refused(change: dict[str, object]) -> None:
+    content = {"version": 1, "target": "y", "terms": ["u"], "bias": True, "levels": {}, "constants": {}}
+    assert Design.from_dict(content).columns == ("u",)
+    with pytest.raises(DataError):
+        Design.from_dict(content | change)
+    with pytest.raises(DataError) as caught:
+        Design.from_dict(content | {"version": 2})
+    assert caught.value.message.key == "error.design_newer"
+
+
+@pytest.mark.parametrize(
+    ("formula", "key"),
+    [
+        ("y ~ uu", "no_column"),
+        ("y ~ log(a)", "text_in_function"),
+        ("y ~ I(a + 1)", "not_numeric"),
+        ("y ~ day", "date_column"),
+        ("y ~ log(day)", "date_column"),
+        ("y ~ year(u)", "not_date"),
+        ("a ~ u", "not_numeric"),
+        ("y ~ a + C(a, Sum):u", "two_codings"),
+    ],
+)
+def test_columns_are_looked_up_where_they_stand(formula: str, key: str) -> None:
+    source = open_source(make_frame().assign(day=pd.Timestamp("2024-03-01")))
+    with pytest.raises(SettingError) as caught:
+        design_of(formula, source)
+    assert caught.value.message.values["reason"].key == f"formula.{key}"  # type: ignore[attr-defined]
+
+
+def test_every_kind_of_data_gives_the_same_levels_and_numbers(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"y": [1.5, 2, 3, 4], "t": ["b", None, " a", "a"], "f": [True, False, None, True]})
+    frame["n"] = [3.0, 1, 2, np.nan]
+    (tmp_path / "rows.csv").write_text("y,t,f,n\n1.5,b,true,3\n2,,false,1\n3, a,,2\n4,a,true,\n")
+    pq.write_table(pa.table(frame.assign(t=["b", None, "a", "a"])), tmp_path / "rows.parquet")
+    for path in ("rows.csv", "rows.parquet"):
+        source = open_source(tmp_path / path)
+        design = make_design(read_formula("y ~ C(t) + C(f) + C(n)"), source, "y", ())
+        scan = DesignSource(source, design)
+        piece = next(scan.pieces(scan.names))
+        (block,) = pickle.loads(pickle.dumps(piece)).blocks(scan.names)
+        assert block[:, -1].tolist() == [1.5, 2, 3, 4]
+        assert np.isnan(block[:, :3]).tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
+        list(piece.blocks(scan.names))
+        levels = design.with_levels(piece.levels).levels  # type: ignore[attr-defined]
+        assert levels == {"t": ("a", "b"), "f": (False, True), "n": (1, 2, 3)}
+
+
+def test_the_folder_of_a_file_can_be_a_category(tmp_path: Path) -> None:
+    for city, price in (("Seoul", 3), ("Busan", 1)):
+        (tmp_path / f"city={city}").mkdir()
+        (tmp_path / f"city={city}" / "rows.csv").write_text(f"price\n{price}\n{price + 1}\n")
+    source = open_source(tmp_path)
+    design = make_design(read_formula("price ~ city"), source, "price", ()).with_levels({"city": ["Busan", "Seoul"]})
+    assert read_all(DesignSource(source, design)).tolist() == [[0, 1], [0, 2], [1, 3], [1, 4]]
+
+
+@pytest.mark.parametrize(
+    ("texts", "type_"),
+    [
+        (["2024-03-01", "2023/12/31 12:30", None], pa.string()),
+        (["2024. 3. 1.", "2023년 12월 31일 12:30", None], pa.string()),
+        (["2024-03-01T00:00:00", "2023-12-31T12:30:00", None], pa.timestamp("ns")),
+    ],
+)
+def test_parts_of_dates(texts: list[str | None], type_: object) -> None:
+    column = (
+        pa.array([None if text is None else pd.Timestamp(text) for text in texts], type_)
+        if type_ != pa.string()
+        else pa.array(texts)
+    )
+    source = open_source(pa.table({"y": [1.0, 2, 3], "d": column}))
+    formula = "y ~ year(d) + month(d) + day(d) + weekday(d) + hour(d) + days(d, since='2024-01-01')"
+    values = read_all(DesignSource(source, design_of(formula, source)))
+    assert values[:2, :-1].tolist() == [[2024, 3, 1, 4, 0, 60], [2023, 12, 31, 6, 12, -11.5 / 24]]
+    assert np.isnan(values[2, :-1]).all()
+
+
+@pytest.mark.parametrize("text", ["01/02/2024", "2024-02-30", "soon", "20240301"])
+def test_a_date_that_can_be_read_in_two_ways_or_in_none_is_refused(text: str) -> None:
+    source = open_source(pa.table({"y": [1.0, 2], "d": ["2024-01-01", text]}))
+    with pytest.raises(DataError) as caught:
+        read_all(DesignSource(source, design_of("y ~ year(d)", source)))
+    assert caught.value.message.key == "error.date_text"
+    assert text in caught.value.message.text("ko")
+
+
+def test_an_unseen_level_is_refused() -> None:
+    source = open_source(make_frame())
+    with pytest.raises(DataError) as caught:
+        read_all(DesignSource(source, design_of("y ~ a", source, {"a": ["p", "q"]})))
+    assert (caught.value.message.key, caught.value.message.values["level"]) == ("error.unseen_level", "r")
+
+
+def test_a_value_that_a_function_lacks_is_infinite_and_a_missing_one_missing() -> None:
+    source = open_source([[1.0, 0.0], [2.0, -1.0], [3.0, np.nan], [4.0, 1.0]], names=("y", "u"))
+    values = read_all(DesignSource(source, design_of("y ~ log(u) + I(u ** 0) + I(0 / u)", source)))
+    assert np.isinf(values[:2, 0]).all()
+    assert np.isnan(values[2, :3]).all()
+    assert np.isinf(values[0, 2])
+    assert values[3].tolist() == [0, 1, 0, 4]
