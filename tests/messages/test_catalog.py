@@ -24,7 +24,7 @@ from descentlab.messages import (
 
 SOURCE = Path(__file__).parents[2] / "src" / "descentlab"
 KEY = re.compile(
-    r"""["'](?:answer|direction|formula|losses|observed|error|notice|left_out|flat|minimum|refuses|ending|cli|help|demo|plot|csv|purpose|problem|finding|advice|report|validation|folds|sweep|count|lab|stochastic|watch|estimator|coefficient)\.(?!(?:js|css)["'])[a-z0-9_]+["']"""
+    r"""["'](?:answer|direction|formula|losses|observed|error|notice|left_out|flat|minimum|refuses|ending|cli|help|demo|plot|csv|purpose|problem|finding|advice|report|validation|folds|sweep|count|lab|stochastic|watch|estimator|coefficient|statistics)\.(?!(?:js|css)["'])[a-z0-9_]+["']"""
 )
 RAISED = re.compile(r"""(?:DataError|SettingError|DivergenceError|EngineError)\(\s*["']([a-z0-9_]+)["']""")
 NAMES = {

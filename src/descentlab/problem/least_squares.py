@@ -41,6 +41,9 @@ class Fit(NamedTuple):
         origins: (d + 1,) numbers near each column's values, 0 for columns near zero: relations are written relative
             to them, since a rounded coefficient times a large value is not near the column any more.
         relative_constants: (k,) the constants of the dependent columns' relations, relative to ``origins``.
+        covariance_root: (p, r + bias) L with ``L L' = (Z'Z + penalty)^-1`` over the r independent columns and the ones;
+            0 at every dependent feature.
+        column_errors: (d + 1,) bounds on the rounding errors of the columns (norms) that the bounds here follow from.
     """
 
     dependent: tuple[int, ...]
@@ -50,6 +53,8 @@ class Fit(NamedTuple):
     cost_error: float
     origins: FloatArray
     relative_constants: FloatArray
+    covariance_root: FloatArray
+    column_errors: FloatArray
 
     @property
     def null_space(self) -> FloatArray:
@@ -144,7 +149,7 @@ def solve_least_squares(factor: Factor, bias: bool, penalty: FloatArray) -> Fit:
         system = replace(
             system, column_errors=system.column_errors + (4 + d) * UNIT_ROUNDOFF * np.linalg.norm(system.rows, axis=0)
         )
-    W, errors = _solve_with_error_bounds(system, T, rotated_rows, independent, [d, *dependent])
+    W, errors, solution_operator = _solve_with_error_bounds(system, T, rotated_rows, independent, [d, *dependent])
 
     row_indices = [*independent, *([d] if bias else [])]
     scale_ratios = np.append(system.column_scales[:d], 1.0)[row_indices, None] / system.column_scales[[d, *dependent]]
@@ -153,6 +158,10 @@ def solve_least_squares(factor: Factor, bias: bool, penalty: FloatArray) -> Fit:
         W / scale_ratios,
         (errors + 2 * UNIT_ROUNDOFF * np.abs(W)) / scale_ratios,
     )
+    root = np.zeros((d + bias, len(T) + bias))
+    root[row_indices, : len(T)] = solution_operator / np.append(system.column_scales[:d], 1.0)[row_indices, None]
+    if bias:
+        root[d, -1] = 1 / np.sqrt(factor.weight)
     for j in uncertain:  # their weights may be anything that the relation allows: no digit is certain
         relation = params[:, 1 + dependent.index(j)] != 0
         relation[j] = True
@@ -170,7 +179,10 @@ def solve_least_squares(factor: Factor, bias: bool, penalty: FloatArray) -> Fit:
     if bias:
         relative_constants = (centers[dependent] - centers[:d] @ params[:d, 1:]).astype(np.float64)
         relative_constants[params[d, 1:] == 0] = 0.0
-    return Fit(tuple(dependent), params, error_bounds, cost, cost_error, origins, relative_constants)
+    column_errors = system.column_errors * system.column_scales
+    return Fit(
+        tuple(dependent), params, error_bounds, cost, cost_error, origins, relative_constants, root, column_errors
+    )
 
 
 def _bound_cost_error(
@@ -240,8 +252,10 @@ def _rank_revealing_triangle(system: _System) -> tuple[FloatArray, FloatArray, l
 
 def _solve_with_error_bounds(
     system: _System, T: FloatArray, rows: FloatArray, independent: list[int], targets: list[int]
-) -> tuple[FloatArray, FloatArray]:
-    """Coefficients (r, or r + 1 with a bias, by targets), in the system's units, and bounds on their errors."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Coefficients (r, or r + 1 with a bias, by targets), in the system's units, bounds on their errors, and the
+    operator that maps a rotated target to them.
+    """
     from scipy.linalg.blas import dtrsm, dtrsv  # LAPACK's trtrs starts every thread, also for a 5 x 5 triangle
 
     r, column_errors = len(T), system.column_errors[independent]
@@ -264,4 +278,5 @@ def _solve_with_error_bounds(
     errors = direct_errors + np.linalg.norm(solution_operator, axis=1)[:, None] * perturbations
     errors += (np.abs(solution_operator @ inverse.T) @ column_errors)[:, None] * residual
     relative_perturbation = float(column_errors @ np.linalg.norm(inverse, axis=1))  # the bounds hold well below 1
-    return W, 2 * errors / (1 - relative_perturbation) if relative_perturbation < 1 else np.full_like(errors, np.inf)
+    bounds = 2 * errors / (1 - relative_perturbation) if relative_perturbation < 1 else np.full_like(errors, np.inf)
+    return W, bounds, solution_operator

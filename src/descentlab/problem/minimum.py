@@ -9,17 +9,19 @@ from decimal import ROUND_UP, Context
 import numpy as np
 
 from descentlab.messages import Message, message
-from descentlab.messages.document import Block, Preformatted, Presentable, make_blocks, message_blocks
+from descentlab.messages.document import Block, Preformatted, make_blocks, message_blocks
 from descentlab.problem.least_squares import Fit
+from descentlab.problem.regression import Regression
 from descentlab.problem.scaling import Scaling
+from descentlab.problem.statistics import Statistics
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 FLOAT64_DIGITS = 15.9  # the decimal digits of a float64
 
 
-@dataclass(frozen=True, eq=False)
-class Minimum(Presentable):
-    """The parameters of least cost, ``argmin_p J(p)``, with certified digits.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Minimum(Statistics):
+    """The parameters of least cost, ``argmin_p J(p)``, with certified digits and the :class:`Statistics` of the fit.
 
     Where several parameter vectors have the least cost it is the one nearest to the start, which is the one that
     descent converges to.
@@ -41,8 +43,6 @@ class Minimum(Presentable):
     (array([2., 1.]), 2, True)
     """
 
-    parameters: tuple[str, ...]
-    params: FloatArray
     cost: float
     cost_error: float
     rank: int
@@ -50,15 +50,27 @@ class Minimum(Presentable):
     digits: FloatArray
 
     @classmethod
-    def from_fit(cls, fit: Fit, scaling: Scaling, parameters: tuple[str, ...], start: FloatArray) -> Minimum:
+    def from_regression(
+        cls, regression: Regression, scaling: Scaling, parameters: tuple[str, ...], start: FloatArray
+    ) -> Minimum:
         """The minimum nearest to ``start``, a vector of scaled parameters."""
+        fit = regression.fit
         with np.errstate(divide="ignore", invalid="ignore"):  # errors may be inf, params 0: no digits
             params, errors = _nearest_minimizer(fit, scaling, start)
             digits = -np.log10(errors / np.abs(params))
         digits = np.clip(np.nan_to_num(digits, nan=0.0), 0.0, FLOAT64_DIGITS)
         rank = len(params) - len(fit.dependent)
         null_directions = fit.describe_null_space(parameters, scaling.bias)
-        return cls(parameters, params.copy(), fit.cost, fit.cost_error, rank, null_directions, digits)
+        return cls(
+            regression=regression,
+            parameters=parameters,
+            params=params.copy(),
+            cost=fit.cost,
+            cost_error=fit.cost_error,
+            rank=rank,
+            null_directions=null_directions,
+            digits=digits,
+        )
 
     @property
     def min_digits(self) -> float:

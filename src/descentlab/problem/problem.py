@@ -19,9 +19,11 @@ from descentlab.factor.executors.torch_device import executor_for
 from descentlab.factor.factor import Factor
 from descentlab.factor.file import load_if_factor
 from descentlab.messages import Message, format_number, message, pluralize
+from descentlab.problem import statistics_text  # noqa: F401 (registers how a summary is presented)
 from descentlab.problem.least_squares import Fit, solve_least_squares
 from descentlab.problem.minimum import Minimum
 from descentlab.problem.quadratic import Quadratic, orthonormalize
+from descentlab.problem.regression import WEIGHT_MEANINGS, Regression
 from descentlab.problem.scaling import Scaling
 from descentlab.problem.spectrum import Spectrum
 from descentlab.typing import FloatArray
@@ -56,6 +58,8 @@ class Problem:
             With an array X, names for its columns.
         drop: columns that are not features. Columns that only number the rows are not features unless they are named.
         weights: (n,) non-negative sample weights, or a column's name. A row of weight 2 counts as two rows.
+        weights_are: what a weight means for standard errors, not for the minimum: ``"frequency"``, a number of equal
+            rows (Stata's fweight), or ``"analytic"``, a precision: ``Var(y_i) = sigma^2 / w_i`` (aweight; WLS).
         bias: whether H has the constant term b.
         ridge: the coefficient of ``|W|^2``. scikit-learn's ``Ridge`` has ``alpha = n * ridge``.
         center: descend on features minus their means. The hypothesis stays the same; needs a bias.
@@ -104,6 +108,7 @@ class Problem:
         features: Sequence[str] | None = None,
         drop: Sequence[str] | None = None,
         weights: object = None,
+        weights_are: str = "frequency",
         bias: bool = True,
         ridge: float = 0.0,
         center: bool = False,
@@ -116,6 +121,7 @@ class Problem:
         **csv_options: Any,
     ) -> None:
         self.bias = bool(bias)
+        self.weights_are = check_choice("weights_are", weights_are, WEIGHT_MEANINGS)
         self.ridge = check_float("ridge", ridge, min_value=0.0)
         self.center, self.standardize = bool(center or standardize) and self.bias, bool(standardize)
         self.missing = check_choice("missing", missing, ("error", "drop"))
@@ -235,7 +241,9 @@ class Problem:
             start: (p,) in the data's units; None is zero. Where several parameter vectors have the least cost, the
                 one nearest to it in the scaled parameters is returned: descent from there converges to it.
         """
-        return Minimum.from_fit(self.fit, self.scaling, self.parameters, self.scaled_params(start))
+        penalty = self.ridge * self.scaling.scales**2
+        regression = Regression(self.factor, self.fit, self.bias, penalty, self.weights_are, self._selection)
+        return Minimum.from_regression(regression, self.scaling, self.parameters, self.scaled_params(start))
 
     def cost(self, params: Sequence[float] | FloatArray) -> float:
         """The mean squared error at parameters in the data's units, without the ridge penalty."""
@@ -273,12 +281,13 @@ class Problem:
         return self.scaling.to_scaled(vector)
 
     def with_changes(self, **changes: Any) -> Problem:
-        """A problem on the same factor with some of ``target``, ``features``, ``bias``, ``ridge``, ``center`` and
-        ``standardize`` changed.
+        """A problem on the same factor with some of ``target``, ``features``, ``weights_are``, ``bias``, ``ridge``,
+        ``center`` and ``standardize`` changed.
         """
         settings: dict[str, Any] = {
             "target": self.target,
             "features": list(self.features),
+            "weights_are": self.weights_are,
             "bias": self.bias,
             "ridge": self.ridge,
             "center": self.center and not self.standardize,

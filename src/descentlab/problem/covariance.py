@@ -1,0 +1,169 @@
+"""The root of the coefficients' covariance: least squares, ridge, and HC0 to HC3 by one more pass over the rows.
+
+A root L (p, m) has ``L L' = covariance / sigma^2``. If rounding moved column j by at most ``e_j`` (norm), then with
+``g_i = sum_j e_j |L L'|_ij`` and ``s = sum_j e_j |L_j|``, to first order, the norm of row i moves by
+
+    least squares   g_i
+    ridge           2 g_i + s |row i|
+    HC              |D| (2 g_i + s |L_i|) + |dD| |L_i|
+
+with D the diagonal of the residuals over sigma times their corrections. The bounds returned are twice that.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from descentlab.errors import DataError, SettingError, check_choice
+from descentlab.problem.regression import Regression
+from descentlab.typing import UNIT_ROUNDOFF, FloatArray
+
+ROBUST_KINDS = ("HC0", "HC1", "HC2", "HC3")
+LEVERAGE_EXPONENTS = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}  # residuals are squared, and divided by this power of 1 - h
+MIN_LEVERAGE_GAP = 1e-9  # a row with 1 - h below it is fitted exactly, whatever its target is
+MEAN_ERROR_FACTOR = 4  # the bias moves with the means too, at most as far again, twice
+
+
+class CovarianceRoot(NamedTuple):
+    """A root of the covariance over sigma^2.
+
+    Attributes:
+        root: (p, m).
+        relative_errors: (p,) bounds on the relative rounding error of each row's norm, that is of a standard error
+            over sigma; inf or nan where nothing is known.
+        robust: which of ``HC0`` to ``HC3``; None is the covariance of equal variances.
+        middle: (r, r) of the sandwich in coordinates in which the weights' covariance would be ``sigma^2 I``; None
+            unless ``robust``.
+    """
+
+    root: FloatArray
+    relative_errors: FloatArray
+    robust: str | None = None
+    middle: FloatArray | None = None
+
+
+def least_squares_root(regression: Regression) -> CovarianceRoot:
+    """The root under equal variances; with a ridge that of ``G X'X G``, ``G = (X'X + penalty)^-1``."""
+    root = regression.fit.covariance_root
+    moved, spread = _column_effects(regression)
+    if regression.is_penalized:
+        root = _ridge_root(regression)
+        moved = 2 * moved + spread * np.linalg.norm(root, axis=1)
+    return CovarianceRoot(root, _relative_bounds(regression, moved, np.linalg.norm(root, axis=1), spread))
+
+
+def _ridge_root(regression: Regression) -> FloatArray:
+    d, root = regression.d, regression.fit.covariance_root
+    weights_root = root[:d, : root.shape[1] - regression.bias]
+    shares = weights_root @ (weights_root.T @ regression.columns[:, :d].T)
+    if not regression.bias:
+        return shares
+    bias_row = np.append(-regression.factor.means[:d] @ shares, root[d, -1])
+    return np.vstack([np.column_stack([shares, np.zeros(d)]), bias_row])
+
+
+def _column_effects(regression: Regression) -> tuple[FloatArray, float]:
+    """(p,) ``g``, how far rounding of the columns moves each row of the root, and ``s``."""
+    d, root, errors = regression.d, regression.fit.covariance_root, regression.fit.column_errors[: regression.d]
+    with np.errstate(over="ignore", invalid="ignore"):
+        moved = np.abs(root @ root[:d].T) @ errors
+    if regression.bias:
+        moved[d] *= MEAN_ERROR_FACTOR
+    return moved, float(np.linalg.norm(root[:d], axis=1) @ errors)
+
+
+def _relative_bounds(regression: Regression, moved: FloatArray, norms: FloatArray, spread: float) -> FloatArray:
+    if spread >= 1:
+        return np.full(len(norms), np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 2 * moved / norms / (1 - spread) + 4 * regression.rank * UNIT_ROUNDOFF
+
+
+def robust_root(regression: Regression, sigma: float, kind: str) -> CovarianceRoot:
+    """The root of White's covariance ``G X' diag(e^2 c) X G / sigma^2``, ``c`` by the kind, in one pass over the rows.
+
+        HC0: c = 1      HC1: c = n / (n - rank)      HC2: c = 1 / (1 - h)      HC3: c = 1 / (1 - h)^2
+
+    Raises:
+        DataError: the rows are gone, or a row has leverage 1.
+        SettingError: the kind is unknown, or there is a ridge.
+
+    References:
+        J. S. Long and L. H. Ervin, "Using heteroscedasticity consistent standard errors in the linear regression
+        model", *The American Statistician* 54 (2000), 217-224.
+    """
+    check_choice("robust", kind, ROBUST_KINDS)
+    if regression.is_penalized:
+        raise SettingError("robust_ridge")
+    if regression.selection is None:
+        raise DataError("robust_without_rows")
+    root = regression.fit.covariance_root
+    scales = np.linalg.norm(root, axis=1)
+    scales = np.where(scales > 0, scales, 1.0)
+    sums = _accumulate(regression, root / scales[:, None], sigma, kind)
+    if sums.rows_with_leverage_one:
+        raise DataError("leverage_one", kind=kind, count=sums.rows_with_leverage_one)
+    correction = regression.n_observations / (regression.n_observations - regression.rank) if kind == "HC1" else 1.0
+    values, vectors = np.linalg.eigh(sums.outer)
+    norms = np.sqrt(np.diagonal(sums.outer))
+    robust = vectors * np.sqrt(np.maximum(values, 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):  # eigh keeps the small rows' norms only roughly
+        robust *= (norms / np.linalg.norm(robust, axis=1))[:, None]
+    robust = np.nan_to_num(robust) * (np.sqrt(correction) * scales)[:, None]
+    moved = _robust_effects(regression, sums, sigma)
+    errors = _relative_bounds(regression, moved, norms * scales, _column_effects(regression)[1])
+    return CovarianceRoot(robust, errors, kind, sums.middle * correction)
+
+
+class _Sums(NamedTuple):
+    """What the pass over the rows gives.
+
+    Attributes:
+        outer: (p, p) the sum over rows of ``c e^2 v v' / sigma^2``, v (p,) the change of the scaled parameters per
+            unit of the row's target.
+        middle: (r, r) the same in orthonormal coordinates.
+        max_correction, max_factor: the largest root of c, and of c times the residual over sigma.
+    """
+
+    outer: FloatArray
+    middle: FloatArray
+    max_correction: float
+    max_factor: float
+    rows_with_leverage_one: int
+
+
+def _accumulate(regression: Regression, root: FloatArray, sigma: float, kind: str) -> _Sums:
+    fit, d, bias, analytic = regression.fit, regression.d, regression.bias, regression.weights_are == "analytic"
+    weights_root = fit.covariance_root[:d, : fit.covariance_root.shape[1] - bias]
+    constant = fit.covariance_root[d:, -1] if bias else np.empty(0)
+    outer, middle, largest = np.zeros((len(root),) * 2), np.zeros((root.shape[1],) * 2), np.zeros(2)
+    count = 0
+    for X, y, weights in regression.centered_blocks():
+        w = np.ones(len(y)) if weights is None else weights
+        Z = np.column_stack([X @ weights_root, *(np.full(len(y), value) for value in constant)])
+        leverage = np.einsum("ij,ij->i", Z, Z) * (w if analytic else 1.0)
+        gap = np.where(w > 0, 1 - leverage, 1.0)
+        count += int((gap < MIN_LEVERAGE_GAP).sum()) if LEVERAGE_EXPONENTS[kind] else 0
+        correction = np.maximum(gap, MIN_LEVERAGE_GAP) ** (-LEVERAGE_EXPONENTS[kind] / 2)
+        scaled = np.sqrt(w if analytic else 1.0) * correction * np.abs(y - X @ fit.params[:d, 0]) / sigma
+        Z *= (np.sqrt(w) * scaled)[:, None]
+        V = Z @ root.T
+        outer += V.T @ V
+        middle += Z.T @ Z
+        used = w > 0
+        largest = np.maximum(largest, [np.max(correction[used], initial=0), np.max(scaled[used], initial=0)])
+    return _Sums(outer, middle, *largest.tolist(), count)
+
+
+def _robust_effects(regression: Regression, sums: _Sums, sigma: float) -> FloatArray:
+    """(p,) how far rounding moves the rows of the robust root: through the columns, and through the residuals."""
+    moved, spread = _column_effects(regression)
+    norms = np.linalg.norm(regression.fit.covariance_root, axis=1)
+    errors, W = regression.fit.column_errors, np.abs(regression.fit.params[: regression.d, 0])
+    residual_norm = np.sqrt(regression.fit.cost * regression.factor.weight)
+    residual_shift = (errors[:-1] @ W + errors[-1] + spread * residual_norm) / sigma
+    leverage_shift = 2 * spread * sums.max_correction**2 * sums.max_factor
+    shift = sums.max_correction * residual_shift + leverage_shift
+    return sums.max_factor * (2 * moved + spread * norms) + shift * norms

@@ -1,0 +1,98 @@
+"""What statistics are computed from: the factor, the fit, what the weights mean, and the rows where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from descentlab.data.selection import ColumnSelection
+from descentlab.factor.factor import Factor
+from descentlab.problem.least_squares import Fit
+from descentlab.typing import BoolArray, FloatArray
+
+WEIGHT_MEANINGS = ("frequency", "analytic")
+
+
+class Regression(NamedTuple):
+    """A linear hypothesis fitted by least squares.
+
+    Attributes:
+        factor: of features and target.
+        fit: its solution.
+        bias: whether the hypothesis has a constant term.
+        penalty: (d,) the ridge on the square of each weight, in the mean squared error.
+        weights_are: ``"frequency"``: a row of weight 2 counts as two rows, n is the total weight. ``"analytic"``: a
+            weight is proportional to the row's precision, ``Var(y_i) = sigma^2 / w_i``, n is the number of rows.
+        selection: the rows, None if only the factor is there.
+    """
+
+    factor: Factor
+    fit: Fit
+    bias: bool
+    penalty: FloatArray
+    weights_are: str
+    selection: ColumnSelection | None
+
+    @property
+    def d(self) -> int:
+        """The number of features."""
+        return len(self.penalty)
+
+    @property
+    def is_penalized(self) -> bool:
+        """Whether there is a ridge."""
+        return bool(self.penalty.any())
+
+    @property
+    def rank(self) -> int:
+        """The number of parameters, or combinations of them, that the data determines."""
+        return self.fit.covariance_root.shape[1]
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether rows count differently, as far as is known: a factor holds the total weight only."""
+        return self.factor.weight != self.factor.rows if self.selection is None else self.selection.weights is not None
+
+    @property
+    def n_observations(self) -> float:
+        """n: the total weight of frequency weights, else the number of rows."""
+        return self.factor.weight if self.weights_are == "frequency" else float(self.factor.rows)
+
+    @property
+    def columns(self) -> FloatArray:
+        """(m, d + 1) rows with the products of features and target: centered if there is a bias."""
+        return self.factor.R_centered[1:, 1:] if self.bias else self.factor.R[:, 1:]
+
+    @property
+    def is_determined(self) -> BoolArray:
+        """(p,) whether the data determines the parameter: it is 0 in every null direction."""
+        null_space = self.fit.null_space
+        return ~np.any(null_space != 0, axis=1) if null_space.size else np.ones(len(null_space), dtype=bool)
+
+    def centered_blocks(self) -> Iterator[tuple[FloatArray, FloatArray, FloatArray | None]]:
+        """Yield (m, d) features, (m,) targets and (m,) weights, relative to the weighted means if there is a bias.
+
+        Values are taken relative to the factor's origin first, so that columns far from zero keep their digits.
+        """
+        assert self.selection is not None
+        names = (*self.selection.features, self.selection.target)
+        shifts, R = self.selection.shifted_plan.shift_vector(names), self.factor.R_centered
+        origin = self.factor.origin - shifts if self.bias else np.zeros(self.d + 1)
+        means = R[0, 1:] / R[0, 0] if self.bias else np.zeros(self.d + 1)
+        for values, weights in self.selection.blocks(shifted=self.bias):
+            centered = values - origin - means
+            yield centered[:, :-1], centered[:, -1], weights
+
+    def sum_log_weights(self) -> float:
+        """``sum_i log w_i``, by one more pass over the rows; nan if they are gone or a weight is 0."""
+        if not self.has_weights:
+            return 0.0
+        if self.selection is None:
+            return np.nan
+        total = 0.0
+        for _, weights in self.selection.blocks():
+            if weights is not None:
+                total += float(np.log(weights).sum()) if (weights > 0).all() else np.nan
+        return total
