@@ -25,7 +25,7 @@ from descentlab.problem.problem import Problem
 from descentlab.theory.arguments import DESCENT_FIELDS
 
 PROGRAM_SUFFIXES = (".py", ".ipynb")
-DATA_OPTIONS_AS_GIVEN = ("target", "weights", "missing", "bias", "ridge", "center", "standardize")
+DATA_OPTIONS_AS_GIVEN = ("target", "weights", "weights_are", "missing", "bias", "ridge", "center", "standardize")
 
 
 def option(name: str, short: str | None = None, **settings: Any) -> LocalizedOption:
@@ -134,6 +134,7 @@ class DataOptions:
     features: Sequence[str] | None = None
     drop: Sequence[str] | None = None
     weights: str | None = None
+    weights_are: str = "frequency"
     missing: str = "error"
     bias: bool | None = None
     ridge: float = 0.0
@@ -154,6 +155,7 @@ class DataOptions:
     def open(self) -> tuple[Problem, str]:
         """Read the rows: the problem, and the name of its data."""
         settings = self.columns | {"ridge": self.ridge, "center": self.center, "standardize": self.standardize}
+        settings["weights_are"] = self.weights_are
         settings["bias"] = not self.is_lesson if self.bias is None else self.bias
         if self.is_lesson or (len(self.names) == 1 and self.names[0] in DATASETS):
             dataset = DATASETS["lesson" if self.is_lesson else self.names[0]]

@@ -21,7 +21,12 @@ from descentlab.problem.regression import Regression
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 ROBUST_KINDS = ("HC0", "HC1", "HC2", "HC3")
-LEVERAGE_EXPONENTS = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}  # residuals are squared, and divided by this power of 1 - h
+LEVERAGE_EXPONENTS = {
+    "HC0": 0,
+    "HC1": 0,
+    "HC2": 1,
+    "HC3": 2,
+}  # residuals are squared, and divided by this power of 1 - h
 MIN_LEVERAGE_GAP = 1e-9  # a row with 1 - h below it is fitted exactly, whatever its target is
 MEAN_ERROR_FACTOR = 4  # the bias moves with the means too, at most as far again, twice
 
@@ -154,7 +159,7 @@ def _accumulate(regression: Regression, root: FloatArray, sigma: float, kind: st
         middle += Z.T @ Z
         used = w > 0
         largest = np.maximum(largest, [np.max(correction[used], initial=0), np.max(scaled[used], initial=0)])
-    return _Sums(outer, middle, *largest.tolist(), count)
+    return _Sums(outer, middle, float(largest[0]), float(largest[1]), count)
 
 
 def _robust_effects(regression: Regression, sums: _Sums, sigma: float) -> FloatArray:
@@ -166,4 +171,5 @@ def _robust_effects(regression: Regression, sums: _Sums, sigma: float) -> FloatA
     residual_shift = (errors[:-1] @ W + errors[-1] + spread * residual_norm) / sigma
     leverage_shift = 2 * spread * sums.max_correction**2 * sums.max_factor
     shift = sums.max_correction * residual_shift + leverage_shift
-    return sums.max_factor * (2 * moved + spread * norms) + shift * norms
+    effects: FloatArray = sums.max_factor * (2 * moved + spread * norms) + shift * norms
+    return effects

@@ -48,7 +48,7 @@ class Regression(NamedTuple):
     @property
     def rank(self) -> int:
         """The number of parameters, or combinations of them, that the data determines."""
-        return self.fit.covariance_root.shape[1]
+        return len(self.fit.covariance_root[0])
 
     @property
     def has_weights(self) -> bool:

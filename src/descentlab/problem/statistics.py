@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,20 +20,22 @@ from descentlab.errors import SettingError, check_float
 from descentlab.messages import to_json_types
 from descentlab.messages.document import Presentable
 from descentlab.problem.covariance import CovarianceRoot, least_squares_root, robust_root
-from descentlab.problem.regression import Regression
+from descentlab.problem.goodness_of_fit import GoodnessOfFit
 from descentlab.problem.statistics_plot import plot_fit
 from descentlab.problem.tail_probabilities import f_upper_tail, student_quantile, student_two_sided
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 DEFAULT_LEVEL = 0.95
-MAX_RELATIVE_COST_ERROR = 0.2  # of a residual sum whose root has a digit that is not rounding
-RELATION_TOLERANCE = 1e-9  # how far a row may be from a relation of the fitted rows, relative to its distance from the mean
+TAIL_ERROR = 1e-12  # relative, of a tail probability
+RELATION_TOLERANCE = (
+    1e-9  # how far a row may be from a relation of the fitted rows, relative to its distance from the mean
+)
 MAX_DIGITS = 15.9  # the decimal digits of a float64
 SCALARS = ("r2", "adjusted_r2", "sigma", "f", "f_p_value", "log_likelihood", "aic", "bic")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Statistics(Presentable):
+class Statistics(GoodnessOfFit):
     r"""Statistics of a least-squares fit; each is computed when it is asked for.
 
     With n observations, k parameters that the data determines, e the residuals and w the weights (1 if there are none):
@@ -56,10 +58,9 @@ class Statistics(Presentable):
     >>> import descentlab as dl
     >>> fit = dl.Problem([1.0, 2, 3, 4, 5], [1.1, 1.9, 3.2, 3.9, 5.1]).solve()
     >>> fit.standard_errors.round(4), fit.p_values.round(5), round(fit.r2, 4)
-    (array([0.0404, 0.1341]), array([1.4e-04, 9.1e-01]), 0.9949)
+    (array([0.049 , 0.1625]), array([2.6000e-04, 8.2142e-01]), 0.9929)
     """
 
-    regression: Regression
     parameters: tuple[str, ...]
     params: FloatArray
     robust_kind: str | None = None
@@ -69,57 +70,6 @@ class Statistics(Presentable):
         if self.robust_kind is None:
             return least_squares_root(self.regression)
         return robust_root(self.regression, self.sigma, self.robust_kind)
-
-    @property
-    def n_observations(self) -> float:
-        """n: the total weight of frequency weights, else the number of rows."""
-        return self.regression.n_observations
-
-    @property
-    def df_model(self) -> int:
-        """The number of slopes that the data determines: k without the bias."""
-        return self.regression.rank - self.regression.bias
-
-    @cached_property
-    def df_residual(self) -> float:
-        """``n - k``; with a ridge ``n - tr(2H - H^2)``, H the matrix that maps targets to predictions.
-
-        The second is the divisor that is right if the ridge adds no bias (T. Hastie and R. Tibshirani, *Generalized
-        Additive Models*, 1990, section 3.5).
-        """
-        regression = self.regression
-        if not regression.is_penalized:
-            return regression.n_observations - regression.rank
-        d = regression.d
-        K = regression.columns[:, :d] @ regression.fit.covariance_root[:d]
-        trace = 2 * np.sum(K**2) - np.sum((K.T @ K) ** 2) + regression.bias
-        return float(regression.n_observations - trace)
-
-    @property
-    def fits_exactly(self) -> bool:
-        """Whether the residuals are no larger than rounding makes them."""
-        fit = self.regression.fit
-        return math.isfinite(fit.cost_error) and fit.cost_error >= MAX_RELATIVE_COST_ERROR * fit.cost
-
-    @property
-    def _residual_sum(self) -> _Bounded:
-        """``sum w e^2``."""
-        fit, weight = self.regression.fit, self.regression.factor.weight
-        return _Bounded(fit.cost * weight, fit.cost_error * weight)
-
-    @cached_property
-    def _total_sum(self) -> _Bounded:
-        """``sum w (y - mean)^2``, or ``sum w y^2`` without a bias."""
-        norm, error = float(np.linalg.norm(self.regression.columns[:, -1])), self.regression.fit.column_errors[-1]
-        return _Bounded(norm**2, float(error) * (2 * norm + float(error)))
-
-    @property
-    def sigma(self) -> float:
-        """The residual standard deviation, ``sqrt(sum w e^2 / df_residual)``; statsmodels' ``sqrt(scale)``."""
-        fit = self.regression.fit
-        if not self.df_residual > 0 or not fit.cost_error < MAX_RELATIVE_COST_ERROR * fit.cost:
-            return math.nan
-        return math.sqrt(self._residual_sum.value / self.df_residual)
 
     @cached_property
     def standard_errors(self) -> FloatArray:
@@ -166,7 +116,7 @@ class Statistics(Presentable):
         return student_quantile(level, self.df_residual)
 
     def mean_interval(self, X: Any, level: float = DEFAULT_LEVEL) -> FloatArray:
-        """(n, 2) confidence intervals for the mean of y at (n, d) features; nan where the data does not determine it."""
+        """(n, 2) confidence intervals for the mean of y at (n, d) features; nan where the data leaves it open."""
         predicted, error = self._predict(X)
         width = self.quantile(level) * error
         return np.column_stack([predicted - width, predicted + width])
@@ -199,31 +149,17 @@ class Statistics(Presentable):
         return mean_y + centered @ W, np.where(outside, math.nan, error)
 
     @property
-    def r2(self) -> float:
-        """``1 - sum w e^2 / sum w (y - mean)^2``; without a bias uncentered, ``1 - sum w e^2 / sum w y^2``."""
-        rss, tss = self._residual_sum, self._total_sum
-        if not tss.error < tss.value or not math.isfinite(rss.error):
-            return math.nan
-        return 1 - rss.value / tss.value
-
-    @property
-    def adjusted_r2(self) -> float:
-        """``1 - (1 - r2) (n - 1) / df_residual``; n instead of n - 1 without a bias."""
-        if not self.df_residual > 0 or self.regression.is_penalized:
-            return math.nan
-        return 1 - (1 - self.r2) * (self.n_observations - self.regression.bias) / self.df_residual
-
-    @property
     def f(self) -> float:
-        """The F statistic of all slopes being 0 (without a bias: of all weights), with ``df_model`` and ``df_residual``.
+        """The F statistic of the hypothesis that all weights are 0, with ``df_model`` and ``df_residual``.
 
-        ``(sum w (y - mean)^2 - sum w e^2) / df_model / sigma^2``; with robust errors Wald's ``W' Cov(W)^-1 W / df_model``.
+        ``(sum w (y - mean)^2 - sum w e^2) / df_model / sigma^2``, uncentered without a bias; with robust errors Wald's
+        ``W' Cov(W)^-1 W / df_model``.
         """
         if self.regression.is_penalized or not self.df_model or math.isnan(self.sigma):
             return math.nan
         if self._root.middle is not None:
             return self._wald_f(self._root.middle)
-        explained = self._total_sum.value - self._residual_sum.value
+        explained = self.total_sum.value - self.residual_sum.value
         return max(explained, 0.0) / self.df_model / self.sigma**2
 
     def _wald_f(self, middle: FloatArray) -> float:
@@ -242,67 +178,35 @@ class Statistics(Presentable):
         return float(f_upper_tail(self.f, self.df_model, self.df_residual)) if self.f >= 0 else math.nan
 
     @cached_property
-    def log_likelihood(self) -> float:
-        """Of normal residuals: ``-n/2 (log(2 pi sum w e^2 / n) + 1)``, plus ``sum log(w) / 2`` for analytic weights.
-
-        The last sum takes one more pass over the rows; nan if they are gone. As in statsmodels.
-        """
-        if math.isnan(self.sigma) or self.regression.is_penalized:
-            return math.nan
-        n = self.n_observations
-        constant = self.regression.sum_log_weights() / 2 if self.regression.weights_are == "analytic" else 0.0
-        return constant - n / 2 * (math.log(2 * math.pi) + math.log(self._residual_sum.value / n) + 1)
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion ``2 k - 2 log_likelihood``; k counts the coefficients and not sigma, as in statsmodels."""
-        return 2 * self.regression.rank - 2 * self.log_likelihood
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion ``k log(n) - 2 log_likelihood``."""
-        return self.regression.rank * math.log(self.n_observations) - 2 * self.log_likelihood
-
-    @cached_property
     def error_bounds(self) -> dict[str, Any]:
         """Bounds on the rounding error of each statistic, by name: (p,) arrays and numbers; inf if nothing is known.
 
         They hold for rounding of the data, to the last place of a float64, and of the computation, as ``digits`` does.
         """
-        rss, tss = self._residual_sum, self._total_sum
-        sigma = rss.relative_error / 2 * (1 + rss.relative_error)
-        relative = self._root.relative_errors + sigma
-        t = np.abs(self.t)
+        relative, t = self._root.relative_errors + self._relative_sigma_error, np.abs(self.t)
         params = np.where(self.regression.is_determined, self.regression.fit.error_bounds[:, 0], math.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
             t_error = params / self.standard_errors + t * relative
-        p_errors = np.abs(student_two_sided(np.maximum(t - t_error, 0), self.df_residual) - self.p_values)
-        r2 = (rss.error + (1 - self.r2) * tss.error) / (tss.value - tss.error) + 2 * UNIT_ROUNDOFF
-        explained = rss.error + tss.error + 4 * UNIT_ROUNDOFF * tss.value
-        f = explained / self.df_model / self.sigma**2 + self.f * 2 * sigma if self.df_model else math.inf
-        if self.robust_kind:
-            f = math.inf if not np.isfinite(relative).all() else self.f * 4 * self.df_model * float(np.max(relative))
-        log = self.n_observations / 2 * rss.relative_error + 8 * UNIT_ROUNDOFF * abs(self.log_likelihood)
-        return {
+        lower_t = np.maximum(t - t_error, 0.0)
+        p_error = student_two_sided(lower_t, self.df_residual) - self.p_values + TAIL_ERROR * self.p_values
+        f_error = self._f_error(relative)
+        lower_f = f_upper_tail(max(self.f - f_error, 0.0), self.df_model, self.df_residual)
+        return super().error_bounds | {
             "params": params,
             "standard_errors": self.standard_errors * relative,
             "t": t_error,
-            "p_values": p_errors + 1e-13 * self.p_values,
-            "sigma": self.sigma * sigma,
-            "r2": r2,
-            "adjusted_r2": r2 * (self.n_observations - self.regression.bias) / self.df_residual,
-            "f": f,
-            "f_p_value": self._f_p_error(f),
-            "log_likelihood": log,
-            "aic": 2 * log,
-            "bic": 2 * log,
+            "p_values": p_error,
+            "f": f_error,
+            "f_p_value": float(lower_f) - (1 - TAIL_ERROR) * self.f_p_value,
         }
 
-    def _f_p_error(self, error: float) -> float:
-        if not self.f >= 0:
-            return math.inf
-        lower = f_upper_tail(max(self.f - error, 0.0), self.df_model, self.df_residual)
-        return float(lower) - self.f_p_value + 1e-13 * self.f_p_value
+    def _f_error(self, relative: FloatArray) -> float:
+        if math.isnan(self.f):
+            return math.nan
+        if self.robust_kind:
+            return 4 * self.df_model * self.f * float(np.max(relative[self.regression.is_determined], initial=0.0))
+        explained = self.residual_sum.error + self.total_sum.error + 4 * UNIT_ROUNDOFF * self.total_sum.value
+        return explained / self.df_model / self.sigma**2 + 2 * self.f * self._relative_sigma_error
 
     def digits_of(self, name: str) -> Any:
         """How many decimal digits of a statistic are certain, such as ``digits_of("standard_errors")``; 0 for nan."""
@@ -355,6 +259,7 @@ class Statistics(Presentable):
 
     def to_dict(self, level: float = DEFAULT_LEVEL) -> dict[str, Any]:
         """Every statistic with all its digits, JSON-ready; null is a number that is not defined."""
+
         def by_name(values: Sequence[Any] | FloatArray) -> dict[str, Any]:
             return dict(zip(self.parameters, np.asarray(values).tolist(), strict=True))
 
@@ -376,17 +281,6 @@ class Statistics(Presentable):
         return converted
 
 
-class _Bounded(NamedTuple):
-    """A number and a bound on its error."""
-
-    value: float
-    error: float
-
-    @property
-    def relative_error(self) -> float:
-        return self.error / self.value if self.value else math.inf
-
-
 @dataclass(frozen=True)
 class Summary(Presentable):
     """The table of :meth:`Statistics.summary`.
@@ -400,7 +294,7 @@ class Summary(Presentable):
     level: float = DEFAULT_LEVEL
 
     def to_pandas(self) -> Any:
-        """A data frame indexed by parameter: ``estimate``, ``standard_error``, ``t``, ``p_value``, ``lower``, ``upper``."""
+        """A data frame by parameter: ``estimate``, ``standard_error``, ``t``, ``p_value``, ``lower``, ``upper``."""
         pandas = require("pandas", "pandas", "pandas", "frames")
         fit = self.statistics
         lower, upper = fit.interval(self.level).T

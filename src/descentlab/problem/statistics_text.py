@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from descentlab.messages import LINE_WIDTH, Message, Table, display_width, format_distinct, message, pad, pluralize
+from descentlab.messages import LINE_WIDTH, Message, Table, display_width, format_distinct, message, pad
 from descentlab.messages.document import Block, Paragraph, Preformatted, make_blocks, message_blocks
 from descentlab.problem.statistics import Statistics, Summary
 from descentlab.typing import FloatArray
@@ -26,13 +26,14 @@ def _(result: Statistics) -> list[Block]:
 @make_blocks.register
 def _(result: Summary) -> list[Block]:
     fit, level = result.statistics, result.level
-    verdict = [Paragraph(str(_describe_r2(fit)), strong=True)]
+    notes = message_blocks(_notes(fit))
+    facts = "\n".join(["", *_facts(fit), *([""] if notes else [])])
     return [
-        *verdict,
+        Paragraph(str(_describe_r2(fit)), strong=True),
         *message_blocks(_significance(fit, level)),
         *_tables(fit, level),
-        Preformatted("\n" + _facts(fit)),
-        *message_blocks(_notes(fit)),
+        Preformatted(facts),
+        *notes,
     ]
 
 
@@ -74,7 +75,7 @@ def _tables(fit: Statistics, level: float) -> list[Table]:
         bounds = fit.error_bounds["params"] + fit.error_bounds["standard_errors"] * fit.quantile(level)
         headings = f"[{(1 - level) / 2:.4g}", f"{(1 + level) / 2:.4g}]"
         interval = [
-            (heading, _cells_at_places(values, bounds, fit.standard_errors))
+            (heading, _cells_at_places(values, bounds, fit.standard_errors, 3))
             for heading, values in zip(headings, (lower, upper), strict=True)
         ]
     title = message("statistics.coefficients").text()
@@ -94,17 +95,17 @@ def _table(title: str, fit: Statistics, columns: list[tuple[str, Cells]]) -> Tab
 
 
 def _estimate_cells(fit: Statistics) -> Cells:
-    cells = _cells_at_places(fit.params, fit.error_bounds["params"], fit.standard_errors)
+    cells = _cells_at_places(fit.params, fit.error_bounds["params"], fit.standard_errors, 4)
     unknown = message("statistics.not_determined").text()
     return [
         cell if determined else unknown for cell, determined in zip(cells, fit.regression.is_determined, strict=True)
     ]
 
 
-def _cells_at_places(values: FloatArray, errors: FloatArray, standard_errors: FloatArray) -> Cells:
-    """Values to the fourth digit of their standard error; to ten digits where there is none."""
+def _cells_at_places(values: FloatArray, errors: FloatArray, standard_errors: FloatArray, digits: int) -> Cells:
+    """Values to a digit of their standard error; to ten digits where there is none."""
     return [
-        format_certain(value, error, _place(scale, 4) if scale > 0 else _place(value, 10))
+        format_certain(value, error, _place(scale, digits) if scale > 0 else _place(value, 10))
         for value, error, scale in zip(values.tolist(), errors.tolist(), standard_errors.tolist(), strict=True)
     ]
 
@@ -142,7 +143,7 @@ def format_certain(value: float, error: float, place: int) -> str:
     """A number rounded at a power of ten, or at the first one that an error cannot reach.
 
     >>> format_certain(1829.15146, 1e-9, -1), format_certain(1829.15146, 20.0, -1), format_certain(3.2e-9, 1e-7, -3)
-    ('1829.2', '1.8e+03', '0.000')
+    ('1829.2', '1800', '0')
     """
     if math.isnan(value):
         return NOT_DEFINED
@@ -152,9 +153,9 @@ def format_certain(value: float, error: float, place: int) -> str:
         return message("statistics.uncertain").text()
     place = max(place, error_place)
     digits = max(leading - place + 1, 0)
-    if value == 0 or -4 <= leading < 8 and place <= 0 or digits == 0:
-        return f"{value:.{min(max(-place, 0), 4)}f}" if digits == 0 else f"{value:.{-place}f}"
-    return f"{value:.{digits - 1}e}"
+    if digits == 0:  # smaller than a unit of this place
+        return "0"
+    return f"{round(value, -place):.{max(-place, 0)}f}" if -4 <= leading < 8 else f"{value:.{digits - 1}e}"
 
 
 def _significant(value: float, digits: float) -> str:
@@ -163,7 +164,7 @@ def _significant(value: float, digits: float) -> str:
     return shown if len(shown.replace(".", "").lstrip("0")) <= digits else f"{value:.{max(math.floor(digits), 1)}g}"
 
 
-def _facts(fit: Statistics) -> str:
+def _facts(fit: Statistics) -> list[str]:
     """The numbers of the whole fit, a line each."""
     pairs = [("statistics.n", f"{fit.n_observations:,.10g}"), ("statistics.df", f"{fit.df_residual:,.6g}")]
     names = ("sigma", "r2", "adjusted_r2", "f", "f_p_value", "log_likelihood", "aic", "bic")
@@ -173,13 +174,13 @@ def _facts(fit: Statistics) -> str:
             error = fit.error_bounds[name]
             text = format_p(value, error) if name == "f_p_value" else _format_fact(name, value, error)
             uncentered = name == "r2" and not fit.regression.bias
-            pairs.append((f"statistics.{name}" + "_uncentered" * uncentered, text))
+            pairs.append(("statistics.r2_uncentered" if uncentered else f"statistics.{name}", text))
     labels = [message(key, df_model=fit.df_model, df=f"{fit.df_residual:,.6g}").text() for key, _ in pairs]
     width = max(map(display_width, labels))
-    return "\n".join(
+    return [
         f"  {pad(label, width)}  {pad(text, 12, align_right=True)}"
         for label, (_, text) in zip(labels, pairs, strict=True)
-    )
+    ]
 
 
 def _format_fact(name: str, value: float, error: float) -> str:
@@ -193,7 +194,9 @@ def _notes(fit: Statistics) -> Iterable[Message]:
     if not fit.df_residual > 0:
         yield message("statistics.no_df", n=f"{fit.n_observations:,.6g}", rank=regression.rank)
     elif fit.fits_exactly:
-        bound = math.sqrt((regression.fit.cost + regression.fit.cost_error) * regression.factor.weight / fit.df_residual)
+        bound = math.sqrt(
+            (regression.fit.cost + regression.fit.cost_error) * regression.factor.weight / fit.df_residual
+        )
         yield message("statistics.exact", bound=f"{bound:.1e}")
     elif math.isnan(fit.sigma):
         yield message("statistics.unknown_cost")

@@ -15,7 +15,7 @@ def student_two_sided(t: Any, df: float) -> Any:
 
     Below 1e-308 the result has fewer digits, and below 5e-324 it is 0.
 
-    >>> float(student_two_sided(12.706204736432095, 1).round(12))
+    >>> float(student_two_sided(12.706204736174698, 1).round(12))
     0.05
     """
     return f_upper_tail(np.square(np.asarray(t, dtype=np.float64)), 1.0, df)
@@ -33,13 +33,15 @@ def student_quantile(level: float, df: float) -> float:
 
 
 def f_upper_tail(f: Any, df_model: float, df_residual: float) -> Any:
-    """``P(F >= f)`` for the F distribution; ``f`` >= 0, nan stays nan.
+    """``P(F >= f)`` for the F distribution; ``f`` >= 0. nan for nan, or without degrees of freedom.
 
     >>> float(f_upper_tail(161.4476387975881, 1, 1).round(12))
     0.05
     """
     from scipy.special import betainc, betaincc
 
+    if not (df_model > 0 and df_residual > 0):
+        return np.full(np.shape(f), np.nan)
     ratio = np.asarray(f, dtype=np.float64) * (df_model / df_residual)
     small = np.where(ratio < 1, ratio, 0.0)
     return np.where(
