@@ -13,7 +13,7 @@ from descentlab.problem.covariance import ROBUST_KINDS
 from tests.rational import solve_singular
 
 rng = np.random.default_rng(7)
-X = rng.normal(size=(60, 3)) + [0, 5, 1000]
+X = rng.normal(size=(60, 3)) + np.array([0, 5, 1000])
 Y = X @ [1, -1, 0.5] + rng.normal(size=60) * (1 + X[:, 0] ** 2)
 W = rng.integers(1, 4, 60)
 
@@ -105,7 +105,7 @@ def test_digits_of_robust_errors_are_never_too_many() -> None:
         y = r.integers(-99, 99, 10)
         robust = dl.Problem(whole.astype(float), y.astype(float)).solve().robust()
         rows = [[Fraction(int(v)) for v in (*row, 1)] for row in whole]
-        gram = [[sum(a[i] * a[j] for a in rows) for j in range(3)] for i in range(3)]
+        gram = [[sum((a[i] * a[j] for a in rows), Fraction(0)) for j in range(3)] for i in range(3)]
         maps = [solve_singular([[*line, v] for line, v in zip(gram, row, strict=True)])[0] for row in rows]  # G z_i
         params = [sum(m[j] * int(v) for m, v in zip(maps, y, strict=True)) for j in range(3)]
         for j in range(3):
