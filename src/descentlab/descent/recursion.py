@@ -129,12 +129,17 @@ def accumulated_gradient_factor(
 
 
 def one_minus_convergence_factor(
-    x: FloatArray, momentum: float | FloatArray = 0.0, dampening: float = 0.0, nesterov: bool = False
+    x: FloatArray,
+    momentum: float | FloatArray = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    factor: FloatArray | None = None,
 ) -> FloatArray:
     """``1 - convergence_factor(x)`` with all its digits if the dominant root is real and near 1; same shape as x.
 
     With r = 1 - g the characteristic equation is ``g^2 - (2 - trace) g + pull = 0``, whose smaller root is free of
-    cancellation. If the root is complex or negative, the result is 1 minus its modulus or itself.
+    cancellation. If the root is complex or negative, the result is 1 minus its modulus or itself. A ``factor`` that is
+    known already is not computed again.
     """
     x = np.asarray(x, dtype=np.float64)
     if has_no_momentum(momentum):
@@ -147,6 +152,6 @@ def one_minus_convergence_factor(
         # 0 / 0 if x and 1 - momentum are both 0
         denominator = np.where(b + root_difference == 0, 1.0, b + root_difference)
         smaller_root = np.where(b >= 0, 2 * pull / denominator, (b - root_difference) / 2)
-    factor = convergence_factor(x, momentum, dampening, nesterov)
+    factor = convergence_factor(x, momentum, dampening, nesterov) if factor is None else factor
     one_minus_factor: FloatArray = np.where((discriminant >= 0) & (factor > 0), smaller_root, 1 - factor)
     return one_minus_factor

@@ -94,16 +94,17 @@ class ResidualPolynomial:
     ) -> ResidualPolynomial:
         """The polynomials of x, for settings as in :func:`descentlab.descent.recursion.convergence_factor`."""
         x = np.minimum(np.asarray(x, dtype=np.float64), MAX_LR_TIMES_CURVATURE)
+        zero = np.zeros_like(x)
+        if recursion.has_no_momentum(momentum):
+            with np.errstate(divide="ignore"):
+                log_modulus = np.log1p(np.where(x <= 1, -x, x - 2))
+            return cls(np.where(x > 1, -1.0, 1.0), log_modulus, zero, zero + 1, zero)
         settings = (momentum, dampening, nesterov)
         r = recursion.convergence_factor(x, *settings)
-        one_minus_factor = recursion.one_minus_convergence_factor(x, *settings)
-        zero = np.zeros_like(x)
+        one_minus_factor = recursion.one_minus_convergence_factor(x, *settings, factor=r)
         with np.errstate(divide="ignore", invalid="ignore"):
             modulus = np.abs(r)
             log_modulus = np.log1p(np.where((r > 0.5) & (one_minus_factor < 1), -one_minus_factor, modulus - 1))
-            if recursion.has_no_momentum(momentum):
-                log_modulus = np.log1p(np.where(x <= 1, -x, x - 2))
-                return cls(np.where(r < 0, -1.0, 1.0), log_modulus, zero, zero + 1, zero)
             trace, discriminant = recursion.trace_and_discriminant(x, *settings)
             h1 = 1 - x * ((1 + momentum) if nesterov else 1)
             is_complex = discriminant < 0
@@ -134,16 +135,20 @@ class ResidualPolynomial:
             power = sign_power * np.exp(np.where(t == 0, 0.0, t * self.log_modulus) - log_divisor)
             if not self.h1_minus_r1.any():
                 return power
-            is_complex = self.theta > 0
-            sine = np.where(is_complex, np.sin(self.theta), 1.0)
-            sum_factor = np.where(is_complex, np.sin(t * self.theta) / sine, geometric_sum(self.root_gap, t))
             previous_power = (
                 sign_power * self.sign * np.exp(np.where(t == 1, 0.0, (t - 1) * self.log_modulus) - log_divisor)
             )
-            h: FloatArray = (
-                power * np.where(is_complex, np.cos(t * self.theta), 1.0)
-                + self.h1_minus_r1 * previous_power * sum_factor
-            )
+            is_complex, angle = self.theta > 0, t * self.theta
+            if is_complex.any():
+                power = power * np.cos(angle)
+            if is_complex.all():
+                sum_factor = np.sin(angle) / np.sin(self.theta)
+            else:
+                sum_factor = geometric_sum(self.root_gap, t)
+                if is_complex.any():
+                    sine = np.where(is_complex, np.sin(self.theta), 1.0)
+                    sum_factor = np.where(is_complex, np.sin(angle) / sine, sum_factor)
+            h: FloatArray = power + self.h1_minus_r1 * previous_power * sum_factor
             return np.where(t == 0, np.exp(-np.asarray(log_divisor)), h)
 
     def shift_coefficients(self, s: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -226,7 +231,7 @@ class ResidualPolynomial:
         """Rows of (m, q) polynomials, as (k, 1, q)."""
         return ResidualPolynomial(*(getattr(self, each.name)[mask][:, None] for each in fields(self)))
 
-    @property
+    @cached_property
     def diverges(self) -> BoolArray:
         """Whether the error grows without bound: its dominant root is beyond 1, or a double root of modulus 1."""
         if self._envelope_coefficients is None:
@@ -268,7 +273,7 @@ class ResidualPolynomial:
         flags: BoolArray = has_unit_modulus & ~self.diverges
         return flags
 
-    @property
+    @cached_property
     def oscillates(self) -> BoolArray:
         """Whether the error changes its sign forever: its dominant root is negative or complex."""
         flags: BoolArray = (self.sign < 0) | (self.theta > 0)

@@ -186,7 +186,9 @@ def fastest_rate(
         return None
     best_epochs, lr = min(reachable)
     if 1 < best_epochs <= FEW_EPOCHS and not momentum_settings["momentum"]:
-        best_epochs, lr = min([(best_epochs, lr), *count_exactly(FEW_EPOCHS_GRID.tolist())], key=lambda each: each[0])
+        polynomial = criterion.residual_polynomial(limit * (1 - FEW_EPOCHS_GRID) / lambda_max, momentum_settings)
+        faster = FEW_EPOCHS_GRID[~criterion.is_violated(polynomial.evaluate(best_epochs - 1))]
+        best_epochs, lr = min([(best_epochs, lr), *count_exactly(faster.tolist())], key=lambda each: each[0])
     return RateChoice.from_lr(_rate_name(momentum_settings), criterion, lr, momentum_settings, best_epochs)
 
 

@@ -118,20 +118,20 @@ class ConvergenceCriterion:
             )
         # The slowest direction alone gives a lower bound.
         low = np.where(never_settles, 0.0, np.maximum(single_mode_epochs.max(axis=-1), 0.0))
-        power = 2 if self.squared else 1
 
         def log_violation_and_slope(t: FloatArray) -> tuple[FloatArray, FloatArray]:
             """The logarithm of the largest condition, and its slope."""
             amplitudes, log_slopes = polynomial.envelope_and_log_slope(t[:, None])
             with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
                 if self.squared:
-                    sums = ((amplitudes * self._abs_contributions[0]) ** 2).sum(axis=1, keepdims=True)
-                else:
-                    sums = amplitudes @ self._abs_contributions.T
-                worst = sums.argmax(axis=1) if len(self._abs_contributions) > 1 else np.zeros(len(t), dtype=np.int64)
-                worst_sum = sums[np.arange(len(t)), worst]
-                terms = (amplitudes * self._abs_contributions[worst]) ** power
-                return np.log(worst_sum), power * (terms * log_slopes).sum(axis=1) / worst_sum
+                    terms = (amplitudes * self._abs_contributions[0]) ** 2
+                    total = terms.sum(axis=1)
+                    return np.log(total), 2 * (terms * log_slopes).sum(axis=1) / total
+                sums = amplitudes @ self._abs_contributions.T
+                worst = sums.argmax(axis=1)
+                total = sums[np.arange(len(t)), worst]
+                terms = amplitudes * self._abs_contributions[worst]
+                return np.log(total), (terms * log_slopes).sum(axis=1) / total
 
         active: BoolArray = np.logical_not(never_settles)
         epochs = _newton_root(log_violation_and_slope, low, active, rtol)
@@ -246,11 +246,14 @@ def _newton_root(
     point, high = low, np.full_like(low, np.inf)
     for _ in range(MAX_NEWTON_STEPS):
         current, slope = value(point)
+        is_left = current > 0
+        low, high = np.where(is_left, point, low), np.where(is_left, high, point)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            low, high = np.where(current > 0, point, low), np.where(current > 0, high, point)
-            newton = point - current / slope
-            halfway = np.where(np.isfinite(high), (low + high) / 2, 2 * low + 1)
-            next_point = np.where((newton >= low) & (newton <= high) & np.isfinite(newton), newton, halfway)
+            next_point = point - current / slope
+            outside = ~((next_point >= low) & (next_point <= high) & np.isfinite(next_point))
+            if outside.any():
+                halfway = np.where(np.isfinite(high), (low + high) / 2, 2 * low + 1)
+                next_point = np.where(outside, halfway, next_point)
             not_converged = np.abs(next_point - point) > rtol * point + 1e-6
         moving = active & ~((current <= 0) & (point == low)) & not_converged
         if not moving.any():
