@@ -127,7 +127,7 @@ def test_the_bound_is_where_runs_turn(name: str, steps: dict[str, Any]) -> None:
     for part, grows in ((0.999, False), (1.001, True)):
         lr = rate(problem, part, **steps)
         assert (foretold(problem, lr=lr, **steps).verdict is Verdict.DIVERGES) is grows
-        run = dl.descend(problem, lr=lr, engine="hand", epochs=10_000, growth_limit=np.inf, **steps)
+        run = dl.descend(problem, lr=lr, engine="hand", epochs=2_000, growth_limit=np.inf, **steps)
         theory = FullBatchTheory(problem, run.descent)
         middle = theory.suboptimality(problem.scaling.to_scaled(run.history.params[len(run.history) // 2]))
         end = theory.suboptimality(problem.scaling.to_scaled(run.params))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -112,12 +113,12 @@ class ObservedLosses:
         losses = PrintedLosses(self.losses.values[selected], self.losses.half_ulps[selected])
         return ObservedLosses(losses, self.epochs[selected], self.update_offsets, self.count)
 
-    @property
+    @cached_property
     def updates(self) -> IntArray:
         """(k,) every number of updates that may have been made at a print, ascending."""
         return np.unique(np.concatenate([self.epochs + offset for offset in self.update_offsets]))
 
-    @property
+    @cached_property
     def is_finite(self) -> BoolArray:
         """(m,) which of them are numbers."""
         flags: BoolArray = np.isfinite(self.losses.values)
@@ -152,8 +153,13 @@ class ObservedLosses:
 
     def predictions_at(self, predicted: FloatArray, offset: int) -> FloatArray:
         """(m, ...) of predictions (k, ...) by :attr:`updates`, those for the numbers seen."""
-        selected: FloatArray = predicted[np.searchsorted(self.updates, self.epochs + offset)]
+        selected: FloatArray = predicted[self._positions[offset]]
         return selected
+
+    @cached_property
+    def _positions(self) -> dict[int, IntArray]:
+        """By offset, (m,) where :attr:`updates` holds the numbers for the epochs seen."""
+        return {offset: np.searchsorted(self.updates, self.epochs + offset) for offset in self.update_offsets}
 
     def find_exact_offset(
         self, predicted: FloatArray, extra_tolerance: float = 0.0, rounding_tolerance: FloatArray | float = 0.0
@@ -161,12 +167,14 @@ class ObservedLosses:
         """The shift by which predictions (k,) are every number seen, or None; ``extra_tolerance`` in units of their
         rounding.
         """
-        updates = self.updates.astype(np.float64)
         return self._best_offset(
-            predicted,
-            np.clip(4 * FLOAT32_UNIT_ROUNDOFF * updates, *STRICT_RTOL_RANGE) * np.abs(predicted) + rounding_tolerance,
-            extra_tolerance,
+            predicted, self._strict_rtol * np.abs(predicted) + rounding_tolerance, extra_tolerance
         )
+
+    @cached_property
+    def _strict_rtol(self) -> FloatArray:
+        """(k,) the relative drift allowed to a number that is to be reproduced."""
+        return np.clip(4 * FLOAT32_UNIT_ROUNDOFF * self.updates.astype(np.float64), *STRICT_RTOL_RANGE)
 
     def find_approximate_offset(
         self, predicted: FloatArray, drift: FloatArray, rounding_tolerance: FloatArray | float = 0.0
