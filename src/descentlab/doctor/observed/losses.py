@@ -167,9 +167,7 @@ class ObservedLosses:
         """The shift by which predictions (k,) are every number seen, or None; ``extra_tolerance`` in units of their
         rounding.
         """
-        return self._best_offset(
-            predicted, self._strict_rtol * np.abs(predicted) + rounding_tolerance, extra_tolerance
-        )
+        return self._best_offset(predicted, self._strict_rtol * np.abs(predicted) + rounding_tolerance, extra_tolerance)
 
     @cached_property
     def _strict_rtol(self) -> FloatArray:
