@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import pydoc
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import descentlab as dl
 from descentlab.engines import ENGINE_NAMES
 
 SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
@@ -137,10 +141,43 @@ def test_a_public_name_is_defined_once() -> None:
     assert not {name: sorted(modules) for name, modules in modules_by_name.items() if len(modules) > 1}
 
 
-def test_the_lab_loads_when_it_is_called() -> None:
-    code = "import sys, descentlab; print([name for name in sys.modules if name.startswith('descentlab.lab')])"
+def test_nothing_loads_before_a_name_is_asked_for() -> None:
+    code = "import sys, descentlab; print([name for name in sys.modules if name.startswith(('descentlab.', 'numpy'))])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout == "['descentlab.lab', 'descentlab.lab.register']\n"
+    assert done.stdout == "[]\n"
+
+
+def test_the_lab_loads_when_it_is_called() -> None:
+    code = (
+        "import sys, descentlab as dl\np = dl.Problem([1, 2], [1, 2])\n"
+    code += "dl.diagnose(p, lr=0.1), dl.descend(p, lr=0.1)\n"
+    )
+    code += "print([name for name in sys.modules if name.startswith('descentlab.lab')])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+def test_public_names_are_the_objects_of_their_modules() -> None:
+    """The table that loads them names what type checkers are told, and every way of asking gives the same object."""
+    blocks = [node for node in syntax_trees()["descentlab"].body if isinstance(node, ast.If)]
+    told = next(node for node in blocks if ast.unparse(node.test) == "TYPE_CHECKING")
+    imports = [node for node in told.body if isinstance(node, ast.ImportFrom)]
+    imported = {alias.name: node.module for node in imports for alias in node.names}
+    assert sorted(imported) == dl.__all__
+    for name, module in imported.items():
+        assert getattr(dl, name) is getattr(import_module(str(module)), name)
+    everything: dict[str, object] = {}
+    exec("from descentlab import *", everything)
+    assert {name: everything[name] for name in dl.__all__} == {name: getattr(dl, name) for name in dl.__all__}
+    assert {*dl.__all__} <= {*dir(dl)}
+
+
+def test_methods_that_load_late_are_methods() -> None:
+    for owner in (dl.Problem, dl.Run, dl.Diagnosis):
+        method = owner.lab
+        assert (method.__name__, method.__qualname__) == ("lab", f"{owner.__name__}.lab")
+        assert "lab(" in pydoc.render_doc(owner, renderer=pydoc.plaintext)
+        assert inspect.isfunction(method)
 
 
 def test_an_engine_imports_no_other_engine() -> None:

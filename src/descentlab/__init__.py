@@ -8,105 +8,104 @@ Epoch:    2/3 W: 0.280, Cost: 2.419200
 Epoch:    3/3 W: 0.482, Cost: 1.254113
 """
 
-import warnings
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from descentlab.descent.descent import Descent
-from descentlab.doctor.diagnose import diagnose
-from descentlab.doctor.diagnosis import Diagnosis
-from descentlab.doctor.finding import Finding
-from descentlab.errors import (
-    DataError,
-    DescentlabError,
-    DivergenceError,
-    EngineError,
-    MissingDependencyError,
-    SettingError,
-)
-from descentlab.factor.compress import compress
-from descentlab.factor.executors.threads import Threads
-from descentlab.factor.factor import Factor
-from descentlab.lab import register as _register  # noqa: F401 (attaches .lab() to Problem, Run and Diagnosis)
-from descentlab.model_selection.cross_validate import cross_validate
-from descentlab.model_selection.cross_validation import CrossValidation
-from descentlab.model_selection.splitting import split
-from descentlab.model_selection.validation import Validation, validate
-from descentlab.problem.minimum import Minimum
-from descentlab.problem.problem import Problem
-from descentlab.problem.spectrum import Spectrum
-from descentlab.run.descend import descend
-from descentlab.run.ending import Ending, Reason
-from descentlab.run.history import History
-from descentlab.run.run import Run
-from descentlab.theory.sweep import Sweep, sweep
+TYPE_CHECKING = False  # as in `typing`, which takes longer to load than the rest of this file
 
 if TYPE_CHECKING:
-    from descentlab.factor.executors.dask import Dask
-    from descentlab.factor.executors.torch_device import Gpu
-    from descentlab.lab.lab import Lab
-    from descentlab.theory.minibatch.expected_cost import ExpectedCost, expected_cost
-    from descentlab.watching.watch import watch
+    from descentlab.descent.descent import Descent as Descent
+    from descentlab.doctor.diagnose import diagnose as diagnose
+    from descentlab.doctor.diagnosis import Diagnosis as Diagnosis
+    from descentlab.doctor.finding import Finding as Finding
+    from descentlab.errors import DataError as DataError
+    from descentlab.errors import DescentlabError as DescentlabError
+    from descentlab.errors import DivergenceError as DivergenceError
+    from descentlab.errors import EngineError as EngineError
+    from descentlab.errors import MissingDependencyError as MissingDependencyError
+    from descentlab.errors import SettingError as SettingError
+    from descentlab.factor.compress import compress as compress
+    from descentlab.factor.executors.dask import Dask as Dask
+    from descentlab.factor.executors.threads import Threads as Threads
+    from descentlab.factor.executors.torch_device import Gpu as Gpu
+    from descentlab.factor.factor import Factor as Factor
+    from descentlab.lab.lab import Lab as Lab
+    from descentlab.model_selection.cross_validate import cross_validate as cross_validate
+    from descentlab.model_selection.cross_validation import CrossValidation as CrossValidation
+    from descentlab.model_selection.splitting import split as split
+    from descentlab.model_selection.validation import Validation as Validation
+    from descentlab.model_selection.validation import validate as validate
+    from descentlab.problem.minimum import Minimum as Minimum
+    from descentlab.problem.problem import Problem as Problem
+    from descentlab.problem.spectrum import Spectrum as Spectrum
+    from descentlab.run.descend import descend as descend
+    from descentlab.run.ending import Ending as Ending
+    from descentlab.run.ending import Reason as Reason
+    from descentlab.run.history import History as History
+    from descentlab.run.run import Run as Run
+    from descentlab.theory.minibatch.expected_cost import ExpectedCost as ExpectedCost
+    from descentlab.theory.minibatch.expected_cost import expected_cost as expected_cost
+    from descentlab.theory.sweep import Sweep as Sweep
+    from descentlab.theory.sweep import sweep as sweep
+    from descentlab.watching.watch import watch as watch
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "CrossValidation",
-    "Dask",
-    "DataError",
-    "Descent",
-    "DescentlabError",
-    "Diagnosis",
-    "DivergenceError",
-    "Ending",
-    "EngineError",
-    "ExpectedCost",
-    "Factor",
-    "Finding",
-    "Gpu",
-    "History",
-    "Lab",
-    "Minimum",
-    "MissingDependencyError",
-    "Problem",
-    "Reason",
-    "Run",
-    "SettingError",
-    "Spectrum",
-    "Sweep",
-    "Threads",
-    "Validation",
-    "compress",
-    "cross_validate",
-    "descend",
-    "diagnose",
-    "expected_cost",
-    "split",
-    "sweep",
-    "validate",
-    "watch",
-]
-
-# What few programs use loads when it is first asked for.
-_LAZY_MODULES = {
-    "Dask": "descentlab.factor.executors.dask",
-    "ExpectedCost": "descentlab.theory.minibatch.expected_cost",
-    "Gpu": "descentlab.factor.executors.torch_device",
-    "Lab": "descentlab.lab.lab",
-    "expected_cost": "descentlab.theory.minibatch.expected_cost",
-    "watch": "descentlab.watching.watch",
+# The module of each public name. It loads when the name is first asked for.
+_MODULES = {
+    "CrossValidation": "model_selection.cross_validation",
+    "Dask": "factor.executors.dask",
+    "DataError": "errors",
+    "Descent": "descent.descent",
+    "DescentlabError": "errors",
+    "Diagnosis": "doctor.diagnosis",
+    "DivergenceError": "errors",
+    "Ending": "run.ending",
+    "EngineError": "errors",
+    "ExpectedCost": "theory.minibatch.expected_cost",
+    "Factor": "factor.factor",
+    "Finding": "doctor.finding",
+    "Gpu": "factor.executors.torch_device",
+    "History": "run.history",
+    "Lab": "lab.lab",
+    "Minimum": "problem.minimum",
+    "MissingDependencyError": "errors",
+    "Problem": "problem.problem",
+    "Reason": "run.ending",
+    "Run": "run.run",
+    "SettingError": "errors",
+    "Spectrum": "problem.spectrum",
+    "Sweep": "theory.sweep",
+    "Threads": "factor.executors.threads",
+    "Validation": "model_selection.validation",
+    "compress": "factor.compress",
+    "cross_validate": "model_selection.cross_validate",
+    "descend": "run.descend",
+    "diagnose": "doctor.diagnose",
+    "expected_cost": "theory.minibatch.expected_cost",
+    "split": "model_selection.splitting",
+    "sweep": "theory.sweep",
+    "validate": "model_selection.validation",
+    "watch": "watching.watch",
 }
+_PACKAGES = ("data", "descent", "doctor", "engines", "errors", "factor", "lab", "messages", "model_selection")
+_PACKAGES += ("problem", "run", "theory", "typing")
+
+__all__ = sorted(_MODULES)
 
 if not TYPE_CHECKING:
 
-    def __getattr__(name: str) -> Any:
-        """A name of :data:`_LAZY_MODULES`, or ``expect``, the old name of ``expected_cost``, which warns once."""
+    def __getattr__(name: str) -> object:
+        """A public name or a subpackage; ``expect``, the old name of ``expected_cost``, warns once."""
+        from importlib import import_module
+
+        if name in _PACKAGES:
+            return import_module(f"{__name__}.{name}")
         if name == "expect":
+            import warnings
+
             warnings.warn("dl.expect is now called dl.expected_cost", DeprecationWarning, stacklevel=2)
-        elif name not in _LAZY_MODULES:
+        elif name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         current = "expected_cost" if name == "expect" else name
-        globals()[name] = value = getattr(import_module(_LAZY_MODULES[current]), current)
+        globals()[name] = value = getattr(import_module(f"{__name__}.{_MODULES[current]}"), current)
         return value
 
     def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Optional packages: how they are imported, and functions compiled by numba (the extra ``fast``)."""
+"""What is imported when it is used: optional packages, methods, functions compiled by numba (the extra ``fast``)."""
 
 from __future__ import annotations
 
@@ -34,6 +34,25 @@ def require(module: str, package: str, extra: str | None, purpose: str) -> Modul
         raise MissingDependencyError(
             "missing_dependency", package=package, purpose=purpose_message, install=install
         ) from cause
+
+
+class LazyMethod:
+    """A method that another module defines, which loads when the method is first asked for.
+
+    So a class can have a method and import nothing of what that needs.
+    """
+
+    def __init__(self, module: str, function: str) -> None:
+        self._module, self._function = module, function
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._owner, self._name = owner, name
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        function = getattr(import_module(self._module), self._function)
+        function.__name__, function.__qualname__ = self._name, f"{self._owner.__qualname__}.{self._name}"
+        setattr(self._owner, self._name, function)
+        return function.__get__(instance, owner)
 
 
 def jit(signature: Any = None, fastmath: Collection[str] = ()) -> Callable[[F], F]:

@@ -12,6 +12,7 @@ import pytest
 import descentlab as dl
 from descentlab.messages import display_width
 from tests.cli.helpers import cli
+from tests.extras import needs
 from tests.run.test_history import BY_HAND, BY_OPTIM
 
 
@@ -47,6 +48,7 @@ def test_an_unknown_command() -> None:
     assert "Did you mean `run`?" in result.err
 
 
+@needs("torch")
 def test_demo_shows_a_table_each_way_a_picture_and_real_data() -> None:
     result = cli("demo")
     assert result.code == 0
@@ -86,6 +88,7 @@ def test_demo_from_make_says_how_to_go_on(active: bool, monkeypatch: pytest.Monk
     assert "    descentlab lab  " in doors
 
 
+@needs("torch")
 def test_demo_in_korean() -> None:
     result = cli("demo", "--lang", "ko")
     assert "방법 3가지의 결과가 같습니다" in result.out

@@ -11,6 +11,7 @@ import pytest
 
 import descentlab as dl
 from tests.cli.helpers import cli
+from tests.extras import needs
 
 
 @pytest.fixture
@@ -103,9 +104,9 @@ def test_what_is_refused_before_the_work(day: Path, arguments: tuple[str, ...], 
     assert not Path("x.factor").exists()
 
 
+@needs("distributed")
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_that_was_named_is_used_for_little_too(day: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed")
     monkeypatch.setattr("descentlab.factor.executors.dask.CONNECT_TIMEOUT", 1)
     result = cli("compress", "mon.csv", "--target", "y", "--on", "dask://127.0.0.1:9", "-o", "x.factor")
     assert result.code == 2

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,40 @@ def test_exit_codes_mean_what_the_table_says(tmp_path: Path, arguments: list[str
         assert code == expected, errors
         assert "Traceback" not in errors
         assert bool(errors) == (code == 2)
+
+
+# Says when the first module is imported after `main` has seen to Ctrl-C: what Python does before that is not ours.
+STARTED = """
+import runpy, sys
+def tell(event, values):
+    if event == "import" and values[0] == "descentlab.cli.terminal.localized_click":
+        print("started", file=sys.stderr, flush=True)
+sys.addaudithook(tell)
+runpy.run_module("descentlab", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+@pytest.mark.parametrize("arguments", [["--help"], ["solve", "data.csv", "--target", "y"], DIVERGING])
+def test_ctrl_c_at_any_moment_leaves_no_traceback(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "data.csv").write_text(DATA)
+    codes = set()
+    for delay in (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6):  # seconds
+        process = subprocess.Popen(
+            [sys.executable, "-c", STARTED, *arguments],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert process.stderr.readline() == "started\n"
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate()[1]
+        assert errors.strip() in ("", "Interrupted; nothing was written."), (delay, errors)
+        codes.add(process.returncode)
+    # The signal itself ends a process that is done; one that had ended keeps its code.
+    assert 130 in codes
+    assert codes <= {130, -signal.SIGINT, 0, 1}

@@ -14,6 +14,7 @@ import pytest
 import descentlab as dl
 from descentlab.messages.numbers import format_bound
 from tests.cli.helpers import cli
+from tests.extras import needs
 from tests.run.test_history import BY_HAND, BY_OPTIM
 
 
@@ -38,6 +39,7 @@ def test_the_lesson() -> None:
     assert "reduction mean, engine exact\n" in cli("run", "--reduction", "mean").out
 
 
+@needs("torch")
 def test_the_lesson_by_torch() -> None:
     result = cli("run", "--engine", "autograd", "--lr", "0.15")
     assert result.code == 0
@@ -54,6 +56,7 @@ def test_a_file_standardized(houses: Path) -> None:
     assert "Converged" in result.out
 
 
+@needs("polars")
 def test_a_pattern_of_parquet_files(tmp_path: Path) -> None:
     import polars as pl
 
@@ -160,6 +163,7 @@ def test_ten_settings_reach_the_run() -> None:
     assert content["problem"]["ridge"] == 0.1
 
 
+@needs("torch")
 def test_an_optimizer_with_its_options() -> None:
     content = json.loads(cli("run", "--optimizer", "adam", "--lr", "0.1", "--option", "betas=0.5,0.9", "--json").out)
     assert content["descent"]["engine"] == "autograd"
@@ -167,6 +171,7 @@ def test_an_optimizer_with_its_options() -> None:
     assert cli("run", "--optimizer", "adam", "--lr", "0.1", "--option", "beta=1").code == 2
 
 
+@needs("matplotlib")
 def test_files_are_written(tmp_path: Path) -> None:
     import descentlab as dl
 
@@ -204,7 +209,8 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 @pytest.mark.slow
 def test_a_bar_appears_on_a_terminal_after_a_second() -> None:
     """A pseudo-terminal as standard error, and a run that takes a few seconds."""
-    pty = pytest.importorskip("pty", reason="pseudo-terminals need a POSIX system")
+    import pty
+
     leader, follower = pty.openpty()
     arguments = [
         sys.executable,
@@ -246,6 +252,7 @@ def test_an_input_is_never_written_over(houses: Path) -> None:
     assert houses.read_bytes() == before
 
 
+@needs("matplotlib")
 def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     for option in ("--save", "--plot"):
         missing = tmp_path / "no" / ("h.csv" if option == "--save" else "h.png")
@@ -263,6 +270,7 @@ def test_no_rate_is_promised_where_none_is_known(houses: Path, setting: str) -> 
     assert "converges" not in result.err
 
 
+@needs("torch")
 def test_a_rate_beyond_all_bounds_prints_numbers() -> None:
     for engine in ("hand", "autograd", "exact"):
         result = cli("run", "--lr", "1e308", "--engine", engine)

@@ -15,6 +15,7 @@ import pytest
 
 from descentlab.cli.script import run_script
 from tests.cli.helpers import cli
+from tests.extras import needs
 
 HEADER = "import torch\ntorch.manual_seed(0)\nx = torch.linspace(-1, 1, 50)[:, None]\ny = 2 * x + x**2\n"
 LINE = HEADER + "model = torch.nn.Linear(1, 1)\noptimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
@@ -219,6 +220,7 @@ def test_a_script_that_ends_before_it_trains(content: str, words: str, tmp_path:
     assert words in result.out
 
 
+@needs("torch")
 def test_nothing_is_said_of_an_optimizer_that_was_replaced_before_it_was_used(tmp_path: Path) -> None:
     again = "print(model(x).shape)\noptimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.5)\n"
     result = cli("diagnose", write(tmp_path, LINE + again + "for _ in range(60):\n" + STEP), "--json")

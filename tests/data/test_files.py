@@ -8,49 +8,52 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from descentlab import Problem
 from descentlab.data import open_source
 from descentlab.data.paths import FileLocation, resolve_locations
 from descentlab.errors import DataError
+from tests.extras import optional
 
-pa = pytest.importorskip("pyarrow")
-pd = pytest.importorskip("pandas")
-pl = pytest.importorskip("polars")
-feather = pytest.importorskip("pyarrow.feather")
-pq = pytest.importorskip("pyarrow.parquet")
+pd = optional("pandas")
+pl = optional("polars")
 
 N = 20_000
-FRAME = pd.DataFrame(
-    {"도시": ["서울"] * N, "x": np.arange(N) * 0.5, "k": np.arange(N) % 7, "y": np.arange(N) * 1.5 + 1}
-)
+TABLE = pa.table({"도시": ["서울"] * N, "x": np.arange(N) * 0.5, "k": np.arange(N) % 7, "y": np.arange(N) * 1.5 + 1})
+
+
+def frame() -> Any:
+    """The same rows in pandas."""
+    return pd.DataFrame(TABLE.to_pydict())
 
 
 def write_arrow(path: Path, kind: str) -> None:
-    table = pa.Table.from_pandas(FRAME, preserve_index=False)
     new: Any = pa.ipc.new_file if kind == "file" else pa.ipc.new_stream
-    with new(str(path), table.schema) as writer:
-        writer.write_table(table, max_chunksize=6000)
+    with new(str(path), TABLE.schema) as writer:
+        writer.write_table(TABLE, max_chunksize=6000)
 
 
 WRITERS: dict[str, Any] = {
-    "pandas.parquet": lambda path: FRAME.to_parquet(path),
-    "indexed.parquet": lambda path: FRAME.set_index(FRAME.index[::-1]).to_parquet(path),
-    "polars.parquet": lambda path: pl.from_pandas(FRAME).write_parquet(path, row_group_size=3001),
-    "pyarrow.parquet": lambda path: pq.write_table(pa.Table.from_pandas(FRAME), path, row_group_size=8191),
-    "parquet.csv": lambda path: FRAME.to_parquet(path),  # the content decides
-    "pandas.feather": lambda path: FRAME.to_feather(path),
-    "plain.feather": lambda path: feather.write_feather(FRAME, str(path), compression="uncompressed"),
-    "polars.arrow": lambda path: pl.from_pandas(FRAME).write_ipc(path, compression="zstd"),
+    "pandas.parquet": lambda path: frame().to_parquet(path),
+    "indexed.parquet": lambda path: frame().set_index(pd.RangeIndex(N)[::-1]).to_parquet(path),
+    "polars.parquet": lambda path: pl.from_pandas(frame()).write_parquet(path, row_group_size=3001),
+    "pyarrow.parquet": lambda path: pq.write_table(TABLE, path, row_group_size=8191),
+    "parquet.csv": lambda path: frame().to_parquet(path),  # the content decides
+    "pandas.feather": lambda path: frame().to_feather(path),
+    "plain.feather": lambda path: feather.write_feather(TABLE, str(path), compression="uncompressed"),
+    "polars.arrow": lambda path: pl.from_pandas(frame()).write_ipc(path, compression="zstd"),
     "stream.arrow": lambda path: write_arrow(path, "stream"),
     "stream.bin": lambda path: write_arrow(path, "stream"),
     "file.arrow": lambda path: write_arrow(path, "file"),
-    "pandas.csv": lambda path: FRAME.to_csv(path),
-    "plain.csv": lambda path: FRAME.to_csv(path, index=False),
-    "plain.csv.gz": lambda path: FRAME.to_csv(path, index=False),
-    "plain.csv.bz2": lambda path: FRAME.to_csv(path, index=False),
-    "polars.csv": lambda path: pl.from_pandas(FRAME).write_csv(path),
+    "pandas.csv": lambda path: frame().to_csv(path),
+    "plain.csv": lambda path: frame().to_csv(path, index=False),
+    "plain.csv.gz": lambda path: frame().to_csv(path, index=False),
+    "plain.csv.bz2": lambda path: frame().to_csv(path, index=False),
+    "polars.csv": lambda path: pl.from_pandas(frame()).write_csv(path),
 }
 
 
@@ -61,8 +64,8 @@ def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path, name: str) -> No
     WRITERS[name](path)
     problem = Problem(path, target="y", features=["k", "x"])
     rows = problem.rows()
-    np.testing.assert_array_equal(rows.X, FRAME[["k", "x"]].to_numpy())
-    np.testing.assert_array_equal(rows.y, FRAME["y"].to_numpy())
+    np.testing.assert_array_equal(rows.X, np.column_stack([TABLE["k"], TABLE["x"]]))
+    np.testing.assert_array_equal(rows.y, TABLE["y"])
     everything = Problem(str(path), target="y")
     assert everything.features == ("x", "k")
     assert any("`도시` was left out: it contains text, such as '서울'" in str(notice) for notice in everything.notices)
@@ -70,7 +73,7 @@ def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path, name: str) -> No
 
 def test_a_named_index_in_parquet_is_no_feature(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
-    FRAME.head(5).set_index(pd.Index([4, 2, 0, 1, 3], name="id")).to_parquet(path)
+    frame().head(5).set_index(pd.Index([4, 2, 0, 1, 3], name="id")).to_parquet(path)
     problem = Problem(path, target="y")
     assert problem.features == ("x", "k")
     assert any("`id` was left out: it is the row index" in str(notice) for notice in problem.notices)
@@ -85,7 +88,8 @@ def test_dotted_and_nested_names_in_parquet_do_not_mix(tmp_path: Path) -> None:
 
 
 def part(path: Path, **columns: list[Any]) -> Path:
-    path.write_text(pd.DataFrame(columns).to_csv(index=False), encoding="utf-8")
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
@@ -96,7 +100,7 @@ def test_several_files_are_read_in_order_and_patterns_are_sorted(tmp_path: Path)
     assert Problem(str(tmp_path / "*.csv"), target="y").rows().X.ravel().tolist() == [1, 2, 0]
     assert Problem(str(tmp_path / "**" / "[ab].csv"), target="y").n == 2
     mixed = tmp_path / "d.parquet"
-    pd.DataFrame({"y": [8.0], "x": [4]}).to_parquet(mixed)  # another format, and another order of columns
+    pq.write_table(pa.table({"y": [8.0], "x": [4]}), mixed)  # another format, and another order of columns
     both = Problem([paths[0], mixed], target="y")
     assert (both.rows().X.ravel().tolist(), both.rows().y.tolist()) == ([0, 4], [0, 8])
 

@@ -3,14 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from descentlab import Factor, Problem
 from descentlab.data.columns import check_column, choose_features
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
-
-pa = pytest.importorskip("pyarrow")
 
 TABLE = pa.table(
     {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from descentlab.data.arrays import ArraySource
@@ -8,8 +9,6 @@ from descentlab.data.combined import ConcatSource, JoinedSource
 from descentlab.data.source import BLOCK_ROWS, Source, is_from_package
 from descentlab.data.tables import open_table
 from descentlab.errors import DataError
-
-pa = pytest.importorskip("pyarrow")
 
 
 def numbers(**columns: list[float]) -> Source:

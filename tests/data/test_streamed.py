@@ -6,7 +6,6 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +17,9 @@ from descentlab.data.csv import row_splitter
 from descentlab.data.paths import FileLocation, resolve_locations
 from tests.data.csv import fuzz
 from tests.data.csv.test_conventions import LAYOUTS, NUMBERS
+from tests.extras import optional
 
+duckdb = optional("duckdb")
 rng = np.random.default_rng(3)
 
 
@@ -182,7 +183,7 @@ def test_counts_and_sums_are_duckdbs(tmp_path: Path, kind: str, small: None) -> 
 
 
 def test_other_filesystems(tmp_path: Path) -> None:
-    fsspec = pytest.importorskip("fsspec")
+    fsspec = optional("fsspec")
     memory = fsspec.filesystem("memory")
     pq.write_table(pa.table({"x": [1.0, 2.0, 4.0], "y": [2.0, 3.0, 1.0]}), tmp_path / "a.parquet")
     for name in ("a", "b"):

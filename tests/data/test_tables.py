@@ -4,16 +4,17 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from descentlab import Problem
 from descentlab.data.tables import column_name, open_table
 from descentlab.errors import DataError
+from tests.extras import optional
 
-duckdb = pytest.importorskip("duckdb")
-pa = pytest.importorskip("pyarrow")
-pd = pytest.importorskip("pandas")
-pl = pytest.importorskip("polars")
+duckdb = optional("duckdb")
+pd = optional("pandas")
+pl = optional("polars")
 
 X1, X2, Y = [1.0, 2.0, 4.0], [3, 5, 9], [2.0, 4.0, 9.0]
 COLUMNS = {"키": X1, "x 2": X2, "y": Y}

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import descentlab as dl
 from descentlab.descent.schedules import SCHEDULES, learning_rates, parse_schedule, schedule_syntax
+from tests.extras import AUTOGRAD, optional
+
+torch = optional("torch")
 
 TWINS: list[tuple[str, Any]] = [
     ("step:3:0.5", lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.5)),
@@ -46,7 +48,7 @@ def test_a_plain_function_of_one_number_will_do() -> None:
     assert given.tolist() == [2.0, 2.0, 1.0, 1.0]
 
 
-@pytest.mark.parametrize("engine", ["hand", "autograd", "exact"])
+@pytest.mark.parametrize("engine", ["hand", AUTOGRAD, "exact"])
 def test_a_schedule_is_asked_only_for_epochs_that_are_run(engine: str) -> None:
     asked: set[int] = set()
     table = np.linspace(1, 0, 30)

@@ -14,6 +14,7 @@ import descentlab as dl
 from descentlab.doctor.finding import Severity
 from descentlab.messages import display_width
 from descentlab.watching.rules.evaluate import FALLBACK_RULES, RULES
+from tests.extras import cases, needs
 from tests.pages import whole
 
 rng = np.random.default_rng(6)
@@ -51,7 +52,7 @@ CASES: dict[str, tuple[dl.Problem, dict[str, Any]]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", cases(CASES, torch=["adam"]))
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_it_speaks_in_80_columns(name: str, lang: str) -> None:
     problem, settings = CASES[name]
@@ -64,7 +65,7 @@ def test_it_speaks_in_80_columns(name: str, lang: str) -> None:
     assert bool(re.search("[가-힣]", text)) is (lang == "ko")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", cases(CASES, torch=["adam"]))
 def test_it_is_an_object_for_machines(name: str) -> None:
     problem, settings = CASES[name]
     found = diagnosed(problem, **settings)
@@ -81,7 +82,7 @@ def test_it_is_an_object_for_machines(name: str) -> None:
     assert content["params"] == found.params
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", cases(CASES, torch=["adam"]))
 def test_its_page_is_whole(name: str) -> None:
     problem, settings = CASES[name]
     found = diagnosed(problem, **settings)
@@ -143,6 +144,7 @@ def test_a_cost_that_hides_its_coefficients_is_said_first() -> None:
     assert lower.severity is Severity.CAUTION
 
 
+@needs("torch")
 def test_it_lists_what_is_fine_and_what_could_not_be_checked() -> None:
     above, plain = diagnosed(dl.Problem(X, y), lr=0.1), diagnosed(dl.Problem(X[:, 1:], y), lr=1e-5)
     checked = {each.key for each in plain.checked}
@@ -303,7 +305,10 @@ def test_the_known_traps(kind: str) -> None:
 
 
 @pytest.mark.parametrize("lr", [1e-5, 0.1])
-@pytest.mark.parametrize("settings", [{}, {"optimizer": "Adam"}, {"schedule": lambda epoch: 0.999**epoch}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, pytest.param({"optimizer": "Adam"}, marks=needs("torch")), {"schedule": lambda epoch: 0.999**epoch}],
+)
 def test_a_recommendation_names_its_optimizer_and_enough_epochs(lr: float, settings: dict[str, Any]) -> None:
     """The rate of a recommendation is one of SGD, and may be above the stated one: it isn't called smaller."""
     for epochs in (2, 1000):

@@ -13,6 +13,7 @@ from descentlab.descent.reductions import REDUCTIONS
 from descentlab.doctor.forecast import Forecast, Verdict, forecast
 from descentlab.theory.full_batch import DEFAULT_WITHIN, FullBatchTheory
 from descentlab.theory.settling_time import ConvergenceCriterion
+from tests.extras import needs, optional
 
 rng = np.random.default_rng(11)
 X = rng.normal(size=(40, 3)) * [1.0, 2.0, 0.5] + [0.5, 0.0, 1.0]
@@ -192,6 +193,7 @@ def test_a_walked_descent_is_there_from_the_epoch_that_it_says(settings: dict[st
     assert not near[needed - 1]
 
 
+@needs("torch")
 def test_a_factor_is_enough() -> None:
     problem = dl.Problem(X, y)
     alone = dl.Problem(problem.factor)
@@ -203,7 +205,7 @@ def test_a_factor_is_enough() -> None:
 
 
 def test_diagnosing_alters_nothing() -> None:
-    torch = pytest.importorskip("torch")
+    torch = optional("torch")
     rows_X, rows_y = X.copy(), y.copy()
     problem = dl.Problem(rows_X, rows_y)
     settings: dict[str, Any] = {"lr": 0.05, "epochs": 50, "momentum": 0.5, "batch_size": 7}
@@ -313,14 +315,14 @@ def test_an_undampened_first_update_overshoots() -> None:
     assert found.verdict == "converges-oscillating"
 
 
+@needs("torch")
 @pytest.mark.parametrize("epochs", [1, 3, 8])
 def test_a_few_steps_up_of_an_optimizer_are_no_divergence(epochs: int) -> None:
-    pytest.importorskip("torch")
     assert diagnosed(LESSON, lr=10.0, optimizer="Adam", epochs=epochs).verdict != "diverges"
 
 
+@needs("torch")
 def test_more_epochs_than_can_be_walked_are_not_diagnosed(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
     monkeypatch.setattr("descentlab.doctor.forecast.MAX_SIMULATED_UPDATES", 50)
     found = diagnosed(LESSON, lr=1e-4, optimizer="Adam", epochs=51)
     assert found.verdict == "cannot tell"

@@ -17,6 +17,7 @@ from descentlab.doctor.finding import Severity
 from descentlab.doctor.losses.diagnose import LossDiagnosis, diagnose_losses
 from descentlab.doctor.losses.parsing import parse_losses
 from descentlab.errors import SettingError
+from tests.extras import optional
 
 SETTINGS: list[dict[str, Any]] = [
     {},
@@ -535,7 +536,7 @@ class TestErrors:
         assert "Entry 2 of the losses" in error.value.message.text("en")
 
     def test_a_tensor_of_two_is_no_loss(self) -> None:
-        torch = pytest.importorskip("torch")
+        torch = optional("torch")
         with pytest.raises(SettingError):
             diagnose_losses([3.0, torch.tensor([1.0, 2.0]), 1.0], 0.01)
 
@@ -616,7 +617,7 @@ class TestReading:
         assert parse_losses(np.array([1000.25, 2.5], dtype=dtype)).half_ulps[0] >= 8 * spacing * 1000
 
     def test_tensors(self) -> None:
-        torch = pytest.importorskip("torch")
+        torch = optional("torch")
         np.testing.assert_array_equal(parse_losses(torch.tensor([1.5, 2.5], requires_grad=True)).values, [1.5, 2.5])
         np.testing.assert_array_equal(parse_losses([torch.tensor(1.5), 2.5]).values, [1.5, 2.5])
 

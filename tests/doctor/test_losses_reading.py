@@ -15,6 +15,7 @@ from descentlab.doctor.losses.diagnose import diagnose_losses
 from descentlab.doctor.losses.log_text import LossLog
 from descentlab.doctor.losses.reading import open_losses, read_losses
 from descentlab.errors import SettingError
+from tests.extras import optional
 
 BAR = "[==============================]"
 KERAS = "\n".join(
@@ -152,7 +153,7 @@ class TestForms:
             assert dl.diagnose(losses=each, lr=0.01).to_dict()["lr_bound"] == expected.lr_bound
 
     def test_tensors_of_a_loop(self) -> None:
-        torch = pytest.importorskip("torch")
+        torch = optional("torch")
         losses = [torch.tensor(each, requires_grad=True) for each in (36.4, 43.9, 53.0)]
         for given in (losses, str(losses), torch.stack(losses), str(torch.stack(losses))):
             assert read_losses(given).losses.values == pytest.approx([36.4, 43.9, 53.0])

@@ -12,6 +12,7 @@ from descentlab.doctor.observed.compare import compare_observed
 from descentlab.doctor.observed.comparison import ObservedComparison
 from descentlab.doctor.observed.losses import ObservedLosses
 from descentlab.typing import FLOAT32_UNIT_ROUNDOFF
+from tests.extras import optional
 
 
 def losses(
@@ -64,7 +65,7 @@ def test_a_loop_at_its_floor_agrees(dtype: Any) -> None:
 
 
 def test_the_lessons_in_torch() -> None:
-    torch = pytest.importorskip("torch")
+    torch = optional("torch")
     x, y = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[3.0], [5.0], [7.0]])
     W, b = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
     optimizer = torch.optim.SGD([W, b], lr=0.1)

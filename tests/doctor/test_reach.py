@@ -20,6 +20,7 @@ from descentlab.descent.schedules import (
 from descentlab.doctor.finding import Finding
 from descentlab.doctor.findings.reach import longest_way, never_arrives
 from descentlab.theory.settling_time import ConvergenceCriterion
+from tests.extras import needs
 
 
 def problem(rng: np.random.Generator) -> dl.Problem:
@@ -94,11 +95,11 @@ def test_the_sum_of_all_multipliers(schedule: ScheduleBase) -> None:
     assert schedule.total == pytest.approx(total) if schedule.total < np.inf else total > 5
 
 
+@needs("torch")
 @pytest.mark.parametrize("optimizer", ["Adam", "AdamW", "Adamax", "NAdam", "RMSprop", "Adagrad"])
 @pytest.mark.parametrize("epochs", [5, 200])
 def test_how_far_steps_lead(optimizer: str, epochs: int) -> None:
     """One parameter with a million to go: its gradient hardly changes."""
-    pytest.importorskip("torch")
     data = dl.Problem(np.ones(3), np.full(3, 1e6), bias=False)
     settings: dict[str, Any] = {"lr": 0.01, "epochs": epochs, "optimizer": optimizer}
     moved, way = float(dl.descend(data, **settings).params[0]), longest_way(dl.Descent(**settings))
@@ -111,8 +112,8 @@ def test_how_far_steps_lead(optimizer: str, epochs: int) -> None:
     assert finding.numbers["needed"] == pytest.approx(epochs * (1e6 / way) ** (2 if optimizer == "Adagrad" else 1))
 
 
+@needs("torch")
 def test_steps_that_reach_are_not_blamed() -> None:
-    pytest.importorskip("torch")
     data = dl.Problem([1.0, 2.0, 3.0, 5.0], [2.2, 3.8, 6.1, 9.7])
     assert named(dl.diagnose(data, lr=0.1, epochs=100, optimizer="Adam"), "short_steps") is None
     assert named(dl.diagnose(data, lr=0.1, epochs=3, optimizer="Adam"), "short_steps") is not None

@@ -15,6 +15,7 @@ from descentlab.doctor.code import code_lines
 from descentlab.doctor.forecast import Verdict
 from descentlab.typing import FloatArray
 from tests.cli.helpers import cli
+from tests.extras import cases, needs, optional
 
 random = np.random.default_rng(11)
 HOUSES = np.column_stack([random.uniform(40, 200, 30), random.integers(1, 6, 30), random.uniform(1950, 2020, 30)])
@@ -23,6 +24,7 @@ WEIGHTS = random.uniform(0.5, 3.0, 30)
 CONSTANT = np.column_stack([HOUSES[:, 0], np.full(30, 0.1), HOUSES[:, 1]])
 START = [1.0, -2.0, 0.1, 5.0]
 
+WALKED = ["never cleared", "adam"]  # by the engine replay, which needs torch
 CASES: dict[str, tuple[dl.Problem, dict[str, Any]]] = {
     "diverges": (dl.Problem(HOUSES, PRICES), {"lr": 0.01}),
     "too slow": (dl.Problem(HOUSES, PRICES), {"lr": 1e-7, "reduction": "half_mean"}),
@@ -64,7 +66,7 @@ def is_near(params: FloatArray, problem: dl.Problem, start: Any) -> bool:
     return bool(fits and (np.abs(params - minimum.params) <= 0.01 * reference).all())
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", cases(CASES, torch=WALKED))
 def test_the_settings_reach_what_is_predicted(name: str) -> None:
     (problem, settings), recommendation = CASES[name], diagnosed(name).recommendation
     assert recommendation is not None
@@ -133,7 +135,7 @@ def prediction_is_near(variables: dict[str, Any], problem: dl.Problem) -> bool:
     return bool((np.abs(fitted - best) <= 0.0101 * np.abs(best)).all())
 
 
-@pytest.mark.parametrize("name", NUMPY_CASES)
+@pytest.mark.parametrize("name", cases(NUMPY_CASES, torch=WALKED))
 def test_the_lines_for_numpy_reach_it_in_a_plain_loop(name: str) -> None:
     (problem, _), diagnosis = CASES[name], diagnosed(name)
     assert diagnosis.recommendation is not None
@@ -148,7 +150,7 @@ def test_the_lines_for_numpy_reach_it_in_a_plain_loop(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["diverges", "start", "weights", "constant column", "no bias", "momentum kept", "sum"])
 def test_the_lines_for_torch_reach_it_in_a_plain_loop(name: str) -> None:
-    torch = pytest.importorskip("torch")
+    torch = optional("torch")
     (problem, _), diagnosis = CASES[name], diagnosed(name)
     assert diagnosis.recommendation is not None
     values, needed = loop_variables(name, 0), diagnosis.recommendation.needed
@@ -174,7 +176,7 @@ def test_the_lines_for_torch_reach_it_in_a_plain_loop(name: str) -> None:
     assert prediction_is_near(found, problem)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", cases(CASES, torch=WALKED))
 def test_the_lines_for_descentlab_run_as_they_are(name: str) -> None:
     (problem, _), diagnosis = CASES[name], diagnosed(name)
     assert diagnosis.recommendation is not None
@@ -191,7 +193,7 @@ def test_the_lines_for_descentlab_run_as_they_are(name: str) -> None:
         "--lr 0.01",
         "--lr 0.01 --reduction sum --momentum 0.5 --no-bias",
         "--lr 1e-6 --start=-1,2,3,4 --schedule cosine:50",
-        "--lr 0.5 --optimizer Adam --option betas=0.8,0.99",
+        pytest.param("--lr 0.5 --optimizer Adam --option betas=0.8,0.99", marks=needs("torch")),
         "--lr 1e-6 --forget-zero-grad --lang ko",
         "--lr 1e-6 --momentum 1.1 --nesterov --features size,rooms",
     ],

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import descentlab as dl
 from descentlab.descent.reductions import REDUCTIONS
 from descentlab.engines.base import LIMITS
 from descentlab.messages import load_catalog
 from descentlab.theory.full_batch import FullBatchTheory
+from tests.extras import AUTOGRAD, REPLAY, needs, optional
 
-ENGINES = ("hand", "minibatch", "autograd", "exact", "replay")
+torch = optional("torch")
+
+ENGINES = ("hand", "minibatch", AUTOGRAD, "exact", REPLAY)
 
 
 def stable(settings: Any) -> str:
@@ -193,6 +195,7 @@ def test_an_underdetermined_problem_goes_to_the_nearest_minimum(engine: str) -> 
     assert_same(run, twin)
 
 
+@needs("torch")
 @pytest.mark.parametrize("batch_size", [1, 7, 16, 40, 100])
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -231,7 +234,7 @@ def test_a_seed_repeats_the_order_and_another_changes_it() -> None:
     assert (runs[0] != runs[2]).any()
 
 
-@pytest.mark.parametrize("engine", ["autograd", "replay"])
+@pytest.mark.parametrize("engine", [AUTOGRAD, REPLAY])
 @pytest.mark.parametrize("name", ["Adam", "adamw", "RMSprop", "Adagrad", "NAdam", "Rprop"])
 def test_other_optimizers_by_name(name: str, engine: str) -> None:
     X, y = rows(9)
@@ -240,7 +243,7 @@ def test_other_optimizers_by_name(name: str, engine: str) -> None:
     assert_same(run, torch_loop(X, y, 0.01, 100, optimizer=spelling))
 
 
-@pytest.mark.parametrize("engine", ["autograd", "replay"])
+@pytest.mark.parametrize("engine", [AUTOGRAD, REPLAY])
 def test_an_optimizer_takes_its_own_options(engine: str) -> None:
     X, y = rows(9)
     options: dict[str, Any] = {"betas": (0.5, 0.9), "amsgrad": True}
@@ -249,7 +252,7 @@ def test_an_optimizer_takes_its_own_options(engine: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["hand", "minibatch", "autograd"])
+@pytest.mark.parametrize("engine", ["hand", "minibatch", AUTOGRAD])
 def test_float32_follows_float64_to_its_own_precision(engine: str) -> None:
     X, y = rows(10)
     problem = dl.Problem(X, y)
@@ -338,7 +341,7 @@ def test_unknown_names_suggest_the_right_ones() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["hand", "autograd", "replay"])
+@pytest.mark.parametrize("engine", ["hand", AUTOGRAD, REPLAY])
 def test_a_schedule_goes_on_beyond_the_rates_worked_out_at_once(engine: str) -> None:
     X, y = rows(11, n=8)
     problem = dl.Problem(X, y)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import distributed
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,8 +24,6 @@ from descentlab.factor.executors.threads import Threads
 from descentlab.factor.piece_result import PieceResult
 from tests.cli.helpers import cli
 from tests.pieces import bits
-
-distributed = pytest.importorskip("distributed")
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore")]  # Dask warns when it starts and ends
 rng = np.random.default_rng(9)

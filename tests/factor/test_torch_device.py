@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import descentlab as dl
 from descentlab.data.selection import ColumnSelection
@@ -13,7 +14,6 @@ from descentlab.data.tensors import TensorSource, source_device
 from descentlab.factor.build import build_factor
 from descentlab.factor.executors import torch_device
 
-torch = pytest.importorskip("torch")
 rng = np.random.default_rng(5)
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 

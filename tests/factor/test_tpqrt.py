@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from descentlab.factor import householder, tpqrt
 from descentlab.factor.factor import Factor
+from tests.extras import needs
+
+pytestmark = needs("numba")
 
 
 def both(values: Any, origin: Any, weights: Any) -> tuple[householder.TriangularFactor, householder.TriangularFactor]:
@@ -24,7 +27,6 @@ def both(values: Any, origin: Any, weights: Any) -> tuple[householder.Triangular
 
 @pytest.fixture(autouse=True)
 def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba")
     monkeypatch.setattr(tpqrt, "COMPILE_AFTER_CALLS", 0)
 
 

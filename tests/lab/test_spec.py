@@ -15,6 +15,7 @@ from descentlab.data.selection import ColumnSelection
 from descentlab.errors import SettingError
 from descentlab.lab.spec import make_spec
 from descentlab.messages import LANGUAGES
+from tests.extras import needs
 
 RNG = np.random.default_rng(7)
 
@@ -208,8 +209,8 @@ def test_it_opens_where_the_curve_can_be_seen(settings: dict[str, Any], epochs: 
     assert found.lab().spec["settings"]["epochs"] == settings["epochs"]  # what was asked for is a click away
 
 
+@needs("torch")
 def test_a_report_says_what_the_page_leaves_out() -> None:
-    pytest.importorskip("torch")
     found = dl.diagnose(dl.Problem([1, 2, 3], [1, 2, 3]), lr=0.1, optimizer="Adam")
     assert isinstance(found, dl.Diagnosis)
     last = found.lab().spec["report"]["findings"]

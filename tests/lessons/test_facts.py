@@ -8,6 +8,7 @@ import pytest
 from descentlab.data.builtin import EXAM_SCORES
 from descentlab.lessons.course import compute_facts
 from descentlab.lessons.facts.momentum import diagnose_two_directions
+from tests.extras import needs
 
 X = np.array([1.0, 2.0, 3.0])
 SCORES, FINALS = np.array(EXAM_SCORES.X), np.array(EXAM_SCORES.y)
@@ -80,6 +81,7 @@ def test_exam_scores_as_they_are_and_standardized() -> None:
     assert compute_facts("several-features").numbers["epochs"] == 31_770_862
 
 
+@needs("torch")
 def test_the_float32_loop_that_adds_up_first() -> None:
     x, W, updates = X.astype(np.float32), np.float32(0), 0
     with np.errstate(over="ignore"):

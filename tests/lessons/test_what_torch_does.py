@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from descentlab.lessons.course import compute_facts
-
-torch = pytest.importorskip("torch")
 
 X = torch.tensor([1.0, 2.0, 3.0])
 

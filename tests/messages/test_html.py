@@ -19,6 +19,7 @@ from descentlab.messages.html import (
     html_table,
     html_text,
 )
+from tests.extras import cases
 from tests.pages import whole
 
 SCRIPT, IMAGE = "</style></script><script>alert(1)</script>\"'&", "<img src=x onerror=alert(1)>"
@@ -55,7 +56,7 @@ PAGES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", cases(PAGES, pandas=[name for name in PAGES if "notices" in name]))
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_pages_are_whole_in_either_language(name: str, lang: str) -> None:
     shown = PAGES[name]()
@@ -69,7 +70,12 @@ def test_pages_are_whole_in_either_language(name: str, lang: str) -> None:
     assert not re.search(r"\bnan\b", re.sub("inf and nan|trades nan|inf와 nan|낮추면 nan", "", words))
 
 
-@pytest.mark.parametrize("name", ["losses", "sweep", "validation", "validation with notices", "folds"])
+NOTICES = [name for name in PAGES if "notices" in name]
+
+
+@pytest.mark.parametrize(
+    "name", cases(["losses", "sweep", "validation", "validation with notices", "folds"], pandas=NOTICES)
+)
 def test_pages_say_what_a_terminal_says(name: str) -> None:
     shown = PAGES[name]()
     words, _ = whole(shown._repr_html_())

@@ -15,9 +15,9 @@ import torch
 
 from descentlab import Problem
 from descentlab.errors import DataError, DescentlabError, SettingError
+from tests.extras import optional
 
-pa = pytest.importorskip("pyarrow")
-pd = pytest.importorskip("pandas")
+pd = optional("pandas")
 
 FRAME = pd.DataFrame({"city": ["a", "b", "c"], "age": [1.0, 2.0, 4.0], "price": [3, 5, 9]})
 Bad = tuple[object, dict[str, Any], list[str]]

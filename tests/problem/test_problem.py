@@ -11,6 +11,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.descent.reductions import REDUCTIONS, gradient_scale
+from tests.extras import needs
 from tests.rational import correct_digits, fractions, least_squares
 
 rng = np.random.default_rng(31)
@@ -258,6 +259,7 @@ def test_what_is_handed_out_cannot_change_what_others_rely_on() -> None:
     assert dl.descend(problem, descent).history.params[0].tolist() == [5, 5, 5]
 
 
+@needs("pandas")
 def test_a_run_on_a_table_survives_pickling() -> None:
     import pickle
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
+from tests.extras import AUTOGRAD, needs
 
 LESSON = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
 
@@ -36,13 +37,13 @@ Epoch:    9/10 W: 0.999, Cost: 0.000002
 Epoch:   10/10 W: 1.000, Cost: 0.000000"""
 
 
-@pytest.mark.parametrize("engine", ["hand", "autograd", "exact"])
+@pytest.mark.parametrize("engine", ["hand", AUTOGRAD, "exact"])
 def test_both_tables_of_the_lesson(engine: str) -> None:
     assert dl.descend(LESSON, engine=engine, lr=0.01, reduction="sum", epochs=10).table() == BY_HAND
     assert dl.descend(LESSON, engine=engine, lr=0.15, epochs=10).table() == BY_OPTIM
 
 
-@pytest.mark.parametrize("engine", ["hand", "autograd"])
+@pytest.mark.parametrize("engine", ["hand", AUTOGRAD])
 def test_in_single_precision_as_the_lesson_was(engine: str) -> None:
     run = dl.descend(LESSON, engine=engine, lr=0.01, reduction="sum", epochs=10, dtype="float32")
     assert run.table() == BY_HAND
@@ -89,6 +90,7 @@ def test_parquet_gives_back_the_same_history(tmp_path: Path) -> None:
     assert again.table() == history.table()
 
 
+@needs("pandas")
 def test_csv_and_frames_have_one_column_a_parameter(tmp_path: Path) -> None:
     import pandas as pd
 

@@ -9,8 +9,9 @@ import pytest
 
 import descentlab as dl
 from descentlab.data.builtin import LONGLEY
+from tests.extras import needs
 
-pytest.importorskip("matplotlib", reason='pip install "descentlab[plot]"')
+pytestmark = needs("matplotlib")
 
 LESSON = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
 

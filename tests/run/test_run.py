@@ -9,9 +9,10 @@ import pytest
 
 import descentlab as dl
 from descentlab.data.builtin import EXAM_SCORES, LONGLEY
+from tests.extras import AUTOGRAD, needs
 
 LESSON = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
-ENGINES = ("hand", "autograd", "exact")
+ENGINES = ("hand", AUTOGRAD, "exact")
 
 
 def noisy(n: int = 30, seed: int = 0) -> dl.Problem:
@@ -106,6 +107,7 @@ def test_a_parameter_at_rest_does_not_end_the_run_of_the_others() -> None:
     np.testing.assert_allclose(run.params, [1 - 0.972**20, 0], rtol=1e-12)
 
 
+@needs("torch")
 def test_float32_overflows_at_its_own_limit() -> None:
     run = dl.descend(
         LESSON, engine="autograd", dtype="float32", lr=0.1, reduction="sum", epochs=500, growth_limit=np.inf
@@ -150,7 +152,7 @@ def test_stepping_engines_stop_in_time_between_recorded_epochs() -> None:
     assert run.history.epoch.tolist() == [1]
 
 
-@pytest.mark.parametrize("engine", ["hand", "autograd"])
+@pytest.mark.parametrize("engine", ["hand", AUTOGRAD])
 def test_a_run_of_more_than_a_day_is_refused_with_the_days(engine: str) -> None:
     with pytest.raises(dl.SettingError, match=r"would take .* days.*engine exact"):
         dl.descend(LESSON, engine=engine, lr=0.01, epochs=1e12)
@@ -267,7 +269,7 @@ def test_converged_since_an_epoch_that_is_near_the_minimum() -> None:
     assert run.history.cost[row] <= 1.01 * problem.solve().cost < run.history.cost[row - 1]
 
 
-@pytest.mark.parametrize("engine", ["hand", "autograd"])
+@pytest.mark.parametrize("engine", ["hand", AUTOGRAD])
 def test_no_history_holds_nan_however_wild_the_batches(engine: str) -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(1990, 2020, 500)
@@ -279,6 +281,7 @@ def test_no_history_holds_nan_however_wild_the_batches(engine: str) -> None:
     assert "largest stable rate of full-batch descent" in str(run.ending)
 
 
+@needs("torch")
 def test_stop_sees_every_epoch_in_the_data_s_units() -> None:
     seen: list[Any] = []
 
@@ -297,6 +300,7 @@ def test_stop_sees_every_epoch_in_the_data_s_units() -> None:
         np.testing.assert_allclose(seen[-1].params[0], twin.history.params[first], rtol=1e-9)
 
 
+@needs("torch")
 def test_a_tolerance_stops_at_the_same_epoch_however_seldom_an_engine_records() -> None:
     settings: dict[str, Any] = {"lr": 0.3, "epochs": 500, "tolerance": 1e-4}
     runs = [dl.descend(noisy(), engine=engine, every=every, **settings) for engine in ENGINES for every in (1, 100)]
@@ -316,6 +320,7 @@ def test_gradients_that_add_up_beside_other_settings_are_not_judged_by_a_theory_
     assert "No stability bound is known" in str(run.ending)
 
 
+@needs("torch")
 def test_norms_beyond_the_range_of_squares() -> None:
     huge = dl.Problem(np.array([1.0, 2, 3]) * 1e80, np.array([1.0, 2, 3]) * 1e80, bias=False)
     for engine in ENGINES:

@@ -27,6 +27,7 @@ from descentlab.errors import DataError, DivergenceError, SettingError
 from descentlab.messages import use_language
 from descentlab.messages.numbers import format_bound, format_rounded
 from descentlab.sklearn import DescentRegressor, DescentRegressorCV
+from tests.extras import optional
 from tests.problem.test_nist import SETS, Set, as_floats, observations
 from tests.rational import correct_digits, least_squares
 
@@ -585,7 +586,7 @@ def test_what_diverges_is_told_a_cure_that_is_one(settings_: dict[str, Any], cur
 
 
 def test_moments_are_refused_since_their_unit_would_be_anybodys_guess() -> None:
-    pl = pytest.importorskip("polars")
+    pl = optional("polars")
     _, y = unscaled()
     moments = pd.date_range("2024-01-01", periods=400, freq="h")
     table = pd.DataFrame({"size": np.arange(400.0), "day": moments, "wait": moments - moments[0]})

@@ -8,11 +8,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import pytest
+import torch
 
 from descentlab.watching.watch import Watch
 
-torch = pytest.importorskip("torch")
 nn = torch.nn
 F = torch.nn.functional
 

@@ -14,6 +14,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.watching.history import MAX_KEPT_STEPS, WatchHistory
+from tests.extras import needs
 from tests.watching import broken, healthy
 from tests.watching.loops import F, mlp, nn, rows, seeded, torch, watched
 
@@ -289,9 +290,9 @@ def test_the_notebook_gets_the_sentences_and_a_picture() -> None:
     assert "nan" not in re.findall(r'points="([^"]*)"', page)[0]
 
 
+@needs("matplotlib")
 @pytest.mark.slow
 def test_the_plot_is_a_file(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     watch = watched(healthy.warmup_and_cosine, every=10)
     figure = watch.plot(tmp_path / "watch.svg")
     left, right = figure.axes

@@ -1,4 +1,7 @@
-"""The command line ``descentlab``: one file for each command. Every call enters and leaves through :func:`main`."""
+"""The command line ``descentlab``: one file for each command. Every call enters and leaves through :func:`main`.
+
+Until :func:`main` has seen to Ctrl-C, nothing that takes time is imported.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,14 @@ from descentlab.cli.terminal.exit_codes import ExitCode
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run_command(sys.argv[1:] if arguments is None else list(arguments)))
+    from descentlab.cli.terminal.interrupts import interruptible
+
+    with interruptible():
+        try:
+            code = run_command(sys.argv[1:] if arguments is None else list(arguments))
+        except KeyboardInterrupt:  # outside of the command itself, or a second one
+            code = ExitCode.INTERRUPTED
+    sys.exit(code)
 
 
 def run_command(arguments: list[str]) -> int:

@@ -55,7 +55,7 @@ def _show_first_example() -> None:
     problem = Problem([row[0] for row in LESSON.X], LESSON.y, bias=False)
     engines = [engine for engine, _ in DEMO_RUNS if engine != "autograd" or find_spec("torch")]
     if "autograd" not in engines:
-        click.echo(message("demo.no_torch").text())
+        click.echo(wrap(message("demo.no_torch").text(), LINE_WIDTH))
     runs = [
         {engine: descend(problem, engine=engine, epochs=EPOCHS, **settings) for engine in engines}
         for _, settings in DEMO_RUNS

@@ -92,6 +92,7 @@ def _check_no_other_options() -> None:
         for parameter in context.command.params
         if parameter.name not in ("lesson", "open", "port", "lang")
         and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        and context.params.get(str(parameter.name)) not in (None, ())  # click 8.2 says so of data left out, too
     ]
     if names:
         raise SettingError("lesson_alone", names=names)

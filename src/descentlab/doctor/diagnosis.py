@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
+from descentlab.dependencies import LazyMethod
 from descentlab.descent.descent import Descent
 from descentlab.doctor.code import CODE_LANGUAGES
 from descentlab.doctor.directions import Direction
@@ -96,7 +97,7 @@ class Diagnosis(Presentable):
     checked: tuple[Message, ...] = ()
     unchecked: tuple[Message, ...] = ()
     validation: Validation | None = None
-    lab: ClassVar[Callable[..., Any]]  # attached by descentlab.lab.register
+    lab = LazyMethod("descentlab.lab.methods", "lab_of_diagnosis")
 
     @property
     def observed_headline(self) -> Headline | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from descentlab.data.columns import check_column, choose_features
 from descentlab.data.selection import ColumnSelection
+from descentlab.dependencies import LazyMethod
 from descentlab.descent.reductions import gradient_scale
 from descentlab.errors import DataError, SettingError, check_choice, check_float
 from descentlab.factor.build import CompressionCallback, build_factor
@@ -97,7 +98,7 @@ class Problem:
     True
     """
 
-    lab: ClassVar[Callable[..., Any]]  # attached by descentlab.lab.register
+    lab = LazyMethod("descentlab.lab.methods", "lab_of_problem")
 
     def __init__(
         self,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
+from descentlab.dependencies import LazyMethod
 from descentlab.descent.descent import Descent
 from descentlab.messages import Message, format_number, message
 from descentlab.messages.html import html_fragment, html_paragraph, html_preformatted
@@ -44,7 +44,7 @@ class Run:
     ending: Ending
     notices: tuple[Message, ...] = ()
 
-    lab: ClassVar[Callable[..., Any]]  # attached by descentlab.lab.register
+    lab = LazyMethod("descentlab.lab.methods", "lab_of_run")
 
     def table(self, rows: int | None = None) -> str:
         """The history as a table; see :meth:`History.table`."""

@@ -15,8 +15,6 @@ from descentlab.data.csv.encoding import detect_legacy_encoding
 from descentlab.errors import DataError, SettingError
 from descentlab.messages import use_language
 
-pytest.importorskip("pyarrow")
-
 
 def write(tmp_path: Path, content: str | bytes, name: str = "a.csv") -> Path:
     path = tmp_path / name

@@ -11,8 +11,6 @@ from descentlab.data.csv.source import open_csv
 from descentlab.data.paths import FileLocation
 from descentlab.errors import DataError, SettingError
 
-pytest.importorskip("pyarrow")
-
 
 def found(tmp_path: Path, content: str, **given: Any) -> tuple[str, str, list[str]]:
     path = tmp_path / "a.csv"

@@ -12,8 +12,6 @@ from descentlab.data.csv.source import open_csv
 from descentlab.errors import DataError
 from descentlab.messages import pluralize
 
-pytest.importorskip("pyarrow")
-
 GOOD = [[1.5, 2.0], [-3.0, 4.25]]
 
 

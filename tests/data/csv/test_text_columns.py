@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from descentlab.data.csv.number_format import NumberMarks, detect_format, is_number, is_number_like
@@ -10,8 +11,6 @@ from descentlab.data.csv.text_columns import as_booleans, not_numeric_reason, st
 from descentlab.data.csv.text_filter import LineFilter
 from descentlab.data.csv.words import MISSING_CELLS
 from descentlab.problem import Problem
-
-pa = pytest.importorskip("pyarrow")
 
 
 def as_numbers(column: Any, decimal: str) -> Any:
@@ -63,8 +62,7 @@ def test_one_odd_cell_is_enough_to_leave_a_column_as_text() -> None:
 @pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary"])
 def test_a_damaged_column_is_described_however_it_is_cut(cut: int, kind: str) -> None:
     cells = ["1", " ", "2", "oops", "3", "4", "?"]
-    column: Any = pa.array(cells)
-    column = column.dictionary_encode() if kind == "dictionary" else column.cast(getattr(pa, kind)())
+    column: Any = pa.array(cells).dictionary_encode() if kind == "dictionary" else pa.array(cells, getattr(pa, kind)())
     pieces = [column.slice(start, cut) for start in range(0, len(cells), cut)]
     damaged = not_numeric_reason(pieces)
     assert str(damaged) == "2 of its 6 values are not numbers; the first is 'oops' in row 4"

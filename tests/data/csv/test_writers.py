@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 
 from descentlab.data.csv.source import open_csv
 from descentlab.errors import DataError
-
-pytest.importorskip("pyarrow")
+from tests.extras import optional
 
 Column = list[Decimal | None]
 
@@ -159,7 +158,7 @@ def test_what_programs_write_is_read_or_asked_about(tmp_path: Path, program: str
     ],
 )
 def test_pandas_itself(tmp_path: Path, write: Callable[..., object], options: dict[str, object]) -> None:
-    pd = pytest.importorskip("pandas")
+    pd = optional("pandas")
     frame = pd.DataFrame({"면적": [1234.5, -2.25, 0.125], "n": [1200, 7, 900], "참": [True, False, True]})
     write(frame, path := tmp_path / "a.csv")
     source = open_csv(path, **options)

@@ -27,7 +27,11 @@ def trim_cells(column: Any, na: tuple[str, ...] = ()) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    trimmed = pc.utf8_trim_whitespace(column.cast(pa.large_string()))
+    try:
+        cells = column.cast(pa.large_string())
+    except pa.ArrowNotImplementedError:  # older releases cast no string view
+        cells = pa.array(column.to_pylist(), pa.large_string())
+    trimmed = pc.utf8_trim_whitespace(cells)
     missing = pa.array((*MISSING_CELLS, *na), pa.large_string())
     return pc.if_else(pc.is_in(trimmed, value_set=missing), None, trimmed)
 
