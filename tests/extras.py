@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -81,7 +82,7 @@ def optional(module: str) -> Any:
 def imported_extras(path: Path) -> frozenset[str]:
     """The modules of :data:`EXTRAS` that a test file imports at its top, itself or through others of ``tests``."""
     found = set()
-    for name in _imported_at_the_top(ast.parse(path.read_text("utf-8"))):
+    for name in _imported_at_the_top(path):
         found |= {name.split(".")[0]} & {*EXTRAS}
         helper = ROOT / Path(*name.split(".")).with_suffix(".py")
         if name.startswith("tests.") and helper.exists():
@@ -89,13 +90,14 @@ def imported_extras(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def _imported_at_the_top(tree: ast.Module) -> Iterator[str]:
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def _imported_at_the_top(path: Path) -> Iterator[str]:
+    with suppress(SyntaxError):  # pytest says which, and where
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield node.module or ""
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def missing_for(path: Path) -> list[str]:

@@ -148,10 +148,8 @@ def test_nothing_loads_before_a_name_is_asked_for() -> None:
 
 
 def test_the_lab_loads_when_it_is_called() -> None:
-    code = (
-        "import sys, descentlab as dl\np = dl.Problem([1, 2], [1, 2])\n"
+    code = "import sys, descentlab as dl\np = dl.Problem([1, 2], [1, 2])\n"
     code += "dl.diagnose(p, lr=0.1), dl.descend(p, lr=0.1)\n"
-    )
     code += "print([name for name in sys.modules if name.startswith('descentlab.lab')])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
