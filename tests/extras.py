@@ -54,7 +54,9 @@ def cases(names: Iterable[str], **needing: Collection[str]) -> list[Any]:
     return [pytest.param(name, marks=marks.get(name, ())) for name in names]
 
 
-AUTOGRAD, REPLAY = (pytest.param(name, marks=needs("torch")) for name in ("autograd", "replay"))  # engines
+# Engines, as parameters.
+AUTOGRAD, REPLAY = (pytest.param(name, marks=needs("torch")) for name in ("autograd", "replay"))
+MINIBATCH = pytest.param("minibatch", marks=needs("numba"))
 
 
 class _Missing:

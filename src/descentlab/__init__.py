@@ -50,40 +50,40 @@ __version__ = "0.1.0"
 
 # The module of each public name. It loads when the name is first asked for.
 _MODULES = {
-    "CrossValidation": "model_selection.cross_validation",
-    "Dask": "factor.executors.dask",
-    "DataError": "errors",
-    "Descent": "descent.descent",
-    "DescentlabError": "errors",
-    "Diagnosis": "doctor.diagnosis",
-    "DivergenceError": "errors",
-    "Ending": "run.ending",
-    "EngineError": "errors",
-    "ExpectedCost": "theory.minibatch.expected_cost",
-    "Factor": "factor.factor",
-    "Finding": "doctor.finding",
-    "Gpu": "factor.executors.torch_device",
-    "History": "run.history",
-    "Lab": "lab.lab",
-    "Minimum": "problem.minimum",
-    "MissingDependencyError": "errors",
-    "Problem": "problem.problem",
-    "Reason": "run.ending",
-    "Run": "run.run",
-    "SettingError": "errors",
-    "Spectrum": "problem.spectrum",
-    "Sweep": "theory.sweep",
-    "Threads": "factor.executors.threads",
-    "Validation": "model_selection.validation",
-    "compress": "factor.compress",
-    "cross_validate": "model_selection.cross_validate",
-    "descend": "run.descend",
-    "diagnose": "doctor.diagnose",
-    "expected_cost": "theory.minibatch.expected_cost",
-    "split": "model_selection.splitting",
-    "sweep": "theory.sweep",
-    "validate": "model_selection.validation",
-    "watch": "watching.watch",
+    "CrossValidation": "descentlab.model_selection.cross_validation",
+    "Dask": "descentlab.factor.executors.dask",
+    "DataError": "descentlab.errors",
+    "Descent": "descentlab.descent.descent",
+    "DescentlabError": "descentlab.errors",
+    "Diagnosis": "descentlab.doctor.diagnosis",
+    "DivergenceError": "descentlab.errors",
+    "Ending": "descentlab.run.ending",
+    "EngineError": "descentlab.errors",
+    "ExpectedCost": "descentlab.theory.minibatch.expected_cost",
+    "Factor": "descentlab.factor.factor",
+    "Finding": "descentlab.doctor.finding",
+    "Gpu": "descentlab.factor.executors.torch_device",
+    "History": "descentlab.run.history",
+    "Lab": "descentlab.lab.lab",
+    "Minimum": "descentlab.problem.minimum",
+    "MissingDependencyError": "descentlab.errors",
+    "Problem": "descentlab.problem.problem",
+    "Reason": "descentlab.run.ending",
+    "Run": "descentlab.run.run",
+    "SettingError": "descentlab.errors",
+    "Spectrum": "descentlab.problem.spectrum",
+    "Sweep": "descentlab.theory.sweep",
+    "Threads": "descentlab.factor.executors.threads",
+    "Validation": "descentlab.model_selection.validation",
+    "compress": "descentlab.factor.compress",
+    "cross_validate": "descentlab.model_selection.cross_validate",
+    "descend": "descentlab.run.descend",
+    "diagnose": "descentlab.doctor.diagnose",
+    "expected_cost": "descentlab.theory.minibatch.expected_cost",
+    "split": "descentlab.model_selection.splitting",
+    "sweep": "descentlab.theory.sweep",
+    "validate": "descentlab.model_selection.validation",
+    "watch": "descentlab.watching.watch",
 }
 _PACKAGES = ("data", "descent", "doctor", "engines", "errors", "factor", "lab", "messages", "model_selection")
 _PACKAGES += ("problem", "run", "theory", "typing")
@@ -105,7 +105,7 @@ if not TYPE_CHECKING:
         elif name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         current = "expected_cost" if name == "expect" else name
-        globals()[name] = value = getattr(import_module(f"{__name__}.{_MODULES[current]}"), current)
+        globals()[name] = value = getattr(import_module(_MODULES[current]), current)
         return value
 
     def __dir__() -> list[str]:

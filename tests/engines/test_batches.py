@@ -6,6 +6,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numba  # noqa: F401 (kernels are compiled as they are imported)
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pcsv

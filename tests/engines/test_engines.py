@@ -12,14 +12,15 @@ import pytest
 
 import descentlab as dl
 from descentlab.descent.reductions import REDUCTIONS
+from descentlab.engines import ENGINE_NAMES
 from descentlab.engines.base import LIMITS
 from descentlab.messages import load_catalog
 from descentlab.theory.full_batch import FullBatchTheory
-from tests.extras import AUTOGRAD, REPLAY, needs, optional
+from tests.extras import AUTOGRAD, MINIBATCH, REPLAY, needs, optional
 
 torch = optional("torch")
 
-ENGINES = ("hand", "minibatch", AUTOGRAD, "exact", REPLAY)
+ENGINES = ("hand", MINIBATCH, AUTOGRAD, "exact", REPLAY)
 
 
 def stable(settings: Any) -> str:
@@ -252,7 +253,7 @@ def test_an_optimizer_takes_its_own_options(engine: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["hand", "minibatch", AUTOGRAD])
+@pytest.mark.parametrize("engine", ["hand", MINIBATCH, AUTOGRAD])
 def test_float32_follows_float64_to_its_own_precision(engine: str) -> None:
     X, y = rows(10)
     problem = dl.Problem(X, y)
@@ -274,7 +275,7 @@ def test_float32_follows_float64_to_its_own_precision(engine: str) -> None:
         ("exact", {"zero_grad": False, "momentum": 0.5}, "zero_grad"),
         ("hand", {"optimizer": "Adam"}, "only supports SGD, not Adam"),
         ("hand", {"device": "cuda"}, "not on cuda"),
-        ("autograd", {"device": "nowhere"}, "device nowhere is not available"),
+        pytest.param("autograd", {"device": "nowhere"}, "device nowhere is not available", marks=needs("torch")),
         ("autograd", {"optimizer": "LBFGS"}, "LBFGS needs the cost several times per step"),
         ("autograd", {"optimizer": "Muon"}, "Muon works on matrices"),
         ("autograd", {"optimizer": "sparseadam"}, "sparseadam needs sparse gradients"),
@@ -291,8 +292,9 @@ def test_an_engine_refuses_by_name(engine: str, settings: dict[str, Any], words:
     assert f"`{engine}`" in str(caught.value)
 
 
+@needs("numba")
 def test_every_limit_has_a_rule_and_a_message() -> None:
-    for name in ENGINES:
+    for name in ENGINE_NAMES:
         engine = getattr(import_module(f"descentlab.engines.{name}"), name.capitalize())
         assert set(engine.limits) <= set(LIMITS)
     assert {f"refuses.{name}" for name in LIMITS} <= set(load_catalog("en"))
@@ -303,15 +305,16 @@ def test_every_limit_has_a_rule_and_a_message() -> None:
     [
         ({}, "exact"),
         ({"batch_size": 2}, "hand"),
-        ({"optimizer": "Adam"}, "autograd"),
+        pytest.param({"optimizer": "Adam"}, "autograd", marks=needs("torch")),
         ({"dtype": "float32"}, "hand"),
-        ({"optimizer": "LBFGS"}, "replay"),
+        pytest.param({"optimizer": "LBFGS"}, "replay", marks=needs("torch")),
     ],
 )
 def test_auto_takes_the_first_engine_that_can(settings: dict[str, Any], engine: str) -> None:
     assert dl.descend(dl.Problem(*rows()), lr=0.01, epochs=2, **settings).engine == engine
 
 
+@needs("torch")
 def test_rows_that_are_gone_leave_the_engines_that_need_none() -> None:
     problem = dl.Problem(*rows())
     compressed = dl.Problem(problem.factor, target="y")
@@ -330,6 +333,7 @@ def test_rows_that_are_gone_leave_the_engines_that_need_none() -> None:
             dl.descend(compressed, engine=engine, lr=0.01)
 
 
+@needs("torch")
 def test_unknown_names_suggest_the_right_ones() -> None:
     problem = dl.Problem(*rows())
     with pytest.raises(dl.SettingError, match="Did you mean `exact`"):

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -169,11 +170,12 @@ def learning_rates(lr: float, schedule: Schedule | None, k: IntArray) -> FloatAr
     if schedule is None:
         return np.full(len(k), lr)
     try:
-        with np.errstate(over="ignore"):  # an overflow raises SettingError below
+        with np.errstate(over="ignore"), catch_warnings():  # an overflow raises SettingError below
+            simplefilter("error", DeprecationWarning)  # NumPy 1 makes one number of an array of one, and warns
             multipliers = np.asarray(schedule(k), dtype=np.float64)
         if multipliers.shape != k.shape:
             raise TypeError("a scalar schedule")
-    except (TypeError, ValueError):  # a function of one number, as for torch's LambdaLR
+    except (TypeError, ValueError, DeprecationWarning):  # a function of one number, as for torch's LambdaLR
         multipliers = np.array([_multiplier(schedule(int(each))) for each in k])
     with np.errstate(over="ignore"):
         lrs = lr * multipliers
