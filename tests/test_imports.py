@@ -174,7 +174,7 @@ def test_methods_that_load_late_are_methods() -> None:
     for owner in (dl.Problem, dl.Run, dl.Diagnosis):
         method = owner.lab
         assert (method.__name__, method.__qualname__) == ("lab", f"{owner.__name__}.lab")
-        assert "lab(" in pydoc.render_doc(owner, renderer=pydoc.plaintext)
+        assert "lab(" in pydoc.plain(pydoc.render_doc(owner))
         assert inspect.isfunction(method)
 
 

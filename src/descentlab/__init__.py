@@ -85,8 +85,10 @@ _MODULES = {
     "validate": "descentlab.model_selection.validation",
     "watch": "descentlab.watching.watch",
 }
-_PACKAGES = ("data", "descent", "doctor", "engines", "errors", "factor", "lab", "messages", "model_selection")
-_PACKAGES += ("problem", "run", "theory", "typing")
+_PACKAGES = (
+    *("data", "descent", "doctor", "engines", "errors", "factor", "lab", "messages", "model_selection"),
+    *("problem", "run", "theory", "typing"),
+)
 
 __all__ = sorted(_MODULES)
 

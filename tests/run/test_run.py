@@ -12,6 +12,7 @@ from descentlab.data.builtin import EXAM_SCORES, LONGLEY
 from tests.extras import AUTOGRAD, needs
 
 LESSON = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
+NAMES = ("hand", "autograd", "exact")
 ENGINES = ("hand", AUTOGRAD, "exact")
 
 
@@ -291,7 +292,7 @@ def test_stop_sees_every_epoch_in_the_data_s_units() -> None:
 
     x = np.random.default_rng(0).normal(3, 2, 40)
     problem = dl.Problem(x, 2 * x + 1, standardize=True)
-    for engine in ENGINES:
+    for engine in NAMES:
         seen.clear()
         run = dl.descend(problem, engine=engine, lr=0.02, epochs=5000, stop=stop)
         twin = dl.descend(problem, engine="exact", lr=0.02, epochs=5000)
@@ -303,7 +304,7 @@ def test_stop_sees_every_epoch_in_the_data_s_units() -> None:
 @needs("torch")
 def test_a_tolerance_stops_at_the_same_epoch_however_seldom_an_engine_records() -> None:
     settings: dict[str, Any] = {"lr": 0.3, "epochs": 500, "tolerance": 1e-4}
-    runs = [dl.descend(noisy(), engine=engine, every=every, **settings) for engine in ENGINES for every in (1, 100)]
+    runs = [dl.descend(noisy(), engine=engine, every=every, **settings) for engine in NAMES for every in (1, 100)]
     assert len({run.ending.epoch for run in runs}) == 1
 
 
@@ -323,7 +324,7 @@ def test_gradients_that_add_up_beside_other_settings_are_not_judged_by_a_theory_
 @needs("torch")
 def test_norms_beyond_the_range_of_squares() -> None:
     huge = dl.Problem(np.array([1.0, 2, 3]) * 1e80, np.array([1.0, 2, 3]) * 1e80, bias=False)
-    for engine in ENGINES:
+    for engine in NAMES:
         run = dl.descend(huge, engine=engine, lr=1e-162, epochs=5)
         assert run.ending.reason is dl.Reason.OUT_OF_EPOCHS
         assert np.isfinite(run.gradient_norm)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
+import torch as torch  # loops import it from here
 
 from descentlab.watching.watch import Watch
 
