@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -263,3 +264,34 @@ def test_rows_are_paired_by_position_and_said_so_where_labels_differ() -> None:
     (notice,) = [str(n) for n in problem.notices if "position" in str(n)]
     assert "index of y differs" in notice
     assert problem.rows().y.tolist() == [1, 2, 4]
+
+
+WORDS = ["Yes", "no", None, "YES", "no"]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "categories", "table", "parquet"])
+def test_yes_and_no_are_one_and_zero_as_in_a_csv_file(tmp_path: Path, kind: str) -> None:
+    frame = pd.DataFrame({"f": WORDS, "x": [1.0, 2.0, 4.0, 8.0, 9.0], "y": range(5)})
+    frame = frame.assign(f=frame["f"].astype("category")) if kind == "categories" else frame
+    frame.to_parquet(tmp_path / "a.parquet")
+    data = {"table": pa.Table.from_pandas(frame), "parquet": str(tmp_path / "a.parquet")}.get(kind, frame)
+    problem = Problem(data, target="y", missing="drop")
+    assert problem.features == ("f", "x")
+    assert problem.rows().X[:, 0].tolist() == [1, 0, 1, 0]
+    assert "In `f`, 'Yes' was read as 1 and 'no' as 0." in map(str, problem.notices)
+    assert "was read as" not in " ".join(map(str, Problem(data, target="y", drop="f").notices))
+
+
+def test_one_word_or_a_third_one_is_text() -> None:
+    for words in (["yes", "yes"], ["yes", "no", "maybe"], ["yes", "false"]):
+        table = pa.table({"f": words, "x": range(len(words)), "y": range(len(words))})
+        assert Problem(table, target="y").features == ("x",)
+
+
+def test_a_later_cell_that_is_neither_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descentlab.data.flag_columns.PIECE_ROWS", 4)
+    parts = [
+        pa.table({"f": words, "y": range(3)}) for words in (["y", "n", "y"], ["n", "n", ""], ["y", "perhaps", "n"])
+    ]
+    with pytest.raises(DataError, match=r"`f` contained 'y' and 'n' in the first rows.*there is 'perhaps'"):
+        Problem(pa.concat_tables(parts), target="y", missing="drop")

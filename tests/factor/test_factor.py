@@ -299,7 +299,7 @@ def test_only_what_both_parts_hold_exactly_is_held_exactly_together() -> None:
     """The values of a shifted column are rounded relative to its shift, those of others relative to 0."""
     values = np.array([[1.0, 2.0, 5.0], [3.0, 1.0, 7.0]])
     first = Factor.from_block(values, NAMES).shift(np.array([1e15, 1e15, 0.0]))
-    second = Factor.from_block(values + [0.0, 1e15, 0.0], NAMES).shift(np.array([1e15, 0.0, 0.0]))
+    second = Factor.from_block(values + np.array([0.0, 1e15, 0.0]), NAMES).shift(np.array([1e15, 0.0, 0.0]))
     merged = first.merge(second)
     expected = [np.linalg.norm(merged.R_centered[:, 1]), *np.linalg.norm(merged.R[:, 2:], axis=0)]
     np.testing.assert_allclose(merged.value_error, np.array(expected) * 2.0**-53)

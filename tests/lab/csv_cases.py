@@ -48,6 +48,8 @@ READ: dict[str, tuple[str, dict[str, list[float]]]] = {
         'name,x,y\nA,"$1,000.50",2\nB,"$4,000.50",4\nMean,"$2,500.50",3\n',
         {"x": [1000.5, 4000.5], "y": [2, 4]},
     ),
+    "a minus behind whole numbers": ("x;y\n83-;2\n5-;3\n7;4\n", {"x": [-83, -5, 7], "y": [2, 3, 4]}),
+    "full-width digits": ("x,y\n１２３,２．５\n－４,３\n", {"x": [123, -4], "y": [2.5, 3]}),
     "a German sum": ("Ort;x;y\nA;1;2\nB;3;4\nSumme:;4;6\n", {"x": [1, 3], "y": [2, 4]}),
     "a Korean sum": ("지역,x,y\n서울,1,2\n부산,3,4\n합계,4,6\n", {"x": [1, 3], "y": [2, 4]}),
     "a note below": ("x,y\n1,2\n3,4\n\nSource: own measurements\n", {"x": [1, 3], "y": [2, 4]}),

@@ -115,7 +115,7 @@ class ParquetSource(ArrowSource):
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         return _parquet_batches(self.location, range(len(self.group_rows)), list(columns))
 
-    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+    def cut_pieces(self, columns: Sequence[str], offset: Any) -> Iterator[Piece]:
         first = offset or 0
         while first < len(self.group_rows):
             last, rows = first + 1, self.group_rows[first]
@@ -157,7 +157,7 @@ class ArrowFileSource(ArrowSource):
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         return _ipc_batches(self.location, range(self.n_batches), list(columns))
 
-    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+    def cut_pieces(self, columns: Sequence[str], offset: Any) -> Iterator[Piece]:
         for i in range(offset or 0, self.n_batches):
             read_batches = partial(_ipc_batches, self.location, range(i, i + 1))
             yield RecordBatchPiece(read_batches, self.converter, 1, i + 1)
@@ -208,7 +208,7 @@ class ArrowStreamSource(ArrowSource):
         if not has_end_mark and notice not in self.reading_notices:
             self.reading_notices.append(notice)
 
-    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+    def cut_pieces(self, columns: Sequence[str], offset: Any) -> Iterator[Piece]:
         for i, batch in enumerate(self._iterate_batches()):
             if i >= (offset or 0):
                 yield RecordBatchPiece(partial(_select_columns, batch.select(list(columns))), self.converter, 1, i + 1)

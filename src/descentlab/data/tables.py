@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property, partial
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from descentlab.data.arrays import MAX_EXACT_INTEGER
-from descentlab.data.csv.text_columns import not_numeric_reason
+from descentlab.data.csv.text_columns import FlagFormat, not_numeric_reason
+from descentlab.data.flag_columns import detect_flag_columns, flag_notices, flags_to_float64
 from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, MixedBlock, Piece, is_from_package
 from descentlab.dependencies import require
 from descentlab.errors import DataError, find_duplicates
@@ -27,10 +28,12 @@ class ArrowToFloat64:
     Attributes:
         empty_columns: columns without any value, which are numeric in another file.
         large_integer_columns: columns of a type whose integers float64 may not hold exactly.
+        flag_formats: the two words of columns of text that are read as 1 and 0.
     """
 
     empty_columns: frozenset[str]
     large_integer_columns: frozenset[str]
+    flag_formats: Mapping[str, FlagFormat] = field(default_factory=dict)
 
     def block(
         self, batch: Any, columns: Sequence[str], inexact_columns: set[str], shifts: Mapping[str, int] = NO_SHIFTS
@@ -48,6 +51,8 @@ class ArrowToFloat64:
             return np.full(len(column), np.nan)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
+        if name in self.flag_formats:
+            column = flags_to_float64(column, name, self.flag_formats[name])
         if name in self.large_integer_columns and len(column):
             if shift:
                 column = subtract_exactly(column, shift)
@@ -141,10 +146,28 @@ class ArrowSource(BaseSource):
             name: message("left_out.index") if name in index else not_numeric_type_reason(pa, kind)
             for name, kind in value_types.items()
         }
-        self.names = tuple(name for name, reason in reasons.items() if reason is None)
-        self._reasons = {name: reason for name, reason in reasons.items() if reason is not None}
+        text = [name for name, reason in reasons.items() if reason is not None and reason.key == "left_out.text"]
+        self._flag_columns = detect_flag_columns(self.batches(text), text) if text else {}
+        flag_formats = {name: flag_format for name, (flag_format, _) in self._flag_columns.items()}
+        self._reasons = {n: reason for n, reason in reasons.items() if reason is not None and n not in flag_formats}
+        self.names = tuple(name for name in names if name not in self._reasons)
         large = frozenset(name for name in self.names if _can_exceed_float64(pa, value_types[name]))
-        self.converter = ArrowToFloat64(frozenset(self._reasons), large)
+        self.converter = ArrowToFloat64(frozenset(self._reasons), large, flag_formats)
+        self._columns_read: set[str] = set()
+
+    @property
+    def notices(self) -> tuple[Message, ...]:
+        """How the data was read, with the words of the columns read so far."""
+        read = {name: words for name, words in self._flag_columns.items() if name in self._columns_read}
+        return (*super().notices, *flag_notices(read))
+
+    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+        self._columns_read |= set(columns)
+        return self.cut_pieces(columns, offset)
+
+    def cut_pieces(self, columns: Sequence[str], offset: Any) -> Iterator[Piece]:
+        """The pieces, as :meth:`pieces` returns them."""
+        raise NotImplementedError
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """The record batches of these columns of any type, in that order."""
@@ -179,8 +202,8 @@ class TableSource(ArrowSource):
     """The columns of a pyarrow table in memory."""
 
     def __init__(self, table: Any, notices: Sequence[Message] = ()) -> None:
-        super().__init__(table.schema, index=index_columns(table.schema), notices=notices)
         self.table, self.size = table, table.num_rows
+        super().__init__(table.schema, index=index_columns(table.schema), notices=notices)
 
     def slice_rows(self, start: int, stop: int) -> TableSource:
         sliced = object.__new__(TableSource)
@@ -196,7 +219,7 @@ class TableSource(ArrowSource):
         # Batches follow the table's own chunks, since joining chunks would copy them.
         yield from self.table.select(columns).to_batches(max_chunksize=BLOCK_ROWS)
 
-    def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
+    def cut_pieces(self, columns: Sequence[str], offset: Any) -> Iterator[Piece]:
         for start in range(offset or 0, self.table.num_rows, PIECE_ROWS):
             rows = self.table.slice(start, PIECE_ROWS)
             yield RecordBatchPiece(partial(_table_batches, rows), self.converter, rows.num_rows, start + rows.num_rows)

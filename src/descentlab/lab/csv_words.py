@@ -28,6 +28,8 @@ def csv_words_module() -> str:
         "dateOrTime": text_columns.DATE_OR_TIME.pattern,
         "leadingZero": text_columns.LEADING_ZERO_PATTERN,
         "accountingMinus": number_format.ACCOUNTING_MINUS,
+        "minusBehind": number_format.MINUS_BEHIND,
+        "certainMinusBehind": number_format.CERTAIN_MINUS_BEHIND,
         "groupsOfPoints": number_format.GROUPS_OF_POINTS,
         "invisible": header.INVISIBLE.pattern,
         "quoted": header.QUOTED.pattern,
@@ -40,6 +42,7 @@ def csv_words_module() -> str:
     }
     content: dict[str, object] = {
         "minusSigns": number_format.MINUS_SIGNS,
+        "fullWidth": number_format.FULL_WIDTH,
         "spaces": number_format.SPACES,
         "apostrophes": number_format.APOSTROPHES,
         "thousandsMarks": number_format.THOUSANDS_MARKS,

@@ -47,7 +47,14 @@ def test_names_that_differ_only_in_spaces_are_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["1,2,3\n", "1990,1991\n5,6\n", "1.5,-2,3e4\n4,5,6\n", "1,5;2\n3;4\n", "5.1,3.5,setosa\n4.9,3.0,setosa\n", "39, private, 77516\n"],
+    [
+        "1,2,3\n",
+        "1990,1991\n5,6\n",
+        "1.5,-2,3e4\n4,5,6\n",
+        "1,5;2\n3;4\n",
+        "5.1,3.5,setosa\n4.9,3.0,setosa\n",
+        "39, private, 77516\n",
+    ],
 )
 def test_a_first_line_with_numbers_may_be_a_row(tmp_path: Path, content: str) -> None:
     with pytest.raises(DataError, match=r"a\.csv, line 1: some names are numbers.*--no-header"):

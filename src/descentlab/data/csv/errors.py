@@ -9,8 +9,9 @@ from typing import Any
 from descentlab.data.csv import row_splitter
 from descentlab.data.csv.encoding import encoding_error
 from descentlab.data.csv.layout.footer import TAIL_BYTES, find_footer
-from descentlab.data.csv.number_format import CellPlace, MarkEvidence, is_number, two_readings_error
+from descentlab.data.csv.number_format import TWO_READINGS, CellPlace, MarkEvidence, is_number
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
+from descentlab.data.csv.text_columns import FlagFormat
 from descentlab.data.csv.words import MISSING_MARKS
 from descentlab.errors import DataError
 from descentlab.messages import Message, message, pluralize
@@ -59,10 +60,13 @@ def bad_cell_error(schema: CsvSchema, data: TextBuffer, start: int, name: str, r
     line, path, text = line_of_row(schema, data, start, row), str(schema.location), str(cell)
     if text.strip() == name:
         return DataError("csv_names_again", path=path, line=line, name=name)
-    question = two_readings_error(path, line, name, text)
+    question = _two_readings_error(path, line, name, text)
     if question:
         return question
     held_key = {ColumnKind.BOOLEAN: "csv.held_flags", ColumnKind.EMPTY: "csv.held_nothing"}
+    held, cell_format = message(held_key.get(schema.column_kinds[name], "csv.held_numbers")), schema.formats.get(name)
+    if isinstance(cell_format, FlagFormat):
+        held = cell_format.message
     other_mark = "," if schema.marks.decimal == "." else "."
     hint: Message | str = ""
     if text.strip().lower() in MISSING_MARKS:
@@ -74,10 +78,28 @@ def bad_cell_error(schema: CsvSchema, data: TextBuffer, start: int, name: str, r
         path=path,
         line=line,
         name=name,
-        held=message(held_key.get(schema.column_kinds[name], "csv.held_numbers")),
+        held=held,
         rows=pluralize(schema.sampled_rows, "row"),
         cell=repr(cell)[:60],
         hint=hint,
+    )
+
+
+def _two_readings_error(path: str, line: int, column: str, cell: str) -> DataError | None:
+    """The question about a cell that can be read in two ways; None if it cannot."""
+    match = TWO_READINGS.search(cell)
+    if match is None:
+        return None
+    mark = match[1]
+    return DataError(
+        "number_two_readings",
+        path=path,
+        line=line,
+        name=column,
+        cell=repr(cell.strip())[:60],
+        whole=match[0].replace(mark, ""),
+        fraction=str(float(match[0].replace(mark, "."))),
+        mark=mark,
     )
 
 
@@ -95,7 +117,7 @@ def marks_error(schema: CsvSchema, data: TextBuffer, start: int, evidence: MarkE
         return DataError("decimal_ambiguous", path=path, **values)
     place = evidence.beside_whole or evidence.two_readings
     assert place is not None
-    error = two_readings_error(path, line_of(place), place.column, place.text)
+    error = _two_readings_error(path, line_of(place), place.column, place.text)
     assert error is not None
     return error
 

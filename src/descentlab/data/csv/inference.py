@@ -25,7 +25,6 @@ from descentlab.data.csv.number_format import (
     NumberFormat,
     NumberMarks,
     choose_marks,
-    detect_currency,
     detect_format,
     gather_evidence,
     has_numbers,
@@ -35,8 +34,9 @@ from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.table_reader import header_size, read_first_piece, read_integers, read_table
 from descentlab.data.csv.text_columns import (
     FlagFormat,
+    closest_format,
     detect_flags,
-    first_match,
+    first_equal,
     first_row,
     has_flags,
     not_numeric_reason,
@@ -263,17 +263,9 @@ class _ColumnKinds:
             return
         self.kinds[name], self.formats[name] = ColumnKind.TEXT, found
         if isinstance(found, FlagFormat):
-            self.examples[name] = tuple(_first_equal(cells, word) for word in (found.true, found.false))
+            self.examples[name] = tuple(first_equal(cells, word) for word in (found.true, found.false))
         elif not found.is_plain:
             self.examples[name] = (_example(cells, found),)
-
-
-def _first_equal(cells: Any, word: str) -> str:
-    """The first cell that is this word in any case."""
-    import pyarrow.compute as pc
-
-    cell: str = cells[first_row(pc.equal(pc.utf8_lower(cells), word)) or 0].as_py()
-    return cell
 
 
 def _example(cells: Any, found: NumberFormat) -> str:
@@ -290,7 +282,7 @@ def _text_reason(schema: CsvSchema, data: TextBuffer, start: int, name: str, col
     """Why a column of text is not numeric, with the line of the first cell that is not a number."""
     number_format = None
     if has_numbers(first):
-        number_format, reason = _closest_format(schema.marks, strip_cells(column.slice(0, COMPARED_CELLS), schema.na))
+        number_format, reason = closest_format(schema.marks, strip_cells(column.slice(0, COMPARED_CELLS), schema.na))
         if reason:
             return reason
     return not_numeric_reason(
@@ -300,30 +292,3 @@ def _text_reason(schema: CsvSchema, data: TextBuffer, start: int, name: str, col
         name=name,
         line_of_row=partial(line_of_row, schema, data, start),
     )
-
-
-def _closest_format(marks: NumberMarks, cells: Any) -> tuple[NumberFormat, Message | None]:
-    """The format that most of the cells have, and the reason if the others have another one."""
-    signs = NumberFormat(marks.decimal, currency=detect_currency(cells), accounting=True)
-    percent, plain = (
-        max(
-            (replace(signs, percent=is_percent, thousands=thousands) for thousands in marks.possible_thousands),
-            key=lambda each: _count_matches(each, cells),
-        )
-        for is_percent in (True, False)
-    )
-    counts, total = [_count_matches(each, cells) for each in (percent, plain)], len(cells) - cells.null_count
-    best = percent if counts[0] > counts[1] else plain
-    if min(counts) and sum(counts) == total:
-        examples = (first_match(cells, "%"), first_match(cells, "^[^%]*$"))
-        return best, message("left_out.percent", with_sign=repr(examples[0]), without=repr(examples[1]))
-    other = replace(signs, decimal="," if marks.decimal == "." else ".")
-    if max(counts) < total == _count_matches(other, cells):
-        return best, message("left_out.other_mark", example=repr(first_match(cells, "[.,]"))[:40])
-    return best, None
-
-
-def _count_matches(number_format: NumberFormat, cells: Any) -> int:
-    import pyarrow.compute as pc
-
-    return pc.sum(number_format.match(cells), min_count=0).as_py() or 0

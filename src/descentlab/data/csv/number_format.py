@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from descentlab.data.csv.words import CURRENCY_SIGNS
-from descentlab.errors import DataError
 
 MINUS_SIGNS = "\u2212\u2013\ufe63\uff0d"  # minus, en dash, small and full-width hyphen
+FULL_WIDTH = dict(zip("０１２３４５６７８９．，＋％（）", "0123456789.,+%()", strict=True))
 SPACES = " \u00a0\u2009\u202f"  # a space, and those that do not break a line
 BLANKS = rf"[\s{SPACES}]*"  # between a number and its signs
 PERCENT_SIGN = rf"{BLANKS}%(\)?)$"
@@ -31,6 +31,8 @@ NUMBER_LIKE = (
     rf"(?:{BLANKS}{_CURRENCY})?(?:{BLANKS}%)?(?:{BLANKS}\))?(?:{BLANKS}{_CURRENCY})?-?$"
 )
 ACCOUNTING_MINUS = rf"^(?:\({BLANKS}([^-+()]+)\)|([^-+()]*[.,][^-+()]*)-)$"  # (5) and 5.00-, but not 5-
+MINUS_BEHIND = rf"^(?:\({BLANKS}([^-+()]+)\)|([^-+()]*[0-9][^-+()]*)-)$"  # 5- too
+CERTAIN_MINUS_BEHIND = r"^[^-+()]*(?:[0-9][0-9.,]|[.,][0-9])[^-+()]*-$"  # 83- and 5.00-; 5- alone may be a grade
 WHOLE_CURRENCY = "₩|￦|원|KRW|¥|円|JPY"
 TWO_READINGS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}([.,])[0-9]{3}(?![0-9.,])", re.ASCII)
 
@@ -60,7 +62,7 @@ def is_number(cell: str, decimal: str = ".") -> bool:
 
 def is_number_like(cell: str) -> bool:
     """Whether a cell is a number with some decimal mark, currency sign or percent sign."""
-    cell = re.sub(f"[{MINUS_SIGNS}]", "-", cell.strip())
+    cell = re.sub(f"[{MINUS_SIGNS}]", "-", cell.strip()).translate(str.maketrans(FULL_WIDTH))
     return re.fullmatch(NUMBER_LIKE, cell, re.ASCII) is not None
 
 
@@ -74,6 +76,7 @@ class NumberFormat:
         currency: the currency sign before or after some of the numbers; empty if there is none.
         percent: whether a percent sign follows every number; ``4.5%`` is 4.5.
         accounting: whether parentheses, or a minus behind the number, mean a minus, as in accounts.
+        minus_behind: whether a minus behind a whole number does, too.
     """
 
     decimal: str = "."
@@ -81,6 +84,7 @@ class NumberFormat:
     currency: str = ""
     percent: bool = False
     accounting: bool = False
+    minus_behind: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -119,7 +123,9 @@ class NumberFormat:
                 pc.replace_substring_regex(cells, PERCENT_SIGN, r"\1"),
                 "no %",
             )
-        return pc.replace_substring_regex(cells, ACCOUNTING_MINUS, r"-\1\2") if self.accounting else cells
+        if not self.accounting:
+            return cells
+        return pc.replace_substring_regex(cells, MINUS_BEHIND if self.minus_behind else ACCOUNTING_MINUS, r"-\1\2")
 
 
 def detect_format(cells: Any, marks: NumberMarks) -> NumberFormat | None:
@@ -129,7 +135,7 @@ def detect_format(cells: Any, marks: NumberMarks) -> NumberFormat | None:
     if not has_numbers(cells):
         return None
     has_percent, is_accounting = (_any(pc.match_substring_regex(cells, sign)) for sign in ("%", r"\(|-$"))
-    signs = NumberFormat(marks.decimal, "", detect_currency(cells), has_percent, is_accounting)
+    signs = NumberFormat(marks.decimal, "", detect_currency(cells), has_percent, is_accounting, has_minus_behind(cells))
     for thousands in marks.possible_thousands:
         number_format = replace(signs, thousands=thousands)
         if pc.all(number_format.match(cells), min_count=0).as_py():
@@ -142,6 +148,13 @@ def has_numbers(cells: Any) -> bool:
     import pyarrow.compute as pc
 
     return _any(pc.match_substring_regex(cells.slice(0, LEADING_CELLS), NUMBER_LIKE))
+
+
+def has_minus_behind(cells: Any) -> bool:
+    """Whether a minus behind one of the stripped cells is certainly the sign of a number."""
+    import pyarrow.compute as pc
+
+    return _any(pc.match_substring_regex(cells, CERTAIN_MINUS_BEHIND))
 
 
 def detect_currency(cells: Any) -> str:
@@ -245,7 +258,8 @@ def match_either_mark(cells: Any) -> tuple[Any, Any, Any]:
     import pyarrow.compute as pc
 
     without_percent = pc.replace_substring_regex(cells, PERCENT_SIGN, r"\1")
-    bare = NumberFormat(currency=detect_currency(cells), accounting=True)._without_signs(without_percent)
+    signs = NumberFormat(currency=detect_currency(cells), accounting=True, minus_behind=has_minus_behind(cells))
+    bare = signs._without_signs(without_percent)
     others = SPACES + APOSTROPHES
     is_point, is_comma = (
         pc.match_substring_regex(bare, f"^{number_pattern(decimal, thousands + others)}$")
@@ -307,21 +321,3 @@ def choose_marks(evidence: MarkEvidence, delimiter: str) -> NumberMarks | MarkEv
     if "." in cell.text and (delimiter == "," or (delimiter != ";" and not evidence.beside_whole)):
         return NumberMarks()
     return evidence
-
-
-def two_readings_error(path: str, line: int, column: str, cell: str) -> DataError | None:
-    """The question about a cell that can be read in two ways; None if it cannot."""
-    match = TWO_READINGS.search(cell)
-    if match is None:
-        return None
-    mark = match[1]
-    return DataError(
-        "number_two_readings",
-        path=path,
-        line=line,
-        name=column,
-        cell=repr(cell.strip())[:60],
-        whole=match[0].replace(mark, ""),
-        fraction=str(float(match[0].replace(mark, "."))),
-        mark=mark,
-    )

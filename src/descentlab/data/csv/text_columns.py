@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from descentlab.data.csv.number_format import MINUS_SIGNS, NumberFormat, has_numbers, match_either_mark
+from descentlab.data.csv.number_format import (
+    FULL_WIDTH,
+    MINUS_SIGNS,
+    NumberFormat,
+    NumberMarks,
+    detect_currency,
+    has_minus_behind,
+    has_numbers,
+    match_either_mark,
+)
 from descentlab.data.csv.words import FLAG_WORDS, MISSING_CELLS, MISSING_MARKS
 from descentlab.messages import Message, message
 
@@ -37,10 +46,14 @@ def trim_cells(column: Any, na: tuple[str, ...] = ()) -> Any:
 
 
 def strip_cells(column: Any, na: tuple[str, ...] = ()) -> Any:
-    """:func:`trim_cells` with one kind of minus."""
+    """:func:`trim_cells` with one kind of minus and of digits."""
     import pyarrow.compute as pc
 
-    return pc.replace_substring_regex(trim_cells(column, na), f"[{MINUS_SIGNS}]", "-")
+    cells = pc.replace_substring_regex(trim_cells(column, na), f"[{MINUS_SIGNS}]", "-")
+    if pc.any(pc.match_substring_regex(cells, "[０-９]")).as_py():
+        for full_width, sign in FULL_WIDTH.items():
+            cells = pc.replace_substring(cells, full_width, sign)
+    return cells
 
 
 def first_row(mask: Any) -> int | None:
@@ -57,6 +70,14 @@ def first_match(column: Any, pattern: str) -> str | None:
 
     row = first_row(pc.match_substring_regex(column, pattern))
     return None if row is None else column[row].as_py()
+
+
+def first_equal(cells: Any, word: str) -> str:
+    """The first cell that is this word in any case."""
+    import pyarrow.compute as pc
+
+    cell: str = cells[first_row(pc.equal(pc.utf8_lower(cells), word)) or 0].as_py()
+    return cell
 
 
 def as_booleans(column: Any, na: tuple[str, ...] = ()) -> tuple[Any, int | None]:
@@ -79,6 +100,11 @@ class FlagFormat:
 
     true: str
     false: str
+
+    @property
+    def message(self) -> Message:
+        """Both words."""
+        return message("csv.held_words", true=repr(self.true), false=repr(self.false))
 
     def match(self, cells: Any) -> Any:
         """Which of the stripped cells are one of the two words; null where missing."""
@@ -211,3 +237,32 @@ def _describe(
         key = "left_out.marks" if others > 1 else "left_out.marks_one"
         return message(key, count=others, cells=list(map(repr, marks)), option=",".join(marks), **values)
     return message("left_out.mixed_one", **values) if others == 1 else message("left_out.mixed", count=others, **values)
+
+
+def closest_format(marks: NumberMarks, cells: Any) -> tuple[NumberFormat, Message | None]:
+    """The format that most of the cells have, and the reason if the others have another one."""
+    signs = NumberFormat(
+        marks.decimal, currency=detect_currency(cells), accounting=True, minus_behind=has_minus_behind(cells)
+    )
+    percent, plain = (
+        max(
+            (replace(signs, percent=is_percent, thousands=thousands) for thousands in marks.possible_thousands),
+            key=lambda each: _count_matches(each, cells),
+        )
+        for is_percent in (True, False)
+    )
+    counts, total = [_count_matches(each, cells) for each in (percent, plain)], len(cells) - cells.null_count
+    best = percent if counts[0] > counts[1] else plain
+    if min(counts) and sum(counts) == total:
+        examples = (first_match(cells, "%"), first_match(cells, "^[^%]*$"))
+        return best, message("left_out.percent", with_sign=repr(examples[0]), without=repr(examples[1]))
+    other = replace(signs, decimal="," if marks.decimal == "." else ".")
+    if max(counts) < total == _count_matches(other, cells):
+        return best, message("left_out.other_mark", example=repr(first_match(cells, "[.,]"))[:40])
+    return best, None
+
+
+def _count_matches(number_format: NumberFormat, cells: Any) -> int:
+    import pyarrow.compute as pc
+
+    return pc.sum(number_format.match(cells), min_count=0).as_py() or 0

@@ -1,5 +1,5 @@
 /** What a column of text holds: numbers, two words for 1 and 0, or neither, and why; as data/csv/text_columns.py. */
-import { detectCurrency, detectFormat, hasNumbers, isPlain, numberReader, possibleThousands, trimmedCell } from "./number_format.js";
+import { detectCurrency, detectFormat, hasMinusBehind, hasNumbers, isPlain, numberReader, possibleThousands, trimmedCell } from "./number_format.js";
 import { WORDS } from "./words.js";
 
 const MISSING_CELLS = new Set(WORDS.missingCells);
@@ -45,7 +45,7 @@ function detectFlags(words) {
 
 /** Why a column is not numeric: more numbers than text mean damage, other text means that it is left out. */
 function explain(cells, marks) {
-  const signs = { decimal: marks.decimal, currency: detectCurrency(cells), accounting: true };
+  const signs = { decimal: marks.decimal, currency: detectCurrency(cells), accounting: true, minusBehind: hasMinusBehind(cells) };
   const formats = [false, true].flatMap((percent) => possibleThousands(marks).map((thousands) => ({ ...signs, percent, thousands })));
   const isNumber = (format) => {
     const read = numberReader(format);

@@ -2,6 +2,7 @@
 import { WORDS } from "./words.js";
 
 const MINUS_SIGN = new RegExp(`[${WORDS.minusSigns}]`, "gu");
+const FULL_WIDTH = new RegExp(`[${Object.keys(WORDS.fullWidth).join("")}]`, "gu");
 const NUMBER_LIKE = new RegExp(WORDS.patterns.numberLike, "u");
 const TWO_READINGS = new RegExp(WORDS.patterns.twoReadings, "u");
 const CURRENCY = new RegExp([...WORDS.currencySigns].sort((a, b) => b.length - a.length).map(escaped).join("|"));
@@ -10,6 +11,8 @@ const INFINITE = /^[-+]?inf(inity)?$/i;
 const WHOLE = /^[-+]?[0-9]+$/;
 const PERCENT = /\s*%(\)?)$/;
 const ACCOUNTING_MINUS = new RegExp(WORDS.patterns.accountingMinus);
+const MINUS_BEHIND = new RegExp(WORDS.patterns.minusBehind);
+const CERTAIN_MINUS_BEHIND = new RegExp(WORDS.patterns.certainMinusBehind);
 const GROUPS_OF_POINTS = new RegExp(WORDS.patterns.groupsOfPoints);
 const WHOLE_CURRENCY = new RegExp(WORDS.patterns.wholeCurrency);
 
@@ -17,8 +20,8 @@ function escaped(text) {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
-/** A cell without spaces around it and with one kind of minus. */
-export const trimmedCell = (cell) => cell.trim().replace(MINUS_SIGN, "-");
+/** A cell without spaces around it and with one kind of minus and of digits. */
+export const trimmedCell = (cell) => cell.trim().replace(MINUS_SIGN, "-").replace(FULL_WIDTH, (sign) => WORDS.fullWidth[sign]);
 
 /** Whether a cell is a number with some decimal mark, currency sign or percent sign. */
 export const isNumberLike = (cell) => looksLikeNumber(trimmedCell(cell));
@@ -42,14 +45,14 @@ export function numberReader(format) {
 }
 
 /** A function that takes currency and percent signs from a cell, and puts the minus in front. */
-function signRemover({ currency, percent, accounting }) {
+function signRemover({ currency, percent, accounting, minusBehind }) {
   const before = currency && new RegExp(`^([-+(]?)\\s*${escaped(currency)}\\s*`);
   const after = currency && new RegExp(`\\s*${escaped(currency)}(\\)?)$`);
   return (cell) => {
     let text = cell;
     if (currency) text = text.replace(before, "$1").replace(after, "$1");
     if (percent) text = /%\)?$/.test(text) ? text.replace(PERCENT, "$1") : "";
-    return accounting ? text.replace(ACCOUNTING_MINUS, "-$1$2") : text;
+    return accounting ? text.replace(minusBehind ? MINUS_BEHIND : ACCOUNTING_MINUS, "-$1$2") : text;
   };
 }
 
@@ -57,7 +60,8 @@ function signRemover({ currency, percent, accounting }) {
 export function detectFormat(cells, marks) {
   if (!hasNumbers(cells)) return null;
   const has = (sign) => cells.some((cell) => cell?.includes(sign));
-  const signs = { decimal: marks.decimal, currency: detectCurrency(cells), percent: has("%"), accounting: has("(") || cells.some((cell) => cell?.endsWith("-")) };
+  const accounting = has("(") || cells.some((cell) => cell?.endsWith("-"));
+  const signs = { decimal: marks.decimal, currency: detectCurrency(cells), percent: has("%"), accounting, minusBehind: hasMinusBehind(cells) };
   for (const thousands of possibleThousands(marks)) {
     const format = { ...signs, thousands };
     const read = numberReader(format);
@@ -71,6 +75,9 @@ export const isPlain = ({ thousands, currency, percent, accounting }) => !(thous
 
 /** Whether one of the first cells might be a number. */
 export const hasNumbers = (cells) => cells.slice(0, WORDS.leadingCells).some((cell) => cell !== null && looksLikeNumber(cell));
+
+/** Whether a minus behind one of the cells is certainly the sign of a number. */
+export const hasMinusBehind = (cells) => cells.some((cell) => cell !== null && CERTAIN_MINUS_BEHIND.test(cell));
 
 /** The first currency sign among cells that might be numbers. */
 export function detectCurrency(cells) {
@@ -101,7 +108,7 @@ export function gatherEvidence(columns) {
 }
 
 function addEvidence(found, cells, column) {
-  const bare = signRemover({ currency: detectCurrency(cells), accounting: true });
+  const bare = signRemover({ currency: detectCurrency(cells), accounting: true, minusBehind: hasMinusBehind(cells) });
   const others = WORDS.spaces + WORDS.apostrophes;
   const [point, comma] = [numberPattern(".", `,${others}`), numberPattern(",", `.${others}`)];
   const first = {};
