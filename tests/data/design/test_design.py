@@ -21,8 +21,9 @@ from descentlab.data.design.source import DesignSource
 from descentlab.data.source import Source
 from descentlab.errors import DataError, SettingError
 from descentlab.typing import FloatArray
+from tests.extras import optional
 
-formulaic = pytest.importorskip("formulaic")
+formulaic = optional("formulaic")
 
 
 def make_frame(rows: int = 60, seed: int = 0) -> pd.DataFrame:

@@ -11,9 +11,10 @@ from descentlab.data.design.formula import read_formula
 from descentlab.data.design.parser import parse_formula
 from descentlab.errors import SettingError
 from descentlab.messages import load_catalog
+from tests.extras import optional
 
 warnings.filterwarnings("ignore", module="formulaic")
-formulaic = pytest.importorskip("formulaic")
+formulaic = optional("formulaic")
 
 
 def terms_of(text: str) -> set[frozenset[str]]:
