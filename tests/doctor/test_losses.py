@@ -126,7 +126,7 @@ class TestTheQuestionAsked:
 @pytest.mark.parametrize("digits", [3, 5, 17])
 def test_the_true_bound_is_in_the_range(settings: dict[str, Any], digits: int) -> None:
     inside, told = [], 0
-    for i, (losses, lr, bound, ratio) in enumerate(runs(settings, seed=digits, count=60, over=(-2.0, 0.3))):
+    for i, (losses, lr, bound, ratio) in enumerate(runs(settings, seed=digits, count=30, over=(-2.0, 0.3))):
         last = losses[-(3 + i % 8) :]
         if not dominated(losses, ratio) or len(set(printed(last, digits))) == 1:
             continue
@@ -136,7 +136,7 @@ def test_the_true_bound_is_in_the_range(settings: dict[str, Any], digits: int) -
             inside.append(low * (1 - 1e-9) <= bound <= high * (1 + 1e-9))
         told += found.verdict == "diverges"
     assert all(inside)
-    assert told > (40 if not settings else 20)  # under momentum, three or four losses may be a swing
+    assert told > (20 if not settings else 10)  # under momentum, three or four losses may be a swing
 
 
 @pytest.mark.slow
@@ -155,7 +155,7 @@ def test_late_losses_with_all_their_digits_give_the_bound_to_a_thousandth(settin
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_a_stable_run_is_never_called_diverging(settings: dict[str, Any]) -> None:
-    for problem, rng in problems(seed=8, count=150):
+    for problem, rng in problems(seed=8, count=75):
         bound = problem.spectrum().lr_bound(**settings)
         lr = bound * (1 - 10 ** rng.uniform(-3, 0))
         start = rng.normal(size=len(problem.parameters))

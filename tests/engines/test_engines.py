@@ -101,7 +101,7 @@ def reference(step: int, part: float, reduction: str, epochs: int) -> tuple[floa
 
 # An equal lr * c is the same trajectory, so the reductions do not interact with the rest: one case of each is enough.
 CASES = [
-    *((step, 0.97, "mean", 1000) for step in range(len(STEPS))),
+    *((step, 0.97, "mean", 1000 if step in (2, 5) else 300) for step in range(len(STEPS))),
     *((step, 0.3 if step % 2 else 1.002, "mean", 300) for step in range(len(STEPS))),
     *((5, 0.97, reduction, 300) for reduction in REDUCTIONS if reduction != "mean"),
 ]

@@ -40,7 +40,7 @@ CONTRACT = [
     DescentRegressor(standardize=True, lr=0.1, schedule="cosine:50"),
     DescentRegressor(batch_size=8, epochs=20, random_state=0),
     DescentRegressor(early_stopping=True, random_state=0),
-    DescentRegressorCV(),
+    DescentRegressorCV(cv=3),
 ]
 
 
