@@ -64,7 +64,7 @@ def concatenate_ranges(ranges: list[range]) -> IntArray:
 
 
 class ValidationCurve:
-    """Training and held-out cost after t updates, for any t.
+    """Training and held-out cost after t updates, for any t: over updates, not over the values of a setting.
 
     With R the triangular factor of the held-out rows and p(t) the parameters after t updates,
 
