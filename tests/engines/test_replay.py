@@ -73,8 +73,7 @@ def test_steady_optimizers_are_foretold_as_long_as_one_likes(optimizer: str) -> 
     """Rprop takes nothing but signs from the gradient: either every sign is the same, or nothing is."""
     problem = dl.Problem(*rows(2))
     walked, replayed = (
-        dl.descend(problem, engine=engine, optimizer=optimizer, lr=0.1, epochs=600)
-        for engine in ("autograd", "replay")
+        dl.descend(problem, engine=engine, optimizer=optimizer, lr=0.1, epochs=600) for engine in ("autograd", "replay")
     )
     assert apart(walked, replayed).max() < 1e-10
 

@@ -217,7 +217,7 @@ class Problem:
 
     @cached_property
     def fit(self) -> Fit:
-        """The least squares fit, a result: target and dependent columns by the independent ones, in the data's units."""
+        """What least squares finds: target and dependent columns by the independent ones, in the units of the data."""
         fit = solve_least_squares(self.factor, self.bias, self.ridge * self.scaling.scales**2)
         if self.ridge and self.standardize and self._has_uncertain_scale:
             # Whether such a column is constant decides what the ridge on its weight is, and with it everything else.
