@@ -52,7 +52,7 @@ def draw_panels(
     lang, family = choose_language_and_fonts(lang or current_language())
     with matplotlib.rc_context({**FIGURE_STYLE, "font.family": family}):
         figure = Figure(figsize=(5 * count, 4.2), layout="constrained")
-        draw(*figure.subplots(1, count), lang)
+        draw(*figure.subplots(1, count, squeeze=False)[0], lang)
         if path is not None:
             figure.savefig(path, dpi=150)
     return figure

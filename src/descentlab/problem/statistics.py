@@ -17,7 +17,7 @@ import numpy as np
 
 from descentlab.dependencies import require
 from descentlab.errors import SettingError, check_float
-from descentlab.messages import to_json_types
+from descentlab.messages import message, to_json_types
 from descentlab.messages.document import Presentable
 from descentlab.problem.covariance import CovarianceRoot, least_squares_root, robust_root
 from descentlab.problem.goodness_of_fit import GoodnessOfFit
@@ -255,7 +255,11 @@ class Statistics(GoodnessOfFit):
         Returns:
             The :class:`matplotlib.figure.Figure`.
         """
-        return plot_fit(self.regression, self.parameters, self.params, self.interval(level), level, path, lang)
+        interval, percent = self.interval(level), f"{100 * level:.4g}"
+        heading = message("plot.weights") if np.isnan(interval).all() else message("plot.intervals", percent=percent)
+        if self.robust_kind:
+            heading = message("plot.intervals_robust", percent=percent, kind=self.robust_kind)
+        return plot_fit(self.regression, self.parameters, self.params, interval, heading, path, lang)
 
     def to_dict(self, level: float = DEFAULT_LEVEL) -> dict[str, Any]:
         """Every statistic with all its digits, JSON-ready; null is a number that is not defined."""

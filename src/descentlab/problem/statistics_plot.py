@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.messages import message, pluralize
+from descentlab.messages import Message, message, pluralize
 from descentlab.messages.figures import COST_COLOR, MUTED_COLOR, PATH_COLOR, draw_panels
 from descentlab.problem.regression import Regression
 from descentlab.typing import FloatArray
 
 MAX_DRAWN_ROWS = 2000
-MAX_DRAWN_WEIGHTS = 30  # more names cannot be read
+MAX_DRAWN_WEIGHTS, MAX_LARGE_NAMES = 30, 16  # more names cannot be read, or not in the usual size
 
 
 def plot_fit(
@@ -21,21 +21,28 @@ def plot_fit(
     parameters: tuple[str, ...],
     params: FloatArray,
     interval: FloatArray,
-    level: float,
+    heading: Message,
     path: str | os.PathLike[str] | None,
     lang: str | None,
 ) -> Any:
     """Draw a fit; see :meth:`descentlab.problem.statistics.Statistics.plot`.
 
     Weights have different units, so each is drawn times its column's standard deviation: the change of the target
-    when the feature changes by one standard deviation.
+    when the feature changes by one standard deviation. Of many weights the 30 largest of these are drawn.
+
+    Args:
+        regression, parameters, params: of the fit.
+        interval: (p, 2), nan where there is none.
+        heading: of the intervals.
+        path, lang: as in :func:`descentlab.messages.figures.draw_panels`.
     """
 
     def draw(*axes_and_lang: Any) -> None:
         *axes, lang = axes_and_lang
         if regression.selection is not None:
             _draw_rows(axes[0], axes[1], regression, params, lang)
-        _draw_intervals(axes[-1], regression, parameters, params, interval, level, lang)
+        _draw_intervals(axes[-1], regression, parameters, params, interval, lang)
+        axes[-1].set_title(heading.text(lang))
 
     return draw_panels(draw, path, lang, 1 if regression.selection is None else 3)
 
@@ -62,25 +69,18 @@ def _draw_rows(left: Any, right: Any, regression: Regression, params: FloatArray
 
 
 def _draw_intervals(
-    axes: Any,
-    regression: Regression,
-    parameters: tuple[str, ...],
-    params: FloatArray,
-    interval: FloatArray,
-    level: float,
-    lang: str,
+    axes: Any, regression: Regression, parameters: tuple[str, ...], params: FloatArray, interval: FloatArray, lang: str
 ) -> None:
-    d = min(regression.d, MAX_DRAWN_WEIGHTS)
-    units = regression.factor.std[:d]
-    places = np.arange(d)[::-1]
-    lower, upper = (interval[:d] * units[:, None]).T
+    d, units = regression.d, regression.factor.std[: regression.d]
+    effects = np.where(regression.is_determined[:d], params[:d] * units, np.nan)
+    shown = np.sort(np.argsort(-np.nan_to_num(np.abs(effects)), kind="stable")[:MAX_DRAWN_WEIGHTS])
+    places = np.arange(len(shown))[::-1]
     axes.axvline(0, color=MUTED_COLOR, linestyle="--", linewidth=1)
-    axes.hlines(places, lower, upper, color=COST_COLOR, linewidth=2)
-    determined = regression.is_determined[:d]
-    axes.plot((params[:d] * units)[determined], places[determined], "o", color=PATH_COLOR, markersize=5)
-    axes.set_yticks(places, parameters[:d])
-    axes.set_ylim(-0.7, d - 0.3)
-    axes.set_xlabel(message("plot.effect", target=regression.factor.columns[-1]).text(lang))
-    has_intervals = bool(np.isfinite(interval[:d]).any())
-    key = "plot.weight_intervals" if has_intervals else "plot.weights"
-    axes.set_title(message(key, percent=f"{100 * level:.4g}").text(lang))
+    axes.plot(effects[shown], places, "o", color=PATH_COLOR, markersize=4)
+    axes.hlines(places, *(interval[shown] * units[shown, None]).T, color=COST_COLOR, linewidth=2)
+    axes.set_yticks(places, [parameters[j] for j in shown], fontsize=10 if len(shown) <= MAX_LARGE_NAMES else 7)
+    axes.set_ylim(-0.7, len(shown) - 0.3)
+    label = message("plot.effect", target=regression.factor.columns[-1]).text(lang)
+    if len(shown) < d:
+        label += "\n" + message("plot.some_weights", shown=len(shown), count=d).text(lang)
+    axes.set_xlabel(label)
