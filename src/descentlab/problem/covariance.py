@@ -12,6 +12,8 @@ with D the diagonal of the residuals over sigma times their corrections. The bou
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -104,62 +106,71 @@ def robust_root(regression: Regression, sigma: float, kind: str) -> CovarianceRo
         raise SettingError("robust_ridge")
     if regression.selection is None:
         raise DataError("robust_without_rows")
-    root = regression.fit.covariance_root
-    scales = np.linalg.norm(root, axis=1)
-    scales = np.where(scales > 0, scales, 1.0)
-    sums = _accumulate(regression, root / scales[:, None], sigma, kind)
+    if np.isnan(sigma):  # no residuals but rounding
+        return least_squares_root(regression)
+    sums = _Sums.add_all(regression.map_centered_blocks(partial(_sums_of_block, regression, sigma, kind)))
     if sums.rows_with_leverage_one:
         raise DataError("leverage_one", kind=kind, count=sums.rows_with_leverage_one)
-    correction = regression.n_observations / (regression.n_observations - regression.rank) if kind == "HC1" else 1.0
-    values, vectors = np.linalg.eigh(sums.outer)
-    norms = np.sqrt(np.diagonal(sums.outer))
-    robust = vectors * np.sqrt(np.maximum(values, 0.0))
-    with np.errstate(divide="ignore", invalid="ignore"):  # eigh keeps the small rows' norms only roughly
-        robust *= (norms / np.linalg.norm(robust, axis=1))[:, None]
-    robust = np.nan_to_num(robust) * (np.sqrt(correction) * scales)[:, None]
-    moved = _robust_effects(regression, sums, sigma)
-    errors = _relative_bounds(regression, moved, norms * scales, _column_effects(regression)[1])
-    return CovarianceRoot(robust, errors, kind, sums.middle * correction)
+    n, k = regression.n_observations, regression.rank
+    middle = sums.middle * (n / (n - k) if kind == "HC1" else 1.0)
+    values, vectors = np.linalg.eigh(middle)
+    root = regression.fit.covariance_root @ (vectors * np.sqrt(np.maximum(values, 0.0)))
+    norms, spread = np.linalg.norm(root, axis=1), _column_effects(regression)[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # The middle is rounded relative to its largest entries, not to those that one row of the root meets.
+        summed = np.trace(middle) * (np.linalg.norm(regression.fit.covariance_root, axis=1) / norms) ** 2
+    rounding = (sums.blocks + 4 * k) * UNIT_ROUNDOFF * summed
+    errors = _relative_bounds(regression, _robust_effects(regression, sums, sigma), norms, spread) + rounding
+    return CovarianceRoot(root, errors, kind, middle)
 
 
 class _Sums(NamedTuple):
-    """What the pass over the rows gives.
+    """Sums and largest values over blocks of rows.
 
     Attributes:
-        outer: (p, p) the sum over rows of ``c e^2 v v' / sigma^2``, v (p,) the change of the scaled parameters per
-            unit of the row's target.
-        middle: (r, r) the same in orthonormal coordinates.
+        middle: (r, r) the sum of ``c e^2 z z' / sigma^2``, z the row in orthonormal coordinates.
         max_correction, max_factor: the largest root of c, and of c times the residual over sigma.
+        rows_with_leverage_one: how many rows c is not defined for.
+        blocks: how many blocks were added.
     """
 
-    outer: FloatArray
     middle: FloatArray
     max_correction: float
     max_factor: float
     rows_with_leverage_one: int
+    blocks: int = 1
+
+    @classmethod
+    def add_all(cls, parts: Iterable[_Sums]) -> _Sums:
+        """The sums of all blocks, in their order."""
+        return reduce(
+            lambda a, b: cls(
+                a.middle + b.middle,
+                max(a.max_correction, b.max_correction),
+                max(a.max_factor, b.max_factor),
+                a.rows_with_leverage_one + b.rows_with_leverage_one,
+                a.blocks + b.blocks,
+            ),
+            parts,
+        )
 
 
-def _accumulate(regression: Regression, root: FloatArray, sigma: float, kind: str) -> _Sums:
-    fit, d, bias, analytic = regression.fit, regression.d, regression.bias, regression.weights_are == "analytic"
-    weights_root = fit.covariance_root[:d, : fit.covariance_root.shape[1] - bias]
-    constant = fit.covariance_root[d:, -1] if bias else np.empty(0)
-    outer, middle, largest = np.zeros((len(root),) * 2), np.zeros((root.shape[1],) * 2), np.zeros(2)
-    count = 0
-    for X, y, weights in regression.centered_blocks():
-        w = np.ones(len(y)) if weights is None else weights
-        Z = np.column_stack([X @ weights_root, *(np.full(len(y), value) for value in constant)])
-        leverage = np.einsum("ij,ij->i", Z, Z) * (w if analytic else 1.0)
-        gap = np.where(w > 0, 1 - leverage, 1.0)
-        count += int((gap < MIN_LEVERAGE_GAP).sum()) if LEVERAGE_EXPONENTS[kind] else 0
-        correction = np.maximum(gap, MIN_LEVERAGE_GAP) ** (-LEVERAGE_EXPONENTS[kind] / 2)
-        scaled = np.sqrt(w if analytic else 1.0) * correction * np.abs(y - X @ fit.params[:d, 0]) / sigma
-        Z *= (np.sqrt(w) * scaled)[:, None]
-        V = Z @ root.T
-        outer += V.T @ V
-        middle += Z.T @ Z
-        used = w > 0
-        largest = np.maximum(largest, [np.max(correction[used], initial=0), np.max(scaled[used], initial=0)])
-    return _Sums(outer, middle, float(largest[0]), float(largest[1]), count)
+def _sums_of_block(
+    regression: Regression, sigma: float, kind: str, X: FloatArray, y: FloatArray, weights: FloatArray | None
+) -> _Sums:
+    root, d, analytic = regression.fit.covariance_root, regression.d, regression.weights_are == "analytic"
+    w = np.ones(len(y)) if weights is None else weights
+    Z = X @ root[:d]
+    if regression.bias:
+        Z[:, -1] = root[d, -1]
+    leverage = np.einsum("ij,ij->i", Z, Z) * (w if analytic else 1.0)
+    gap = np.where(w > 0, 1 - leverage, 1.0)  # a row of weight 0 is not in any sum
+    exponent = LEVERAGE_EXPONENTS[kind]
+    correction = np.maximum(gap, MIN_LEVERAGE_GAP) ** (-exponent / 2)
+    factor = np.sqrt(w if analytic else w > 0) * correction * np.abs(y - X @ regression.fit.params[:d, 0]) / sigma
+    Z *= (np.sqrt(w) * factor)[:, None]
+    refused = int(np.count_nonzero(gap < MIN_LEVERAGE_GAP)) if exponent else 0
+    return _Sums(Z.T @ Z, float(correction.max(initial=1.0)), float(factor.max(initial=0.0)), refused)
 
 
 def _robust_effects(regression: Regression, sums: _Sums, sigma: float) -> FloatArray:

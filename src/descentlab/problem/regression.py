@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from descentlab.data.selection import ColumnSelection
+from descentlab.data.selection import ColumnSelection, ScanCounts
+from descentlab.data.source import Piece
+from descentlab.factor.executors.threads import Threads
 from descentlab.factor.factor import Factor
 from descentlab.problem.least_squares import Fit
 from descentlab.typing import BoolArray, FloatArray
 
+T = TypeVar("T")
 WEIGHT_MEANINGS = ("frequency", "analytic")
 
 
@@ -71,19 +74,31 @@ class Regression(NamedTuple):
         null_space = self.fit.null_space
         return ~np.any(null_space != 0, axis=1) if null_space.size else np.ones(len(null_space), dtype=bool)
 
-    def centered_blocks(self) -> Iterator[tuple[FloatArray, FloatArray, FloatArray | None]]:
-        """Yield (m, d) features, (m,) targets and (m,) weights, relative to the weighted means if there is a bias.
+    def map_centered_blocks(self, task: Callable[[FloatArray, FloatArray, Any], T]) -> Iterator[T]:
+        """Yield ``task(X, y, w)`` of every block, in order, computed on every core.
 
-        Values are taken relative to the factor's origin first, so that columns far from zero keep their digits.
+        X (m, d), y (m,) and w (m,) or None are the rows of a block, relative to the weighted means if there is a bias:
+        to the factor's origin first, so that columns far from zero keep their digits.
         """
         assert self.selection is not None
-        names = (*self.selection.features, self.selection.target)
-        shifts, R = self.selection.shifted_plan.shift_vector(names), self.factor.R_centered
-        origin = self.factor.origin - shifts if self.bias else np.zeros(self.d + 1)
-        means = R[0, 1:] / R[0, 0] if self.bias else np.zeros(self.d + 1)
-        for values, weights in self.selection.blocks(shifted=self.bias):
-            centered = values - origin - means
-            yield centered[:, :-1], centered[:, -1], weights
+        plan = self.selection.shifted_plan if self.bias else self.selection.plan
+        names, R = (*self.selection.features, self.selection.target), self.factor.R_centered
+        origin, means = np.zeros((2, self.d + 1))
+        if self.bias:
+            origin, means = self.factor.origin - plan.shift_vector(names), R[0, 1:] / R[0, 0]
+
+        def map_piece(piece: Piece) -> tuple[list[T], ScanCounts]:
+            counts, results = ScanCounts.zeros(len(plan.columns)), []
+            for values, weights in plan.clean_blocks(piece, counts):
+                centered = values - origin - means
+                results.append(task(centered[:, :-1], centered[:, -1], weights))
+            return results, counts
+
+        total = ScanCounts.zeros(len(plan.columns))
+        for results, counts in Threads().map_ordered(map_piece, self.selection.source.pieces(plan.columns), 0):
+            total += counts
+            yield from results
+        self.selection.check_scan(total)
 
     def sum_log_weights(self) -> float:
         """``sum_i log w_i``, by one more pass over the rows; nan if they are gone or a weight is 0."""
@@ -93,6 +108,5 @@ class Regression(NamedTuple):
             return np.nan
         total = 0.0
         for _, weights in self.selection.blocks():
-            if weights is not None:
-                total += float(np.log(weights).sum()) if (weights > 0).all() else np.nan
+            total += np.nan if weights is None or not (weights > 0).all() else float(np.log(weights).sum())
         return total

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from descentlab.messages import LINE_WIDTH, Message, Table, display_width, format_distinct, message, pad
+from descentlab.messages import LINE_WIDTH, Message, Table, display_width, format_distinct, message, pad, pluralize
 from descentlab.messages.document import Block, Paragraph, Preformatted, make_blocks, message_blocks
 from descentlab.problem.statistics import Statistics, Summary
 from descentlab.typing import FloatArray
@@ -26,12 +26,13 @@ def _(result: Statistics) -> list[Block]:
 @make_blocks.register
 def _(result: Summary) -> list[Block]:
     fit, level = result.statistics, result.level
-    notes = message_blocks(_notes(fit))
+    tables = _tables(fit, level)
+    notes = message_blocks([*_notes(fit), *_digit_notes(fit, tables)])
     facts = "\n".join(["", *_facts(fit), *([""] if notes else [])])
     return [
         Paragraph(str(_describe_r2(fit)), strong=True),
         *message_blocks(_significance(fit, level)),
-        *_tables(fit, level),
+        *tables,
         Preformatted(facts),
         *notes,
     ]
@@ -40,7 +41,8 @@ def _(result: Summary) -> list[Block]:
 def _describe_r2(fit: Statistics) -> Message:
     target = fit.regression.factor.columns[-1]
     if math.isnan(fit.r2):
-        return message("statistics.constant_target", target=target)
+        key = "statistics.unknown_cost" if math.isinf(fit.regression.fit.cost_error) else "statistics.constant_target"
+        return message(key, target=target)
     if fit.fits_exactly:
         return message("statistics.explained_exactly", target=target)
     digits = fit.digits_of("r2")
@@ -79,7 +81,7 @@ def _tables(fit: Statistics, level: float) -> list[Table]:
             for heading, values in zip(headings, (lower, upper), strict=True)
         ]
     title = message("statistics.coefficients").text()
-    if fit.robust_kind:
+    if fit.robust_kind and not math.isnan(fit.sigma):
         title = message("statistics.coefficients_robust", kind=fit.robust_kind).text()
     columns = [*estimates, *tests, *interval]
     widths = [max(map(display_width, [heading, *cells])) for heading, cells in columns]
@@ -192,33 +194,44 @@ def _notes(fit: Statistics) -> Iterable[Message]:
     """What the numbers do not say, and why some are not there."""
     regression = fit.regression
     if not fit.df_residual > 0:
-        yield message("statistics.no_df", n=f"{fit.n_observations:,.6g}", rank=regression.rank)
+        parameters = pluralize(regression.rank, "parameter")
+        yield message("statistics.no_df", n=f"{fit.n_observations:,.6g}", parameters=parameters)
     elif fit.fits_exactly:
         bound = math.sqrt(
             (regression.fit.cost + regression.fit.cost_error) * regression.factor.weight / fit.df_residual
         )
         yield message("statistics.exact", bound=f"{bound:.1e}")
-    elif math.isnan(fit.sigma):
-        yield message("statistics.unknown_cost")
     if not regression.is_determined.all():
         yield message("statistics.undetermined")
         yield from regression.fit.describe_null_space(fit.parameters, regression.bias)
     if regression.is_penalized:
         yield message("statistics.ridge")
     if regression.has_weights:
-        yield message(f"statistics.weights_{regression.weights_are}", n=f"{fit.n_observations:,.10g}")
+        yield _describe_weights(fit)
     if regression.weights_are == "analytic" and math.isnan(fit.log_likelihood) and not math.isnan(fit.sigma):
         yield message("statistics.no_log_weights")
-    if fit.robust_kind:
+    if fit.robust_kind and not math.isnan(fit.sigma):
         yield message("statistics.robust", kind=fit.robust_kind)
-    yield from _few_digits(fit)
 
 
-def _few_digits(fit: Statistics) -> Iterable[Message]:
-    """The parameter whose numbers are the least certain, if fewer than six digits of one are."""
-    if math.isnan(fit.sigma):
-        return
-    digits = np.where(np.isnan(fit.standard_errors), np.inf, fit.digits_of("standard_errors"))
-    worst = int(np.argmin(digits))
-    if digits[worst] < FEW_DIGITS:
-        yield message("statistics.few_digits", name=fit.parameters[worst], digits=f"{digits[worst]:.1f}")
+def _describe_weights(fit: Statistics) -> Message:
+    """What a weight was taken to mean, and whether that is likely."""
+    n, key = fit.n_observations, f"statistics.weights_{fit.regression.weights_are}"
+    if fit.regression.weights_are == "frequency" and (n != round(n) or not fit.df_residual > 0):
+        key = "statistics.weights_not_counts"
+    return message(key, n=f"{n:,.10g}")
+
+
+def _digit_notes(fit: Statistics, tables: Iterable[Table]) -> Iterable[Message]:
+    """The parameter whose numbers are the least certain, if fewer than six digits are; what the table does not show."""
+    if not math.isnan(fit.sigma):
+        with np.errstate(divide="ignore"):
+            t_digits = -np.log10(fit.error_bounds["t"] / np.maximum(np.abs(fit.t), 1.0))
+        digits = np.fmin(np.where(np.isnan(fit.standard_errors), np.inf, fit.digits_of("standard_errors")), t_digits)
+        worst = int(np.nanargmin(digits))
+        if digits[worst] < FEW_DIGITS:
+            shown = f"{max(float(digits[worst]), 0.0):.1f}"
+            yield message("statistics.few_digits", name=fit.parameters[worst], digits=shown)
+    unknown = message("statistics.uncertain").text()
+    if any(unknown in row for table in tables for row in table.rows):
+        yield message("statistics.no_digit")
