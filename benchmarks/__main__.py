@@ -5,7 +5,18 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("startup", "compression", "streaming", "engines", "minibatch", "estimator", "watch", "doctor", "lab")
+NAMES = (
+    "startup",
+    "compression",
+    "streaming",
+    "engines",
+    "minibatch",
+    "estimator",
+    "statistics",
+    "watch",
+    "doctor",
+    "lab",
+)
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:
