@@ -14,7 +14,7 @@ from descentlab.factor.factor import Factor
 from descentlab.problem.least_squares import Fit
 from descentlab.typing import BoolArray, FloatArray
 
-T = TypeVar("T")
+BlockResultT = TypeVar("BlockResultT")
 WEIGHT_MEANINGS = ("frequency", "analytic")
 
 
@@ -74,7 +74,9 @@ class Regression(NamedTuple):
         null_space = self.fit.null_space
         return ~np.any(null_space != 0, axis=1) if null_space.size else np.ones(len(null_space), dtype=bool)
 
-    def map_centered_blocks(self, task: Callable[[FloatArray, FloatArray, Any], T]) -> Iterator[T]:
+    def map_centered_blocks(
+        self, task: Callable[[FloatArray, FloatArray, Any], BlockResultT]
+    ) -> Iterator[BlockResultT]:
         """Yield ``task(X, y, w)`` of every block, in order, computed on every core.
 
         X (m, d), y (m,) and w (m,) or None are the rows of a block, relative to the weighted means if there is a bias:
@@ -87,7 +89,7 @@ class Regression(NamedTuple):
         if self.bias:
             origin, means = self.factor.origin - plan.shift_vector(names), R[0, 1:] / R[0, 0]
 
-        def map_piece(piece: Piece) -> tuple[list[T], ScanCounts]:
+        def map_piece(piece: Piece) -> tuple[list[BlockResultT], ScanCounts]:
             counts, results = ScanCounts.zeros(len(plan.columns)), []
             for values, weights in plan.clean_blocks(piece, counts):
                 centered = values - origin - means
