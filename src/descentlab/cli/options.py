@@ -14,6 +14,8 @@ from descentlab.cli.terminal.localized_click import LocalizedOption, NumberOrTex
 from descentlab.cli.terminal.progress import ReadProgressLine
 from descentlab.data import CSV_OPTIONS
 from descentlab.data.builtin import DATASETS
+from descentlab.data.design.choose import AUTO
+from descentlab.data.design.formula import read_formula
 from descentlab.data.paths import resolve_locations
 from descentlab.descent.reductions import REDUCTIONS
 from descentlab.errors import SettingError, check_int
@@ -25,7 +27,18 @@ from descentlab.problem.problem import Problem
 from descentlab.theory.arguments import DESCENT_FIELDS
 
 PROGRAM_SUFFIXES = (".py", ".ipynb")
-DATA_OPTIONS_AS_GIVEN = ("target", "weights", "weights_are", "missing", "bias", "ridge", "center", "standardize")
+COLUMN_OPTIONS = ("target", "features", "drop", "formula", "categories", "weights", "missing")
+DATA_OPTIONS_AS_GIVEN = (
+    "target",
+    "formula",
+    "weights",
+    "weights_are",
+    "missing",
+    "bias",
+    "ridge",
+    "center",
+    "standardize",
+)
 
 
 def option(name: str, short: str | None = None, **settings: Any) -> LocalizedOption:
@@ -62,6 +75,8 @@ def rows_options() -> list[click.Parameter]:
         option("--target", metavar="COLUMN"),
         option("--features", metavar="COLUMN,..."),
         option("--drop", metavar="COLUMN,..."),
+        option("--formula", metavar="'Y ~ X + ...'"),
+        option("--categories", metavar="COLUMN,...|auto"),
         option("--weights", metavar="COLUMN"),
         option("--missing", default="error", metavar="[error|drop]"),
         option("--delimiter", metavar="CHAR"),
@@ -133,6 +148,8 @@ class DataOptions:
     target: str | None = None
     features: Sequence[str] | None = None
     drop: Sequence[str] | None = None
+    formula: str | None = None
+    categories: Sequence[str] | str | None = None
     weights: str | None = None
     weights_are: str = "frequency"
     missing: str = "error"
@@ -150,7 +167,7 @@ class DataOptions:
     @property
     def columns(self) -> dict[str, Any]:
         """Which columns are used, and what is done about missing values."""
-        return {name: getattr(self, name) for name in ("target", "features", "drop", "weights", "missing")}
+        return {name: getattr(self, name) for name in COLUMN_OPTIONS}
 
     def open(self) -> tuple[Problem, str]:
         """Read the rows: the problem, and the name of its data."""
@@ -159,7 +176,9 @@ class DataOptions:
         settings["bias"] = not self.is_lesson if self.bias is None else self.bias
         if self.is_lesson or (len(self.names) == 1 and self.names[0] in DATASETS):
             dataset = DATASETS["lesson" if self.is_lesson else self.names[0]]
-            return Problem(dataset, **(settings | {"target": self.target or dataset.target})), dataset.name
+            names_target = self.formula is not None and read_formula(self.formula).target is not None
+            target = self.target or (None if names_target else dataset.target)
+            return Problem(dataset, **(settings | {"target": target})), dataset.name
         data: Any = self.names[0] if len(self.names) == 1 else list(self.names)
         with ReadProgressLine() as progress:
             problem = Problem(data, engine=self.executor, progress=progress, **settings, **self.csv_options)
@@ -187,7 +206,7 @@ def _parse_data_options(options: Mapping[str, Any]) -> DataOptions:
     for name in options["data"]:
         if name.endswith(PROGRAM_SUFFIXES):
             raise SettingError("program_as_data", path=name)
-    features, drop = options["features"], options["drop"]
+    features, drop, categories = options["features"], options["drop"], options["categories"]
     csv_options = {name: options[name] for name in CSV_OPTIONS if options[name] is not None}
     if "na" in csv_options:
         csv_options["na"] = split_at_commas(csv_options["na"])
@@ -195,6 +214,7 @@ def _parse_data_options(options: Mapping[str, Any]) -> DataOptions:
         names=tuple(options["data"]),
         features=split_at_commas(features) if features else None,
         drop=split_at_commas(drop) if drop else None,
+        categories=categories if categories in (None, AUTO) else split_at_commas(categories),
         csv_options=csv_options,
         executor=_parse_executor(options["workers"], options["on"]),
         **{name: options[name] for name in DATA_OPTIONS_AS_GIVEN if name in options},

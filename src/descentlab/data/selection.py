@@ -13,7 +13,7 @@ from descentlab.data import open_column, open_source
 from descentlab.data.arrays import ArraySource
 from descentlab.data.columns import as_names, check_column, choose_features
 from descentlab.data.combined import JoinedSource
-from descentlab.data.design.choose import check_formula_alone, choose_design
+from descentlab.data.design.choose import LevelCount, check_formula_alone, choose_design, count_levels, left_out_notice
 from descentlab.data.design.design import Design
 from descentlab.data.design.formula import read_formula
 from descentlab.data.design.source import DesignSource
@@ -149,7 +149,7 @@ class ColumnSelection:
         parsed = None if formula is None else read_formula(formula)
         check_formula_alone(parsed, features=features, drop=drop)
         if parsed and parsed.target is not None:
-            check_formula_alone(parsed, y=y, target=target)
+            check_formula_alone(parsed, y=y, target=None if target == str(parsed.target) else target)
             target = parsed.target_columns[0]
         requested = None if features is None else as_names(features)
         source = open_source(X, names=requested if y is not None else None, csv_options=csv_options)
@@ -220,7 +220,7 @@ class ColumnSelection:
         left_out = {**self.source.excluded_columns, **self.set_aside} if self._uses_all_columns else {}
         used = (*self._dropped_columns, self.target, self.weights, *(self.design.label_columns if self.design else ()))
         notices = [
-            message("notice.left_out", name=name, reason=reason)
+            left_out_notice(name, reason, self._level_counts.get(name), self.target)
             for name, reason in left_out.items()
             if name not in used
         ]
@@ -231,6 +231,10 @@ class ColumnSelection:
             counts = _format_counts(self.scan_counts.missing, self._counted_columns)
             notices.append(message("notice.rows_dropped", count=self.dropped, total=self.rows, counts=counts))
         return notices
+
+    @cached_property
+    def _level_counts(self) -> dict[str, LevelCount]:
+        return count_levels(self.data_source)
 
     @property
     def rows(self) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from descentlab.data.selection import ColumnSelection, ReadPlan, ScanCounts
 from descentlab.data.source import Piece
 from descentlab.factor.checkpoint import Checkpoint, CompressionState
+from descentlab.factor.constants import fit_constants
 from descentlab.factor.executors.base import Executor, Serial
 from descentlab.factor.executors.threads import Threads
 from descentlab.factor.factor import Factor, choose_origin
@@ -45,6 +46,7 @@ def build_factor(
     Raises:
         DataError: the rows cannot be used.
     """
+    prepare_design(selection, executor)
     plan = selection.shifted_plan
     state, pieces = _load_or_begin(selection, plan, checkpoint)
     if state.origin is None:
@@ -78,6 +80,11 @@ def _load_or_begin(
     empty = empty_factor(selection)
     state = CompressionState(origin, MergeTree(empty), ScanCounts.zeros(len(plan.columns)))
     return state, chain(first_pieces, pieces)
+
+
+def prepare_design(selection: ColumnSelection, executor: Executor | None = None) -> None:
+    """Compute the constants that the functions of a formula need, where there are such functions."""
+    fit_constants(selection, partial(build_factor, executor=executor))
 
 
 def empty_factor(selection: ColumnSelection) -> Factor:

@@ -7,6 +7,7 @@ of thousands of levels needs no column of its own until the end.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -137,13 +138,21 @@ class CellRows:
         )
 
     def to_arrays(self) -> dict[str, Any]:
-        """Everything but the design's terms, as arrays."""
+        """Everything but the counts, as arrays."""
         return {
+            "design": np.array(json.dumps(self.design.to_dict())),
             "codes": self.codes,
             "values": self.values,
             "origin": self.origin,
             "error": np.array(self.relative_error),
         }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> CellRows:
+        """The inverse of :meth:`to_arrays`; the arrays have the counts as well."""
+        design = Design.from_dict(json.loads(str(arrays["design"])))
+        rows, weight, error = int(arrays["rows"]), float(arrays["weight"]), float(arrays["error"])
+        return cls(design, arrays["codes"], arrays["values"], arrays["origin"], rows, weight, error)
 
 
 class IndicatorLayout:

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from descentlab.data.design.design import Design
 from descentlab.data.selection import ScanCounts
 from descentlab.errors import DataError
 from descentlab.factor import archive
+from descentlab.factor.cells import CellRows
 from descentlab.factor.factor import Factor
 from descentlab.factor.merge_tree import MergeTree
 from descentlab.factor.piece_result import PieceResult
@@ -26,7 +28,8 @@ CHECKPOINT_FORMAT = archive.ArchiveFormat(
 )
 SAVE_INTERVAL = 5.0  # seconds
 COUNT_FIELDS = ("missing", "infinite", "large")
-FACTOR_FIELDS = ("centred", "origin", "rounding")
+FACTOR_FIELDS = ("centred", "origin", "rounding", "design")
+CELL_FIELDS = ("codes", "values", "origin", "error", "design")
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,11 @@ class Checkpoint:
         }
         for i, (_, factor) in enumerate(pending):
             arrays = factor.to_arrays()
-            fields |= {f"{name}{i}": arrays[name] for name in FACTOR_FIELDS}
+            names = CELL_FIELDS if isinstance(factor, CellRows) else FACTOR_FIELDS
+            fields |= {f"{name}{i}": arrays[name] for name in names if name in arrays}
         fields["columns"] = np.array(state.tree.empty.columns, dtype=np.str_)
+        if state.tree.empty.design is not None:
+            fields["design"] = np.array(json.dumps(state.tree.empty.design.to_dict()))
         try:
             write_atomically(self.path, archive.pack_arrays(CHECKPOINT_FORMAT, fields))
         except OSError as cause:
@@ -154,16 +160,30 @@ def _decode_state(fields: dict[str, Any]) -> CompressionState:
     """Decode the arrays that :meth:`Checkpoint.save` wrote."""
     state = json.loads(str(fields["state"]))
     columns = [str(name) for name in fields["columns"]]
-    pending = []
-    for i, (level, rows, weight) in enumerate(state["waiting"]):
-        arrays = {name: fields[f"{name}{i}"] for name in FACTOR_FIELDS}
-        pending.append((level, Factor.from_arrays({"columns": columns, "rows": rows, "weight": weight, **arrays})))
-    origin, k = np.asarray(fields["origin"], dtype=np.float64), len(columns)
+    pending = [
+        (level, _decode_item(fields, i, {"columns": columns, "rows": rows, "weight": weight}))
+        for i, (level, rows, weight) in enumerate(state["waiting"])
+    ]
+    origin = np.asarray(fields["origin"], dtype=np.float64)
+    k = len(columns) if "design" not in fields else len(origin)
     missing, infinite, large = counts = [np.asarray(fields[name], dtype=np.int64) for name in COUNT_FIELDS]
     if origin.shape != (k,) or {count.shape for count in counts} not in ({(k,)}, {(k + 1,)}):  # k + 1 with weights
         raise ValueError("shapes")
     inexact_columns = set(state["rounded"])
     rows, incomplete, negative = state["rows"], state["incomplete"], state["negative"]
     scan_counts = ScanCounts(rows, incomplete, missing, infinite, large, negative, inexact_columns)
-    tree = MergeTree(Factor.empty(columns), pending)
+    design = Design.from_dict(json.loads(str(fields["design"]))) if "design" in fields else None
+    tree = MergeTree[Any](Factor.empty(columns) if design is None else Factor.empty_design(design), pending)
     return CompressionState(origin, tree, scan_counts, state["after"], state["done"])
+
+
+def _decode_item(fields: dict[str, Any], i: int, item: dict[str, Any]) -> Factor | CellRows:
+    """Item ``i`` of the tree, of which ``item`` has the columns and counts."""
+    names = dict.fromkeys((*FACTOR_FIELDS, *CELL_FIELDS))
+    arrays = item | {name: fields[f"{name}{i}"] for name in names if f"{name}{i}" in fields}
+    if "codes" in arrays:
+        return CellRows.from_arrays(arrays)
+    if "design" in arrays:
+        design = Design.from_dict(json.loads(str(arrays["design"])))
+        arrays["columns"] = (*design.indicator_columns, design.target_name)
+    return Factor.from_arrays(arrays)

@@ -15,7 +15,7 @@ from descentlab.data.columns import as_names, check_column
 from descentlab.data.paths import FileLocation, as_paths, resolve_locations
 from descentlab.data.selection import ColumnSelection
 from descentlab.errors import DataError, SettingError, check_choice, check_float
-from descentlab.factor.build import CompressionCallback, build_factor
+from descentlab.factor.build import CompressionCallback, build_factor, empty_factor, prepare_design
 from descentlab.factor.checkpoint import SAVE_INTERVAL, Checkpoint, Job
 from descentlab.factor.executors.base import Executor
 from descentlab.factor.factor import Factor
@@ -31,6 +31,7 @@ from descentlab.factor.file import (
 from descentlab.messages import Message
 from descentlab.storage import WaitCallback, check_writable, hold_lock, remove_leftovers
 
+OPTIONS_OF_ROWS = ("weights", "features", "drop", "formula", "categories")
 COMPRESS_VERSION = 2  # of the way in which files are cut and merged: a change gives other bits
 
 
@@ -67,6 +68,8 @@ def compress(
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
     weights: str | None = None,
+    formula: str | None = None,
+    categories: Sequence[str] | str | None = None,
     missing: str = "error",
     merge: Sequence[str | os.PathLike[str]] = (),
     output: str | os.PathLike[str] | None = None,
@@ -84,6 +87,8 @@ def compress(
         features: the other columns to keep (default: every numeric column that does not only number the rows).
         drop: columns that are not kept.
         weights: a column of non-negative sample weights.
+        formula, categories: the terms to keep, as in :class:`descentlab.Problem`. The factor has a column for each
+            level that was met; files with other levels can be merged later.
         missing: ``"error"`` refuses missing values; ``"drop"`` leaves their rows out.
         merge: factors to add the rows to. An input that is in one of them already is refused.
         output: where to write the factor. Other processes that write it wait until this one has. Meanwhile the state is
@@ -109,7 +114,15 @@ def compress(
         >>> dl.Problem(folder / "houses.factor").solve().params.round(2)
         array([ 2.54, 27.28])
     """
-    column_options = {"target": target, "features": features, "drop": drop, "weights": weights, "missing": missing}
+    column_options = {
+        "target": target,
+        "features": features,
+        "drop": drop,
+        "weights": weights,
+        "formula": formula,
+        "categories": categories,
+        "missing": missing,
+    }
     options = CompressOptions(engine, restart, every, progress)
     return compress_with_notices(data, column_options, merge, output, csv_options, options).factor
 
@@ -122,7 +135,7 @@ def compress_with_notices(
     csv_options: dict[str, Any],
     options: CompressOptions,
 ) -> CompressResult:
-    """:func:`compress` with its notices. ``column_options`` holds target, features, drop, weights and missing."""
+    """:func:`compress` with its notices. ``column_options`` says which columns and rows are kept."""
     check_float("every", options.every, min_value=0.0)
     check_choice("missing", column_options["missing"], ("error", "drop"))
     with _locked(output, options.on_wait):
@@ -145,12 +158,13 @@ def compress_with_notices(
                 return CompressResult(cached, (), was_cached=True)
         other_factors, input_ids = _load_factors_to_merge(factor_paths, locations)
         selection = _make_selection(row_inputs, column_options, csv_options)
+        prepare_design(selection, options.executor)
         # Merging an empty factor reports different columns before the rows are read.
-        empty = Factor.empty((*selection.features, selection.target))
-        merged_before = merge_factors([*other_factors, empty])
+        merged_before = merge_factors([*other_factors, empty_factor(selection)])
         factor = build_factor(selection, options.executor, checkpoint, options.progress)
         _check_unchanged(fingerprints, locations, checkpoint)
-        factor = _with_target_last(column_options["target"], merge_factors([merged_before, factor]))
+        factor = merge_factors([merged_before, factor])
+        factor = factor if factor.design else _with_target_last(column_options["target"], factor)
         if output is not None:
             _save_factor(factor, output, Provenance(input_ids, job.job_id))
             if checkpoint:
@@ -198,7 +212,7 @@ def _merge_factors_only(
     column_options: dict[str, Any],
     output: str | os.PathLike[str] | None,
 ) -> CompressResult:
-    unusable_options = [name for name in ("weights", "features", "drop") if column_options[name] is not None]
+    unusable_options = [name for name in OPTIONS_OF_ROWS if column_options.get(name) is not None]
     if unusable_options:
         raise SettingError("factors_hold", names=unusable_options)
     other_factors, input_ids = _load_factors_to_merge(factor_paths, [])
@@ -212,20 +226,28 @@ def _merge_factors_only(
 
 
 def _with_target_last(target: str | None, factor: Factor) -> Factor:
-    """The factor with this column last, or unchanged if ``target`` is None."""
-    if target is None:
+    """The factor with this column last, or unchanged if ``target`` is None.
+
+    Raises:
+        SettingError: the columns are those of a formula, which says what is predicted.
+    """
+    if target is None or target == factor.columns[-1]:
         return factor
+    if factor.design is not None:
+        raise SettingError("factors_hold", names=["target"])
     return factor.select([*(name for name in factor.columns if name != target), target])
 
 
 def _make_selection(row_inputs: Any, column_options: dict[str, Any], csv_options: dict[str, Any]) -> ColumnSelection:
     target, weights = column_options["target"], column_options["weights"]
+    formula, categories = column_options.get("formula"), column_options.get("categories")
     source = open_source(row_inputs, csv_options=csv_options)
-    if target is None:
+    if target is None and formula is None:
         names = [name for name in source.names if name not in (weights, *as_names(column_options.get("drop")))]
         target = names[-1] if names else None
     features, drop = column_options["features"], column_options.get("drop")
-    return ColumnSelection(source, None, target, features, weights, column_options["missing"], {}, drop)
+    missing = column_options["missing"]
+    return ColumnSelection(source, None, target, features, weights, missing, {}, drop, formula, categories)
 
 
 def _make_job_settings(
@@ -242,7 +264,7 @@ def _make_job_settings(
     ]
     features = None if column_options["features"] is None else list(column_options["features"])
     return {
-        **column_options,
+        **{name: value for name, value in column_options.items() if name not in ("formula", "categories") or value},
         "features": features,
         "drop": as_names(column_options.get("drop")),
         "reading": csv_options,

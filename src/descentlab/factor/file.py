@@ -103,5 +103,6 @@ def merge_factors(factors: Sequence[Factor]) -> Factor:
     """
     result, *others = factors
     for other in others:
-        result = result.merge(other.select(result.columns) if set(other.columns) == set(result.columns) else other)
+        is_reordered = result.design is None and set(other.columns) == set(result.columns)
+        result = result.merge(other.select(result.columns) if is_reordered else other)
     return result

@@ -79,7 +79,7 @@ class CsvPiece:
         values = np.empty((table.num_rows, len(numbers)), order="F")
         for j, name in enumerate(numbers):
             values[:, j] = self._column_values(table, name, shifts.get(name, 0))
-        labels = {name: self._labels(table, name) for name in others}
+        labels = {name: _as_one_array(self._labels(table, name)) for name in others}
         for start in range(0, len(values), BLOCK_ROWS):
             arrays = {name: column.slice(start, BLOCK_ROWS) for name, column in labels.items()}
             yield values[start : start + BLOCK_ROWS], arrays
@@ -199,6 +199,10 @@ class CsvPiece:
                     raise bad_cell_error(self.schema, self._text, self.start, name, row, text[row].as_py()) from cause
                 columns[name] = booleans
         return pa.table(columns)
+
+
+def _as_one_array(column: Any) -> Any:
+    return column.combine_chunks() if hasattr(column, "combine_chunks") else column
 
 
 def open_csv(path: FileLocation | Path, **options: Any) -> CsvSource:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from descentlab.data.columns import as_names, check_column, choose_features
 from descentlab.data.design.design import Design
 from descentlab.data.design.formula import ParsedFormula
 from descentlab.data.design.levels import LevelNumbers
 from descentlab.data.design.parser import ALL_COLUMNS
-from descentlab.data.design.resolve import LABEL_REASONS, make_design, with_categories
+from descentlab.data.design.resolve import DATE_REASONS, LABEL_REASONS, make_design, with_categories
 from descentlab.data.design.syntax import Name
 from descentlab.data.source import Source
 from descentlab.errors import DataError, SettingError, did_you_mean
-from descentlab.messages import Message
+from descentlab.messages import Message, message
 
 AUTO = "auto"
 MAX_AUTO_LEVELS = 50  # of a column of text that ``categories="auto"`` takes in
@@ -104,3 +106,37 @@ def find_categories(source: Source, used: Sequence[str | None]) -> tuple[str, ..
             if len(numbering[name].numbers) > MAX_AUTO_LEVELS:
                 del numbering[name]
     return tuple(name for name in names if name in numbering and numbering[name].numbers)
+
+
+class LevelCount(NamedTuple):
+    """How many levels a column of text has, in the rows that were counted and perhaps in all."""
+
+    levels: int
+    is_all: bool
+
+
+def count_levels(source: Source) -> dict[str, LevelCount]:
+    """The levels of the columns of text in the first piece, of those with at most ``MAX_AUTO_LEVELS``."""
+    names = [name for name, reason in source.excluded_columns.items() if reason.key in LABEL_REASONS]
+    piece = next(source.pieces(names), None) if names else None
+    if piece is None:
+        return {}
+    numbering = {name: LevelNumbers() for name in names}
+    for _, others in piece.mixed_blocks((), names):
+        for name in names:
+            numbering[name].encode(others[name])
+    counts = {name: len(each.numbers) for name, each in numbering.items()}
+    is_all = piece.size == source.size
+    return {name: LevelCount(count, is_all) for name, count in counts.items() if 0 < count <= MAX_AUTO_LEVELS}
+
+
+def left_out_notice(name: str, reason: Message, count: LevelCount | None, target: str) -> Message:
+    """The notice that a column was left out, with the option that takes it in where there is one."""
+    values = {"name": name, "reason": reason, "option": shlex.quote(name)}
+    if count is not None:
+        levels = message("count.levels" if count.is_all else "count.levels_at_least", count=count.levels)
+        return message("notice.left_out_text", levels=levels, **values)
+    if reason.key in DATE_REASONS:
+        formula = shlex.quote(f"{Name(target)} ~ days({Name(name)})")
+        return message("notice.left_out_date", formula=formula, **values)
+    return message("notice.left_out", name=name, reason=reason)

@@ -31,8 +31,6 @@ class LevelNumbers:
 
         if pa.types.is_dictionary(labels.type):
             labels = labels.cast(labels.type.value_type)
-        if isinstance(labels, pa.ChunkedArray):
-            labels = labels.combine_chunks()
         encoded = labels.dictionary_encode()
         numbers = [self._number(value) for value in encoded.dictionary.to_pylist()]
         table = np.array([*numbers, MISSING_CODE])
