@@ -142,9 +142,10 @@ def _diagnose_data(
     problem, name = data.open()
     held_out = None
     if validation is not None:
-        held_out, _ = replace(
-            data, names=(validation,), target=problem.target, features=problem.features, drop=None
-        ).open()
+        columns: dict[str, Any] = {"target": problem.target, "features": problem.features}
+        if problem.design is not None:
+            columns = {"target": None, "features": None, "formula": problem.design, "categories": None}
+        held_out, _ = replace(data, names=(validation,), drop=None, **columns).open()
     losses = None if observed is None else open_losses(observed)
     every = _check_every(every)
     diagnosis = diagnose(problem, observed=losses, validation=held_out, within=within, every=every, **descent.settings)

@@ -15,6 +15,7 @@ from descentlab.cli.terminal.progress import ReadProgressLine
 from descentlab.data import CSV_OPTIONS
 from descentlab.data.builtin import DATASETS
 from descentlab.data.design.choose import AUTO
+from descentlab.data.design.design import Design
 from descentlab.data.design.formula import read_formula
 from descentlab.data.paths import resolve_locations
 from descentlab.descent.reductions import REDUCTIONS
@@ -148,7 +149,7 @@ class DataOptions:
     target: str | None = None
     features: Sequence[str] | None = None
     drop: Sequence[str] | None = None
-    formula: str | None = None
+    formula: str | Design | None = None
     categories: Sequence[str] | str | None = None
     weights: str | None = None
     weights_are: str = "frequency"
@@ -176,7 +177,7 @@ class DataOptions:
         settings["bias"] = not self.is_lesson if self.bias is None else self.bias
         if self.is_lesson or (len(self.names) == 1 and self.names[0] in DATASETS):
             dataset = DATASETS["lesson" if self.is_lesson else self.names[0]]
-            names_target = self.formula is not None and read_formula(self.formula).target is not None
+            names_target = isinstance(self.formula, str) and read_formula(self.formula).target is not None
             target = self.target or (None if names_target else dataset.target)
             return Problem(dataset, **(settings | {"target": target})), dataset.name
         data: Any = self.names[0] if len(self.names) == 1 else list(self.names)

@@ -13,9 +13,8 @@ from descentlab.data import open_column, open_source
 from descentlab.data.arrays import ArraySource
 from descentlab.data.columns import as_names, check_column, choose_features
 from descentlab.data.combined import JoinedSource
-from descentlab.data.design.choose import LevelCount, check_formula_alone, choose_design, count_levels, left_out_notice
+from descentlab.data.design.choose import NO_HYPOTHESIS, Hypothesis, LevelCount, count_levels, left_out_notice
 from descentlab.data.design.design import Design
-from descentlab.data.design.formula import read_formula
 from descentlab.data.design.source import DesignSource
 from descentlab.data.row_numbers import find_row_numbers
 from descentlab.data.source import MAX_MAGNITUDE, Piece, Source, has_finite_squares, is_from_package
@@ -139,18 +138,12 @@ class ColumnSelection:
         missing: str,
         csv_options: Mapping[str, Any],
         drop: Sequence[str] | None = None,
-        formula: str | None = None,
-        categories: Sequence[str] | str | None = None,
-        bias: bool = True,
+        hypothesis: Hypothesis = NO_HYPOTHESIS,
     ) -> None:
         """See :class:`descentlab.Problem` for the arguments."""
         if isinstance(y, str) and target is None:
             y, target = None, y
-        parsed = None if formula is None else read_formula(formula)
-        check_formula_alone(parsed, features=features, drop=drop)
-        if parsed and parsed.target is not None:
-            check_formula_alone(parsed, y=y, target=None if target == str(parsed.target) else target)
-            target = parsed.target_columns[0]
+        target = hypothesis.check_arguments(y, target, features, drop)
         requested = None if features is None else as_names(features)
         source = open_source(X, names=requested if y is not None else None, csv_options=csv_options)
         self._positional_args = [
@@ -159,7 +152,9 @@ class ColumnSelection:
         if y is None and target is None:
             raise DataError("no_target", columns=source.names)
         if y is None:
-            self.target = check_column(str(target), source.names, source.excluded_columns)
+            self.target = str(target)
+            if hypothesis.formula is None:
+                check_column(self.target, source.names, source.excluded_columns)
         else:
             if isinstance(source, ArraySource):
                 requested = None  # these are the names of the array's columns, which are all used
@@ -177,10 +172,8 @@ class ColumnSelection:
             source = _join_column(source, open_column(weights, "weights", WEIGHTS_COLUMN), "weights")
         self.set_aside = {} if requested is not None or y is not None else find_row_numbers(source)
         self.missing, self.data_source = missing, source
-        self._dropped_columns, self._uses_all_columns = as_names(drop), requested is None and parsed is None
-        self.design = choose_design(
-            parsed, categories, source, self.target, self.weights, requested, drop, self.set_aside, bias
-        )
+        self._dropped_columns, self._uses_all_columns = as_names(drop), requested is None and hypothesis.formula is None
+        self.design = hypothesis.make_design(source, self.target, self.weights, requested, drop, self.set_aside)
         if self.design is None:
             features = choose_features(
                 requested, source.names, source.excluded_columns, self.target, self.weights, drop, self.set_aside

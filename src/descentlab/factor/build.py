@@ -87,6 +87,15 @@ def prepare_design(selection: ColumnSelection, executor: Executor | None = None)
     fit_constants(selection, partial(build_factor, executor=executor))
 
 
+def find_design(selection: ColumnSelection) -> None:
+    """Find the constants and levels that a selection's design lacks, so that its columns can be read."""
+    prepare_design(selection)
+    if selection.plan.scanned_design is not None:
+        design = build_factor(selection).design
+        assert design is not None
+        selection.keep_design(design)
+
+
 def empty_factor(selection: ColumnSelection) -> Factor:
     """The factor of no rows, with the columns that a selection's factor begins with."""
     design = selection.plan.scanned_design

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from descentlab.errors import DataError
+from descentlab.data.design.design import Design
+from descentlab.data.design.levels import format_level
+from descentlab.errors import DataError, did_you_mean
 from descentlab.factor import householder
 from descentlab.factor.factor import Factor
 from descentlab.typing import UNIT_ROUNDOFF
@@ -69,3 +71,20 @@ def _coded_shifts(factor: Factor, names: tuple[str, ...]) -> np.ndarray[tuple[in
     assert factor.shifted is not None
     shifted = {name for name, was_shifted in zip(factor.columns, factor.shifted, strict=True) if was_shifted}
     return np.array([name in shifted for name in names])
+
+
+def with_columns_of(factor: Factor, design: Design | None) -> Factor:
+    """The columns that a factor has for the levels of another one of its formula, whose levels include its own.
+
+    Raises:
+        DataError: it has met a level that the other one has not.
+    """
+    own = factor.design
+    if own is None or design is None or not own.same_terms(design):
+        return code_columns(factor)
+    for key, levels in own.levels.items():
+        if unseen := [level for level in levels if level not in design.levels[key]]:
+            names = [format_level(level) for level in design.levels[key]]
+            near = did_you_mean(format_level(unseen[0]), names)
+            raise DataError("unseen_level", name=key, level=format_level(unseen[0]), levels=names, near=near)
+    return code_columns(factor.insert_levels(design))

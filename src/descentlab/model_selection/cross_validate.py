@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.data import CSV_OPTIONS
+from descentlab.data.design.choose import as_hypothesis
 from descentlab.descent.descent import Descent
 from descentlab.errors import DataError, SettingError
 from descentlab.factor.factor import Factor
@@ -36,6 +37,8 @@ def cross_validate(
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
     weights: object = None,
+    formula: str | None = None,
+    categories: Sequence[str] | str | None = None,
     missing: str = "error",
     folds: int = 5,
     seed: int = 0,
@@ -62,9 +65,9 @@ def cross_validate(
     scaling are those of the training folds, so that nothing of fold j leaks into p_j.
 
     Args:
-        data, y, target, features, drop, weights, missing, reading: as in :class:`Problem`. ``data`` may also be a
-            problem with rows, whose hypothesis and ridge are then the default; or a sequence of factors, which are the
-            folds.
+        data, y, target, features, drop, weights, formula, categories, missing, reading: as in :class:`Problem`.
+            ``data`` may also be a problem with rows, whose hypothesis and ridge are then the default; or a sequence of
+            factors, which are the folds.
         folds, seed, shuffle: how to divide rows; see :func:`descentlab.split`.
         lr: one rate or several. None tries 0.99, 0.9, 0.6, 0.3, 0.1 and 0.03 of the smallest bound of any fold at any
             ridge, so that none diverges.
@@ -91,6 +94,9 @@ def cross_validate(
     step_options: dict[str, Any] = {"reduction": reduction, "momentum": momentum, "dampening": dampening}
     descent = Descent(lr=1.0, epochs=epochs, nesterov=nesterov, weight_decay=weight_decay, **step_options)
     problem_options = {"bias": bias, "center": center, "standardize": standardize}
+    hypothesis = as_hypothesis(formula, categories, bias is not False, y)
+    if bias is None and hypothesis.parsed is not None:
+        problem_options["bias"] = hypothesis.parsed.bias
     grid = ParameterGrid.from_arguments(data, descent, lr, ridge, problem_options)
     notices: tuple[Message, ...] = ()
     if isinstance(data, list | tuple) and data and all(isinstance(each, Factor) for each in data):
@@ -98,7 +104,7 @@ def cross_validate(
             raise SettingError("factor_with_rows")
         factors = align_fold_columns(data, target, features)
     else:
-        selection = select_rows(data, y, target, features, weights, missing, reading, drop)
+        selection = select_rows(data, y, target, features, weights, missing, reading, drop, hypothesis)
         factors = build_fold_factors(selection, folds, seed, shuffle)
         notices = tuple(selection.notices)
     return evaluate_grid(grid, factors, notices)

@@ -9,8 +9,10 @@ import numpy as np
 
 from descentlab.data import CSV_OPTIONS
 from descentlab.data.columns import check_column, choose_features
+from descentlab.data.design.choose import NO_HYPOTHESIS, Hypothesis, as_hypothesis
 from descentlab.data.selection import ColumnSelection
 from descentlab.errors import DataError, SettingError, check_choice, check_int
+from descentlab.factor.build import find_design
 from descentlab.factor.factor import Factor
 from descentlab.factor.incremental import IncrementalFactor
 from descentlab.messages import pluralize
@@ -31,6 +33,8 @@ def split(
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
     weights: object = None,
+    formula: str | None = None,
+    categories: Sequence[str] | str | None = None,
     missing: str = "error",
     folds: int = 5,
     seed: int = 0,
@@ -44,8 +48,8 @@ def split(
     workers. Up to 8,192 rows a fold are in memory.
 
     Args:
-        X, y, target, features, drop, weights, missing, reading: as in :class:`Problem`; X may be a problem with
-            rows, too.
+        X, y, target, features, drop, weights, formula, categories, missing, reading: as in :class:`Problem`; X may be
+            a problem with rows, too.
         folds: k, at least 2 and at most the number of rows.
         seed: of the order.
         shuffle: False assigns the rows in turn: row i, from 0, to fold ``i mod k``.
@@ -60,7 +64,8 @@ def split(
     ([2.0, 2.0], [3.0, 3.5])
     """
     check_keywords(reading, (*CSV_OPTIONS, *keyword_names(split)))
-    selection = select_rows(X, y, target, features, weights, missing, reading, drop)
+    hypothesis = as_hypothesis(formula, categories, True, y)
+    selection = select_rows(X, y, target, features, weights, missing, reading, drop, hypothesis)
     return build_fold_factors(selection, folds, seed, shuffle)
 
 
@@ -100,6 +105,7 @@ def select_rows(
     missing: str,
     reading: Mapping[str, Any],
     drop: Any = None,
+    hypothesis: Hypothesis = NO_HYPOTHESIS,
 ) -> ColumnSelection:
     """The rows to divide, given as for :class:`Problem`; X may be a problem, too.
 
@@ -111,8 +117,11 @@ def select_rows(
     if isinstance(X, Factor) or (isinstance(X, Problem) and not X.has_rows):
         raise DataError("folds_of_factor")
     if not isinstance(X, Problem):
-        return ColumnSelection(X, y, target, features, weights, missing, reading, drop)
+        selection = ColumnSelection(X, y, target, features, weights, missing, reading, drop, hypothesis)
+        find_design(selection)
+        return selection
     settings = {"y": y, "target": target, "features": features, "drop": drop, "weights": weights, **reading}
+    settings |= {"formula": hypothesis.formula, "categories": hypothesis.categories}
     conflicting = [name for name, value in settings.items() if value is not None]
     if conflicting:
         raise SettingError("problem_holds", names=conflicting)

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from descentlab.data import CSV_OPTIONS
+from descentlab.data.design.choose import as_hypothesis
 from descentlab.data.selection import ColumnSelection
 from descentlab.descent.descent import Descent
 from descentlab.errors import DataError, SettingError
 from descentlab.factor.build import build_factor
+from descentlab.factor.coded import with_columns_of
 from descentlab.factor.factor import Factor
 from descentlab.messages import Message, message, pluralize, to_json_types
 from descentlab.messages.document import Block, Presentable, make_blocks, message_blocks
@@ -181,11 +183,16 @@ def _build_held_out_factor(
     if isinstance(held_out, Problem | Factor):
         if y is not None or weights is not None:
             raise SettingError("factor_with_rows")
-        factor = held_out if isinstance(held_out, Factor) else held_out.factor
+        factor = with_columns_of(held_out if isinstance(held_out, Factor) else held_out.factor, problem.design)
         lacking = [name for name in columns if name not in factor.columns]
         if lacking:
             raise DataError("held_out_columns", names=lacking, columns=factor.columns)
         factor = factor.select(columns)
+    elif problem.design is not None:
+        hypothesis = as_hypothesis(problem.design, None, problem.bias, y)
+        target = None if y is None else problem.design.target_column
+        selection = ColumnSelection(held_out, y, target, None, weights, missing, reading, None, hypothesis)
+        factor, notices = build_factor(selection).select(columns), tuple(selection.notices)
     else:
         try:
             selection = ColumnSelection(held_out, y, problem.target, problem.features, weights, missing, reading)

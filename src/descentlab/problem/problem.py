@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descentlab.data.columns import check_column, choose_features
+from descentlab.data.design.choose import as_hypothesis
+from descentlab.data.design.design import Design
 from descentlab.data.selection import ColumnSelection
 from descentlab.dependencies import LazyMethod
 from descentlab.descent.reductions import gradient_scale
@@ -69,7 +71,8 @@ class Problem:
         missing: ``"error"`` refuses missing values; ``"drop"`` leaves their rows out and says how many.
         engine: compresses the rows: :class:`descentlab.Threads` (default: every core), :class:`descentlab.Dask` or
             :class:`descentlab.Gpu`. Threads and Dask give the same bits.
-        formula: the hypothesis in the notation of R, such as ``"price ~ size * rooms + C(city) + log(age)"``.
+        formula: the hypothesis in the notation of R, such as ``"price ~ size * rooms + C(city) + log(age)"``; or the
+            ``design`` of another problem, whose levels and constants then apply.
         categories: columns whose values are levels, or ``"auto"``: the columns of text with at most 50 levels.
         progress: called while rows are read, with the amount done, the total (None if unknown) and the rows so far.
         **csv_options: what is known about CSV files, see ``descentlab.data.csv.options.CsvOptions``: ``delimiter``,
@@ -117,7 +120,7 @@ class Problem:
         missing: str = "error",
         engine: Executor | None = None,
         progress: CompressionCallback | None = None,
-        formula: str | None = None,
+        formula: str | Design | None = None,
         categories: Sequence[str] | str | None = None,
         **csv_options: Any,
     ) -> None:
@@ -140,14 +143,13 @@ class Problem:
             self.features = choose_features(features, X.columns, {}, self.target, None, drop)
             self.factor = X.select((*self.features, self.target))
         else:
-            selection = ColumnSelection(
-                X, y, target, features, weights, self.missing, csv_options, drop, formula, categories, self.bias
-            )
+            hypothesis = as_hypothesis(formula, categories, self.bias, y)
+            selection = ColumnSelection(X, y, target, features, weights, self.missing, csv_options, drop, hypothesis)
             engine = engine or executor_for(selection.source)
             factor = build_factor(selection, engine, progress=progress)
             if factor.design is not None:
                 selection.keep_design(factor.design)
-            self._selection, self.design, self.factor = selection, factor.design, code_columns(factor)
+            self._selection, self.design, self.factor = selection, selection.design, code_columns(factor)
             self.target, self.features = selection.target, selection.features
         self.bias = self.bias and (self.design is None or self.design.bias)
         self.n, self.weight = self.factor.rows, self.factor.weight
@@ -351,6 +353,8 @@ class Problem:
         return notices
 
     def __repr__(self) -> str:
+        if self.design is not None:
+            return f"Problem({self.design.formula}; {self.n:,} rows)"
         return (
             f"Problem({self.target} ~ {' + '.join(self.features)}{'' if self.bias else ', no bias'}; {self.n:,} rows)"
         )

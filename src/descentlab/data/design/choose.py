@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from descentlab.data.columns import as_names, check_column, choose_features
 from descentlab.data.design.design import Design
-from descentlab.data.design.formula import ParsedFormula
+from descentlab.data.design.formula import ParsedFormula, read_formula
 from descentlab.data.design.levels import LevelNumbers
-from descentlab.data.design.parser import ALL_COLUMNS
 from descentlab.data.design.resolve import DATE_REASONS, LABEL_REASONS, make_design, with_categories
 from descentlab.data.design.syntax import Name
 from descentlab.data.source import Source
@@ -21,48 +22,88 @@ AUTO = "auto"
 MAX_AUTO_LEVELS = 50  # of a column of text that ``categories="auto"`` takes in
 
 
-def check_formula_alone(formula: ParsedFormula | None, **others: object) -> None:
-    """Raise SettingError if a formula is given together with what it says itself."""
-    given = [name for name, value in others.items() if value is not None]
-    if formula is not None and given:
-        raise SettingError("formula_with", names=given)
+@dataclass(frozen=True)
+class Hypothesis:
+    """What is predicted from what, if that is more than a choice of numeric columns.
 
-
-def choose_design(
-    formula: ParsedFormula | None,
-    categories: Sequence[str] | str | None,
-    source: Source,
-    target: str,
-    weights: str | None,
-    requested: Sequence[str] | None,
-    drop: Sequence[str] | None,
-    set_aside: Mapping[str, Message],
-    bias: bool,
-) -> Design | None:
-    """The design of a formula or of categories; None if there is neither.
-
-    Raises:
-        DataError, SettingError: it names columns that cannot be used.
+    Attributes:
+        formula: in the notation of R.
+        categories: columns whose values are levels, or ``"auto"``.
+        bias: whether there may be a constant term.
+        design: a design that was made before; the formula is then its own.
     """
-    if formula is None and categories is None:
-        return None
-    chosen = find_categories(source, (target, weights, *as_names(drop))) if categories == AUTO else as_names(categories)
-    _check_categories(chosen, source, (target, weights))
-    if formula is None:
-        if not chosen:
-            return None
-        return with_categories(
-            _numeric_features(source, target, weights, requested, drop, set_aside, chosen), chosen, target, bias
-        )
-    uses_all = any(Name(ALL_COLUMNS) in term.factors for term in formula.terms)
-    if chosen and not uses_all:
-        raise SettingError("formula_with", names=["categories"])
-    others: tuple[str, ...] = ()
-    if uses_all:
-        excluded = (*formula.without, *formula.target_columns)
-        others = (*_numeric_features(source, target, weights, None, None, set_aside, chosen), *chosen)
-        others = tuple(name for name in others if name not in excluded)
-    return make_design(formula, source, target, others, chosen)
+
+    formula: str | None = None
+    categories: Sequence[str] | str | None = None
+    bias: bool = True
+    design: Design | None = None
+
+    @cached_property
+    def parsed(self) -> ParsedFormula | None:
+        return None if self.formula is None else read_formula(self.formula)
+
+    def check_arguments(
+        self, y: object, target: str | None, features: Sequence[str] | None, drop: Sequence[str] | None
+    ) -> str | None:
+        """The column of the target.
+
+        Raises:
+            SettingError: the formula says what another argument says, too.
+        """
+        if self.parsed is None:
+            return target
+        left = self.parsed.target
+        given = {"features": features, "drop": drop}
+        if left is not None:
+            given |= {"y": y, "target": None if target == str(left) else target}  # type: ignore[dict-item]
+        if names := [name for name, value in given.items() if value is not None]:
+            raise SettingError("formula_with", names=names)
+        return target if left is None else self.parsed.target_columns[0]
+
+    def make_design(
+        self,
+        source: Source,
+        target: str,
+        weights: str | None,
+        requested: Sequence[str] | None,
+        drop: Sequence[str] | None,
+        set_aside: Mapping[str, Message],
+    ) -> Design | None:
+        """The design of the formula or the categories; None if there is neither.
+
+        Raises:
+            DataError, SettingError: it names columns that cannot be used.
+        """
+        used = (target, weights, *as_names(drop))
+        chosen = find_categories(source, used) if self.categories == AUTO else as_names(self.categories)
+        _check_categories(chosen, source, (target, weights))
+
+        def numeric_features() -> tuple[str, ...]:
+            return _numeric_features(source, target, weights, requested, drop, set_aside, chosen)
+
+        if self.parsed is None:
+            return with_categories(numeric_features(), chosen, target, self.bias) if chosen else None
+        others: tuple[str, ...] = ()
+        if self.parsed.uses_all_columns:
+            excluded = (*self.parsed.without, *self.parsed.target_columns)
+            others = tuple(name for name in (*numeric_features(), *chosen) if name not in excluded)
+        elif chosen:
+            raise SettingError("formula_with", names=["categories"])
+        made = make_design(self.parsed, source, target, others, chosen)
+        return self.design or replace(made, bias=made.bias and self.bias)
+
+
+NO_HYPOTHESIS = Hypothesis()
+
+
+def as_hypothesis(
+    formula: str | Design | None, categories: Sequence[str] | str | None, bias: bool, y: object
+) -> Hypothesis:
+    """A formula and categories as they are given; a design is read as its formula, with ``y`` if that is apart."""
+    if isinstance(formula, Design):
+        text = formula.formula if y is None or isinstance(y, str) else formula.formula.partition("~")[2]
+        return Hypothesis(text, categories, bias, formula)
+    return Hypothesis(formula, categories, bias)
 
 
 def _check_categories(categories: Sequence[str], source: Source, used: Sequence[str | None]) -> None:

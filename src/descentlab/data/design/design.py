@@ -159,6 +159,21 @@ class Design:
     def target_name(self) -> str:
         return numeric_labels(self.target)[0]
 
+    @property
+    def target_column(self) -> str:
+        """The column of the data that the target is computed from, the first if it is several."""
+        return next(leaf.name for leaf in find_leaves(self.target) if isinstance(leaf, Name))
+
+    @property
+    def formula(self) -> str:
+        """The formula, with everything written out."""
+        return f"{self.target} ~ {' + '.join(map(str, self.terms))}{'' if self.bias else ' - 1'}"
+
+    @cached_property
+    def category_columns(self) -> frozenset[str]:
+        """The columns that a category takes part in."""
+        return frozenset(name for block in self.blocks if block.categories for name in block.names(self.levels))
+
     @cached_property
     def categories(self) -> tuple[str, ...]:
         """The categories in the order of the terms."""

@@ -56,6 +56,11 @@ class ParsedFormula:
     without: tuple[str, ...] = ()
 
     @property
+    def uses_all_columns(self) -> bool:
+        """Whether ``.`` is among the factors."""
+        return any(Name(ALL_COLUMNS) in term.factors for term in self.terms)
+
+    @property
     def target_columns(self) -> tuple[str, ...]:
         """The columns of the data that the target is computed from."""
         return tuple(each.name for each in self.target.walk() if isinstance(each, Name)) if self.target else ()

@@ -23,7 +23,8 @@ class LevelNumbers:
     """
 
     def __init__(self, levels: Iterable[Level] = ()) -> None:
-        self.numbers: dict[Level, int] = {level: i for i, level in enumerate(levels)}
+        self.known = tuple(levels)
+        self.numbers: dict[Level, int] = {level: i for i, level in enumerate(self.known)}
 
     def encode(self, labels: Any) -> FloatArray:
         """(m,) the numbers of (m,) labels, an Arrow array of any type; NaN where missing. New levels are added."""
@@ -45,7 +46,12 @@ class LevelNumbers:
 
     def _number(self, value: Any) -> float:
         level = as_level(value)
-        return MISSING_CODE if level is None else float(self.numbers.setdefault(level, len(self.numbers)))
+        if level is None:
+            return MISSING_CODE
+        if self.known and level not in self.numbers:  # codes such as 02134 are text where one begins with 0
+            index = find_level(format_level(level), self.known)
+            level = level if index is None else self.known[index]
+        return float(self.numbers.setdefault(level, len(self.numbers)))
 
 
 def as_level(value: Any) -> Level | None:

@@ -33,12 +33,12 @@ def make_design(
         SettingError: it names a column that does not exist or that has no numbers; a caret shows the place.
     """
     resolver = _Resolver(formula.text, source, categories)
+    left = Name(target) if formula.target is None else formula.target
+    resolver.number(left)
     terms: dict[frozenset[str], Term] = {}
     for term in _replace_all_columns(formula, others):
         resolved = Term(tuple(map(resolver.factor, term.factors)))
         terms.setdefault(resolved.key, resolved)
-    left = Name(target) if formula.target is None else formula.target
-    resolver.number(left)
     design = Design(left, tuple(terms.values()), formula.bias)
     _check_codings(design, formula.text)
     return design

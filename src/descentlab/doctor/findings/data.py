@@ -111,10 +111,12 @@ def _scale_findings(data: DataContext) -> Iterator[Finding]:
     if ratio >= MAX_SCALE_RATIO:
         names = {"large": f"`{problem.features[large]}`", "small": f"`{problem.features[small]}`"}
         ratios = {"ratio": format_rounded(ratio), "slower": format_rounded(ratio**2)}
+        is_level = problem.design is not None and problem.features[small] in problem.design.category_columns
+        key = "advice.scales_apart_level" if is_level else "advice.scales_apart"
         yield caution_finding(
             "scales_apart",
             message("finding.scales_apart", **names, **ratios),
-            advice=message("advice.scales_apart", small=names["small"]),
+            advice=message(key, small=names["small"]),
             sizes=dict(zip(problem.features, rms.tolist(), strict=True)),
             ratio=ratio,
         )
