@@ -18,7 +18,7 @@ from descentlab.data.design.design import Design
 from descentlab.data.design.levels import Level
 from descentlab.data.design.scan import ScanLayout
 from descentlab.factor import householder
-from descentlab.factor.factor import Factor, choose_origin
+from descentlab.factor.factor import Factor, check_size, choose_origin
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray, IntArray
 
 MAX_HELD_ROWS = 1 << 16  # rows that are held as they are, before they are compressed
@@ -102,8 +102,14 @@ class CellRows:
         return CellRows(union, codes, values, self.origin, rows, weight, error).compact()
 
     def compact(self) -> CellRows | Factor:
-        """The factor of all columns, if it is smaller."""
-        dense_size = (self.design.count_indicators() + 2) ** 2
+        """The factor of all columns, if it is smaller.
+
+        Raises:
+            DataError: there are too many levels.
+        """
+        k = self.design.count_indicators()
+        check_size(k + 1, self.design)
+        dense_size = (k + 2) ** 2
         return self.to_factor() if self.values.size > DENSE_SIZE_RATIO * dense_size else self
 
     def to_factor(self) -> Factor:
@@ -217,16 +223,37 @@ def compress_cells(codes: IntArray, values: FloatArray) -> tuple[IntArray, Float
     sizes = np.diff(np.r_[starts, n])
     if (sizes <= p).all():
         return codes, values, 0.0
-    kept_codes, kept_values, error = [], [], 0.0
-    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
-        cell = values[start : start + size]
-        if size > p:
-            cell, cell_error = householder.qr_of_rows(np.array(cell, order="F"))
-            cell = cell[np.any(cell != 0, axis=1)]
-            error = max(error, cell_error)
-        kept_values.append(cell)
-        kept_codes.append(np.repeat(codes[start : start + 1], len(cell), axis=0))
-    return np.concatenate(kept_codes), np.concatenate(kept_values), error
+    is_kept, error = np.repeat(sizes <= p, sizes), 0.0
+    kept_codes, kept_values = [codes[is_kept]], [values[is_kept]]
+    for longest in 2 ** np.unique(np.ceil(np.log2(sizes[sizes > p])).astype(np.int64)):
+        cells = np.flatnonzero((sizes > p) & (sizes <= longest) & (sizes > longest // 2))
+        triangles, cell_error = _triangles_of_cells(values, starts[cells], sizes[cells], int(longest))
+        rows = triangles.reshape(-1, p)
+        is_zero = ~rows.any(axis=1)
+        kept_codes.append(np.repeat(codes[starts[cells]], p, axis=0)[~is_zero])
+        kept_values.append(rows[~is_zero])
+        error = max(error, cell_error)
+    codes, values = np.concatenate(kept_codes), np.concatenate(kept_values)
+    order = np.lexsort(codes.T[::-1])
+    return codes[order], values[order], error
+
+
+def _triangles_of_cells(
+    values: FloatArray, starts: IntArray, sizes: IntArray, longest: int
+) -> tuple[FloatArray, float]:
+    """(c, p, p) triangles of c runs of at most ``longest`` rows, and their relative error."""
+    p = values.shape[1]
+    if longest > householder.PANEL_ROWS:
+        results = [
+            householder.qr_of_rows(np.array(values[i : i + m], order="F")) for i, m in zip(starts, sizes, strict=True)
+        ]
+        return np.array([R for R, _ in results]), max(error for _, error in results)
+    stacked = np.zeros((len(starts), longest, p))
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    stacked[np.repeat(np.arange(len(starts)), sizes), within] = values[np.repeat(starts, sizes) + within]
+    R = np.linalg.qr(stacked, mode="r")
+    R *= np.where(np.diagonal(R, axis1=1, axis2=2) < 0, -1.0, 1.0)[:, :, None]
+    return R + 0.0, householder.relative_error_bound(longest, p)
 
 
 def _join_blocks(

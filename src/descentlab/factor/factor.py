@@ -23,6 +23,7 @@ from descentlab.storage import write_atomically
 from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray
 
 MAX_FACTOR_BYTES = 1 << 30  # of the triangle: about 11,500 columns, whose QR takes a minute
+MAX_LEVELS_BYTES = 200_000_000  # with categories: about 5,000 columns, which are read, coded and solved in a minute
 FACTOR_FORMAT = archive.ArchiveFormat("factor", 2, damaged_key="factor_damaged", newer_key="factor_newer")
 
 
@@ -101,7 +102,7 @@ class Factor:
             DataError: a name stands twice, or a factor of these columns would not fit in memory.
         """
         k = len(columns)
-        _check_size(k)
+        check_size(k)
         if duplicates := find_duplicates(columns):
             raise DataError("duplicate_columns", names=duplicates)
         return cls(tuple(columns), np.zeros((k + 1, k + 1)), np.zeros(k), 0, 0.0, np.zeros(k))
@@ -109,7 +110,7 @@ class Factor:
     @classmethod
     def empty_design(cls, design: Design) -> Factor:
         """The factor of no rows of a design with these levels; raises as :meth:`empty` does."""
-        _check_size(design.count_indicators() + 1, design)
+        check_size(design.count_indicators() + 1, design)
         return replace(cls.empty((*design.indicator_columns, design.target_name)), design=design)
 
     @classmethod
@@ -392,17 +393,18 @@ class Factor:
         return f"Factor({self.rows:,} rows of {', '.join(self.columns)})"
 
 
-def _check_size(k: int, design: Design | None = None) -> None:
+def check_size(k: int, design: Design | None = None) -> None:
     """Raise DataError if the triangle of k columns would be too large; where a design has levels, it names them."""
-    if 8 * (k + 1) ** 2 <= MAX_FACTOR_BYTES:
+    has_levels = design is not None and bool(design.levels)
+    max_bytes = MAX_LEVELS_BYTES if has_levels else MAX_FACTOR_BYTES
+    if 8 * (k + 1) ** 2 <= max_bytes:
         return
     values = {
         "columns": pluralize(k, "column"),
-        "gigabytes": 8 * (k + 1) ** 2 / 1e9,
-        "most": math.isqrt(MAX_FACTOR_BYTES // 8) - 1,
+        "most": math.isqrt(max_bytes // 8) - 1,
     }
-    if design is None or not design.levels:
-        raise DataError("factor_columns", **values)
+    if design is None or not has_levels:
+        raise DataError("factor_columns", gigabytes=8 * (k + 1) ** 2 / 1e9, **values)
     counts = tuple(f"`{key}`: {len(levels):,}" for key, levels in design.levels.items())
     raise DataError("factor_levels", counts=counts, **values)
 

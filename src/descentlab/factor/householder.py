@@ -57,7 +57,7 @@ def qr_of_block_compiled(values: FloatArray, origin: FloatArray, weights: Any) -
     sqrt_weights = None if weights is None else np.sqrt(np.asarray(weights, dtype=np.float64))
     values = np.asarray(values, dtype=np.float64)
     R = compute_block_qr(values, origin, sqrt_weights, PANEL_ROWS, _block_size(p), PADDING_ROWS)
-    return TriangularFactor(with_nonnegative_diagonal(R), _relative_error_bound(n, p))
+    return TriangularFactor(with_nonnegative_diagonal(R), relative_error_bound(n, p))
 
 
 def qr_of_rows(rows: Any) -> TriangularFactor:
@@ -90,7 +90,7 @@ def qr_of_panels(panels: Iterable[FloatArray], m: int, p: int) -> TriangularFact
         for i in range(0, count - step, 2 * step):
             workspace.merge(i, i + step)
         step *= 2
-    return TriangularFactor(with_nonnegative_diagonal(workspace.triangles[0].T), _relative_error_bound(m, p))
+    return TriangularFactor(with_nonnegative_diagonal(workspace.triangles[0].T), relative_error_bound(m, p))
 
 
 def augmented_panels(values: FloatArray, origin: FloatArray, weights: Any) -> Iterator[FloatArray]:
@@ -110,7 +110,8 @@ def _augment(values: FloatArray, origin: FloatArray, weights: Any, out: np.ndarr
     return out
 
 
-def _relative_error_bound(m: int, p: int) -> float:
+def relative_error_bound(m: int, p: int) -> float:
+    """The bound for (m, p) rows that are reduced in panels, in float64."""
     merge_levels = max(-(-m // PANEL_ROWS) - 1, 0).bit_length()
     return (4 + min(m, PANEL_ROWS) / 4 + p + merge_levels * (4 + p)) * UNIT_ROUNDOFF
 
