@@ -13,7 +13,7 @@ from descentlab.data import open_column, open_source
 from descentlab.data.arrays import ArraySource
 from descentlab.data.columns import as_names, check_column, choose_features
 from descentlab.data.combined import JoinedSource
-from descentlab.data.design.choose import NO_HYPOTHESIS, Hypothesis, LevelCount, count_levels, left_out_notice
+from descentlab.data.design.choose import NO_DESIGN, DesignRequest, LevelCount, count_levels, left_out_notice
 from descentlab.data.design.design import Design
 from descentlab.data.design.source import DesignSource
 from descentlab.data.row_numbers import find_row_numbers
@@ -138,12 +138,12 @@ class ColumnSelection:
         missing: str,
         csv_options: Mapping[str, Any],
         drop: Sequence[str] | None = None,
-        hypothesis: Hypothesis = NO_HYPOTHESIS,
+        request: DesignRequest = NO_DESIGN,
     ) -> None:
         """See :class:`descentlab.Problem` for the arguments."""
         if isinstance(y, str) and target is None:
             y, target = None, y
-        target = hypothesis.check_arguments(y, target, features, drop)
+        target = request.check_arguments(y, target, features, drop)
         requested = None if features is None else as_names(features)
         source = open_source(X, names=requested if y is not None else None, csv_options=csv_options)
         self._positional_args = [
@@ -153,7 +153,7 @@ class ColumnSelection:
             raise DataError("no_target", columns=source.names)
         if y is None:
             self.target = str(target)
-            if hypothesis.formula is None:
+            if request.formula is None:
                 check_column(self.target, source.names, source.excluded_columns)
         else:
             if isinstance(source, ArraySource):
@@ -172,8 +172,8 @@ class ColumnSelection:
             source = _join_column(source, open_column(weights, "weights", WEIGHTS_COLUMN), "weights")
         self.set_aside = {} if requested is not None or y is not None else find_row_numbers(source)
         self.missing, self.data_source = missing, source
-        self._dropped_columns, self._uses_all_columns = as_names(drop), requested is None and hypothesis.formula is None
-        self.design = hypothesis.make_design(source, self.target, self.weights, requested, drop, self.set_aside)
+        self._dropped_columns, self._uses_all_columns = as_names(drop), requested is None and request.formula is None
+        self.design = request.make_design(source, self.target, self.weights, requested, drop, self.set_aside)
         if self.design is None:
             features = choose_features(
                 requested, source.names, source.excluded_columns, self.target, self.weights, drop, self.set_aside

@@ -251,7 +251,7 @@ def _triangles_of_cells(
     stacked = np.zeros((len(starts), longest, p))
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     stacked[np.repeat(np.arange(len(starts)), sizes), within] = values[np.repeat(starts, sizes) + within]
-    R = np.linalg.qr(stacked, mode="r")
+    R: FloatArray = np.asarray(np.linalg.qr(stacked, mode="r"))
     R *= np.where(np.diagonal(R, axis1=1, axis2=2) < 0, -1.0, 1.0)[:, :, None]
     return R + 0.0, householder.relative_error_bound(longest, p)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from descentlab.data import open_source
 from descentlab.data.columns import as_names, check_column
-from descentlab.data.design.choose import Hypothesis
+from descentlab.data.design.choose import DesignRequest
 from descentlab.data.paths import FileLocation, as_paths, resolve_locations
 from descentlab.data.selection import ColumnSelection
 from descentlab.errors import DataError, SettingError, check_choice, check_float
@@ -248,7 +248,9 @@ def _make_selection(row_inputs: Any, column_options: dict[str, Any], csv_options
         target = names[-1] if names else None
     features, drop = column_options["features"], column_options.get("drop")
     missing = column_options["missing"]
-    return ColumnSelection(source, None, target, features, weights, missing, {}, drop, Hypothesis(formula, categories))
+    return ColumnSelection(
+        source, None, target, features, weights, missing, {}, drop, DesignRequest(formula, categories)
+    )
 
 
 def _make_job_settings(

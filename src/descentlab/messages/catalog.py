@@ -53,6 +53,7 @@ PLURAL_NOUNS = {
     "column": "columns",
     "entry": "entries",
     "epoch": "epochs",
+    "level": "levels",
     "loss": "losses",
     "name": "names",
     "parameter": "parameters",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.data import CSV_OPTIONS
-from descentlab.data.design.choose import as_hypothesis
+from descentlab.data.design.choose import request_design
 from descentlab.descent.descent import Descent
 from descentlab.errors import DataError, SettingError
 from descentlab.factor.factor import Factor
@@ -94,9 +94,9 @@ def cross_validate(
     step_options: dict[str, Any] = {"reduction": reduction, "momentum": momentum, "dampening": dampening}
     descent = Descent(lr=1.0, epochs=epochs, nesterov=nesterov, weight_decay=weight_decay, **step_options)
     problem_options = {"bias": bias, "center": center, "standardize": standardize}
-    hypothesis = as_hypothesis(formula, categories, bias is not False, y)
-    if bias is None and hypothesis.parsed is not None:
-        problem_options["bias"] = hypothesis.parsed.bias
+    request = request_design(formula, categories, bias is not False, y)
+    if bias is None and request.parsed is not None:
+        problem_options["bias"] = request.parsed.bias
     grid = ParameterGrid.from_arguments(data, descent, lr, ridge, problem_options)
     notices: tuple[Message, ...] = ()
     if isinstance(data, list | tuple) and data and all(isinstance(each, Factor) for each in data):
@@ -104,7 +104,7 @@ def cross_validate(
             raise SettingError("factor_with_rows")
         factors = align_fold_columns(data, target, features)
     else:
-        selection = select_rows(data, y, target, features, weights, missing, reading, drop, hypothesis)
+        selection = select_rows(data, y, target, features, weights, missing, reading, drop, request)
         factors = build_fold_factors(selection, folds, seed, shuffle)
         notices = tuple(selection.notices)
     return evaluate_grid(grid, factors, notices)

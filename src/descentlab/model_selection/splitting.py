@@ -9,7 +9,7 @@ import numpy as np
 
 from descentlab.data import CSV_OPTIONS
 from descentlab.data.columns import check_column, choose_features
-from descentlab.data.design.choose import NO_HYPOTHESIS, Hypothesis, as_hypothesis
+from descentlab.data.design.choose import NO_DESIGN, DesignRequest, request_design
 from descentlab.data.selection import ColumnSelection
 from descentlab.errors import DataError, SettingError, check_choice, check_int
 from descentlab.factor.build import find_design
@@ -64,8 +64,8 @@ def split(
     ([2.0, 2.0], [3.0, 3.5])
     """
     check_keywords(reading, (*CSV_OPTIONS, *keyword_names(split)))
-    hypothesis = as_hypothesis(formula, categories, True, y)
-    selection = select_rows(X, y, target, features, weights, missing, reading, drop, hypothesis)
+    request = request_design(formula, categories, True, y)
+    selection = select_rows(X, y, target, features, weights, missing, reading, drop, request)
     return build_fold_factors(selection, folds, seed, shuffle)
 
 
@@ -105,7 +105,7 @@ def select_rows(
     missing: str,
     reading: Mapping[str, Any],
     drop: Any = None,
-    hypothesis: Hypothesis = NO_HYPOTHESIS,
+    request: DesignRequest = NO_DESIGN,
 ) -> ColumnSelection:
     """The rows to divide, given as for :class:`Problem`; X may be a problem, too.
 
@@ -117,11 +117,11 @@ def select_rows(
     if isinstance(X, Factor) or (isinstance(X, Problem) and not X.has_rows):
         raise DataError("folds_of_factor")
     if not isinstance(X, Problem):
-        selection = ColumnSelection(X, y, target, features, weights, missing, reading, drop, hypothesis)
+        selection = ColumnSelection(X, y, target, features, weights, missing, reading, drop, request)
         find_design(selection)
         return selection
     settings = {"y": y, "target": target, "features": features, "drop": drop, "weights": weights, **reading}
-    settings |= {"formula": hypothesis.formula, "categories": hypothesis.categories}
+    settings |= {"formula": request.formula, "categories": request.categories}
     conflicting = [name for name, value in settings.items() if value is not None]
     if conflicting:
         raise SettingError("problem_holds", names=conflicting)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.data import CSV_OPTIONS
-from descentlab.data.design.choose import as_hypothesis
+from descentlab.data.design.choose import request_design
 from descentlab.data.selection import ColumnSelection
 from descentlab.descent.descent import Descent
 from descentlab.errors import DataError, SettingError
@@ -189,9 +189,9 @@ def _build_held_out_factor(
             raise DataError("held_out_columns", names=lacking, columns=factor.columns)
         factor = factor.select(columns)
     elif problem.design is not None:
-        hypothesis = as_hypothesis(problem.design, None, problem.bias, y)
+        request = request_design(problem.design, None, problem.bias, y)
         target = None if y is None else problem.design.target_column
-        selection = ColumnSelection(held_out, y, target, None, weights, missing, reading, None, hypothesis)
+        selection = ColumnSelection(held_out, y, target, None, weights, missing, reading, None, request)
         factor, notices = build_factor(selection).select(columns), tuple(selection.notices)
     else:
         try:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descentlab.data.columns import check_column, choose_features
-from descentlab.data.design.choose import as_hypothesis
+from descentlab.data.design.choose import request_design
 from descentlab.data.design.design import Design
 from descentlab.data.selection import ColumnSelection
 from descentlab.dependencies import LazyMethod
@@ -143,8 +143,8 @@ class Problem:
             self.features = choose_features(features, X.columns, {}, self.target, None, drop)
             self.factor = X.select((*self.features, self.target))
         else:
-            hypothesis = as_hypothesis(formula, categories, self.bias, y)
-            selection = ColumnSelection(X, y, target, features, weights, self.missing, csv_options, drop, hypothesis)
+            request = request_design(formula, categories, self.bias, y)
+            selection = ColumnSelection(X, y, target, features, weights, self.missing, csv_options, drop, request)
             engine = engine or executor_for(selection.source)
             factor = build_factor(selection, engine, progress=progress)
             if factor.design is not None:

@@ -16,14 +16,14 @@ from descentlab.data.design.resolve import DATE_REASONS, LABEL_REASONS, make_des
 from descentlab.data.design.syntax import Name
 from descentlab.data.source import Source
 from descentlab.errors import DataError, SettingError, did_you_mean
-from descentlab.messages import Message, message
+from descentlab.messages import Message, message, pluralize
 
 AUTO = "auto"
 MAX_AUTO_LEVELS = 50  # of a column of text that ``categories="auto"`` takes in
 
 
 @dataclass(frozen=True)
-class Hypothesis:
+class DesignRequest:
     """What is predicted from what, if that is more than a choice of numeric columns.
 
     Attributes:
@@ -93,17 +93,17 @@ class Hypothesis:
         return self.design or replace(made, bias=made.bias and self.bias)
 
 
-NO_HYPOTHESIS = Hypothesis()
+NO_DESIGN = DesignRequest()
 
 
-def as_hypothesis(
+def request_design(
     formula: str | Design | None, categories: Sequence[str] | str | None, bias: bool, y: object
-) -> Hypothesis:
+) -> DesignRequest:
     """A formula and categories as they are given; a design is read as its formula, with ``y`` if that is apart."""
     if isinstance(formula, Design):
         text = formula.formula if y is None or isinstance(y, str) else formula.formula.partition("~")[2]
-        return Hypothesis(text, categories, bias, formula)
-    return Hypothesis(formula, categories, bias)
+        return DesignRequest(text, categories, bias, formula)
+    return DesignRequest(formula, categories, bias)
 
 
 def _check_categories(categories: Sequence[str], source: Source, used: Sequence[str | None]) -> None:
@@ -175,7 +175,8 @@ def left_out_notice(name: str, reason: Message, count: LevelCount | None, target
     """The notice that a column was left out, with the option that takes it in where there is one."""
     values = {"name": name, "reason": reason, "option": shlex.quote(name)}
     if count is not None:
-        levels = message("count.levels" if count.is_all else "count.levels_at_least", count=count.levels)
+        levels = pluralize(count.levels, "level")
+        levels = levels if count.is_all else message("notice.at_least", levels=levels)
         return message("notice.left_out_text", levels=levels, **values)
     if reason.key in DATE_REASONS:
         formula = shlex.quote(f"{Name(target)} ~ days({Name(name)})")
