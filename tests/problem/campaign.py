@@ -43,7 +43,7 @@ class RandomProblem:
         w = fractions(np.ones(n) if self.weights is None else self.weights)
         total = sum(w, Fraction(0))
         bias, ridge = self.settings["bias"], Fraction(self.settings["ridge"])
-        y = fractions(self.y)
+        y = fractions(self.y.astype(np.float64))
         means = [_mean(column, w, total) for column in columns]
         centers = means if bias and (self.settings["center"] or self.settings["standardize"]) else [Fraction(0)] * d
         squares = [Fraction(1)] * d
@@ -89,16 +89,24 @@ def random_problems(seed: int) -> Iterator[RandomProblem]:
     while True:
         kind = str(rng.choice(list(MAKERS)))
         n, d = int(rng.integers(1, 7)), int(rng.integers(1, 5))
+        if kind == "wide":
+            n, d = int(rng.integers(1, 4)), int(rng.integers(4, 7))
         meant: list[Vector] = MAKERS[kind](rng, n, d)
         X = floats(meant)
         if kind.startswith("nearly"):
             X = _with_last_places(rng, X)
         y = rng.integers(-20, 30, n).astype(float) if rng.random() < 0.7 else rng.standard_normal(n)
         if rng.random() < 0.3:
-            y = X @ rng.integers(-3, 4, d) + rng.integers(-2, 3)
-        weights = rng.choice([0.5, 1.0, 2.0, 3.0], n) if rng.random() < 0.2 else None
+            y = X @ rng.integers(-3, 4, X.shape[1]) + rng.integers(-2, 3)
+        if rng.random() < 0.1:
+            y = y + 1e9  # an intercept far away
+        if kind == "float32":
+            X, y = X.astype(np.float32), y.astype(np.float32)
+        weights = None
+        if rng.random() < 0.3:
+            weights = rng.choice([[0.5, 1.0, 2.0, 3.0], [1e-6, 1e-3, 1.0, 1e6]][int(rng.integers(2))], n)
         bias = bool(rng.random() < 0.75)
-        settings = {"bias": bias, "ridge": float(rng.choice([0, 0, 0, 1e-6, 0.1, 1.0])), "center": False}
+        settings = {"bias": bias, "ridge": float(rng.choice([0, 0, 0, 1e-6, 0.1, 1.0, 1e4])), "center": False}
         settings["standardize"] = bool(rng.random() < 0.4)
         if bias and not settings["standardize"]:
             settings["center"] = bool(rng.random() < 0.3)
@@ -143,6 +151,18 @@ MAKERS: dict[str, Callable[[Any, int, int], list[Vector]]] = {
     "offsets": lambda rng, n, d: [
         [v + 10 ** int(rng.integers(0, 13)) for v in column] for column in _dependent(rng, n, d)
     ],
+    "spread over offset": lambda rng, n, d: [
+        [v * Fraction(1, 10 ** int(rng.integers(3, 12))) + 10 for v in column] for column in _dependent(rng, n, d)
+    ],
+    "apart by 1e9": lambda rng, n, d: [
+        [v * 10 ** (9 * int(j % 2)) for v in _tenths(rng, n)] for j in range(d)
+    ],
+    "duplicated": lambda rng, n, d: (_dependent(rng, n, d) * 2)[: d + 1],
+    "wide": _dependent,
+    "large integers": lambda rng, n, d: [
+        [Fraction(2**53 - int(v)) for v in rng.integers(0, 10 ** int(rng.integers(6, 13)), n)] for _ in range(d)
+    ],
+    "float32": lambda rng, n, d: [_tenths(rng, n, 3) for _ in range(d)],
     "dependent": _dependent,
     "dependent at scales": lambda rng, n, d: _scaled(rng, _dependent(rng, n, d)),
 }
@@ -154,7 +174,7 @@ def overclaims(problem: RandomProblem) -> list[str]:
         minimum = dl.Problem(problem.X, problem.y, weights=problem.weights, **problem.settings).solve()
     except dl.DescentlabError:
         return []
-    as_given = _wrong_claims(minimum, *problem.exact([fractions(column) for column in problem.X.T]))
+    as_given = _wrong_claims(minimum, *problem.exact([fractions(column) for column in problem.X.T.astype(np.float64)]))
     return as_given and _wrong_claims(minimum, *problem.exact(problem.meant)) and as_given
 
 

@@ -24,7 +24,7 @@ from descentlab.messages import Message, format_number, message
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 FAR_FROM_ZERO = 100  # a column whose mean is this many times its standard deviation
-CERTAIN_RANK_FACTOR = 4  # a dependent column is certain if its remainder is at most this multiple of its own rounding
+CERTAIN_RANK_ROUNDINGS = 7  # a remainder of at most the values' rounding and this many more is certainly dependence
 
 
 class Fit(NamedTuple):
@@ -126,7 +126,7 @@ class _System:
             rows = np.vstack([rows, np.eye(len(penalty), len(penalty) + 1) * np.sqrt(factor.weight * penalty)[:, None]])
         norms = np.linalg.norm(rows, axis=0)
         column_scales = np.exp2(np.rint(np.log2(np.where(norms > 0, norms, 1.0))))
-        input_errors = factor.value_error + UNIT_ROUNDOFF * np.linalg.norm(rows, axis=0)
+        input_errors = factor.value_error + CERTAIN_RANK_ROUNDINGS * UNIT_ROUNDOFF * np.linalg.norm(rows, axis=0)
         means = factor.origin + factor.R_centered[0, 1:].astype(np.longdouble) / factor.R_centered[0, 0]
         return cls(
             rows / column_scales,
@@ -162,7 +162,9 @@ def solve_least_squares(factor: Factor, bias: bool, penalty: FloatArray) -> Fit:
     root[row_indices, : len(T)] = solution_operator / np.append(system.column_scales[:d], 1.0)[row_indices, None]
     if bias:
         root[d, -1] = 1 / np.sqrt(factor.weight)
-    for j in uncertain:  # their weights may be anything that the relation allows: no digit is certain
+    # Their weights may be anything that the relation allows: no digit is certain. A penalty always tells columns apart,
+    # so one that is dependent in spite of it has a penalty below rounding.
+    for j in {*uncertain, *(j for j in dependent if penalty[j] > 0)}:
         relation = params[:, 1 + dependent.index(j)] != 0
         relation[j] = True
         error_bounds[relation, 0] = np.inf
@@ -190,13 +192,18 @@ def _bound_cost_error(
 ) -> float:
     """A bound on the error of ``|residual|^2``, in squared units of the scaled target.
 
-    Rounding moves the residual by at most ``sum_j e_j |W_j| + e_t``. At a minimum without a penalty the errors of
-    the weights have no effect of first order.
+    Rounding moves the residual by at most ``sum_j e_j |W_j| + e_t``, with W the exact weights. At a minimum without a
+    penalty the errors of the weights have no effect of first order. If they have no bound, neither has what a better
+    fit would take away: then the cost itself is added.
     """
     d = len(weights)
     scales = system.column_scales[:d] / system.column_scales[d]
-    shift = float(system.column_errors[:d] @ np.abs(weights * scales) + system.column_errors[d])
+    is_bounded = np.isfinite(weight_errors)
+    sizes = np.abs(weights) + np.where(is_bounded, weight_errors, 0.0)
+    shift = float(system.column_errors[:d] @ (sizes * scales) + system.column_errors[d])
     error = shift * (2 * float(np.linalg.norm(residual)) + shift)
+    if not is_bounded.all():
+        error += float(residual @ residual)
     if penalty.any():
         gradient = 2 * np.abs(system.rows[: len(residual), :d].T @ residual)
         error += float(gradient @ np.where(gradient > 0, weight_errors * scales, 0.0))
@@ -233,9 +240,7 @@ def _rank_revealing_triangle(system: _System) -> tuple[FloatArray, FloatArray, l
         abs_coefficients = np.abs(inverse[:r, :r] @ above)
         norm = np.linalg.norm(below)
         if norm <= column_errors[j] + abs_coefficients @ column_errors[independent]:
-            if norm > CERTAIN_RANK_FACTOR * (
-                system.input_errors[j] + abs_coefficients @ system.input_errors[independent]
-            ):
+            if norm > system.input_errors[j] + abs_coefficients @ system.input_errors[independent]:
                 uncertain.append(j)
             continue
         if below[1:].any():
