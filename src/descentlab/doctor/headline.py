@@ -77,7 +77,7 @@ def _convergence_answer(context: RunContext, values: Mapping[str, object]) -> Me
         return message("answer.cost_converges", furthest=context.furthest[0].message, **values)
     if not needed and not for_coefficients:
         return message("answer.at_the_minimum", **values)
-    if for_coefficients is None or context.theory.fits_exactly:  # not known or not to stay, or the same
+    if for_coefficients is None or context.theory.judges_coefficients(context.within):  # not known or not to stay, or same
         return message("answer.converges", **values)
     return message("answer.converges_both", for_coefficients=for_coefficients, **values)
 
@@ -144,7 +144,7 @@ def reached_message(theory: FullBatchTheory, within: float, recommendation: Reco
     """After how many epochs the cost, and every coefficient, is within the tolerance, as a clause."""
     for_cost, for_coefficients = recommendation.epochs_to_tolerance, recommendation.epochs_to_coefficients
     values = {"within": format_percent(within), "epochs": pluralize(for_cost or 0)}
-    if theory.fits_exactly:
+    if theory.judges_coefficients(within):
         return message("reached.exactly", **values)
     if for_coefficients is None:
         return message("reached.cost", **values)

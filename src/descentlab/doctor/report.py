@@ -138,12 +138,12 @@ def make_tables(diagnosis: Diagnosis, more: bool = True) -> list[Table]:
 
 
 def _remedy_cells(diagnosis: Diagnosis) -> Callable[[Remedy], dict[str, str]]:
-    """Makes the row of a remedy: its epochs to the cost and to the coefficients, which are one if the fit is exact."""
-    is_exact = FullBatchTheory(diagnosis.problem, diagnosis.descent).fits_exactly
+    """Makes the row of a remedy: its epochs to the cost and to the coefficients, or to these alone where they decide."""
+    has_one_aim = FullBatchTheory(diagnosis.problem, diagnosis.descent).judges_coefficients(diagnosis.within)
 
     def cells(remedy: Remedy) -> dict[str, str]:
         for_cost, for_coefficients = format_epochs(remedy.epochs), format_epochs(remedy.epochs_to_coefficients)
-        epochs = {"epochs": for_cost} if is_exact else {"cost": for_cost, "coefficients": for_coefficients}
+        epochs = {"epochs": for_cost} if has_one_aim else {"cost": for_cost, "coefficients": for_coefficients}
         return {
             "remedy": remedy.title.text(),
             "best": remedy.lr_text or "-",

@@ -51,6 +51,7 @@ ROUND_COUNTS_FROM = 10**10  # larger counts have three digits
 PLURAL_NOUNS = {
     "cell": "cells",
     "column": "columns",
+    "digit": "digits",
     "entry": "entries",
     "epoch": "epochs",
     "level": "levels",

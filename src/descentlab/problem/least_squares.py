@@ -25,6 +25,7 @@ from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 FAR_FROM_ZERO = 100  # a column whose mean is this many times its standard deviation
 CERTAIN_RANK_ROUNDINGS = 7  # a remainder of at most the values' rounding and this many more is certainly dependence
+MAX_RELATIVE_PERTURBATION = 0.5  # of the columns by rounding, relative to how independent they are: no bound above it
 
 
 class Fit(NamedTuple):
@@ -283,5 +284,6 @@ def _solve_with_error_bounds(
     errors = direct_errors + np.linalg.norm(solution_operator, axis=1)[:, None] * perturbations
     errors += (np.abs(solution_operator @ inverse.T) @ column_errors)[:, None] * residual
     relative_perturbation = float(column_errors @ np.linalg.norm(inverse, axis=1))  # the bounds hold well below 1
-    bounds = 2 * errors / (1 - relative_perturbation) if relative_perturbation < 1 else np.full_like(errors, np.inf)
-    return W, bounds, solution_operator
+    if relative_perturbation > MAX_RELATIVE_PERTURBATION:
+        return W, np.full_like(errors, np.inf), solution_operator
+    return W, 2 * errors / (1 - relative_perturbation), solution_operator

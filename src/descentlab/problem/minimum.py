@@ -17,6 +17,7 @@ from descentlab.problem.statistics import Statistics
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 FLOAT64_DIGITS = 15.9  # the decimal digits of a float64
+MAX_DIGITS = math.floor(FLOAT64_DIGITS)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,8 +100,23 @@ def describe_cost(cost: float, error: float) -> Message:
     if error > 0 and error >= cost / 2:
         upper_bound = Context(prec=2, rounding=ROUND_UP).create_decimal_from_float(cost + error)
         return message("minimum.cost_is_rounding", cost=f"{float(upper_bound):.2g}")
-    digits = min(6, 1 - math.ceil(math.log10(error / cost))) if error else 6
-    return message("minimum.cost", cost=f"{cost:.{max(digits, 1)}g}")
+    return message("minimum.cost", cost=format_certain(cost, error))
+
+
+def certain_digits(value: float, error: float) -> int:
+    """How many digits of a positive value an error of at most ``error`` leaves certain, at least 0.
+
+    >>> certain_digits(2.0, 0.001), certain_digits(9.2e-15, 1.3e-16), certain_digits(1.0, 3.0)
+    (4, 2, 0)
+    """
+    if not error > 0 or not value > 0:
+        return MAX_DIGITS if not error > 0 else 0
+    return min(MAX_DIGITS, max(1 - math.ceil(math.log10(error / value)), 0)) if math.isfinite(error) else 0
+
+
+def format_certain(value: float, error: float, digits: int = 6) -> str:
+    """A value in its certain digits, at least one and at most ``digits``."""
+    return f"{value:.{max(min(digits, certain_digits(value, error)), 1)}g}"
 
 
 def _nearest_minimizer(fit: Fit, scaling: Scaling, start: FloatArray) -> tuple[FloatArray, FloatArray]:

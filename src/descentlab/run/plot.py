@@ -71,9 +71,9 @@ def _plot_cost_by_epoch(axes: Any, theory: FullBatchTheory, history: History, en
     if _falls_at_once(epoch[indices], cost[indices]):
         axes.set_xscale("log")
     least_cost = ending.least_cost
-    if not theory.fits_exactly and least_cost < np.inf:
+    if not theory.judges_coefficients() and least_cost < np.inf:
         axes.axhline(least_cost, color=MUTED_COLOR, linestyle="--", linewidth=1)
-        label = message("plot.least", cost=least_cost).text(lang)
+        label = message("plot.least", cost=theory.rounded_least_cost).text(lang)
         axes.annotate(label, (1, least_cost), (0, 4), xycoords=("axes fraction", "data"), textcoords="offset points",
                       ha="right", color=MUTED_COLOR, fontsize=9)  # fmt: skip
     axes.set_title(message("plot.cost").text(lang))

@@ -9,11 +9,12 @@ import numpy as np
 
 from descentlab.descent.reductions import gradient_scale
 from descentlab.engines.base import safe_norm
-from descentlab.messages import Message, message, pluralize
+from descentlab.messages import Message, format_rounded, message, pluralize
+from descentlab.problem.minimum import certain_digits, format_certain
 from descentlab.run.coefficients import furthest_coefficients
 from descentlab.run.ending import Ending, Reason
 from descentlab.run.loop import FinalState
-from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.full_batch import DEFAULT_WITHIN, FullBatchTheory
 from descentlab.theory.learning_rates import NO_MOMENTUM, fastest_rate
 from descentlab.theory.settling_time import ConvergenceCriterion
 
@@ -126,7 +127,9 @@ def _ending_messages(ending: Ending, final: FinalState, theory: FullBatchTheory)
     messages = [message("ending.unmoved" if is_stuck else f"ending.{ending.reason}", **numbers)]
     if is_near and ending.reason is Reason.OUT_OF_EPOCHS:
         messages = [message("ending.near_minimum", **numbers)]
-    if ending.reason is Reason.CONVERGED and ending.gradient_norm > final.gradient_tolerance and theory.weight_decay:
+    if ending.reason is Reason.CONVERGED and not theory.fits_exactly and theory.judges_coefficients():
+        messages = [message("ending.coefficients_converged", **numbers)]
+    elif ending.reason is Reason.CONVERGED and ending.gradient_norm > final.gradient_tolerance and theory.weight_decay:
         messages = [message("ending.balanced", **numbers)]
     if is_near and ending.furthest and ending.reason in (Reason.CONVERGED, Reason.OUT_OF_EPOCHS):
         key = "ending.cost_converged" if ending.reason is Reason.CONVERGED else "ending.cost_near_minimum"
@@ -179,26 +182,49 @@ def _standardized_message(theory: FullBatchTheory) -> list[Message]:
     return [message("ending.standardize_coefficients", lr=rate.lr_text, epochs=pluralize(max(needed)))]
 
 
-def remaining_message(theory: FullBatchTheory, suboptimality: float, fraction_remaining: float) -> Message:
+def remaining_message(
+    theory: FullBatchTheory, suboptimality: float, fraction_remaining: float, within: float = DEFAULT_WITHIN
+) -> Message:
     """The suboptimality relative to the minimum's cost, or to its initial value if the minimum's cost is 0.
 
     Args:
         theory: of the descent.
         suboptimality: the objective minus its least value, as a mean squared error.
         fraction_remaining: the suboptimality over its initial value.
+        within: the tolerance.
     """
     if not theory.is_exact or suboptimality == 0 or fraction_remaining < NEGLIGIBLE_FRACTION:
         return message("ending.rest_nothing" if theory.is_exact else "ending.rest_unknown")
     if theory.fits_exactly:
         return message("ending.rest_left", percent=format_percent(fraction_remaining))
+    if theory.judges_coefficients(within):
+        is_above = suboptimality > theory.least.possible_tolerance(within)
+        values = {"known": known_least_cost(theory), "within": format_percent(within)}
+        return message("ending.rest_hidden_above" if is_above else "ending.rest_hidden", **values)
+    certain = theory.least.certain_suboptimality_digits(suboptimality)
+    if not certain:
+        return message("ending.rest_rounding")
+    ratio = suboptimality / theory.least.value
+    percent = format_percent(ratio, certain)
     if theory.is_regularized:
-        return message("ending.rest_penalised", percent=format_percent(suboptimality / theory.least_objective))
-    ratio = suboptimality / theory.least_cost
+        return message("ending.rest_penalised", percent=percent)
+    least_cost = theory.rounded_least_cost
     if ratio > TIMES_FROM_RATIO:
-        return message("ending.rest_times", times=1 + ratio, least_cost=theory.least_cost)
-    return message("ending.rest_above", percent=format_percent(ratio), least_cost=theory.least_cost)
+        return message("ending.rest_times", times=1 + ratio, least_cost=least_cost)
+    return message("ending.rest_above", percent=percent, least_cost=least_cost)
 
 
-def format_percent(fraction: float) -> str:
-    """A fraction in percent, to three digits, without the sign."""
-    return f"{100 * fraction:.3g}"
+def known_least_cost(theory: FullBatchTheory) -> Message:
+    """What is known of the least cost, as a clause: its certain digits, or what it is at most."""
+    least = theory.least
+    digits = certain_digits(least.value, least.error)
+    if not math.isfinite(least.error):
+        return message("least.unknown")
+    if not digits:
+        return message("least.at_most", cost=format_rounded(least.value + least.error, 2))
+    return message("least.digits", digits=pluralize(digits, "digit"), cost=format_certain(least.value, least.error))
+
+
+def format_percent(fraction: float, digits: int = 3) -> str:
+    """A fraction in percent, to at most three digits, without the sign."""
+    return f"{100 * fraction:.{min(digits, 3)}g}"

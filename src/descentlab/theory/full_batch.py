@@ -14,13 +14,16 @@ from descentlab.descent.descent import Descent
 from descentlab.descent.reductions import gradient_scale
 from descentlab.descent.residual_polynomial import ResidualPolynomial
 from descentlab.messages import format_distinct
+from descentlab.problem.minimum import MAX_DIGITS, format_certain
 from descentlab.problem.problem import Problem
 from descentlab.problem.spectrum import Spectrum
+from descentlab.theory.least_cost import LeastCost
 from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray, IntArray
 
 DEFAULT_WITHIN = 0.01  # "converged": within 1% of the least cost, and of every coefficient
 STANDARDIZE_ADVICE_RATIO = 100  # how much smaller the condition number must be to recommend standardizing
 ZERO_RESIDUAL_ULPS = 32  # a residual along a direction of at most this many units of rounding counts as 0
+DESCENDED_COLUMN_ULPS = 4  # roundings of a column on its way from the factor to the descended coordinates
 EXACT_FIT_RTOL = 1e-10  # the root mean square residual, relative to the target's spread, below which a fit is exact
 
 
@@ -269,11 +272,61 @@ class FullBatchTheory:
     @cached_property
     def fits_exactly(self) -> bool:
         """Whether the residuals at the limit point are only rounding."""
+        if self.least.decides(DEFAULT_WITHIN):
+            return False
         factor, quadratic = self.problem.factor, self.problem.quadratic
         spread = factor.std[-1] if self.problem.bias else np.hypot(factor.std, factor.means)[-1]
         terms = np.linalg.norm(np.abs(quadratic.A) @ np.abs(self.limit_point)) + np.linalg.norm(quadratic.t)
         rounding = max(factor.column_error[-1], UNIT_ROUNDOFF * float(terms)) / np.sqrt(factor.weight)
         return bool(np.sqrt(self.least_cost) <= max(EXACT_FIT_RTOL * spread, 4 * rounding))
+
+    @property
+    def rounded_least_cost(self) -> float:
+        """:attr:`least_cost` in its certain digits, to be printed."""
+        return float(format_certain(self.least_cost, self.least.error, MAX_DIGITS))
+
+    @cached_property
+    def least(self) -> LeastCost:
+        """:attr:`least_objective` with bounds on what rounding moved (:mod:`descentlab.theory.least_cost`)."""
+        problem, svd, value = self.problem, self.problem.quadratic.svd, self.least_objective
+        curved = self.regularized_eigenvalues > 0
+        norms = np.sqrt(self.regularized_eigenvalues[curved] * problem.weight / (2 * self.cost_scale))
+        relative_shift = float(self._column_errors[:-1] @ np.linalg.norm(svd.V[:, curved] / norms, axis=1))
+        moved = float(self._column_shifts.sum()) / math.sqrt(problem.weight)
+        error = problem.fit.cost_error
+        if self.is_regularized and math.isfinite(error):
+            error = moved * (2 * math.sqrt(value) + moved)
+        return LeastCost(value, error, moved + relative_shift * math.sqrt(value), relative_shift)
+
+    @cached_property
+    def _column_errors(self) -> FloatArray:
+        """(p + 1,) bounds on what rounding moved of each descended column, and of the target."""
+        quadratic, factor, d = self.problem.quadratic, self.problem.factor, len(self.problem.features)
+        norms = np.append(np.linalg.norm(quadratic.augmented, axis=0), np.linalg.norm(quadratic.t))
+        errors: FloatArray = DESCENDED_COLUMN_ULPS * UNIT_ROUNDOFF * norms
+        # The ridge on a scaled weight has the relative error of the scale.
+        errors[:d] += factor.column_error[:-1] / self.problem.scaling.scales * math.sqrt(1 + self.problem.ridge)
+        errors[-1] += factor.column_error[-1]
+        return errors
+
+    @property
+    def _column_shifts(self) -> FloatArray:
+        """(p + 1,) how far each of them may move the residuals at the limit point."""
+        shifts: FloatArray = self._column_errors * np.append(np.abs(self.limit_point), 1.0)
+        return shifts
+
+    @property
+    def most_rounded_column(self) -> str:
+        """The feature, or the target, whose rounding moves the residuals at the limit point most."""
+        d = len(self.problem.features)
+        worst = int(np.argmax(np.append(self._column_shifts[:d], self._column_shifts[-1])))
+        return (*self.problem.features, self.problem.target)[worst]
+
+    def judges_coefficients(self, within: float = DEFAULT_WITHIN) -> bool:
+        """Whether every coefficient decides about convergence, since the cost cannot: the least is 0, or rounding hides
+        too much of it.
+        """
+        return not self.least.decides(within)
 
     def suboptimality(self, params: FloatArray) -> float:
         """The objective minus its value at the limit point, as a mean squared error; inf beyond float64's range.
@@ -286,15 +339,15 @@ class FullBatchTheory:
         return suboptimality if suboptimality == suboptimality else np.inf
 
     def is_converged(self, params: FloatArray, within: float = DEFAULT_WITHIN) -> BoolArray:
-        """(...) whether parameters (..., p) are within 1% of the least objective; if the fit is exact, whether
-        :meth:`are_coefficients_converged`.
+        """(...) whether parameters (..., p) are surely within 1% of the least objective; if that cannot be told,
+        whether :meth:`are_coefficients_converged`.
         """
-        if self.fits_exactly:
+        if self.judges_coefficients(within):
             return self.are_coefficients_converged(params, within)
         with np.errstate(over="ignore", invalid="ignore"):
             error = (params - self.limit_point) @ self.spectrum.directions
             suboptimality = (error * error) @ self.regularized_eigenvalues / (2 * self.cost_scale)
-            converged: BoolArray = suboptimality <= within * self.least_objective
+            converged: BoolArray = suboptimality <= self.least.sure_tolerance(within)
         return converged
 
     def are_coefficients_converged(self, params: FloatArray, within: float = DEFAULT_WITHIN) -> BoolArray:

@@ -33,7 +33,8 @@ class ConvergenceCriterion:
 
         sum_i a_i e_i^2 h_i^2 <= within * least objective       (as a mean squared error; a_i the eigenvalues)
 
-    or, if the fit is exact and the least cost 0, if every coefficient j is: ``|sum_i V_ji e_i h_i| <= within |p_j|``.
+    less what rounding may have moved (:mod:`descentlab.theory.least_cost`); or, if the least cost is 0 or rounding
+    hides it, if every coefficient j is: ``|sum_i V_ji e_i h_i| <= within |p_j|``.
     Both have the form ``sum_i (c_i h_i)^2 <= 1`` or ``|C h| <= 1``, with a row of C for each coefficient.
 
     Attributes:
@@ -57,11 +58,11 @@ class ConvergenceCriterion:
     @classmethod
     def from_theory(cls, theory: FullBatchTheory, within: float = DEFAULT_WITHIN) -> ConvergenceCriterion:
         """The criterion of the problem, the start and the reduction of a theory."""
-        if theory.fits_exactly:
+        if theory.judges_coefficients(within):
             return cls.for_coefficients(theory, within)
         curvature, error, _ = _active_directions(theory)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            contributions = error * np.sqrt(curvature / (2 * theory.cost_scale * within * theory.least_objective))
+            contributions = error * np.sqrt(curvature / (2 * theory.cost_scale * theory.least.sure_tolerance(within)))
         return cls(curvature, _nan_to_zero(contributions[None]), squared=True)
 
     @classmethod

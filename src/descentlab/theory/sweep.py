@@ -74,7 +74,8 @@ class Sweep(Presentable):
         bounded = np.isfinite(self.lr_bound)
         swept = {"rates": pluralize(rates, "rate"), "epochs": pluralize(last), "stable": stable, "bound": self.lr_bound}
         yield message("sweep.said" if bounded else "sweep.unbounded", **swept)
-        best = {"best": float(self.lr[self.best]), "cost": cost, "least": self.least_cost}
+        theory = FullBatchTheory(self.problem, self.descent)
+        best = {"best": float(self.lr[self.best]), "cost": cost, "least": theory.rounded_least_cost}
         yield message("sweep.best" if np.isfinite(cost) else "sweep.overflowed", **best)
 
     @property

@@ -133,8 +133,8 @@ def since_message(context: RunContext) -> Message:
 
 
 def stays_message(context: RunContext) -> Message:
-    """What stays within the tolerance, as a clause: the cost, or every coefficient if the fit is exact."""
-    kind = "coefficients" if context.theory.fits_exactly else "cost"
+    """What stays within the tolerance, as a clause: the cost, or every coefficient where that decides."""
+    kind = "coefficients" if context.theory.judges_coefficients(context.within) else "cost"
     return message(f"stays.{kind}", within=context.within_percent)
 
 
@@ -188,7 +188,7 @@ def _final_cost_message(context: RunContext) -> Message:
         )
     epochs, remaining_text = (
         pluralize(theory.descent.epochs),
-        remaining_message(theory, suboptimality, fraction_remaining),
+        remaining_message(theory, suboptimality, fraction_remaining, context.within),
     )
     return message("finding.after", epochs=epochs, cost=forecast.cost, own=loss_message, rest=remaining_text)
 
@@ -199,7 +199,7 @@ def _furthest_messages(context: RunContext) -> list[Message]:
         return []
     messages = [message("finding.furthest", furthest=[each.message for each in context.furthest])]
     needed = context.forecast.epochs_to_coefficients
-    if needed is not None and not context.theory.fits_exactly:
+    if needed is not None and not context.theory.judges_coefficients(context.within):
         messages.append(message("finding.coefficients_need", needed=pluralize(needed), within=context.within_percent))
     return messages
 

@@ -15,7 +15,7 @@ from descentlab.doctor.remedies import MIN_MOMENTUM
 from descentlab.doctor.run_context import RunContext
 from descentlab.messages import Message, format_distinct, format_rounded, message, pluralize
 from descentlab.model_selection.validation import Validation
-from descentlab.run.termination import format_percent
+from descentlab.run.termination import format_percent, known_least_cost
 
 MINIMAX_WARN_RATIO = 1.5  # how many times the fastest's epochs make the textbook's rate worth a warning
 MOMENTUM_ONE: dict[str, Any] = {"momentum": 1.0}
@@ -149,13 +149,25 @@ def _exact_fit_findings(context: RunContext) -> Iterator[Finding]:
         yield fact_finding("exact_fit", message("finding.exact_fit", within=context.within_percent))
 
 
+def _hidden_cost_findings(context: RunContext) -> Iterator[Finding]:
+    """The least cost is not known well enough to tell which costs are within the tolerance of it."""
+    theory = context.theory
+    if theory.fits_exactly or not theory.judges_coefficients(context.within):
+        return
+    main_message = message("finding.hidden_cost", known=known_least_cost(theory), within=context.within_percent)
+    advice = message("advice.hidden_cost", name=theory.most_rounded_column)
+    numbers: dict[str, Any] = {"least_cost": theory.least_cost, "error": theory.least.error}
+    yield caution_finding("hidden_cost", main_message, advice=advice, **numbers)
+
+
 def _penalty_findings(context: RunContext) -> Iterator[Finding]:
     theory = context.theory
     if theory.is_regularized:
         key = "finding.weight_decay" if theory.weight_decay else "finding.ridge"
         unpenalized = theory.problem.fit.cost if theory.weight_decay else None
         values: dict[str, Any] = {"least": theory.least_cost, "unpenalised": unpenalized}
-        yield fact_finding("penalty", message(key, **values), **values)
+        printed = values | {"least": theory.rounded_least_cost}
+        yield fact_finding("penalty", message(key, **printed), **values)
 
 
 def _settings_findings(context: RunContext) -> Iterator[Finding]:
@@ -200,6 +212,7 @@ RUN_RULES: tuple[Callable[[RunContext], Iterator[Finding]], ...] = (
     _slow_direction_findings,
     _minimax_rate_findings,
     _exact_fit_findings,
+    _hidden_cost_findings,
     _penalty_findings,
     _settings_findings,
 )

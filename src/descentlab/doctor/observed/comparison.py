@@ -111,7 +111,8 @@ class ObservedComparison:
         with np.errstate(over="ignore", invalid="ignore"):
             gradients = c * (self.params @ quadratic.A.T - quadratic.t) @ quadratic.A
             parameter_drift = np.linalg.norm(self.params, axis=1) * np.linalg.norm(gradients, axis=1)
-            suboptimality = 4 * np.maximum(self.losses - self.in_user_reduction(np.array(self.theory.least_cost)), 0.0)
+            least_cost = np.array(max(self.theory.least_cost - self.theory.least.error, 0.0))
+            suboptimality = 4 * np.maximum(self.losses - self.in_user_reduction(least_cost), 0.0)
             drift: FloatArray = np.nan_to_num(FLOAT32_UNIT_ROUNDOFF * t * (parameter_drift + suboptimality), nan=np.inf)
         return drift
 
