@@ -1,4 +1,4 @@
-"""Random small problems against exact fractions: are digits, cost bounds and ranks ever claimed too high?
+"""Random small problems against exact fractions: are digits, cost bounds, ranks or nearness ever claimed too high?
 
 ``python -m tests.problem.campaign 50000 --seed 1`` prints how many claims were too high, and the first of them.
 
@@ -14,13 +14,16 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 import descentlab as dl
+from descentlab.theory.full_batch import FullBatchTheory
+from descentlab.theory.settling_time import ConvergenceCriterion
 from tests.rational import Vector, floats, fractions, solve_singular
 
 SLACK = 10**-0.05  # a twentieth of a digit, for the rounding of the printed number of digits
@@ -37,13 +40,12 @@ class RandomProblem:
     weights: Any
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def exact(self, columns: list[Vector]) -> tuple[Vector, Fraction]:
-        """The parameters of least cost, nearest to 0 in the descended coordinates, and the mean squared error there."""
+    def exact(self, columns: list[Vector]) -> ExactProblem:
+        """The problem in fractions, with these columns for X."""
         n, d = self.X.shape
         w = fractions(np.ones(n) if self.weights is None else self.weights)
         total = sum(w, Fraction(0))
         bias, ridge = self.settings["bias"], Fraction(self.settings["ridge"])
-        y = fractions(self.y.astype(np.float64))
         means = [_mean(column, w, total) for column in columns]
         centers = means if bias and (self.settings["center"] or self.settings["standardize"]) else [Fraction(0)] * d
         squares = [Fraction(1)] * d
@@ -54,14 +56,58 @@ class RandomProblem:
                 for column, s in zip(columns, shifts, strict=True)
             ]
         columns = [*columns, *[[Fraction(1)] * n] * bias]
-        gram = [[_mean([u * v for u, v in zip(a, b, strict=True)], w, total) for b in [*columns, y]] for a in columns]
-        for j in range(d):
-            gram[j][j] += ridge * squares[j]
+        return ExactProblem(columns, fractions(self.y.astype(np.float64)), w, total, centers, squares, ridge, bias)
+
+
+@dataclass(frozen=True)
+class ExactProblem:
+    """A problem in fractions: columns with the ones of the bias, target, weights and their sum, what the descended
+    columns are relative to, their squared scales, the ridge.
+    """
+
+    columns: list[Vector]
+    y: Vector
+    w: Vector
+    total: Fraction
+    centers: Vector
+    squares: Vector
+    ridge: Fraction
+    bias: bool
+
+    @cached_property
+    def params(self) -> Vector:
+        """The parameters of least objective, nearest to 0 in the descended coordinates."""
+        columns = [*self.columns, self.y]
+        gram = [
+            [_mean([u * v for u, v in zip(a, b, strict=True)], self.w, self.total) for b in columns]
+            for a in self.columns
+        ]
+        for j, square in enumerate(self.squares):
+            gram[j][j] += self.ridge * square
         params, null = solve_singular(gram)
-        if null:
-            params = _nearest_to_zero(params, null, squares, centers, bias)
-        residuals = [sum((p * column[i] for p, column in zip(params, columns, strict=True)), -y[i]) for i in range(n)]
-        return params, _mean([r * r for r in residuals], w, total)
+        return _nearest_to_zero(params, null, self.squares, self.centers, self.bias) if null else params
+
+    def cost(self, params: Vector) -> Fraction:
+        """The mean squared error."""
+        residuals = [
+            sum((p * column[i] for p, column in zip(params, self.columns, strict=True)), -self.y[i])
+            for i in range(len(self.y))
+        ]
+        return _mean([r * r for r in residuals], self.w, self.total)
+
+    def objective(self, params: Vector) -> Fraction:
+        """The mean squared error and the ridge penalty."""
+        penalty = sum((s * p * p for s, p in zip(self.squares, params, strict=False)), Fraction(0))
+        return self.cost(params) + self.ridge * penalty
+
+    def from_scaled(self, scaled: Any, scales: Any) -> Vector:
+        """Descended parameters in the units of the data."""
+        params = [
+            Fraction(q) / Fraction(s) for q, s in zip(scaled.tolist(), [*scales.tolist(), 1.0], strict=False)
+        ]
+        if self.bias:
+            params[-1] -= sum((c * p for c, p in zip(self.centers, params, strict=False)), Fraction(0))
+        return params
 
 
 def _mean(values: Vector, w: Vector, total: Fraction) -> Fraction:
@@ -171,27 +217,61 @@ MAKERS: dict[str, Callable[[Any, int, int], list[Vector]]] = {
 def overclaims(problem: RandomProblem) -> list[str]:
     """The claims that are too high; empty if all hold."""
     try:
-        minimum = dl.Problem(problem.X, problem.y, weights=problem.weights, **problem.settings).solve()
+        made = dl.Problem(problem.X, problem.y, weights=problem.weights, **problem.settings)
+        claims = _Claims(made.solve(), FullBatchTheory(made, dl.Descent(lr=1.0)))
     except dl.DescentlabError:
         return []
-    as_given = _wrong_claims(minimum, *problem.exact([fractions(column) for column in problem.X.T.astype(np.float64)]))
-    return as_given and _wrong_claims(minimum, *problem.exact(problem.meant)) and as_given
+    as_given = claims.wrong(problem.exact([fractions(column) for column in problem.X.T.astype(np.float64)]))
+    return as_given and claims.wrong(problem.exact(problem.meant)) and as_given
 
 
-def _wrong_claims(minimum: dl.Minimum, params: Vector, cost: Fraction) -> list[str]:
-    wrong = []
-    for name, value, digits, exact in zip(
-        minimum.parameters, minimum.params.tolist(), minimum.digits.tolist(), params, strict=True
-    ):
-        error = abs(Fraction(value) - exact) * Fraction(SLACK)
-        if digits > 0 and error > Fraction(10**-digits) * abs(Fraction(value)):
-            wrong.append(f"{name}: {value!r} for {_as_float(exact)!r}, to {digits:.1f} digits")
-    if (
-        math.isfinite(minimum.cost_error)
-        and abs(Fraction(minimum.cost) - cost) > Fraction(minimum.cost_error) + cost / 2**50
-    ):
-        wrong.append(f"cost: {minimum.cost!r} for {_as_float(cost)!r}, within {minimum.cost_error!r}")
-    return wrong
+@dataclass(frozen=True)
+class _Claims:
+    """What is said of one problem: digits, the bound of the least cost, and which costs are near it."""
+
+    minimum: dl.Minimum
+    theory: FullBatchTheory
+
+    def wrong(self, exact: ExactProblem) -> list[str]:
+        return [*self._wrong_minimum(exact), *self._wrong_nearness(exact)]
+
+    def _wrong_minimum(self, exact: ExactProblem) -> Iterator[str]:
+        minimum, cost = self.minimum, exact.cost(exact.params)
+        for name, value, digits, param in zip(
+            minimum.parameters, minimum.params.tolist(), minimum.digits.tolist(), exact.params, strict=True
+        ):
+            error = abs(Fraction(value) - param) * Fraction(SLACK)
+            if digits > 0 and error > Fraction(10**-digits) * abs(Fraction(value)):
+                yield f"{name}: {value!r} for {_as_float(param)!r}, to {digits:.1f} digits"
+        if (
+            math.isfinite(minimum.cost_error)
+            and abs(Fraction(minimum.cost) - cost) > Fraction(minimum.cost_error) + cost / 2**50
+        ):
+            yield f"cost: {minimum.cost!r} for {_as_float(cost)!r}, within {minimum.cost_error!r}"
+
+    def _wrong_nearness(self, exact: ExactProblem) -> Iterator[str]:
+        """Costs on the way of a descent that are said to be within 1% of the least, or not to be, and are not, or are.
+
+        The number of epochs to it has to be one after which the cost is within 1%.
+        """
+        theory = self.theory
+        if theory.judges_coefficients() or not theory.spectrum.rank:
+            return
+        lr, least = 0.4 * theory.lr_bound, exact.objective(exact.params)
+        theory = replace(theory, descent=replace(theory.descent, lr=lr))
+        criterion = ConvergenceCriterion.from_theory(theory)
+        epochs = criterion.epochs_to_tolerance(lr, theory.descent.momentum_settings)
+        shares = [0, 1, 3, 10, 100, 10**6]
+        updates = shares if epochs is None or epochs > 2**50 else [*shares, max(epochs - 1, 0), epochs]
+        for update, scaled in zip(updates, theory.params_at(np.array(updates)), strict=True):
+            params = exact.from_scaled(scaled, theory.problem.scaling.scales)
+            above = exact.objective(params) - least
+            is_near = bool(theory.is_converged(scaled))
+            if is_near and above > least / 100 * (1 + Fraction(1, 2**40)):
+                yield f"update {update}: said to be within 1%, but is {_as_float(above / least) if least else above}"
+            is_far = theory.suboptimality(scaled) > theory.least.possible_tolerance(0.01)
+            if is_far and above <= least / 100 * (1 - Fraction(1, 2**40)):
+                yield f"update {update}: said not to be within 1%, but is {_as_float(above / least)}"
 
 
 def _as_float(value: Fraction) -> float:
