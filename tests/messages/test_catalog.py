@@ -142,7 +142,7 @@ def test_every_count_has_its_noun() -> None:
             "error.too_long", "error.too_long_schedule",
         "finding.beyond_counting",
         "finding.mini_batches", "folds.tried", "losses.every", "losses.read_every",
-            "notice.few_rows", "notice.missing_code", "notice.rows_dropped",
+            "minimum.param", "notice.few_rows", "notice.missing_code", "notice.rows_dropped",
         "observed.averaged_twice", "observed.gradient_averaged_twice",
             "observed.agrees_every", "observed.per_sample_updates", "observed.too_long", "refuses.replay_batches",
     }  # fmt: skip

@@ -77,7 +77,9 @@ def _convergence_answer(context: RunContext, values: Mapping[str, object]) -> Me
         return message("answer.cost_converges", furthest=context.furthest[0].message, **values)
     if not needed and not for_coefficients:
         return message("answer.at_the_minimum", **values)
-    if for_coefficients is None or context.theory.judges_coefficients(context.within):  # not known or not to stay, or same
+    if for_coefficients is None or context.theory.judges_coefficients(
+        context.within
+    ):  # not known or not to stay, or same
         return message("answer.converges", **values)
     return message("answer.converges_both", for_coefficients=for_coefficients, **values)
 

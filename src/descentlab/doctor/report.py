@@ -138,7 +138,7 @@ def make_tables(diagnosis: Diagnosis, more: bool = True) -> list[Table]:
 
 
 def _remedy_cells(diagnosis: Diagnosis) -> Callable[[Remedy], dict[str, str]]:
-    """Makes the row of a remedy: its epochs to the cost and to the coefficients, or to these alone where they decide."""
+    """Makes the row of a remedy: its epochs to the cost and to the coefficients, or to these if they decide."""
     has_one_aim = FullBatchTheory(diagnosis.problem, diagnosis.descent).judges_coefficients(diagnosis.within)
 
     def cells(remedy: Remedy) -> dict[str, str]:

@@ -339,8 +339,8 @@ class FullBatchTheory:
         return suboptimality if suboptimality == suboptimality else np.inf
 
     def is_converged(self, params: FloatArray, within: float = DEFAULT_WITHIN) -> BoolArray:
-        """(...) whether parameters (..., p) are surely within 1% of the least objective; if that cannot be told,
-        whether :meth:`are_coefficients_converged`.
+        """(...) whether parameters (..., p) are surely within 1% of the least objective; where the cost cannot
+        decide that, whether :meth:`are_coefficients_converged`.
         """
         if self.judges_coefficients(within):
             return self.are_coefficients_converged(params, within)
