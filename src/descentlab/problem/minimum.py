@@ -17,7 +17,7 @@ from descentlab.problem.statistics import Statistics
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 FLOAT64_DIGITS = 15.9  # the decimal digits of a float64
-MAX_DIGITS = math.floor(FLOAT64_DIGITS)
+MAX_CERTAIN_DIGITS = math.floor(FLOAT64_DIGITS)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -100,7 +100,7 @@ def describe_cost(cost: float, error: float) -> Message:
     if error > 0 and error >= cost / 2:
         upper_bound = Context(prec=2, rounding=ROUND_UP).create_decimal_from_float(cost + error)
         return message("minimum.cost_is_rounding", cost=f"{float(upper_bound):.2g}")
-    return message("minimum.cost", cost=format_certain(cost, error))
+    return message("minimum.cost", cost=format_to_certain_digits(cost, error))
 
 
 def certain_digits(value: float, error: float) -> int:
@@ -110,11 +110,11 @@ def certain_digits(value: float, error: float) -> int:
     (4, 2, 0)
     """
     if not error > 0 or not value > 0:
-        return MAX_DIGITS if not error > 0 else 0
-    return min(MAX_DIGITS, max(1 - math.ceil(math.log10(error / value)), 0)) if math.isfinite(error) else 0
+        return MAX_CERTAIN_DIGITS if not error > 0 else 0
+    return min(MAX_CERTAIN_DIGITS, max(1 - math.ceil(math.log10(error / value)), 0)) if math.isfinite(error) else 0
 
 
-def format_certain(value: float, error: float, digits: int = 6) -> str:
+def format_to_certain_digits(value: float, error: float, digits: int = 6) -> str:
     """A value in its certain digits, at least one and at most ``digits``."""
     return f"{value:.{max(min(digits, certain_digits(value, error)), 1)}g}"
 

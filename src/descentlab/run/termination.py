@@ -10,7 +10,7 @@ import numpy as np
 from descentlab.descent.reductions import gradient_scale
 from descentlab.engines.base import safe_norm
 from descentlab.messages import Message, format_rounded, message, pluralize
-from descentlab.problem.minimum import certain_digits, format_certain
+from descentlab.problem.minimum import certain_digits, format_to_certain_digits
 from descentlab.run.coefficients import furthest_coefficients
 from descentlab.run.ending import Ending, Reason
 from descentlab.run.loop import FinalState
@@ -222,7 +222,9 @@ def known_least_cost(theory: FullBatchTheory) -> Message:
         return message("least.unknown")
     if not digits:
         return message("least.at_most", cost=format_rounded(least.value + least.error, 2))
-    return message("least.digits", digits=pluralize(digits, "digit"), cost=format_certain(least.value, least.error))
+    return message(
+        "least.digits", digits=pluralize(digits, "digit"), cost=format_to_certain_digits(least.value, least.error)
+    )
 
 
 def format_percent(fraction: float, digits: int = 3) -> str:

@@ -14,7 +14,7 @@ from descentlab.descent.descent import Descent
 from descentlab.descent.reductions import gradient_scale
 from descentlab.descent.residual_polynomial import ResidualPolynomial
 from descentlab.messages import format_distinct
-from descentlab.problem.minimum import MAX_DIGITS, format_certain
+from descentlab.problem.minimum import MAX_CERTAIN_DIGITS, format_to_certain_digits
 from descentlab.problem.problem import Problem
 from descentlab.problem.spectrum import Spectrum
 from descentlab.theory.least_cost import LeastCost
@@ -283,7 +283,7 @@ class FullBatchTheory:
     @property
     def rounded_least_cost(self) -> float:
         """:attr:`least_cost` in its certain digits, to be printed."""
-        return float(format_certain(self.least_cost, self.least.error, MAX_DIGITS))
+        return float(format_to_certain_digits(self.least_cost, self.least.error, MAX_CERTAIN_DIGITS))
 
     @cached_property
     def least(self) -> LeastCost:
