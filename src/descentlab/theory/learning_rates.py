@@ -188,6 +188,7 @@ def fastest_rate(
     if 1 < best_epochs <= FEW_EPOCHS and not momentum_settings["momentum"]:
         polynomial = criterion.residual_polynomial(limit * (1 - FEW_EPOCHS_GRID) / lambda_max, momentum_settings)
         faster = FEW_EPOCHS_GRID[~criterion.is_violated(polynomial.evaluate(np.array(best_epochs - 1)))]
+        # Only rates that are within the tolerance one update earlier can need fewer.
         best_epochs, lr = min([(best_epochs, lr), *count_exactly(faster.tolist())], key=lambda each: each[0])
     return RateChoice.from_lr(_rate_name(momentum_settings), criterion, lr, momentum_settings, best_epochs)
 
