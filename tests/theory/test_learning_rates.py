@@ -96,6 +96,19 @@ def test_a_lucky_step_is_found() -> None:
     assert best.epochs == 1
 
 
+def test_one_epoch_less_is_found_among_few() -> None:
+    """Directions cancel at rates that no bound on each of them leads to."""
+    curvature, C = np.array([0.8, 0.32]), np.array([[-5.8, 3.1], [0.2, 5.1]])
+    best = fastest_rate(ConvergenceCriterion(curvature, C, squared=False), 0.8)
+    assert best is not None
+
+    def violations(lr: float) -> list[int]:
+        return [t for t in range(60) if np.abs(C @ (1 - lr * curvature) ** t).max() > 1]
+
+    assert max(violations(best.lr)) + 1 == best.epochs == 2
+    assert min(max(violations(lr)) + 1 for lr in np.linspace(0.01, 2.49, 249).tolist()) == 2
+
+
 @given(value=st.floats(1e-300, 1e300))
 def test_what_is_shown_is_the_very_float(value: float) -> None:
     assert float(shortest_repr(value)) == value
