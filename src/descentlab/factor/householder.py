@@ -111,7 +111,7 @@ def _augment(values: FloatArray, origin: FloatArray, weights: Any, out: np.ndarr
 
 
 def relative_error_bound(m: int, p: int) -> float:
-    """The bound for (m, p) rows that are reduced in panels, in float64."""
+    """The bound if (m, p) rows are reduced in panels, in float64."""
     merge_levels = max(-(-m // PANEL_ROWS) - 1, 0).bit_length()
     return (4 + min(m, PANEL_ROWS) / 4 + p + merge_levels * (4 + p)) * UNIT_ROUNDOFF
 
