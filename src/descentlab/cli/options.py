@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 
+from descentlab.cli.terminal.interrupts import ended_by_interrupt
 from descentlab.cli.terminal.localized_click import LocalizedOption, NumberOrText
 from descentlab.cli.terminal.progress import ReadProgressLine
 from descentlab.data import CSV_OPTIONS
@@ -181,7 +183,9 @@ class DataOptions:
             target = self.target or (None if names_target else dataset.target)
             return Problem(dataset, **(settings | {"target": target})), dataset.name
         data: Any = self.names[0] if len(self.names) == 1 else list(self.names)
-        with ReadProgressLine() as progress:
+        # A cluster has to be told; threads need not be waited for.
+        at_once = nullcontext() if isinstance(self.executor, Dask) else ended_by_interrupt(in_lapack=False)
+        with at_once, ReadProgressLine() as progress:
             problem = Problem(data, engine=self.executor, progress=progress, **settings, **self.csv_options)
         return problem, self.names[0] if len(self.names) == 1 else f"{self.names[0]} .. {self.names[-1]}"
 

@@ -17,7 +17,9 @@ from descentlab.cli.options import (
     parse_options,
     write_output,
 )
+from descentlab.cli.terminal.interrupts import ended_by_interrupt
 from descentlab.cli.terminal.localized_click import LocalizedCommand, NumberOrText, language_option
+from descentlab.cli.terminal.progress import computation_line
 from descentlab.errors import check_choice
 from descentlab.messages import Message, message
 from descentlab.problem.covariance import ROBUST_KINDS
@@ -26,6 +28,7 @@ from descentlab.problem.regression import WEIGHT_MEANINGS
 from descentlab.problem.statistics import DEFAULT_LEVEL, check_level
 
 SOLVE_SCHEMA = "descentlab.solve/1"
+SOLUTION_WORK = 0.12  # in decompositions of all columns, measured for 700 columns
 
 
 def command() -> click.Command:
@@ -52,7 +55,8 @@ def solve(*, stats: bool, robust: str | None, level: Any, plot: str | None, json
     data, _ = parse_options(options)
     check_output_is_not_input(plot, data.names)
     problem, name = data.open()
-    minimum = problem.solve()
+    with computation_line(len(problem.features) + problem.bias, SOLUTION_WORK), ended_by_interrupt(in_lapack=True):
+        minimum = problem.solve()
     statistics = minimum.robust(robust) if robust else minimum
     if plot is not None:
         write_output(plot, lambda path: statistics.plot(path, level=level))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -32,6 +33,35 @@ def interruptible() -> Iterator[None]:
     finally:
         if owns_signal:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def ended_by_interrupt(*, in_lapack: bool) -> Iterator[None]:
+    """Let Ctrl-C end the process at once, where nothing has to be cleaned up.
+
+    Args:
+        in_lapack: the main thread itself is in LAPACK for seconds. Python would act on a signal only after that, so
+            the signal's own action is restored, which says nothing; a shell sees exit code 130 as well. Otherwise
+            threads work and the main thread waits, so that the usual sentence can be printed.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not _interrupt:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL if in_lapack else _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _leave(*_: object) -> None:
+    import click
+
+    from descentlab.messages import message
+
+    with suppress(Exception):  # the terminal may be gone
+        click.echo(str(message("cli.interrupted")), err=True)
+    os._exit(ExitCode.INTERRUPTED)
 
 
 def _interrupt(_signal: int, frame: FrameType | None) -> None:
