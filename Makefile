@@ -62,7 +62,7 @@ $(VENV)/dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/demo
 
-# Made anew each time, so that nothing newer is left in it. What runs the tests is as new as elsewhere.
+# Created again each time, so that nothing newer is left in it. What runs the tests is as new as elsewhere.
 $(OLDEST)/base: pyproject.toml constraints.txt constraints-oldest.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 13) and "the oldest packages need Python 3.11 or 3.12: make oldest PYTHON=python3.11")'
 	rm -rf $(OLDEST)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.helpers import cli
+
 DATA = "a,y\n1,2\n2,3\n3,5\n"
 DIVERGING = ["diagnose", "data.csv", "--target", "y", "--lr", "9"]
 
@@ -82,6 +84,20 @@ def test_a_closed_pipe_is_no_failure(tmp_path: Path) -> None:
         (["train"], 2),
         (["explain", "no_such_finding"], 2),
         (["diagnose", "--losses", "1,2,4,8"], 1),
+        (["diagnose", "--losses", "10,9,8.2,nan"], 1),
+        (["diagnose", "--losses", "10,9,8.2"], 0),
+        (["diagnose", "--losses", "10"], 2),
+        (["cv", "longley"], 0),
+        (["cv", "nothing.csv", "--target", "y"], 2),
+        (["compress", "data.csv", "--target", "y", "-o", "data.factor"], 0),
+        (["compress", "data.csv", "--target", "y", "-o", "no/such/folder.factor"], 2),
+        (["compress", "nothing.csv", "-o", "data.factor"], 2),
+        (["explain", "bound"], 0),
+        (["lesson"], 0),
+        (["lab", "--port", "x"], 2),
+        (["demo", "--none"], 2),
+        (["--none"], 2),
+        (["--version"], 0),
         (["lesson", "99"], 2),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
@@ -92,6 +108,29 @@ def test_exit_codes_mean_what_the_table_says(tmp_path: Path, arguments: list[str
         assert code == expected, errors
         assert "Traceback" not in errors
         assert bool(errors) == (code == 2)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("torch", ["run", "--engine", "autograd"]),
+        ("matplotlib", ["run", "--plot", "run.png"]),
+        ("numba", ["run", "--engine", "minibatch", "--batch-size", "2"]),
+        ("pyarrow", ["solve", "data.csv", "--target", "y"]),
+    ],
+)
+def test_a_missing_package_is_a_sentence_with_what_to_install(
+    module: str, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data.csv").write_text(DATA)
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]
+    monkeypatch.delitem(sys.modules, "descentlab.engines.kernels", raising=False)
+    result = cli(*arguments)
+    assert result.code == 2
+    assert f"pip install {module}" in result.err
 
 
 # Says when the first module is imported after `main` has seen to Ctrl-C: what Python does before that is not ours.

@@ -21,7 +21,7 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize(
     ("columns", "seconds", "said"),
     [
-        (2000, 0.02, "2,000 columns: about 2:20 left"),  # 7 * 0.02 * 10 ** 3 = 140 s
+        (2000, 0.0201, "2,000 columns: about 2:20 left"),  # 7 * 0.0201 * 10 ** 3 = 140.7 s
         (400, 0.015, ""),  # 0.84 s
         (299, 9.0, ""),  # not even timed
     ],

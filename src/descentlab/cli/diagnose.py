@@ -42,6 +42,8 @@ from descentlab.messages.document import make_blocks, to_text
 from descentlab.model_selection.cross_validation import CrossValidation
 
 DIAGNOSIS_WORK = 7.0  # in decompositions of all columns, measured for 400 and 700 columns
+# Of losses that end in nan or inf. Such a loop has not converged, even where the reason cannot be told.
+NONFINITE_FINDINGS = ("losses_overflow", "losses_nan_too_soon")
 UNUSED_IN_DIAGNOSE = ("every", "tolerance")  # settings of a run that change nothing for a diagnosis
 
 
@@ -114,7 +116,9 @@ def run(
     click.echo(jsonlib.dumps(content, ensure_ascii=False, allow_nan=False) if json else text)
     if html is not None:
         click.echo(message("cli.written", path=html).text(), err=json)
-    return ExitCode.FINDING if diagnosis.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW) else ExitCode.SUCCESS
+    fails = diagnosis.verdict in (Verdict.DIVERGES, Verdict.TOO_SLOW)
+    ends_in_nan = any(finding.name in NONFINITE_FINDINGS for finding in diagnosis.findings)
+    return ExitCode.FINDING if fails or ends_in_nan else ExitCode.SUCCESS
 
 
 def _recommended_lines(diagnosis: Diagnosis, code: str, *, is_public: bool = False) -> str | list[str]:
