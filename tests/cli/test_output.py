@@ -126,7 +126,7 @@ def test_a_missing_package_is_a_sentence_with_what_to_install(
     monkeypatch.chdir(tmp_path)
     for name in [name for name in sys.modules if name.split(".")[0] == module]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(sys.modules, "descentlab.engines.kernels", raising=False)
     result = cli(*arguments)
     assert result.code == 2

@@ -10,6 +10,7 @@ import pytest
 
 import descentlab as dl
 from tests.cli.helpers import cli
+from tests.extras import needs
 
 ROWS = "size,rooms,n,price\n50,2,1,155\n80,3,2,230\n120,4,1,333\n65,2,3,190\n90,3,1,260\n55,2,2,170\n"
 
@@ -51,8 +52,8 @@ def test_options_that_include_the_statistics(houses: str) -> None:
     assert "n is the number of rows, 6" in " ".join(analytic.split())
 
 
+@needs("matplotlib")
 def test_a_plot_is_saved(houses: str, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     path = tmp_path / "fit.png"
     assert cli("solve", houses, "--target", "price", "--plot", str(path)).code == 0
     assert path.read_bytes().startswith(b"\x89PNG")

@@ -18,9 +18,10 @@ from descentlab.data.design.choose import MAX_AUTO_LEVELS
 from descentlab.errors import DataError, SettingError
 from descentlab.factor.coded import code_columns
 from descentlab.typing import FloatArray
+from tests.extras import needs, optional
 from tests.pieces import bits, small_pieces
 
-formulaic = pytest.importorskip("formulaic")
+formulaic = optional("formulaic")
 FORMULA = "price ~ size * city + heating + log(age)"
 
 
@@ -151,11 +152,11 @@ def test_an_interrupted_compression_continues_with_the_same_bits(
     np.testing.assert_array_equal(dl.Problem(loaded).solve().params, dl.Problem(path, formula=formula).solve().params)
 
 
+@needs("distributed")
 @pytest.mark.cluster
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_dask_gives_the_bits_of_one_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed")
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table(make_houses(2000, seed=6)), path, row_group_size=100)
     monkeypatch.setattr("descentlab.data.files.PIECE_ROWS", 100)

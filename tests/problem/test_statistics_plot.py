@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 import descentlab as dl
 from descentlab.data.builtin import LONGLEY
+from tests.extras import needs
 
-pytest.importorskip("matplotlib", reason='pip install "descentlab[plot]"')
+pytestmark = needs("matplotlib")
 
 
 def test_rows_residuals_and_intervals() -> None:

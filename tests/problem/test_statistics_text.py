@@ -11,6 +11,7 @@ import descentlab as dl
 from descentlab.data.builtin import LONGLEY
 from descentlab.messages import LANGUAGES, display_width
 from descentlab.problem.statistics_text import format_certain, format_p
+from tests.extras import needs
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(40, 2))
@@ -85,12 +86,12 @@ def test_long_names_are_whole_in_the_second_table() -> None:
     assert "95% intervals" in text
 
 
+@needs("pandas")
 def test_notebooks_and_data_frames() -> None:
     summary = dl.Problem(X, Y, features=["a<b", "c"]).solve().summary(0.9)
     html = summary._repr_html_()
     assert "a&lt;b" in html
     assert "<table>" in html
-    pytest.importorskip("pandas")
     frame, fit = summary.to_pandas(), summary.statistics
     assert list(frame.index) == ["a<b", "c", "bias"]
     np.testing.assert_array_equal(frame[["lower", "upper"]].to_numpy(), fit.interval(0.9))
