@@ -317,7 +317,7 @@ def test_the_live_line_is_only_for_terminals_and_is_erased(kind: Any, monkeypatc
     if kind is io.StringIO:
         assert said == ""
         return
-    assert re.search(r"step \d+, loss [\d.]+, lr at 27\.\d% of its limit", said)
+    assert re.search(r"step \d+, loss [\d.]+, lr at [\d.]+% of its limit", said)
     assert said.endswith("\r")
     assert said.split("\r")[-2].strip() == ""
 
@@ -353,33 +353,38 @@ def test_a_mistake_of_the_watch_does_not_end_the_loop(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
-def test_curvature_is_measured_no_more_often_than_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a clock that a step moves by 1 and a measurement by 3: 1 % of the time is one in about three hundred."""
+def test_curvature_takes_no_more_than_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that a step moves by 1 and a measurement by 3: 0.75% of the time is one in four hundred steps."""
+    from descentlab.watching import pace
     from descentlab.watching.curvature import lanczos as curvature
     from descentlab.watching.curvature import probe as probing
 
     class Clock:
         now = 0.0
 
-    def lanczos(product: Any, start: Any) -> Any:
+    def lanczos(product: Any, start: Any, deadline: float) -> Any:
         Clock.now += 3.0
         return measure(product, start)
 
     measure = curvature.find_top_eigenvalue
-    monkeypatch.setattr(probing, "perf_counter", lambda: Clock.now)
+    for module in (probing, pace):
+        monkeypatch.setattr(module, "perf_counter", lambda: Clock.now)
+    monkeypatch.setattr(pace, "EARLY_SECONDS", 0.003)
+    monkeypatch.setattr(pace, "TROUBLED_SECONDS", 0.003)
     monkeypatch.setattr(curvature, "find_top_eigenvalue", lanczos)
     X, y = rows()
     model = nn.Linear(6, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     with dl.watch(model, optimizer) as watch:
-        for _ in range(1000):
+        for _ in range(2000):
             optimizer.zero_grad()
             F.mse_loss(model(X), y).backward()
             optimizer.step()
             Clock.now += 1.0
     steps = [probe.step for probe in watch.recorder.history.measurements]
-    assert steps[0] == 0
-    assert set(np.diff(steps)) == {297}
+    late = [step for step in steps if step > 100]
+    assert len(late) >= 3
+    assert set(np.diff(late)) <= {397, 398, 400}
 
 
 @pytest.mark.slow

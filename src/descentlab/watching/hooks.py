@@ -16,6 +16,7 @@ class LoopCallbacks(Protocol):
     """The object that the hooks report to."""
 
     stop_watching_forward_start: Callable[[], None]
+    show_details: Callable[[bool], None]
 
     def on_forward_start(self, module: Any, args: tuple[Any, ...]) -> None:
         """The model is called. The recorder removes this hook after the first call, since it slows every step."""
@@ -61,10 +62,10 @@ class UncopiedHook:
 
         self.call, self.on_error, self.is_tracing = call, on_error, torch.jit.is_tracing
 
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
+    def __call__(self, *args: Any) -> None:
         try:
             if not self.is_tracing():  # what a hook did would become part of the trace
-                self.call(*args, **kwargs)
+                self.call(*args)
         except Exception as error:  # an error of the watch must not end the run
             self.on_error(error)
 
@@ -108,6 +109,7 @@ class HookSet:
 
     def __init__(self) -> None:
         self.handles: list[Any] = []
+        self._detail_handles: list[Any] = []
         self.parameter_hook_ids: frozenset[int] = frozenset()
         self._patches: list[tuple[Any, str, Any, Any]] = []
         self._is_active = False
@@ -124,15 +126,26 @@ class HookSet:
         self.handles.append(model.register_forward_pre_hook(make_hook(callbacks.on_forward_start)))
         callbacks.stop_watching_forward_start = self.handles[0].remove
         self.handles.append(model.register_forward_hook(make_hook(callbacks.on_forward_end), with_kwargs=True))
-        if isinstance(loss, torch.nn.Module):
-            self.handles.append(loss.register_forward_pre_hook(make_hook(callbacks.on_loss_call)))
-        hooks = [make_hook(partial(callbacks.on_gradient, parameter)) for parameter in sampled_params]
-        self.parameter_hook_ids = frozenset(map(id, hooks))
-        self.handles += [parameter.register_hook(hook) for parameter, hook in zip(sampled_params, hooks, strict=True)]
+        self._loss = loss if isinstance(loss, torch.nn.Module) else None
+        self._loss_hook = make_hook(callbacks.on_loss_call)
+        self._gradient_hooks = [(each, make_hook(partial(callbacks.on_gradient, each))) for each in sampled_params]
+        self.parameter_hook_ids = frozenset(id(hook) for _, hook in self._gradient_hooks)
+        self.show_details(True)
+        callbacks.show_details = self.show_details
         self.handles.append(optimizer.register_step_post_hook(make_hook(lambda *_: callbacks.on_optimizer_step())))
         self._is_active = True
         self._patch_backward(torch, callbacks)
         self._patch_script(torch, (model, loss))
+
+    def show_details(self, wanted: bool) -> None:
+        """Register the hooks that a step needs only if it is looked at closely, or remove them."""
+        for handle in self._detail_handles:
+            handle.remove()
+        self._detail_handles = []
+        if wanted:
+            self._detail_handles = [parameter.register_hook(hook) for parameter, hook in self._gradient_hooks]
+            if self._loss is not None:
+                self._detail_handles.append(self._loss.register_forward_pre_hook(self._loss_hook))
 
     def _patch(self, owner: Any, name: str, patched: Any) -> None:
         self._patches.append((owner, name, getattr(owner, name), patched))
@@ -145,13 +158,17 @@ class HookSet:
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if not self._is_active:
                 return original(tensors, *args, **kwargs)
-            before(tensors)
+            try:
+                callbacks.on_backward_start(tensors)
+            except Exception as error:  # an error of the watch must not end the run
+                callbacks.on_internal_error(error)
             result = original(tensors, *args, **kwargs)
-            after()
+            try:
+                callbacks.on_backward_end()
+            except Exception as error:
+                callbacks.on_internal_error(error)
             return result
 
-        before = UncopiedHook(callbacks.on_backward_start, callbacks.on_internal_error)
-        after = UncopiedHook(callbacks.on_backward_end, callbacks.on_internal_error)
         self._patch(torch.autograd, "backward", backward)
 
     def _patch_script(self, torch: Any, modules: tuple[Any, ...]) -> None:
@@ -173,6 +190,7 @@ class HookSet:
         for owner, name, original, patched in self._patches:
             if getattr(owner, name) is patched:
                 setattr(owner, name, original)
+        self.show_details(False)
         for handle in self.handles:
             handle.remove()
         self.handles.clear()

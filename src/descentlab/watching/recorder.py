@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from descentlab.watching.curvature.probe import CurvatureProbe
@@ -12,13 +13,13 @@ from descentlab.watching.hooks import noop
 from descentlab.watching.inspect.early_losses import EarlyLossInfo
 from descentlab.watching.inspect.gradients import OptimizerGradients
 from descentlab.watching.inspect.loop_checks import SameBatchCheck, TrainEvalCount, ZeroGradCheck
+from descentlab.watching.inspect.loss_graph import find_saved_target
 from descentlab.watching.inspect.nonfinite import NonfiniteOrigin, iter_tensors, locate_nonfinite
 from descentlab.watching.inspect.output_format import are_arguments_swapped
 from descentlab.watching.inspect.unregistered_parameters import unregistered_parameters
+from descentlab.watching.pace import DETAILED_STEPS, DetailPace
 from descentlab.watching.state_guard import get_rng_states, has_foreign_hooks, same_rng_states
 
-DETAILED_STEPS = 64  # the first steps are checked in detail: mistakes in a loop are there from the start
-CHECK_INTERVAL = 16  # later steps are checked only so often
 MAX_COMPARED_PARAM_VALUES = 1_000_000  # of a parameter, which is compared with its start
 N_SAMPLED_PARAMS = 2  # at which the arrival of gradients is observed
 
@@ -36,12 +37,16 @@ class LoopRecorder:
         curvature_probe, gradients, zero_grad_check, train_eval_count, same_batch_check, early_losses: each checks one
             thing.
         internal_error: the first error of the watch itself.
+        pace, is_detailed: what decides how closely a step is looked at, and whether the present one is.
         stop_watching_forward_start: called when the random numbers of the first call have been seen.
+        show_details: called with whether the hooks that only a detailed step needs are wanted.
         on_step: called after each step, for the live line.
     """
 
     def __init__(self, model: Any, optimizer: Any, curvature_probe: CurvatureProbe, check_every_step: bool) -> None:
         import torch
+
+        self.pace, self.is_detailed = DetailPace(curvature_probe.trend), True
 
         self.torch, self.model, self.optimizer = torch, model, optimizer
         self.check_every_step, self.curvature_probe = check_every_step, curvature_probe
@@ -67,6 +72,8 @@ class LoopRecorder:
         self.internal_error: Exception | None = None
         self.on_step: Callable[[], None] | None = None
         self.stop_watching_forward_start: Callable[[], None] = noop
+        self.show_details: Callable[[bool], None] = noop
+        self._sees_gradients, self._calls_this_step, self._backward_began = True, 0, 0.0
         self._is_measuring = self._arrived_this_pass = self._ever_arrived = False
         self._forward_args: tuple[Any, ...] = ()
         self._forward_kwargs: dict[str, Any] = {}
@@ -111,11 +118,10 @@ class LoopRecorder:
             self.stop_watching_forward_start()
         self.forward_passes += 1
         self._forward_args, self._forward_kwargs = args, kwargs
-        if self.backward_passes >= DETAILED_STEPS:
-            return
-        tensor = next(iter_tensors(output), None)
-        self._output_node = None if tensor is None else tensor.grad_fn
-        self._output = None if tensor is None else tensor.detach()
+        if self.is_detailed and self.backward_passes < DETAILED_STEPS:
+            tensor = next(iter_tensors(output), None)
+            self._output_node = None if tensor is None else tensor.grad_fn
+            self._output = None if tensor is None else tensor.detach()
 
     def on_loss_call(self, module: Any, args: tuple[Any, ...]) -> None:
         if not self._is_measuring and self.torch.is_grad_enabled():
@@ -127,34 +133,44 @@ class LoopRecorder:
         if self._is_measuring:
             return
         self._arrived_this_pass = self._ever_arrived = True
-        if self.steps < DETAILED_STEPS or self.steps % CHECK_INTERVAL == CHECK_INTERVAL - 1:
+        if self.is_detailed:
             self.gradients.record_arrival(parameter, gradient)
-        if self.steps < DETAILED_STEPS and self.optimizer_holds_sampled:
-            self.zero_grad_check.has_new_gradient = self.zero_grad_check.has_new_gradient or bool(gradient.any())
+            if self.optimizer_holds_sampled and not self.zero_grad_check.has_new_gradient:
+                self.zero_grad_check.has_new_gradient = bool(gradient.any())
 
     def on_backward_start(self, losses: Any) -> None:
         if self._is_measuring:
             return
         loss = losses if hasattr(losses, "detach") else losses[0]
-        self._arrived_this_pass, self._nonfinite_candidate = False, None
         self.backward_calls += 1
+        self._calls_this_step += 1
+        if self._calls_this_step > 1 and not self._sees_gradients:
+            self._show_details(True)  # of several passes in a step, not all may be of this model
+        self._arrived_this_pass, self._nonfinite_candidate = not self._sees_gradients, None
         self.loss_is_detached = not loss.requires_grad
-        value = float(loss.item()) if loss.numel() == 1 else math.nan
-        if loss.numel() == 1 and not math.isfinite(value) and self.nonfinite is None:
-            self._nonfinite_candidate = self._locate_nonfinite()
-        if self.steps < DETAILED_STEPS or self.steps % CHECK_INTERVAL == 0:
+        self._current_loss = value = self._read_loss(loss)
+        if value - value != 0 and loss.numel() == 1 and self.nonfinite is None:
+            self._nonfinite_candidate = self._locate_nonfinite(loss)
+        if self.zero_grad_check.awaits_backward:
             self.zero_grad_check.before_backward()
-        if self.backward_passes < DETAILED_STEPS and loss.grad_fn is not None:
-            self._inspect_loss(loss, value)
         if self.same_batch_check.always_same:
             self.same_batch_check.compare(self._first_input(), self.backward_passes)
-        self._current_loss = value
-        if loss.requires_grad and math.isfinite(value) and self.curvature_probe.is_due(self.steps):
+        self.pace.trend.add(value)
+        if self.is_detailed:
+            with self.pace.timed():
+                self._inspect_loss(loss, value)
+        if self.curvature_probe.is_due(self.steps) and loss.requires_grad and math.isfinite(value):
             self._measure_curvature(loss)
+        self._backward_began = perf_counter() if self.is_detailed else 0.0
+
+    def _read_loss(self, loss: Any) -> float:
+        return float(loss.item()) if loss.numel() == 1 else math.nan
 
     def on_backward_end(self) -> None:
         if self._is_measuring or not (self._arrived_this_pass or (self.forward_passes and not self._ever_arrived)):
             return  # a loss of another model
+        if self._backward_began:
+            self.curvature_probe.backward_seconds = perf_counter() - self._backward_began
         self.backward_passes += 1
         self.last_loss = self._current_loss
         self.nonfinite = self.nonfinite or self._nonfinite_candidate
@@ -163,16 +179,37 @@ class LoopRecorder:
         self._forward_args, self._forward_kwargs, self.loss_args = (), {}, ()
 
     def on_optimizer_step(self) -> None:
-        self.gradients.record_step(self.torch)
+        self.gradients.record_step()
         self.history.add(self.last_loss, float(self.optimizer.param_groups[0].get("lr", math.nan)))
-        if self.steps <= DETAILED_STEPS or self.steps % CHECK_INTERVAL == 0:
-            dense = self.gradients.dense_gradients()
-            self.gradients.inspect_step(dense)
-            self.zero_grad_check.after_step([parameter for parameter, _ in dense])
+        if self.is_detailed:
+            with self.pace.timed():
+                dense = self.gradients.dense_gradients()
+                self.gradients.inspect_step(dense)
+                self.zero_grad_check.after_step([parameter for parameter, _ in dense])
+        elif self.zero_grad_check.awaits_backward:
+            self.zero_grad_check.after_step([])
         if self.check_every_step and self.nonfinite is None:
             self.record_nonfinite_gradient()
+        self._prepare_next_step()
         if self.on_step is not None:
             self.on_step()
+
+    def _prepare_next_step(self) -> None:
+        """Decide how closely the next step is looked at.
+
+        Where a step is one pass of this model, and its gradient has come, the next one needs hooks on gradients only if
+        it is detailed.
+        """
+        is_regular = self._calls_this_step == 1 and self._arrived_this_pass
+        self._calls_this_step = 0
+        self.is_detailed = self.pace.is_detailed(self.steps)
+        sees_gradients = self.is_detailed or not is_regular
+        if sees_gradients != self._sees_gradients:
+            self._show_details(sees_gradients)
+
+    def _show_details(self, wanted: bool) -> None:
+        self._sees_gradients = wanted
+        self.show_details(wanted)
 
     def record_nonfinite_gradient(self) -> None:
         """Note a gradient of the last step that is not finite before any loss is."""
@@ -180,10 +217,10 @@ class LoopRecorder:
         if name is not None:
             self.nonfinite = NonfiniteOrigin("gradient", name, self.steps)
 
-    def _locate_nonfinite(self) -> NonfiniteOrigin:
+    def _locate_nonfinite(self, loss: Any) -> NonfiniteOrigin:
         self._is_measuring = True
         try:
-            target = self.loss_args[1] if len(self.loss_args) > 1 else None
+            target = self.loss_args[1] if len(self.loss_args) > 1 else find_saved_target(loss)
             gradient_name = self.gradients.nonfinite_param_name()
             return locate_nonfinite(
                 self.model, self._forward_args, self._forward_kwargs, target, gradient_name, self.steps

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
     from descentlab.watching.recorder import LoopRecorder
 
-TIME_SHARE_BY_LEVEL = {"cheap": 0.01, "full": 0.3}  # of the time, at most, for measuring curvature
+TIME_SHARE_BY_LEVEL = {"cheap": 0.0075, "full": 0.3}  # of the time, in the long run, for measuring curvature
 
 
 def watch(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 from descentlab.errors import EngineError
 
 MAX_LANCZOS_PRODUCTS = 32
+MIN_LANCZOS_PRODUCTS = 4
 CHANGE_RTOL = 1e-3  # of the eigenvalue in one product: less than it, and the search ends
 RESIDUAL_RTOL = 2e-2  # of the eigenvalue: its own error is about the square of it
 
@@ -33,7 +35,10 @@ class TopEigenvalue(NamedTuple):
 
 
 def find_top_eigenvalue(
-    product: Callable[[Any], Any], start: Any, max_products: int = MAX_LANCZOS_PRODUCTS
+    product: Callable[[Any], Any],
+    start: Any,
+    max_products: int = MAX_LANCZOS_PRODUCTS,
+    deadline: float = math.inf,
 ) -> TopEigenvalue:
     """The greatest (not the largest in size) eigenvalue of a symmetric matrix known by its products.
 
@@ -41,6 +46,7 @@ def find_top_eigenvalue(
         product: (p,) to (p,), torch tensors on one device.
         start: (p,) any vector that is not zero.
         max_products: products at most; with full reorthogonalisation p of them are exact.
+        deadline: a time of ``time.perf_counter``, after which no more than ``MIN_LANCZOS_PRODUCTS`` are made.
     """
     import torch
 
@@ -61,7 +67,9 @@ def find_top_eigenvalue(
         value, error = float(values[-1]), betas[-1] * abs(float(vectors[-1, -1]))
         converged = abs(value - previous) <= CHANGE_RTOL * abs(value) and error <= RESIDUAL_RTOL * abs(value)
         scale = float(np.abs(values).max())
-        if converged or len(alphas) >= min(max_products, len(start)) or betas[-1] <= 1e-6 * scale:
+        out_of_time = len(alphas) >= MIN_LANCZOS_PRODUCTS and perf_counter() >= deadline
+        n_most = min(max_products, len(start))
+        if converged or out_of_time or len(alphas) >= n_most or betas[-1] <= 1e-6 * scale:
             weights = torch.as_tensor(vectors[:, -1], dtype=start.dtype, device=start.device)
             rounding = torch.finfo(start.dtype).eps * scale  # of the products, however well the residual came out
             return TopEigenvalue(value, max(error, rounding), basis_matrix.T @ weights, len(alphas))

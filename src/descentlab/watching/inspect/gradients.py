@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from descentlab.watching.curvature.stability_limits import Preconditioning
 
-MAX_KEPT_GRADIENT_VALUES = 4_000_000  # of larger models only the norms of the gradients are kept
+MAX_KEPT_GRADIENT_VALUES = 10_000  # more, if kept beyond the step, would push other numbers out of the cache
 MODIFIED_RTOL = 1e-3  # of a gradient's norm: less is rounding
 
 
@@ -26,8 +27,7 @@ class OptimizerGradients:
         self.optimizer, self.param_names = optimizer, param_names
         self.received_ids: set[int] = set()
         self.consecutive_zero_steps = self.compared_steps = self.modified_steps = 0
-        self._last_gradients: list[Any] = []
-        self._last_norms: Any = None
+        self._kept_gradients: list[Any] | None = None
         self._arrived_norms: dict[int, list[Any]] = {}
         self.refresh_parameters()
 
@@ -43,23 +43,28 @@ class OptimizerGradients:
         if len(norms) < 2 and not gradient.is_sparse:  # two say that there were several
             norms.append(gradient.norm())
 
-    def record_step(self, torch: Any) -> None:
-        """Keep the gradients that the step used."""
+    def record_step(self) -> None:
+        """Keep the gradients that the step used, which ``zero_grad`` may take away, unless they are large."""
         if len(self.optimizer.param_groups) != self._n_groups:
             self.refresh_parameters()
-        self._last_gradients = [parameter.grad for parameter in self.parameters]
-        self._last_norms = torch._foreach_norm([each for _, each in self.dense_gradients()]) if self._is_large else None
+        self._kept_gradients = None if self._is_large else [parameter.grad for parameter in self.parameters]
+
+    @property
+    def last_gradients(self) -> list[Any]:
+        """Of each parameter, the gradient of the last step; of a large model, the one that is there now."""
+        kept = self._kept_gradients
+        return [parameter.grad for parameter in self.parameters] if kept is None else kept
 
     def dense_gradients(self) -> list[tuple[Any, Any]]:
         """Parameters with the gradients of the last step, sparse ones left out."""
-        pairs = zip(self.parameters, self._last_gradients, strict=False)
+        pairs = zip(self.parameters, self.last_gradients, strict=False)
         return [(parameter, each) for parameter, each in pairs if each is not None and not each.is_sparse]
 
     def scaled_norms(self) -> tuple[float, float]:
         """The norms of the last gradient and of the parameters, in the coordinates that curvature is measured in.
 
         That is ``|S (g + decay p)|`` and ``|S^-1 p|`` with the S of
-        :class:`descentlab.watching.curvature.stability_limits.Preconditioning`.
+        :class:`descentlab.watching.curvature.stability_limits.Preconditioning`; not a number where no gradient is left.
         """
         preconditioning = Preconditioning.from_optimizer(self.optimizer)
         scales: dict[int, tuple[Any, float]] = {}
@@ -67,17 +72,18 @@ class OptimizerGradients:
             pairs = zip(preconditioning.scale, preconditioning.weight_decay, strict=True)
             scales = dict(zip(map(id, preconditioning.parameters), pairs, strict=True))
         gradient_squares = param_squares = 0.0
-        for parameter, gradient in self.dense_gradients():
+        dense = self.dense_gradients()
+        for parameter, gradient in dense:
             scale, decay = scales.get(id(parameter), (1.0, 0.0))
             p = parameter.detach()
             gradient_squares += float(((gradient + decay * p) * scale).abs().square().sum())
             param_squares += float((p / scale).abs().square().sum())
-        return gradient_squares**0.5, param_squares**0.5
+        return (gradient_squares**0.5, param_squares**0.5) if dense else (math.nan, math.nan)
 
     def inspect_step(self, dense: list[tuple[Any, Any]]) -> None:
         """Compare the gradients of the last step with what arrived."""
         self.received_ids.update(
-            id(p) for p, each in zip(self.parameters, self._last_gradients, strict=True) if each is not None
+            id(p) for p, each in zip(self.parameters, self.last_gradients, strict=True) if each is not None
         )
         all_zero = bool(dense) and not any(bool(each.any()) for _, each in dense)
         self.consecutive_zero_steps = self.consecutive_zero_steps + 1 if all_zero else 0
@@ -92,9 +98,7 @@ class OptimizerGradients:
     def nonfinite_param_name(self) -> str | None:
         """The parameter whose gradient was not finite at the last step: the one nearest to the loss."""
         dense = self.dense_gradients()
-        norms = self._last_norms if self._last_norms is not None else [each.norm() for _, each in dense]
-        pairs = zip(dense, norms, strict=True)
         nonfinite_names = [
-            self.param_names.get(id(parameter), "?") for (parameter, _), norm in pairs if not bool(norm.isfinite())
+            self.param_names.get(id(parameter), "?") for parameter, each in dense if not bool(each.norm().isfinite())
         ]
         return nonfinite_names[-1] if nonfinite_names else None  # backward passes go from the last layer to the first

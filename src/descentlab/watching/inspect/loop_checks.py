@@ -31,6 +31,11 @@ class ZeroGradCheck:
     _was_cleared: bool = False
     _is_unchanged: bool = False
 
+    @property
+    def awaits_backward(self) -> bool:
+        """Whether the last step has been checked, so that the next backward pass shows whether it was cleared."""
+        return self._last_used_gradient is not None
+
     def before_backward(self) -> None:
         """Just before a backward pass."""
         if self._last_used_gradient is None:

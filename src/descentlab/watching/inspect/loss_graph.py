@@ -7,10 +7,12 @@ nodes keep the tensors that a derivative needs.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from descentlab.watching.inspect.output_format import find_output_defect
 
+MAX_TARGET_NODES = 8  # from the loss on, before its targets are found
 MAX_GRAPH_NODES = 400  # between a loss and a model's output there are a handful
 
 
@@ -60,6 +62,12 @@ def inspect_loss_graph(loss: Any, output: Any, output_node: Any) -> LossGraphInf
                 is_squared_error=target is not None and not is_cross_entropy,
             )
     return info
+
+
+def find_saved_target(loss: Any) -> Any:
+    """The targets that a loss of ``torch.nn.functional`` keeps for its derivative; None if none does."""
+    nodes = (node for node in islice(_iter_nodes(loss.grad_fn, None), MAX_TARGET_NODES))
+    return next((node._saved_target for node in nodes if hasattr(node, "_saved_target")), None)
 
 
 def _iter_nodes(start: Any, stop_node: Any) -> Iterator[Any]:
