@@ -62,7 +62,9 @@ def is_number(cell: str, decimal: str = ".") -> bool:
 
 def is_number_like(cell: str) -> bool:
     """Whether a cell is a number with some decimal mark, currency sign or percent sign."""
-    cell = re.sub(f"[{MINUS_SIGNS}]", "-", cell.strip()).translate(str.maketrans(FULL_WIDTH))
+    cell = re.sub(f"[{MINUS_SIGNS}]", "-", cell.strip()).translate(
+        str.maketrans("".join(FULL_WIDTH), "".join(FULL_WIDTH.values()))
+    )
     return re.fullmatch(NUMBER_LIKE, cell, re.ASCII) is not None
 
 
