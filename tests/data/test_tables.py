@@ -295,3 +295,10 @@ def test_a_later_cell_that_is_neither_word_is_refused(monkeypatch: pytest.Monkey
     ]
     with pytest.raises(DataError, match=r"`f` contained 'y' and 'n' in the first rows.*there is 'perhaps'"):
         Problem(pa.concat_tables(parts), target="y", missing="drop")
+
+
+def test_decimals_with_a_fraction_are_rounded_as_any_number() -> None:
+    column = pa.array([Decimal("99999999999999999.25"), Decimal("1.50")], pa.decimal128(20, 2))
+    found = open_table(pa.table({"x": column}))
+    assert np.concatenate(list(found.blocks(["x"])))[:, 0].tolist() == [99999999999999999.25, 1.5]
+    assert found.notices == ()

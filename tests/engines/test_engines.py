@@ -13,7 +13,7 @@ import pytest
 import descentlab as dl
 from descentlab.descent.reductions import REDUCTIONS
 from descentlab.engines import ENGINE_NAMES
-from descentlab.engines.base import LIMITS
+from descentlab.engines.base import LIMITS, safe_norm
 from descentlab.messages import load_catalog
 from descentlab.theory.full_batch import FullBatchTheory
 from tests.extras import AUTOGRAD, MINIBATCH, REPLAY, needs, optional
@@ -388,3 +388,10 @@ class TestExact:
         for k, run in every.items():
             np.testing.assert_allclose(run.params, every[1].params, rtol=1e-11)
             np.testing.assert_allclose(run.history.cost, every[1].history.cost[::k], rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("vector", "norm"), [([], 0.0), ([0.0, 0.0], 0.0), ([3e200, -4e200], 5e200), ([1.0, -np.inf], np.inf)]
+)
+def test_a_norm_does_not_leave_the_range_of_its_entries(vector: list[float], norm: float) -> None:
+    assert safe_norm(np.array(vector)) == norm

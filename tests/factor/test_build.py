@@ -224,3 +224,18 @@ def test_pieces_have_one_origin_even_if_the_first_keep_no_row(tmp_path: Path) ->
     state = checkpoint.load()
     assert state is not None
     np.testing.assert_array_equal(state.origin, choose_origin(values[1000:1100]))
+
+
+class Rows(list[int]):
+    """Rows that are merged by writing them one after another."""
+
+    def merge(self, other: Rows) -> Rows:
+        return Rows([*self, *other])
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 12])
+def test_a_tree_merges_its_items_in_order(count: int) -> None:
+    tree = MergeTree(Rows())
+    for i in range(count):
+        tree.add(Rows([i]))
+    assert tree.result() == list(range(count))

@@ -308,3 +308,10 @@ def test_only_what_both_parts_hold_exactly_is_held_exactly_together() -> None:
 def test_selecting_adds_a_rounding_error() -> None:
     factor = Factor.from_block(np.random.default_rng(3).normal(size=(50, 3)), NAMES)
     assert (factor.select(["y", "a"]).rounding_error > factor.rounding_error[[2, 0]]).all()
+
+
+def test_merging_keeps_the_rounding_errors_of_both_parts() -> None:
+    rng = np.random.default_rng(5)
+    first, second = (Factor.from_block(rng.normal(size=(50, 3)), NAMES) for _ in range(2))
+    both = np.hypot(first.rounding_error, second.rounding_error)
+    assert (first.merge(second).rounding_error > both).all()

@@ -92,3 +92,10 @@ def test_no_rows_are_the_empty_factor() -> None:
     gathered = IncrementalFactor(("a", "y"))
     gathered.add(np.empty((0, 2)))
     same(gathered.result(), Factor.empty(("a", "y")))
+
+
+def test_it_counts_its_rows_across_blocks() -> None:
+    factor, values = IncrementalFactor("abc"), np.zeros((BLOCK_ROWS + 5, 3))
+    for count in (1, 2):
+        factor.add(values)
+        assert factor.rows == factor.result().rows == count * len(values)

@@ -244,6 +244,10 @@ def test_a_tolerance_of_0_is_met_by_a_gradient_of_0() -> None:
     assert (run.ending.reason, run.ending.epoch) == (dl.Reason.CONVERGED, 0)
 
 
+def test_the_rate_of_a_schedule_s_end_is_that_of_the_last_update() -> None:
+    assert dl.descend(LESSON, lr=0.01, schedule="step:1:0.5", epochs=3).ending.lr == 0.01 * 0.5**2
+
+
 @pytest.mark.parametrize(("epochs", "reason"), [(2, dl.Reason.OUT_OF_EPOCHS), (3, dl.Reason.STALLED)])
 def test_three_equal_epochs_in_a_row_are_a_standstill(epochs: int, reason: dl.Reason) -> None:
     assert dl.descend(LESSON, lr=1e-300, epochs=epochs, start=[2.0]).ending.reason is reason

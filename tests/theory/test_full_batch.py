@@ -136,3 +136,9 @@ def test_weight_decay_alone_shrinks_errors_in_flat_directions(start: list[float]
     theory = FullBatchTheory(dl.Problem(FLAT, y), Descent(lr=0.1, weight_decay=0.3, start=start))
     expected = theory.spectrum.lambda_min + 0.3 if decides == "curvature" else 0.3
     assert theory.regularized_lambda_min == expected
+
+
+def test_a_target_that_varies_in_its_last_place_only_is_fitted_exactly() -> None:
+    target = 1e9 + np.spacing(1e9) * (np.arange(30) % 2)
+    assert FullBatchTheory(dl.Problem(X, target), Descent(lr=0.1)).fits_exactly
+    assert not FullBatchTheory(dl.Problem(X, 1e9 + 1e-4 * y), Descent(lr=0.1)).fits_exactly

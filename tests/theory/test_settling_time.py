@@ -154,3 +154,17 @@ def test_few_epochs_are_estimated_exactly(part: float) -> None:
     lr = part * stability_limit(**recursion) / asked.spectrum().lambda_max
     estimate = criterion.approximate_epochs(criterion.residual_polynomial(np.array([lr]), recursion), 1e-9)
     assert estimate.tolist() == [criterion.epochs_to_tolerance(lr, recursion)]
+
+
+@pytest.mark.parametrize("x", [0.9, 1.2, 1.5])
+def test_an_interval_is_skipped_only_if_every_update_in_it_is_within(x: float) -> None:
+    """With dampening an error may change sides once and come back: its extreme is inside the interval."""
+    recursion = MomentumSettings(momentum=0.3, dampening=0.9, nesterov=False)
+    settled = ConvergenceCriterion(np.array([x]), np.ones((1, 1)), squared=False)
+    polynomial = settled.residual_polynomial(np.array([1.0]), recursion)
+    h = np.abs(polynomial.evaluate(np.arange(40)[:, None])[:, 0])
+    for first in range(1, 20):
+        for last in range(first + 1, 40, 7):
+            reach = h[first : last + 1].max() * 0.999
+            criterion = ConvergenceCriterion(np.array([x]), np.full((1, 1), 1 / reach), squared=False)
+            assert not criterion._interval_satisfies(polynomial, first, last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,9 @@ def test_a_probe_that_cannot_be_used_is_refused(probe: Any, loss_fn: Any, messag
         dl.watch(model, torch.optim.SGD(model.parameters(), lr=0.1), loss_fn, probe=probe)
 
 
+ONES_AND_ZEROS = itertools.cycle([1.0, 0.0])
+
+
 def keeping(seen: list[Any]) -> Any:
     model = mlp()
     model.register_forward_hook(lambda module, args, output: seen.append(output.detach()))
@@ -244,6 +248,7 @@ def keeping(seen: list[Any]) -> Any:
         (keeping([]), squares, rows()[0], "forward hooks"),
         (mlp(), lambda pred, y: (pred - y) ** 2, rows()[0], "a single number"),
         (mlp(), lambda pred, y: squares(pred, y) * torch.rand(1), rows()[0], "two evaluations"),
+        (mlp(), lambda pred, y: squares(pred, y) / next(ONES_AND_ZEROS), rows()[0], "two evaluations"),
         (mlp(), lambda pred, y: squares(pred.detach(), y), rows()[0], "does not depend"),
         (mlp(), squares, rows()[0][:, :2], "shapes cannot be multiplied"),
     ],

@@ -227,3 +227,9 @@ def test_what_has_no_second_derivative_cannot_be_told_and_trains_on() -> None:
     assert isinstance(watch.recorder.curvature_probe.unavailable_reason, dl.EngineError)
     assert watch.unchecked["above_limit"].key == "watch.refused"
     assert "can be differentiated only once" in " ".join(str(watch).split())
+
+
+def test_the_products_are_counted_and_no_more_than_allowed() -> None:
+    diagonal = torch.linspace(1, 1.3, 60, dtype=torch.float64)
+    found = find_top_eigenvalue(lambda v: diagonal * v, torch.ones(60, dtype=torch.float64), max_products=5)
+    assert found.n_products == 5

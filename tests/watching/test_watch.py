@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.watching.history import MAX_KEPT_STEPS, WatchHistory
+from descentlab.watching.state_guard import get_rng_states, same_rng_states
 from tests.extras import needs
 from tests.watching import broken, healthy
 from tests.watching.loops import F, mlp, nn, rows, seeded, torch, watched
@@ -55,6 +57,39 @@ def test_a_gradient_that_breaks_later_is_named_with_its_step(at: int) -> None:
     trouble = watch.recorder.nonfinite
     assert trouble is not None
     assert (trouble.where, trouble.name, trouble.step) == ("gradient", "2.weight", at)
+
+
+def test_a_gradient_changed_after_the_first_steps_is_noticed() -> None:
+    X, y = rows()
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with dl.watch(model, optimizer, every=0) as watch:
+        for step in range(100):
+            optimizer.zero_grad()
+            F.mse_loss(model(X), y).backward()
+            if step == 70:
+                assert watch.recorder.gradients.modified_steps == 0
+            if step >= 70:
+                nn.utils.clip_grad_norm_(model.parameters(), 1e-4)
+            optimizer.step()
+    assert watch.recorder.gradients.modified_steps > 0
+
+
+def test_gradients_that_reach_only_the_last_layer_are_seen() -> None:
+    X, y = rows()
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with dl.watch(model, optimizer, every=0) as watch:
+        F.mse_loss(model[2](model[1](model[0](X)).detach()), y).backward()
+    assert watch.recorder.gradient_arrived
+
+
+@pytest.mark.parametrize("draw", [None, lambda: torch.rand(1), lambda: np.random.rand(), lambda: random.random()])
+def test_each_generator_of_random_numbers_is_compared(draw: Any) -> None:
+    before = get_rng_states(torch)
+    if draw is not None:
+        draw()
+    assert same_rng_states(torch, before, get_rng_states(torch)) == (draw is None)
 
 
 def test_a_parameter_overwritten_from_outside_is_named() -> None:

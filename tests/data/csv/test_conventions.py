@@ -422,7 +422,14 @@ def test_a_number_far_from_the_others_may_mean_a_missing_value(tmp_path: Path, c
     assert not any("--na" in str(notice) for notice in once.notices)
 
 
-@pytest.mark.parametrize(("last", "is_noted"), [("20240201", True), ("20241301", False)])
+@pytest.mark.parametrize(("others", "is_noted"), [(4, False), (5, True)])
+def test_few_numbers_say_nothing_about_a_missing_value(tmp_path: Path, others: int, is_noted: bool) -> None:
+    rows = "".join(f"{x},{x % 3}\n" for x in range(1, others + 1))
+    problem = Problem(write(tmp_path, f"x,y\n{rows}-999,1\n-999,2\n"), target="y")
+    assert any("--na -999 " in str(notice) for notice in problem.notices) == is_noted
+
+
+@pytest.mark.parametrize(("last", "is_noted"), [("20240201", True), ("20241301", False), ("30240201", False)])
 def test_numbers_that_look_like_dates_are_said(tmp_path: Path, last: str, is_noted: bool) -> None:
     problem = Problem(write(tmp_path, f"d,x,y\n20240130,1,2\n20240131,2,3\n{last},4,5\n"), target="y")
     assert any("look like dates, such as 20240130" in str(notice) for notice in problem.notices) == is_noted

@@ -63,6 +63,7 @@ def test_a_first_line_with_numbers_may_be_a_row(tmp_path: Path, content: str) ->
 
 def test_numbers_are_names_if_they_are_years_or_count_from_zero_or_if_asked(tmp_path: Path) -> None:
     assert found(tmp_path, "land,1990,1991\na,5,6\nb,7,8\n")[2] == ["land", "1990", "1991"]
+    assert found(tmp_path, "land,1991,1990\na,5,6\nb,7,8\n")[2] == ["land", "1991", "1990"]
     assert found(tmp_path, ",0,1\n0,5,6\n1,7,8\n")[2] == ["(unnamed 1)", "0", "1"]
     assert found(tmp_path, "1,2\n3,4\n", header=True)[2] == ["1", "2"]
 

@@ -15,6 +15,7 @@ from descentlab.data.csv.words import CURRENCY_SIGNS
 
 MINUS_SIGNS = "\u2212\u2013\ufe63\uff0d"  # minus, en dash, small and full-width hyphen
 FULL_WIDTH = dict(zip("０１２３４５６７８９．，＋％（）", "0123456789.,+%()", strict=True))
+_TO_ASCII = {ord(full_width): sign for full_width, sign in FULL_WIDTH.items()}
 SPACES = " \u00a0\u2009\u202f"  # a space, and those that do not break a line
 BLANKS = rf"[\s{SPACES}]*"  # between a number and its signs
 PERCENT_SIGN = rf"{BLANKS}%(\)?)$"
@@ -62,9 +63,7 @@ def is_number(cell: str, decimal: str = ".") -> bool:
 
 def is_number_like(cell: str) -> bool:
     """Whether a cell is a number with some decimal mark, currency sign or percent sign."""
-    cell = re.sub(f"[{MINUS_SIGNS}]", "-", cell.strip()).translate(
-        str.maketrans("".join(FULL_WIDTH), "".join(FULL_WIDTH.values()))
-    )
+    cell = re.sub(f"[{MINUS_SIGNS}]", "-", cell.strip()).translate(_TO_ASCII)
     return re.fullmatch(NUMBER_LIKE, cell, re.ASCII) is not None
 
 

@@ -93,8 +93,9 @@ class FixedBatchLoss:
         copies = {name: each.detach() for name, each in self._model_and_loss.named_parameters()}
         with torch.no_grad():
             first, second = (self._call_on_copies(copies, _scalar_loss) for _ in range(2))
-        any_finite = math.isfinite(first) or math.isfinite(second)
-        return not any_finite or abs(first - second) <= DETERMINISTIC_RTOL * max(abs(first), abs(second))
+        if not (math.isfinite(first) and math.isfinite(second)):
+            return math.isfinite(first) == math.isfinite(second)
+        return abs(first - second) <= DETERMINISTIC_RTOL * max(abs(first), abs(second))
 
     def _call_on_copies(self, parameters: dict[str, Any], function: Callable[[Any], Any]) -> Any:
         """Call ``function`` on the loss, with copies of parameters and buffers, and without the hooks of a watch."""
