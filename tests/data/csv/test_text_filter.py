@@ -7,7 +7,7 @@ import io
 import pytest
 
 from descentlab.data.csv import text_filter
-from descentlab.data.csv.text_filter import FilteredStream, LimitedStream, LineFilter
+from descentlab.data.csv.text_filter import FilteredStream, LineFilter
 
 TEXT = b'x,y\n"a\nlong line in quotes\n# inside\n",2\n# outside\n3,"""4"\n#end\n  \n5,6'
 FILTERED = b'x,y\n"a\nlong line in quotes\n# inside\n",2\n\n3,"""4"\n\n\n5,6'
@@ -22,10 +22,3 @@ def test_comments_end_with_their_lines_and_not_with_what_is_read_at_once(
     text, expected = (each.replace(b"\n", line_end) for each in (TEXT, FILTERED))
     stream = FilteredStream(io.BytesIO(text), LineFilter(comment="#", empty_blank_lines=True))
     assert b"".join(iter(lambda: stream.read(7), b"")) == expected
-
-
-def test_a_limited_stream_ends_at_its_byte_however_it_is_read() -> None:
-    content = io.BytesIO(b"0123456789")
-    content.seek(2)
-    stream = LimitedStream(content, 2, 8)
-    assert [stream.read(size) for size in (2, 1, 5, 1)] == [b"23", b"4", b"567", b""]
