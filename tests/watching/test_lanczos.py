@@ -233,3 +233,10 @@ def test_the_products_are_counted_and_no_more_than_allowed() -> None:
     diagonal = torch.linspace(1, 1.3, 60, dtype=torch.float64)
     found = find_top_eigenvalue(lambda v: diagonal * v, torch.ones(60, dtype=torch.float64), max_products=5)
     assert found.n_products == 5
+
+
+def test_another_direction_that_has_become_the_sharpest_is_found() -> None:
+    """The last eigenvector is still one: from it alone, no product would leave it."""
+    last, diagonal = torch.tensor([1.0, 0, 0], dtype=torch.float64), torch.tensor([1.0, 3, 2], dtype=torch.float64)
+    start = make_start_vector([torch.zeros(3, dtype=torch.float64)], last)
+    assert find_top_eigenvalue(lambda v: diagonal * v, start).value == pytest.approx(3.0)

@@ -98,6 +98,7 @@ NUMBERS: dict[str, tuple[str | bytes, dict[str, Any], Numbers, str]] = {
         "'Yes' was read as 1 and 'no' as 0",
     ),
     "ja und nein": ("x;y\nja;2,5\nnein;3\n", {}, {"x": [1, 0], "y": [2.5, 3]}, "'ja' was read as 1 and 'nein' as 0"),
+    "one word": ("x,z,y\nyes,1,2\nyes,2,3\n", {}, {"z": [1, 2], "y": [2, 3]}, "`x` was left out"),
     "oui et non": ("x,y\noui,2\nnon,3\n", {}, {"x": [1, 0], "y": [2, 3]}, "'oui' was read as 1"),
     "예와 아니오": ("x,y\n예,2\n아니오,3\n", {}, {"x": [1, 0], "y": [2, 3]}, "'예' was read as 1"),
     "flags with a gap": ("x,y\nY,2\nN,3\n,4\nY,5\n", {"missing": "drop"}, {"x": [1, 0, 1], "y": [2, 3, 5]}, "'Y' was"),
@@ -302,6 +303,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "too many lines skipped": ("x,y\n1,2\n", {"skip_rows": 2}, ["skip_rows = 2 leaves nothing"]),
     "JSON": ('[{"x": 1, "y": 2}]', {}, ["is JSON", "read_json"]),
     "JSON lines": ('{"x": 1, "y": 2}\n', {}, ["is JSON"]),
+    "HTML behind the mark of UTF-8": ("\ufeff<html><body>", {}, ["is HTML"]),
     "HTML": ("\n<!DOCTYPE html><html><body>", {}, ["is HTML"]),
     "numbers of the other mark": (
         'x,z,y\n"1,5",1,2\n"2,5",2,3\n',
@@ -397,6 +399,11 @@ def test_comments_and_totals_of_long_files(
         problem = Problem(path, target="y")
         assert columns(problem)["x"] == expected
         assert any("sums up the others" in str(notice) for notice in problem.notices)
+
+
+def test_a_note_below_many_rows_costs_none_of_them(tmp_path: Path) -> None:
+    path = write(tmp_path, "x,y\n" + "12345,2\n" * 5000 + "Source: the office\n")
+    assert Problem(path, target="y").n == 5000
 
 
 def test_columns_that_count_are_data_under_other_names_or_in_another_order(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ class FixedBatchLoss:
             first, second = (self._call_on_copies(copies, _scalar_loss) for _ in range(2))
         if not (math.isfinite(first) and math.isfinite(second)):
             return math.isfinite(first) == math.isfinite(second)
-        return abs(first - second) <= DETERMINISTIC_RTOL * max(abs(first), abs(second))
+        return bool(abs(first - second) <= DETERMINISTIC_RTOL * max(abs(first), abs(second)))
 
     def _call_on_copies(self, parameters: dict[str, Any], function: Callable[[Any], Any]) -> Any:
         """Call ``function`` on the loss, with copies of parameters and buffers, and without the hooks of a watch."""
