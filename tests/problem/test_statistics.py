@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +13,9 @@ from scipy import stats
 
 import descentlab as dl
 from descentlab.problem.statistics import Statistics
+from tests.problem.campaign import RandomProblem, random_problems
 from tests.problem.test_nist import SETS, Set, as_floats, observations
-from tests.rational import Vector, solve_singular
+from tests.rational import Vector, fractions, solve_singular
 
 SCALARS = ("sigma", "r2", "adjusted_r2", "f")
 
@@ -277,3 +279,31 @@ def test_intervals_cover_as_often_as_they_say() -> None:
             goals = np.array([*true, mean, mean + noise[8, j]])
             covered += (lower < goals) & (goals < upper)
     assert np.abs(covered / 1000 - 0.95).max() < 4 * np.sqrt(0.95 * 0.05 / 1000)
+
+
+@pytest.mark.slow
+def test_digits_hold_for_random_problems_and_every_summary_is_written() -> None:
+    """Of the data as given, or of the numbers that were meant, which its float64 are nearest to."""
+    checked = 0
+    for problem in islice(random_problems(3), 250):
+        try:
+            fit = dl.Problem(problem.X, problem.y, weights=problem.weights, **problem.settings).solve()
+        except dl.DescentlabError:
+            continue
+        assert "nan" not in fit.summary().text()
+        if problem.settings["ridge"] or fit.regression.fit.dependent or math.isnan(fit.sigma):
+            continue
+        given = [fractions(column) for column in problem.X.T]
+        assert claims_hold(fit, problem, given) or claims_hold(fit, problem, problem.meant), problem
+        checked += 1
+    assert checked > 20
+
+
+def claims_hold(fit: dl.Minimum, problem: RandomProblem, columns: list[Vector]) -> bool:
+    n = len(problem.y)
+    w = fractions(np.ones(n) if problem.weights is None else problem.weights)
+    exact = exact_statistics(columns, fractions(problem.y), w, sum(w, Fraction(0)), bias=fit.regression.bias)
+    if not all([exact.sigma2, exact.r2, exact.adjusted_r2, exact.f]):
+        return not exact.r2  # nothing is explained: a relative error has no meaning
+    found, claimed = correct_and_claimed(fit, exact)
+    return bool((claimed - 0.05 <= found).all())

@@ -38,17 +38,19 @@ class CovarianceRoot(NamedTuple):
 
     Attributes:
         root: (p, m).
-        relative_errors: (p,) bounds on the relative rounding error of each row's norm, that is of a standard error
-            over sigma; inf or nan where nothing is known.
+        errors: (p,) bounds on the rounding error of each row's norm, that is of a standard error over sigma; inf
+            where nothing is known.
         robust: which of ``HC0`` to ``HC3``; None is the covariance of equal variances.
         middle: (r, r) of the sandwich in coordinates in which the weights' covariance would be ``sigma^2 I``; None
             unless ``robust``.
+        wald_error: a bound on the relative rounding error of Wald's F.
     """
 
     root: FloatArray
-    relative_errors: FloatArray
+    errors: FloatArray
     robust: str | None = None
     middle: FloatArray | None = None
+    wald_error: float = np.inf
 
 
 def least_squares_root(regression: Regression) -> CovarianceRoot:
@@ -58,7 +60,7 @@ def least_squares_root(regression: Regression) -> CovarianceRoot:
     if regression.is_penalized:
         root = _ridge_root(regression)
         moved = 2 * moved + spread * np.linalg.norm(root, axis=1)
-    return CovarianceRoot(root, _relative_bounds(regression, moved, np.linalg.norm(root, axis=1), spread))
+    return CovarianceRoot(root, _bounds(regression, moved, np.linalg.norm(root, axis=1), spread))
 
 
 def _ridge_root(regression: Regression) -> FloatArray:
@@ -81,11 +83,10 @@ def _column_effects(regression: Regression) -> tuple[FloatArray, float]:
     return moved, float(np.linalg.norm(root[:d], axis=1) @ errors)
 
 
-def _relative_bounds(regression: Regression, moved: FloatArray, norms: FloatArray, spread: float) -> FloatArray:
+def _bounds(regression: Regression, moved: FloatArray, norms: FloatArray, spread: float) -> FloatArray:
     if spread >= 1:
         return np.full(len(norms), np.inf)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return 2 * moved / norms / (1 - spread) + 4 * regression.rank * UNIT_ROUNDOFF
+    return 2 * moved / (1 - spread) + 4 * regression.rank * UNIT_ROUNDOFF * norms
 
 
 def robust_root(regression: Regression, sigma: float, kind: str) -> CovarianceRoot:
@@ -115,13 +116,33 @@ def robust_root(regression: Regression, sigma: float, kind: str) -> CovarianceRo
     middle = sums.middle * (n / (n - k) if kind == "HC1" else 1.0)
     values, vectors = np.linalg.eigh(middle)
     root = regression.fit.covariance_root @ (vectors * np.sqrt(np.maximum(values, 0.0)))
-    norms, spread = np.linalg.norm(root, axis=1), _column_effects(regression)[1]
+    (moved, spread), norms = _column_effects(regression), np.linalg.norm(regression.fit.covariance_root, axis=1)
+    effects = _robust_effects(regression, sums, sigma, moved, norms)
+    errors = _bounds(regression, effects, np.linalg.norm(root, axis=1), spread)
     with np.errstate(divide="ignore", invalid="ignore"):
         # The middle is rounded relative to its largest entries, not to those that one row of the root meets.
-        summed = np.trace(middle) * (np.linalg.norm(regression.fit.covariance_root, axis=1) / norms) ** 2
-    rounding = (sums.blocks + 4 * k) * UNIT_ROUNDOFF * summed
-    errors = _relative_bounds(regression, _robust_effects(regression, sums, sigma), norms, spread) + rounding
-    return CovarianceRoot(root, errors, kind, middle)
+        errors += (sums.blocks + 4 * k) * UNIT_ROUNDOFF * np.trace(middle) * norms**2 / np.linalg.norm(root, axis=1)
+    return CovarianceRoot(root, np.nan_to_num(errors, nan=np.inf), kind, middle, _wald_error(regression, sums, sigma))
+
+
+def _wald_error(regression: Regression, sums: _Sums, sigma: float) -> float:
+    """Through the smallest direction of the middle, which F divides by, and through what is explained."""
+    k, spread = regression.rank - regression.bias, _column_effects(regression)[1]
+    W = regression.fit.params[: regression.d, 0]
+    values = np.linalg.eigvalsh(sums.middle[:k, :k]) if k else np.ones(1)
+    explained = float(np.linalg.norm(regression.columns[:, :-1] @ W))
+    if not values[0] > 0 or not explained or spread >= 1:
+        return np.inf
+    moved = float(_robust_effects(regression, sums, sigma, np.array([spread]), np.ones(1))[0])
+    rounding = (sums.blocks + 4 * k) * UNIT_ROUNDOFF * np.sum(values) / values[0]
+    shift = 2 * np.sqrt(values[-1] / values[0]) * _target_shift(regression) / explained
+    return float(2 * (2 * moved / np.sqrt(values[0]) + shift) / (1 - spread) + rounding)
+
+
+def _target_shift(regression: Regression) -> float:
+    """How far rounding moves predictions and targets apart (norm)."""
+    errors, W = regression.fit.column_errors, np.abs(regression.fit.params[: regression.d, 0])
+    return float(errors[:-1] @ W + errors[-1])
 
 
 class _Sums(NamedTuple):
@@ -173,13 +194,16 @@ def _sums_of_block(
     return _Sums(Z.T @ Z, float(correction.max(initial=1.0)), float(factor.max(initial=0.0)), refused)
 
 
-def _robust_effects(regression: Regression, sums: _Sums, sigma: float) -> FloatArray:
-    """(p,) how far rounding moves the rows of the robust root: through the columns, and through the residuals."""
-    moved, spread = _column_effects(regression)
-    norms = np.linalg.norm(regression.fit.covariance_root, axis=1)
-    errors, W = regression.fit.column_errors, np.abs(regression.fit.params[: regression.d, 0])
+def _robust_effects(
+    regression: Regression, sums: _Sums, sigma: float, moved: FloatArray, norms: FloatArray
+) -> FloatArray:
+    """How far rounding moves rows of the robust root: through the columns, and through the residuals.
+
+    ``moved`` and ``norms`` are g and the norms of these rows of the root under equal variances.
+    """
+    spread = _column_effects(regression)[1]
     residual_norm = np.sqrt(regression.fit.cost * regression.factor.weight)
-    residual_shift = (errors[:-1] @ W + errors[-1] + spread * residual_norm) / sigma
+    residual_shift = (_target_shift(regression) + spread * residual_norm) / sigma
     leverage_shift = 2 * spread * sums.max_correction**2 * sums.max_factor
     shift = sums.max_correction * residual_shift + leverage_shift
     effects: FloatArray = sums.max_factor * (2 * moved + spread * norms) + shift * norms

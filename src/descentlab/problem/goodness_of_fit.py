@@ -132,7 +132,8 @@ class GoodnessOfFit(Presentable):
         They hold for rounding of the data, to the last place of a float64, and of the computation, as ``digits`` does.
         """
         rss, tss = self.residual_sum, self.total_sum
-        r2 = (rss.error + (1 - self.r2) * tss.error) / (tss.value - tss.error) + 2 * UNIT_ROUNDOFF
+        least_total = max(tss.value - tss.error, 0.0) or math.nan
+        r2 = (rss.error + (1 - self.r2) * tss.error) / least_total + 2 * UNIT_ROUNDOFF
         log = self.n_observations / 2 * rss.relative_error + 8 * UNIT_ROUNDOFF * abs(self.log_likelihood)
         return {
             "sigma": self.sigma * self._relative_sigma_error,

@@ -183,28 +183,28 @@ class Statistics(GoodnessOfFit):
 
         They hold for rounding of the data, to the last place of a float64, and of the computation, as ``digits`` does.
         """
-        relative, t = self._root.relative_errors + self._relative_sigma_error, np.abs(self.t)
+        errors, t = self._root.errors * self.sigma + self.standard_errors * self._relative_sigma_error, np.abs(self.t)
         params = np.where(self.regression.is_determined, self.regression.fit.error_bounds[:, 0], math.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
-            t_error = params / self.standard_errors + t * relative
+            t_error = (params + t * errors) / self.standard_errors
         lower_t = np.maximum(t - t_error, 0.0)
         p_error = student_two_sided(lower_t, self.df_residual) - self.p_values + TAIL_ERROR * self.p_values
-        f_error = self._f_error(relative)
-        lower_f = f_upper_tail(max(self.f - f_error, 0.0), self.df_model, self.df_residual)
+        lower_f = f_upper_tail(max(self.f - self._f_error, 0.0), self.df_model, self.df_residual)
         return super().error_bounds | {
             "params": params,
-            "standard_errors": self.standard_errors * relative,
+            "standard_errors": errors,
             "t": t_error,
             "p_values": p_error,
-            "f": f_error,
+            "f": self._f_error,
             "f_p_value": float(lower_f) - (1 - TAIL_ERROR) * self.f_p_value,
         }
 
-    def _f_error(self, relative: FloatArray) -> float:
+    @cached_property
+    def _f_error(self) -> float:
         if math.isnan(self.f):
             return math.nan
         if self.robust_kind:
-            return 4 * self.df_model * self.f * float(np.max(relative[self.regression.is_determined], initial=0.0))
+            return self.f * (self._root.wald_error + 2 * self._relative_sigma_error)
         explained = self.residual_sum.error + self.total_sum.error + 4 * UNIT_ROUNDOFF * self.total_sum.value
         return explained / self.df_model / self.sigma**2 + 2 * self.f * self._relative_sigma_error
 
