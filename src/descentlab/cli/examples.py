@@ -22,6 +22,7 @@ EXAMPLES = {
     },
     "solve": {
         "solve_file": "descentlab solve houses.csv --target price",
+        "solve_stats": "descentlab solve houses.csv --target price --robust HC3",
         "solve_longley": "descentlab solve longley --json",
     },
     "explain": {

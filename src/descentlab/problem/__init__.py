@@ -3,5 +3,6 @@
 from descentlab.problem.minimum import Minimum
 from descentlab.problem.problem import Problem
 from descentlab.problem.spectrum import Spectrum
+from descentlab.problem.statistics import Statistics
 
-__all__ = ["Minimum", "Problem", "Spectrum"]
+__all__ = ["Minimum", "Problem", "Spectrum", "Statistics"]

@@ -23,12 +23,8 @@ from descentlab.problem.regression import Regression
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 ROBUST_KINDS = ("HC0", "HC1", "HC2", "HC3")
-LEVERAGE_EXPONENTS = {
-    "HC0": 0,
-    "HC1": 0,
-    "HC2": 1,
-    "HC3": 2,
-}  # residuals are squared, and divided by this power of 1 - h
+# Squared residuals are divided by this power of 1 - h.
+LEVERAGE_EXPONENTS = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
 MIN_LEVERAGE_GAP = 1e-9  # a row with 1 - h below it is fitted exactly, whatever its target is
 MEAN_ERROR_FACTOR = 4  # the bias moves with the means too, at most as far again, twice
 
