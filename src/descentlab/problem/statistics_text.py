@@ -230,8 +230,8 @@ def _digit_notes(fit: Statistics, tables: Iterable[Table]) -> Iterable[Message]:
         digits = np.fmin(np.where(np.isnan(fit.standard_errors), np.inf, fit.digits_of("standard_errors")), t_digits)
         worst = int(np.nanargmin(digits))
         if digits[worst] < FEW_DIGITS:
-            shown = f"{max(float(digits[worst]), 0.0):.1f}"
-            yield message("statistics.few_digits", name=fit.parameters[worst], digits=shown)
+            certain = pluralize(math.floor(max(float(digits[worst]), 0.0)), "digit")
+            yield message("statistics.few_digits", name=fit.parameters[worst], digits=certain)
     unknown = message("statistics.uncertain").text()
     if any(unknown in row for table in tables for row in table.rows):
         yield message("statistics.no_digit")
