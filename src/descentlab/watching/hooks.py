@@ -55,6 +55,7 @@ def make_noop() -> Callable[..., None]:
 class UncopiedHook:
     """A hook that becomes :func:`noop` when it is copied or pickled."""
 
+    n_pauses = 0  # of all watches, while one of them measures on a graph that others see as well
     __torch_unserializable__ = True  # torch warns of hooks on tensors that are saved, unless they say this
 
     def __init__(self, call: Callable[..., None], on_error: Callable[[Exception], None]) -> None:
@@ -64,7 +65,7 @@ class UncopiedHook:
 
     def __call__(self, *args: Any) -> None:
         try:
-            if not self.is_tracing():  # what a hook did would become part of the trace
+            if not (UncopiedHook.n_pauses or self.is_tracing()):  # what a hook did would become part of the trace
                 self.call(*args)
         except Exception as error:  # an error of the watch must not end the run
             self.on_error(error)
@@ -77,6 +78,16 @@ class UncopiedHook:
 
     def __reduce__(self) -> tuple[Callable[[], Callable[..., None]], tuple[()]]:
         return make_noop, ()
+
+
+@contextmanager
+def paused_hooks() -> Iterator[None]:
+    """No watch sees what happens in the block."""
+    UncopiedHook.n_pauses += 1
+    try:
+        yield
+    finally:
+        UncopiedHook.n_pauses -= 1
 
 
 def find_watch_hook_ids(parameters: list[Any]) -> frozenset[int]:
@@ -101,16 +112,11 @@ def _hidden_hooks(modules: tuple[Any, ...]) -> Iterator[None]:
 
 
 class HookSet:
-    """All hooks of one watch.
-
-    Attributes:
-        parameter_hook_ids: ids of the hooks on parameters.
-    """
+    """All hooks of one watch."""
 
     def __init__(self) -> None:
         self.handles: list[Any] = []
         self._detail_handles: list[Any] = []
-        self.parameter_hook_ids: frozenset[int] = frozenset()
         self._patches: list[tuple[Any, str, Any, Any]] = []
         self._is_active = False
 
@@ -129,7 +135,6 @@ class HookSet:
         self._loss = loss if isinstance(loss, torch.nn.Module) else None
         self._loss_hook = make_hook(callbacks.on_loss_call)
         self._gradient_hooks = [(each, make_hook(partial(callbacks.on_gradient, each))) for each in sampled_params]
-        self.parameter_hook_ids = frozenset(id(hook) for _, hook in self._gradient_hooks)
         self.show_details(True)
         callbacks.show_details = self.show_details
         self.handles.append(optimizer.register_step_post_hook(make_hook(lambda *_: callbacks.on_optimizer_step())))
@@ -156,7 +161,7 @@ class HookSet:
 
         @wraps(original)
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-            if not self._is_active:
+            if not self._is_active or UncopiedHook.n_pauses:
                 return original(tensors, *args, **kwargs)
             try:
                 callbacks.on_backward_start(tensors)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from descentlab.watching.by_hand import UpdatesByHand
 from descentlab.watching.inspect.raising_module import find_raising_module
 from descentlab.watching.recorder import LoopRecorder
 from descentlab.watching.rules.observation import Observation
@@ -25,6 +26,7 @@ def observe(recorder: LoopRecorder, ended: bool = False, error: BaseException | 
     return Observation(
         model_class=type(recorder.model).__name__,
         optimizer_class=type(recorder.optimizer).__name__,
+        updates_by_hand=isinstance(recorder.optimizer, UpdatesByHand),
         ended=ended,
         error=None if error is None else type(error).__name__,
         runtime_error=str(error) if isinstance(error, RuntimeError) else "",

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
+from descentlab.watching.by_hand import UpdatesByHand
 from descentlab.watching.curvature.probe import CurvatureProbe
 from descentlab.watching.history import WatchHistory
-from descentlab.watching.hooks import noop
+from descentlab.watching.hooks import find_watch_hook_ids, noop, paused_hooks
 from descentlab.watching.inspect.early_losses import EarlyLossInfo
 from descentlab.watching.inspect.gradients import OptimizerGradients
 from descentlab.watching.inspect.loop_checks import SameBatchCheck, TrainEvalCount, ZeroGradCheck
@@ -73,6 +74,7 @@ class LoopRecorder:
         self.on_step: Callable[[], None] | None = None
         self.stop_watching_forward_start: Callable[[], None] = noop
         self.show_details: Callable[[bool], None] = noop
+        self._by_hand = optimizer if isinstance(optimizer, UpdatesByHand) else None
         self._sees_gradients, self._calls_this_step, self._backward_began = True, 0, 0.0
         self._is_measuring = self._arrived_this_pass = self._ever_arrived = False
         self._forward_args: tuple[Any, ...] = ()
@@ -113,7 +115,8 @@ class LoopRecorder:
         if self._is_measuring or not self.torch.is_grad_enabled():
             return
         if self.forward_passes == 0:
-            self.uses_randomness = not same_rng_states(self.torch, self._rng_states, get_rng_states(self.torch))
+            if self._rng_states is not None:  # a watch that began during the first call has not seen its start
+                self.uses_randomness = not same_rng_states(self.torch, self._rng_states, get_rng_states(self.torch))
             self._rng_states = None
             self.stop_watching_forward_start()
         self.forward_passes += 1
@@ -141,6 +144,7 @@ class LoopRecorder:
     def on_backward_start(self, losses: Any) -> None:
         if self._is_measuring:
             return
+        self.catch_up()
         loss = losses if hasattr(losses, "detach") else losses[0]
         self.backward_calls += 1
         self._calls_this_step += 1
@@ -171,6 +175,8 @@ class LoopRecorder:
             return  # a loss of another model
         if self._backward_began:
             self.curvature_probe.backward_seconds = perf_counter() - self._backward_began
+        if self._by_hand is not None:
+            self._by_hand.keep()
         self.backward_passes += 1
         self.last_loss = self._current_loss
         self.nonfinite = self.nonfinite or self._nonfinite_candidate
@@ -211,6 +217,11 @@ class LoopRecorder:
         self._sees_gradients = wanted
         self.show_details(wanted)
 
+    def catch_up(self) -> None:
+        """Record the step that a loop without an optimizer has made since the last backward pass."""
+        if self._by_hand is not None:
+            self._by_hand.catch_up()
+
     def record_nonfinite_gradient(self) -> None:
         """Note a gradient of the last step that is not finite before any loss is."""
         name = self.gradients.nonfinite_param_name() if self.nonfinite is None else None
@@ -231,7 +242,8 @@ class LoopRecorder:
     def _measure_curvature(self, loss: Any) -> None:
         self._is_measuring = True
         try:
-            measurement = self.curvature_probe.measure(loss, self.steps)
+            with paused_hooks():
+                measurement = self.curvature_probe.measure(loss, self.steps)
         finally:
             self._is_measuring = False
         if measurement is not None:
@@ -248,7 +260,7 @@ class LoopRecorder:
         if self._output_node is None or self._output is None:
             return
         gradients_unmodified = not self.early_losses.graph.includes_output and not has_foreign_hooks(
-            self.model, self.gradients.parameters, self.curvature_probe.own_hook_ids
+            self.model, self.gradients.parameters, find_watch_hook_ids(self.gradients.parameters)
         )
         self.early_losses.inspect(
             self.model, self._first_input(), self._output, self._output_node, loss, value, gradients_unmodified

@@ -36,7 +36,8 @@ def _bullet(severity: Severity, text: str) -> Bullet:
 
 def watch_title(observation: Observation) -> Message:
     """The names of model and optimizer, and the number of updates."""
-    class_names = {"model": observation.model_class, "optimizer": observation.optimizer_class}
+    optimizer = message("watch.by_hand") if observation.updates_by_hand else observation.optimizer_class
+    class_names = {"model": observation.model_class, "optimizer": optimizer}
     updates = pluralize(observation.steps, "update")
     if not observation.ended:
         return message("watch.running", **class_names, updates=updates)

@@ -14,8 +14,10 @@ from descentlab.messages import Message, use_language
 from descentlab.messages.document import to_html, to_text
 from descentlab.watching.curvature.fixed_batch import FixedBatchLoss
 from descentlab.watching.history import WatchRow
-from descentlab.watching.hooks import HookSet
+from descentlab.watching.hooks import HookSet, UncopiedHook
+from descentlab.watching.hooks import noop as _ignore
 from descentlab.watching.live import LiveLine
+from descentlab.watching.resolve import resolve_model, resolve_optimizer
 from descentlab.watching.rules.evaluate import Evaluation, evaluate_rules
 from descentlab.watching.rules.observation import Observation
 from descentlab.watching.state_guard import stderr_is_terminal
@@ -29,7 +31,7 @@ TIME_SHARE_BY_LEVEL = {"cheap": 0.0075, "full": 0.3}  # of the time, in the long
 
 def watch(
     model: Any,
-    optimizer: Any,
+    optimizer: Any = None,
     loss_fn: Any = None,
     *,
     every: int | None = None,
@@ -47,9 +49,11 @@ def watch(
     with the largest value at which lr is stable. Nothing is evaluated twice unless ``probe`` is given.
 
     Args:
-        model: any ``torch.nn.Module``.
-        optimizer: the ``torch.optim.Optimizer`` that trains it. Limits of the rate are known for SGD, Adam, AdamW,
-            RMSprop and Adagrad.
+        model: any ``torch.nn.Module``; for a loop without one its tensors, as in ``watch([W, b])``.
+        optimizer: the ``torch.optim.Optimizer`` that trains it, or a wrapper around one, of which the optimizer inside
+            is watched; a function that returns it, as ``lambda: trainer.optimizer``, if it does not exist yet; None
+            where the loop moves the parameters itself, as in ``W -= lr * W.grad``: steps and their rate are then read
+            from what the parameters did. Limits of the rate are known for SGD, Adam, AdamW, RMSprop and Adagrad.
         loss_fn: the loss that the loop calls. If it is a module, its arguments are inspected; of a function only the
             graph of its result is, so that None will do.
         every: measure curvature every N steps; 0 means never. None means as often as it takes at most 1% of the
@@ -61,7 +65,8 @@ def watch(
             on copies of parameters and buffers; in evaluation mode if two evaluations differ, as with dropout.
 
     Raises:
-        SettingError: ``model`` is not a module, ``optimizer`` is not an optimizer, or a setting is out of its range;
+        SettingError: ``model`` is neither a module nor tensors, ``optimizer`` is none of these, or a setting is out of
+            its range;
             ``probe`` comes without ``loss_fn``, is not a pair, or contains NaN or infinity.
         MissingDependencyError: torch is not installed.
 
@@ -81,11 +86,9 @@ def watch(
     >>> print(str(watch).splitlines()[1])
     Call optimizer.zero_grad() before each backward().
     """
-    torch = require("torch", "torch", "torch", "watch")
-    if not isinstance(model, torch.nn.Module):
-        raise SettingError("watch_model", given=type(model).__name__)
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise SettingError("watch_optimizer", given=type(optimizer).__name__)
+    require("torch", "torch", "torch", "watch")
+    model = resolve_model(model, depth=1)
+    resolve_optimizer(optimizer, model)  # raises an error here, where the watch is asked for
     if loss_fn is not None and not callable(loss_fn):
         raise SettingError("watch_loss", given=type(loss_fn).__name__)
     every = None if every is None else check_int("every", every, 0)
@@ -137,7 +140,7 @@ class Watch:
         self._every, self._level, self._fixed_batch = every, level, fixed_batch
         self._live_line: LiveLine | None = None
         self._show_live = live
-        self._hooks = HookSet()
+        self._hooks, self._waiting = HookSet(), None
         self._recorder: LoopRecorder | None = None
         self._final: tuple[Observation, Evaluation] | None = None
         self._ended = False
@@ -149,30 +152,49 @@ class Watch:
         Raises:
             SettingError: this watch has already been used, and it records one loop only.
         """
+        if self._recorder is not None or self._ended:
+            raise SettingError("watch_twice")
+        self._begin_if_possible()
+        return self
+
+    def _begin_if_possible(self, *_: Any) -> None:
+        """Begin once there is an optimizer; until then try again whenever the model is called."""
+        optimizer = resolve_optimizer(self._optimizer, self._model)
+        if optimizer is not None:
+            self._stop_waiting()
+            self._begin(optimizer)
+        elif self._waiting is None:
+            self._waiting = self._model.register_forward_pre_hook(UncopiedHook(self._begin_if_possible, _ignore))
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.remove()
+            self._waiting = None
+
+    def _begin(self, optimizer: Any) -> None:
         from descentlab.watching.curvature.probe import CurvatureProbe
         from descentlab.watching.recorder import LoopRecorder
 
-        if self._recorder is not None:
-            raise SettingError("watch_twice")
         curvature_probe = CurvatureProbe(
-            self._model, self._optimizer, self._every, TIME_SHARE_BY_LEVEL[self._level], self._fixed_batch
+            self._model, optimizer, self._every, TIME_SHARE_BY_LEVEL[self._level], self._fixed_batch
         )
-        recorder = LoopRecorder(self._model, self._optimizer, curvature_probe, self._level == "full")
+        recorder = LoopRecorder(self._model, optimizer, curvature_probe, self._level == "full")
         try:
-            self._hooks.attach(recorder, self._model, self._optimizer, self._loss_fn, recorder.sampled_params)
+            self._hooks.attach(recorder, self._model, optimizer, self._loss_fn, recorder.sampled_params)
         except BaseException:
             self._hooks.detach()
             raise
-        recorder.curvature_probe.own_hook_ids = self._hooks.parameter_hook_ids
         self._live_line = LiveLine(recorder.history) if self._show_live and stderr_is_terminal() else None
         recorder.on_step = self._live_line.update if self._live_line else None
         self._recorder = recorder
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the hooks; an exception passes."""
+        self._stop_waiting()
+        if self._recorder is not None:
+            self._catch_up()
         self._hooks.detach()
         if self._live_line is not None:
             self._live_line.clear()
@@ -183,11 +205,18 @@ class Watch:
         """The object that the hooks report to.
 
         Raises:
-            SettingError: the watch has not begun.
+            SettingError: the watch has not begun, or the function given for the optimizer never returned one.
         """
         if self._recorder is None:
-            raise SettingError("watch_not_begun")
+            raise SettingError("watch_without_optimizer" if self._ended else "watch_not_begun")
         return self._recorder
+
+    def _catch_up(self) -> None:
+        """Record the last step of a loop without an optimizer, which no later backward pass shows."""
+        try:
+            self.recorder.catch_up()
+        except Exception as error:  # an error of the watch must not end the run
+            self.recorder.on_internal_error(error)
 
     def _evaluate(self) -> tuple[Observation, Evaluation]:
         """The observation so far and its evaluation; computed once after the loop has ended."""
@@ -195,6 +224,8 @@ class Watch:
 
         if self._final is not None:
             return self._final
+        if not self._ended:
+            self._catch_up()
         observation = observe(self.recorder, self._ended, self.error)
         result = observation, evaluate_rules(observation)
         self._final = result if self._ended else None

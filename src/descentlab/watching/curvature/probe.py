@@ -29,7 +29,6 @@ class CurvatureProbe:
 
     Attributes:
         unavailable_reason: why curvature cannot be measured; None where it can.
-        own_hook_ids: ids of the watch's own hooks on parameters.
         trend: of the loss; a loop in trouble is measured more often.
         backward_seconds: what a backward pass of the loop takes; infinite until it is known.
     """
@@ -47,7 +46,6 @@ class CurvatureProbe:
         self.trend = LossTrend()
         self.budget = TimeBudget(time_share, self.trend)
         self.backward_seconds = math.inf
-        self.own_hook_ids: frozenset[int] = frozenset()
         self.unavailable_reason: Exception | None = None
         self._last_vector: Any = None
         self._last_step, self._last_seconds = -1, 0.0
@@ -70,9 +68,7 @@ class CurvatureProbe:
         scaling = Preconditioning.from_optimizer(self.optimizer)
         if scaling is None or (scaling.is_adaptive and self.every is None and step < ADAPTIVE_WARMUP_STEPS):
             return None  # the optimizer's scaling is not known yet
-        # The copies on which a fixed batch is evaluated have no hooks of any watch.
-        own_ids = self.own_hook_ids if self.fixed_batch is None else find_watch_hook_ids(scaling.parameters)
-        if has_foreign_hooks(self.model, scaling.parameters, own_ids):
+        if has_foreign_hooks(self.model, scaling.parameters, find_watch_hook_ids(scaling.parameters)):
             self.unavailable_reason = EngineError("watch_hooks")
             return None
         started = perf_counter()

@@ -46,7 +46,7 @@ class Preconditioning:
     @classmethod
     def from_optimizer(cls, optimizer: Any) -> Preconditioning | None:
         """The scaling of an optimizer of ``torch.optim``; None before its first step if only that step decides it."""
-        name = _torch_optimizer_name(optimizer)
+        name = torch_optimizer_name(optimizer)
         make_divisor = PRECONDITIONER_BY_OPTIMIZER.get(name)
         groups = [group for group in optimizer.param_groups if any(p.requires_grad for p in group["params"])]
         lr = max((abs(float(group["lr"])) for group in groups if "lr" in group), default=0.0)
@@ -68,9 +68,14 @@ class Preconditioning:
         return cls(parameters, scale, weight_decay, lr, make_divisor is not None, _min_stability_limit(name, groups))
 
 
-def _torch_optimizer_name(optimizer: Any) -> str:
-    """The name of a class of ``torch.optim``; empty for any other class, whatever its name."""
+def torch_optimizer_name(optimizer: Any) -> str:
+    """The name of a class of ``torch.optim``; empty for any other class, whatever its name.
+
+    Updates that a loop makes itself, along the gradient, are those of SGD.
+    """
     optimizer_class = type(optimizer)
+    if optimizer_class.__name__ == "UpdatesByHand":
+        return "SGD" if optimizer.param_groups[0].get("lr", -1.0) > 0 else ""
     return optimizer_class.__name__ if optimizer_class.__module__.startswith("torch.optim") else ""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from descentlab.descent.reductions import REDUCTIONS
 from descentlab.errors import DescentlabError
 from descentlab.typing import FloatArray
+from descentlab.watching.curvature.stability_limits import torch_optimizer_name
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
@@ -35,7 +36,7 @@ class LinearModelInfo:
         from descentlab.problem.problem import Problem
 
         group = optimizer.param_groups[0]
-        if type(optimizer).__name__ != "SGD" or len(optimizer.param_groups) != 1 or group["maximize"]:
+        if torch_optimizer_name(optimizer) != "SGD" or len(optimizer.param_groups) != 1 or group["maximize"]:
             return None
         settings = {name: group[name] for name in ("momentum", "dampening", "weight_decay", "nesterov")}
         lr = float(group.get("initial_lr", group["lr"]))

@@ -40,6 +40,8 @@ def why_limit_unchecked(observation: Observation) -> Message | None:
     if not measured:
         return message("watch.not_measured")
     if measured[-1].limit is None:
+        if observation.updates_by_hand:
+            return message("watch.no_limit_by_hand")
         return message("watch.no_limit", optimizer=observation.optimizer_class)
     if not observation.one_backward_per_step:
         return message("watch.several_passes")

@@ -92,7 +92,8 @@ def detect_no_zero_grad(observation: Observation) -> Evidence | None:
         return None
     numbers = {"uncleared": observation.stale_steps, "checked": observation.checked_steps}
     explanation = message("watch.no_zero_grad", **numbers)
-    return make_evidence(explanation, advice=message("watch.no_zero_grad_advice"), **numbers)
+    advice = "watch.no_zero_grad_by_hand_advice" if observation.updates_by_hand else "watch.no_zero_grad_advice"
+    return make_evidence(explanation, advice=message(advice), **numbers)
 
 
 def why_zero_grad_unchecked(observation: Observation) -> Message | None:

@@ -27,6 +27,7 @@ class Observation:
 
     Attributes:
         model_class, optimizer_class: the names of the two classes.
+        updates_by_hand: whether the loop has no optimizer and moves the parameters itself.
         ended, error: whether the loop has ended, and the class name of the exception that ended it.
         runtime_error: the text of that exception if it is a ``RuntimeError``, which torch raises.
         raising_module: the module in which it was raised.
@@ -74,6 +75,7 @@ class Observation:
 
     model_class: str = ""
     optimizer_class: str = ""
+    updates_by_hand: bool = False
     ended: bool = False
     error: str | None = None
     runtime_error: str = ""

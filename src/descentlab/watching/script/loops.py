@@ -15,8 +15,8 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from descentlab.messages import use_language
+from descentlab.watching.holder import holds_all, make_holder, optimized_parameters, variable_names
 from descentlab.watching.script import MAX_WATCHED_LOOPS
-from descentlab.watching.script.holder import holds_all, make_holder, optimized_parameters, variable_names
 from descentlab.watching.script.report import LoopReport, add_report, make_report
 from descentlab.watching.watch import Watch
 
