@@ -48,7 +48,7 @@ def test_a_trend_is_read_from_few_numbers(losses: list[float], rises: bool, fall
         (FALLING, 0.01, 0.0001 + 0.0003),
         (FALLING, 10.0, 0.1 + 0.003),
         (trend_of(*[1.0] * 10), 0.01, 0.0001 + 0.03),
-        (trend_of(1.0, 9.0), 0.01, 0.003 + 0.03),
+        (trend_of(1.0, 9.0), 0.01, 0.003 + 0.1),
     ],
 )
 def test_what_may_be_spent_is_a_share_of_the_time(

@@ -405,7 +405,7 @@ def test_curvature_takes_no_more_than_its_share_of_the_time(monkeypatch: pytest.
     for module in (probing, pace):
         monkeypatch.setattr(module, "perf_counter", lambda: Clock.now)
     monkeypatch.setattr(pace, "EARLY_SECONDS", 0.003)
-    monkeypatch.setattr(pace, "TROUBLED_SECONDS", 0.003)
+    monkeypatch.setattr(pace, "NOT_FALLING_SECONDS", 0.003)
     monkeypatch.setattr(curvature, "find_top_eigenvalue", lanczos)
     X, y = rows()
     model = nn.Linear(6, 1)

@@ -4,7 +4,7 @@ A watch may have taken, after ``t`` seconds of the loop,
 
     share t + min(0.03 t, 3 ms)       where the loss falls,
     share t + 30 ms                   where it does not fall,
-    0.3 t + 30 ms                     where it has risen far above its start, or is not finite,
+    0.3 t + 100 ms                    where it has risen far above its start, or is not finite,
 
 with a share of its own for each kind of work: a loop in trouble is looked at more closely.
 """
@@ -17,7 +17,8 @@ from time import perf_counter
 
 DETAIL_SHARE = 0.0025  # of the time, for looking at a step closely
 EARLY_SHARE, EARLY_SECONDS = 0.03, 0.003
-TROUBLED_SHARE, TROUBLED_SECONDS = 0.3, 0.03
+NOT_FALLING_SECONDS = 0.03
+RISING_SHARE, RISING_SECONDS = 0.3, 0.1
 DETAILED_STEPS = 64  # the first steps: mistakes in a loop are there from the start
 CHECK_INTERVAL = 17  # steps from one that may be detailed to the next, later; a prime, as epochs have round lengths
 N_FIRST_LOSSES = 4
@@ -78,9 +79,9 @@ class TimeBudget:
         """Seconds that may be taken now."""
         t = perf_counter() - self.began
         if self.trend.is_rising:
-            return TROUBLED_SHARE * t + TROUBLED_SECONDS - self.spent
+            return RISING_SHARE * t + RISING_SECONDS - self.spent
         early = min(EARLY_SHARE * t, EARLY_SECONDS)
-        return self.share * t + (early if self.trend.is_falling else TROUBLED_SECONDS) - self.spent
+        return self.share * t + (early if self.trend.is_falling else NOT_FALLING_SECONDS) - self.spent
 
     def allows(self, seconds: float) -> bool:
         """Whether work that takes this long may begin."""

@@ -174,7 +174,8 @@ class LoopRecorder:
         if self._is_measuring or not (self._arrived_this_pass or (self.forward_passes and not self._ever_arrived)):
             return  # a loss of another model
         if self._backward_began:
-            self.curvature_probe.backward_seconds = perf_counter() - self._backward_began
+            seconds = perf_counter() - self._backward_began
+            self.curvature_probe.backward_seconds = min(self.curvature_probe.backward_seconds, seconds)
         if self._by_hand is not None:
             self._by_hand.keep()
         self.backward_passes += 1
