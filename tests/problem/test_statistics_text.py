@@ -39,14 +39,15 @@ SAID = {
     "no bias": ("uncentered",),
     "ridge": ("expected ridge coefficients",),
     "exact": ("R2 = 1", "exact up to rounding"),
-    "few rows": ("no degree of freedom",),
+    "few rows": ("No statistics: n is 2", "no degree of freedom"),
     "dependent": ("not determined", "`x3` = `x1`"),
     "constant": ("R2 is not defined",),
     "frequency": ("counts as two rows",),
     "fractions": ("not a whole number",),
     "analytic": ("inversely proportional",),
     "unknown": ("to its last digit", "`uncertain`"),
-    "nearly dependent": ("Only correct digits are printed",),
+    "huge t": ("Only correct digits are printed",),
+    "nearly dependent": ("`uncertain`",),
 }
 
 
@@ -68,6 +69,7 @@ def test_columns_without_a_number_are_left_out() -> None:
     assert "[0.025" not in ridge
     assert "std. error" not in exact
     assert "F(" not in exact
+    assert next(line for line in exact.splitlines() if "bias" in line).split() == ["bias", "0"]  # it is 1e-17
 
 
 def test_the_table_rounds_the_statistics() -> None:

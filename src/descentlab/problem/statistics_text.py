@@ -40,6 +40,9 @@ def _(result: Summary) -> list[Block]:
 
 def _describe_r2(fit: Statistics) -> Message:
     target = fit.regression.factor.columns[-1]
+    if not fit.df_residual > 0:
+        parameters = pluralize(fit.regression.rank, "parameter")
+        return message("statistics.no_df", n=f"{fit.n_observations:,.6g}", parameters=parameters)
     if math.isnan(fit.r2):
         key = "statistics.unknown_cost" if math.isinf(fit.regression.fit.cost_error) else "statistics.constant_target"
         return message(key, target=target)
@@ -73,12 +76,10 @@ def _tables(fit: Statistics, level: float) -> list[Table]:
     interval: list[tuple[str, Cells]] = []
     if not np.isnan(fit.t).all():
         tests = [("t", _t_cells(fit)), ("p", _p_cells(fit))]
-        lower, upper = fit.interval(level).T
-        bounds = fit.error_bounds["params"] + fit.error_bounds["standard_errors"] * fit.quantile(level)
         headings = f"[{(1 - level) / 2:.4g}", f"{(1 + level) / 2:.4g}]"
         interval = [
-            (heading, _cells_at_places(values, bounds, fit.standard_errors, 3))
-            for heading, values in zip(headings, (lower, upper), strict=True)
+            (heading, _interval_cells(fit, ends, level))
+            for heading, ends in zip(headings, fit.interval(level).T, strict=True)
         ]
     title = message("statistics.coefficients").text()
     if fit.robust_kind and not math.isnan(fit.sigma):
@@ -97,19 +98,26 @@ def _table(title: str, fit: Statistics, columns: list[tuple[str, Cells]]) -> Tab
 
 
 def _estimate_cells(fit: Statistics) -> Cells:
-    cells = _cells_at_places(fit.params, fit.error_bounds["params"], fit.standard_errors, 4)
+    """To the fourth digit of the standard error; without one to ten digits, of what is usual for its units if more."""
+    std = fit.regression.factor.std
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        usual = np.append(np.nan_to_num(std[-1] / std[:-1], nan=0.0, posinf=0.0), std[-1])[: len(fit.params)]
+    places = [
+        _place(error, 4) if error > 0 else _place(max(abs(value), scale), 10)
+        for value, error, scale in zip(fit.params.tolist(), fit.standard_errors.tolist(), usual.tolist(), strict=True)
+    ]
+    cells = map(format_certain, fit.params.tolist(), fit.error_bounds["params"].tolist(), places)
     unknown = message("statistics.not_determined").text()
     return [
         cell if determined else unknown for cell, determined in zip(cells, fit.regression.is_determined, strict=True)
     ]
 
 
-def _cells_at_places(values: FloatArray, errors: FloatArray, standard_errors: FloatArray, digits: int) -> Cells:
-    """Values to a digit of their standard error; to ten digits where there is none."""
-    return [
-        format_certain(value, error, _place(scale, digits) if scale > 0 else _place(value, 10))
-        for value, error, scale in zip(values.tolist(), errors.tolist(), standard_errors.tolist(), strict=True)
-    ]
+def _interval_cells(fit: Statistics, ends: FloatArray, level: float) -> Cells:
+    """To the third digit of the standard error."""
+    bounds = fit.error_bounds["params"] + fit.error_bounds["standard_errors"] * fit.quantile(level)
+    places = [_place(error, 3) for error in fit.standard_errors.tolist()]
+    return list(map(format_certain, ends.tolist(), bounds.tolist(), places))
 
 
 def _standard_error_cells(fit: Statistics) -> Cells:
@@ -193,10 +201,7 @@ def _format_fact(name: str, value: float, error: float) -> str:
 def _notes(fit: Statistics) -> Iterable[Message]:
     """What the numbers do not say, and why some are not there."""
     regression = fit.regression
-    if not fit.df_residual > 0:
-        parameters = pluralize(regression.rank, "parameter")
-        yield message("statistics.no_df", n=f"{fit.n_observations:,.6g}", parameters=parameters)
-    elif fit.fits_exactly:
+    if fit.df_residual > 0 and fit.fits_exactly:
         bound = math.sqrt(
             (regression.fit.cost + regression.fit.cost_error) * regression.factor.weight / fit.df_residual
         )
@@ -229,8 +234,8 @@ def _digit_notes(fit: Statistics, tables: Iterable[Table]) -> Iterable[Message]:
             t_digits = -np.log10(fit.error_bounds["t"] / np.maximum(np.abs(fit.t), 1.0))
         digits = np.fmin(np.where(np.isnan(fit.standard_errors), np.inf, fit.digits_of("standard_errors")), t_digits)
         worst = int(np.nanargmin(digits))
-        if digits[worst] < FEW_DIGITS:
-            certain = pluralize(math.floor(max(float(digits[worst]), 0.0)), "digit")
+        if 1 <= digits[worst] < FEW_DIGITS:
+            certain = pluralize(math.floor(digits[worst]), "digit")
             yield message("statistics.few_digits", name=fit.parameters[worst], digits=certain)
     unknown = message("statistics.uncertain").text()
     if any(unknown in row for table in tables for row in table.rows):
