@@ -346,3 +346,17 @@ def test_a_formula_without_a_left_side_predicts_y() -> None:
     np.testing.assert_allclose(problem.solve().params, expected.solve().params, rtol=1e-12)
     X = HOUSES[["size", "rooms"]].to_numpy()
     assert dl.Problem(X, HOUSES.price.to_numpy(), formula="~ x1 + C(x2)").features[1] == "C(x2)[2]"
+
+
+def test_other_columns_can_be_written_as_a_point() -> None:
+    frame = HOUSES[["price", "size", "rooms", "age"]]
+    assert dl.Problem(frame, formula="price ~ . - rooms").features == ("size", "age")
+    assert dl.Problem(frame, formula="price ~ .:size + log(age)").features == ("log(age)", "rooms:size")
+    with pytest.raises(SettingError, match="not among the terms"):
+        dl.Problem(frame, formula="price ~ . - price")
+
+
+def test_thousands_of_terms_are_read() -> None:
+    X = np.random.default_rng(0).normal(size=(5, 1500))
+    problem = dl.Problem(X, X[:, 0], formula="~ " + " + ".join(f"x{i}" for i in range(1, 1501)))
+    assert len(problem.features) == 1500

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.data.source import NO_SHIFTS, PIECE_ROWS, BaseSource, MixedBlock, Piece, SinglePiece, Source
+from descentlab.data.source import (
+    NO_SHIFTS,
+    PIECE_ROWS,
+    BaseSource,
+    MixedBlock,
+    Piece,
+    SinglePiece,
+    Source,
+    place_of_row,
+)
 from descentlab.errors import DataError
 from descentlab.messages import Message, pluralize
 from descentlab.typing import FloatArray
@@ -90,6 +99,9 @@ class ConcatPiece:
         self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
     ) -> Iterator[MixedBlock]:
         return self.piece.mixed_blocks(numbers, others, shifts)
+
+    def place_of_row(self, row: int) -> Message | str:
+        return place_of_row(self.piece, row)
 
 
 class JoinedSource(BaseSource):

@@ -14,7 +14,16 @@ from descentlab.data.combined import ConcatSource
 from descentlab.data.csv.number_format import is_number
 from descentlab.data.csv.text_filter import UTF8_BOM
 from descentlab.data.paths import FileLocation, resolve_locations, unreadable_error
-from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, MixedBlock, Piece, Source
+from descentlab.data.source import (
+    BLOCK_ROWS,
+    NO_SHIFTS,
+    PIECE_ROWS,
+    BaseSource,
+    MixedBlock,
+    Piece,
+    Source,
+    place_of_row,
+)
 from descentlab.data.tables import ArrowSource, RecordBatchPiece, index_columns
 from descentlab.dependencies import require
 from descentlab.errors import DataError, DescentlabError, find_duplicates
@@ -123,7 +132,8 @@ class ParquetSource(ArrowSource):
                 rows += self.group_rows[last]
                 last += 1
             read_batches = partial(_parquet_batches, self.location, range(first, last))
-            yield RecordBatchPiece(read_batches, self.converter, rows, last)
+            first_row = sum(self.group_rows[:first])
+            yield RecordBatchPiece(read_batches, self.converter, rows, last, first_row)
             first = last
 
 
@@ -282,6 +292,9 @@ class PartitionedPiece:
         for block, arrays in self.piece.mixed_blocks(file_numbers, file_others, shifts):
             labels = {name: _repeat(value, len(block)) for name, value in constants.items()}
             yield self._with_constants(block, file_numbers, numbers), arrays | labels
+
+    def place_of_row(self, row: int) -> Message | str:
+        return place_of_row(self.piece, row)
 
     def _label(self, name: str) -> float | str | None:
         value = self.partition[name]

@@ -173,6 +173,12 @@ def _as_arrow(values: FloatArray) -> Any:
     return pa.array(values, from_pandas=True)
 
 
+def place_of_row(piece: Piece, row: int) -> Message | str:
+    """Where a row of a piece, counted from 0, stands in the data, such as ``in line 3``; empty if it is unknown."""
+    find_place = getattr(piece, "place_of_row", None)
+    return "" if find_place is None else find_place(row)
+
+
 def has_finite_squares(array: np.ndarray[Any, Any]) -> bool:
     """Whether these are finite float64 values whose squares can be summed, in one fast pass.
 

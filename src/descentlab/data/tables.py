@@ -102,17 +102,25 @@ def max_magnitude(column: Any) -> int:
 class RecordBatchPiece:
     """A piece whose record batches are read when its blocks are."""
 
-    def __init__(self, read_batches: Any, converter: ArrowToFloat64, size: int, next_offset: Any) -> None:
+    def __init__(
+        self, read_batches: Any, converter: ArrowToFloat64, size: int, next_offset: Any, first_row: int | None = None
+    ) -> None:
         """Args:
         read_batches: a function of column names that yields record batches of those columns, in that order.
+        first_row: the number of rows before the piece, where it is known.
         """
         self.read_batches, self.converter, self.size, self.next_offset = read_batches, converter, size, next_offset
+        self.first_row = first_row
         self.inexact_columns: set[str] = set()
 
     def blocks(self, columns: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS) -> Iterator[FloatArray]:
         for batch in self.read_batches(list(columns)):
             for start in range(0, batch.num_rows, BLOCK_ROWS):
                 yield self.converter.block(batch.slice(start, BLOCK_ROWS), columns, self.inexact_columns, shifts)
+
+    def place_of_row(self, row: int) -> Message | str:
+        """The number of a row of the piece in its file or table; empty if it is unknown."""
+        return "" if self.first_row is None else message("left_out.row", row=self.first_row + row + 1)
 
     def mixed_blocks(
         self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
@@ -222,7 +230,8 @@ class TableSource(ArrowSource):
     def cut_pieces(self, columns: Sequence[str], offset: Any) -> Iterator[Piece]:
         for start in range(offset or 0, self.table.num_rows, PIECE_ROWS):
             rows = self.table.slice(start, PIECE_ROWS)
-            yield RecordBatchPiece(partial(_table_batches, rows), self.converter, rows.num_rows, start + rows.num_rows)
+            read_batches, n = partial(_table_batches, rows), rows.num_rows
+            yield RecordBatchPiece(read_batches, self.converter, n, start + n, first_row=start)
 
 
 def _table_batches(table: Any, columns: list[str]) -> list[Any]:

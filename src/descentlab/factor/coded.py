@@ -86,5 +86,5 @@ def with_columns_of(factor: Factor, design: Design | None) -> Factor:
         if unseen := [level for level in levels if level not in design.levels[key]]:
             names = [format_level(level) for level in design.levels[key]]
             near = did_you_mean(format_level(unseen[0]), names)
-            raise DataError("unseen_level", name=key, level=format_level(unseen[0]), levels=names, near=near)
+            raise DataError("unseen_level", name=key, level=format_level(unseen[0]), levels=names, near=near, place="")
     return code_columns(factor.insert_levels(design))

@@ -228,3 +228,33 @@ def test_a_value_that_a_function_lacks_is_infinite_and_a_missing_one_missing() -
     assert np.isnan(values[2, :3]).all()
     assert np.isinf(values[0, 2])
     assert values[3].tolist() == [0, 1, 0, 4]
+
+
+@pytest.mark.parametrize(("unseen", "row"), [("missing", [np.nan, np.nan, 2]), ("reference", [0, 0, 2])])
+def test_an_unseen_level_can_be_missing_or_the_reference(unseen: str, row: list[float]) -> None:
+    source = open_source(pa.table({"a": ["q", "new", "r", "new"], "u": [1.0, 2, 3, 2]}))
+    design = make_design(read_formula("u ~ a"), source, "u", ()).with_levels({"a": ["p", "q", "r"]})
+    ours = DesignSource(source, design, ["u"], has_target=False, unseen=unseen)
+    assert ours.names == ("C(a)[q]", "C(a)[r]", "u")
+    np.testing.assert_array_equal(read_all(ours), [[1, 0, 1], row, [0, 1, 3], row])
+
+
+def test_an_unseen_level_and_a_bad_date_have_a_line(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("y,a,d\n" + "1,p,2024-01-01\n" * 9000 + "2,q,01/02/2024\n")
+    source = open_source(tmp_path / "rows.csv")
+    for formula, levels in (("y ~ a", {"a": ["p"]}), ("y ~ year(d)", {})):
+        with pytest.raises(DataError, match="in line 9,002") as caught:
+            read_all(DesignSource(source, design_of(formula, source, levels)))
+        assert "9,002번째 줄" in caught.value.message.text("ko")
+    pq.write_table(pa.table({"y": [1.0, 2, 3], "a": ["p", "p", "q"]}), tmp_path / "rows.parquet", row_group_size=1)
+    source = open_source(tmp_path / "rows.parquet")
+    with pytest.raises(DataError, match="in row 3"):
+        read_all(DesignSource(source, design_of("y ~ a", source, {"a": ["p"]})))
+
+
+def test_codes_are_levels_of_text_also_where_a_file_has_numbers() -> None:
+    source = open_source(pa.table({"y": [1.0, 2], "z": ["02134", "10001"]}))
+    design = design_of("y ~ z", source, {"z": ["02134", "10001"]})
+    later = open_source(pa.table({"y": [1.0, 2], "z": [10001, 10001]}))
+    ours = DesignSource(later, design)
+    assert read_all(ours).tolist() == [[1, 1], [1, 2]]

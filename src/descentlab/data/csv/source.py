@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.data.arrays import MAX_EXACT_INTEGER
-from descentlab.data.csv.errors import bad_cell_error, malformed_piece_error
+from descentlab.data.csv.errors import bad_cell_error, line_of_row, malformed_piece_error
 from descentlab.data.csv.inference import Inference, infer_schema
 from descentlab.data.csv.layout.dialect import Dialect, detect_dialect
 from descentlab.data.csv.number_format import TWO_READINGS_CELL
@@ -104,6 +104,10 @@ class CsvPiece:
             for name in texts:
                 table = table.append_column(name, self._read_columns((), (name,)).column(name))
             return table
+
+    def place_of_row(self, row: int) -> Message:
+        """The line of the file in which a row of the piece, counted from 0, begins."""
+        return message("left_out.line", line=line_of_row(self.schema, self._text, self.start, row))
 
     def _labels(self, table: Any, name: str) -> Any:
         """A column as an Arrow array: numbers, whole where they are large, yes and no, or trimmed text."""

@@ -40,6 +40,8 @@ class DesignRequest:
 
     @cached_property
     def parsed(self) -> ParsedFormula | None:
+        if self.formula is not None and not isinstance(self.formula, str):
+            raise SettingError("formula_type", type=type(self.formula).__name__)
         return None if self.formula is None else read_formula(self.formula)
 
     def check_arguments(
@@ -85,8 +87,7 @@ class DesignRequest:
             return with_categories(numeric_features(), chosen, target, self.bias) if chosen else None
         others: tuple[str, ...] = ()
         if self.parsed.uses_all_columns:
-            excluded = (*self.parsed.without, *self.parsed.target_columns)
-            others = tuple(name for name in (*numeric_features(), *chosen) if name not in excluded)
+            others = tuple(name for name in (*numeric_features(), *chosen) if name not in self.parsed.target_columns)
         elif chosen:
             raise SettingError("formula_with", names=["categories"])
         made = make_design(self.parsed, source, target, others, chosen)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from descentlab.data.design.syntax import Call, Text
-from descentlab.errors import DataError
 from descentlab.typing import FloatArray
 
 # The year first, as in 2024-03-01, 2024/3/1, 2024. 3. 1. or 2024년 3월 1일; then perhaps a time.
@@ -33,37 +32,45 @@ def parse_date(text: str) -> int | None:
         return None
 
 
-def as_timestamps(column: Any, name: str) -> Any:
+class DateTextError(ValueError):
+    """A text that is not a date, and its row."""
+
+    def __init__(self, text: str, row: int) -> None:
+        super().__init__(text, row)
+        self.text, self.row = text, row
+
+
+def as_timestamps(column: Any) -> Any:
     """A column of dates, times or texts as Arrow timestamps in microseconds.
 
     Raises:
-        DataError: it holds something else; the message says which texts are understood.
+        DateTextError: a text is not a date.
+        TypeError: the column has another type.
     """
     import pyarrow as pa
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_timestamp(kind):
         return column.cast(pa.timestamp("us", kind.tz), safe=False)
-    if pa.types.is_date(kind):
-        return column.cast(pa.timestamp("us"))
-    if pa.types.is_null(kind):
+    if pa.types.is_date(kind) or pa.types.is_null(kind):
         return column.cast(pa.timestamp("us"))
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise DataError("not_dates", name=name, type=str(kind))
+        raise TypeError(str(kind))
     encoded = column.cast(pa.large_string()).dictionary_encode()
-    values = [None if text is None else parse_date(text) for text in encoded.dictionary.to_pylist()]
-    for text, value in zip(encoded.dictionary.to_pylist(), values, strict=True):
-        if value is None and text is not None:
-            raise DataError("date_text", name=name, text=repr(text)[:40])
+    texts = encoded.dictionary.to_pylist()
+    values = [parse_date(text) for text in texts]
+    if None in values:
+        index = values.index(None)
+        raise DateTextError(texts[index], encoded.indices.index(index).as_py())
     return pa.array(values, pa.timestamp("us")).take(encoded.indices)
 
 
-def evaluate_date_part(call: Call, column: Any, name: str) -> FloatArray:
+def evaluate_date_part(call: Call, column: Any) -> FloatArray:
     """(m,) values of ``year(date)`` and the like; NaN where missing. The weekday of a Monday is 0."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    times = as_timestamps(column, name)
+    times = as_timestamps(column)
     if call.function in DATE_PARTS:
         part = pc.day_of_week(times) if call.function == "weekday" else getattr(pc, call.function)(times)
         return np.asarray(part.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)

@@ -52,35 +52,42 @@ class CategoryCoding(NamedTuple):
 
     def contrasts(self, levels: Sequence[Level]) -> FloatArray:
         """(l, c) the columns' values at each level."""
-        kind, reference = parse_coding(self.factor) or ("treatment", None)
         indicators = np.eye(len(levels))
         if self.is_full or not levels:
             return indicators
-        j = _reference_index(self, kind, reference, levels)
+        j = self.reference_index(levels)
         columns = np.delete(indicators, j, axis=1)
-        return columns - indicators[:, [j]] if kind == "sum" else columns
+        return columns - indicators[:, [j]] if self.is_sum else columns
 
     def labels(self, levels: Sequence[Level]) -> list[str]:
         """The (c,) names of the columns."""
-        kind, reference = parse_coding(self.factor) or ("treatment", None)
         argument = numeric_labels(self.factor.arguments[0])[0]
-        name = f"C({argument}, Sum)" if kind == "sum" else f"C({argument})"
+        name = f"C({argument}, Sum)" if self.is_sum else f"C({argument})"
         names = [f"{name}[{format_level(level)}]" for level in levels]
         if not self.is_full and levels:
-            del names[_reference_index(self, kind, reference, levels)]
+            del names[self.reference_index(levels)]
         return names
 
+    @property
+    def is_sum(self) -> bool:
+        """Whether the columns are differences to the level without one."""
+        return (parse_coding(self.factor) or ("",))[0] == "sum"
 
-def _reference_index(coding: CategoryCoding, kind: str, reference: Any, levels: Sequence[Level]) -> int:
-    """The level without a column: the first, with Sum the last, or the one that is named."""
-    if reference is None:
-        return len(levels) - 1 if kind == "sum" else 0
-    index = find_level(reference, levels)
-    if index is None:
-        names = [format_level(level) for level in levels]
-        near = did_you_mean(str(reference), names)
-        raise DataError("no_such_level", name=coding.key, level=str(reference), levels=names, near=near)
-    return index
+    def reference_index(self, levels: Sequence[Level]) -> int:
+        """The level without a column: the first, with Sum the last, or the one that is named.
+
+        Raises:
+            DataError: the named one is not among them.
+        """
+        _, reference = parse_coding(self.factor) or ("", None)
+        if reference is None:
+            return len(levels) - 1 if self.is_sum else 0
+        index = find_level(reference, levels)
+        if index is None:
+            names = [format_level(level) for level in levels]
+            near = did_you_mean(str(reference), names)
+            raise DataError("no_such_level", name=self.key, level=str(reference), levels=names, near=near)
+        return index
 
 
 def category_key(factor: Call) -> str:
@@ -108,7 +115,7 @@ class Block(NamedTuple):
     @property
     def is_subset(self) -> bool:
         """Whether its columns are some of the indicator columns, with their names."""
-        return all(each.is_full or (parse_coding(each.factor) or ("",))[0] != "sum" for each in self.categories)
+        return all(each.is_full or not each.is_sum for each in self.categories)
 
     def names(self, levels: Mapping[str, Sequence[Level]]) -> list[str]:
         """The names of the columns, in order: the last factor varies first."""
@@ -264,6 +271,12 @@ class Design:
         used = [leaf.name for root in uses for leaf in root.walk() if isinstance(leaf, Name)]
         alone = [*(term.factors[0] for term in self.terms if len(term.factors) == 1), self.target]
         return frozenset(each.name for each in alone if isinstance(each, Name) and used.count(each.name) == 1)
+
+    def reference_code(self, key: str) -> int:
+        """The index of a category's level that has no column of its own where it is coded by the others."""
+        factors = [factor for term in self.terms for factor in term.factors if isinstance(factor, Call)]
+        factor = next(each for each in factors if is_category(each) and category_key(each) == key)
+        return CategoryCoding(factor, False).reference_index(self.levels[key])
 
     @property
     def domain_hint(self) -> Message | str:

@@ -8,10 +8,11 @@ from itertools import product
 
 from descentlab.data.design.functions import CATEGORY, check_factor, check_number
 from descentlab.data.design.parser import ALL_COLUMNS, parse_formula
-from descentlab.data.design.syntax import Call, Expression, Name, Number, Operation, formula_error
+from descentlab.data.design.syntax import Call, Expression, Name, Number, Operation, Text, formula_error
 from descentlab.messages import message
 
 MAX_TERMS = 10_000
+MAX_TREE_DEPTH = 100  # of signs and functions inside one another in one part of a sum
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ class ParsedFormula:
         target: the left side; None if there is none.
         terms: the right side without the bias, products of fewer factors first.
         bias: whether the hypothesis has a constant term.
-        without: columns that ``.`` does not mean.
+        without: terms that are not among those of ``.``.
     """
 
     text: str
     target: Expression | None
     terms: tuple[Term, ...]
     bias: bool
-    without: tuple[str, ...] = ()
+    without: tuple[Term, ...] = ()
 
     @property
     def uses_all_columns(self) -> bool:
@@ -83,6 +84,8 @@ def read_formula(text: str) -> ParsedFormula:
             if isinstance(inner, Operation) and inner.symbol == "~":
                 raise formula_error(text, inner.start, message("formula.two_tildes"))
     target = left[0] if left else None
+    if target is not None and target.depth > MAX_TREE_DEPTH:
+        raise formula_error(text, target.start, message("formula.deep", most=MAX_TREE_DEPTH))
     if target is not None:
         _check_target(target, text)
     terms, without = _expand_right_side(right, text)
@@ -90,6 +93,8 @@ def read_formula(text: str) -> ParsedFormula:
     for term in terms.values():
         for factor in term.factors:
             check_factor(factor, text)
+            if not any(isinstance(each, Name) for each in factor.walk()):
+                raise formula_error(text, factor.start, message("formula.no_column_inside", term=str(factor)))
             _check_without_target(factor, target, text)
     if not terms:
         raise formula_error(text, right.start, message("formula.no_terms"))
@@ -109,9 +114,10 @@ def _check_without_target(factor: Expression, target: Expression | None, text: s
             raise formula_error(text, each.start, message("formula.target_inside", name=each.name))
 
 
-def _expand_right_side(node: Expression, text: str) -> tuple[Terms, tuple[str, ...]]:
-    """The terms of the right side, which begins with the bias, and the columns that ``.`` does not mean."""
-    terms, given, without = {BIAS.key: BIAS}, set(), []
+def _expand_right_side(node: Expression, text: str) -> tuple[Terms, tuple[Term, ...]]:
+    """The terms of the right side, which begins with the bias, and those that ``.`` is to lack."""
+    terms, given = {BIAS.key: BIAS}, set[str]()
+    without: list[Term] = []
     for sign, part in _signed_parts(node, 1, text, is_whole=True):
         if isinstance(part, Number) and part.value in (0, 1):
             if (sign > 0) == bool(part.value):
@@ -119,14 +125,17 @@ def _expand_right_side(node: Expression, text: str) -> tuple[Terms, tuple[str, .
             else:
                 terms.pop(BIAS.key, None)
             continue
+        if part.depth > MAX_TREE_DEPTH:
+            raise formula_error(text, part.start, message("formula.deep", most=MAX_TREE_DEPTH))
         expanded = _expand(part, text)
         if sign > 0:
             if str(part) in given:
                 raise formula_error(text, part.start, message("formula.twice", term=str(part)))
             given.add(str(part))
             terms = _union(terms, expanded)
-        elif isinstance(part, Name) and str(Name(ALL_COLUMNS)) in given:
-            without.append(part.name)
+        elif any(Name(ALL_COLUMNS) in term.factors for term in terms.values()):
+            without += expanded.values()
+            terms = {key: term for key, term in terms.items() if key not in expanded}
         elif not expanded.keys() <= terms.keys():
             raise formula_error(text, part.start, message("formula.not_there", term=str(part)))
         else:
@@ -138,14 +147,17 @@ def _signed_parts(
     node: Expression, sign: int, text: str, *, is_whole: bool = False
 ) -> Iterator[tuple[int, Expression]]:
     """What is added (1) and what is taken away (-1). A part in brackets is a part of its own."""
-    is_sum = isinstance(node, Operation) and node.symbol in "+-"
-    if not isinstance(node, Operation) or not is_sum or (_is_in_brackets(node, text) and not is_whole):
-        yield sign, node
-        return
-    *left, right = node.operands
-    for each in left:
-        yield from _signed_parts(each, sign, text)
-    yield from _signed_parts(right, -sign if node.symbol == "-" else sign, text)
+    stack = [(sign, node)]
+    while stack:
+        sign, node = stack.pop()
+        is_sum = isinstance(node, Operation) and node.symbol in "+-"
+        if not isinstance(node, Operation) or not is_sum or (_is_in_brackets(node, text) and not is_whole):
+            yield sign, node
+            continue
+        is_whole = False
+        *left, right = node.operands
+        stack.append((-sign if node.symbol == "-" else sign, right))
+        stack += [(sign, each) for each in left]
 
 
 def _is_in_brackets(node: Operation, text: str) -> bool:
@@ -159,6 +171,8 @@ def _expand(node: Expression, text: str) -> Terms:
         return {term.key: term}
     if isinstance(node, Number) and node.value == 1:
         return {BIAS.key: BIAS}
+    if isinstance(node, Text):
+        raise formula_error(text, node.start, message("formula.text", text=str(node)))
     if not isinstance(node, Operation):
         raise formula_error(text, node.start, message("formula.number", number=str(node)))
     if node.symbol == "**":

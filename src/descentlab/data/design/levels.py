@@ -44,6 +44,10 @@ class LevelNumbers:
         numbers: FloatArray = np.array([self._number(value) for value in distinct.tolist()])
         return np.where(np.isinf(values), values, numbers[inverse])
 
+    def forget(self, known: int) -> None:
+        """Forget all levels but the first ones."""
+        self.numbers = dict(list(self.numbers.items())[:known])
+
     def _number(self, value: Any) -> float:
         level = as_level(value)
         if level is None:

@@ -124,7 +124,10 @@ class _Parser:
     def parse_word(self, token: Token) -> Expression:
         place = {"start": token.start, "stop": token.stop}
         if token.kind == "number":
-            return Number(float(token.text), **place)
+            value = float(token.text)
+            if value == float("inf"):
+                raise self.error(token.start, message("formula.unexpected", found=token.text))
+            return Number(value, **place)
         if token.kind in ("double", "single"):
             return Text(token.text, **place)
         if token.kind == "name" and self.is_at("("):

@@ -14,6 +14,7 @@ from descentlab.errors import SettingError, did_you_mean
 from descentlab.messages import Message, message
 
 LABEL_REASONS = ("left_out.text", "left_out.codes")  # columns that a formula takes as categories by their name alone
+LEVELLESS_REASONS = ("left_out.other", "left_out.binary")
 DATE_REASONS = ("left_out.time", "left_out.date_text")
 
 
@@ -39,6 +40,11 @@ def make_design(
     for term in _replace_all_columns(formula, others):
         resolved = Term(tuple(map(resolver.factor, term.factors)))
         terms.setdefault(resolved.key, resolved)
+    for term in formula.without:
+        if terms.pop(Term(tuple(map(resolver.factor, term.factors))).key, None) is None:
+            raise formula_error(formula.text, term.factors[0].start, message("formula.not_there", term=str(term)))
+    if not terms:
+        raise formula_error(formula.text, formula.terms[0].factors[0].start, message("formula.no_terms"))
     design = Design(left, tuple(terms.values()), formula.bias)
     _check_codings(design, formula.text)
     return design
@@ -61,8 +67,8 @@ def _replace_all_columns(formula: ParsedFormula, others: Sequence[str]) -> Itera
             continue
         if not rest:
             raise formula_error(formula.text, term.factors[0].start, message("formula.no_others"))
-        kept = tuple(factor for factor in term.factors if factor != Name(ALL_COLUMNS))
-        yield from (Term((*kept, Name(name))) for name in rest)
+        for name in rest:
+            yield Term(tuple(Name(name) if factor == Name(ALL_COLUMNS) else factor for factor in term.factors))
 
 
 class _Resolver:
@@ -90,8 +96,10 @@ class _Resolver:
             reason = self.excluded_reason(node)
             if node.name in self.categories or (reason is not None and reason.key in LABEL_REASONS):
                 return Call(CATEGORY, (node,), start=node.start, stop=node.stop)
-        if isinstance(node, Call) and is_category(node) and isinstance(node.arguments[0], Name):
-            self.excluded_reason(node.arguments[0])
+        if isinstance(node, Call) and is_category(node) and isinstance(column := node.arguments[0], Name):
+            reason = self.excluded_reason(column)
+            if reason is not None and reason.key in LEVELLESS_REASONS:
+                raise self.error(column, message("formula.no_levels", name=column.name, reason=reason))
             return node
         self.number(node.arguments[0] if isinstance(node, Call) and is_category(node) else node)
         return node

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from descentlab.data.design.dates import evaluate_date_part
+from descentlab.data.design.dates import DateTextError, evaluate_date_part
 from descentlab.data.design.design import Design
 from descentlab.data.design.functions import evaluate
 from descentlab.data.design.levels import Level, LevelNumbers, format_level
 from descentlab.data.design.parser import parse_formula
 from descentlab.data.design.scan import ScanLayout
-from descentlab.data.design.syntax import Name
-from descentlab.data.source import NO_SHIFTS, BaseSource, MixedBlock, Piece, Source, as_mixed_blocks
-from descentlab.errors import DataError, did_you_mean
-from descentlab.messages import Message
+from descentlab.data.design.syntax import Call, Name, Number
+from descentlab.data.source import NO_SHIFTS, BaseSource, MixedBlock, Piece, Source, as_mixed_blocks, place_of_row
+from descentlab.errors import DataError, check_choice, did_you_mean
+from descentlab.messages import Message, message
 from descentlab.typing import FloatArray
+
+UNSEEN_CHOICES = ("error", "missing", "reference")
 
 
 class DesignSource(BaseSource):
@@ -27,19 +30,31 @@ class DesignSource(BaseSource):
     numeric factors. A piece then tells the levels that it has met.
     """
 
-    def __init__(self, source: Source, design: Design, extra: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        source: Source,
+        design: Design,
+        extra: Sequence[str] = (),
+        *,
+        has_target: bool = True,
+        unseen: str = "error",
+    ) -> None:
         """Args:
         source: the data.
         design: what is computed from it.
         extra: columns of the data that stay as they are, such as weights.
+        has_target: whether the data has the target; else the columns are those of the features alone.
+        unseen: what a level is that the design does not have: an ``"error"``, ``"missing"``, or the ``"reference"``.
         """
         super().__init__()
-        self.source, self.design, self.extra = source, design, tuple(extra)
+        self.source, self.extra = source, tuple(extra)
+        self.design = design if has_target else replace(design, target=Number(0.0))
+        self.unseen = check_choice("unseen", unseen, UNSEEN_CHOICES)
         self.excluded_columns: Mapping[str, Message] = source.excluded_columns
         self.size, self.random_access = source.size, source.random_access
         columns = design.columns if design.has_levels else ScanLayout(design).columns
         self.features = tuple(columns)
-        self.names = (*columns, design.target_name, *extra)
+        self.names = (*columns, *([design.target_name] if has_target else []), *extra)
 
     @property
     def notices(self) -> tuple[Message, ...]:
@@ -57,7 +72,7 @@ class DesignSource(BaseSource):
     def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
         data_columns = dict.fromkeys((*self.design.number_columns, *self.extra, *self.design.label_columns))
         for piece in self.source.pieces(tuple(data_columns), offset):
-            yield DesignPiece(piece, self.design, self.extra)
+            yield DesignPiece(piece, self.design, self.extra, self.unseen)
 
     def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
         return self.source.integer_shifts([name for name in columns if name in self.design.shiftable_columns])
@@ -71,8 +86,8 @@ class DesignPiece:
             so far.
     """
 
-    def __init__(self, piece: Piece, design: Design, extra: tuple[str, ...]) -> None:
-        self.piece, self.design, self.extra = piece, design, extra
+    def __init__(self, piece: Piece, design: Design, extra: tuple[str, ...], unseen: str) -> None:
+        self.piece, self.design, self.extra, self.unseen = piece, design, extra, unseen
         self.size, self.next_offset = piece.size, piece.next_offset
         self.levels: dict[str, tuple[Level, ...]] = {}
 
@@ -85,21 +100,18 @@ class DesignPiece:
         numbers = tuple(dict.fromkeys((*design.number_columns, *self.extra)))
         numbering = {key: LevelNumbers(design.levels.get(key, ())) for key in design.categories}
         names = (*(design.columns if design.has_levels else scan.columns), design.target_name, *self.extra)
-        index = [names.index(name) for name in columns]
+        index, first_row = [names.index(name) for name in columns], 0
         for block, others in self.piece.mixed_blocks(numbers, design.label_columns, shifts):
             rows = len(block)
             values = dict(zip(numbers, block.T, strict=True))
             extra = [values[name] for name in self.extra]
             leaves = {str(Name(name)): column for name, column in values.items()}
-            leaves |= {
-                str(call): evaluate_date_part(call, others[call.arguments[0].name], call.arguments[0].name)
-                for call in design.date_calls
-                if isinstance(call.arguments[0], Name)
-            }
-            codes = {key: self._encode(key, numbering[key], leaves, others, rows) for key in design.categories}
+            leaves |= {str(call): self._evaluate_date(call, others, first_row) for call in design.date_calls}
+            codes = {key: self._encode(key, numbering[key], leaves, others, first_row) for key in design.categories}
             target = evaluate(design.target, leaves, design.constants, rows)
             evaluate_columns = design.evaluate if design.has_levels else scan.evaluate
             yield np.column_stack([evaluate_columns(leaves, codes, rows), target, *extra])[:, index]
+            first_row += rows
         self.levels = {key: tuple(each.numbers) for key, each in numbering.items()}
 
     def mixed_blocks(
@@ -107,10 +119,31 @@ class DesignPiece:
     ) -> Iterator[MixedBlock]:
         return as_mixed_blocks(self.blocks((*numbers, *others), shifts), others)
 
+    def _evaluate_date(self, call: Call, others: Mapping[str, Any], first_row: int) -> FloatArray:
+        """(m,) the part of the dates in a block that begins at ``first_row`` of the piece.
+
+        Raises:
+            DataError: a text is not a date; the message says in which line or row.
+        """
+        column = call.arguments[0]
+        assert isinstance(column, Name)
+        try:
+            return evaluate_date_part(call, others[column.name])
+        except DateTextError as error:
+            place = self._format_place(first_row + error.row)
+            raise DataError("date_text", name=column.name, text=repr(error.text)[:40], place=place) from error
+        except TypeError as error:
+            raise DataError("not_dates", name=column.name, type=str(error)) from error
+
     def _encode(
-        self, key: str, numbering: LevelNumbers, leaves: Mapping[str, FloatArray], others: Mapping[str, Any], rows: int
+        self,
+        key: str,
+        numbering: LevelNumbers,
+        leaves: Mapping[str, FloatArray],
+        others: Mapping[str, Any],
+        first_row: int,
     ) -> FloatArray:
-        """(m,) the numbers of a category's levels.
+        """(m,) the numbers of a category's levels in a block that begins at ``first_row`` of the piece.
 
         Raises:
             DataError: there is a level that the design does not have.
@@ -119,9 +152,20 @@ class DesignPiece:
         if isinstance(root, Name):
             codes = numbering.encode(others[root.name])
         else:
+            rows = len(next(iter(leaves.values())))
             codes = numbering.encode_numbers(evaluate(root, leaves, self.design.constants, rows))
-        if self.design.has_levels and len(numbering.numbers) > known:
+        if not self.design.has_levels or len(numbering.numbers) == known:
+            return codes
+        is_unseen = codes >= known
+        if self.unseen == "error":
             levels = [format_level(level) for level in numbering.numbers]
-            near = did_you_mean(levels[known], levels[:known])
-            raise DataError("unseen_level", name=key, level=levels[known], levels=levels[:known], near=near)
-        return codes
+            values = {"name": key, "level": levels[known], "levels": levels[:known]}
+            place = self._format_place(first_row + int(np.argmax(is_unseen)))
+            raise DataError("unseen_level", near=did_you_mean(levels[known], levels[:known]), place=place, **values)
+        numbering.forget(known)
+        code = np.nan if self.unseen == "missing" else self.design.reference_code(key)
+        return np.where(is_unseen, code, codes)
+
+    def _format_place(self, row: int) -> Message | str:
+        place = place_of_row(self.piece, row)
+        return message("formula.place", place=place) if place else ""

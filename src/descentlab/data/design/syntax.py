@@ -27,9 +27,18 @@ class Expression:
 
     def walk(self) -> Iterator[Expression]:
         """This expression and all inside it."""
-        yield self
-        for inner in self:
-            yield from inner.walk()
+        stack = [self]
+        while stack:
+            yield (node := stack.pop())
+            stack += reversed(list(node))
+
+    @property
+    def depth(self) -> int:
+        """How many expressions are inside one another."""
+        depth, level = 0, [self]
+        while level:
+            depth, level = depth + 1, [inner for node in level for inner in node]
+        return depth
 
 
 @dataclass(frozen=True)
