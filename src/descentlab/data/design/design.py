@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -264,13 +265,13 @@ class Design:
         dates = [call.arguments[0] for call in self.date_calls]
         return tuple(dict.fromkeys([*labels, *(each.name for each in dates if isinstance(each, Name))]))
 
-    @property
+    @cached_property
     def shiftable_columns(self) -> frozenset[str]:
         """The columns of the data that are columns of the design, and are in no other factor or product."""
         uses = [factor for term in self.terms for factor in term.factors] + [self.target]
-        used = [leaf.name for root in uses for leaf in root.walk() if isinstance(leaf, Name)]
+        used = Counter(leaf.name for root in uses for leaf in root.walk() if isinstance(leaf, Name))
         alone = [*(term.factors[0] for term in self.terms if len(term.factors) == 1), self.target]
-        return frozenset(each.name for each in alone if isinstance(each, Name) and used.count(each.name) == 1)
+        return frozenset(each.name for each in alone if isinstance(each, Name) and used[each.name] == 1)
 
     def reference_code(self, key: str) -> int:
         """The index of a category's level that has no column of its own where it is coded by the others."""
