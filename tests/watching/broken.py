@@ -316,7 +316,7 @@ def summed_loss_with_the_rate_of_a_mean() -> Loop:
     return fit(mlp(), lr=0.05, loss_fn=nn.MSELoss(reduction="sum"))
 
 
-@named("above_limit")
+@named("data_scale")
 def features_in_thousands() -> Loop:
     X, y = rows()
     model = mlp()
@@ -425,14 +425,14 @@ def targets_shuffled() -> Loop:
     return plain(model, sgd(model, 0.1), X, y, epochs=200)
 
 
-@named("no_signal")
+@named("repeated_data")
 def inputs_all_the_same() -> Loop:
     X, y = rows()
     model = mlp(out=2)
     return plain(model, sgd(model, 0.5), torch.ones_like(X), (y[:, 0] > 0).long(), nn.CrossEntropyLoss(), epochs=200)
 
 
-@named("zero_gradient")
+@named("dead_units")
 def dead_relus() -> Loop:
     X, y = rows()
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1, bias=False))
@@ -449,12 +449,12 @@ def never_back_to_training() -> Loop:
     return plain(model, sgd(model), X, y, after=lambda epoch: None if epoch < 10 else model.eval() and None)
 
 
-@named("not_learning")
+@named("output_form")
 def uphill() -> Loop:
     return fit(nn.Linear(6, 1), lr=1e-3, maximize=True)
 
 
-@named("not_learning")
+@named("gradient_scale")
 def rate_too_large_while_gradients_are_clipped() -> Loop:
     X, y = rows()
     model = mlp()
@@ -471,7 +471,7 @@ def rate_too_large_while_gradients_are_clipped() -> Loop:
     return loop_of(model, optimizer, None, step)
 
 
-@named("not_learning")
+@named("output_range")
 def outputs_saturated() -> Loop:
     X, y = rows()
     model = nn.Sequential(nn.Linear(6, 1), nn.Tanh())
@@ -480,7 +480,7 @@ def outputs_saturated() -> Loop:
     return plain(model, sgd(model, 0.05), X, y, F.l1_loss)
 
 
-@named("not_learning")
+@named("gradient_scale")
 def gradients_clipped_to_nothing() -> Loop:
     X, y = rows()
     model = mlp()
@@ -497,7 +497,7 @@ def gradients_clipped_to_nothing() -> Loop:
     return loop_of(model, optimizer, None, step)
 
 
-@named("not_learning")
+@named("overwritten")
 def the_first_weights_loaded_at_every_step() -> Loop:
     X, y = rows()
     model = mlp()
@@ -505,7 +505,7 @@ def the_first_weights_loaded_at_every_step() -> Loop:
     return plain(model, sgd(model), X, y, after=lambda epoch: model.load_state_dict(first) and None)
 
 
-@named("not_learning")
+@named("data_scale")
 def targets_in_millions() -> Loop:
     X, y = rows()
     model = mlp()
@@ -666,3 +666,140 @@ def decay_larger_than_the_gradient() -> Loop:
     X, y = rows()
     model = mlp()
     return plain(model, torch.optim.Adam(model.parameters(), lr=1e-2, weight_decay=5.0), X, y)
+
+
+@named("output_form")
+def log_probability_minimized() -> Loop:
+    X, y = rows()
+    classes = (y[:, 0] > 0).long()
+    model = mlp(out=2)
+    return plain(model, sgd(model), X, classes, lambda p, c: F.log_softmax(p, 1)[torch.arange(96), c].mean())
+
+
+@named("output_form")
+def no_sigmoid_before_a_loss_of_probabilities() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model), X, (y > 0).float(), nn.BCELoss())
+
+
+@named("broadcast")
+def weights_of_rows_against_a_column() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, sgd(model), X, y, lambda p, y: (torch.ones(96) * (p - y) ** 2).mean())
+
+
+@named("output_range")
+def softplus_for_negative_targets() -> Loop:
+    X, y = rows()
+    model = nn.Sequential(mlp(), nn.Softplus())
+    return plain(model, sgd(model), X, y - 3, F.l1_loss)
+
+
+@named("schedule_unmoved")
+def one_cycle_never_stepped() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+    torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=120)
+    return plain(model, optimizer, X, y)
+
+
+@named("cleared_too_soon")
+def cleared_before_every_micro_batch() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+
+    def body() -> Iterator[float]:
+        for _ in range(10):
+            for i, at in enumerate(batches(96, 8)):
+                optimizer.zero_grad()
+                loss = F.mse_loss(model(X[at]), y[at]) / 4
+                loss.backward()
+                if i % 4 == 3:
+                    optimizer.step()
+                yield loss.item()
+
+    return Loop(model, optimizer, None, body)
+
+
+class MadeInForward(nn.Module):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 1)
+
+    def forward(self, x: Any) -> Any:
+        return self.last(torch.relu(nn.Linear(8, 8)(torch.relu(self.first(x)))))
+
+
+@named("not_in_optimizer")
+def layer_made_in_every_call() -> Loop:
+    return fit(MadeInForward())
+
+
+@named("not_in_optimizer")
+def body_unfrozen_without_the_optimizer() -> Loop:
+    X, y = rows()
+    model = mlp()
+    model[0].requires_grad_(False)
+    return plain(model, sgd(model[2]), X, y, after=lambda epoch: model[0].requires_grad_(epoch > 5) and None)
+
+
+@named("frozen")
+def model_replaced_by_a_copy() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+    used = model
+
+    def body() -> Iterator[float]:
+        nonlocal used
+        for step in range(80):
+            used = copy.deepcopy(model) if step == 10 else used
+            optimizer.zero_grad()
+            loss = F.mse_loss(used(X), y)
+            loss.backward()
+            optimizer.step()
+            yield loss.item()
+
+    return Loop(model, optimizer, None, body)
+
+
+@named("eval_mode")
+def one_part_left_in_evaluation_mode() -> Loop:
+    X, y = rows()
+    body = nn.Sequential(nn.Linear(6, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Dropout(0.1))
+    model = nn.Sequential(body, nn.Linear(24, 1))
+    return plain(model, sgd(model), X, y, after=lambda epoch: body.eval() and None)
+
+
+@named("above_limit")
+def rate_of_adam_far_too_large() -> Loop:
+    X, _ = rows()
+    model = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 2))
+    optimizer = torch.optim.Adam(model.parameters(), lr=30.0)
+    return plain(model, optimizer, X, (torch.rand(96) > 0.5).long(), nn.CrossEntropyLoss(), epochs=40)
+
+
+@named("lr_far_under")
+def rate_of_adam_far_too_small() -> Loop:
+    X, y = rows()
+    model = mlp()
+    return plain(model, torch.optim.Adam(model.parameters(), lr=1e-7), X, y)
+
+
+@named("raised")
+def parameter_changed_in_place() -> Loop:
+    X, y = rows()
+    model = mlp()
+    optimizer = sgd(model)
+
+    def step() -> Any:
+        loss = F.mse_loss(model(X), y)
+        loss.backward()
+        model[0].weight -= 0.1 * model[0].weight.grad
+        return loss
+
+    return loop_of(model, optimizer, None, step)

@@ -440,28 +440,9 @@ def test_without_torch_it_says_what_to_install() -> None:
 
 def test_reasons_for_a_loss_that_does_not_fall_are_told_where_they_are_known() -> None:
     assert "Standardize the targets" in words(watched(broken.targets_in_millions))
-    assert "outputs are saturated" in words(watched(broken.outputs_saturated))
-    assert "so is whether the rate is suitable" in words(watched(broken.uphill))
+    assert "the model ends in tanh" in words(watched(broken.outputs_saturated))
     assert "Standardize them" in words(watched(broken.features_in_thousands))
     assert "little left to gain" in words(watched(healthy.at_the_minimum_from_the_start))
-
-
-def test_losses_that_vary_more_than_they_fall_say_so() -> None:
-    """Two targets, one twice as often, and a rate at which nothing happens: the middle loss stays, single ones vary."""
-    X, targets = torch.zeros(1, 6), (3.0, 3.0, -4.0)
-    model = nn.Linear(6, 1)
-    nn.init.zeros_(model.weight)  # and again after each step: the inputs only make the batches differ
-    nn.init.zeros_(model.bias)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-9)
-    with dl.watch(model, optimizer, every=0) as watch:
-        for step in range(96):
-            optimizer.zero_grad()
-            F.mse_loss(model(X + step), torch.full((1, 1), targets[step % 3])).backward()
-            optimizer.step()
-            with torch.no_grad():
-                model.weight.zero_()
-    assert watch.names == ("not_learning",)
-    assert "a smaller fall cannot be seen" in words(watch)
 
 
 def test_a_loss_that_is_no_single_number_is_not_called_flat() -> None:
@@ -479,7 +460,6 @@ def test_a_loss_that_is_no_single_number_is_not_called_flat() -> None:
 def test_without_a_curvature_a_flat_loss_of_a_line_is_judged_all_the_same() -> None:
     """At a noisy minimum nothing tells then that it is one."""
     assert watched(healthy.at_a_noisy_minimum_from_the_start, every=0).names == ("not_learning",)
-    assert watched(broken.uphill, every=0).names == ("not_learning",)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")

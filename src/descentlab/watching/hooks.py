@@ -140,7 +140,7 @@ class HookSet:
         self.handles.append(optimizer.register_step_post_hook(make_hook(lambda *_: callbacks.on_optimizer_step())))
         self._is_active = True
         self._patch_backward(torch, callbacks)
-        self._patch_script(torch, (model, loss))
+        self._patch_script(torch, (*model.modules(), loss))
 
     def show_details(self, wanted: bool) -> None:
         """Register the hooks that a step needs only if it is looked at closely, or remove them."""

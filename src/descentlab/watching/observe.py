@@ -10,6 +10,8 @@ from descentlab.watching.by_hand import UpdatesByHand
 from descentlab.watching.inspect.raising_module import find_raising_module
 from descentlab.watching.recorder import LoopRecorder
 from descentlab.watching.rules.observation import Observation
+from descentlab.watching.sampling.model_facts import describe_model, describe_settings
+from descentlab.watching.sampling.summary import batch_record, layer_records, param_records
 
 
 def observe(recorder: LoopRecorder, ended: bool = False, error: BaseException | None = None) -> Observation:
@@ -30,6 +32,7 @@ def observe(recorder: LoopRecorder, ended: bool = False, error: BaseException | 
         ended=ended,
         error=None if error is None else type(error).__name__,
         runtime_error=str(error) if isinstance(error, RuntimeError) else "",
+        error_text=_first_line(error) or "",
         raising_module=find_raising_module(error, recorder.model),
         steps=recorder.steps,
         forward_passes=recorder.forward_passes,
@@ -54,6 +57,7 @@ def observe(recorder: LoopRecorder, ended: bool = False, error: BaseException | 
         **_parameter_fields(recorder),
         **_gradient_fields(recorder),
         **_theory_fields(recorder),
+        **_sampled_fields(recorder),
     )
 
 
@@ -64,13 +68,27 @@ def _loss_fields(recorder: LoopRecorder) -> dict[str, Any]:
         "loss_is_detached": recorder.loss_is_detached,
         "loss_graph_seen": early.graph.includes_output,
         "broadcast_shape": early.graph.broadcast_shape,
-        "output_defect": early.output_defect,
+        "expanded_shapes": early.graph.expanded_shapes,
+        "output_defect": early.output_defect or ("negated" if _is_negated(recorder) else None),
+        "has_log_of_softmax": recorder.sampler.has_log_of_softmax,
+        "has_learned_loss": recorder.sampler.has_learned_loss,
         "baseline_loss": early.targets.baseline_loss(early.loss_over_mse or 1.0),
         "always_same_batch": recorder.same_batch_check.always_same,
         "input_rms": early.input_rms,
         "output_rms": early.output_rms,
         "target_rms": early.targets.rms(),
     }
+
+
+def _has_closure(recorder: LoopRecorder) -> bool:
+    """Whether the optimizer itself calls for several passes a step."""
+    return type(recorder.optimizer).__name__ == "LBFGS"
+
+
+def _is_negated(recorder: LoopRecorder) -> bool:
+    """Whether every sampled loss enters with a minus sign."""
+    sampler = recorder.sampler
+    return 0 < len(sampler.batches) == sampler.negated_passes
 
 
 def _parameter_fields(recorder: LoopRecorder) -> dict[str, Any]:
@@ -131,6 +149,33 @@ def _theory_fields(recorder: LoopRecorder) -> dict[str, Any]:
             "is_exact": True}  # fmt: skip
 
 
+def _sampled_fields(recorder: LoopRecorder) -> dict[str, Any]:
+    sampler, clearing = recorder.sampler, recorder.zero_grad_check
+    overwrites = sampler.overwrites
+    return {
+        "layers": layer_records(sampler),
+        "params": param_records(sampler, recorder.param_names, recorder.model),
+        "batch": batch_record(sampler.batches),
+        "model": describe_model(recorder.model, sampler),
+        "settings": describe_settings(recorder.optimizer),
+        "overwrite_checks": overwrites.n_compared,
+        "overwrites": overwrites.n_changed,
+        "undone_overwrites": overwrites.n_undone,
+        "first_overwrite": overwrites.first_step or 0,
+        "random_passes": sampler.random_passes,
+        "same_random_passes": sampler.same_random_passes,
+        "loader_rows": max(sampler.loader_rows, 0),
+        "loss_scale": recorder.loss_scale,
+        "kept_shares": tuple(recorder.gradients.kept_shares),
+        "used_norms": tuple(map(float, sampler.parameters.used_norms)),
+        "discarded_passes": clearing.discarded_passes,
+        "discarding_steps": 0 if _has_closure(recorder) else clearing.discarding_steps,
+        "counted_passes": clearing.counted_passes,
+        "steps_without_pass": recorder.steps_without_pass,
+        "validation": tuple(sampler.validation.losses),
+    }
+
+
 def _quoted_names(recorder: LoopRecorder, parameters: Iterable[Any]) -> tuple[str, ...]:
     """Names of parameters, in backticks."""
     return tuple(f"`{recorder.param_names.get(id(each), '?')}`" for each in parameters)
@@ -139,6 +184,7 @@ def _quoted_names(recorder: LoopRecorder, parameters: Iterable[Any]) -> tuple[st
 def _unmoved_params(recorder: LoopRecorder) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of unchanged parameters that the optimizer does not contain: of the model, and of layers in a list."""
     known = [each for each in recorder.params_missing_from_optimizer() if id(each) in recorder.initial_values]
+    known = [each for each in known if each.grad is not None or id(each) not in recorder.frozen_at_start]
     unmoved = [each for each in known if recorder.is_unchanged(each)]
     unregistered_ids = set(map(id, recorder.unregistered.values()))
     of_model = [each for each in unmoved if id(each) not in unregistered_ids]
@@ -152,5 +198,5 @@ def _has_mode_dependent_layers(model: Any) -> bool:
     return any("Dropout" in name or "BatchNorm" in name for name in class_names)
 
 
-def _first_line(error: Exception | None) -> str | None:
+def _first_line(error: BaseException | None) -> str | None:
     return None if error is None else str(error).partition("\n")[0].strip() or type(error).__name__

@@ -19,9 +19,13 @@ from descentlab.watching.inspect.nonfinite import NonfiniteOrigin, iter_tensors,
 from descentlab.watching.inspect.output_format import are_arguments_swapped
 from descentlab.watching.inspect.unregistered_parameters import unregistered_parameters
 from descentlab.watching.pace import DETAILED_STEPS, DetailPace
+from descentlab.watching.sampling.comparison import find_loss_scale
+from descentlab.watching.sampling.sampler import LoopSampler
+from descentlab.watching.sampling.validation import ValidationLosses
 from descentlab.watching.state_guard import get_rng_states, has_foreign_hooks, same_rng_states
 
 MAX_COMPARED_PARAM_VALUES = 1_000_000  # of a parameter, which is compared with its start
+N_CLEARED_VALUES = 16  # of a gradient: if they are 0 it was cleared
 N_SAMPLED_PARAMS = 2  # at which the arrival of gradients is observed
 
 
@@ -44,7 +48,14 @@ class LoopRecorder:
         on_step: called after each step, for the live line.
     """
 
-    def __init__(self, model: Any, optimizer: Any, curvature_probe: CurvatureProbe, check_every_step: bool) -> None:
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        curvature_probe: CurvatureProbe,
+        check_every_step: bool,
+        validation: ValidationLosses,
+    ) -> None:
         import torch
 
         self.pace, self.is_detailed = DetailPace(curvature_probe.trend), True
@@ -60,9 +71,16 @@ class LoopRecorder:
             [p for p in (*model.parameters(), *optimized) if p.requires_grad and p.is_leaf]
         )
         self.optimizer_holds_sampled = set(map(id, self.sampled_params)) <= set(map(id, optimized))
+        frozen = [p for p in model.parameters() if not p.requires_grad]
+        self.frozen_at_start = set(map(id, frozen))
         self.initial_values = {
-            id(p): _subsample(p).clone() for p in (*self.sampled_params, *self.params_missing_from_optimizer())
+            id(p): _subsample(p).clone() for p in (*self.sampled_params, *self.params_missing_from_optimizer(), *frozen)
         }
+        self.sampler = LoopSampler(
+            model, optimizer, {*self.param_names, *map(id, optimized)}, validation, self.on_internal_error
+        )
+        self.sampler.overwrites.begin(optimized)
+        self.sampler.arm(0)
         self.history, self.early_losses, self.zero_grad_check = WatchHistory(), EarlyLossInfo(), ZeroGradCheck()
         self.train_eval_count, self.same_batch_check = TrainEvalCount(), SameBatchCheck()
         self.forward_passes = self.backward_passes = self.backward_calls = 0
@@ -84,6 +102,10 @@ class LoopRecorder:
         self._rng_states: Any = None
         self._nonfinite_candidate: NonfiniteOrigin | None = None
         self._current_loss = math.nan
+        self._passes_since_step = 0
+        self._is_cleared = True
+        self.steps_without_pass = 0
+        self.loss_scale = 1.0
 
     @property
     def steps(self) -> int:
@@ -120,8 +142,9 @@ class LoopRecorder:
             self._rng_states = None
             self.stop_watching_forward_start()
         self.forward_passes += 1
+        self.steps_without_pass = -1  # the step that it is for
         self._forward_args, self._forward_kwargs = args, kwargs
-        if self.is_detailed and self.backward_passes < DETAILED_STEPS:
+        if self.is_detailed and (self.backward_passes < DETAILED_STEPS or self.sampler.is_armed):
             tensor = next(iter_tensors(output), None)
             self._output_node = None if tensor is None else tensor.grad_fn
             self._output = None if tensor is None else tensor.detach()
@@ -157,18 +180,22 @@ class LoopRecorder:
             self._nonfinite_candidate = self._locate_nonfinite(loss)
         if self.zero_grad_check.awaits_backward:
             self.zero_grad_check.before_backward()
+        self._is_cleared = self._gradients_are_cleared()
+        self.sampler.overwrites.before_backward(self.steps)
         if self.same_batch_check.always_same:
             self.same_batch_check.compare(self._first_input(), self.backward_passes)
         self.pace.trend.add(value)
         if self.is_detailed:
             with self.pace.timed():
                 self._inspect_loss(loss, value)
+                self.sampler.before_backward(loss, self._first_input(), self._output, self._output_node)
         if self.curvature_probe.is_due(self.steps) and loss.requires_grad and math.isfinite(value):
             self._measure_curvature(loss)
         self._backward_began = perf_counter() if self.is_detailed else 0.0
 
     def _read_loss(self, loss: Any) -> float:
-        return float(loss.item()) if loss.numel() == 1 else math.nan
+        self.loss_scale = find_loss_scale(loss)
+        return float(loss.item()) / self.loss_scale if loss.numel() == 1 else math.nan
 
     def on_backward_end(self) -> None:
         if self._is_measuring or not (self._arrived_this_pass or (self.forward_passes and not self._ever_arrived)):
@@ -179,7 +206,8 @@ class LoopRecorder:
         if self._by_hand is not None:
             self._by_hand.keep()
         self.backward_passes += 1
-        self.last_loss = self._current_loss
+        self.zero_grad_check.count_pass(self._is_cleared)
+        self._add_loss()
         self.nonfinite = self.nonfinite or self._nonfinite_candidate
         self.train_eval_count.record_pass(self.model.training)
         self._output_node = self._output = None
@@ -187,6 +215,9 @@ class LoopRecorder:
 
     def on_optimizer_step(self) -> None:
         self.gradients.record_step()
+        self._passes_since_step = 0
+        self.steps_without_pass += 1
+        self.zero_grad_check.count_step()
         self.history.add(self.last_loss, float(self.optimizer.param_groups[0].get("lr", math.nan)))
         if self.is_detailed:
             with self.pace.timed():
@@ -195,6 +226,7 @@ class LoopRecorder:
                 self.zero_grad_check.after_step([parameter for parameter, _ in dense])
         elif self.zero_grad_check.awaits_backward:
             self.zero_grad_check.after_step([])
+        self.sampler.after_step(self.steps - 1)
         if self.check_every_step and self.nonfinite is None:
             self.record_nonfinite_gradient()
         self._prepare_next_step()
@@ -228,6 +260,20 @@ class LoopRecorder:
         name = self.gradients.nonfinite_param_name() if self.nonfinite is None else None
         if name is not None:
             self.nonfinite = NonfiniteOrigin("gradient", name, self.steps)
+
+    def _add_loss(self) -> None:
+        """The loss of a step is that of all passes whose gradients it uses; that of LBFGS the first of its step."""
+        is_first = self._passes_since_step == 0 or self._is_cleared
+        self._passes_since_step += 1
+        if type(self.optimizer).__name__ == "LBFGS":
+            self.last_loss = self._current_loss if self._passes_since_step == 1 else self.last_loss
+        else:
+            self.last_loss = self._current_loss + (0.0 if is_first else self.last_loss)
+
+    def _gradients_are_cleared(self) -> bool:
+        """Whether the sampled parameters have no gradient, or one of 0, before a pass."""
+        gradients = [each.grad for each in self.sampled_params if each.grad is not None and not each.grad.is_sparse]
+        return not any(bool(each.reshape(-1)[:N_CLEARED_VALUES].any()) for each in gradients)
 
     def _locate_nonfinite(self, loss: Any) -> NonfiniteOrigin:
         self._is_measuring = True

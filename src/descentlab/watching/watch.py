@@ -37,6 +37,7 @@ def watch(
     every: int | None = None,
     level: str = "cheap",
     probe: tuple[Any, Any] | None = None,
+    validation: tuple[Any, Any] | None = None,
 ) -> Watch:
     """Watch a PyTorch training loop, as a context manager, and report the mistakes in it by name.
 
@@ -63,11 +64,13 @@ def watch(
         probe: (X, y), a batch on which every curvature is measured, so that figures of different steps compare also
             where mini-batches differ. The loss ``loss_fn(model(X), y)`` is evaluated a few times for each measurement,
             on copies of parameters and buffers; in evaluation mode if two evaluations differ, as with dropout.
+        validation: (X, y), rows that are not trained on. ``loss_fn(model(X), y)`` is evaluated on them, as with
+            ``probe`` but in evaluation mode, after updates 1, 2, 3, 5, 9 and so on and at the end, so that overfitting
+            is seen; without it, the rows of ``probe`` are used.
 
     Raises:
         SettingError: ``model`` is neither a module nor tensors, ``optimizer`` is none of these, or a setting is out of
-            its range;
-            ``probe`` comes without ``loss_fn``, is not a pair, or contains NaN or infinity.
+            its range; ``probe`` or ``validation`` comes without ``loss_fn``, is not a pair, or contains NaN or infinity.
         MissingDependencyError: torch is not installed.
 
     Source: J. Cohen et al., *Adaptive Gradient Methods at the Edge of Stability* (2022), for the limits.
@@ -93,9 +96,8 @@ def watch(
         raise SettingError("watch_loss", given=type(loss_fn).__name__)
     every = None if every is None else check_int("every", every, 0)
     level = check_choice("level", level, TIME_SHARE_BY_LEVEL)
-    return Watch(
-        model, optimizer, loss_fn, every, level, None if probe is None else FixedBatchLoss(model, loss_fn, probe)
-    )
+    fixed_batches = (None if each is None else FixedBatchLoss(model, loss_fn, each) for each in (probe, validation))
+    return Watch(model, optimizer, loss_fn, every, level, *fixed_batches)
 
 
 class Watch:
@@ -133,11 +135,12 @@ class Watch:
         every: int | None,
         level: str,
         fixed_batch: FixedBatchLoss | None = None,
+        validation: FixedBatchLoss | None = None,
         *,
         live: bool = True,
     ) -> None:
         self._model, self._optimizer, self._loss_fn = model, optimizer, loss_fn
-        self._every, self._level, self._fixed_batch = every, level, fixed_batch
+        self._every, self._level, self._fixed_batch, self._validation = every, level, fixed_batch, validation
         self._live_line: LiveLine | None = None
         self._show_live = live
         self._hooks, self._waiting = HookSet(), None
@@ -174,15 +177,18 @@ class Watch:
     def _begin(self, optimizer: Any) -> None:
         from descentlab.watching.curvature.probe import CurvatureProbe
         from descentlab.watching.recorder import LoopRecorder
+        from descentlab.watching.sampling.validation import ValidationLosses
 
         curvature_probe = CurvatureProbe(
             self._model, optimizer, self._every, TIME_SHARE_BY_LEVEL[self._level], self._fixed_batch
         )
-        recorder = LoopRecorder(self._model, optimizer, curvature_probe, self._level == "full")
+        validation = ValidationLosses(self._model, self._validation or self._fixed_batch)
+        recorder = LoopRecorder(self._model, optimizer, curvature_probe, self._level == "full", validation)
         try:
             self._hooks.attach(recorder, self._model, optimizer, self._loss_fn, recorder.sampled_params)
         except BaseException:
             self._hooks.detach()
+            recorder.sampler.disarm()
             raise
         self._live_line = LiveLine(recorder.history) if self._show_live and stderr_is_terminal() else None
         recorder.on_step = self._live_line.update if self._live_line else None
@@ -195,6 +201,7 @@ class Watch:
         self._stop_waiting()
         if self._recorder is not None:
             self._catch_up()
+            self._recorder.sampler.finish(self._recorder.steps)
         self._hooks.detach()
         if self._live_line is not None:
             self._live_line.clear()

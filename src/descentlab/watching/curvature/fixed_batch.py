@@ -86,6 +86,22 @@ class FixedBatchLoss:
         )
         return result
 
+    def loss_in_eval_mode(self) -> float:
+        """The loss in evaluation mode, without a gradient.
+
+        Raises:
+            EngineError: the loss is not a single number.
+        """
+        import torch
+
+        kept, self.used_eval_mode = self.used_eval_mode, True
+        copies = {name: each.detach() for name, each in self._model_and_loss.named_parameters()}
+        try:
+            with torch.no_grad():
+                return float(self._call_on_copies(copies, _scalar_loss))
+        finally:
+            self.used_eval_mode = kept
+
     def _is_deterministic(self) -> bool:
         """Whether two evaluations come to the same loss."""
         import torch

@@ -13,6 +13,7 @@ Source for the second and third: J. Cohen et al., *Adaptive Gradient Methods at 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -105,19 +106,26 @@ def _adam_preconditioner(group: ParamGroup, state: Mapping[str, Any]) -> Any:
     beta1, beta2 = (float(beta) for beta in group["betas"])
     t = float(state["step"])
     v = state["max_exp_avg_sq"] if group.get("amsgrad") else state["exp_avg_sq"]
-    return (1 - beta1**t) * ((v / (1 - beta2**t)).sqrt() + group["eps"])
+    return _moved_only(v, (1 - beta1**t) * ((v / (1 - beta2**t)).sqrt() + group["eps"]))
+
+
+def _moved_only(v: Any, divisor: Any) -> Any:
+    """An infinite divisor for entries that no gradient has reached, such as rows of an embedding not met yet: where v
+    is 0, eps alone would be left, and a curvature divided by it means nothing.
+    """
+    return divisor.masked_fill(v == 0, math.inf)
 
 
 def _rmsprop_preconditioner(group: ParamGroup, state: Mapping[str, Any]) -> Any:
     v = state["square_avg"]
     if group["centered"]:
         v = v - state["grad_avg"] ** 2
-    return v.clamp(min=0).sqrt() + group["eps"]
+    return _moved_only(state["square_avg"], v.clamp(min=0).sqrt() + group["eps"])
 
 
 def _adagrad_preconditioner(group: ParamGroup, state: Mapping[str, Any]) -> Any:
     lr_divisor = 1 + max(float(state["step"]) - 1, 0.0) * float(group["lr_decay"])
-    return (state["sum"].sqrt() + group["eps"]) * lr_divisor
+    return _moved_only(state["sum"], (state["sum"].sqrt() + group["eps"]) * lr_divisor)
 
 
 PRECONDITIONER_BY_OPTIMIZER: Mapping[str, Preconditioner] = {

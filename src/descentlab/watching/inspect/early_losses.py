@@ -51,7 +51,7 @@ class EarlyLossInfo:
         is_first = not self.graph.includes_output
         if is_first:
             self.input_rms, self.output_rms = root_mean_square(X), root_mean_square(output)
-        if is_first or graph.broadcast_shape is not None:
+        if is_first or graph.broadcast_shape is not None or graph.expanded_shapes is not None:
             self.graph = graph._replace(target=None)
         target = graph.target
         if target is None or graph.broadcast_shape is not None:
@@ -60,7 +60,8 @@ class EarlyLossInfo:
             return
         if is_first and graph.is_squared_error and X is not None and gradients_unmodified:
             self.linear_model = recognize_linear_model(model, X, output, target, value)
-        self.targets.add(target, graph.is_cross_entropy)
+        kind = "binary" if graph.is_binary else "classes" if graph.is_cross_entropy else "squared"
+        self.targets.add(target, kind)
 
     def _is_squared_error(self, output: Any, target: Any, value: float) -> bool:
         """Whether the loss is a mean or sum of squares, or half of one, and nothing else; keeps which of them."""

@@ -21,6 +21,7 @@ class OptimizerGradients:
         consecutive_zero_steps: the last steps looked at, in a row, at which every gradient was exactly 0.
         compared_steps, modified_steps: gradients that were compared with what arrived, and those that differed: they
             were clipped, unscaled, or averaged over machines.
+        kept_shares: the norm that a step used over the one that arrived, for each of those compared.
     """
 
     def __init__(self, optimizer: Any, param_names: Mapping[int, str]) -> None:
@@ -28,6 +29,7 @@ class OptimizerGradients:
         self.received_ids: set[int] = set()
         self.consecutive_zero_steps = self.compared_steps = self.modified_steps = 0
         self._kept_gradients: list[Any] | None = None
+        self.kept_shares: list[float] = []
         self._arrived_norms: dict[int, list[Any]] = {}
         self.refresh_parameters()
 
@@ -77,7 +79,8 @@ class OptimizerGradients:
             scale, decay = scales.get(id(parameter), (1.0, 0.0))
             p = parameter.detach()
             gradient_squares += float(((gradient + decay * p) * scale).abs().square().sum())
-            param_squares += float((p / scale).abs().square().sum())
+            scaled = (p / scale).nan_to_num(0.0, 0.0, 0.0)  # entries that have not moved do not count
+            param_squares += float(scaled.abs().square().sum())
         return (gradient_squares**0.5, param_squares**0.5) if dense else (math.nan, math.nan)
 
     def inspect_step(self, dense: list[tuple[Any, Any]]) -> None:
@@ -92,6 +95,7 @@ class OptimizerGradients:
             if len(arrived_norms) == 1:  # of several passes the sum's norm is not known
                 arrived_norm, used_norm = float(arrived_norms[0]), float(each.norm())
                 self.compared_steps += 1
+                self.kept_shares += [used_norm / arrived_norm] if arrived_norm > 0 else []
                 self.modified_steps += abs(arrived_norm - used_norm) > MODIFIED_RTOL * max(arrived_norm, used_norm)
         self._arrived_norms.clear()
 

@@ -19,13 +19,20 @@ class ZeroGradCheck:
     Attributes:
         checked_steps, stale_steps: checked steps, and those whose gradient still contained that of the step before.
         cleared_too_early_steps: steps for which a gradient had arrived and was cleared.
+        counted_passes, discarded_passes: passes of steps that had several, and those whose gradient was cleared before
+            the next of them.
+        discarding_steps: steps of three passes or more, before each of which gradients were cleared.
         has_new_gradient: whether a gradient that is not zero has arrived since the last step.
     """
 
     checked_steps: int = 0
     stale_steps: int = 0
     cleared_too_early_steps: int = 0
+    counted_passes: int = 0
+    discarded_passes: int = 0
+    discarding_steps: int = 0
     has_new_gradient: bool = False
+    _clearings: list[bool] = field(default_factory=list)
     _compared_param: Any = None
     _last_used_gradient: Any = None
     _was_cleared: bool = False
@@ -49,6 +56,18 @@ class ZeroGradCheck:
             self._is_unchanged = True
         elif not current.any():
             self._was_cleared = True
+
+    def count_pass(self, is_cleared: bool) -> None:
+        """A pass that reaches the model is about to begin, and finds its gradients cleared or not."""
+        self._clearings.append(is_cleared)
+
+    def count_step(self) -> None:
+        """Count the passes of a step: those after which gradients were cleared before the next one."""
+        if len(self._clearings) > 1:
+            self.counted_passes += len(self._clearings)
+            self.discarded_passes += sum(self._clearings[1:])
+            self.discarding_steps += len(self._clearings) > 2 and all(self._clearings)
+        self._clearings.clear()
 
     def after_step(self, params_with_gradient: list[Any]) -> None:
         """Just after a checked step; ``params_with_gradient`` are the parameters that have a gradient."""

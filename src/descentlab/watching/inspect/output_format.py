@@ -9,6 +9,7 @@ NLL_NODES = ("NllLossBackward0", "NllLoss2DBackward0")
 LOSS_NODES = (*NLL_NODES, "MseLossBackward0", "L1LossBackward0", "SmoothL1LossBackward0", "HuberLossBackward0",
           "BinaryCrossEntropyBackward0", "BinaryCrossEntropyWithLogitsBackward0")  # fmt: skip
 ASYMMETRIC_LOSSES = ("CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss", "KLDivLoss", "PoissonNLLLoss")
+UNBOUNDED_NODES = ("ReluBackward0", "TanhBackward0", "AddmmBackward0", "ConvolutionBackward0", "LeakyReluBackward0")
 RESHAPE_NODES = ("ViewBackward0", "SqueezeBackward0", "SqueezeBackward1", "UnsqueezeBackward0", "ReshapeAliasBackward0")
 
 
@@ -18,6 +19,7 @@ def find_output_defect(kind: str, node: Any, loss: Any) -> str | None:
     ``softmax_twice``, ``sigmoid_twice``: the loss takes logits and is given probabilities.
     ``not_logarithms``: a negative log likelihood below 0, so that the outputs are not logarithms of probabilities.
     ``softmax_of_one``, ``softmax_over_rows``: a softmax over a single number, or over the rows of the batch.
+    ``no_sigmoid``: a binary cross entropy of numbers that are not probabilities.
     ``negated``: the negative of a loss.
     ``swapped``: the gradient goes to the targets' side.
     """
@@ -29,6 +31,10 @@ def find_output_defect(kind: str, node: Any, loss: Any) -> str | None:
         return "not_logarithms"
     if kind == "NegBackward0" and is_root and previous_kind in LOSS_NODES:
         return "negated"
+    if kind == "BinaryCrossEntropyBackward0" and previous_kind in UNBOUNDED_NODES:
+        return "no_sigmoid"
+    if kind == "LogSoftmaxBackward0" and _softmax_defect(node._saved_dim, node._saved_result) == "softmax_of_one":
+        return "softmax_of_one"
     if kind in ("BinaryCrossEntropyBackward0", "BinaryCrossEntropyWithLogitsBackward0"):
         sides_with_grad = [each is not None for each, _ in node.next_functions[:2]]
         return "swapped" if sides_with_grad == [False, True] else None

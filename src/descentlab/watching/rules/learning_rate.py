@@ -10,11 +10,27 @@ from descentlab.messages import Message, message, pluralize
 from descentlab.typing import FloatArray
 from descentlab.watching.history import CurvatureMeasurement
 from descentlab.watching.rules.observation import FLAT_LOSS_RTOL, Observation
+from descentlab.watching.rules.progress import (
+    CERTAIN_Z,
+    VISIBLE_FALL,
+    has_learned_little,
+    is_still_falling,
+    measure_fall,
+)
 from descentlab.watching.rules.rule import Evidence, make_evidence
 
 ABOVE_LIMIT_RATIO = 1.02  # times its limit: the error of Lanczos is smaller
 LR_TOO_SMALL_RATIO = 1e-3
 LARGE_INPUT_RMS = 30.0  # of inputs: standardized ones have 1
+LARGE_UPDATE_RATIO = 0.05  # of a weight, at one step; about 0.001 is usual
+HUGE_UPDATE_RATIO = 0.2
+HUGE_START_UPDATE_RATIO = 0.5  # at the first step, of weights that do not start next to 0
+LEAST_START_SCALE = 0.1  # times the root of the inputs
+SPIKE_RATIO = 2.0  # times the first loss
+SETTLED_RTOL = 0.01  # of a loss, from one quarter of the steps to the next
+LITTLE_MOVED = 0.02  # of a weight, in the whole loop
+SHRUNK_SHARE = 0.2  # of a weight's size at the start
+MAX_SAID_RATIO = 1000.0  # of a limit that the optimizer's own scaling moves
 MIN_STEPS_FAST = 3  # steps from which a fast change can be seen
 MIN_STEPS_SLOW = 20  # steps from which a slow change can be seen
 MIN_STEPS_BASELINE = 50
@@ -73,7 +89,35 @@ def exceeds_lr_limit(observation: Observation) -> bool:
         return False
     first, late = observation.loss[0], last_quarter_loss(observation)
     rose = late >= first or not math.isfinite(late) or (late >= 0.9 * first and ratio >= 2)
-    return bool(rose) or _overflowed_after_growth(observation)
+    if _overflowed_after_growth(observation):
+        return True
+    return bool(rose) and (observation.always_same_batch or _rose_beyond_noise(observation))
+
+
+def _rose_beyond_noise(observation: Observation) -> bool:
+    """Whether noise does not explain that a loss of mini-batches has not fallen.
+
+    For Adam and its kind curvature is scaled by the gradients of the past, which small batches leave too small; a rate
+    is only too large there if its steps are large for the weights.
+    """
+    if not np.isfinite(observation.loss).all():
+        return True
+    loss, fall = observation.loss, measure_fall(observation.loss)
+    peak, noise = float(loss[: max(len(loss) // 10, 5)].max()), fall.error * math.sqrt(len(loss) / 4)
+    if peak > SPIKE_RATIO * float(loss[0]) > 0 and peak > float(loss[0]) + 2 * CERTAIN_Z * noise:
+        return True  # it fell only from where the rate had thrown it
+    if -fall.size > CERTAIN_Z * fall.error and -fall.size > VISIBLE_FALL * abs(fall.first):
+        return True
+    if any(each.is_adaptive for each in observation.measurements):
+        return not fall.is_seen and largest_update_ratio(observation) > LARGE_UPDATE_RATIO
+    return not fall.is_seen
+
+
+def largest_update_ratio(observation: Observation) -> float:
+    """The largest share of its size that a step changes in any weight; nan if it was not measured."""
+    weights = [each for each in observation.params if each.is_weight]
+    ratios = [each.update_ratio for each in weights if each.update_ratio >= 0]
+    return max(ratios, default=math.nan)
 
 
 def first_outgrown_measurement(observation: Observation) -> CurvatureMeasurement | None:
@@ -92,11 +136,51 @@ def detect_lr_above_limit(observation: Observation) -> Evidence | None:
         return None
     lr = float(observation.lr[0]) or float(observation.lr.max())
     largest = observation.exact_lr_bound or lr / ratio
+    if ratio > MAX_SAID_RATIO and any(each.is_adaptive for each in observation.measurements):
+        return _large_update_evidence(observation, lr)
     messages = [message("watch.above_limit", lr=lr, ratio=ratio, most=largest)]
     if observation.input_rms > LARGE_INPUT_RMS:
         messages.append(message("watch.input_scale", size=observation.input_rms))
     advice = message("watch.take_less", half=largest / 2)
     return make_evidence(*messages, advice=advice, lr=lr, ratio=ratio, largest=largest)
+
+
+def detect_large_updates(observation: Observation) -> Evidence | None:
+    """Steps that change weights by a fifth of their size and more, and a loss that has not fallen or has risen."""
+    loss = observation.loss
+    if len(loss) < MIN_STEPS_FAST or not has_learned_little(observation, 0.9):
+        return None
+    weights = [each for each in observation.params if each.is_weight and each.start_scale > LEAST_START_SCALE]
+    began_huge = any(each.start_update_ratio > HUGE_START_UPDATE_RATIO for each in weights)
+    stays_large = largest_update_ratio(observation) > HUGE_UPDATE_RATIO
+    has_fallen = bool(np.isfinite(loss).all()) and measure_fall(loss).is_seen
+    if not began_huge and (has_fallen or not stays_large):
+        return None
+    return _large_update_evidence(observation, float(observation.lr.max()))
+
+
+def _large_update_evidence(observation: Observation, lr: float) -> Evidence:
+    starts = (each.start_update_ratio for each in observation.params if each.is_weight)
+    moved = max(largest_update_ratio(observation), *(each for each in starts if math.isfinite(each)))
+    explanation = message("watch.above_limit_moves", lr=lr, part=100 * moved)
+    advice = message("watch.take_less_of", half=lr * 0.005 / moved)
+    return make_evidence(explanation, advice=advice, lr=lr, update_ratio=moved)
+
+
+def detect_tiny_updates(observation: Observation) -> Evidence | None:
+    """Steps that have moved no weight by a fiftieth of its size in the whole loop, and a loss that is where it was."""
+    loss, moved = observation.loss, largest_update_ratio(observation)
+    if len(loss) < MIN_STEPS_SLOW or not 0 < moved * observation.steps < LITTLE_MOVED:
+        return None
+    tenth = max(len(loss) // 10, 1)
+    early, late = median_or_nan(loss[:tenth]), median_or_nan(loss[-tenth:])
+    if not late > 0.95 * early or not has_learned_little(observation, 0.8) or not observation.lr[-1] > 0:
+        return None
+    lr, fall = float(observation.lr.max()), 1 - late / early
+    values = {"lr": lr, "part": 100 * moved, "fall": 100 * max(fall, 0.0)}
+    explanation = message("watch.lr_moves_little", updates=pluralize(observation.steps, "update"), **values)
+    advice = message("watch.take_more_of", larger=lr * 0.001 / moved)
+    return make_evidence(explanation, advice=advice, update_ratio=moved, **values)
 
 
 def detect_limit_outgrown(observation: Observation) -> Evidence | None:
@@ -137,6 +221,10 @@ def detect_weight_decay_too_large(observation: Observation) -> Evidence | None:
     gradient, of which 1 is large for a parameter of 1.
     """
     decay, loss = observation.weight_decay, observation.loss
+    if decay > 0 and _shrank_to_nothing(observation):
+        return make_evidence(
+            message("watch.heavy_decay", decay=decay), advice=message("watch.heavy_decay_advice"), weight_decay=decay
+        )
     acts_through_scale = (
         any(each.is_adaptive for each in observation.measurements) and not observation.weight_decay_decoupled
     )
@@ -146,6 +234,13 @@ def detect_weight_decay_too_large(observation: Observation) -> Evidence | None:
         return None
     advice = message("watch.heavy_decay_advice")
     return make_evidence(message("watch.heavy_decay", decay=decay), advice=advice, weight_decay=decay)
+
+
+def _shrank_to_nothing(observation: Observation) -> bool:
+    """Whether every weight has lost nearly all of its size, and little was learned."""
+    weights = [each for each in observation.params if each.is_weight and each.start_rms > 0]
+    shrunk = bool(weights) and max(each.rms / each.start_rms for each in weights) < SHRUNK_SHARE
+    return shrunk and has_learned_little(observation, 0.8)
 
 
 def detect_lr_zero(observation: Observation) -> Evidence | None:
@@ -175,14 +270,21 @@ def detect_schedule_decayed_too_early(observation: Observation) -> Evidence | No
     recent = loss[dead_from - 2 * window : dead_from]
     if not np.isfinite(recent).all():
         return None
+    if dead_from <= len(lr) // 2 and has_learned_little(observation):
+        return _dead_schedule_evidence(observation, dead_from, median_or_nan(recent))
     before, after = median_or_nan(recent[:window]), median_or_nan(recent[window:])
     noise = float(np.std(np.diff(recent))) / math.sqrt(2 * window)
     share = window / lr[dead_from - window : dead_from].sum()
     remaining_decrease = (before - after) / abs(before) * lr.max() * share if before else 0.0
     if before - after <= 4 * noise or remaining_decrease < 0.1:
         return None
+    return _dead_schedule_evidence(observation, dead_from, after)
+
+
+def _dead_schedule_evidence(observation: Observation, dead_from: int, loss: float) -> Evidence:
+    lr = observation.lr
     first, last, step = float(lr.max()), float(lr[-1]), dead_from * observation.stride + 1
-    numbers = {"step": step, "first": first, "loss": after}
+    numbers = {"step": step, "first": first, "loss": loss}
     explanation = message("watch.dead_schedule", last=last, steps=observation.steps, **numbers)
     return make_evidence(explanation, advice=message("watch.dead_schedule_advice"), last=last, **numbers)
 
@@ -196,6 +298,8 @@ def detect_no_better_than_baseline(observation: Observation) -> Evidence | None:
     third, last = median_or_nan(loss[2 * quarter : 3 * quarter]), median_or_nan(loss[3 * quarter :])
     rtol = 0.02 if observation.always_same_batch else 0.05
     if not (abs(third / baseline - 1) < rtol and abs(last / baseline - 1) < rtol):
+        return None
+    if is_still_falling(loss[len(loss) // 2 :]) and last < (1 - SETTLED_RTOL) * third:
         return None
     explanation = message("watch.no_signal", loss=last, baseline=baseline)
     return make_evidence(explanation, advice=message("watch.check_pairs"), loss=last, baseline=baseline)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from descentlab.messages import Message, message
+from descentlab.watching.rules.exceptions import IN_PLACE_ERROR
 from descentlab.watching.rules.learning_rate import exceeds_lr_limit, first_outgrown_measurement
 from descentlab.watching.rules.observation import CERTAIN_PASSES, CERTAIN_STEPS, Observation
 from descentlab.watching.rules.rule import Evidence, make_evidence
@@ -41,9 +42,13 @@ def detect_float_target(observation: Observation) -> Evidence | None:
 
 def detect_stale_graph(observation: Observation) -> Evidence | None:
     """A loss whose graph reaches into an earlier step, whose tensors have been freed or overwritten since."""
-    if not STALE_GRAPH_ERROR.search(observation.runtime_error):
+    error = observation.runtime_error
+    is_in_place = bool(IN_PLACE_ERROR.search(error))
+    if not STALE_GRAPH_ERROR.search(error) or (is_in_place and not observation.steps):
         return None
-    return make_evidence(message("watch.stale_graph"), advice=message("watch.stale_graph_advice"))
+    key = "watch.stale_stepped_advice" if is_in_place else "watch.stale_graph_advice"
+    key = "watch.stale_lbfgs_advice" if observation.optimizer_class == "LBFGS" else key
+    return make_evidence(message("watch.stale_graph"), advice=message(key))
 
 
 def detect_output_form(observation: Observation) -> Evidence | None:
@@ -55,16 +60,28 @@ def detect_output_form(observation: Observation) -> Evidence | None:
         "softmax_of_one": (message("watch.softmax_of_one"), message("watch.softmax_of_one_advice")),
         "softmax_over_rows": (message("watch.softmax_over_rows"), message("watch.softmax_over_rows_advice")),
         "negated": (message("watch.negated"), message("watch.negated_advice")),
+        "no_sigmoid": (message("watch.no_sigmoid"), message("watch.no_sigmoid_advice")),
+        "maximized": (message("watch.maximized"), message("watch.maximized_advice")),
         "swapped": (message("watch.swapped"), message("watch.swapped_advice")),
     }
-    if observation.output_defect is None:
+    defect = observation.output_defect or ("maximized" if _is_maximized(observation) else None)
+    if defect is None:
         return None
-    explanation, advice = messages_by_defect[observation.output_defect]
-    return make_evidence(explanation, advice=advice, form=observation.output_defect)
+    explanation, advice = messages_by_defect[defect]
+    return make_evidence(explanation, advice=advice, form=defect)
+
+
+def _is_maximized(observation: Observation) -> bool:
+    """Whether an optimizer climbs a loss that is an error or a cross entropy."""
+    return observation.settings.maximize and bool(observation.batch.comparison)
 
 
 def detect_broadcast(observation: Observation) -> Evidence | None:
-    """(N,) against (N, 1)."""
+    """(N,) against (N, 1), and every other pair of shapes that an operation has to expand."""
+    if observation.broadcast_shape is None and observation.expanded_shapes is not None:
+        given, made = observation.expanded_shapes
+        explanation = message("watch.broadcast_shapes", given=given, made=made)
+        return make_evidence(explanation, advice=message("watch.broadcast_shapes_advice"), given=given, made=made)
     if observation.broadcast_shape is None:
         return None
     n, n_targets = observation.broadcast_shape
@@ -120,6 +137,8 @@ def detect_nonfinite(observation: Observation) -> Evidence | None:
     if growth > BLOWN_UP_RATIO:
         grew = message("watch.grew", times=growth)
         return _nonfinite_evidence(observation, message("watch.smaller_rate"), grew)
+    if observation.has_log_of_softmax:
+        return _nonfinite_evidence(observation, message("watch.log_of_softmax_advice"), message("watch.log_of_softmax"))
     return _nonfinite_evidence(observation, message("watch.look_there"))
 
 

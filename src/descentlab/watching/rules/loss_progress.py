@@ -8,6 +8,7 @@ import numpy as np
 
 from descentlab.messages import Message, message, pluralize
 from descentlab.typing import FloatArray
+from descentlab.watching.rules.exceptions import explain_error
 from descentlab.watching.rules.learning_rate import (
     ABOVE_LIMIT_RATIO,
     MIN_STEPS_SLOW,
@@ -15,6 +16,7 @@ from descentlab.watching.rules.learning_rate import (
     median_or_nan,
 )
 from descentlab.watching.rules.observation import FLAT_LOSS_RTOL, Observation
+from descentlab.watching.rules.progress import measure_fall
 from descentlab.watching.rules.rule import Evidence, make_evidence
 
 INTERRUPTIONS = ("KeyboardInterrupt", "SystemExit", "GeneratorExit")  # exceptions that are no mistake of the loop
@@ -50,7 +52,8 @@ def _raised_evidence(observation: Observation, verdict: Message) -> Evidence | N
         key = "watch.raised_in_given" if module.shapes else "watch.raised_in"
         values = {"name": module.name, "description": module.description}
         place = [message(key, **values, **({"shapes": module.shapes} if module.shapes else {}))]
-    return make_evidence(verdict, *place, advice=message("watch.raised_advice"), error=observation.error)
+    cause, advice = explain_error(observation.error_text)
+    return make_evidence(verdict, *([cause] if cause else []), *place, advice=advice, error=observation.error)
 
 
 def detect_not_learning(observation: Observation) -> Evidence | None:
@@ -59,6 +62,21 @@ def detect_not_learning(observation: Observation) -> Evidence | None:
         return None
     *messages, advice = _not_learning_messages(observation)
     return make_evidence(*messages, advice=advice, **_progress_numbers(observation))
+
+
+def detect_not_enough_seen(observation: Observation) -> Evidence | None:
+    """Steps of which too little was seen to call the loop healthy."""
+    if not observation.steps:
+        return None
+    updates = pluralize(observation.steps, "update")
+    if not observation.backward_passes:
+        explanation = message("watch.not_enough_backward", updates=updates)
+        return make_evidence(explanation, advice=message("watch.not_enough_backward_advice"), steps=observation.steps)
+    if observation.forward_passes:
+        return None
+    numbers = _progress_numbers(observation)
+    explanation = message("watch.not_enough_forward", updates=updates, first=numbers["first"], last=numbers["last"])
+    return make_evidence(explanation, advice=message("watch.not_enough_forward_advice"), **numbers)
 
 
 def detect_healthy(observation: Observation) -> Evidence:
@@ -72,8 +90,7 @@ def detect_healthy(observation: Observation) -> Evidence:
         messages.append(message("watch.fitted"))
     elif ratio is not None and ratio > ABOVE_LIMIT_RATIO:
         messages.append(message("watch.healthy_edge", part=100 * ratio))
-    advice = "watch.healthy_advice" if observation.forward_passes else "watch.healthy_unseen_advice"
-    return make_evidence(*messages, advice=message(advice), **numbers)
+    return make_evidence(*messages, advice=message("watch.healthy_advice"), **numbers)
 
 
 def has_decreased(loss: FloatArray) -> bool:
@@ -109,11 +126,15 @@ def _is_flat(observation: Observation) -> bool:
     loss = observation.loss
     if len(loss) < MIN_STEPS_SLOW or not (math.isfinite(loss[0]) and math.isfinite(observation.last_loss)):
         return False
-    return not has_decreased(loss)
+    if observation.has_learned_loss or observation.discarded_passes >= 0.5 * observation.steps:
+        return False  # adversaries: the loss is a critic's, or passes of the other's loss go through this model
+    if has_decreased(loss):
+        return False
+    return observation.always_same_batch or measure_fall(loss).is_ruled_out
 
 
 def _progress_numbers(observation: Observation) -> dict[str, object]:
-    first, last = float(observation.loss[0]), observation.last_loss
+    first, last = float(observation.loss[0]), float(observation.loss[-1])
     return {"steps": observation.steps, "first": first, "last": last, "ratio": observation.lr_over_limit}
 
 

@@ -12,6 +12,7 @@ from descentlab.typing import FloatArray
 from descentlab.watching.history import CurvatureMeasurement
 from descentlab.watching.inspect.nonfinite import NonfiniteOrigin
 from descentlab.watching.inspect.raising_module import RaisingModule
+from descentlab.watching.rules.records import BatchRecord, LayerRecord, ModelRecord, ParamRecord, SettingsRecord
 
 if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
@@ -30,6 +31,7 @@ class Observation:
         updates_by_hand: whether the loop has no optimizer and moves the parameters itself.
         ended, error: whether the loop has ended, and the class name of the exception that ended it.
         runtime_error: the text of that exception if it is a ``RuntimeError``, which torch raises.
+        error_text: the first line of the text of any exception.
         raising_module: the module in which it was raised.
         steps, forward_passes, backward_passes, backward_calls: steps of the optimizer, calls of the model with
             gradients enabled, backward passes that reached it, and calls of ``backward`` on any loss.
@@ -57,6 +59,7 @@ class Observation:
         gradient_norm, param_norm: norms in the coordinates in which curvature is measured; nan if none is measured.
         nonfinite: the first tensor that was not finite.
         loss_graph_seen, broadcast_shape, output_defect: what the loss's graph says.
+        expanded_shapes: the shapes of numbers made from the output before and after another tensor has expanded them.
         baseline_loss: the loss of predicting the targets' mean, or their frequencies.
         always_same_batch: whether every backward pass was on the same batch.
         input_rms, output_rms, target_rms: root mean squares; the first two of the first batch.
@@ -67,6 +70,24 @@ class Observation:
         uses_randomness: whether the model draws random numbers.
         fixed_batch_rows, fixed_batch_in_eval_mode: of the probe, if there is one.
         internal_error: the first error of the watch itself.
+        layers, params: the layers, and the parameters of the optimizer, that were sampled.
+        batch, model, settings: the sampled batches, the form of the model, the settings of the optimizer.
+        overwrite_checks, overwrites, undone_overwrites, first_overwrite: steps after which the largest parameter was
+            compared with its values at the next pass; those after which something else had moved it further than the
+            step, or had taken back half of its way from the start; the updates before the first of them.
+        random_passes, same_random_passes: sampled passes in which the model drew random numbers, without the first, and
+            those that drew the same as the first.
+        loader_rows: rows of the largest data set in a ``DataLoader`` that the loop holds; 0 if there is none.
+        loss_scale: the power of two by which the last loss was multiplied, as by a ``GradScaler``.
+        kept_shares: the norms of gradients at steps over those that arrived, where there was one pass.
+        used_norms: the norm of the whole gradient at each sampled step.
+        discarded_passes, counted_passes: passes between steps whose gradient was cleared before the next one, and all
+            passes that were checked for it.
+        discarding_steps: steps of three passes or more, before each of which gradients were cleared.
+        steps_without_pass: the last steps, in a row, before which no gradient arrived from this model.
+        has_log_of_softmax, has_learned_loss: whether a loss takes the logarithm of a softmax, or depends on parameters
+            of another model, as one of adversaries does.
+        validation: pairs of updates and loss on rows that are not trained on.
 
     >>> observation = Observation(steps=60, checked_steps=59, stale_steps=59)
     >>> observation.gradients_accumulate, observation.one_backward_per_step, observation.lr_over_limit
@@ -79,6 +100,7 @@ class Observation:
     ended: bool = False
     error: str | None = None
     runtime_error: str = ""
+    error_text: str = ""
     raising_module: RaisingModule | None = None
     steps: int = 0
     forward_passes: int = 0
@@ -118,6 +140,7 @@ class Observation:
     nonfinite: NonfiniteOrigin | None = None
     loss_graph_seen: bool = False
     broadcast_shape: tuple[int, int] | None = None
+    expanded_shapes: tuple[str, str] | None = None
     output_defect: str | None = None
     baseline_loss: float | None = None
     always_same_batch: bool = True
@@ -135,6 +158,28 @@ class Observation:
     fixed_batch_rows: int | None = None
     fixed_batch_in_eval_mode: bool = False
     internal_error: str | None = None
+    layers: tuple[LayerRecord, ...] = ()
+    params: tuple[ParamRecord, ...] = ()
+    batch: BatchRecord = field(default_factory=BatchRecord)
+    model: ModelRecord = field(default_factory=ModelRecord)
+    settings: SettingsRecord = field(default_factory=SettingsRecord)
+    overwrite_checks: int = 0
+    overwrites: int = 0
+    undone_overwrites: int = 0
+    first_overwrite: int = 0
+    random_passes: int = 0
+    same_random_passes: int = 0
+    loader_rows: int = 0
+    loss_scale: float = 1.0
+    kept_shares: tuple[float, ...] = ()
+    used_norms: tuple[float, ...] = ()
+    discarded_passes: int = 0
+    counted_passes: int = 0
+    discarding_steps: int = 0
+    steps_without_pass: int = 0
+    has_log_of_softmax: bool = False
+    has_learned_loss: bool = False
+    validation: tuple[tuple[int, float], ...] = ()
 
     @property
     def lr_over_limit(self) -> float | None:
