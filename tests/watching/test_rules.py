@@ -380,7 +380,7 @@ def test_nan_losses_are_not_called_flat() -> None:
 
 
 def test_losses_that_vary_more_than_they_fall_say_so() -> None:
-    loss = 1.0 + 0.02 * np.cos(np.arange(N) * 2.4) + 0.001 * np.linspace(0, 1, N)
+    loss = 1.0 + 0.02 * np.sin(np.arange(N) * 2.4) + 0.001 * np.linspace(0, 1, N)
     observation = watched(
         always_same_batch=False, baseline_loss=None, loss=loss, last_loss=float(loss[-1]), gradient_norm=1.0
     )

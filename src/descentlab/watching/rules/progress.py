@@ -11,6 +11,7 @@ from descentlab.typing import FloatArray
 from descentlab.watching.rules.observation import Observation
 
 CERTAIN_Z = 3.09  # standard errors: noise alone exceeds them in one of a thousand loops, on one side
+MIN_ORDERED = 7  # losses, fewer than ten, of which each is below the one before: by chance once in 7! = 5,040 loops
 N_TREND_BLOCKS = 10  # whose means Kendall's test compares
 VISIBLE_FALL = 0.15  # of the first loss: a fall that a loop must be able to show before it is said not to fall
 LITTLE_LEARNED = 0.5  # of the loss of a model that has learned nothing
@@ -49,7 +50,7 @@ def _noise(loss: FloatArray) -> float:
 def is_still_falling(loss: FloatArray) -> bool:
     """Kendall's test on the means of ten blocks: noise alone is called a fall in fewer than 1 of 1,000 loops."""
     if len(loss) < N_TREND_BLOCKS:
-        return bool(len(loss) >= 5 and np.all(np.diff(loss) < 0))
+        return bool(len(loss) >= MIN_ORDERED and np.all(np.diff(loss) < 0))
     means = np.array([block.mean() for block in np.array_split(loss, N_TREND_BLOCKS)])
     n = len(means)
     score = sum(np.sign(means[:i] - means[i]).sum() for i in range(1, n))

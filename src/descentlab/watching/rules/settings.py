@@ -121,7 +121,7 @@ def detect_model_replaced(observation: Observation) -> Evidence | None:
     missing = observation.steps_without_pass
     if (
         missing < MIN_UNUSED_STEPS
-        or not observation.backward_passes
+        or not observation.forward_passes
         or (observation.ended and observation.error is not None)
     ):
         return None
