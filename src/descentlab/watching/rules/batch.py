@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from descentlab.messages import Message, message
+from descentlab.messages import Message, message, pluralize
 from descentlab.watching.rules.learning_rate import exceeds_lr_limit
 from descentlab.watching.rules.observation import Observation
 from descentlab.watching.rules.progress import has_learned_little, is_still_falling, remaining_share
@@ -34,7 +34,7 @@ def detect_repeated_data(observation: Observation) -> Evidence | None:
         explanation = message("watch.identical_rows", rows=batch.n_rows)
         return make_evidence(explanation, advice=message("watch.identical_rows_advice"), rows=batch.n_rows)
     if observation.always_same_batch and observation.loader_rows > batch.n_rows > 0 and observation.steps > 5:
-        explanation = message("watch.same_batch", rows=batch.n_rows, of=observation.loader_rows)
+        explanation = message("watch.same_batch", rows=pluralize(batch.n_rows, "row"), of=observation.loader_rows)
         return make_evidence(explanation, advice=message("watch.same_batch_advice"), rows=batch.n_rows)
     same = observation.same_random_passes
     if same < MIN_SAME_RANDOM_PASSES or same < observation.random_passes:
@@ -108,8 +108,11 @@ def detect_regression_of_classes(observation: Observation) -> Evidence | None:
     if batch.one_hot or batch.label_shares[:2] == batch.label_shares:
         if not has_learned_little(observation) or len(shares) < 2:
             return None
-        key = "watch.regression_of_one_hot" if batch.one_hot else "watch.regression_of_binary"
-        return make_evidence(message(key), advice=message(f"{key}_advice"))
+        if batch.one_hot:
+            return make_evidence(
+                message("watch.regression_of_one_hot"), advice=message("watch.regression_of_one_hot_advice")
+            )
+        return make_evidence(message("watch.regression_of_binary"), advice=message("watch.regression_of_binary_advice"))
     n_classes = len(batch.label_shares)
     is_even = min(batch.label_shares) > LEAST_CLASS_SHARE / n_classes
     if not MIN_CLASSES <= n_classes <= MAX_CLASSES or not is_even or observation.steps < 2:
@@ -138,8 +141,8 @@ def detect_overfitting(observation: Observation) -> Evidence | None:
     last, share = pairs[-1][1], remaining_share(observation)
     if not (last > 1.1 * lowest > 0 and at < 0.7 * pairs[-1][0]) or share is None or share > 0.9:
         return None
-    values = {"step": at, "lowest": lowest, "last": last}
-    return make_evidence(message("watch.overfit", **values), advice=message("watch.overfit_advice"), **values)
+    explanation = message("watch.overfit", updates=pluralize(at, "update"), lowest=lowest, last=last)
+    return make_evidence(explanation, advice=message("watch.overfit_advice"), step=at, lowest=lowest, last=last)
 
 
 def why_overfitting_unchecked(observation: Observation) -> Message | None:
@@ -168,7 +171,6 @@ def detect_stopped_early(observation: Observation) -> Evidence | None:
     fall = 1 - after / before if before > 0 else 0.0
     if not is_still_falling(recent) or fall < (JUST_BEGUN_FALL if has_just_begun else FAST_FALL):
         return None
-    values = {"fall": 100 * fall, "last": after, "steps": n - n // 2}
-    return make_evidence(
-        message("watch.stopped_early", **values), advice=message("watch.stopped_early_advice"), **values
-    )
+    values = {"fall": 100 * fall, "last": after}
+    explanation = message("watch.stopped_early", updates=pluralize(n - n // 2, "update"), **values)
+    return make_evidence(explanation, advice=message("watch.stopped_early_advice"), **values)

@@ -80,7 +80,7 @@ RULES: tuple[Rule, ...] = (
     Rule("eval_mode", model_form.detect_part_in_eval_mode, CAUTION),
     Rule("unusual_setting", settings.detect_unusual_setting, CAUTION, suppresses=EFFECTS),
     Rule("unusual_setting", model_form.detect_high_dropout, CAUTION, suppresses=EFFECTS),
-    Rule("weight_decay", learning_rate.detect_weight_decay_too_large, CAUTION, suppresses=EFFECTS,
+    Rule("weight_decay", learning_rate.detect_weight_decay_too_large, CAUTION, suppresses=(*STALLED, *UNITS),
          min_steps=MIN_STEPS_SLOW),
     Rule("group_rate", settings.detect_dead_group, CAUTION, suppresses=EFFECTS, min_steps=CERTAIN_STEPS),
     Rule("bad_start", layers.detect_symmetric_start, CAUTION, suppresses=(*STALLED, *UNITS, "model_form"),

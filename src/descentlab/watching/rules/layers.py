@@ -113,10 +113,10 @@ def detect_start_of_wrong_size(observation: Observation) -> Evidence | None:
     if not weights or not has_learned_little(observation):
         return None
     largest = max(weights, key=lambda each: each.start_scale)
-    smallest = min(weights[:-1], key=lambda each: each.start_scale, default=largest)
+    smallest = min(weights[:-1], key=lambda each: each.start_scale, default=None)
     if largest.start_scale > LARGE_START:
         return _start_evidence("watch.large_start", largest)
-    if 0 < smallest.start_scale < SMALL_START:
+    if smallest is not None and 0 < smallest.start_scale < SMALL_START:
         return _start_evidence("watch.small_start", smallest)
     return None
 
