@@ -45,7 +45,7 @@ def watched(**changes: Any) -> Observation:
     healthy = Observation(
         model_class="Linear", optimizer_class="SGD", ended=True, steps=N, forward_passes=N, backward_passes=N,
         backward_calls=N, train_passes=N, loss=FALLING, lr=np.full(N, 0.1), last_loss=0.1, current_lrs=(0.1,),
-        any_gradient=True, optimizer_gradient=True, n_trainable=2, n_optimized=2, checked_steps=N - 1,
+        any_gradient=True, optimizer_gradient=True, n_trainable=2, n_optimized=2, checked_steps=N - 1, arrived_steps=20,
         compared_steps=N, gradient_norm=0.1, param_norm=1.0, loss_graph_seen=True, baseline_loss=3.0, input_rms=1.0,
         output_rms=1.0, target_rms=1.0, weight_decay_lr=0.1, layers=(LayerRecord("`0`", "relu", 8),),
         batch=BatchRecord(n_rows=32, comparison="squared"), validation=((1, 1.0), (60, 0.5)),

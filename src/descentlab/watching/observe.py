@@ -130,6 +130,7 @@ def _gradient_fields(recorder: LoopRecorder) -> dict[str, Any]:
         "checked_steps": clearing.checked_steps,
         "stale_steps": clearing.stale_steps,
         "cleared_too_early_steps": clearing.cleared_too_early_steps,
+        "arrived_steps": clearing.arrived_steps,
         "compared_steps": gradients.compared_steps,
         "modified_steps": gradients.modified_steps,
         "consecutive_zero_steps": gradients.consecutive_zero_steps,

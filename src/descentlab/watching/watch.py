@@ -70,7 +70,7 @@ def watch(
 
     Raises:
         SettingError: ``model`` is neither a module nor tensors, ``optimizer`` is none of these, or a setting is out of
-            its range; ``probe`` or ``validation`` comes without ``loss_fn``, is not a pair, or contains NaN or infinity.
+            its range; ``probe`` or ``validation`` comes without ``loss_fn``, is not a pair, or holds NaN or infinity.
         MissingDependencyError: torch is not installed.
 
     Source: J. Cohen et al., *Adaptive Gradient Methods at the Edge of Stability* (2022), for the limits.

@@ -18,7 +18,8 @@ class ZeroGradCheck:
 
     Attributes:
         checked_steps, stale_steps: checked steps, and those whose gradient still contained that of the step before.
-        cleared_too_early_steps: steps for which a gradient had arrived and was cleared.
+        arrived_steps, cleared_too_early_steps: steps for which a gradient was seen to arrive, and those for which it
+            was cleared.
         counted_passes, discarded_passes: passes of steps that had several, and those whose gradient was cleared before
             the next of them.
         discarding_steps: steps of three passes or more, before each of which gradients were cleared.
@@ -28,6 +29,7 @@ class ZeroGradCheck:
     checked_steps: int = 0
     stale_steps: int = 0
     cleared_too_early_steps: int = 0
+    arrived_steps: int = 0
     counted_passes: int = 0
     discarded_passes: int = 0
     discarding_steps: int = 0
@@ -80,6 +82,7 @@ class ZeroGradCheck:
             self._compared_param = params_with_gradient[-1]
             used_gradient = self._compared_param.grad.detach().reshape(-1)[:MAX_COMPARED_GRADIENT_VALUES].clone()
             self._last_used_gradient = used_gradient if used_gradient.any() else None
+        self.arrived_steps += self.has_new_gradient
         if self.has_new_gradient and not any(bool(p.grad.any()) for p in params_with_gradient):
             self.cleared_too_early_steps += 1
         self.has_new_gradient = False

@@ -15,18 +15,22 @@ ONE_ROW_ERROR = re.compile(r"more than 1 value per channel")
 IN_PLACE_ERROR = re.compile(r"modified by an inplace operation")
 # The first that matches: its cause and its advice.
 CAUSES = (
-    ("watch.cause_in_place", "watch.cause_in_place_advice", re.compile(r"leaf Variable that requires grad|modified by an inplace operation")),
-    ("watch.cause_target_form", "watch.cause_target_form_advice", re.compile(
-        r"multi-target not supported|Expected target size|0D or 1D target|target with class probabilities")),
-    ("watch.cause_not_scalar", "watch.cause_not_scalar_advice", re.compile(r"implicitly created only for scalar outputs")),
-    ("watch.cause_device", "watch.cause_device_advice", re.compile(r"on the same device|Expected all tensors to be on")),
+    ("watch.cause_in_place", "watch.cause_in_place_advice",
+     re.compile(r"leaf Variable that requires grad|modified by an inplace operation")),
+    ("watch.cause_target_form", "watch.cause_target_form_advice",
+     re.compile(r"multi-target not supported|Expected target size|0D or 1D target|target with class probabilities")),
+    ("watch.cause_not_scalar", "watch.cause_not_scalar_advice",
+     re.compile(r"implicitly created only for scalar outputs")),
+    ("watch.cause_device", "watch.cause_device_advice",
+     re.compile(r"on the same device|Expected all tensors to be on")),
     ("watch.cause_index", "watch.cause_index_advice", re.compile(r"index out of range in self")),
-    ("watch.cause_dtype", "watch.cause_dtype_advice", re.compile(
-        r"have the same dtype|dtypes? .*(?:same|equal)|should be the same|expected scalar type|'indices' to have"
-        r"|Found dtype|must be (?:Float|Long)")),
-    ("watch.cause_shape", "watch.cause_shape_advice", re.compile(
-        r"cannot be multiplied|size mismatch|must match the size|size of tensor|batch_size|Target size"
-        r"|to have \d+ channels|Expected \dD|shape .* is invalid|Sizes of tensors|input size|not broadcastable")),
+    ("watch.cause_dtype", "watch.cause_dtype_advice",
+     re.compile(r"have the same dtype|dtypes? .*(?:same|equal)|should be the same|expected scalar type"
+                r"|'indices' to have|Found dtype|must be (?:Float|Long)")),
+    ("watch.cause_shape", "watch.cause_shape_advice",
+     re.compile(r"cannot be multiplied|size mismatch|must match the size|size of tensor|batch_size|Target size"
+                r"|to have \d+ channels|Expected \dD|shape .* is invalid|Sizes of tensors|input size"
+                r"|not broadcastable")),
 )  # fmt: skip
 
 

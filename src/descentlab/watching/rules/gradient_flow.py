@@ -65,7 +65,7 @@ def detect_stepped_elsewhere(observation: Observation) -> Evidence | None:
 def detect_zero_grad_after_backward(observation: Observation) -> Evidence | None:
     """``zero_grad`` between ``backward`` and ``step``."""
     steps = observation.cleared_too_early_steps
-    if steps < max(CERTAIN_STEPS, 0.9 * min(observation.steps, CERTAIN_PASSES)):
+    if steps < max(CERTAIN_STEPS, 0.9 * observation.arrived_steps):
         return None
     explanation = message("watch.cleared_too_soon", steps=steps)
     return make_evidence(explanation, advice=message("watch.cleared_too_soon_advice"), steps=steps)

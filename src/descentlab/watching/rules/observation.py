@@ -54,6 +54,7 @@ class Observation:
             of those in the optimizer, those that no gradient has reached.
         checked_steps, stale_steps, cleared_too_early_steps: steps checked for ``zero_grad``, those with the gradient of
             the step before, and those whose gradient was gone.
+        arrived_steps: those for which a gradient was seen to arrive.
         compared_steps, modified_steps: gradients compared with what ``backward`` made, and those that differed.
         consecutive_zero_steps: the last checked steps, in a row, at which every gradient was exactly 0.
         gradient_norm, param_norm: norms in the coordinates in which curvature is measured; nan if none is measured.
@@ -132,6 +133,7 @@ class Observation:
     checked_steps: int = 0
     stale_steps: int = 0
     cleared_too_early_steps: int = 0
+    arrived_steps: int = 0
     compared_steps: int = 0
     modified_steps: int = 0
     consecutive_zero_steps: int = 0
