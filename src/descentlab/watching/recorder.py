@@ -45,7 +45,7 @@ class LoopRecorder:
         pace, is_detailed: what decides how closely a step is looked at, and whether the present one is.
         stop_watching_forward_start: called when the random numbers of the first call have been seen.
         show_details: called with whether the hooks that only a detailed step needs are wanted.
-        on_step: called after each step, for the live line.
+        listeners: called after each step, for the live line and the log.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class LoopRecorder:
         self.loss_args: tuple[Any, ...] = ()
         self.uses_randomness = self.loss_is_detached = False
         self.internal_error: Exception | None = None
-        self.on_step: Callable[[], None] | None = None
+        self.listeners: list[Callable[[], None]] = []
         self.stop_watching_forward_start: Callable[[], None] = noop
         self.show_details: Callable[[bool], None] = noop
         self._by_hand = optimizer if isinstance(optimizer, UpdatesByHand) else None
@@ -230,8 +230,16 @@ class LoopRecorder:
         if self.check_every_step and self.nonfinite is None:
             self.record_nonfinite_gradient()
         self._prepare_next_step()
-        if self.on_step is not None:
-            self.on_step()
+        for listener in tuple(self.listeners):
+            self.call_listener(listener)
+
+    def call_listener(self, listener: Callable[[], None]) -> None:
+        """Call it; one that fails is not called again, and the report says why."""
+        try:
+            listener()
+        except Exception as error:  # an error of a writer must not end the run
+            self.on_internal_error(error)
+            self.listeners = [each for each in self.listeners if each != listener]
 
     def _prepare_next_step(self) -> None:
         """Decide how closely the next step is looked at.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from types import TracebackType
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from descentlab.dependencies import require
 from descentlab.doctor.finding import Finding
 from descentlab.errors import SettingError, check_choice, check_int
-from descentlab.messages import Message, use_language
+from descentlab.messages import Message, to_json_types, use_language
 from descentlab.messages.document import to_html, to_text
 from descentlab.watching.curvature.fixed_batch import FixedBatchLoss
 from descentlab.watching.history import WatchRow
 from descentlab.watching.hooks import HookSet, UncopiedHook
 from descentlab.watching.hooks import noop as _ignore
 from descentlab.watching.live import LiveLine
+from descentlab.watching.log import WatchLog
 from descentlab.watching.resolve import resolve_model, resolve_optimizer
 from descentlab.watching.rules.evaluate import Evaluation, evaluate_rules
 from descentlab.watching.rules.observation import Observation
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from descentlab.doctor.diagnosis import Diagnosis
     from descentlab.watching.recorder import LoopRecorder
 
+WATCH_SCHEMA = "descentlab.watch/1"
 TIME_SHARE_BY_LEVEL = {"cheap": 0.0075, "full": 0.3}  # of the time, in the long run, for measuring curvature
 
 
@@ -38,6 +41,7 @@ def watch(
     level: str = "cheap",
     probe: tuple[Any, Any] | None = None,
     validation: tuple[Any, Any] | None = None,
+    log: Any = None,
 ) -> Watch:
     """Watch a PyTorch training loop, as a context manager, and report the mistakes in it by name.
 
@@ -67,6 +71,9 @@ def watch(
         validation: (X, y), rows that are not trained on. ``loss_fn(model(X), y)`` is evaluated on them, as with
             ``probe`` but in evaluation mode, after updates 1, 2, 3, 5, 9 and so on and at the end, so that overfitting
             is seen; without it, the rows of ``probe`` are used.
+        log: where to send sharpness, limit and ratio when they are measured, gradient norms by layer at steps 1, 2, 4,
+            8 and so on and every fifty, and once, as an alert, what is wrong: a function ``log(step, values)``, a
+            TensorBoard writer, a run of W&B or trackio, mlflow, or a logger of Lightning.
 
     Raises:
         SettingError: ``model`` is neither a module nor tensors, ``optimizer`` is none of these, or a setting is out of
@@ -97,7 +104,7 @@ def watch(
     every = None if every is None else check_int("every", every, 0)
     level = check_choice("level", level, TIME_SHARE_BY_LEVEL)
     fixed_batches = (None if each is None else FixedBatchLoss(model, loss_fn, each) for each in (probe, validation))
-    return Watch(model, optimizer, loss_fn, every, level, *fixed_batches)
+    return Watch(model, optimizer, loss_fn, every, level, *fixed_batches, log=log)
 
 
 class Watch:
@@ -138,10 +145,12 @@ class Watch:
         validation: FixedBatchLoss | None = None,
         *,
         live: bool = True,
+        log: Any = None,
     ) -> None:
         self._model, self._optimizer, self._loss_fn = model, optimizer, loss_fn
         self._every, self._level, self._fixed_batch, self._validation = every, level, fixed_batch, validation
         self._live_line: LiveLine | None = None
+        self._log = None if log is None else WatchLog(self, log)
         self._show_live = live
         self._hooks, self._waiting = HookSet(), None
         self._recorder: LoopRecorder | None = None
@@ -191,7 +200,7 @@ class Watch:
             recorder.sampler.disarm()
             raise
         self._live_line = LiveLine(recorder.history) if self._show_live and stderr_is_terminal() else None
-        recorder.on_step = self._live_line.update if self._live_line else None
+        recorder.listeners += [each.update for each in (self._live_line, self._log) if each is not None]
         self._recorder = recorder
 
     def __exit__(
@@ -206,6 +215,8 @@ class Watch:
         if self._live_line is not None:
             self._live_line.clear()
         self._ended, self.error = True, error
+        if self._log is not None and self._recorder is not None:
+            self._recorder.call_listener(self._log.judge)
 
     @property
     def recorder(self) -> LoopRecorder:
@@ -278,6 +289,36 @@ class Watch:
         its ``limit`` and their ``ratio``, which is lr over the largest stable rate.
         """
         return self.recorder.history.rows()
+
+    def to_dict(self, lang: str | None = None) -> dict[str, Any]:
+        """Everything that the report says, in the types of JSON, with the rows of :meth:`table`.
+
+        >>> import torch, descentlab as dl
+        >>> with dl.watch(torch.nn.Linear(1, 1)) as watch:
+        ...     pass
+        >>> sorted(watch.to_dict())
+        ['error', 'findings', 'model', 'names', 'optimizer', 'passed', 'rows', 'schema', 'steps', 'unchecked']
+        """
+        with use_language(lang):
+            seen = self.observation
+            content = {
+                "schema": WATCH_SCHEMA,
+                "model": seen.model_class,
+                "optimizer": None if seen.updates_by_hand else seen.optimizer_class,
+                "steps": seen.steps,
+                "error": seen.error,
+                "names": list(self.names),
+                "findings": [each.to_dict() for each in self.findings],
+                "passed": list(self.passed),
+                "unchecked": {name: reason.text() for name, reason in self.unchecked.items()},
+                "rows": [row._asdict() for row in self.table()],
+            }
+            json_content: dict[str, Any] = to_json_types(content)
+            return json_content
+
+    def to_json(self, lang: str | None = None) -> str:
+        """:meth:`to_dict` as text; NaN and infinity, which JSON does not have, are null."""
+        return json.dumps(self.to_dict(lang), ensure_ascii=False, allow_nan=False)
 
     def to_arrow(self) -> Any:
         """:meth:`table` as a pyarrow table; what was not measured is null."""
