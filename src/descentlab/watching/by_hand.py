@@ -13,7 +13,7 @@ PROPORTIONAL_RTOL = 1e-3  # of the change: beyond it the change is not along the
 MAX_ROUNDING_SHARE = 0.05  # of the change: beyond it no rate is read from it
 
 
-class UpdatesByHand(torch.optim.SGD):
+class UpdatesByHand(torch.optim.SGD):  # type: ignore[misc]
     """Stands in for the optimizer of a loop that has none; it never moves a parameter.
 
     After each backward pass parameters and gradients are copied. If parameters differ at the next pass, a step was
@@ -74,7 +74,7 @@ class UpdatesByHand(torch.optim.SGD):
         lr = self.param_groups[0].get("lr")
         return lr is not None and all(g is None or (before - lr * g).equal(before) for _, (before, g) in pairs)
 
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> None:
         """Put the parameters where they are now."""
         self.step_back_to_now()
 

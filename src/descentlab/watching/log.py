@@ -83,7 +83,7 @@ class WatchLog:
     def update(self) -> None:
         """After a step."""
         recorder = self.watch.recorder
-        step, values = recorder.steps, {}
+        step, values = recorder.steps, dict[str, float]()
         for each in recorder.history.measurements[self._n_sent :]:
             named = {"sharpness": each.sharpness, "limit": each.limit, "ratio": each.ratio}
             values |= {f"descentlab/{name}": value for name, value in named.items() if value is not None}

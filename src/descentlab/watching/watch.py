@@ -152,7 +152,8 @@ class Watch:
         self._live_line: LiveLine | None = None
         self._log = None if log is None else WatchLog(self, log)
         self._show_live = live
-        self._hooks, self._waiting = HookSet(), None
+        self._hooks = HookSet()
+        self._waiting: Any = None
         self._recorder: LoopRecorder | None = None
         self._final: tuple[Observation, Evaluation] | None = None
         self._ended = False
