@@ -17,6 +17,7 @@ import descentlab as dl
 from descentlab.data.design.choose import MAX_AUTO_LEVELS
 from descentlab.errors import DataError, SettingError
 from descentlab.factor.coded import code_columns
+from descentlab.factor.file import merge_factors
 from descentlab.typing import FloatArray
 from tests.extras import needs, optional
 from tests.pieces import bits, small_pieces
@@ -95,6 +96,13 @@ def test_coefficients_have_the_meaning_of_their_names() -> None:
         for name, v in zip(names, expected, strict=True)
     }
     assert params == pytest.approx(theirs, rel=1e-10)
+
+
+def test_constants_are_those_of_r() -> None:
+    """The divisor n - 1; polynomials that increase at the end."""
+    problem = dl.Problem(HOUSES, formula="price ~ scale(size) + center(age) + poly(rooms, 2)", weights="w")
+    _, X = formulaic.model_matrix("price ~ scale(size) + center(age) + poly(rooms, 2)", HOUSES)
+    np.testing.assert_allclose(problem.rows().X, np.asarray(X, float)[:, 1:], rtol=1e-9, atol=1e-12)
 
 
 @settings(max_examples=25, deadline=None)
@@ -246,11 +254,12 @@ def test_held_out_rows_have_the_levels_of_training() -> None:
 def test_a_held_out_factor_has_the_levels_of_training() -> None:
     formula, descent = "price ~ size + city", dl.Descent(lr=1e-5, epochs=5)
     problem = dl.Problem(dl.compress(HOUSES, formula=formula))
-    some = HOUSES[HOUSES.city != "Busan"]
+    some = HOUSES[HOUSES.city != "Jeju"]
     by_rows = dl.validate(problem, descent, some).best_cost
     assert dl.validate(problem, descent, dl.compress(some, formula=formula)).best_cost == pytest.approx(by_rows)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError) as caught:
         dl.validate(problem, descent, dl.compress(HOUSES.assign(city="Ulsan"), formula=formula))
+    assert caught.value.message.key == "error.unseen_level"
 
 
 def test_the_slow_and_the_undetermined_directions_name_levels() -> None:
@@ -269,6 +278,13 @@ def test_large_whole_numbers_keep_their_digits_in_a_formula() -> None:
     frame = pd.DataFrame({"t": times, "c": ["a", "b"] * 30, "y": 3.0 * np.arange(60) * 997})
     for formula in ("y ~ t", "y ~ t + c"):
         assert dl.Problem(frame, formula=formula).solve().params[0] == pytest.approx(3, rel=1e-13)
+
+
+def test_a_column_used_in_two_ways_has_its_own_values_in_both() -> None:
+    times = 1_700_000_000_000_000_000 + np.arange(60) * 997_000_000_000_000
+    frame = pd.DataFrame({"t": times, "y": np.arange(60.0)})
+    X = dl.Problem(frame, formula="y ~ t + log(t)").scaled_rows().X
+    np.testing.assert_array_equal(X[:, 1], np.log(times.astype(float)))
 
 
 def test_rows_with_missing_values_are_counted_by_column() -> None:
@@ -327,16 +343,19 @@ def test_a_formula_is_not_for_a_factor() -> None:
     with pytest.raises(DataError, match="same formula"):
         factor.merge(dl.compress(HOUSES, formula="price ~ size"))
     centered = [dl.compress(rows, formula="price ~ center(size)") for rows in (HOUSES[:50], HOUSES[50:])]
+    with pytest.raises(DataError, match="same formula"):
+        merge_factors([dl.compress(HOUSES, formula=f"price ~ {terms}") for terms in ("size + age", "age + size")])
     with pytest.raises(DataError, match="constants"):
         centered[0].merge(centered[1])
 
 
-def test_too_many_levels_are_refused_at_once() -> None:
-    frame = pd.DataFrame({"y": np.arange(50_000.0), "id": [f"n{i}" for i in range(50_000)]})
+@pytest.mark.parametrize("levels", [6_000, 50_000])
+def test_too_many_levels_are_refused_at_once(levels: int) -> None:
+    frame = pd.DataFrame({"y": np.arange(float(levels)), "id": [f"n{i}" for i in range(levels)]})
     with pytest.raises(DataError) as caught:
         dl.Problem(frame, formula="y ~ id")
     assert caught.value.message.key == "error.factor_levels"
-    assert "`id`: 50,000" in caught.value.message.text("en")
+    assert f"`id`: {levels:,}" in caught.value.message.text("en")
 
 
 def test_a_formula_without_a_left_side_predicts_y() -> None:

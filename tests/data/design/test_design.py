@@ -175,6 +175,15 @@ def test_every_kind_of_data_gives_the_same_levels_and_numbers(tmp_path: Path) ->
         assert levels == {"t": ("a", "b"), "f": (False, True), "n": (1, 2, 3)}
 
 
+def test_numbers_are_sorted_as_numbers_and_words_for_yes_as_truth(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("y,n,f\n1,10,yes\n2,9,no\n3,2.5,yes\n4,-1,no\n")
+    source = open_source(tmp_path / "rows.csv")
+    piece = next(DesignSource(source, make_design(read_formula("y ~ C(n) + C(f)"), source, "y", ())).pieces([]))
+    list(piece.blocks([]))
+    design = make_design(read_formula("y ~ C(n) + C(f)"), source, "y", ()).with_levels(piece.levels)  # type: ignore[attr-defined]
+    assert design.columns == ("C(n)[2.5]", "C(n)[9]", "C(n)[10]", "C(f)[True]")
+
+
 def test_the_folder_of_a_file_can_be_a_category(tmp_path: Path) -> None:
     for city, price in (("Seoul", 3), ("Busan", 1)):
         (tmp_path / f"city={city}").mkdir()
