@@ -322,6 +322,8 @@ def test_a_logarithm_of_zero_is_refused_with_its_rows(formula: str, missing: str
         ({"formula": "~ size"}, "no_target"),
         ({"target": "price", "categories": ["cyti"]}, "no_such_column"),
         ({"target": "price", "categories": ["price"]}, "category_of_used"),
+        ({"target": "price", "categories": ["city"], "features": ["price", "city"]}, "target_is_feature"),
+        ({"target": "price", "categories": ["city"], "features": ["age", "age"]}, "duplicate_columns"),
         ({"formula": "price ~ C(city, 'Soul')"}, "no_such_level"),
         ({"formula": "price ~ C(one)"}, "one_level"),
         ({"formula": "price ~ scale(size - size)"}, "scale_constant"),

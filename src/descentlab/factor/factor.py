@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +16,11 @@ from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError, find_duplicates
 from descentlab.factor import archive, householder
 from descentlab.factor.checks import check_block
+from descentlab.factor.limits import check_size
 from descentlab.factor.merge_tree import MergeTree
-from descentlab.messages import pluralize
 from descentlab.storage import write_atomically
 from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray
 
-MAX_FACTOR_BYTES = 1 << 30  # of the triangle: about 11,500 columns, whose QR takes a minute
-MAX_LEVELS_BYTES = 200_000_000  # with categories: about 5,000 columns, which are read, coded and solved in a minute
 FACTOR_FORMAT = archive.ArchiveFormat("factor", 2, damaged_key="factor_damaged", newer_key="factor_newer")
 
 
@@ -391,22 +388,6 @@ class Factor:
 
     def __repr__(self) -> str:
         return f"Factor({self.rows:,} rows of {', '.join(self.columns)})"
-
-
-def check_size(k: int, design: Design | None = None) -> None:
-    """Raise DataError if the triangle of k columns would be too large; where a design has levels, it names them."""
-    has_levels = design is not None and bool(design.levels)
-    max_bytes = MAX_LEVELS_BYTES if has_levels else MAX_FACTOR_BYTES
-    if 8 * (k + 1) ** 2 <= max_bytes:
-        return
-    values = {
-        "columns": pluralize(k, "column"),
-        "most": math.isqrt(max_bytes // 8) - 1,
-    }
-    if design is None or not has_levels:
-        raise DataError("factor_columns", gigabytes=8 * (k + 1) ** 2 / 1e9, **values)
-    counts = tuple(f"`{key}`: {len(levels):,}" for key, levels in design.levels.items())
-    raise DataError("factor_levels", counts=counts, **values)
 
 
 def _check_mergeable(first: Factor, second: Factor) -> None:

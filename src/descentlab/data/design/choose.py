@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from descentlab.data.columns import as_names, check_column, choose_features
+from descentlab.data.columns import as_names, choose_features
 from descentlab.data.design.design import Design
 from descentlab.data.design.formula import ParsedFormula, read_formula
 from descentlab.data.design.levels import LevelNumbers
@@ -126,15 +126,14 @@ def _numeric_features(
     categories: Sequence[str],
 ) -> tuple[str, ...]:
     """The numeric features beside categories; there can be none."""
+    columns = (source.names, source.excluded_columns, target, weights)
     if requested is not None:
-        requested = [name for name in requested if name not in categories]
-        return tuple(check_column(name, source.names, source.excluded_columns) for name in requested)
-    used = (target, weights, *as_names(drop), *set_aside, *categories)
-    if not [name for name in source.names if name not in used]:
+        numeric = [name for name in requested if name not in categories]
+        return choose_features(numeric, *columns, drop) if numeric else ()
+    dropped = [*as_names(drop), *categories]
+    if not [name for name in source.names if name not in (target, weights, *dropped, *set_aside)]:
         return ()
-    return choose_features(
-        None, source.names, source.excluded_columns, target, weights, [*as_names(drop), *categories], set_aside
-    )
+    return choose_features(None, *columns, dropped, set_aside)
 
 
 def find_categories(source: Source, used: Sequence[str | None]) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from descentlab.data.design.design import Design, category_key
+from descentlab.data.design.blocks import category_key
+from descentlab.data.design.design import Design
 from descentlab.data.design.formula import ParsedFormula, Term, is_category
 from descentlab.data.design.functions import CATEGORY, DATE_FUNCTIONS
 from descentlab.data.design.parser import ALL_COLUMNS

@@ -11,7 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from descentlab.data.design.design import Block, Design, numeric_labels
+from descentlab.data.design.blocks import Block, numeric_labels
+from descentlab.data.design.design import Design
 from descentlab.data.design.syntax import Expression
 from descentlab.typing import FloatArray
 
