@@ -14,7 +14,7 @@ from descentlab.factor.file import load_with_provenance
 FORMATS = Path(__file__).parents[1] / "formats"
 
 
-@pytest.mark.parametrize("name", ["houses.factor", "weighted.factor"])
+@pytest.mark.parametrize("name", ["houses.factor", "weighted.factor", "categories.factor"])
 def test_every_array_is_read_and_written_as_it_was(name: str) -> None:
     factor, provenance = load_with_provenance(FORMATS / name)
     input_ids = provenance.input_ids if provenance.job_id else ()  # a factor of rows from memory stores no ids
@@ -40,3 +40,11 @@ def test_a_stored_factor_is_solved_as_its_rows() -> None:
     expected = Problem(rows, [155, 230, 333, 190]).solve().params
     found = Problem(FORMATS / "houses.factor").solve()
     np.testing.assert_allclose(found.params, expected, rtol=1e-12)
+
+
+def test_the_design_of_a_stored_factor_is_read() -> None:
+    problem = Problem(FORMATS / "categories.factor")
+    assert problem.design is not None
+    assert problem.design.formula == "price ~ size + C(city) + poly(size, 2) + size:C(city)"
+    assert problem.design.levels == {"city": ("Busan", "Jeju", "Seoul")}
+    assert problem.features[-2:] == ("size:C(city)[Jeju]", "size:C(city)[Seoul]")

@@ -302,6 +302,18 @@ def test_rows_with_missing_values_are_counted_by_column() -> None:
     assert any(notice.values.get("counts") == ("`C(city)`: 2", "`log(age)`: 1") for notice in problem.notices)
 
 
+def test_a_level_of_dropped_rows_only_is_not_a_level() -> None:
+    frame = HOUSES.copy()
+    frame.loc[[3, 4], "city"], frame.loc[[3, 4], "age"] = "Andong", np.nan
+    problem = dl.Problem(frame, formula="price ~ city + age", missing="drop")
+    expected = dl.Problem(frame.drop(index=[3, 4]), formula="price ~ city + age")
+    assert problem.parameters == expected.parameters
+    np.testing.assert_allclose(problem.solve().params, expected.solve().params, rtol=1e-12)
+    np.testing.assert_array_equal(problem.rows().X, expected.rows().X)
+    with pytest.raises(DataError, match="Every row"):
+        dl.Problem(frame.assign(age=np.nan), formula="price ~ city + age", missing="drop")
+
+
 @pytest.mark.parametrize("missing", ["error", "drop"])
 @pytest.mark.parametrize("formula", ["price ~ log(rooms - 2)", "price ~ log(rooms - 2) + city"])
 def test_a_logarithm_of_zero_is_refused_with_its_rows(formula: str, missing: str) -> None:

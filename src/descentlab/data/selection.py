@@ -187,16 +187,19 @@ class ColumnSelection:
         """Whether the columns read are the indicator columns of a design: it has no categories."""
         return self.design is not None and not self.design.categories
 
-    def use_design(self, design: Design) -> None:
+    def use_design(self, design: Design, unseen: str = "error") -> None:
         """Read the columns of a design; while it lacks levels, those of the pass that finds them."""
-        source = DesignSource(self.data_source, design, (self.weights,) if self.weights else ())
+        source = DesignSource(self.data_source, design, (self.weights,) if self.weights else (), unseen=unseen)
         self.design, self.target = design, design.target_name
         self._select(source, source.features, None if design.has_levels else design)
 
     def keep_design(self, design: Design) -> None:
-        """Read the columns of a design whose levels the last pass has found; its counts are kept."""
+        """Read the columns of a design whose levels the last pass has found; its counts are kept.
+
+        Only rows that are dropped for a missing value can have another level.
+        """
         counts, columns = self.scan_counts, self._counted_columns
-        self.use_design(design)
+        self.use_design(design, "missing")
         self.scan_counts, self._counted_columns = counts, columns
 
     def _select(self, source: Source, features: tuple[str, ...], scanned_design: Design | None) -> None:

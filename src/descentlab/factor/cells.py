@@ -80,9 +80,11 @@ class CellRows:
             rows, error = rows + len(block), error + step_error
             weight += float(len(block) if weights is None else np.sum(weights))
         met, origin = find_levels(), np.zeros(len(is_fixed)) if origin is None else origin
-        complete = design.with_levels(met)
+        used = {key: np.unique(codes[:, j]) for j, key in enumerate(design.categories)}  # not those of dropped rows
+        complete = design.with_levels({key: [met[key][i] for i in used[key]] for key in used})
         for j, key in enumerate(design.categories):
-            codes[:, j] = _recode(met[key], complete.levels[key])[codes[:, j]]
+            recoded = _recode([met[key][i] for i in used[key]], complete.levels[key])
+            codes[:, j] = recoded[np.searchsorted(used[key], codes[:, j])]
         return cls(complete, codes, values, np.where(is_fixed, 0.0, origin)[c:], rows, weight, error).compact()
 
     def merge(self, other: CellRows | Factor) -> CellRows | Factor:
