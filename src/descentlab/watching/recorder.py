@@ -180,8 +180,9 @@ class LoopRecorder:
             self._nonfinite_candidate = self._locate_nonfinite(loss)
         if self.zero_grad_check.awaits_backward:
             self.zero_grad_check.before_backward()
-        self._is_cleared = self._gradients_are_cleared()
-        self.sampler.overwrites.before_backward(self.steps)
+        if self._sees_gradients:  # elsewhere a step is one pass, and the loss is its own
+            self._is_cleared = self._gradients_are_cleared()
+            self.sampler.overwrites.before_backward(self.steps)
         if self.same_batch_check.always_same:
             self.same_batch_check.compare(self._first_input(), self.backward_passes)
         self.pace.trend.add(value)

@@ -61,8 +61,8 @@ def watch(
             from what the parameters did. Limits of the rate are known for SGD, Adam, AdamW, RMSprop and Adagrad.
         loss_fn: the loss that the loop calls. If it is a module, its arguments are inspected; of a function only the
             graph of its result is, so that None will do.
-        every: measure curvature every N steps; 0 means never. None means as often as it takes at most 1% of the
-            time (30% at level ``full``), for the first time at the first step.
+        every: measure curvature every N steps; 0 means never. None means as often as it takes 0.75% of the
+            time (30% at level ``full``) and a little more at first, see :mod:`descentlab.watching.pace`.
         level: ``cheap``; or ``full``, which checks gradients for NaN and infinity at every step and therefore waits for
             the device.
         probe: (X, y), a batch on which every curvature is measured, so that figures of different steps compare also
