@@ -388,6 +388,12 @@ def test_losses_that_vary_more_than_they_fall_say_so() -> None:
     assert (finding.name, "watch.spread" in [each.key for each in finding.messages]) == ("not_learning", True)
 
 
+def test_a_healthy_loop_says_where_noise_hides_its_fall() -> None:
+    loss = np.random.default_rng(1).normal(1.0, 0.5, N)
+    messages = evaluate_rules(watched(always_same_batch=False, loss=loss, baseline_loss=None)).findings[0].messages
+    assert [each.key for each in messages] == ["watch.healthy", "watch.spread"]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_noise_is_neither_a_fall_nor_a_trend(seed: int) -> None:
     noise = np.random.default_rng(seed).normal(1.0, 0.2, 400)

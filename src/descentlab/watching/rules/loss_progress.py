@@ -90,7 +90,17 @@ def detect_healthy(observation: Observation) -> Evidence:
         messages.append(message("watch.fitted"))
     elif ratio is not None and ratio > ABOVE_LIMIT_RATIO:
         messages.append(message("watch.healthy_edge", part=100 * ratio))
+    if _is_hidden_by_noise(observation):
+        messages.append(message("watch.spread", spread=float(np.std(observation.loss))))
     return make_evidence(*messages, advice=message("watch.healthy_advice"), **numbers)
+
+
+def _is_hidden_by_noise(observation: Observation) -> bool:
+    """Whether mini-batches vary so much that a fall of the loss is not seen."""
+    loss = observation.loss
+    if observation.always_same_batch or len(loss) < MIN_STEPS_SLOW or not np.isfinite(loss).all():
+        return False
+    return not measure_fall(loss).is_seen
 
 
 def has_decreased(loss: FloatArray) -> bool:
