@@ -87,10 +87,17 @@ def _read_array(archive: ZipFile, member: ZipInfo) -> np.ndarray[Any, Any]:
         major, _ = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(file)
-        if dtype.hasobject or file.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
+        most = member.file_size  # values, of which those of a type without bytes would take no place in the file
+        if (
+            dtype.hasobject
+            or max(math.prod(shape), *shape, 0) > most
+            or file.tell() + math.prod(shape) * dtype.itemsize != member.file_size
+        ):
             raise ValueError("shape")
         file.seek(0)
         array: np.ndarray[Any, Any] = np.lib.format.read_array(file, allow_pickle=False)
+        if dtype.kind == "U":
+            array.tolist()  # raises for what is no character
         return array
 
 

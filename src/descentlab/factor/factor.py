@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from descentlab.data.design.design import Design
-from descentlab.data.source import BLOCK_ROWS
-from descentlab.errors import DataError, find_duplicates
+from descentlab.data.source import BLOCK_ROWS, MAX_MAGNITUDE
+from descentlab.errors import DataError, DescentlabError, find_duplicates
 from descentlab.factor import archive, householder
 from descentlab.factor.checks import check_block
 from descentlab.factor.limits import check_size
@@ -21,6 +22,17 @@ from descentlab.factor.merge_tree import MergeTree
 from descentlab.storage import write_atomically
 from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray
 
+MAX_ENTRY = 4 * MAX_MAGNITUDE  # of an origin, and of R for a weight of 1
+FIELD_TYPES = {  # the kinds of dtype, and the dimensions
+    "columns": ("U", 1),
+    "centred": ("f", 2),
+    "origin": ("f", 1),
+    "rounding": ("f", 1),
+    "rows": ("iu", 0),
+    "weight": ("iuf", 0),
+    "shifted": ("b", 1),
+    "design": ("U", 0),
+}
 FACTOR_FORMAT = archive.ArchiveFormat("factor", 2, damaged_key="factor_damaged", newer_key="factor_newer")
 
 
@@ -326,17 +338,18 @@ class Factor:
             KeyError, TypeError, ValueError: the arrays are not those of a factor; the text of a ValueError from here
                 names the field.
         """
+        _check_types(arrays)
         columns = tuple(str(name) for name in arrays["columns"])
         R, origin, error = (np.asarray(arrays[name], dtype=np.float64) for name in ("centred", "origin", "rounding"))
         rows, weight = int(arrays["rows"]), float(arrays["weight"])
         shifted = np.asarray(arrays["shifted"], dtype=bool) if "shifted" in arrays else None
-        design = Design.from_dict(json.loads(str(arrays["design"]))) if "design" in arrays else None
+        design = _read_design(str(arrays["design"]), len(columns)) if "design" in arrays else None
         k = len(columns)
         is_valid = {
             "rows": rows >= 0,
             "columns": k > 0 and len(set(columns)) == k and all(columns),
-            "centred": R.shape == (k + 1, k + 1) and _is_triangular(R) and (rows > 0 or not R.any()),
-            "origin": origin.shape == (k,) and bool(np.isfinite(origin).all()),
+            "centred": R.shape == (k + 1, k + 1) and _is_triangular(R, weight) and (rows > 0 or not R.any()),
+            "origin": origin.shape == (k,) and bool((np.abs(origin) <= MAX_ENTRY).all()),
             "rounding": error.shape == (k,) and bool(np.isfinite(error).all() and (error >= 0).all()),
             "weight": 0 <= weight < np.inf and np.isclose(R.flat[0] ** 2, weight, rtol=1e-12, atol=0),
             "shifted": shifted is None or shifted.shape == (k,),
@@ -383,6 +396,8 @@ class Factor:
         """:meth:`from_arrays`, but a DataError says that the file ``label`` is damaged."""
         try:
             return cls.from_arrays(fields)
+        except DescentlabError as cause:
+            raise DataError("factor_design", path=label, reason=cause.message) from cause
         except (KeyError, TypeError, ValueError, OverflowError) as cause:
             raise DataError("factor_invalid", path=label, field=str(cause).strip("'")[:60]) from cause
 
@@ -408,9 +423,34 @@ def _merge_levels(first: Factor, a: Design, second: Factor, b: Design) -> Factor
     return first._merge_same_columns(second)
 
 
-def _is_triangular(R: FloatArray) -> bool:
-    """Whether R is finite, upper triangular, and has no negative diagonal entry."""
-    return bool(np.isfinite(R).all()) and not np.tril(R, -1).any() and bool((R.diagonal() >= 0).all())
+def _check_types(arrays: Mapping[str, Any]) -> None:
+    """Raise ValueError if an array of a factor has another type, or a name that cannot be written."""
+    for field, (kinds, dimensions) in FIELD_TYPES.items():
+        array = np.asarray(arrays[field]) if field in arrays else None
+        if array is not None and (array.dtype.kind not in kinds or array.ndim != dimensions):
+            raise ValueError(field)
+    try:
+        "".join(map(str, arrays["columns"])).encode()
+    except UnicodeEncodeError as cause:  # half of a character
+        raise ValueError("columns") from cause
+
+
+def _read_design(text: str, k: int) -> Design:
+    """The design of k columns. They are counted before they are named, since a few levels can give any number."""
+    try:
+        design = Design.from_dict(json.loads(text))
+    except RecursionError as cause:  # brackets inside brackets
+        raise ValueError("design") from cause
+    if not design.has_levels or design.count_indicators() + 1 != k:
+        raise ValueError("design")
+    return design
+
+
+def _is_triangular(R: FloatArray, weight: float) -> bool:
+    """Whether R is finite, upper triangular, has no negative diagonal entry, and none that no such weight gives."""
+    too_large = np.abs(R[:, 1:]) > MAX_ENTRY * math.sqrt(max(weight, 0.0))
+    is_valid = np.isfinite(R).all() and (R.diagonal() >= 0).all() and not too_large.any()
+    return bool(is_valid) and not np.tril(R, -1).any()
 
 
 def choose_origin(values: Any) -> FloatArray:

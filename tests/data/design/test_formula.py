@@ -110,6 +110,7 @@ def test_arithmetic_keeps_its_order() -> None:
         ("y ~ a:(-b)", "sign_inside", 6),
         ("가격 ~ 크기 방", "no_sign", 9),
         ("y ~ " + "(" * 60 + "a", "deep", 54),
+        ("y ~ a" + "**2" * 600, "deep", 154),
     ],
 )
 def test_what_cannot_be_read_is_shown_with_a_caret(text: str, key: str, place: int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -243,14 +245,18 @@ class Design:
             DataError: it is not a design, or one of a newer version.
         """
         try:
+            if type(content["version"]) is not int or type(content["bias"]) is not bool:
+                raise TypeError("version, bias")
             if content["version"] > DESIGN_VERSION:
                 raise DataError("design_newer", version=content["version"], known=DESIGN_VERSION)
             target, factors = parse_formula(content["target"]), map(_parse_product, content["terms"])
             check_number(target, content["target"])
             levels = {str(key): tuple(map(_check_level, values)) for key, values in content["levels"].items()}
+            if repeated := [key for key, values in levels.items() if len(set(values)) < len(values)]:
+                raise ValueError(f"levels of {repeated[0]}")
             constants = {str(key): _check_constants(values) for key, values in content["constants"].items()}
-            return cls(target, tuple(map(Term, factors)), bool(content["bias"]), levels, constants)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as cause:
+            return cls(target, tuple(map(Term, factors)), content["bias"], levels, constants)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as cause:
             if isinstance(cause, DescentlabError) and cause.message.key == "error.design_newer":
                 raise
             raise DataError("design_invalid", cause=str(cause)[:200]) from cause
@@ -271,7 +277,7 @@ def _parse_product(text: str) -> tuple[Expression, ...]:
 
 
 def _check_level(level: Any) -> Level:
-    if not isinstance(level, str | bool | int | float):
+    if not isinstance(level, str | bool | int | float) or (isinstance(level, float) and not math.isfinite(level)):
         raise TypeError(f"level {level!r}")
     return level
 
@@ -280,4 +286,7 @@ def _check_constants(constants: Mapping[str, Any]) -> Constants:
     checked: dict[str, Any] = {name: float(constants[name]) for name in ("mean", "divisor")}
     if "polynomials" in constants:
         checked["polynomials"] = [[float(each) for each in row] for row in constants["polynomials"]]
+    values = (checked["mean"], checked["divisor"], *chain(*checked.get("polynomials", ())))
+    if not all(map(math.isfinite, values)) or checked["divisor"] == 0:
+        raise ValueError(f"constants {values}")
     return checked

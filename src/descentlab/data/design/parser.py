@@ -83,7 +83,10 @@ class _Parser:
         left = self.parse_operand()
         while self.token.kind == "sign" and PRECEDENCE.get(_spelling(self.token), 0) > min_precedence:
             symbol = _spelling(self.take())
-            right = self.parse_operations(PRECEDENCE[symbol] - (symbol == "**"))
+            is_power = symbol == "**"  # it groups from the right, so each is inside the one before
+            self.depth += is_power
+            right = self.parse_operations(PRECEDENCE[symbol] - is_power)
+            self.depth -= is_power
             left = Operation(symbol, (left, right), start=left.start, stop=right.stop)
         return left
 
