@@ -142,3 +142,14 @@ def test_a_target_that_varies_in_its_last_place_only_is_fitted_exactly() -> None
     target = 1e9 + np.spacing(1e9) * (np.arange(30) % 2)
     assert FullBatchTheory(dl.Problem(X, target), Descent(lr=0.1)).fits_exactly
     assert not FullBatchTheory(dl.Problem(X, 1e9 + 1e-4 * y), Descent(lr=0.1)).fits_exactly
+
+
+def test_a_suboptimality_is_known_where_the_square_of_the_coefficients_overflows() -> None:
+    rows, target = np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 4.0])
+    plain, far = (
+        FullBatchTheory(dl.Problem(rows * scale, target / scale, bias=False), Descent(lr=1.0)) for scale in (1.0, 1e-90)
+    )
+    for step in (0.999, 0.9999):
+        at_plain, at_far = (theory.limit_point * step for theory in (plain, far))
+        assert far.suboptimality(at_far) == pytest.approx(plain.suboptimality(at_plain) * 1e180, rel=1e-9)
+        assert bool(far.is_converged(at_far)) == bool(plain.is_converged(at_plain)) is True

@@ -335,8 +335,16 @@ class FullBatchTheory:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             error = self.spectrum.directions.T @ (params - self.limit_point)
-            suboptimality = float(np.sum(self.regularized_eigenvalues * error**2) / (2 * self.cost_scale))
+            suboptimality = float(np.sum(self._residual_norms(error) ** 2))
         return suboptimality if suboptimality == suboptimality else np.inf
+
+    def _residual_norms(self, error: FloatArray) -> FloatArray:
+        """(..., r) what errors (..., r) along the eigendirections add to the residual, as a root mean square.
+
+        It is squared only here: the square of an error of 1e160 overflows, also where its direction is as flat.
+        """
+        norms: FloatArray = error * np.sqrt(self.regularized_eigenvalues / (2 * self.cost_scale))
+        return norms
 
     def is_converged(self, params: FloatArray, within: float = DEFAULT_WITHIN) -> BoolArray:
         """(...) whether parameters (..., p) are surely within 1% of the least objective; where the cost cannot
@@ -346,7 +354,7 @@ class FullBatchTheory:
             return self.are_coefficients_converged(params, within)
         with np.errstate(over="ignore", invalid="ignore"):
             error = (params - self.limit_point) @ self.spectrum.directions
-            suboptimality = (error * error) @ self.regularized_eigenvalues / (2 * self.cost_scale)
+            suboptimality = np.sum(self._residual_norms(error) ** 2, axis=-1)
             converged: BoolArray = suboptimality <= self.least.sure_tolerance(within)
         return converged
 
