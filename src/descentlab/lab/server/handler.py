@@ -126,6 +126,8 @@ class LabRequestHandler(BaseHTTPRequestHandler):
     def parse_request(self) -> bool:
         is_complete: bool = super().parse_request()
         self.server.mark_request_read(self.request)
+        if not self.requestline.split():  # the one request that the base class closes without an answer
+            self.send_error(400)
         return is_complete
 
     def do_GET(self) -> None:
