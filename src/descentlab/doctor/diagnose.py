@@ -22,6 +22,7 @@ from descentlab.doctor.recommendation import make_recommendation
 from descentlab.doctor.remedies import RemedyEvaluator
 from descentlab.doctor.run_context import RunContext
 from descentlab.errors import EngineError, SettingError, check_float, check_int
+from descentlab.problem.decomposition import one_blas_thread
 from descentlab.problem.problem import Problem
 from descentlab.theory.arguments import check_problem, resolve_descent
 from descentlab.theory.full_batch import DEFAULT_WITHIN, FullBatchTheory
@@ -81,7 +82,8 @@ def diagnose(
     problem = check_problem(diagnose, problem)
     descent = resolve_descent(diagnose, problem, descent, settings)
     within = check_float("within", within, 1e-12, 1.0)
-    return _diagnose_problem(problem, descent, within, observed, validation, every)
+    with one_blas_thread(len(problem.parameters)):
+        return _diagnose_problem(problem, descent, within, observed, validation, every)
 
 
 def _diagnose_losses(problem: object, losses: object, every: int | None, settings: dict[str, Any]) -> LossDiagnosis:

@@ -21,6 +21,7 @@ import numpy as np
 
 from descentlab.factor.factor import Factor
 from descentlab.messages import Message, format_number, message
+from descentlab.problem.decomposition import MIN_LARGE_COLUMNS
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 FAR_FROM_ZERO = 100  # a column whose mean is this many times its standard deviation
@@ -231,7 +232,10 @@ def _rank_revealing_triangle(system: _System) -> tuple[FloatArray, FloatArray, l
     Uncertain are dependent columns whose remainder exceeds the rounding of the given values, but not that of
     compressing many rows.
     """
-    rows, column_errors, d = system.rows.copy(), system.column_errors, len(system.column_errors) - 1
+    d = len(system.column_errors) - 1
+    if d >= MIN_LARGE_COLUMNS and (triangle := _triangle_of_independent_columns(system)) is not None:
+        return triangle
+    rows, column_errors = system.rows.copy(), system.column_errors
     T, inverse = np.zeros((d, d), order="F"), np.zeros((d, d))
     independent: list[int] = []
     uncertain: list[int] = []
@@ -254,6 +258,24 @@ def _rank_revealing_triangle(system: _System) -> tuple[FloatArray, FloatArray, l
         independent.append(j)
     r = len(independent)
     return T[:r, :r], rows, independent, uncertain
+
+
+def _triangle_of_independent_columns(system: _System) -> tuple[FloatArray, FloatArray, list[int], list[int]] | None:
+    """What :func:`_rank_revealing_triangle` returns, by whole matrices; None if a column is dependent."""
+    from scipy.linalg.lapack import dtrtri
+
+    errors = system.column_errors[:-1]
+    d = len(errors)
+    if len(system.rows) < d:
+        return None
+    is_triangular = not np.tril(system.rows, -1).any()
+    rows = system.rows if is_triangular else np.asarray(np.linalg.qr(system.rows, mode="r"))
+    T = np.asfortranarray(rows[:d, :d])
+    remainders = np.abs(T.diagonal())
+    if not remainders.all():
+        return None
+    abs_coefficients = np.abs(np.triu(dtrtri(T)[0], 1)) * remainders  # column j: of the columns before column j
+    return (T, rows, list(range(d)), []) if (remainders > errors + errors @ abs_coefficients).all() else None
 
 
 def _solve_with_error_bounds(

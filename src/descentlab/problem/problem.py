@@ -299,6 +299,8 @@ class Problem:
         changed = Problem(self.factor, **(settings | changes))
         is_of_design = self.design is not None and {*changed.features} <= {*self.features}
         changed.design = self.design if is_of_design and changed.target == self.target else None
+        if not self.ridge and {*changes} <= {"center", "standardize"}:
+            changed.fit = self.fit  # it does not depend on where the descent takes place
         return changed
 
     @property

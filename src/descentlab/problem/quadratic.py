@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from descentlab.problem.decomposition import decompose
 from descentlab.typing import FloatArray
 
 
@@ -100,23 +101,14 @@ class Quadratic:
 
     @cached_property
     def svd(self) -> SVD:
-        """Curvatures and directions of J, each small one with its own digits.
-
-        One-sided Jacobi (LAPACK ``gejsv``) finds small singular values to a relative accuracy that badly
-        scaled columns do not spoil (Drmac and Veselic, SIAM J. Matrix Anal. Appl. 29, 2008).
-        """
-        from scipy.linalg.lapack import dgejsv
-
+        """Curvatures and directions of J, each small one with its own digits."""
         curved_basis = self._curved_basis
         if not curved_basis.size:
             return SVD(np.zeros((len(self.augmented), 0)), np.zeros(0), self.null_basis)
-        s, U, V, work, _, info = dgejsv(self.augmented @ curved_basis, joba=0, jobu=0, jobv=0, jobr=0, jobp=0)
-        if info != 0:
-            raise np.linalg.LinAlgError(f"gejsv: info = {info}")
-        rank = curved_basis.shape[1]
+        U, s, V = decompose(self.augmented @ curved_basis)
         directions = np.hstack([curved_basis @ V, self.null_basis])
         directions.setflags(write=False)  # a spectrum hands them out, and the exact engine relies on them
-        return SVD(U[:, :rank], s * (work[0] / work[1]), directions)
+        return SVD(U, s, directions)
 
     @property
     def _curved_basis(self) -> FloatArray:
