@@ -100,3 +100,47 @@ def test_scipys_wrapper_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> 
     wrapped = householder.qr_of_rows(fresh(rows))
     assert (wrapped.R == direct.R).all()
     assert (householder.merge_triangles(wrapped.R, wrapped.R, 10**6).R == joint.R).all()
+
+
+@pytest.mark.parametrize("shape", [(30, 2), (1500, 20)], ids=str)
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_block_is_augmented_centered_and_weighted(shape: tuple[int, int], kind: Any, weighted: bool) -> None:
+    values, origin = rng.normal(size=shape).astype(kind), rng.normal(size=shape[1])
+    weights = rng.integers(0, 4, shape[0]) if weighted else None
+    rows = np.column_stack([np.ones(len(values)), values.astype(float) - origin])
+    rows *= np.sqrt(np.ones(len(values)) if weights is None else weights)[:, None]
+    R, error = householder.qr_of_block(values, origin, weights)
+    expected = np.linalg.qr(rows, mode="r")
+    np.testing.assert_allclose(R, expected * np.sign(np.diagonal(expected))[:, None], atol=1e-10)
+    assert error == householder.qr_of_rows(fresh(rows)).relative_error
+
+
+@pytest.mark.parametrize("shape", [(20, 3), (5000, 12), (300, 256), (90, 256)], ids=str)
+def test_a_matrix_in_the_fastest_way(shape: tuple[int, int]) -> None:
+    rows = rng.normal(size=shape)
+    before = rows.copy()
+    R, error = householder.qr_of_matrix(rows)
+    np.testing.assert_allclose(R.T @ R, rows.T @ rows, atol=1e-10)
+    assert (np.tril(R, -1) == 0).all()
+    assert (np.diagonal(R) >= 0).all()
+    assert 0 < error < 1e-12
+    np.testing.assert_array_equal(rows, before)
+
+
+@pytest.mark.parametrize(
+    ("rows", "p", "few"), [(4096, 11, True), (4096, 12, False), (4097, 1, False), (2048, 16, True), (2049, 16, False)]
+)
+def test_few_rows_are_those_within_both_limits(rows: int, p: int, few: bool) -> None:
+    """4,096 rows, and 2^19 = 2,048 x 16^2 operations."""
+    assert householder.working_dtype(rows, p) is (np.longdouble if few else np.float64)
+    error = householder.merge_triangles(np.eye(p), np.eye(p), rows).relative_error
+    assert error == (UNIT_ROUNDOFF + 3 * p * householder.EXTENDED_UNIT_ROUNDOFF if few else (4 + p) * UNIT_ROUNDOFF)
+
+
+@pytest.mark.parametrize(
+    ("m", "levels"), [(0, 0), (8, 0), (1024, 0), (1025, 1), (2048, 1), (2049, 2), (4096, 2), (4097, 3)]
+)
+def test_the_bound_counts_the_levels_of_merging(m: int, levels: int) -> None:
+    """A panel of m rows costs 4 + m / 4 + p units, a merge of two triangles 4 + p."""
+    assert householder.relative_error_bound(m, 3) == (4 + min(m, 1024) / 4 + 3 + levels * 7) * UNIT_ROUNDOFF

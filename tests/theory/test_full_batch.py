@@ -10,7 +10,7 @@ import pytest
 import descentlab as dl
 from descentlab.descent.descent import Descent
 from descentlab.descent.reductions import REDUCTIONS, gradient_scale
-from descentlab.theory.full_batch import DEFAULT_WITHIN, FullBatchTheory
+from descentlab.theory.full_batch import DEFAULT_WITHIN, DominantMode, FullBatchTheory
 
 rng = np.random.default_rng(21)
 X, y = rng.normal(size=(30, 2)) * [1, 2] + [0.5, 0], rng.normal(size=30) + 1
@@ -153,3 +153,126 @@ def test_a_suboptimality_is_known_where_the_square_of_the_coefficients_overflows
         at_plain, at_far = (theory.limit_point * step for theory in (plain, far))
         assert far.suboptimality(at_far) == pytest.approx(plain.suboptimality(at_plain) * 1e180, rel=1e-9)
         assert bool(far.is_converged(at_far)) == bool(plain.is_converged(at_plain)) is True
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("begin", [0.0, 1e4])
+def test_the_limit_has_no_gradient_and_keeps_what_lies_in_flat_directions(
+    decay: float, reduction: str, begin: float
+) -> None:
+    problem = dl.Problem(FLAT, y)
+    theory = FullBatchTheory(
+        problem, Descent(lr=0.001, reduction=reduction, weight_decay=decay, start=[begin, 0, 0, begin])
+    )
+    goal = theory.limit_point
+    gradient = gradient_scale(reduction, problem.weight) * problem.quadratic.gradient(goal) + decay * goal
+    np.testing.assert_allclose(gradient, 0, atol=1e-8)
+    assert goal[0] - goal[2] == pytest.approx(0 if decay else begin, abs=1e-9)
+    assert theory.least_objective == pytest.approx(slow_objective(problem, theory.descent, goal), rel=1e-12)
+
+
+@pytest.mark.parametrize("lr", [0.05, 0.9])
+def test_params_and_costs_are_those_of_plain_updates(lr: float) -> None:
+    problem = dl.Problem(X, y)
+    theory, p, updates = FullBatchTheory(problem, Descent(lr=lr, start=[1.0, 2.0, 3.0])), np.array([1.0, 2, 3]), []
+    for _ in range(8):
+        updates.append(p)
+        p = p - lr * problem.gradient(p)
+    np.testing.assert_allclose(theory.params_at(np.arange(8)), updates, rtol=1e-9)
+    np.testing.assert_allclose(theory.cost_at(np.arange(8)), [problem.cost(each) for each in updates], rtol=1e-9)
+    assert np.isinf(theory.cost_at(np.array([10**9]))[0]) == theory.diverges
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"),
+    [
+        (0.5, "0.5"),
+        (-1.8, "-1.8"),
+        (1.0, "1"),
+        (-1.0, "-1"),
+        (1 - 2.0**-20, "1 - 9.5e-07"),
+        (1 + 2.0**-20, "1 + 9.5e-07"),
+        (-1 - 2.0**-20, "-(1 + 9.5e-07)"),
+        (-1 + 2.0**-20, "-(1 - 9.5e-07)"),
+        (1 - 2.0**-12, "0.999756"),
+    ],
+)
+def test_a_factor_is_told_apart_from_one(factor: float, text: str) -> None:
+    assert DominantMode(factor, 1 - factor, "x").factor_text == text
+
+
+def crossed(size: float, **settings: Any) -> dl.Problem:
+    """Columns orthogonal to each other and to the bias; the curvatures are 1, size^2 and 2."""
+    columns = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]]) * [1, size]
+    return dl.Problem(columns, columns @ [1.0, 1 / size] + 0.5, **settings)
+
+
+@pytest.mark.parametrize(("size", "bound"), [(9.99, None), (10.01, 1.0)])
+def test_standardizing_is_advised_from_a_hundredth_of_the_condition_on(size: float, bound: float | None) -> None:
+    theory = FullBatchTheory(crossed(size), Descent(lr=0.001))
+    assert theory.condition == pytest.approx(size**2)
+    assert theory.standardized_lr_bound == (bound if bound is None else pytest.approx(bound))
+    decayed = FullBatchTheory(crossed(size), Descent(lr=0.001, weight_decay=2.0))
+    assert decayed.condition == pytest.approx((size**2 + 2) / 3)
+    assert FullBatchTheory(crossed(size, standardize=True), Descent(lr=0.1)).standardized_lr_bound is None
+    assert FullBatchTheory(dl.Problem([0.0, 0.0], [1.0, 2.0], bias=False), Descent(lr=0.1)).condition == 1
+
+
+def test_only_directions_with_an_error_decide() -> None:
+    """The minimum is (1, 1 / 3, 0.5); of the curvatures 1, 9 and 2, a rate of 0.3 is too large for 9 only."""
+
+    def theory(*start: float, **settings: Any) -> FullBatchTheory:
+        return FullBatchTheory(crossed(3.0), Descent(lr=0.3, start=[*start], **settings))
+
+    steep, gentle = theory(1, 0, 0.5), theory(0, 1 / 3, 0)
+    assert steep.dominant_mode[::2] == (pytest.approx(1 - 0.3 * 9), "x2")
+    assert gentle.dominant_mode[::2] == (pytest.approx(1 - 0.3), "x1")
+    assert theory(1, 1 / 3, 0.5).dominant_mode.column == "x2"
+    assert (steep.unstable, steep.diverges, gentle.unstable, gentle.diverges) == (True, True, True, False)
+    assert not theory(1, 0, 0.5, schedule="step:1:0.5").unstable
+
+
+def test_of_factors_that_are_equal_the_flattest_direction_is_named() -> None:
+    theory = FullBatchTheory(crossed(3.0), Descent(lr=1e-18))
+    assert (theory.convergence_factors == 1).all()
+    assert theory.dominant_mode.column == "x1"
+    assert theory.dominant_mode.one_minus_factor == pytest.approx(1e-18)
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_exact", "knows_limit"),
+    [
+        ({"weight_decay": 0.1}, True, True),
+        ({"optimizer": "adam"}, True, True),
+        ({"optimizer": "adam", "weight_decay": 0.1}, True, False),
+        ({"zero_grad": False}, True, True),
+        ({"zero_grad": False, "weight_decay": 0.1}, False, False),
+        ({"zero_grad": False, "momentum": 0.5}, False, False),
+    ],
+    ids=str,
+)
+def test_what_theory_covers(settings: dict[str, Any], is_exact: bool, knows_limit: bool) -> None:
+    theory = FullBatchTheory(dl.Problem(X, y), Descent(lr=0.1, **settings))
+    assert (theory.is_exact, theory.knows_limit) == (is_exact, knows_limit)
+    assert (theory.accumulated_gradient_factor == 0) == is_exact
+    assert theory.is_regularized == (settings.get("weight_decay", 0) > 0 and theory.descent.is_sgd)
+
+
+def test_a_batch_has_at_most_all_rows() -> None:
+    theory = FullBatchTheory(crossed(1.0), Descent(lr=0.1, reduction="sum", batch_size=5))
+    assert theory.lr_bound == pytest.approx(2 / 8)
+
+
+def test_without_a_coefficient_that_is_not_zero_the_start_is_the_scale() -> None:
+    theory = FullBatchTheory(dl.Problem(X, 0 * y), Descent(lr=0.1, start=[-4.0, 1.0, 2.0]))
+    np.testing.assert_array_equal(theory.parameter_scales, 4.0)
+    assert theory.are_coefficients_converged(np.array([0.039, 0, 0]))
+    assert not theory.are_coefficients_converged(np.array([0, -0.041, 0]))
+
+
+@pytest.mark.parametrize(("offset", "name"), [((0.0, 1e9, 0.0), "x2"), ((1e9, 0.0, 0.0), "x1"), ((0.0, 0.0, 1e9), "y")])
+def test_the_column_furthest_from_zero_is_rounded_most(offset: tuple[float, ...], name: str) -> None:
+    columns = np.column_stack([X, y]) + offset
+    theory = FullBatchTheory(dl.Problem(columns[:, :2], columns[:, 2], center=True), Descent(lr=0.1))
+    assert theory.most_rounded_column == name
