@@ -185,3 +185,48 @@ def test_weights_act_as_repetition() -> None:
     weighted = Problem([1.0, 2, 4], [1, 3, 4], weights=[2, 0, 1]).solve()
     repeated = Problem([1.0, 1, 4], [1, 1, 4]).solve()
     np.testing.assert_allclose(weighted.params, repeated.params, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("n", "most", "rows"),
+    [
+        (10, 4, [0, 3, 6, 9]),
+        (10, 1, [0]),
+        (3, 5, [0, 1, 2]),
+        (3, 3, [0, 1, 2]),
+        (2 * BLOCK_ROWS + 1, 3, [0, BLOCK_ROWS, 2 * BLOCK_ROWS]),
+    ],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_sample_is_evenly_spaced_from_the_first_row_to_the_last(
+    n: int, most: int, rows: list[int], weighted: bool
+) -> None:
+    x = np.arange(float(n))
+    sample = Problem(x, 2 * x, weights=x + 1 if weighted else None).sample_rows(most)
+    assert sample.X.ravel().tolist() == rows
+    assert sample.y.tolist() == [2 * row for row in rows]
+    assert (sample.weights is None) == (not weighted)
+    assert sample.weights is None or sample.weights.tolist() == [row + 1 for row in rows]
+
+
+def test_a_sample_has_none_of_the_rows_that_were_dropped() -> None:
+    sample = Problem([np.nan, 1, 2, np.nan, 3, 4], [1.0, 2, 3, 4, 5, 6], missing="drop").sample_rows(2)
+    assert (sample.X.ravel().tolist(), sample.y.tolist()) == ([1, 4], [2, 6])
+
+
+def test_one_row_that_was_meant_as_a_column_is_named() -> None:
+    with pytest.raises(DataError) as caught:
+        Problem([[1.0, 2, 3]], [1.0, 2, 3])
+    assert caught.value.message.values["hint"].key == "error.hint_one_row"  # type: ignore[attr-defined]
+    with pytest.raises(DataError) as caught:
+        Problem([[1.0, 2, 3], [2, 3, 5]], [1.0, 2, 3])
+    assert "hint_one_row" not in str(caught.value.message.values)
+
+
+def test_arrays_are_handed_out_as_they_came() -> None:
+    X, y, w = np.array([[1.0, 2], [3, 5], [4, 4]]), np.array([1.0, 2, 4]), np.array([1.0, 0, 2])
+    rows = Problem(X, y, weights=w).rows()
+    assert (rows.X.tolist(), rows.y.tolist()) == (X.tolist(), y.tolist())
+    assert rows.weights is not None
+    assert rows.weights.tolist() == w.tolist()
+    assert np.shares_memory(rows.X, X)

@@ -269,3 +269,95 @@ def test_a_run_on_a_table_survives_pickling() -> None:
     run = pickle.loads(pickle.dumps(dl.descend(problem, lr=0.01, epochs=5)))
     again = dl.descend(run.problem, engine="hand", lr=0.01, epochs=5)
     np.testing.assert_allclose(again.params, run.params, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("columns", "bias", "hypothesis"),
+    [(1, True, "H(x) = Wx + b"), (1, False, "H(x) = Wx"), (2, True, "H(x) = W·x + b"), (2, False, "H(x) = W·x")],
+)
+def test_the_hypothesis_in_one_line(columns: int, bias: bool, hypothesis: str) -> None:
+    problem = dl.Problem(X[:, :columns], y, bias=bias)
+    assert problem.hypothesis == hypothesis
+    names = " + ".join(["x"] if columns == 1 else ["x1", "x2"])
+    assert repr(problem) == f"Problem(y ~ {names}{'' if bias else ', no bias'}; 60 rows)"
+
+
+@pytest.mark.parametrize(("columns", "listed"), [(8, "x1, x2, x3, x4, x5, x6, x7, x8"), (9, "x7, x8, ...")])
+def test_a_title_lists_at_most_eight_features(columns: int, listed: str) -> None:
+    values = dl.Problem(rng.normal(size=(N, columns)), y).title.values
+    assert str(values["features"]).endswith(listed)
+
+
+@pytest.mark.parametrize(
+    ("settings", "summary"),
+    [
+        ({}, []),
+        ({"ridge": 0.4}, ["ridge 0.4"]),
+        ({"center": True}, ["centered"]),
+        ({"standardize": True}, ["standardized"]),
+        ({"standardize": True, "bias": False, "ridge": 2}, ["ridge 2", "standardized"]),
+    ],
+)
+def test_settings_in_words_and_as_json(settings: dict[str, Any], summary: list[str]) -> None:
+    problem = dl.Problem(X, y, weights=WEIGHTS, **settings)
+    assert problem.summary == summary
+    stored = problem.to_dict()
+    assert stored["rows"] == N
+    assert stored["weight"] == WEIGHTS.sum()
+    assert stored["center"] == bool(settings.get("bias", True) and summary and not summary[-1].startswith("ridge"))
+    assert {key: stored[key] for key in settings} == settings
+
+
+@pytest.mark.parametrize(
+    ("start", "key"),
+    [
+        ([1.0, 2, 3], "start_length"),
+        ([1.0, 2, 3, 4, 5], "start_length"),
+        ([[1.0, 2, 3, 4]], "start_length"),
+        ([1.0, 2, 3, np.nan], "start_values"),
+        (["a", 2, 3, 4], "start_values"),
+        ([[1], [2, 3]], "start_values"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(start: Any, key: str) -> None:
+    with pytest.raises(dl.SettingError) as caught:
+        dl.Problem(X, y).scaled_params(start)
+    assert caught.value.message.key == f"error.{key}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"y": y}, "factor_with_rows"),
+        ({"weights": WEIGHTS}, "factor_with_rows"),
+        ({"formula": "y ~ x1"}, "factor_with_formula"),
+        ({"categories": ["x1"]}, "factor_with_formula"),
+        ({"center": True, "bias": False}, "center_without_bias"),
+    ],
+)
+def test_what_a_factor_does_not_go_with(settings: dict[str, Any], key: str) -> None:
+    with pytest.raises(dl.SettingError) as caught:
+        dl.Problem(dl.Problem(X, y).factor, **settings)
+    assert caught.value.message.key == f"error.{key}"
+
+
+def test_notices_are_about_rows_that_are_too_few_for_the_parameters() -> None:
+    def keys(rows: int, **settings: Any) -> list[str]:
+        return [notice.key for notice in dl.Problem(X[:rows], y[:rows], **settings).notices]
+
+    assert keys(4) == []
+    assert keys(3) == ["notice.few_rows"]
+    assert keys(3, bias=False) == []
+    assert keys(3, ridge=0.1) == []
+    assert keys(N, standardize=True, bias=False) == ["notice.scaled_only"]
+
+
+def test_a_ridge_on_a_scale_that_is_rounding_has_no_bound() -> None:
+    """The spread of the second column may be rounding; on standardized columns it decides what the ridge is."""
+    near = np.column_stack([X[:, 0], np.where(np.arange(N) % 2, 0.3, 0.1 + 0.2)])
+    for ridge, standardize, known in ((0.1, True, False), (0.0, True, True), (0.1, False, True)):
+        problem = dl.Problem(near, y, ridge=ridge, standardize=standardize)
+        assert np.isfinite(problem.fit.cost_error) == known
+        assert np.isfinite(problem.fit.error_bounds).any() == known
+    whole = dl.Problem(np.column_stack([X[:, 0], np.full(N, 0.5)]), y, ridge=0.1, standardize=True)
+    assert np.isfinite(whole.fit.cost_error)

@@ -13,6 +13,7 @@ from scipy import stats
 
 import descentlab as dl
 from descentlab.problem.statistics import Statistics
+from tests.extras import needs
 from tests.problem.campaign import RandomProblem, random_problems
 from tests.problem.test_nist import SETS, Set, as_floats, observations
 from tests.rational import Vector, fractions, solve_singular
@@ -307,3 +308,55 @@ def claims_hold(fit: dl.Minimum, problem: RandomProblem, columns: list[Vector]) 
         return not exact.r2  # nothing is explained: a relative error has no meaning
     found, claimed = correct_and_claimed(fit, exact)
     return bool((claimed - 0.05 <= found).all())
+
+
+def test_robust_errors_of_two_groups_are_those_of_their_means() -> None:
+    """At x = -1 and 1 the slope is half the difference of two means; White's variance of a mean is sum e^2 / n^2."""
+    x, e = np.repeat([-1.0, 1.0], 4), np.array([1.0, -1, 2, -2, 5, -5, 0, 0])
+    fit = dl.Problem(x, 3 * x + 2 + e).solve().robust("HC0")
+    expected = math.sqrt((1 + 1 + 4 + 4 + 25 + 25) / 16) / 2
+    np.testing.assert_allclose(fit.standard_errors, expected, rtol=1e-14)
+    assert fit.f == pytest.approx(fit.t[0] ** 2, rel=1e-13)
+    assert fit.f_p_value == pytest.approx(fit.p_values[0], rel=1e-12)
+    assert fit.digits_of("f") > 13
+    assert "HC0" in fit.summary().text("en")
+    assert math.isnan(dl.Problem(np.eye(4)[:, :2], [0.0, 0, 1, -1]).solve().robust("HC0").f)
+
+
+def test_a_prediction_needs_every_feature() -> None:
+    two = dl.Problem([[1.0, 2], [2, 1], [3, 5], [4, 4]], [1.0, 3, 4, 6]).solve()
+    for wrong in ([1.0], [[1.0, 2, 3]]):
+        with pytest.raises(dl.SettingError, match="x1, x2"):
+            two.mean_interval(wrong)
+    one = dl.Problem([1.0, 2, 4], [1.0, 3, 4]).solve()
+    assert one.mean_interval([1.0, 2.0, 3.0, 4.0]).shape == (4, 2)
+    assert one.mean_interval(1.0).shape == (1, 2)
+
+
+def test_without_a_bias_predictions_pass_through_zero() -> None:
+    x = np.array([1.0, 2, 4])
+    fit = dl.Problem(x, [1.0, 3, 4], bias=False).solve()
+    half = stats.t.ppf(0.975, 2) * fit.sigma * 3 / np.linalg.norm(x)
+    np.testing.assert_allclose(fit.mean_interval([3.0])[0], 3 * fit.params[0] + [-half, half], rtol=1e-12)
+    np.testing.assert_allclose(fit.mean_interval([0.0])[0], 0, atol=1e-15)
+
+
+@needs("pandas")
+def test_stored_by_the_names_of_the_parameters() -> None:
+    names = ["x1", "x2", "bias"]
+    problem = dl.Problem([[1.0, 2], [2, 1], [3, 5], [4, 4]], [1.0, 3, 4, 7], weights=[1, 2, 1, 1])
+    fit = problem.solve()
+    stored = Statistics.to_dict(fit, 0.9)
+    for name in ("standard_errors", "t", "p_values"):
+        assert stored[name] == dict(zip(names, getattr(fit, name).tolist(), strict=True))
+        assert [*stored["digits"][name].values()] == fit.digits_of(name).tolist()
+    assert stored["interval"] == dict(zip(names, fit.interval(0.9).tolist(), strict=True))
+    assert (stored["n_observations"], stored["df_model"], stored["df_residual"]) == (5, 2, 2)
+    assert (stored["weights_are"], stored["robust"], stored["level"]) == ("frequency", None, 0.9)
+    assert Statistics.to_dict(dl.Problem([1.0, 2, 4], [1.0, 3, 4]).solve())["weights_are"] is None
+    frame = fit.summary(0.9).to_pandas()
+    assert frame.index.tolist() == names
+    np.testing.assert_array_equal(frame[["lower", "upper"]], fit.interval(0.9))
+    np.testing.assert_array_equal(
+        frame[["estimate", "standard_error", "t", "p_value"]].T, [fit.params, fit.standard_errors, fit.t, fit.p_values]
+    )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.theory.arguments import keyword_names
+from descentlab.theory.arguments import keyword_names, resolve_descent
 
 X, y = np.arange(12.0)[:, None], np.arange(12.0) ** 2
 PROBLEM, DESCENT = dl.Problem(X, y), dl.Descent(lr=0.001)
@@ -91,3 +91,37 @@ def test_settings_that_folds_cannot_follow_are_no_misspellings(name: str) -> Non
 
 def test_keywords_are_those_of_the_signature() -> None:
     assert keyword_names(dl.descend) == ("engine", "stop", "progress", "interruptible")
+
+
+@pytest.mark.parametrize(
+    ("problem", "settings", "key", "bound"),
+    [
+        (dl.Problem(X - 5, y), {"reduction": "sum"}, "no_lr", True),
+        (dl.Problem(X - 5, y), {"momentum": 0.9}, "no_lr", True),
+        (PROBLEM, {"momentum": 1.0}, "no_lr_unbounded", False),
+        (PROBLEM, {"schedule": "step:1:0.5"}, "no_lr_unbounded", False),
+        (PROBLEM, {"zero_grad": False, "weight_decay": 0.1}, "no_lr_unbounded", False),
+        (PROBLEM, {"optimizer": "adam"}, "no_lr_unbounded", False),
+        (dl.Problem(0 * X, y, bias=False), {}, "no_lr_unbounded", False),
+        (PROBLEM, {}, "no_lr_scales", True),
+    ],
+)
+def test_without_a_rate_the_bound_is_named_where_there_is_one(
+    problem: dl.Problem, settings: dict[str, Any], key: str, bound: bool
+) -> None:
+    with pytest.raises(dl.SettingError) as caught:
+        resolve_descent(dl.descend, problem, None, settings)
+    said = caught.value.message
+    assert said.key == f"error.{key}"
+    momentum = settings.get("momentum", 0.0)
+    expected = problem.spectrum(settings.get("reduction", "mean")).lr_bound(momentum=momentum) if bound else None
+    assert said.values.get("bound") == (pytest.approx(expected) if bound else None)
+    if key == "no_lr":
+        assert said.values["half"] == pytest.approx(expected / 2 if expected else 0)
+
+
+def test_settings_and_a_descent_exclude_each_other() -> None:
+    assert resolve_descent(dl.descend, PROBLEM, DESCENT, {}) is DESCENT
+    assert resolve_descent(dl.descend, PROBLEM, None, {"lr": 0.002}).lr == 0.002
+    with pytest.raises(dl.SettingError, match="momentum"):
+        resolve_descent(dl.descend, PROBLEM, DESCENT, {"momentum": 0.5})
