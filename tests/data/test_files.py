@@ -277,3 +277,46 @@ def test_a_folder_is_its_files_and_what_their_folders_say(tmp_path: Path) -> Non
     assert pattern.names == found.names
     problem = Problem(tmp_path, target="y")
     assert (problem.n, problem.features) == (8, ("x", "year"))
+
+
+@pytest.mark.parametrize("uri", [False, True])
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.csv", ["a.csv", "b.csv"]),
+        ("*a*.csv", ["a.csv"]),
+        ("[b-c].csv", ["b.csv"]),
+        ("day=*/*.csv", ["day=1/c.csv", "day=2/c.csv"]),
+        ("**/c.csv", ["day=1/c.csv", "day=2/c.csv"]),
+        ("**/*.csv", ["a.csv", "b.csv", "day=1/c.csv", "day=2/c.csv"]),
+        ("", ["a.csv", "a_csv", "b.csv", "day=1/c.csv", "day=2/c.csv"]),
+        ("a.csv", ["a.csv"]),
+    ],
+)
+def test_patterns_and_folders_find_the_same_files_by_path_and_by_uri(
+    tmp_path: Path, uri: bool, pattern: str, found: list[str]
+) -> None:
+    folder = tmp_path / "rows"
+    for name in ("a.csv", "b.csv", "a_csv", "day=1/c.csv", "day=2/c.csv", ".hidden/d.csv", "_log"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x,y\n1,2\n")
+    where = f"{folder.as_uri() if uri else folder}/{pattern}".rstrip("/")
+    locations = resolve_locations(where)
+    assert [each.path.split("/rows/")[1] for each in locations] == found
+    days = [dict(each.partition).get("day") for each in locations if "day=" in each.path]
+    assert days == [] if "day=" not in str(found) else days == ["1", "2"]
+    assert locations[-1].fingerprint()[0] == len("x,y\n1,2\n")
+
+
+@pytest.mark.parametrize(
+    ("uri", "key"),
+    [
+        ("file:///no/such/rows.csv", "no_file"),
+        (f"{Path(__file__).parent.as_uri()}/*.none", "no_match"),
+        ("nonsense://rows/a.csv", "unknown_filesystem"),
+    ],
+)
+def test_a_uri_that_leads_nowhere_is_refused(uri: str, key: str) -> None:
+    with pytest.raises(DataError) as caught:
+        resolve_locations(uri)
+    assert caught.value.message.key == f"error.{key}"

@@ -7,9 +7,18 @@ import pyarrow as pa
 import pytest
 
 from descentlab.data.csv.number_format import NumberMarks, detect_format, is_number, is_number_like
-from descentlab.data.csv.text_columns import as_booleans, not_numeric_reason, strip_cells
+from descentlab.data.csv.text_columns import (
+    as_booleans,
+    closest_format,
+    detect_flags,
+    first_equal,
+    first_match,
+    has_flags,
+    not_numeric_reason,
+    strip_cells,
+)
 from descentlab.data.csv.text_filter import LineFilter
-from descentlab.data.csv.words import MISSING_CELLS
+from descentlab.data.csv.words import MISSING_CELLS, MISSING_MARKS
 from descentlab.problem import Problem
 
 
@@ -87,3 +96,76 @@ def test_codes_with_leading_zeros_in_a_frame_are_left_out() -> None:
     problem = Problem(table, target="y")
     assert problem.features == ("x",)
     assert any("codes with leading zeros as text, such as '00501'" in str(notice) for notice in problem.notices)
+
+
+def test_full_width_digits_and_every_minus_are_the_plain_ones() -> None:
+    assert strip_cells(pa.array(["−１２", " –3", "x－1", "na"])).to_pylist()[:2] == ["-12", "-3"]
+    assert strip_cells(pa.array(["none", "1"]), ("none",)).to_pylist() == [None, "1"]
+
+
+def test_two_words_are_one_and_zero_in_any_case() -> None:
+    cells = pa.array(["Yes", "no", None, "NO"])
+    flags = detect_flags(cells)
+    assert flags is not None
+    assert flags.to_floats(cells).to_pylist() == [1, 0, None, 0]
+    assert flags.match(pa.array(["YES", "n", None])).to_pylist() == [True, False, None]
+    assert "'yes'" in flags.message.text("en")
+    assert first_equal(cells, "no") == "no"
+    assert detect_flags(pa.array(["yes", None])) is None
+    assert has_flags(pa.array(["yes", None]))
+    assert not has_flags(pa.array(["yes", "n"]))
+
+
+def test_the_first_cell_with_a_pattern() -> None:
+    cells = pa.array(["a", None, "b1", "c2"])
+    assert first_match(cells, "[0-9]") == "b1"
+    assert first_match(cells, "[A-Z]") is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "percent", "reason"),
+    [
+        (["1%", "2%", "3"], True, "left_out.percent"),
+        (["1%", "2", "3"], False, "left_out.percent"),
+        (["1%", "2%", "x"], True, None),
+        (["1.5", "2", "x"], False, None),
+        (["1,5", "2,5", "3"], False, "left_out.other_mark"),
+        (["1,5", "2,5", "x"], False, None),
+    ],
+)
+def test_the_format_of_most_cells(cells: list[str], percent: bool, reason: str | None) -> None:
+    found, why = closest_format(NumberMarks("."), strip_cells(pa.array(cells)))
+    assert found.percent is percent
+    assert getattr(why, "key", None) == reason
+
+
+@pytest.mark.parametrize(
+    ("cells", "name", "lines", "key"),
+    [
+        (["2024-01-31", "x"], None, False, "date_text"),
+        (["10:30", "x"], None, False, "date_text"),
+        (["x", "2024-01-31"], None, False, "text"),
+        (["1", "x", "y"], None, False, "text"),
+        (["1", "2", "x"], None, False, "mixed_one"),
+        (["1", "2", "3", "x", "y"], None, False, "mixed"),
+        (["1", "2", " x "], "x", False, "names_again"),
+        (["1", "2", "?"], None, True, "marks_one"),
+        (["1", "?", "?"], None, True, "marks"),
+        (["1", "?", "?"], None, False, "mixed"),
+        (["?", "?"], None, True, "text"),
+        (["02134", "10001"], None, False, "codes"),
+        (["1", "2"], None, False, "as_text"),
+    ],
+)
+def test_why_a_column_is_not_numeric(cells: list[str], name: str | None, lines: bool, key: str) -> None:
+    line_of_row = (lambda row: row + 2) if lines else None
+    assert not_numeric_reason([pa.array(cells)], name=name, line_of_row=line_of_row).key == f"left_out.{key}"
+
+
+@pytest.mark.parametrize(("count", "key"), [(5, "marks"), (6, "mixed")])
+def test_at_most_five_marks_are_taken_for_missing_values(count: int, key: str) -> None:
+    marks = ["?", "-", "--", ".", "..", "x.x", "missing", "unknown", "none"]
+    known = [mark for mark in marks if mark in MISSING_MARKS][:count]
+    assert len(known) == count
+    cells = [*known, *["1"] * 9]
+    assert not_numeric_reason([pa.array(cells)], line_of_row=lambda row: row).key == f"left_out.{key}"

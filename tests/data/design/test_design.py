@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,9 @@ import pytest
 from descentlab.data import open_source
 from descentlab.data.design.design import Design
 from descentlab.data.design.formula import read_formula
+from descentlab.data.design.functions import MAX_DEGREE, domain_hint, evaluate
+from descentlab.data.design.levels import LevelNumbers, as_level, find_level, sort_levels
+from descentlab.data.design.parser import parse_formula
 from descentlab.data.design.resolve import make_design
 from descentlab.data.design.source import DesignSource
 from descentlab.data.source import Source
@@ -267,3 +272,174 @@ def test_codes_are_levels_of_text_also_where_a_file_has_numbers() -> None:
     later = open_source(pa.table({"y": [1.0, 2], "z": [10001, 10001]}))
     ours = DesignSource(later, design)
     assert read_all(ours).tolist() == [[1, 1], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        *("poly(u)", "poly(u, 0)", f"poly(u, {MAX_DEGREE + 1})", "poly(u, v)", "poly(u, 2, 3)", "poly(u, 2, raw=1)"),
+        *("log(u, v)", "log()", "center(u, v)", "sqrt(u, base=2)", "poly(center(u, v), 2)"),
+        *("C()", "C(a, 'p', 'q')", "C(a, Foo)", "C(a, Treatment('p', 'q'))", "C(a, Treatment())", "C(a, u + v)"),
+        *("C(a, 'p', reference='q')", "C(a, levels='p')", "C(center(u, v))"),
+        *("year(u + 1)", "year(u, v)", "month(u, since='2020-01-01')", "days(u, until='2020-01-01')"),
+    ],
+)
+def test_a_function_is_refused_with_its_usage(factor: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        design_of(f"y ~ {factor}", open_source(make_frame()))
+    assert caught.value.message.values["reason"].key == "formula.arguments"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("factor", ["poly(u, 1)", f"poly(u, {MAX_DEGREE})", "C(u, 1)", "C(a, Treatment)", "center(u)"])
+def test_a_function_at_the_edge_of_its_usage_is_allowed(factor: str) -> None:
+    assert make_design(read_formula(f"y ~ {factor}"), open_source(make_frame()), "y", ()).terms
+
+
+def test_a_reference_that_no_row_has_is_refused_with_the_levels() -> None:
+    design = design_of("y ~ C(a, 'pp')", open_source(make_frame()), {"a": ["p", "q"]})
+    with pytest.raises(DataError, match=r"`a`.*pp") as caught:
+        _ = design.columns
+    assert caught.value.message.values["levels"] == ["p", "q"]
+    assert design_of("y ~ C(n, 2)", open_source(pa.table({"y": [1.0], "n": [2]})), {"n": [1, 2, 3]}).columns == (  # type: ignore[dict-item]
+        "C(n)[1]",
+        "C(n)[3]",
+    )
+
+
+def test_fitted_functions_use_their_constants() -> None:
+    u = np.array([1.0, 4.0, np.nan])
+    constants = {
+        "center(u)": {"mean": 2.0, "divisor": 1.0},
+        "scale(u)": {"mean": 2.0, "divisor": 4.0},
+        "poly(u, 2)": {"mean": 2.0, "divisor": 0.5, "polynomials": [[1.0, 10.0, 0.0], [0.0, 0.0, 3.0]]},
+    }
+    expected = {"center(u)": [-1, 2], "scale(u)": [-0.25, 0.5], "poly(u, 2)": [[-19, 12], [41, 48]]}
+    for text, values in expected.items():
+        found = evaluate(parse_formula(text), {"u": u}, constants, 3)
+        np.testing.assert_allclose(found[:2], values)
+        assert np.isnan(found[2]).all()
+
+
+def test_a_sign_and_a_number_alone_fill_every_row() -> None:
+    values = {"u": np.array([1.0, -2.0])}
+    for text, expected in {"-u": [-1, 2], "+u": [1, -2], "I(3)": [3, 3], "u - 1": [0, -3]}.items():
+        assert evaluate(parse_formula(text), values, {}, 2).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("functions", "key"),
+    [
+        ({"log", "sqrt"}, "formula.needs_positive"),
+        ({"log2"}, "formula.needs_positive"),
+        ({"sqrt", "exp"}, "formula.needs_nonnegative"),
+        ({"exp", "center"}, ""),
+    ],
+)
+def test_what_functions_need(functions: set[str], key: str) -> None:
+    assert getattr(domain_hint(functions), "key", "") == key
+
+
+@pytest.mark.parametrize(
+    ("formula", "columns"),
+    [
+        ("y ~ u + v:b", {"y", "u"}),
+        ("y ~ u + log(u)", {"y"}),
+        ("y ~ u + v + u:v", {"y"}),
+        ("log(y) ~ u", {"u"}),
+        ("I(y + 1) ~ I(u - 1) + v", {"v"}),
+    ],
+)
+def test_only_a_column_that_is_used_once_can_be_shifted(formula: str, columns: set[str]) -> None:
+    design = make_design(read_formula(formula), open_source(make_frame()), "y", ())
+    assert design.shiftable_columns == columns
+
+
+def test_a_design_counts_and_names_its_columns() -> None:
+    levels = {"a": ["p", "q", "r"], "b": ["가", "나"]}
+    frame = make_frame().assign(w=1.0)
+    design = design_of("log(y + w) ~ poly(v, 2):a + u + a:b", open_source(frame), levels)
+    assert (
+        design.count_indicators() == len(design.indicator_columns) == 15
+    )  # 1, 2 * 3, and of a:b one part of 2 and one of 3 * 2
+    assert design.category_columns == {*design.columns} - {"u"}
+    assert (design.target_name, design.target_column) == ("log(y + w)", "y")
+    assert design.formula == "log(y + w) ~ u + poly(v, 2):C(a) + C(a):C(b)"
+    bare = design_of("y ~ u - 1", open_source(make_frame()))
+    assert bare.formula == "y ~ u - 1"
+
+
+def test_constants_of_inner_calls_are_fitted_first() -> None:
+    source = open_source(make_frame())
+    nested = design_of("y ~ center(scale(u)) + scale(v) + log(u)", source)
+    assert sorted(map(str, nested.unfitted)) == ["scale(u)", "scale(v)"]
+    fitted = Design(nested.target, nested.terms, constants={each: {} for each in ("scale(u)", "scale(v)")})
+    assert [*map(str, fitted.unfitted)] == ["center(scale(u))"]
+
+
+def test_designs_of_the_same_terms_differ_in_their_levels_only() -> None:
+    source = open_source(make_frame())
+    design = design_of("y ~ a + u", source, {"a": ["p"]})
+    assert design.same_terms(design.with_levels({"a": ["q", "p"]}))
+    assert not design.same_terms(design_of("y ~ a + u - 1", source, {"a": ["p"]}))
+    assert not design.same_terms(design_of("y ~ a + v", source, {"a": ["p"]}))
+
+
+@pytest.mark.parametrize(
+    "formula", ["y ~ C(a, Sum) * u", "y ~ C(a, 'q'):poly(v, 2) + C(a, 'q')", "y ~ a:C(b, Sum) - 1"]
+)
+def test_a_block_is_made_of_its_indicator_columns(formula: str) -> None:
+    levels = {"a": ["p", "q", "r"], "b": ["가", "나"]}
+    constants = {"poly(v, 2)": {"mean": 1.5, "divisor": 1.0, "polynomials": [[0.0, 1, 0], [0.0, 0, 1]]}}
+    plain = design_of(formula, open_source(make_frame()), {key: levels[key] for key in "ab" if key in formula[3:]})
+    design = Design(plain.target, plain.terms, plain.bias, plain.levels, constants)
+    random = np.random.default_rng(0)
+    values = {"y": random.normal(size=12), "u": random.normal(size=12), "v": random.normal(size=12)}
+    codes = {"a": np.tile([0.0, 1, 2], 4), "b": np.repeat([0.0, 1], 6)}
+    start, found = 0, design.evaluate(values, codes, 12)
+    for block in design.blocks:
+        indicators = design.evaluate_numeric(block.numeric, values, 12)
+        for each in block.categories:
+            at_level = np.eye(len(design.levels[each.key]))[codes[each.key].astype(int)]
+            indicators = (indicators[:, :, None] * at_level[:, None, :]).reshape(12, -1)
+        expected = indicators @ design.coding_matrix_of(block)
+        np.testing.assert_allclose(found[:, start : start + expected.shape[1]], expected, atol=1e-12)
+        start += expected.shape[1]
+    assert start == len(design.columns)
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [
+        (2, 2),
+        (2.0, 2),
+        (2.5, 2.5),
+        (-0.0, 0),
+        (np.nan, None),
+        (None, None),
+        (True, True),
+        ("2", "2"),
+        (Decimal("3"), 3),
+        (Decimal("3.5"), 3.5),
+        (date(2024, 3, 1), "2024-03-01"),
+        (b"x", "b'x'"),
+    ],
+)
+def test_a_value_as_a_level(value: object, level: object) -> None:
+    found = as_level(value)
+    assert found == level
+    assert type(found) is type(level)
+
+
+def test_levels_are_numbered_as_they_come_and_found_as_they_are_written() -> None:
+    numbering = LevelNumbers()
+    assert numbering.encode(pa.array(["b", None, "a", "b"]).dictionary_encode()).tolist()[::2] == [0, 1]
+    assert numbering.numbers == {"b": 0, "a": 1}
+    codes = numbering.encode_numbers(np.array([2.0, np.nan, 1.5, -np.inf]))
+    assert [codes[0], codes[2]] == [numbering.numbers[2], numbering.numbers[1.5]]
+    assert np.isnan(codes[1])
+    assert codes[3] == -np.inf
+    numbering.forget(1)
+    assert numbering.numbers == {"b": 0}
+    assert LevelNumbers([2, "02"]).encode(pa.array(["2", "02"])).tolist() == [0, 1]
+    assert sort_levels(["b", 10, "a", 9]) == (9, 10, "a", "b")
+    assert (find_level("2", [1, 2]), find_level(2.0, ["1", 2]), find_level("x", [1])) == (1, 1, None)
