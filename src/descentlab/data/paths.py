@@ -195,9 +195,10 @@ def _literal_prefix(parts: Sequence[str]) -> list[str]:
 
 
 def _glob_to_regex(pattern: str) -> str:
-    """A glob as a regular expression: ``*`` stays within a folder, ``**`` does not."""
+    """A glob as a regular expression: ``*`` stays within a folder, ``**`` does not; no name that begins with a dot."""
     parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern)
-    translations = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+    visible = r"(?!(?<=/)\.)"
+    translations = {"**/": r"(?:(?!\.)[^/]+/)*", "*": f"{visible}[^/]*", "?": f"{visible}[^/]"}
     return "".join(translations.get(part, part if part.startswith("[") else re.escape(part)) for part in parts)
 
 
