@@ -10,6 +10,7 @@ from descentlab import Factor, Problem
 from descentlab.data.columns import check_column, choose_features
 from descentlab.data.source import BLOCK_ROWS
 from descentlab.errors import DataError
+from descentlab.messages import message
 
 TABLE = pa.table(
     {
@@ -230,3 +231,24 @@ def test_arrays_are_handed_out_as_they_came() -> None:
     assert rows.weights is not None
     assert rows.weights.tolist() == w.tolist()
     assert np.shares_memory(rows.X, X)
+
+
+def test_a_column_that_is_nearly_numeric_is_left_out_only_if_it_is_said() -> None:
+    reasons = {"b": message("left_out.mixed_one"), "c": message("left_out.text")}
+    names, given = ("a", "y", "w", "n"), (reasons, "y", "w")
+    with pytest.raises(DataError) as caught:
+        choose_features(None, names, *given)
+    assert (caught.value.message.key, caught.value.message.values["name"]) == ("error.nearly_numeric", "b")
+    assert choose_features(None, names, *given, drop=["b"]) == ("a", "n")
+    assert choose_features(None, names, *given, drop=["b"], set_aside={"n": message("left_out.text")}) == ("a",)
+    assert choose_features(["n"], names, *given, set_aside={"n": message("left_out.text")}) == ("n",)
+    for drop, key in ((["z"], "no_such_column"), (["y"], "drop_of_used"), (["w"], "drop_of_used")):
+        with pytest.raises(DataError) as caught:
+            choose_features(["a"], names, *given, drop=drop)
+        assert caught.value.message.key == f"error.{key}"
+    with pytest.raises(DataError) as caught:
+        choose_features(["a"], names, *given, drop="a")
+    assert caught.value.message.key == "error.drop_of_used"
+    with pytest.raises(DataError) as caught:
+        choose_features(None, ("y",), {}, "y", None)
+    assert caught.value.message.key == "error.no_features"

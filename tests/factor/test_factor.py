@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from descentlab import DataError, Factor
+from descentlab.data.design.choose import request_design
+from descentlab.data.selection import ColumnSelection
 from descentlab.data.source import BLOCK_ROWS
+from descentlab.factor.build import build_factor
 from descentlab.factor.factor import FACTOR_FORMAT
 from tests.rational import fractions
 
@@ -315,3 +319,59 @@ def test_merging_keeps_the_rounding_errors_of_both_parts() -> None:
     factor = replace(Factor.from_block(rows, NAMES), rounding_error=np.array([3.0, 4.0, 0.0]))
     other = replace(factor, rounding_error=np.array([4.0, 3.0, 1.0]))
     np.testing.assert_allclose(factor.merge(other).rounding_error, [5.0, 5.0, 1.0])
+
+
+def test_the_arrays_of_a_factor_and_back() -> None:
+    """What no rows can have is refused by the name of its field; the last bit of a weight may differ."""
+    factor = Factor.from_block(np.array([[1.0, 2, 5], [3, 1, 7]]), NAMES, [0.1, 0.2]).shift(np.array([8.0, 0, 0]))
+    stored = factor.to_arrays()
+    again = Factor.from_arrays(stored)
+    for name in ("columns", "rows", "weight"):
+        assert getattr(again, name) == getattr(factor, name)
+    for name in ("R_centered", "origin", "rounding_error", "shifted"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(factor, name))
+    assert Factor.from_arrays(Factor.empty(NAMES).to_arrays()).rows == 0
+    R = factor.R_centered
+    wrong: list[tuple[str, Any]] = [
+        ("rows", 0),
+        ("centred", R[:3, :3]),
+        ("centred", R + np.eye(4, k=-1)),
+        ("centred", np.diag([-1.0, 0, 0, 0]) + R * [[0.0], [1], [1], [1]]),
+        ("origin", np.zeros(4)),
+        ("rounding", np.full(3, -1e-300)),
+        ("rounding", np.zeros(2)),
+        ("weight", factor.weight * (1 + 1e-9)),
+        ("shifted", np.zeros(2, bool)),
+    ]
+    for name, value in wrong:
+        with pytest.raises(ValueError, match="centred" if name == "rows" else name):
+            Factor.from_arrays({**stored, name: value})
+
+
+@pytest.mark.parametrize(("k", "fits"), [(100, True), (101, False)])
+def test_a_triangle_that_is_just_too_large_is_refused(k: int, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descentlab.factor.limits.MAX_FACTOR_BYTES", 8 * 101**2)
+    if fits:
+        assert len(Factor.empty([f"x{j}" for j in range(k)]).columns) == k
+        return
+    with pytest.raises(DataError) as caught:
+        Factor.empty([f"x{j}" for j in range(k)])
+    assert caught.value.message.values["most"] == 100
+    assert caught.value.message.values["gigabytes"] == pytest.approx(8 * 102**2 / 1e9)
+
+
+def test_factors_of_one_formula_merge_by_their_levels() -> None:
+    rows = pa.table({"y": [1.0, 2, 4, 3, 7], "u": [1.0, 3, 2, 5, 4], "a": ["p", "q", "q", "r", "p"]})
+
+    def factor_of(table: Any, formula: str = "y ~ u + a") -> Factor:
+        request = request_design(formula, None, True, None)
+        return build_factor(ColumnSelection(table, None, None, None, None, "error", {}, None, request))
+
+    first, second = factor_of(rows.slice(0, 3)), factor_of(rows.slice(3))
+    merged, whole = first.merge(second), factor_of(rows)
+    assert (merged.columns, merged.rows, merged.design) == (whole.columns, 5, whole.design)
+    np.testing.assert_allclose(merged.R.T @ merged.R, whole.R.T @ whole.R, atol=1e-12)
+    assert (merged.rounding_error[[0, -1]] >= first.rounding_error[[0, -1]]).all()
+    with pytest.raises(DataError) as caught:
+        first.merge(factor_of(rows, "y ~ u:a"))
+    assert caught.value.message.key == "error.merge_terms"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import descentlab as dl
+from descentlab.descent.recursion import MomentumSettings
 from descentlab.theory.full_batch import FullBatchTheory
 from descentlab.theory.learning_rates import (
     fastest_heavy_ball,
@@ -17,6 +20,7 @@ from descentlab.theory.learning_rates import (
     heavy_ball_settings,
     minimax_heavy_ball,
     minimax_rate,
+    recommended_rates,
     shortest_repr,
 )
 from descentlab.theory.settling_time import ConvergenceCriterion
@@ -153,3 +157,32 @@ def test_the_textbooks_momentum_is_typed_with_the_digits_that_keep_it_stable(pow
     )
     typed = aim.epochs_to_tolerance(float(rate.lr_text), heavy_ball_settings(float(rate.momentum_text)))
     assert typed == pytest.approx(rate.epochs, rel=0.01, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "own"),
+    [({}, False), ({"momentum": 0.5}, True), ({"momentum": 1.0}, False), ({"optimizer": "adam"}, False)],
+)
+def test_the_rates_by_name(settings: dict[str, Any], own: bool) -> None:
+    aim, theory = case(2)
+    theory = replace(theory, descent=dl.Descent(lr=0.1, **settings))
+    rates = recommended_rates(theory, aim)
+    assert {*rates} == {"textbook", "fastest", "heavy_ball", "fastest_pair", *(["own_momentum"] if own else [])}
+    assert all(name == rate.name for name, rate in rates.items())
+    assert not own or rates["own_momentum"].momentum == 0.5
+    flat = FullBatchTheory(dl.Problem([0.0, 0.0], [1.0, 2.0], bias=False), dl.Descent(lr=0.1))
+    assert recommended_rates(flat, ConvergenceCriterion.from_theory(flat)) == {}
+
+
+def test_at_the_minimum_no_epoch_is_needed() -> None:
+    problem = dl.Problem([1.0, 2, 3], [1.0, 2, 4])
+    theory = FullBatchTheory(problem, dl.Descent(lr=0.1, start=problem.solve().params))
+    largest, smallest = theory.spectrum.lambda_max, theory.spectrum.lambda_min
+    aim = ConvergenceCriterion.from_theory(theory)
+    best = fastest_rate(aim, largest)
+    assert best is not None
+    assert best.epochs == 0
+    assert best.lr == pytest.approx(1 / largest)
+    pair = fastest_heavy_ball(aim, largest, minimax_heavy_ball(aim, largest, smallest))
+    assert (pair.name, pair.epochs) == ("fastest_pair", 0)
+    assert fastest_rate(aim, largest, MomentumSettings(momentum=1.1, dampening=0.0, nesterov=False)) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import descentlab as dl
 from descentlab.theory.full_batch import FullBatchTheory
@@ -41,3 +42,32 @@ def test_no_digit_is_claimed_of_columns_that_a_tiny_penalty_tells_apart() -> Non
     """One row and a ridge: the weight is 0 and the bias the target, however far the column is from zero."""
     minimum = dl.Problem([[9007197922912238.0]], [-16.0], ridge=1e-6).solve()
     assert minimum.min_digits == 0
+
+
+@pytest.mark.parametrize(
+    ("least", "suboptimality", "digits"),
+    [
+        (LeastCost(1.0, 0.0, 0.0, 0.4e-3), 2.0, 4),  # 2 * 0.4e-3 = 0.8e-3
+        (LeastCost(1.0, 0.0, 0.0, 0.6e-3), 2.0, 3),  # 1.2e-3
+        (LeastCost(1.0, 0.0, 0.8e-3, 0.0), 4.0, 4),  # 2 * 0.8e-3 / sqrt(4)
+        (LeastCost(2.0, 0.016, 0.0, 0.0), 1.0, 3),  # 0.016 / 2
+        (LeastCost(2.0, np.inf, 0.0, 0.4e-3), 1.0, 4),
+        (LeastCost(0.0, 0.0, 0.0, 0.4e-3), 1.0, 4),
+        (LeastCost(1.0, 0.0, 0.5, 0.0), 1.0, 0),
+        (LeastCost(1.0, 0.0, 0.45, 0.0), 1.0, 1),
+        (LeastCost(1.0, 0.0, 0.1, 0.0), 0.0, 0),
+    ],
+)
+def test_digits_of_a_suboptimality(least: LeastCost, suboptimality: float, digits: int) -> None:
+    assert least.certain_suboptimality_digits(suboptimality) == digits
+
+
+def test_a_fifth_of_the_tolerance_may_be_undecided() -> None:
+    """With e alone, the tolerances are w / (1 + e)^2 and w / (1 - e)^2: a fifth apart where e is (1 - q) / (1 + q),
+    q^2 = 0.8."""
+    q = np.sqrt(0.8)
+    edge = float((1 - q) / (1 + q))
+    assert LeastCost(3.0, 0.0, 0.0, 0.999 * edge).decides(0.01)
+    assert not LeastCost(3.0, 0.0, 0.0, 1.001 * edge).decides(0.01)
+    assert LeastCost(3.0, 0.0, 0.0, 1.0).possible_tolerance(0.01) == np.inf
+    assert LeastCost(3.0, 4.0, 0.0, 0.0).sure_tolerance(0.01) == 0

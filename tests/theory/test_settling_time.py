@@ -168,3 +168,55 @@ def test_an_interval_is_skipped_only_if_every_update_in_it_is_within(x: float) -
             reach = h[first : last + 1].max() * 0.999
             criterion = ConvergenceCriterion(np.array([x]), np.full((1, 1), 1 / reach), squared=False)
             assert not criterion._interval_satisfies(polynomial, first, last)
+
+
+@pytest.mark.parametrize("recursion", RECURSIONS, ids=str)
+@pytest.mark.parametrize("squared", [False, True])
+def test_many_rates_at_once_take_what_each_takes_alone(recursion: MomentumSettings, squared: bool) -> None:
+    """Conditions that hold at different times, with and without a rate that never settles."""
+    parts = np.array([[60.0, -2, 0.5], [1, 30, -4], [0.2, 0.1, 200]])
+    criterion = ConvergenceCriterion(np.array([0.02, 0.3, 1.0]), parts[:1] if squared else parts, squared)
+    rates = np.array([0.01, 0.2, 1.0, 1.3, 100.0, 1.0])
+    together = criterion.epochs_upper_bound(criterion.residual_polynomial(rates, recursion))
+    alone = [criterion.epochs_upper_bound(criterion.residual_polynomial(rates[i : i + 1], recursion)) for i in range(6)]
+    np.testing.assert_allclose(together, np.ravel(alone), rtol=1e-9)
+    assert np.isinf(together[4])
+    for lr, bound in zip(rates[:4].tolist(), together[:4].tolist(), strict=True):
+        exact = criterion.epochs_to_tolerance(lr, recursion)
+        assert exact is not None
+        assert exact <= np.ceil(bound) + 1e-9
+        if not recursion["momentum"] and squared and lr <= 1:
+            assert exact == np.ceil(bound)
+
+
+@pytest.mark.parametrize("part", [0.9, 1.1])
+def test_errors_that_swing_for_ever_settle_if_they_are_small_enough(part: float) -> None:
+    """Momentum 1 keeps the size of an error: below curvature 4 / lr it swings between its bounds."""
+    recursion = MomentumSettings(momentum=1.0, dampening=0.0, nesterov=False)
+    swing = ConvergenceCriterion(np.array([0.37]), np.ones((1, 1)), squared=False)
+    reach = float(swing.residual_polynomial(np.array([1.0]), recursion).asymptotic_amplitude[0, 0])
+    h = np.abs(swing.residual_polynomial(np.array([1.0]), recursion).evaluate(np.arange(2000)[:, None]))
+    assert h[1000:].max() == pytest.approx(reach, rel=1e-3)
+    criterion = ConvergenceCriterion(np.array([0.37]), np.full((1, 1), part / reach), squared=False)
+    assert (criterion.epochs_to_tolerance(1.0, recursion) is None) == (part > 1)
+
+
+def test_without_conditions_everything_is_settled() -> None:
+    nothing = ConvergenceCriterion(np.zeros(0), np.zeros((1, 0)), squared=True)
+    assert nothing.epochs_upper_bound(nothing.residual_polynomial(np.ones(3), RECURSIONS[0])).tolist() == [0, 0, 0]
+    inside = ConvergenceCriterion(np.array([0.5]), np.array([[1.0]]), squared=False)
+    rates = inside.residual_polynomial(np.array([0.1, 5.0]), RECURSIONS[0])
+    assert inside.epochs_upper_bound(rates).tolist() == [0, np.inf]
+    assert inside.is_violated(np.array([[1.0], [1.001], [-1.001], [np.nan]])).tolist() == [False, True, True, True]
+
+
+def test_where_the_cost_is_hidden_the_coefficients_are_the_criterion() -> None:
+    theory = FullBatchTheory(problem("exact"), dl.Descent(lr=1.0))
+    by_cost, by_coefficients = (ConvergenceCriterion.from_theory(theory), ConvergenceCriterion.for_coefficients(theory))
+    assert not by_cost.squared
+    np.testing.assert_array_equal(by_cost.contributions, by_coefficients.contributions)
+    tenth = ConvergenceCriterion.for_coefficients(theory, 0.1)
+    np.testing.assert_allclose(tenth.contributions, by_coefficients.contributions / 10)
+    start = theory.spectrum.directions[:, : len(by_cost.curvature)] @ theory.initial_error[: len(by_cost.curvature)]
+    errors = theory.coefficient_errors(theory.limit_point + start) / 0.01
+    np.testing.assert_allclose(np.abs(by_coefficients.contributions.sum(axis=1)), errors, rtol=1e-9, atol=1e-9)

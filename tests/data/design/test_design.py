@@ -8,6 +8,7 @@ import re
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ def make_frame(rows: int = 60, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def design_of(formula: str, source: Source, levels: dict[str, list[str]] | None = None) -> Design:
+def design_of(formula: str, source: Source, levels: dict[str, list[Any]] | None = None) -> Design:
     design = make_design(read_formula(formula), source, "y", ())
     return design.with_levels(levels or {})
 
@@ -300,7 +301,7 @@ def test_a_reference_that_no_row_has_is_refused_with_the_levels() -> None:
     with pytest.raises(DataError, match=r"`a`.*pp") as caught:
         _ = design.columns
     assert caught.value.message.values["levels"] == ["p", "q"]
-    assert design_of("y ~ C(n, 2)", open_source(pa.table({"y": [1.0], "n": [2]})), {"n": [1, 2, 3]}).columns == (  # type: ignore[dict-item]
+    assert design_of("y ~ C(n, 2)", open_source(pa.table({"y": [1.0], "n": [2]})), {"n": [1, 2, 3]}).columns == (
         "C(n)[1]",
         "C(n)[3]",
     )
@@ -308,12 +309,12 @@ def test_a_reference_that_no_row_has_is_refused_with_the_levels() -> None:
 
 def test_fitted_functions_use_their_constants() -> None:
     u = np.array([1.0, 4.0, np.nan])
-    constants = {
+    constants: dict[str, dict[str, Any]] = {
         "center(u)": {"mean": 2.0, "divisor": 1.0},
         "scale(u)": {"mean": 2.0, "divisor": 4.0},
         "poly(u, 2)": {"mean": 2.0, "divisor": 0.5, "polynomials": [[1.0, 10.0, 0.0], [0.0, 0.0, 3.0]]},
     }
-    expected = {"center(u)": [-1, 2], "scale(u)": [-0.25, 0.5], "poly(u, 2)": [[-19, 12], [41, 48]]}
+    expected: dict[str, Any] = {"center(u)": [-1, 2], "scale(u)": [-0.25, 0.5], "poly(u, 2)": [[-19, 12], [41, 48]]}
     for text, values in expected.items():
         found = evaluate(parse_formula(text), {"u": u}, constants, 3)
         np.testing.assert_allclose(found[:2], values)
@@ -358,9 +359,8 @@ def test_a_design_counts_and_names_its_columns() -> None:
     levels = {"a": ["p", "q", "r"], "b": ["가", "나"]}
     frame = make_frame().assign(w=1.0)
     design = design_of("log(y + w) ~ poly(v, 2):a + u + a:b", open_source(frame), levels)
-    assert (
-        design.count_indicators() == len(design.indicator_columns) == 15
-    )  # 1, 2 * 3, and of a:b one part of 2 and one of 3 * 2
+    # `a:b` without `a` or `b` has one part of the levels of b, and one of all pairs.
+    assert design.count_indicators() == len(design.indicator_columns) == 1 + 2 * 3 + 2 + 3 * 2
     assert design.category_columns == {*design.columns} - {"u"}
     assert (design.target_name, design.target_column) == ("log(y + w)", "y")
     assert design.formula == "log(y + w) ~ u + poly(v, 2):C(a) + C(a):C(b)"
