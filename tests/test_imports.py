@@ -22,7 +22,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "descentlab"
 
 # The folders in the order in which a value travels. Each imports itself, those to its left, and the files of the root.
 FOLDERS = (
-    *("messages", "data", "factor", "descent", "problem", "theory", "engines", "run"),
+    *("messages", "data", "factor", "descent", "problem", "model", "theory", "engines", "run"),
     *("model_selection", "doctor", "watching", "sklearn", "lab", "lessons", "cli"),
 )
 HEAVY = ("torch", "scipy", "pyarrow", "pandas", "polars", "matplotlib", "sklearn", "dask", "click", "numba")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from descentlab.model_selection.splitting import split as split
     from descentlab.model_selection.validation import Validation as Validation
     from descentlab.model_selection.validation import validate as validate
+    from descentlab.model.model import Model as Model
     from descentlab.problem.minimum import Minimum as Minimum
     from descentlab.problem.problem import Problem as Problem
     from descentlab.problem.spectrum import Spectrum as Spectrum
@@ -66,6 +67,7 @@ _MODULES = {
     "History": "descentlab.run.history",
     "Lab": "descentlab.lab.lab",
     "Minimum": "descentlab.problem.minimum",
+    "Model": "descentlab.model.model",
     "MissingDependencyError": "descentlab.errors",
     "Problem": "descentlab.problem.problem",
     "Reason": "descentlab.run.ending",
@@ -86,7 +88,7 @@ _MODULES = {
     "watch": "descentlab.watching.watch",
 }
 _PACKAGES = (
-    *("data", "descent", "doctor", "engines", "errors", "factor", "lab", "messages", "model_selection"),
+    *("data", "descent", "doctor", "engines", "errors", "factor", "lab", "messages", "model", "model_selection"),
     *("problem", "run", "theory", "typing"),
 )
 

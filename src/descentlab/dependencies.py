@@ -55,6 +55,22 @@ class LazyMethod:
         return function.__get__(instance, owner)
 
 
+class LazyProperty:
+    """An attribute that another module computes, which loads when it is first asked for; see :class:`LazyMethod`."""
+
+    def __init__(self, module: str, function: str) -> None:
+        self._module, self._function = module, function
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        value = instance.__dict__[self._name] = getattr(import_module(self._module), self._function)(instance)
+        return value
+
+
 def jit(signature: Any = None, fastmath: Collection[str] = ()) -> Callable[[F], F]:
     """Compile a function that releases Python's lock, and cache it on disk if a folder for that can be written.
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 WaitCallback = Callable[[str], object]  # called once, with the holder of the lock
 LOCK_POLL = 0.05  # seconds between two attempts to lock
@@ -27,12 +27,23 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         OSError: the file cannot be written; an earlier one is unchanged.
     """
+    with open_atomically(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_atomically(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file to write to; it is there, complete, once the ``with`` block has ended without an error.
+
+    Raises:
+        OSError: the file cannot be written; an earlier one is unchanged.
+    """
     target = Path(path).resolve()  # write the target of a symbolic link, and keep the link
     check_writable(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)

@@ -68,6 +68,10 @@ class ConcatSource(BaseSource):
             notices += [notice for notice in part.notices if notice not in notices]
         return (*notices, *(notice for notice in super().notices if notice not in notices))
 
+    @property
+    def column_formats(self) -> Mapping[str, Any]:
+        return {name: kind for part in reversed(self.sources) for name, kind in part.column_formats.items()}
+
     def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
         first, source_offset = offset or (0, None)
         for i, source in enumerate(self.sources[first:], first):
@@ -126,6 +130,10 @@ class JoinedSource(BaseSource):
     def notices(self) -> tuple[Message, ...]:
         notices = (*self.source.notices, *self.extra.notices)
         return (*notices, *(notice for notice in super().notices if notice not in notices))
+
+    @property
+    def column_formats(self) -> Mapping[str, Any]:
+        return {**self.source.column_formats, **self.extra.column_formats}
 
     def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
         """Pieces of both with the same rows; one single piece if rows cannot be reached by number."""

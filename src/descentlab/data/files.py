@@ -258,6 +258,10 @@ class PartitionedSource(BaseSource):
     def notices(self) -> tuple[Message, ...]:
         return self.source.notices
 
+    @property
+    def column_formats(self) -> Mapping[str, Any]:
+        return self.source.column_formats
+
     def pieces(self, columns: Sequence[str], offset: Any = None) -> Iterator[Piece]:
         file_columns = [name for name in columns if name not in self.partition]
         for piece in self.source.pieces(file_columns, offset):

@@ -101,6 +101,17 @@ def as_paths(data: object) -> list[str] | None:
     return paths if paths and len(paths) == len(items) else None
 
 
+def data_label(data: object) -> str:
+    """What to call data: the names of its files without their folders, or its type, such as ``pandas.DataFrame``."""
+    paths = as_paths(data)
+    if paths is None:
+        name = getattr(data, "name", None)
+        kind = type(data)
+        return name if isinstance(name, str) else f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    names = [re.split(r"[/\\]", path.rstrip("/\\"))[-1] for path in paths]
+    return names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
+
+
 def resolve_locations(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[FileLocation]:
     """The files of paths, patterns, folders and URIs, sorted within each of them.
 

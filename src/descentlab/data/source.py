@@ -58,9 +58,14 @@ class Source(Protocol):
         size: the sum of the sizes of the pieces; None if it is unknown before they are read.
         inexact_columns: the columns with an integer that float64 cannot hold, in the blocks read so far.
         random_access: whether a piece can be read without the pieces before it.
+        column_formats: how the numbers of a column are written (``NumberFormat``, ``FlagFormat``), where that is known
+            and not plain.
     """
 
     inexact_columns: set[str]
+
+    @property
+    def column_formats(self) -> Mapping[str, Any]: ...
 
     @property
     def random_access(self) -> bool: ...
@@ -105,6 +110,10 @@ class BaseSource:
     excluded_columns: Mapping[str, Message] = {}
     size: int | None = None
     random_access: bool = False
+
+    @property
+    def column_formats(self) -> Mapping[str, Any]:
+        return {}
 
     def __init__(self, notices: Sequence[Message] = ()) -> None:
         self.reading_notices = list(notices)

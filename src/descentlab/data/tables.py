@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from descentlab.data.arrays import MAX_EXACT_INTEGER
-from descentlab.data.csv.text_columns import FlagFormat, not_numeric_reason
+from descentlab.data.csv.text_columns import BOOLEANS, FlagFormat, not_numeric_reason
 from descentlab.data.flag_columns import detect_flag_columns, flag_notices, flags_to_float64
 from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, PIECE_ROWS, BaseSource, MixedBlock, Piece, is_from_package
 from descentlab.dependencies import require
@@ -157,6 +157,7 @@ class ArrowSource(BaseSource):
         text = [name for name, reason in reasons.items() if reason is not None and reason.key == "left_out.text"]
         self._flag_columns = detect_flag_columns(self.batches(text), text) if text else {}
         flag_formats = {name: flag_format for name, (flag_format, _) in self._flag_columns.items()}
+        self._booleans = {name: BOOLEANS for name, kind in value_types.items() if pa.types.is_boolean(kind)}
         self._reasons = {n: reason for n, reason in reasons.items() if reason is not None and n not in flag_formats}
         self.names = tuple(name for name in names if name not in self._reasons)
         large = frozenset(name for name in self.names if _can_exceed_float64(pa, value_types[name]))
@@ -180,6 +181,10 @@ class ArrowSource(BaseSource):
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """The record batches of these columns of any type, in that order."""
         raise NotImplementedError
+
+    @property
+    def column_formats(self) -> Mapping[str, Any]:
+        return {**self._booleans, **self.converter.flag_formats}
 
     def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
         large = [name for name in columns if name in self.converter.large_integer_columns]

@@ -11,6 +11,7 @@ import numpy as np
 from descentlab.data.columns import check_column, choose_features
 from descentlab.data.design.choose import request_design
 from descentlab.data.design.design import Design
+from descentlab.data.paths import data_label
 from descentlab.data.selection import ColumnSelection
 from descentlab.dependencies import LazyMethod
 from descentlab.descent.reductions import gradient_scale
@@ -80,6 +81,7 @@ class Problem:
 
     Attributes:
         features, target: column names.
+        data_name: the name of its file, or its type.
         design: how the features are computed from the columns of the data, where there is a formula or a category.
         parameters: (p,) the names of a parameter vector's entries.
         factor: the :class:`Factor` of features and target.
@@ -131,6 +133,7 @@ class Problem:
         self.missing = check_choice("missing", missing, ("error", "drop"))
         if center and not bias:
             raise SettingError("center_without_bias")
+        self.data_name = data_label(X)
         X = load_if_factor(X)
         if isinstance(X, Factor):
             if y is not None or weights is not None:
@@ -244,9 +247,22 @@ class Problem:
             start: (p,) in the data's units; None is zero. Where several parameter vectors have the least cost, the
                 one nearest to it in the scaled parameters is returned: descent from there converges to it.
         """
+        return Minimum.from_regression(self.regression, self.scaling, self.parameters, self.scaled_params(start))
+
+    @property
+    def regression(self) -> Regression:
+        """What the statistics of the fit are computed from."""
         penalty = self.ridge * self.scaling.scales**2
-        regression = Regression(self.factor, self.fit, self.bias, penalty, self.weights_are, self._selection)
-        return Minimum.from_regression(regression, self.scaling, self.parameters, self.scaled_params(start))
+        return Regression(
+            self.factor,
+            self.fit,
+            self.bias,
+            penalty,
+            self.weights_are,
+            self._selection,
+            self.design,
+            self.data_name,
+        )
 
     def cost(self, params: Sequence[float] | FloatArray) -> float:
         """The mean squared error at parameters in the data's units, without the ridge penalty."""
@@ -301,6 +317,7 @@ class Problem:
         changed.design = self.design if is_of_design and changed.target == self.target else None
         if not self.ridge and {*changes} <= {"center", "standardize"}:
             changed.fit = self.fit  # it does not depend on where the descent takes place
+        changed.data_name = self.data_name
         return changed
 
     @property

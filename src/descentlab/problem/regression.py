@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from descentlab.data.design.design import Design
 from descentlab.data.selection import ColumnSelection, ScanCounts
 from descentlab.data.source import Piece
 from descentlab.factor.executors.threads import Threads
@@ -29,6 +30,8 @@ class Regression(NamedTuple):
         weights_are: ``"frequency"``: a row of weight 2 counts as two rows, n is the total weight. ``"analytic"``: a
             weight is proportional to the row's precision, ``Var(y_i) = sigma^2 / w_i``, n is the number of rows.
         selection: the rows, None if only the factor is there.
+        design: what the features are made of; None if they are columns of the data.
+        data_name: what to call the data.
     """
 
     factor: Factor
@@ -37,6 +40,8 @@ class Regression(NamedTuple):
     penalty: FloatArray
     weights_are: str
     selection: ColumnSelection | None
+    design: Design | None = None
+    data_name: str = ""
 
     @property
     def d(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.dependencies import require
+from descentlab.dependencies import LazyProperty, require
 from descentlab.errors import SettingError, check_float
 from descentlab.messages import message, to_json_types
 from descentlab.messages.document import Presentable
@@ -54,6 +54,7 @@ class Statistics(GoodnessOfFit):
     Attributes:
         parameters: (p,) the names: features in order, then the bias.
         params: (p,) in the data's units.
+        model: the :class:`descentlab.Model` of this fit, to be saved and to predict with.
 
     >>> import descentlab as dl
     >>> fit = dl.Problem([1.0, 2, 3, 4, 5], [1.1, 1.9, 3.2, 3.9, 5.1]).solve()
@@ -65,8 +66,11 @@ class Statistics(GoodnessOfFit):
     params: FloatArray
     robust_kind: str | None = None
 
+    model = LazyProperty("descentlab.model.build", "model_of_fit")
+
     @cached_property
-    def _root(self) -> CovarianceRoot:
+    def covariance_root(self) -> CovarianceRoot:
+        """The root of ``covariance / sigma^2``, as the robust kind asks for."""
         if self.robust_kind is None:
             return least_squares_root(self.regression)
         return robust_root(self.regression, self.sigma, self.robust_kind)
@@ -74,13 +78,13 @@ class Statistics(GoodnessOfFit):
     @cached_property
     def standard_errors(self) -> FloatArray:
         """(p,) the square roots of the covariance's diagonal; nan where the data does not determine the parameter."""
-        errors: FloatArray = self.sigma * np.linalg.norm(self._root.root, axis=1)
+        errors: FloatArray = self.sigma * np.linalg.norm(self.covariance_root.root, axis=1)
         return np.where(self.regression.is_determined, errors, math.nan)
 
     @property
     def covariance(self) -> FloatArray:
         """(p, p) of the parameters; nan in the rows and columns of those that the data does not determine."""
-        root = self.sigma * self._root.root
+        root = self.sigma * self.covariance_root.root
         covariance: FloatArray = root @ root.T
         unknown = ~self.regression.is_determined
         covariance[unknown] = covariance[:, unknown] = math.nan
@@ -138,7 +142,7 @@ class Statistics(GoodnessOfFit):
         if regression.bias:
             means, mean_y = regression.factor.means[:d], float(regression.factor.means[d])
         centered = X - means
-        W, root = regression.fit.params[:d, 0], self._root.root
+        W, root = regression.fit.params[:d, 0], self.covariance_root.root
         rows = centered @ root[:d]
         if regression.bias:  # the mean's own row: the bias and the weights are correlated only through the means
             rows = rows + root[d] + means @ root[:d]
@@ -157,8 +161,8 @@ class Statistics(GoodnessOfFit):
         """
         if self.regression.is_penalized or not self.df_model or math.isnan(self.sigma):
             return math.nan
-        if self._root.middle is not None:
-            return self._wald_f(self._root.middle)
+        if self.covariance_root.middle is not None:
+            return self._wald_f(self.covariance_root.middle)
         explained = self.total_sum.value - self.residual_sum.value
         return max(explained, 0.0) / self.df_model / self.sigma**2
 
@@ -183,7 +187,8 @@ class Statistics(GoodnessOfFit):
 
         They hold for rounding of the data, to the last place of a float64, and of the computation, as ``digits`` does.
         """
-        errors, t = self._root.errors * self.sigma + self.standard_errors * self._relative_sigma_error, np.abs(self.t)
+        errors = self.covariance_root.errors * self.sigma + self.standard_errors * self._relative_sigma_error
+        t = np.abs(self.t)
         params = np.where(self.regression.is_determined, self.regression.fit.error_bounds[:, 0], math.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
             t_error = (params + t * errors) / self.standard_errors
@@ -233,7 +238,7 @@ class Statistics(GoodnessOfFit):
         robust = Statistics(
             regression=self.regression, parameters=self.parameters, params=self.params, robust_kind=str(kind)
         )
-        _ = robust._root  # the pass
+        _ = robust.covariance_root  # the pass
         return robust
 
     def summary(self, level: float = DEFAULT_LEVEL) -> Summary:

@@ -95,7 +95,18 @@ def _make_run(loop: Loop) -> Run:
         params = to_original(final.current.params[0])
         ending = decide_ending(final)
     notices: tuple[Message, ...] = getattr(loop.engine, "notices", ())
-    return Run(problem, descent, loop.engine.name, history, params, ending.cost, ending.gradient_norm, ending, notices)
+    return Run(
+        problem,
+        descent,
+        loop.engine.name,
+        history,
+        params,
+        ending.cost,
+        ending.gradient_norm,
+        ending,
+        notices,
+        final.current.params[0].copy(),
+    )
 
 
 def _check_duration(pilot: Engine, problem: Problem, descent: Descent) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from descentlab.dependencies import LazyMethod
 from descentlab.descent.descent import Descent
-from descentlab.messages import Message, format_number, message
+from descentlab.errors import SettingError
+from descentlab.messages import Message, format_number, message, to_json_types
 from descentlab.messages.html import html_fragment, html_paragraph, html_preformatted
+from descentlab.model.build import model_of_descent
+from descentlab.model.model import Model
 from descentlab.problem.problem import Problem
 from descentlab.run.ending import Ending
 from descentlab.run.history import History
@@ -32,6 +38,7 @@ class Run:
         cost, gradient_norm: there.
         ending: why the run ended.
         notices: messages about the order in which the engine took the rows.
+        scaled_params: (p,) the last parameters of the columns that descent acts on, as the engine left them.
     """
 
     problem: Problem
@@ -43,6 +50,7 @@ class Run:
     gradient_norm: float
     ending: Ending
     notices: tuple[Message, ...] = ()
+    scaled_params: FloatArray | None = None
 
     lab = LazyMethod("descentlab.lab.methods", "lab_of_run")
 
@@ -54,6 +62,29 @@ class Run:
     def params_by_name(self) -> dict[str, float]:
         """The last parameters by name."""
         return dict(zip(self.problem.parameters, self.params.tolist(), strict=True))
+
+    @cached_property
+    def model(self) -> Model:
+        """The :class:`descentlab.Model` of the last parameters, to be saved and to predict with.
+
+        Statistics and intervals are those of least squares, and are given if no prediction is further from that of the
+        minimum than 0.01 of its standard error.
+
+        Raises:
+            SettingError: the parameters are not finite.
+        """
+        if not np.isfinite(self.params).all():
+            raise SettingError("model_not_finite_run")
+        problem, minimum = self.problem, self.problem.solve(self.descent.start)
+        scaled = problem.scaled_params(self.params) if self.scaled_params is None else self.scaled_params
+        gap = problem.quadratic.A @ (scaled - problem.scaled_params(minimum.params))
+        distance = float(np.linalg.norm(gap)) / minimum.sigma
+        at_means = float(scaled[-1]) if problem.center and problem.bias else None
+        settings = {"engine": self.engine, "epochs": self.ending.epoch, "ending": self.ending.reason.value}
+        settings |= {"cost": self.cost, "least_cost": minimum.cost}
+        settings |= {name: problem.to_dict()[name] for name in ("ridge", "center", "standardize")}
+        settings["settings"] = to_json_types(self.descent.to_dict())
+        return model_of_descent(minimum, self.params, at_means, distance, settings)
 
     @property
     def messages(self) -> list[Message]:

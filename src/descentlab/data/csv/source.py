@@ -20,7 +20,7 @@ from descentlab.data.csv.number_format import TWO_READINGS_CELL
 from descentlab.data.csv.options import CsvOptions
 from descentlab.data.csv.schema import ColumnKind, CsvSchema, TextBuffer
 from descentlab.data.csv.table_reader import arrow_type, read_integers, read_table, split_file
-from descentlab.data.csv.text_columns import FlagFormat, as_booleans, first_row, strip_cells, trim_cells
+from descentlab.data.csv.text_columns import BOOLEANS, FlagFormat, as_booleans, first_row, strip_cells, trim_cells
 from descentlab.data.paths import FileLocation, unreadable_error
 from descentlab.data.source import BLOCK_ROWS, NO_SHIFTS, BaseSource, MixedBlock, Piece
 from descentlab.data.tables import decimals_to_float64, max_magnitude, subtract_exactly
@@ -52,6 +52,11 @@ class CsvSource(BaseSource):
         self._columns_read = {*(self._columns_read or ()), *columns}
         for start, data in split_file(self.schema, offset or 0):
             yield CsvPiece(self.schema, start, start + len(data), data)
+
+    @property
+    def column_formats(self) -> Mapping[str, Any]:
+        booleans = [name for name, kind in self.schema.column_kinds.items() if kind == ColumnKind.BOOLEAN]
+        return dict.fromkeys(booleans, BOOLEANS) | dict(self.schema.formats)
 
     def integer_shifts(self, columns: Sequence[str]) -> dict[str, int]:
         return {name: shift for name, shift in self.schema.integer_shifts.items() if name in columns}
@@ -123,6 +128,10 @@ class CsvPiece:
             return values.cast(pa.bool_())
         exact = read_integers(self.schema, self._text, self.start, name) if name in self.inexact_columns else None
         return values if exact is None else exact
+
+    def line_of_row(self, row: int) -> int:
+        """The line of the file on which a row of the piece, counted from 0, begins."""
+        return line_of_row(self.schema, self._text, self.start, row)
 
     @property
     def _text(self) -> TextBuffer:

@@ -121,6 +121,9 @@ class FlagFormat:
         return pc.equal(pc.utf8_lower(cells), self.true).cast(pa.float64())
 
 
+BOOLEANS = FlagFormat("true", "false")
+
+
 def detect_flags(cells: Any) -> FlagFormat | None:
     """The two words of a column that holds nothing else; None if it is not such a column."""
     words = _distinct_words(cells)

@@ -50,6 +50,13 @@ class CategoryCoding(NamedTuple):
             del names[self.reference_index(levels)]
         return names
 
+    def expand(self, weights: FloatArray, levels: Sequence[Level], axis: int) -> FloatArray:
+        """Weights of the columns, along an axis, as weights of the levels."""
+        if self.is_full:
+            return weights
+        of_reference = -weights.sum(axis) if self.is_sum else 0.0
+        return np.insert(weights, self.reference_index(levels), of_reference, axis)
+
     @property
     def is_sum(self) -> bool:
         """Whether the columns are differences to the level without one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -186,12 +186,21 @@ def _is_setting(node: Expression, inner: Expression) -> bool:
 
 
 def _apply_constants(x: FloatArray, constants: Mapping[str, Any]) -> FloatArray:
-    """``(x - mean) / divisor``, or the polynomials in it whose coefficients, from the constant on, are given."""
+    """``(x - mean) / divisor``, or the polynomials in it whose coefficients, from the constant on, are given.
+
+    Each value depends on nothing but its row, and on the order of operations that is written here, as in SQL.
+    """
     t: FloatArray = (x - constants["mean"]) / constants["divisor"]
     if "polynomials" not in constants:
         return t
-    powers = np.power.outer(t, np.arange(len(constants["polynomials"][0])))
-    result: FloatArray = powers @ np.asarray(constants["polynomials"]).T
+    return np.stack([_evaluate_polynomial(t, each) for each in constants["polynomials"]], axis=-1)
+
+
+def _evaluate_polynomial(t: FloatArray, coefficients: Sequence[float]) -> FloatArray:
+    """Horner's rule; the coefficients begin with the constant."""
+    result = np.full_like(t, coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        result = result * t + coefficient
     return result
 
 

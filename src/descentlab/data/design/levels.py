@@ -25,6 +25,7 @@ class LevelNumbers:
     def __init__(self, levels: Iterable[Level] = ()) -> None:
         self.known = tuple(levels)
         self.numbers: dict[Level, int] = {level: i for i, level in enumerate(self.known)}
+        self._known_by_text = {format_level(level): level for level in reversed(self.known)}
 
     def encode(self, labels: Any) -> FloatArray:
         """(m,) the numbers of (m,) labels, an Arrow array of any type; NaN where missing. New levels are added."""
@@ -53,8 +54,7 @@ class LevelNumbers:
         if level is None:
             return MISSING_CODE
         if self.known and level not in self.numbers:  # codes such as 02134 are text where one begins with 0
-            index = find_level(format_level(level), self.known)
-            level = level if index is None else self.known[index]
+            level = self._known_by_text.get(format_level(level), level)
         return float(self.numbers.setdefault(level, len(self.numbers)))
 
 

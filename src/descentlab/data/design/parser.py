@@ -25,7 +25,7 @@ from descentlab.errors import SettingError
 from descentlab.messages import Message, message
 
 TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d][\w.]*)|`(?P<quoted>[^`]+)`"
+    r"(?P<space>\s+)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d][\w.]*)|`(?P<quoted>(?:[^`]|``)*)`"
     r"|\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<sign>\*\*|[-+*/:~^(),=.])"
 )
 MAX_DEPTH = 50  # brackets inside brackets
@@ -167,7 +167,8 @@ def _split_tokens(formula: str) -> list[Token]:
             raise formula_error(formula, place, message(key, found=formula[place]))
         kind = str(match.lastgroup)
         if kind != "space":
-            tokens.append(Token(kind, match[kind], match.start(), match.end()))
+            text = match[kind].replace("``", "`") if kind == "quoted" else match[kind]
+            tokens.append(Token(kind, text, match.start(), match.end()))
         place = match.end()
     return [*tokens, Token("end", "", len(formula), len(formula))]
 

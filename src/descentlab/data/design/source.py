@@ -105,8 +105,7 @@ class DesignPiece:
             rows = len(block)
             values = dict(zip(numbers, block.T, strict=True))
             extra = [values[name] for name in self.extra]
-            leaves = {str(Name(name)): column for name, column in values.items()}
-            leaves |= {str(call): self._evaluate_date(call, others, first_row) for call in design.date_calls}
+            leaves = self.evaluate_leaves(values, others, first_row)
             codes = {key: self._encode(key, numbering[key], leaves, others, first_row) for key in design.categories}
             target = evaluate(design.target, leaves, design.constants, rows)
             evaluate_columns = design.evaluate if design.has_levels else scan.evaluate
@@ -118,6 +117,19 @@ class DesignPiece:
         self, numbers: Sequence[str], others: Sequence[str], shifts: Mapping[str, int] = NO_SHIFTS
     ) -> Iterator[MixedBlock]:
         return as_mixed_blocks(self.blocks((*numbers, *others), shifts), others)
+
+    def evaluate_leaves(
+        self, values: Mapping[str, FloatArray], others: Mapping[str, Any], first_row: int
+    ) -> dict[str, FloatArray]:
+        """The (m,) values of the design's ``leaves`` in a block that begins at ``first_row`` of the piece.
+
+        Args:
+            values: the columns that are read as numbers.
+            others: the columns that are read as they are, as Arrow arrays.
+            first_row: what the place in an error is counted from.
+        """
+        leaves = {str(Name(name)): column for name, column in values.items()}
+        return leaves | {str(call): self._evaluate_date(call, others, first_row) for call in self.design.date_calls}
 
     def _evaluate_date(self, call: Call, others: Mapping[str, Any], first_row: int) -> FloatArray:
         """(m,) the part of the dates in a block that begins at ``first_row`` of the piece.
@@ -148,23 +160,33 @@ class DesignPiece:
         Raises:
             DataError: there is a level that the design does not have.
         """
-        root, known = parse_formula(key), len(numbering.numbers)
-        if isinstance(root, Name):
-            codes = numbering.encode(others[root.name])
-        else:
-            rows = len(next(iter(leaves.values())))
-            codes = numbering.encode_numbers(evaluate(root, leaves, self.design.constants, rows))
+        known, codes = len(numbering.numbers), self.number_levels(key, numbering, leaves, others)
         if not self.design.has_levels or len(numbering.numbers) == known:
             return codes
         is_unseen = codes >= known
         if self.unseen == "error":
-            levels = [format_level(level) for level in numbering.numbers]
-            values = {"name": key, "level": levels[known], "levels": levels[:known]}
-            place = self._format_place(first_row + int(np.argmax(is_unseen)))
-            raise DataError("unseen_level", near=did_you_mean(levels[known], levels[:known]), place=place, **values)
+            raise self.unseen_error(key, numbering, codes, first_row)
         numbering.forget(known)
         code = np.nan if self.unseen == "missing" else self.design.reference_code(key)
         return np.where(is_unseen, code, codes)
+
+    def number_levels(
+        self, key: str, numbering: LevelNumbers, leaves: Mapping[str, FloatArray], others: Mapping[str, Any]
+    ) -> FloatArray:
+        """(m,) the numbers of a category's levels in a block; those of new levels are added to the numbering."""
+        root = parse_formula(key)
+        if isinstance(root, Name):
+            return numbering.encode(others[root.name])
+        rows = len(next(iter(leaves.values())))
+        return numbering.encode_numbers(evaluate(root, leaves, self.design.constants, rows))
+
+    def unseen_error(self, key: str, numbering: LevelNumbers, codes: FloatArray, first_row: int) -> DataError:
+        """The error for the first of the codes that is not that of a known level."""
+        row = int(np.argmax(codes >= len(numbering.known)))
+        level = next(format_level(level) for level, number in numbering.numbers.items() if number == codes[row])
+        levels = [format_level(each) for each in numbering.known]
+        values = {"name": key, "level": level, "levels": levels, "place": self._format_place(first_row + row)}
+        return DataError("unseen_level", near=did_you_mean(level, levels), **values)
 
     def _format_place(self, row: int) -> Message | str:
         place = place_of_row(self.piece, row)

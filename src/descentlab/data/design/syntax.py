@@ -48,7 +48,10 @@ class Name(Expression):
     name: str
 
     def __str__(self) -> str:
-        return self.name if PLAIN_NAME.fullmatch(self.name) else f"`{self.name}`"
+        if PLAIN_NAME.fullmatch(self.name):
+            return self.name
+        escaped = self.name.replace("`", "``")
+        return f"`{escaped}`"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,289 @@
+"""Predictions of a source, block by block, in order, on every core; memory does not grow with the rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from descentlab.data import open_source
+from descentlab.data.design.levels import LevelNumbers, format_level
+from descentlab.data.design.source import encode_category, evaluate_leaves
+from descentlab.data.source import PIECE_ROWS, Piece, Source
+from descentlab.errors import DataError, SettingError, check_choice, did_you_mean
+from descentlab.factor.executors.threads import Threads
+from descentlab.messages import Message, message, pluralize
+from descentlab.model.model import Model
+from descentlab.model.model_columns import InputColumns
+from descentlab.problem.statistics import check_level
+from descentlab.typing import FloatArray, IntArray
+
+UNSEEN_CHOICES = ("error", "missing", "reference")
+KINDS = ("observation", "mean")
+MAX_DENSE_VALUES = 1 << 20  # of the columns of a design at once, where intervals need all of them
+ALL_COLUMNS_KEPT = "all"
+ProgressCallback = Callable[[int, int | None, int], object]
+
+
+@dataclass
+class PredictedBlock:
+    """Predictions of some rows.
+
+    Attributes:
+        values: (m, 1) predictions, or (m, 3) with lower and upper ends; NaN where there is none.
+        kept: the columns to copy, as Arrow arrays.
+    """
+
+    values: FloatArray
+    kept: Mapping[str, Any]
+
+
+@dataclass
+class PieceReport:
+    """What is to be said of the rows of a piece.
+
+    Attributes:
+        rows, missing, not_finite: the number of rows, and of those without a prediction since a value is missing or
+            since a function has no finite value.
+        open_intervals: rows with a prediction and no interval, since they are outside of a relation.
+        unseen: the number of rows with a new level, by category.
+        first_unseen: the category, the level, and the row in the piece, of the first one.
+    """
+
+    rows: int = 0
+    missing: int = 0
+    not_finite: int = 0
+    open_intervals: int = 0
+    unseen: Counter[str] = field(default_factory=Counter)
+    first_unseen: tuple[str, str, int] | None = None
+
+    def add(self, other: PieceReport) -> None:
+        """Add the counts of the rows that follow."""
+        if self.first_unseen is None and other.first_unseen is not None:
+            key, level, row = other.first_unseen
+            self.first_unseen = key, level, self.rows + row
+        self.rows += other.rows
+        self.missing += other.missing
+        self.not_finite += other.not_finite
+        self.open_intervals += other.open_intervals
+        self.unseen += other.unseen
+
+
+class PredictionStream:
+    """The predictions of a model for the rows of a source.
+
+    Attributes:
+        width: the number of columns of a block's values.
+        kept_columns: the columns that are copied.
+        report: the counts so far.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        rows: object,
+        *,
+        keep: Sequence[str] | str = (),
+        interval: float | None = None,
+        kind: str = "observation",
+        unseen: str = "error",
+        csv_options: Mapping[str, Any] | None = None,
+        workers: Threads | None = None,
+    ) -> None:
+        """See :meth:`Model.predict`; ``keep`` is ``"all"``, or the names of columns."""
+        self.model, self.kind = model, check_choice("kind", kind, KINDS)
+        self.unseen = check_choice("unseen", unseen, UNSEEN_CHOICES)
+        self.level = None if interval is None else check_level(interval)
+        if self.level is not None and model.variance is None:
+            raise SettingError("no_interval", reason=model.no_interval)
+        self.source: Source = open_source(rows, names=model.input_columns, csv_options=csv_options)
+        self.inputs = InputColumns(model, self.source)
+        self.kept_columns = self._check_kept(keep)
+        self.shifts = self.source.integer_shifts([n for n in self.inputs.numbers if n in self._shiftable])
+        self.predictor = model.shifted_by(self.shifts)
+        self.reference = self._reference_codes() if self.unseen == "reference" else {}
+        self.quantile = None if self.level is None else model.quantile(self.level)
+        self.width, self.report, self.workers = (1 if self.level is None else 3), PieceReport(), workers
+
+    @property
+    def _shiftable(self) -> frozenset[str]:
+        return self.model.rows_design.shiftable_columns
+
+    def _check_kept(self, keep: Sequence[str] | str) -> tuple[str, ...]:
+        columns = (*self.source.names, *self.source.excluded_columns)
+        names = columns if keep == ALL_COLUMNS_KEPT else tuple(map(str, [keep] if isinstance(keep, str) else keep))
+        for name in names:
+            if name not in columns:
+                raise DataError("no_such_column", name=name, columns=columns, near=did_you_mean(name, columns))
+        taken = [name for name in self.value_names if name in names]
+        if taken:
+            raise SettingError("keep_taken", names=taken)
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """The names of the columns of a block's values."""
+        return ("prediction",) if self.level is None else ("prediction", "lower", "upper")
+
+    def _reference_codes(self) -> dict[str, int]:
+        codes: dict[str, int] = {}
+        for block in self.model.design.blocks:
+            for each in block.categories:
+                index = each.reference_index(self.model.design.levels[each.key])
+                if index is None:
+                    raise SettingError("no_reference", name=each.key, factor=str(each.factor))
+                codes[each.key] = index
+        return codes
+
+    def blocks(self, progress: ProgressCallback | None = None) -> Iterator[PredictedBlock]:
+        """The predictions in the order of the rows.
+
+        Raises:
+            DataError: a level is new and ``unseen`` is ``"error"``; a cell cannot be read.
+        """
+        pieces = self.source.pieces(tuple(dict.fromkeys((*self.inputs.numbers, *self.inputs.others, *self._to_keep))))
+        is_small = self.source.size is not None and self.source.slice_rows(0, 0) and self.source.size <= PIECE_ROWS
+        executor = self.workers or Threads()
+        mapped = map(self._predict_piece, pieces) if is_small else executor.map_ordered(self._predict_piece, pieces, 0)
+        done = 0
+        for piece, blocks, report in mapped:
+            if self.unseen == "error" and report.first_unseen is not None:
+                raise self._unseen_error(piece, report.first_unseen)
+            self.report.add(report)
+            self.source.inexact_columns |= piece.inexact_columns
+            done += piece.size
+            if progress is not None:
+                progress(done, self.source.size, self.report.rows)
+            yield from blocks
+
+    @property
+    def _to_keep(self) -> tuple[str, ...]:
+        return tuple(name for name in self.kept_columns if name not in self.inputs.others)
+
+    def _predict_piece(self, piece: Piece) -> tuple[Piece, list[PredictedBlock], PieceReport]:
+        numbering = {
+            key: LevelNumbers(self.model.design.levels[key]) for key in self.model.design.categories
+        }
+        blocks, report = [], PieceReport()
+        others = (*self.inputs.others, *self._to_keep)
+        for values, arrays in piece.mixed_blocks(self.inputs.numbers, others, self.shifts):
+            block, counts = self._predict_block(values, arrays, numbering)
+            blocks.append(block)
+            report.add(counts)
+        return piece, blocks, report
+
+    def _predict_block(
+        self, block: FloatArray, arrays: Mapping[str, Any], numbering: Mapping[str, LevelNumbers]
+    ) -> tuple[PredictedBlock, PieceReport]:
+        design, rows = self.model.rows_design, len(block)
+        values = dict(zip(self.inputs.numbers, block.T, strict=True)) | self.inputs.words_as_numbers(arrays)
+        leaves = evaluate_leaves(design, values, arrays)
+        found = {key: encode_category(design, key, each, leaves, arrays, rows) for key, each in numbering.items()}
+        counts = PieceReport(rows)
+        codes = {key: self._treat_unseen(key, each, found[key], counts) for key, each in numbering.items()}
+        result = np.full((rows, self.width), np.nan)
+        result[:, 0] = self.predictor.predict(leaves, codes, rows)
+        self._count_missing(result, (*leaves.values(), *found.values()), codes, counts)
+        if self.level is not None:
+            self._add_interval(result, leaves, codes)
+            counts.open_intervals = int(np.count_nonzero(np.isnan(result[:, 1]) & ~np.isnan(result[:, 0])))
+        return PredictedBlock(result, {name: arrays[name] for name in self.kept_columns}), counts
+
+    def _treat_unseen(self, key: str, numbering: LevelNumbers, codes: FloatArray, counts: PieceReport) -> FloatArray:
+        """The codes with new levels missing, or at the reference; those of values that are not finite are missing."""
+        codes = np.where(np.isinf(codes), np.nan, codes)
+        is_new = codes >= len(numbering.known)
+        if not is_new.any():
+            return codes
+        row = int(np.argmax(is_new))
+        if counts.first_unseen is None or row < counts.first_unseen[2]:
+            level = next(level for level, number in numbering.numbers.items() if number == codes[row])
+            counts.first_unseen = key, format_level(level), row
+        counts.unseen[key] += int(is_new.sum())
+        return np.where(is_new, self.reference.get(key, np.nan), codes)
+
+    @staticmethod
+    def _count_missing(
+        result: FloatArray, read: Sequence[FloatArray], codes: Mapping[str, FloatArray], counts: PieceReport
+    ) -> None:
+        """Count the rows without a prediction, and leave NaN there; those with a new level are counted already."""
+        bad = np.flatnonzero(~np.isfinite(result[:, 0]))
+        if not bad.size:
+            return
+        missing, known = np.zeros(len(bad), dtype=bool), np.ones(len(bad), dtype=bool)
+        for column in read:
+            missing |= np.isnan(column[bad])
+        for found, treated in zip(read[len(read) - len(codes) :], codes.values(), strict=True):
+            known &= ~(np.isnan(treated[bad]) & np.isfinite(found[bad]))
+        counts.missing = int(np.count_nonzero(missing & known))
+        counts.not_finite = int(np.count_nonzero(~missing & known))
+        result[bad, 0] = np.nan
+
+    def _add_interval(
+        self, result: FloatArray, leaves: Mapping[str, FloatArray], codes: Mapping[str, FloatArray]
+    ) -> None:
+        model, variance = self.model, self.model.variance
+        assert variance is not None
+        assert self.quantile is not None
+        sigma = model.statistics["sigma"] or 0.0
+        step = max(1, MAX_DENSE_VALUES // max(1, len(model.design.columns)))
+        known = np.flatnonzero(~np.isnan(result[:, 0]))
+        for start in range(0, len(known), step):
+            rows = known[start : start + step]
+            centered, magnitudes = self._center(rows, leaves, codes)
+            error = sigma * variance.relative_errors(centered, magnitudes)
+            width = self.quantile * (np.hypot(error, sigma) if self.kind == "observation" else error)
+            result[rows, 1], result[rows, 2] = result[rows, 0] - width, result[rows, 0] + width
+
+    def _center(
+        self, rows: IntArray, leaves: Mapping[str, FloatArray], codes: Mapping[str, FloatArray]
+    ) -> tuple[FloatArray, FloatArray]:
+        """(m, d) columns less their means, and the magnitudes of both."""
+        model, (centers, offsets, _) = self.model, self.model.moments
+        part = {name: column[rows] for name, column in leaves.items()}
+        columns = model.rows_design.evaluate(part, {key: each[rows] for key, each in codes.items()}, len(rows))
+        shifts = np.array([float(self.shifts.get(name, 0)) for name in model.features])
+        chosen = columns[:, model.column_index] - (centers - shifts)
+        means = np.abs(centers) + np.abs(offsets)
+        return chosen - offsets, np.abs(chosen) + means
+
+    def _unseen_error(self, piece: Piece, first: tuple[str, str, int]) -> DataError:
+        key, level, row = first
+        levels = [format_level(each) for each in self.model.design.levels[key]]
+        return DataError(
+            "unseen_level_at",
+            name=key,
+            level=level,
+            place=describe_row(piece, row, self.report.rows),
+            levels=levels,
+            near=did_you_mean(level, levels),
+        )
+
+    @property
+    def notices(self) -> tuple[Message, ...]:
+        """What is to be said of the rows; complete after the blocks."""
+        report = self.report
+        notices = [*self.source.notices, *self.inputs.notices]
+        if report.missing:
+            counts = {"count": pluralize(report.missing, "row"), "total": f"{report.rows:,}"}
+            notices.append(message("notice.no_prediction", **counts))
+        for key, count in report.unseen.items():
+            first = report.first_unseen[1] if report.first_unseen else ""
+            notices.append(message(f"notice.unseen_{self.unseen}", name=key, count=pluralize(count, "row"), level=first))
+        if report.not_finite:
+            notices.append(message("notice.not_finite", count=pluralize(report.not_finite, "row")))
+        if report.open_intervals:
+            notices.append(message("notice.open_intervals", count=pluralize(report.open_intervals, "row")))
+        return tuple(notices)
+
+
+def describe_row(piece: Any, row: int, rows_before: int) -> Message:
+    """Where a row of a piece is: the line of a CSV file, or its number among all rows."""
+    while hasattr(piece, "piece"):
+        piece = piece.piece
+    if hasattr(piece, "line_of_row"):
+        return message("model.at_line", path=str(piece.schema.location), line=piece.line_of_row(row))
+    return message("model.at_row", row=rows_before + row + 1)
