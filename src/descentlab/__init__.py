@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from descentlab.factor.executors.torch_device import Gpu as Gpu
     from descentlab.factor.factor import Factor as Factor
     from descentlab.lab.lab import Lab as Lab
+    from descentlab.model.model import Model as Model
     from descentlab.model_selection.cross_validate import cross_validate as cross_validate
     from descentlab.model_selection.cross_validation import CrossValidation as CrossValidation
     from descentlab.model_selection.splitting import split as split
     from descentlab.model_selection.validation import Validation as Validation
     from descentlab.model_selection.validation import validate as validate
-    from descentlab.model.model import Model as Model
     from descentlab.problem.minimum import Minimum as Minimum
     from descentlab.problem.problem import Problem as Problem
     from descentlab.problem.spectrum import Spectrum as Spectrum

@@ -25,6 +25,10 @@ EXAMPLES = {
         "solve_stats": "descentlab solve houses.csv --target price --robust HC3",
         "solve_longley": "descentlab solve longley --json",
     },
+    "predict": {
+        "predict_file": "descentlab predict price.json new.csv -o predicted.parquet --interval 0.95",
+        "predict_sql": "descentlab predict price.json --sql",
+    },
     "explain": {
         "explain_list": "descentlab explain",
         "explain_one": "descentlab explain diverges",

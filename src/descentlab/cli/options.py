@@ -25,7 +25,8 @@ from descentlab.errors import SettingError, check_int
 from descentlab.factor.executors.base import Executor
 from descentlab.factor.executors.dask import DASK_SCHEME, Dask
 from descentlab.factor.executors.threads import Threads
-from descentlab.messages import Message, message
+from descentlab.messages import Message, format_command, message
+from descentlab.model.model import Model
 from descentlab.problem.problem import Problem
 from descentlab.theory.arguments import DESCENT_FIELDS
 
@@ -82,6 +83,14 @@ def rows_options() -> list[click.Parameter]:
         option("--categories", metavar="COLUMN,...|auto"),
         option("--weights", metavar="COLUMN"),
         option("--missing", default="error", metavar="[error|drop]"),
+        *reading_options(),
+    ]
+
+
+@under("data")
+def reading_options() -> list[click.Parameter]:
+    """What says how files are read, and where."""
+    return [
         option("--delimiter", metavar="CHAR"),
         option("--decimal", metavar="CHAR"),
         option("--thousands", metavar="CHAR"),
@@ -212,21 +221,26 @@ def _parse_data_options(options: Mapping[str, Any]) -> DataOptions:
         if name.endswith(PROGRAM_SUFFIXES):
             raise SettingError("program_as_data", path=name)
     features, drop, categories = options["features"], options["drop"], options["categories"]
-    csv_options = {name: options[name] for name in CSV_OPTIONS if options[name] is not None}
-    if "na" in csv_options:
-        csv_options["na"] = split_at_commas(csv_options["na"])
     return DataOptions(
         names=tuple(options["data"]),
         features=split_at_commas(features) if features else None,
         drop=split_at_commas(drop) if drop else None,
         categories=categories if categories in (None, AUTO) else split_at_commas(categories),
-        csv_options=csv_options,
-        executor=_parse_executor(options["workers"], options["on"]),
+        csv_options=parse_csv_options(options),
+        executor=parse_executor(options["workers"], options["on"]),
         **{name: options[name] for name in DATA_OPTIONS_AS_GIVEN if name in options},
     )
 
 
-def _parse_executor(workers: Any, on: str | None) -> Executor | None:
+def parse_csv_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said about CSV files."""
+    csv_options = {name: options[name] for name in CSV_OPTIONS if options[name] is not None}
+    if "na" in csv_options:
+        csv_options["na"] = split_at_commas(csv_options["na"])
+    return csv_options
+
+
+def parse_executor(workers: Any, on: str | None) -> Executor | None:
     workers = None if workers is None else check_int("workers", workers, 1)
     if on is None:
         return None if workers is None else Threads(workers)
@@ -276,6 +290,16 @@ def write_output(output: str, writer: Callable[[str], object]) -> None:
         writer(output)
     except OSError as cause:
         raise SettingError("unwritable", path=output, cause=cause.strerror or str(cause)) from cause
+
+
+def save_model(model: Model, path: str) -> list[str]:
+    """Write a model file; returns the lines that say how to predict with it, and why without intervals if so."""
+    write_output(path, model.save)
+    command = format_command("predict", path, "NEW.csv")
+    lines = [message("cli.model_saved", path=path, command=command).text()]
+    if model.no_interval is not None:
+        lines.append(message("model.without_intervals", reason=model.no_interval).text())
+    return lines
 
 
 def split_at_commas(names: str) -> list[str]:

@@ -14,6 +14,7 @@ from descentlab.cli.options import (
     format_notice,
     option,
     parse_options,
+    save_model,
     step_options,
     write_output,
 )
@@ -44,17 +45,27 @@ def command() -> click.Command:
             option("--rows", type=NumberOrText(), default=20, metavar="N"),
             option("--save", metavar="FILE"),
             option("--plot", metavar="FILE"),
+            option("--model", metavar="FILE"),
             option("--json", is_flag=True),
             language_option(),
         ],
     )
 
 
-def run(*, engine: str, rows: Any, save: str | None, plot: str | None, json: bool, **options: Any) -> int:
+def run(
+    *,
+    engine: str,
+    rows: Any,
+    save: str | None,
+    plot: str | None,
+    model: str | None,
+    json: bool,
+    **options: Any,
+) -> int:
     """Open the data, descend, and show what happened."""
     rows = check_int("rows", rows, 0)
     data, descent = parse_options(options)
-    for output in (save, plot):
+    for output in (save, plot, model):
         check_output_is_not_input(output, data.names)
     problem, name = data.open()
     with EpochProgressBar() as progress:
@@ -62,8 +73,10 @@ def run(*, engine: str, rows: Any, save: str | None, plot: str | None, json: boo
     for output, writer in ((save, result.history.save), (plot, result.plot)):
         if output is not None:
             write_output(output, writer)
+    saved = [] if model is None else save_model(result.model, model)
     has_lesson_rate = data.is_lesson and options["lr"] is None and options["reduction"] is None
-    click.echo(run_to_json(result) if json else run_to_text(result, name, rows, has_lesson_rate=has_lesson_rate))
+    text = run_to_json(result) if json else run_to_text(result, name, rows, has_lesson_rate=has_lesson_rate)
+    click.echo("\n".join([text, *([] if json else saved)]))
     return ExitCode.FINDING if result.ending.is_failure else ExitCode.SUCCESS
 
 

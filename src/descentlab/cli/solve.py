@@ -15,6 +15,7 @@ from descentlab.cli.options import (
     format_notice,
     option,
     parse_options,
+    save_model,
     write_output,
 )
 from descentlab.cli.terminal.interrupts import ended_by_interrupt
@@ -40,26 +41,38 @@ def command() -> click.Command:
         option("--robust", metavar=f"[{'|'.join(ROBUST_KINDS)}]"),
         option("--level", type=NumberOrText(), metavar="L"),
         option("--plot", metavar="FILE"),
+        option("--model", metavar="FILE"),
         option("--json", is_flag=True),
         language_option(),
     ]
     return LocalizedCommand("solve", callback=solve, help=message("help.solve").text(), params=params)
 
 
-def solve(*, stats: bool, robust: str | None, level: Any, plot: str | None, json: bool, **options: Any) -> None:
+def solve(
+    *,
+    stats: bool,
+    robust: str | None,
+    level: Any,
+    plot: str | None,
+    model: str | None,
+    json: bool,
+    **options: Any,
+) -> None:
     """Read the data and print where the cost is least, and with ``stats`` what that says about the population."""
     stats |= robust is not None or level is not None
     level = check_level(DEFAULT_LEVEL if level is None else level)
     if robust is not None:
         robust = check_choice("robust", robust.upper(), ROBUST_KINDS)
     data, _ = parse_options(options)
-    check_output_is_not_input(plot, data.names)
+    for output in (plot, model):
+        check_output_is_not_input(output, data.names)
     problem, name = data.open()
     with computation_line(len(problem.features) + problem.bias, SOLUTION_WORK), ended_by_interrupt(in_lapack=True):
         minimum = problem.solve()
     statistics = minimum.robust(robust) if robust else minimum
     if plot is not None:
         write_output(plot, lambda path: statistics.plot(path, level=level))
+    saved = [] if model is None else save_model(statistics.model, model)
     if json:
         content = _to_dict(minimum, problem.notices) | ({"statistics": statistics.to_dict(level)} if stats else {})
         click.echo(jsonlib.dumps(content, ensure_ascii=False, allow_nan=False))
@@ -68,6 +81,8 @@ def solve(*, stats: bool, robust: str | None, level: Any, plot: str | None, json
     for notice in problem.notices:
         click.echo(format_notice(notice))
     click.echo(statistics.summary(level).text() if stats else minimum.text())
+    for line in saved:
+        click.echo(line)
 
 
 def _to_dict(minimum: Minimum, notices: Iterable[Message]) -> dict[str, Any]:

@@ -69,6 +69,10 @@ class ConcatSource(BaseSource):
         return (*notices, *(notice for notice in super().notices if notice not in notices))
 
     @property
+    def all_names(self) -> tuple[str, ...]:
+        return self.sources[0].all_names
+
+    @property
     def column_formats(self) -> Mapping[str, Any]:
         return {name: kind for part in reversed(self.sources) for name, kind in part.column_formats.items()}
 

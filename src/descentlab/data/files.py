@@ -259,6 +259,10 @@ class PartitionedSource(BaseSource):
         return self.source.notices
 
     @property
+    def all_names(self) -> tuple[str, ...]:
+        return (*self.source.all_names, *self.partition)
+
+    @property
     def column_formats(self) -> Mapping[str, Any]:
         return self.source.column_formats
 

@@ -106,8 +106,8 @@ def data_label(data: object) -> str:
     paths = as_paths(data)
     if paths is None:
         name = getattr(data, "name", None)
-        kind = type(data)
-        return name if isinstance(name, str) else f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+        package = type(data).__module__.partition(".")[0].replace("builtins", "")
+        return name if isinstance(name, str) else f"{package}.{type(data).__name__}".lstrip(".")
     names = [re.split(r"[/\\]", path.rstrip("/\\"))[-1] for path in paths]
     return names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
 

@@ -60,12 +60,15 @@ class Source(Protocol):
         random_access: whether a piece can be read without the pieces before it.
         column_formats: how the numbers of a column are written (``NumberFormat``, ``FlagFormat``), where that is known
             and not plain.
+        all_names: every column; in the data's own order where that is known.
     """
 
     inexact_columns: set[str]
 
     @property
     def column_formats(self) -> Mapping[str, Any]: ...
+    @property
+    def all_names(self) -> tuple[str, ...]: ...
 
     @property
     def random_access(self) -> bool: ...
@@ -114,6 +117,10 @@ class BaseSource:
     @property
     def column_formats(self) -> Mapping[str, Any]:
         return {}
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        return (*self.names, *self.excluded_columns)
 
     def __init__(self, notices: Sequence[Message] = ()) -> None:
         self.reading_notices = list(notices)

@@ -160,6 +160,7 @@ class ArrowSource(BaseSource):
         self._booleans = {name: BOOLEANS for name, kind in value_types.items() if pa.types.is_boolean(kind)}
         self._reasons = {n: reason for n, reason in reasons.items() if reason is not None and n not in flag_formats}
         self.names = tuple(name for name in names if name not in self._reasons)
+        self._all_names = tuple(names)
         large = frozenset(name for name in self.names if _can_exceed_float64(pa, value_types[name]))
         self.converter = ArrowToFloat64(frozenset(self._reasons), large, flag_formats)
         self._columns_read: set[str] = set()
@@ -181,6 +182,10 @@ class ArrowSource(BaseSource):
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """The record batches of these columns of any type, in that order."""
         raise NotImplementedError
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        return self._all_names
 
     @property
     def column_formats(self) -> Mapping[str, Any]:

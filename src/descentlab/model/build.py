@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,8 @@ from descentlab.data.design.syntax import Name
 from descentlab.errors import SettingError
 from descentlab.factor.archive import checksum
 from descentlab.messages import Message, message
-from descentlab.model.model import ColumnMoments, FittedData, Model, input_columns
+from descentlab.model.fitted_model import ColumnMoments, FittedData, input_columns
+from descentlab.model.model import Model
 from descentlab.model.prediction_variance import PredictionVariance, make_triangle
 from descentlab.problem.regression import Regression
 from descentlab.problem.statistics import SCALARS, Statistics
@@ -45,13 +47,13 @@ def model_of_descent(
         settings: how it was made.
     """
     regression = statistics.regression
-    moments = column_moments(regression)
-    d = regression.d
+    moments, d = column_moments(regression), regression.d
     if intercept is None:
-        at_centers = math.fsum([*params[d:], *(params[:d] * moments.centers)])
+        at_centers = _sum(*params[d:], *(params[:d] * moments.centers))
     else:
-        at_centers = math.fsum([intercept, *(-params[:d] * moments.offsets)])
-    reason = None if distance <= MAX_DISTANCE else message("model.not_at_minimum", distance=distance if math.isfinite(distance) else 0.0)
+        at_centers = _sum(intercept, *(-params[:d] * moments.offsets))
+    is_near = distance <= MAX_DISTANCE
+    reason = None if is_near else message("model.not_at_minimum", distance=min(distance, sys.float_info.max))
     return make_model(statistics, params, at_centers, {"method": "descent", **settings}, reason)
 
 
@@ -62,9 +64,15 @@ def make_model(
     fitted: Mapping[str, Any],
     not_at_minimum: Message | None = None,
 ) -> Model:
-    """A model with the statistics of the minimum, unless the parameters are elsewhere."""
+    """A model with the statistics of the minimum, unless the parameters are elsewhere.
+
+    Raises:
+        SettingError: the parameters are not finite, or the target is not that of the formula.
+    """
     from descentlab import __version__
 
+    if not (np.isfinite(params).all() and math.isfinite(intercept)):
+        raise SettingError("model_not_finite")
     regression, at_minimum = statistics.regression, not_at_minimum is None
     design = _design(regression)
     reason = _no_interval_reason(statistics) or not_at_minimum
@@ -112,7 +120,13 @@ def _intercept(regression: Regression, params: FloatArray) -> float:
         return float(params[d]) if regression.bias else 0.0
     factor = regression.factor
     mean_target = [float(factor.origin[d]), float(factor.R_centered[0, d + 1] / factor.R_centered[0, 0])]
-    return math.fsum([*mean_target, *(-params[:d] * moments.offsets)])
+    return _sum(*mean_target, *(-params[:d] * moments.offsets))
+
+
+def _sum(*values: float) -> float:
+    """In extended precision, rounded once; infinite beyond the range of float64."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.sum(np.array(values, dtype=np.longdouble)))
 
 
 def _no_interval_reason(statistics: Statistics) -> Message | None:

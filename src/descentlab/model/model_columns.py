@@ -12,7 +12,7 @@ from descentlab.data.flag_columns import flags_to_float64
 from descentlab.data.source import Source
 from descentlab.errors import DataError, did_you_mean
 from descentlab.messages import Message, message
-from descentlab.model.model import Model
+from descentlab.model.fitted_model import FittedModel
 from descentlab.typing import FloatArray
 
 EMPTY_REASON = "left_out.empty"
@@ -27,7 +27,7 @@ class InputColumns:
         notices: numbers that are written with another sign than in the fit.
     """
 
-    def __init__(self, model: Model, source: Source) -> None:
+    def __init__(self, model: FittedModel, source: Source) -> None:
         """Raises:
         DataError: a column is missing, or is not numeric.
         """
@@ -55,7 +55,7 @@ class InputColumns:
         }
 
 
-def _check_columns(model: Model, source: Source) -> None:
+def _check_columns(model: FittedModel, source: Source) -> None:
     columns = (*source.names, *source.excluded_columns)
     missing = [name for name in model.input_columns if name not in columns]
     if missing:

@@ -12,8 +12,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,25 +22,27 @@ from descentlab.data.design.design import Design
 from descentlab.errors import DataError, DescentlabError
 from descentlab.factor.archive import SIGNATURE_BYTES, has_signature
 from descentlab.messages import Message
-from descentlab.model.model import ColumnMoments, FittedData, Model, input_columns
+from descentlab.model.fitted_model import ColumnMoments, FittedData, FittedModel, input_columns
 from descentlab.model.prediction_variance import PredictionVariance
 from descentlab.problem.regression import WEIGHT_MEANINGS
 from descentlab.storage import write_atomically
 from descentlab.typing import FloatArray
 
+ModelT = TypeVar("ModelT", bound=FittedModel)
 MODEL_FORMAT, MODEL_VERSION = "descentlab.model", 1
 MAX_MODEL_BYTES = 1 << 28
 MAX_INDICATORS = 20_000  # columns of all levels that are named in memory
+MOMENT_NAMES = ("center", "mean_less_center", "standard_deviation")  # of each column, in the order of ColumnMoments
 INPUT_KINDS = ("number", "category", "date")
 NO_INTERVAL_REASONS = ("ridge", "no_freedom", "exact_fit", "many_columns", "not_at_minimum", "estimator")
 
 
-def save_model(model: Model, path: str | os.PathLike[str]) -> None:
+def save_model(model: FittedModel, path: str | os.PathLike[str]) -> None:
     """Write a model file; raises OSError if it cannot be written."""
     write_atomically(path, model_to_json(model).encode("utf-8", "backslashreplace"))  # \udc80 is an escape of JSON, too
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
+def load_model(model_type: type[ModelT], path: str | os.PathLike[str]) -> ModelT:
     """Read a model file; raises DataError if it cannot be read or is not a model that is known."""
     label = os.fspath(path)
     try:
@@ -52,12 +55,12 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     if len(content) > MAX_MODEL_BYTES:
         raise DataError("model_giant", path=label, most=MAX_MODEL_BYTES >> 20)
     try:
-        return model_from_json(content.decode("utf-8-sig"), label)
+        return model_from_json(model_type, content.decode("utf-8-sig"), label)
     except UnicodeDecodeError as cause:
         raise DataError("model_not_json", path=label) from cause
 
 
-def model_to_json(model: Model) -> str:
+def model_to_json(model: FittedModel) -> str:
     """The text of a model file: a line for each parameter, level and number, but for the triangle."""
     content = _to_dict(model)
     content["checksum"] = _checksum(content)
@@ -71,7 +74,7 @@ def _format_value(key: str, value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _to_dict(model: Model) -> dict[str, Any]:
+def _to_dict(model: FittedModel) -> dict[str, Any]:
     interval: dict[str, Any] = {"available": model.variance is not None}
     if model.variance is not None:
         triangle = model.variance.triangle
@@ -99,7 +102,7 @@ def _to_dict(model: Model) -> dict[str, Any]:
         "design": model.design.to_dict(),
         "intercept": model.intercept,
         "columns": {
-            name: dict(zip(ColumnMoments._fields, values, strict=True))
+            name: dict(zip(MOMENT_NAMES, values, strict=True))
             for name, values in zip(model.features, moments, strict=True)
         },
         "interval": interval,
@@ -111,7 +114,7 @@ def _checksum(content: Mapping[str, Any]) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def model_from_json(text: str, label: str) -> Model:
+def model_from_json(model_type: type[ModelT], text: str, label: str) -> ModelT:
     """The inverse of :func:`model_to_json`; ``label`` names the text in errors.
 
     Raises:
@@ -129,17 +132,18 @@ def model_from_json(text: str, label: str) -> Model:
     checksum = content.pop("checksum", None)
     if checksum is not None and checksum != _checksum(content):
         raise DataError("model_changed", path=label)
-    return _from_dict(content, label)
+    return _from_dict(model_type, content, label)
 
 
 def _parse(text: str, label: str) -> Any:
     def refuse(constant: str) -> float:
-        raise DataError("model_not_finite", path=label, found=constant)
+        raise DataError("model_file_not_finite", path=label, found=constant)
 
     try:
         return json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as cause:
-        is_cut = text.lstrip().startswith("{") and cause.pos >= len(text.rstrip()) - 1
+        ends = text.rstrip().endswith("}") and cause.pos < len(text.rstrip()) - 1
+        is_cut = text.lstrip().startswith("{") and not ends
         key = "model_cut" if is_cut else "model_not_json"
         raise DataError(key, path=label) from cause
     except DescentlabError:
@@ -148,9 +152,9 @@ def _parse(text: str, label: str) -> Any:
         raise DataError("model_not_json", path=label) from cause
 
 
-def _from_dict(content: Mapping[str, Any], label: str) -> Model:
+def _from_dict(model_type: type[ModelT], content: Mapping[str, Any], label: str) -> ModelT:
     try:
-        return _make_model(content)
+        return _make_model(model_type, content)
     except _InvalidFieldError as cause:
         raise DataError("model_invalid", path=label, field=str(cause)) from cause
     except DescentlabError as cause:
@@ -168,22 +172,20 @@ def _require(condition: bool, field: str) -> None:
         raise _InvalidFieldError(field)
 
 
-def _make_model(content: Mapping[str, Any]) -> Model:
+def _make_model(model_type: type[ModelT], content: Mapping[str, Any]) -> ModelT:
     design = _read_design(content["design"])
     parameters, params = tuple(content["parameters"]), _finite(content["parameters"].values(), "parameters")
     columns = content["columns"]
     features = tuple(columns)
     _require(parameters[: len(features)] == features and len(parameters) - len(features) in (0, 1), "columns")
     _require({*features} <= {*design.columns} and len(features) > 0, "parameters")
-    moments = ColumnMoments(
-        *(_finite([each[name] for each in columns.values()], "columns") for name in ColumnMoments._fields)
-    )
+    moments = ColumnMoments(*(_finite([each[name] for each in columns.values()], "columns") for name in MOMENT_NAMES))
     errors = [content["standard_errors"][name] for name in parameters]
     variance, reason = _read_interval(content["interval"], len(features))
     statistics = {str(name): None if value is None else _number(value) for name, value in content["statistics"].items()}
     if variance is not None:
         _require((statistics.get("sigma") or 0) > 0 and (statistics.get("df_residual") or 0) > 0, "statistics")
-    return Model(
+    return model_type(
         design=design,
         parameters=parameters,
         params=params,
@@ -208,7 +210,7 @@ def _read_design(content: Mapping[str, Any]) -> Design:
         _require(len(levels) > 0 and len(set(levels)) == len(levels), "levels")
         _require(all(isinstance(each, str) or math.isfinite(each) for each in levels), "levels")
     for constants in design.constants.values():
-        numbers = [constants["mean"], constants["divisor"], *sum(constants.get("polynomials", []), [])]
+        numbers = [constants["mean"], constants["divisor"], *chain(*constants.get("polynomials", []))]
         _require(all(map(math.isfinite, numbers)) and constants["divisor"] != 0, "constants")
     _require(design.count_indicators() <= MAX_INDICATORS, "levels")
     leaves = {str(leaf): np.ones(1) for leaf in design.leaves}

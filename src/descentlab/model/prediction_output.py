@@ -43,11 +43,27 @@ def choose_writer(output: str | os.PathLike[str]) -> OpenWriter:
 
 
 def open_csv_writer(file: IO[bytes], schema: Any) -> AbstractContextManager[Any]:
-    """A writer of CSV files, with a line of names."""
+    """A writer of CSV files, with a line of names; a missing value is an empty cell, or nan if a line has no other."""
     from pyarrow import csv
 
-    writer: AbstractContextManager[Any] = csv.CSVWriter(file, schema)
-    return writer
+    writer: Any = csv.CSVWriter(file, schema)
+    return _OneColumnWriter(writer) if len(schema.names) == 1 else writer  # type: ignore[no-any-return]
+
+
+class _OneColumnWriter:
+    """Writes nan instead of an empty line, which most readers skip, so that the rows after it would move up."""
+
+    def __init__(self, writer: Any) -> None:
+        self.writer = writer
+
+    def __enter__(self) -> _OneColumnWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.writer.close()
+
+    def write_table(self, table: Any) -> None:
+        self.writer.write_table(table.set_column(0, table.column_names[0], table.column(0).fill_null(float("nan"))))
 
 
 def _open_parquet_writer(file: IO[bytes], schema: Any) -> AbstractContextManager[Any]:

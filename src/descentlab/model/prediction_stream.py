@@ -16,7 +16,7 @@ from descentlab.data.source import PIECE_ROWS, Piece, Source
 from descentlab.errors import DataError, SettingError, check_choice, did_you_mean
 from descentlab.factor.executors.threads import Threads
 from descentlab.messages import Message, message, pluralize
-from descentlab.model.model import Model
+from descentlab.model.fitted_model import FittedModel
 from descentlab.model.model_columns import InputColumns
 from descentlab.problem.statistics import check_level
 from descentlab.typing import FloatArray, IntArray
@@ -83,7 +83,7 @@ class PredictionStream:
 
     def __init__(
         self,
-        model: Model,
+        model: FittedModel,
         rows: object,
         *,
         keep: Sequence[str] | str = (),
@@ -91,9 +91,9 @@ class PredictionStream:
         kind: str = "observation",
         unseen: str = "error",
         csv_options: Mapping[str, Any] | None = None,
-        workers: Threads | None = None,
+        executor: Any = None,
     ) -> None:
-        """See :meth:`Model.predict`; ``keep`` is ``"all"``, or the names of columns."""
+        """See :meth:`Model.predict_file`; ``keep`` can be ``"all"``, and ``executor`` maps the pieces."""
         self.model, self.kind = model, check_choice("kind", kind, KINDS)
         self.unseen = check_choice("unseen", unseen, UNSEEN_CHOICES)
         self.level = None if interval is None else check_level(interval)
@@ -106,14 +106,14 @@ class PredictionStream:
         self.predictor = model.shifted_by(self.shifts)
         self.reference = self._reference_codes() if self.unseen == "reference" else {}
         self.quantile = None if self.level is None else model.quantile(self.level)
-        self.width, self.report, self.workers = (1 if self.level is None else 3), PieceReport(), workers
+        self.width, self.report, self.executor = (1 if self.level is None else 3), PieceReport(), executor
 
     @property
     def _shiftable(self) -> frozenset[str]:
         return self.model.rows_design.shiftable_columns
 
     def _check_kept(self, keep: Sequence[str] | str) -> tuple[str, ...]:
-        columns = (*self.source.names, *self.source.excluded_columns)
+        columns = self.source.all_names
         names = columns if keep == ALL_COLUMNS_KEPT else tuple(map(str, [keep] if isinstance(keep, str) else keep))
         for name in names:
             if name not in columns:
@@ -146,7 +146,7 @@ class PredictionStream:
         """
         pieces = self.source.pieces(tuple(dict.fromkeys((*self.inputs.numbers, *self.inputs.others, *self._to_keep))))
         is_small = self.source.size is not None and self.source.slice_rows(0, 0) and self.source.size <= PIECE_ROWS
-        executor = self.workers or Threads()
+        executor = self.executor or Threads()
         mapped = map(self._predict_piece, pieces) if is_small else executor.map_ordered(self._predict_piece, pieces, 0)
         done = 0
         for piece, blocks, report in mapped:
@@ -164,9 +164,7 @@ class PredictionStream:
         return tuple(name for name in self.kept_columns if name not in self.inputs.others)
 
     def _predict_piece(self, piece: Piece) -> tuple[Piece, list[PredictedBlock], PieceReport]:
-        numbering = {
-            key: LevelNumbers(self.model.design.levels[key]) for key in self.model.design.categories
-        }
+        numbering = {key: LevelNumbers(self.model.design.levels[key]) for key in self.model.design.categories}
         blocks, report = [], PieceReport()
         others = (*self.inputs.others, *self._to_keep)
         for values, arrays in piece.mixed_blocks(self.inputs.numbers, others, self.shifts):
@@ -241,14 +239,15 @@ class PredictionStream:
     def _center(
         self, rows: IntArray, leaves: Mapping[str, FloatArray], codes: Mapping[str, FloatArray]
     ) -> tuple[FloatArray, FloatArray]:
-        """(m, d) columns less their means, and the magnitudes of both."""
+        """(m, d) columns, less their means if there is a bias, and the magnitudes of both."""
         model, (centers, offsets, _) = self.model, self.model.moments
         part = {name: column[rows] for name, column in leaves.items()}
         columns = model.rows_design.evaluate(part, {key: each[rows] for key, each in codes.items()}, len(rows))
         shifts = np.array([float(self.shifts.get(name, 0)) for name in model.features])
         chosen = columns[:, model.column_index] - (centers - shifts)
-        means = np.abs(centers) + np.abs(offsets)
-        return chosen - offsets, np.abs(chosen) + means
+        if not model.has_bias:
+            return chosen, np.abs(chosen)
+        return chosen - offsets, np.abs(chosen) + np.abs(centers) + np.abs(offsets)
 
     def _unseen_error(self, piece: Piece, first: tuple[str, str, int]) -> DataError:
         key, level, row = first
@@ -271,8 +270,7 @@ class PredictionStream:
             counts = {"count": pluralize(report.missing, "row"), "total": f"{report.rows:,}"}
             notices.append(message("notice.no_prediction", **counts))
         for key, count in report.unseen.items():
-            first = report.first_unseen[1] if report.first_unseen else ""
-            notices.append(message(f"notice.unseen_{self.unseen}", name=key, count=pluralize(count, "row"), level=first))
+            notices.append(message(f"notice.unseen_{self.unseen}", name=key, count=pluralize(count, "row")))
         if report.not_finite:
             notices.append(message("notice.not_finite", count=pluralize(report.not_finite, "row")))
         if report.open_intervals:

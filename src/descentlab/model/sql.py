@@ -7,28 +7,29 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from descentlab.data.arrays import MAX_EXACT_INTEGER
 from descentlab.data.design.dates import parse_date
 from descentlab.data.design.functions import DATE_FUNCTIONS, FITTED
 from descentlab.data.design.levels import Level
 from descentlab.data.design.parser import parse_formula
 from descentlab.data.design.syntax import Call, Expression, Name, Number, Operation, Text
 from descentlab.errors import SettingError, check_choice
+from descentlab.model.fitted_model import FittedModel
 from descentlab.model.linear_predictor import WeightTable
-from descentlab.model.model import Model
 
 DIALECTS = ("duckdb", "postgresql")
 LOGARITHMS = ("log", "log2", "log10")
 WORDS = {"one": ("true", "1"), "zero": ("false", "0")}  # beside the two words of the data
 
 
-def write_sql(model: Model, dialect: str) -> str:
+def write_sql(model: FittedModel, dialect: str) -> str:
     """The expression; raises SettingError for an unknown dialect, or a name that no SQL can hold."""
     return _Writer(model, check_choice("dialect", dialect, DIALECTS)).expression()
 
 
 @dataclass
 class _Writer:
-    model: Model
+    model: FittedModel
     dialect: str
 
     @property
@@ -83,7 +84,8 @@ class _Writer:
         if not center:
             return " * ".join(factors)
         factor = table.numeric[0]
-        if abs(center) >= 2.0**53 and isinstance(factor, Name) and float(center).is_integer():
+        shiftable = self.model.rows_design.shiftable_columns
+        if abs(center) >= MAX_EXACT_INTEGER and isinstance(factor, Name) and factor.name in shiftable:
             return f"CAST({self.name(factor.name)} - {int(center):d} AS {self.double})".replace("- -", "+ ")
         inner = factors[0] if len(factors) == 1 else f"({' * '.join(factors)})"
         return f"({inner} - {self.number(center)})"

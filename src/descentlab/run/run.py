@@ -11,7 +11,6 @@ import numpy as np
 
 from descentlab.dependencies import LazyMethod
 from descentlab.descent.descent import Descent
-from descentlab.errors import SettingError
 from descentlab.messages import Message, format_number, message, to_json_types
 from descentlab.messages.html import html_fragment, html_paragraph, html_preformatted
 from descentlab.model.build import model_of_descent
@@ -73,18 +72,17 @@ class Run:
         Raises:
             SettingError: the parameters are not finite.
         """
-        if not np.isfinite(self.params).all():
-            raise SettingError("model_not_finite_run")
         problem, minimum = self.problem, self.problem.solve(self.descent.start)
         scaled = problem.scaled_params(self.params) if self.scaled_params is None else self.scaled_params
-        gap = problem.quadratic.A @ (scaled - problem.scaled_params(minimum.params))
-        distance = float(np.linalg.norm(gap)) / minimum.sigma
+        with np.errstate(over="ignore", invalid="ignore"):
+            gap = problem.quadratic.A @ (scaled - problem.scaled_params(minimum.params))
+            distance = float(np.linalg.norm(gap)) / minimum.sigma
         at_means = float(scaled[-1]) if problem.center and problem.bias else None
         settings = {"engine": self.engine, "epochs": self.ending.epoch, "ending": self.ending.reason.value}
         settings |= {"cost": self.cost, "least_cost": minimum.cost}
         settings |= {name: problem.to_dict()[name] for name in ("ridge", "center", "standardize")}
-        settings["settings"] = to_json_types(self.descent.to_dict())
-        return model_of_descent(minimum, self.params, at_means, distance, settings)
+        settings["settings"] = self.descent.to_dict()
+        return model_of_descent(minimum, self.params, at_means, distance, to_json_types(settings))
 
     @property
     def messages(self) -> list[Message]:

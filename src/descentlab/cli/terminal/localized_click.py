@@ -19,7 +19,7 @@ FILE_METAVARS = ("FILE", "FACTOR")  # ends of metavars: options that a shell com
 # Commands that other programs have, and what the catalog's ``habit.NAME`` says there is instead.
 HABITS = (
     dict.fromkeys(("fit", "train", "learn", "regress"), "fit")
-    | dict.fromkeys(("predict", "infer"), "predict")
+    | dict.fromkeys(("infer", "apply"), "predict")
     | dict.fromkeys(("plot", "show", "draw", "visualize"), "plot")
     | dict.fromkeys(("check", "debug", "doctor", "watch", "test"), "check")
     | dict.fromkeys(("validate", "evaluate", "score", "split"), "validate")

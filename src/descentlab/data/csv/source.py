@@ -54,6 +54,11 @@ class CsvSource(BaseSource):
             yield CsvPiece(self.schema, start, start + len(data), data)
 
     @property
+    def all_names(self) -> tuple[str, ...]:
+        known = {*self.names, *self.excluded_columns}
+        return tuple(name for name in self.schema.dialect.names if name in known)
+
+    @property
     def column_formats(self) -> Mapping[str, Any]:
         booleans = [name for name, kind in self.schema.column_kinds.items() if kind == ColumnKind.BOOLEAN]
         return dict.fromkeys(booleans, BOOLEANS) | dict(self.schema.formats)
