@@ -60,7 +60,7 @@ def test_no_rows_make_an_empty_file(tmp_path: Path) -> None:
     assert parquet.read_table(path).num_rows == 0
 
 
-def test_a_failure_leaves_the_earlier_file(tmp_path: Path) -> None:
+def test_a_failure_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, bad = tmp_path / "predicted.csv", tmp_path / "bad.csv"
     path.write_text("earlier")
     bad.write_text("size,city\n" + "1,Seoul\n" * 10 + "2,Paris\n")
@@ -70,8 +70,8 @@ def test_a_failure_leaves_the_earlier_file(tmp_path: Path) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prediction_output, "_to_table", interrupted)
+    monkeypatch.setattr(prediction_output, "_to_table", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         MODEL.predict_file(HOUSES, path)
     assert path.read_text() == "earlier"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["bad.csv", "predicted.csv"]

@@ -26,7 +26,7 @@ EXAMPLES = {
         "solve_longley": "descentlab solve longley --json",
     },
     "predict": {
-        "predict_file": "descentlab predict price.json new.csv -o predicted.parquet --interval 0.95",
+        "predict_file": "descentlab predict price.json new.csv -o out.csv --interval 0.95",
         "predict_sql": "descentlab predict price.json --sql",
     },
     "explain": {

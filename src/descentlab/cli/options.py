@@ -241,6 +241,7 @@ def parse_csv_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_executor(workers: Any, on: str | None) -> Executor | None:
+    """Where rows are read, if that was said."""
     workers = None if workers is None else check_int("workers", workers, 1)
     if on is None:
         return None if workers is None else Threads(workers)

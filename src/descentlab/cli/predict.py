@@ -22,12 +22,13 @@ from descentlab.cli.options import (
 from descentlab.cli.terminal.localized_click import LocalizedCommand, LocalizedOption, NumberOrText, language_option
 from descentlab.cli.terminal.progress import ReadProgressLine
 from descentlab.data.builtin import DATASETS
+from descentlab.data.design.source import UNSEEN_CHOICES
 from descentlab.errors import check_int
 from descentlab.messages import Table, display_width, message, pad, pluralize, to_json_types
 from descentlab.messages.document import to_text
 from descentlab.model.model import Model
 from descentlab.model.prediction_output import open_csv_writer, write_predictions, write_to
-from descentlab.model.prediction_stream import ALL_COLUMNS_KEPT, KINDS, UNSEEN_CHOICES, PredictionStream
+from descentlab.model.prediction_stream import ALL_COLUMNS_KEPT, KINDS, PredictionStream
 from descentlab.model.sql import DIALECTS
 
 PREDICT_SCHEMA = "descentlab.predict/1"

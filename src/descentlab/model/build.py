@@ -69,8 +69,6 @@ def make_model(
     Raises:
         SettingError: the parameters are not finite, or the target is not that of the formula.
     """
-    from descentlab import __version__
-
     if not (np.isfinite(params).all() and math.isfinite(intercept)):
         raise SettingError("model_not_finite")
     regression, at_minimum = statistics.regression, not_at_minimum is None
@@ -89,7 +87,7 @@ def make_model(
         inputs=describe_inputs(regression, design),
         data=_fitted_data(regression),
         fitted=dict(fitted),
-        version=__version__,
+        version=sys.modules["descentlab"].__version__,  # importing it from here would be a circle
     )
 
 

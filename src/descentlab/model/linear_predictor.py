@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descentlab.data.design.design import Design, numeric_labels
+from descentlab.data.design.blocks import numeric_labels
+from descentlab.data.design.design import Design
 from descentlab.data.design.syntax import Expression, Name
 from descentlab.typing import FloatArray
 

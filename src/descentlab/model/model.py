@@ -118,8 +118,9 @@ class Model(FittedModel):
             DataError, SettingError: as :meth:`predict`.
             OSError: the file cannot be written; an earlier one is unchanged.
         """
-        settings = {"interval": interval, "kind": kind, "unseen": unseen, "csv_options": csv_options}
-        stream = PredictionStream(self, rows, keep=keep, **settings)
+        stream = PredictionStream(
+            self, rows, keep=keep, interval=interval, kind=kind, unseen=unseen, csv_options=csv_options
+        )
         write_predictions(stream, output)
         return stream.notices
 

@@ -47,7 +47,7 @@ def open_csv_writer(file: IO[bytes], schema: Any) -> AbstractContextManager[Any]
     from pyarrow import csv
 
     writer: Any = csv.CSVWriter(file, schema)
-    return _OneColumnWriter(writer) if len(schema.names) == 1 else writer  # type: ignore[no-any-return]
+    return _OneColumnWriter(writer) if len(schema.names) == 1 else writer
 
 
 class _OneColumnWriter:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from descentlab.data import open_source
-from descentlab.data.design.levels import LevelNumbers, format_level
-from descentlab.data.design.source import encode_category, evaluate_leaves
+from descentlab.data.design.levels import LevelNumbers
+from descentlab.data.design.source import UNSEEN_CHOICES, DesignPiece
 from descentlab.data.source import PIECE_ROWS, Piece, Source
 from descentlab.errors import DataError, SettingError, check_choice, did_you_mean
 from descentlab.factor.executors.threads import Threads
@@ -21,9 +21,8 @@ from descentlab.model.model_columns import InputColumns
 from descentlab.problem.statistics import check_level
 from descentlab.typing import FloatArray, IntArray
 
-UNSEEN_CHOICES = ("error", "missing", "reference")
 KINDS = ("observation", "mean")
-MAX_DENSE_VALUES = 1 << 20  # of the columns of a design at once, where intervals need all of them
+MAX_COLUMN_VALUES = 1 << 20  # of the columns of a design at once, where intervals need all of them
 ALL_COLUMNS_KEPT = "all"
 ProgressCallback = Callable[[int, int | None, int], object]
 
@@ -50,7 +49,6 @@ class PieceReport:
             since a function has no finite value.
         open_intervals: rows with a prediction and no interval, since they are outside of a relation.
         unseen: the number of rows with a new level, by category.
-        first_unseen: the category, the level, and the row in the piece, of the first one.
     """
 
     rows: int = 0
@@ -58,13 +56,9 @@ class PieceReport:
     not_finite: int = 0
     open_intervals: int = 0
     unseen: Counter[str] = field(default_factory=Counter)
-    first_unseen: tuple[str, str, int] | None = None
 
     def add(self, other: PieceReport) -> None:
         """Add the counts of the rows that follow."""
-        if self.first_unseen is None and other.first_unseen is not None:
-            key, level, row = other.first_unseen
-            self.first_unseen = key, level, self.rows + row
         self.rows += other.rows
         self.missing += other.missing
         self.not_finite += other.not_finite
@@ -104,7 +98,6 @@ class PredictionStream:
         self.kept_columns = self._check_kept(keep)
         self.shifts = self.source.integer_shifts([n for n in self.inputs.numbers if n in self._shiftable])
         self.predictor = model.shifted_by(self.shifts)
-        self.reference = self._reference_codes() if self.unseen == "reference" else {}
         self.quantile = None if self.level is None else model.quantile(self.level)
         self.width, self.report, self.executor = (1 if self.level is None else 3), PieceReport(), executor
 
@@ -128,16 +121,6 @@ class PredictionStream:
         """The names of the columns of a block's values."""
         return ("prediction",) if self.level is None else ("prediction", "lower", "upper")
 
-    def _reference_codes(self) -> dict[str, int]:
-        codes: dict[str, int] = {}
-        for block in self.model.design.blocks:
-            for each in block.categories:
-                index = each.reference_index(self.model.design.levels[each.key])
-                if index is None:
-                    raise SettingError("no_reference", name=each.key, factor=str(each.factor))
-                codes[each.key] = index
-        return codes
-
     def blocks(self, progress: ProgressCallback | None = None) -> Iterator[PredictedBlock]:
         """The predictions in the order of the rows.
 
@@ -150,8 +133,6 @@ class PredictionStream:
         mapped = map(self._predict_piece, pieces) if is_small else executor.map_ordered(self._predict_piece, pieces, 0)
         done = 0
         for piece, blocks, report in mapped:
-            if self.unseen == "error" and report.first_unseen is not None:
-                raise self._unseen_error(piece, report.first_unseen)
             self.report.add(report)
             self.source.inexact_columns |= piece.inexact_columns
             done += piece.size
@@ -164,48 +145,53 @@ class PredictionStream:
         return tuple(name for name in self.kept_columns if name not in self.inputs.others)
 
     def _predict_piece(self, piece: Piece) -> tuple[Piece, list[PredictedBlock], PieceReport]:
-        numbering = {key: LevelNumbers(self.model.design.levels[key]) for key in self.model.design.categories}
-        blocks, report = [], PieceReport()
+        design = self.model.rows_design
+        numbering = {key: LevelNumbers(design.levels[key]) for key in design.categories}
+        reader, blocks, report = DesignPiece(piece, design, (), self.unseen), [], PieceReport()
         others = (*self.inputs.others, *self._to_keep)
         for values, arrays in piece.mixed_blocks(self.inputs.numbers, others, self.shifts):
-            block, counts = self._predict_block(values, arrays, numbering)
-            blocks.append(block)
-            report.add(counts)
+            blocks.append(self._predict_block(reader, values, arrays, numbering, report))
+            report.rows += len(values)
         return piece, blocks, report
 
     def _predict_block(
-        self, block: FloatArray, arrays: Mapping[str, Any], numbering: Mapping[str, LevelNumbers]
-    ) -> tuple[PredictedBlock, PieceReport]:
-        design, rows = self.model.rows_design, len(block)
+        self,
+        reader: DesignPiece,
+        block: FloatArray,
+        arrays: Mapping[str, Any],
+        numbering: Mapping[str, LevelNumbers],
+        report: PieceReport,
+    ) -> PredictedBlock:
         values = dict(zip(self.inputs.numbers, block.T, strict=True)) | self.inputs.words_as_numbers(arrays)
-        leaves = evaluate_leaves(design, values, arrays)
-        found = {key: encode_category(design, key, each, leaves, arrays, rows) for key, each in numbering.items()}
-        counts = PieceReport(rows)
-        codes = {key: self._treat_unseen(key, each, found[key], counts) for key, each in numbering.items()}
-        result = np.full((rows, self.width), np.nan)
-        result[:, 0] = self.predictor.predict(leaves, codes, rows)
-        self._count_missing(result, (*leaves.values(), *found.values()), codes, counts)
+        leaves = reader.evaluate_leaves(values, arrays, report.rows)
+        found = {key: reader.number_levels(key, each, leaves, arrays) for key, each in numbering.items()}
+        codes = {key: self._treat_unseen(reader, key, numbering[key], each, report) for key, each in found.items()}
+        result = np.full((len(block), self.width), np.nan)
+        result[:, 0] = self.predictor.predict(leaves, codes, len(block))
+        self._count_missing(result, (*leaves.values(), *found.values()), codes, report)
         if self.level is not None:
             self._add_interval(result, leaves, codes)
-            counts.open_intervals = int(np.count_nonzero(np.isnan(result[:, 1]) & ~np.isnan(result[:, 0])))
-        return PredictedBlock(result, {name: arrays[name] for name in self.kept_columns}), counts
+            report.open_intervals += int(np.count_nonzero(np.isnan(result[:, 1]) & ~np.isnan(result[:, 0])))
+        return PredictedBlock(result, {name: arrays[name] for name in self.kept_columns})
 
-    def _treat_unseen(self, key: str, numbering: LevelNumbers, codes: FloatArray, counts: PieceReport) -> FloatArray:
+    def _treat_unseen(
+        self, reader: DesignPiece, key: str, numbering: LevelNumbers, codes: FloatArray, report: PieceReport
+    ) -> FloatArray:
         """The codes with new levels missing, or at the reference; those of values that are not finite are missing."""
         codes = np.where(np.isinf(codes), np.nan, codes)
         is_new = codes >= len(numbering.known)
         if not is_new.any():
             return codes
-        row = int(np.argmax(is_new))
-        if counts.first_unseen is None or row < counts.first_unseen[2]:
-            level = next(level for level, number in numbering.numbers.items() if number == codes[row])
-            counts.first_unseen = key, format_level(level), row
-        counts.unseen[key] += int(is_new.sum())
-        return np.where(is_new, self.reference.get(key, np.nan), codes)
+        if self.unseen == "error":
+            values = reader.unseen_error(key, numbering, codes, report.rows).message.values
+            raise DataError("unseen_level_at", **values)
+        numbering.forget(len(numbering.known))
+        report.unseen[key] += int(is_new.sum())
+        return np.where(is_new, np.nan if self.unseen == "missing" else reader.design.reference_code(key), codes)
 
     @staticmethod
     def _count_missing(
-        result: FloatArray, read: Sequence[FloatArray], codes: Mapping[str, FloatArray], counts: PieceReport
+        result: FloatArray, read: Sequence[FloatArray], codes: Mapping[str, FloatArray], report: PieceReport
     ) -> None:
         """Count the rows without a prediction, and leave NaN there; those with a new level are counted already."""
         bad = np.flatnonzero(~np.isfinite(result[:, 0]))
@@ -216,8 +202,8 @@ class PredictionStream:
             missing |= np.isnan(column[bad])
         for found, treated in zip(read[len(read) - len(codes) :], codes.values(), strict=True):
             known &= ~(np.isnan(treated[bad]) & np.isfinite(found[bad]))
-        counts.missing = int(np.count_nonzero(missing & known))
-        counts.not_finite = int(np.count_nonzero(~missing & known))
+        report.missing += int(np.count_nonzero(missing & known))
+        report.not_finite += int(np.count_nonzero(~missing & known))
         result[bad, 0] = np.nan
 
     def _add_interval(
@@ -227,7 +213,7 @@ class PredictionStream:
         assert variance is not None
         assert self.quantile is not None
         sigma = model.statistics["sigma"] or 0.0
-        step = max(1, MAX_DENSE_VALUES // max(1, len(model.design.columns)))
+        step = max(1, MAX_COLUMN_VALUES // max(1, len(model.design.columns)))
         known = np.flatnonzero(~np.isnan(result[:, 0]))
         for start in range(0, len(known), step):
             rows = known[start : start + step]
@@ -249,18 +235,6 @@ class PredictionStream:
             return chosen, np.abs(chosen)
         return chosen - offsets, np.abs(chosen) + np.abs(centers) + np.abs(offsets)
 
-    def _unseen_error(self, piece: Piece, first: tuple[str, str, int]) -> DataError:
-        key, level, row = first
-        levels = [format_level(each) for each in self.model.design.levels[key]]
-        return DataError(
-            "unseen_level_at",
-            name=key,
-            level=level,
-            place=describe_row(piece, row, self.report.rows),
-            levels=levels,
-            near=did_you_mean(level, levels),
-        )
-
     @property
     def notices(self) -> tuple[Message, ...]:
         """What is to be said of the rows; complete after the blocks."""
@@ -276,12 +250,3 @@ class PredictionStream:
         if report.open_intervals:
             notices.append(message("notice.open_intervals", count=pluralize(report.open_intervals, "row")))
         return tuple(notices)
-
-
-def describe_row(piece: Any, row: int, rows_before: int) -> Message:
-    """Where a row of a piece is: the line of a CSV file, or its number among all rows."""
-    while hasattr(piece, "piece"):
-        piece = piece.piece
-    if hasattr(piece, "line_of_row"):
-        return message("model.at_line", path=str(piece.schema.location), line=piece.line_of_row(row))
-    return message("model.at_row", row=rows_before + row + 1)

@@ -44,5 +44,5 @@ def make_triangle(root: FloatArray, constant: FloatArray) -> FloatArray:
     rows = np.vstack([constant, root])
     if rows.shape[1] < len(rows):
         rows = np.column_stack([rows, np.zeros((len(rows), len(rows) - rows.shape[1]))])
-    triangle: FloatArray = np.linalg.qr(rows.T, mode="r").T
-    return triangle
+    upper: FloatArray = np.linalg.qr(rows.T).R
+    return upper.T

@@ -111,7 +111,8 @@ class _Writer:
             return f"CAST({subject} AS VARCHAR)", [self.text(each) for each in texts]
         if kinds == {bool}:
             return f"CAST({subject} AS BOOLEAN)", [str(level).upper() for level in levels]
-        return subject, [f"{level:d}" if isinstance(level, int) else self.number(level) for level in levels]
+        numbers = [level for level in levels if not isinstance(level, str)]
+        return subject, [f"{level:d}" if isinstance(level, int) else self.number(level) for level in numbers]
 
     def value(self, node: Expression) -> str:
         """The SQL of a numeric expression; NULL where it has no finite value."""

@@ -209,7 +209,7 @@ class Statistics(GoodnessOfFit):
         if math.isnan(self.f):
             return math.nan
         if self.robust_kind:
-            return self.f * (self._root.wald_error + 2 * self._relative_sigma_error)
+            return self.f * (self.covariance_root.wald_error + 2 * self._relative_sigma_error)
         explained = self.residual_sum.error + self.total_sum.error + 4 * UNIT_ROUNDOFF * self.total_sum.value
         return explained / self.df_model / self.sigma**2 + 2 * self.f * self._relative_sigma_error
 

@@ -134,10 +134,6 @@ class CsvPiece:
         exact = read_integers(self.schema, self._text, self.start, name) if name in self.inexact_columns else None
         return values if exact is None else exact
 
-    def line_of_row(self, row: int) -> int:
-        """The line of the file on which a row of the piece, counted from 0, begins."""
-        return line_of_row(self.schema, self._text, self.start, row)
-
     @property
     def _text(self) -> TextBuffer:
         """The rows as bytes, read from the file if they did not travel with the piece."""

@@ -182,7 +182,7 @@ class DesignPiece:
 
     def unseen_error(self, key: str, numbering: LevelNumbers, codes: FloatArray, first_row: int) -> DataError:
         """The error for the first of the codes that is not that of a known level."""
-        row = int(np.argmax(codes >= len(numbering.known)))
+        row = int(np.argmax((codes >= len(numbering.known)) & np.isfinite(codes)))
         level = next(format_level(level) for level, number in numbering.numbers.items() if number == codes[row])
         levels = [format_level(each) for each in numbering.known]
         values = {"name": key, "level": level, "levels": levels, "place": self._format_place(first_row + row)}
