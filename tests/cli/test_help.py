@@ -62,7 +62,8 @@ def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     for file in ("houses.csv", "more.csv"):
         (tmp_path / file).write_text(HOUSES)
     (tmp_path / "new.csv").write_text(HOUSES)
-    cli("solve", "houses.csv", "--target", "price", "--features", "size", "--model", "price.json")
+    for model, features in (("price", "size"), ("small", "size"), ("large", "size,rooms")):
+        cli("solve", "houses.csv", "--target", "price", "--features", features, "--model", f"{model}.json")
     (tmp_path / "loop.py").write_text("import torch")
     for example in EXAMPLES[name].values():
         program, *arguments = shlex.split(example)

@@ -10,7 +10,7 @@ from descentlab.messages import message
 
 def build_cli() -> click.Group:
     """The command line, with its help in the language spoken."""
-    from descentlab.cli import compress, cv, demo, diagnose, explain, lab, lesson, predict, run, solve
+    from descentlab.cli import compare, compress, cv, demo, diagnose, explain, lab, lesson, predict, run, solve
 
     commands = [
         run.command(),
@@ -19,6 +19,7 @@ def build_cli() -> click.Group:
         explain.command(),
         solve.command(),
         predict.command(),
+        compare.command(),
         lab.command(),
         lesson.command(),
         compress.command(),

@@ -29,6 +29,10 @@ EXAMPLES = {
         "predict_file": "descentlab predict price.json new.csv -o out.csv --interval 0.95",
         "predict_sql": "descentlab predict price.json --sql",
     },
+    "compare": {
+        "compare_models": "descentlab compare small.json large.json",
+        "compare_held_out": "descentlab compare small.json large.json --data new.csv",
+    },
     "explain": {
         "explain_list": "descentlab explain",
         "explain_one": "descentlab explain diverges",

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descentlab.messages import Message
-from descentlab.model import model_text  # noqa: F401 (registers how a model is presented)
+from descentlab.model import comparison_text, model_text  # noqa: F401 (they register how these are presented)
+from descentlab.model.comparison import Comparison, compare_models
 from descentlab.model.fitted_model import FittedModel
 from descentlab.model.model_file import load_model, model_from_json, model_to_json, save_model
 from descentlab.model.prediction_output import write_predictions
@@ -136,6 +137,34 @@ class Model(FittedModel):
         + CAST("x" AS DOUBLE) * 2e0
         """
         return write_sql(self, dialect)
+
+    def compare(
+        self, other: Model, data: object = None, *, names: tuple[str, str] = ("1", "2"), **csv_options: Any
+    ) -> Comparison:
+        """This model beside another one of the same target.
+
+        If the columns of one are among those of the other: ``F = (S - S') / (df - df') / (S' / df')``, with S the
+        residual sums of squares, the prime the larger one, and df the residual degrees of freedom. Else the criteria
+        AIC and BIC, and with ``data`` the mean squared error of both on rows that neither has seen.
+
+        Args:
+            other: the other one.
+            data: held-out rows with the target; None for none.
+            names: what to call the two in words.
+            **csv_options: what is known about CSV files.
+
+        Raises:
+            DataError: the targets differ; or, without ``data``, the models were not fitted to the same rows by least
+                squares, so that their statistics say nothing of one another.
+
+        >>> import descentlab as dl
+        >>> x, y = [1.0, 2, 3, 4, 5, 6], [1.2, 1.9, 3.2, 3.9, 5.1, 5.8]
+        >>> large = dl.Problem([[a, a * a] for a in x], y, features=["x", "x2"]).solve().model
+        >>> result = dl.Problem([[a] for a in x], y, features=["x"]).solve().model.compare(large)
+        >>> result.nested, round(result.f, 4), round(result.f_p_value, 4)
+        (0, 0.8079, 0.4351)
+        """
+        return compare_models(self, other, data, names, **csv_options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a readable JSON file, in one step; :meth:`load` gives back every bit.
