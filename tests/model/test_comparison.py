@@ -75,7 +75,7 @@ def test_rows_without_a_target_are_left_out_and_counted() -> None:
     assert result.held_out is not None
     assert (result.held_out.rows, result.held_out.skipped) == (5, 1)
     assert "1 row left out" in result.text("en")
-    with pytest.raises(dl.DataError, match="None of the 1"):
+    with pytest.raises(dl.DataError, match="of 1 row, none"):
         model_of("price ~ size").compare(model_of("price ~ age"), new.slice(0, 1))
 
 

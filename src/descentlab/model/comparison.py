@@ -14,7 +14,7 @@ from descentlab.data.design.design import Design
 from descentlab.data.design.formula import Term
 from descentlab.data.design.syntax import Number
 from descentlab.errors import DataError
-from descentlab.messages import Message, message, to_json_types
+from descentlab.messages import Message, message, pluralize, to_json_types
 from descentlab.messages.document import Presentable
 from descentlab.model.fitted_model import ColumnMoments, FittedModel
 from descentlab.model.prediction_stream import PredictionStream
@@ -40,7 +40,7 @@ class HeldOutCosts:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison(Presentable):
+class ModelComparison(Presentable):
     """Two models of the same target.
 
     Attributes:
@@ -91,7 +91,7 @@ def compare_models(
     data: object = None,
     names: tuple[str, str] = ("1", "2"),
     **csv_options: Any,
-) -> Comparison:
+) -> ModelComparison:
     """Compare two models; see :meth:`descentlab.Model.compare`."""
     if str(first.design.target) != str(second.design.target):
         raise DataError("compare_targets", first=first.target, second=second.target)
@@ -102,7 +102,7 @@ def compare_models(
     f, df = (math.nan, (math.nan, math.nan)) if nested is None or reason else _f_statistic(first, second, nested)
     p = math.nan if math.isnan(f) else float(f_upper_tail(f, *df))
     held_out = None if data is None else _held_out_costs(first, second, data, csv_options)
-    return Comparison((first, second), names, reason, nested, f, p, df, held_out)
+    return ModelComparison((first, second), names, reason, nested, f, p, df, held_out)
 
 
 def _not_comparable_reason(first: FittedModel, second: FittedModel, names: tuple[str, str]) -> Message | None:
@@ -138,7 +138,7 @@ def _different_column(first: FittedModel, second: FittedModel) -> Message | None
 
 
 def _is_close(a: float, b: float, spread: float) -> bool:
-    return abs(a - b) <= SAME_ROWS_TOLERANCE * spread + 4 * np.finfo(float).eps * abs(a)
+    return bool(abs(a - b) <= SAME_ROWS_TOLERANCE * spread + 4 * np.finfo(float).eps * abs(a))
 
 
 def _find_nested(first: FittedModel, second: FittedModel) -> int | None:
@@ -167,7 +167,7 @@ def _held_out_costs(first: FittedModel, second: FittedModel, data: object, csv_o
         sums += np.sum((known[:, :2] - known[:, 2:]) ** 2, axis=0)
         rows, total = rows + len(known), total + len(block)
     if not rows:
-        raise DataError("compare_no_rows", rows=total)
+        raise DataError("compare_no_rows", rows=pluralize(total, "row"))
     return HeldOutCosts((float(sums[0] / rows), float(sums[1] / rows)), rows, total - rows)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from descentlab.messages import Message, Table, format_number, message, pluralize
 from descentlab.messages.document import Block, make_blocks, message_blocks
-from descentlab.model.comparison import Comparison
+from descentlab.model.comparison import ModelComparison
 
 SIGNIFICANCE = 0.05
 CLEAR_DIFFERENCE = 2.0  # of AIC or BIC; below it, neither model is preferred
@@ -15,11 +15,11 @@ COLUMNS = ("rank", "df_residual", "sigma", "adjusted_r2", "aic", "bic")
 
 
 @make_blocks.register
-def _(result: Comparison) -> list[Block]:
+def _(result: ModelComparison) -> list[Block]:
     return message_blocks(_sentences(result), [_table(result)])
 
 
-def _sentences(result: Comparison) -> Iterator[Message]:
+def _sentences(result: ModelComparison) -> Iterator[Message]:
     if result.held_out is not None:
         yield from _describe_held_out(result)
     if result.no_statistics is not None:
@@ -30,7 +30,7 @@ def _sentences(result: Comparison) -> Iterator[Message]:
         yield from _describe_criterion(result, criterion)
 
 
-def _describe_held_out(result: Comparison) -> Iterator[Message]:
+def _describe_held_out(result: ModelComparison) -> Iterator[Message]:
     held_out = result.held_out
     assert held_out is not None
     better = int(held_out.costs[1] < held_out.costs[0])
@@ -42,7 +42,7 @@ def _describe_held_out(result: Comparison) -> Iterator[Message]:
         yield message("compare.skipped", rows=pluralize(held_out.skipped, "row"))
 
 
-def _describe_test(result: Comparison) -> Message:
+def _describe_test(result: ModelComparison) -> Message:
     if result.nested is None:
         same = {*result.models[0].parameters} == {*result.models[1].parameters}
         return message("compare.same_columns" if same else "compare.not_nested")
@@ -56,7 +56,7 @@ def _describe_test(result: Comparison) -> Message:
     return message(key, small=small, large=large, f=f, df=df[0], df_residual=df[1], p=p)
 
 
-def _describe_criterion(result: Comparison, criterion: str) -> Iterator[Message]:
+def _describe_criterion(result: ModelComparison, criterion: str) -> Iterator[Message]:
     difference = result.differences(criterion)
     if math.isnan(difference):
         return
@@ -65,7 +65,7 @@ def _describe_criterion(result: Comparison, criterion: str) -> Iterator[Message]
     yield message(key, criterion=criterion.upper(), name=name, difference=abs(difference))
 
 
-def _table(result: Comparison) -> Table:
+def _table(result: ModelComparison) -> Table:
     columns = COLUMNS if result.no_statistics is None else COLUMNS[:-2]  # criteria of other rows are no comparison
     headings = ["", *(message(f"compare.heading_{name}").text() for name in columns)]
     if result.held_out is not None:

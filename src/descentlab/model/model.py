@@ -10,7 +10,7 @@ import numpy as np
 
 from descentlab.messages import Message
 from descentlab.model import comparison_text, model_text  # noqa: F401 (they register how these are presented)
-from descentlab.model.comparison import Comparison, compare_models
+from descentlab.model.comparison import ModelComparison, compare_models
 from descentlab.model.fitted_model import FittedModel
 from descentlab.model.model_file import load_model, model_from_json, model_to_json, save_model
 from descentlab.model.prediction_output import write_predictions
@@ -140,7 +140,7 @@ class Model(FittedModel):
 
     def compare(
         self, other: Model, data: object = None, *, names: tuple[str, str] = ("1", "2"), **csv_options: Any
-    ) -> Comparison:
+    ) -> ModelComparison:
         """This model beside another one of the same target.
 
         If the columns of one are among those of the other: ``F = (S - S') / (df - df') / (S' / df')``, with S the
