@@ -13,6 +13,7 @@ NAMES = (
     "minibatch",
     "estimator",
     "statistics",
+    "predictions",
     "watch",
     "doctor",
     "lab",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -609,3 +610,29 @@ def test_moments_are_refused_since_their_unit_would_be_anybodys_guess() -> None:
             DescentRegressor().fit(table[["size"]], target)
     days = (table["day"] - table["day"].min()) / np.timedelta64(1, "D")
     assert DescentRegressor().fit(days.to_frame(), y).n_features_in_ == 1
+
+
+def test_a_model_is_given_and_taken() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 2)) + np.array([5, 100])
+    y = X @ [2.0, -1] + rng.standard_normal(60)
+    fitted = DescentRegressor().fit(X, y)
+    model = fitted.to_model()
+    np.testing.assert_allclose(model.predict(X), fitted.predict(X), rtol=1e-12)
+    expected = dl.Problem(X, y).solve().model.predict(X, interval=0.9)
+    np.testing.assert_allclose(model.predict(X, interval=0.9), expected, rtol=1e-9)
+    taken = DescentRegressor.from_model(dl.Model.from_json(model.to_json()), warm_start=True)
+    np.testing.assert_allclose(taken.predict(X), fitted.predict(X), rtol=1e-12)
+    with pytest.raises(dl.SettingError, match="made from a model"):
+        taken.to_model()
+    early = DescentRegressor(epochs=2, lr=5e-5).set_params(standardize=False)
+    with pytest.warns(ConvergenceWarning):
+        early.fit(X, y)
+    with pytest.raises(dl.SettingError, match="before its minimum"):
+        early.to_model().predict(X, interval=0.9)
+
+
+def test_a_model_of_a_formula_is_not_taken() -> None:
+    model = dl.Problem(pa.table({"x": [1.0, 2, 3], "y": [1.0, 2, 4]}), formula="y ~ log(x)").solve().model
+    with pytest.raises(dl.SettingError, match=r"functions of columns"):
+        DescentRegressor.from_model(model)

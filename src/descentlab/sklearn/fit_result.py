@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from descentlab.descent.descent import Descent
 from descentlab.engines import Snapshots
+from descentlab.messages import to_json_types
+from descentlab.model.build import model_of_descent
+from descentlab.model.model import Model
 from descentlab.model_selection.validation import Validation
 from descentlab.problem.problem import Problem
 from descentlab.run.ending import Ending
@@ -51,3 +56,13 @@ class FitResult:
     def converged(self) -> bool:
         """Whether it is within 1% of the minimum's cost, or, where that is 0, of every coefficient."""
         return bool(self.theory.is_converged(self.problem.scaling.to_scaled(self.params)))
+
+
+def model_of_result(result: FitResult) -> Model:
+    """The model of the parameters that were fitted."""
+    problem, minimum = result.problem, result.problem.solve(result.descent.start)
+    gap = problem.quadratic.A @ (problem.scaled_params(result.params) - problem.scaled_params(minimum.params))
+    distance = float(np.linalg.norm(gap)) / minimum.sigma
+    settings = {"engine": result.engine, "epochs": result.updates, "ending": result.ending.reason.value}
+    settings |= {"cost": problem.cost(result.params), "least_cost": minimum.cost, "settings": result.descent.to_dict()}
+    return model_of_descent(minimum, result.params, None, distance, to_json_types(settings))

@@ -19,10 +19,11 @@ from descentlab.errors import AbsentMethodError, SettingError, check_float, chec
 from descentlab.factor.factor import Factor
 from descentlab.factor.incremental import IncrementalFactor
 from descentlab.messages import pluralize
+from descentlab.model.model import Model
 from descentlab.problem.problem import Problem
 from descentlab.run.ending import Reason
 from descentlab.sklearn.advice import convergence_advice
-from descentlab.sklearn.fit_result import FitResult
+from descentlab.sklearn.fit_result import FitResult, model_of_result
 from descentlab.sklearn.fitting import center_if_undetermined, fit_target, scaling_options, should_average
 from descentlab.sklearn.history import make_history
 from descentlab.sklearn.input_data import InputData, check_no_datetimes, draw_seed
@@ -217,6 +218,41 @@ class DescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         """(n,) or (n, m) predictions ``X w + b``, in the type of X; computed in float64."""
         check_is_fitted(self)
         return predict_linear(self, X)
+
+    def to_model(self, target: int = 0) -> Model:
+        """The :class:`descentlab.Model` of one target: it can be saved, and predicts from files and tables by name.
+
+        Its intervals and statistics are those of least squares, if this fit is at the minimum of all rows.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "_results"):
+            raise SettingError("estimator_from_model")
+        if check_int("target", target, 0) >= len(self._results):
+            raise SettingError("estimator_target", given=target, count=len(self._results))
+        return model_of_result(self._results[target])
+
+    @classmethod
+    def from_model(cls, model: Model, **settings: Any) -> DescentRegressor:
+        """An estimator that predicts with the coefficients of a model whose columns are numbers as they are.
+
+        With ``warm_start=True`` in the settings, ``fit`` begins at them.
+
+        Raises:
+            SettingError: the model has categories or functions of columns, which an estimator does not compute.
+
+        >>> import descentlab as dl
+        >>> model = dl.Problem([[1.0, 5], [2, 3], [4, 4]], [1.0, 2, 4]).solve().model
+        >>> DescentRegressor.from_model(model).predict([[3, 4]]).round(9)
+        array([3.])
+        """
+        if model.input_columns != model.features:
+            raise SettingError("estimator_of_formula", formula=model.design.formula)
+        estimator = cls(fit_intercept=model.has_bias, **settings)
+        d = len(model.features)
+        estimator.coef_ = model.params[:d].copy()
+        estimator.intercept_ = float(model.params[d]) if model.has_bias else 0.0
+        estimator.n_features_in_ = d
+        return estimator
 
     def diagnose(self, target: int = 0) -> Diagnosis:
         """The diagnosis of this fit's descent, for one target; see :func:`descentlab.diagnose`."""
