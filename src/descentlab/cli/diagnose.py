@@ -41,7 +41,7 @@ from descentlab.messages import message
 from descentlab.messages.document import make_blocks, to_text
 from descentlab.model_selection.cross_validation import CrossValidation
 
-DIAGNOSIS_WORK = 7.0  # in decompositions of all columns, measured for 400 and 700 columns
+DIAGNOSIS_WORK = 5.0  # in decompositions of all columns, measured for 700 and 2,000 columns
 # Of losses that end in nan or inf. Such a loop has not converged, even where the reason cannot be told.
 NONFINITE_FINDINGS = ("losses_overflow", "losses_nan_too_soon")
 UNUSED_IN_DIAGNOSE = ("every", "tolerance")  # settings of a run that change nothing for a diagnosis

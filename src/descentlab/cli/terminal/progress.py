@@ -19,7 +19,7 @@ from descentlab.messages import format_number, message, pluralize
 from descentlab.messages.terminal import STATUS_INTERVAL, StatusLine
 
 DISPLAY_DELAY = 1.0  # seconds that pass before anything is shown
-PROBE_COLUMNS = 200  # of the decomposition that is timed, some 20 ms
+PROBE_COLUMNS = 200  # of the decomposition that is timed, some 10 ms
 MIN_COLUMNS_SLOW = 300  # with fewer nothing takes more than a second
 
 
@@ -105,14 +105,17 @@ def computation_line(columns: int, work: float) -> ClockLine:
 
 
 def _decomposition_seconds() -> float:
-    """The time that LAPACK takes for the singular values of :data:`PROBE_COLUMNS` columns here."""
-    from scipy.linalg.lapack import dgejsv
+    """The time that the singular value decomposition of :data:`PROBE_COLUMNS` columns takes here.
+
+    Columns at different scales take several times as long.
+    """
+    from descentlab.problem.decomposition import decompose
 
     matrix = np.random.default_rng(0).normal(size=(PROBE_COLUMNS, PROBE_COLUMNS))
     times = []
     for _ in range(3):  # the first one loads the library
         started = time.perf_counter()
-        dgejsv(matrix, joba=0, jobu=0, jobv=0, jobr=0, jobp=0)
+        decompose(matrix)
         times.append(time.perf_counter() - started)
     return min(times)
 
