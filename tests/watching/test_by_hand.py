@@ -169,3 +169,77 @@ def test_two_watches_on_one_model_measure_and_do_not_see_each_other() -> None:
         assert watch.names == ()
         assert len(watch.recorder.history.measurements) == 4
         assert watch.observation.backward_passes == 20
+
+
+def leaf_changed(W: Any, loss: Any) -> None:
+    loss(W).backward()
+    W -= 0.1 * W.grad
+
+
+def rebound(W: Any, loss: Any) -> None:
+    for _ in range(2):
+        loss(W).backward()
+        W = W - 0.1 * W.grad
+
+
+def rebound_before_clearing(W: Any, loss: Any) -> None:
+    loss(W).backward()
+    W = W - 0.1 * W.grad
+    W.grad.zero_()
+
+
+def rebound_without_graph(W: Any, loss: Any) -> None:
+    for _ in range(2):
+        loss(W).backward()
+        with torch.no_grad():
+            W = W - 0.1 * W.grad
+
+
+def rebound_in_a_dict(W: Any, loss: Any) -> None:
+    weights = {"W": W}
+    for _ in range(2):
+        loss(weights["W"]).backward()
+        weights["W"] = weights["W"] - 0.1 * weights["W"].grad
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+@pytest.mark.parametrize(
+    "loop", [leaf_changed, rebound, rebound_before_clearing, rebound_without_graph, rebound_in_a_dict]
+)
+def test_an_update_that_cannot_change_the_parameter_has_its_cure(loop: Any) -> None:
+    X, y = rows()
+    W = torch.zeros(6, 1, requires_grad=True)
+    with pytest.raises((RuntimeError, TypeError, AttributeError)), dl.watch(W) as watch:
+        loop(W, lambda W: F.mse_loss(X @ W, y))
+    assert watch.names == ("update_by_hand",)
+    assert "with torch.no_grad(): W -= lr * W.grad" in words(watch)
+
+
+def test_a_tensor_assigned_to_a_parameter_has_its_cure() -> None:
+    X, y = rows()
+    model = nn.Linear(6, 1)
+    with pytest.raises(TypeError, match="cannot assign"), dl.watch(model) as watch:
+        F.mse_loss(model(X), y).backward()
+        model.weight = model.weight - 0.1 * model.weight.grad
+    assert watch.names == ("update_by_hand",)
+    assert "layer.weight -= lr" in words(watch)
+
+
+def test_a_missing_value_elsewhere_is_no_update() -> None:
+    X, y = rows()
+    W = torch.zeros(6, 1, requires_grad=True)
+    with pytest.raises(TypeError), dl.watch(W) as watch:
+        F.mse_loss(X @ W, y).backward()
+        _ = 0.1 * None  # type: ignore[operator]
+    assert watch.names == ("raised",)
+
+
+@pytest.mark.parametrize("lr", [0.01, 100.0])
+def test_an_added_gradient_is_named(lr: float) -> None:
+    assert descend(lr=-lr)[0].names == ("ascent",)
+
+
+def test_a_watch_that_has_not_begun_is_one_error() -> None:
+    with pytest.raises(dl.SettingError, match="Nothing has been watched yet") as caught:
+        str(dl.watch(nn.Linear(1, 1)))
+    assert caught.value.__context__ is None

@@ -15,6 +15,7 @@ from descentlab.doctor.finding import Severity
 from descentlab.messages import LANGUAGES, load_catalog, message
 from descentlab.watching.history import CurvatureMeasurement
 from descentlab.watching.inspect.nonfinite import NonfiniteOrigin
+from descentlab.watching.inspect.raising_module import RaisingModule
 from descentlab.watching.report import watch_blocks
 from descentlab.watching.rules.evaluate import FALLBACK_RULES, RULES, evaluate_rules
 from descentlab.watching.rules.learning_rate import why_limit_unchecked
@@ -88,6 +89,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("integer_target", {"runtime_error": "Subtraction, the `-` operator, with a bool tensor is not supported"}, {}),
     ("float_target", {"runtime_error": "expected scalar type Long but found Float"}, {"runtime_error": "expected 3"}),
     ("stale_graph", {"runtime_error": "Trying to backward through the graph a second time"}, {}),
+    ("ascent", {"updates_by_hand": True, "lr": np.full(N, -0.1)}, {"updates_by_hand": True, "lr": np.full(N, np.nan)}),
+    ("update_by_hand", {"error": "RuntimeError", "error_text": "a leaf Variable that requires grad is being used"},
+     {"error": "RuntimeError", "error_text": "a leaf Variable that requires grad is being used",
+      "raising_module": RaisingModule("model", "Net", ())}),
+    ("update_by_hand", {"error": "TypeError", "error_text": "cannot assign 'torch.FloatTensor' as parameter 'weight'"},
+     {"error": "TypeError", "error_text": "cannot assign 'list' as parameter 'weight'"}),
     ("broadcast", {"broadcast_shape": (50, 50)}, {"broadcast_shape": None}),
     *[
         ("output_form", {"output_defect": defect}, {})
@@ -255,7 +262,7 @@ def test_every_rule_is_tried() -> None:
 def test_a_healthy_loop_passes_every_check() -> None:
     evaluation = evaluate_rules(watched())
     assert [each.name for each in evaluation.findings] == ["healthy"]
-    assert set(evaluation.passed) == RULE_NAMES - {"raised", "healthy", "not_enough_seen"}
+    assert set(evaluation.passed) == RULE_NAMES - {"raised", "update_by_hand", "healthy", "not_enough_seen"}
     assert evaluation.unchecked == {}
 
 
@@ -416,7 +423,7 @@ def test_a_fall_is_ruled_out_only_where_it_would_have_been_seen() -> None:
         ("mat1 and mat2 shapes cannot be multiplied (4x3 and 2x1)", "watch.cause_shape"),
         ("The size of tensor a (3) must match the size of tensor b (4)", "watch.cause_shape"),
         ("mat1 and mat2 must have the same dtype, but got Double and Float", "watch.cause_dtype"),
-        ("a leaf Variable that requires grad is being used in an in-place operation.", "watch.cause_in_place"),
+        ("one of the variables has been modified by an inplace operation", "watch.cause_in_place"),
         ("0D or 1D target tensor expected, multi-target not supported", "watch.cause_target_form"),
         ("grad can be implicitly created only for scalar outputs", "watch.cause_not_scalar"),
         ("index out of range in self", "watch.cause_index"),
@@ -427,3 +434,17 @@ def test_an_exception_has_its_cause(text: str, key: str) -> None:
     finding = evaluate_rules(watched(error="RuntimeError", error_text=text)).findings[0]
     assert finding.name == "raised"
     assert key in [each.key for each in finding.messages]
+
+
+def test_a_small_rate_is_told_with_its_own_limit() -> None:
+    """The rate has fallen since it was measured."""
+    observation = watched(rate=rate(1e-5), loss=FLAT, param_norm=100.0, lr=np.geomspace(0.1, 1e-6, N))
+    finding = evaluate_rules(observation).findings[0]
+    assert (finding.name, finding.numbers["lr"]) == ("lr_far_under", 0.1)
+    assert "has not fallen" in finding.text("en")
+
+
+def test_losses_that_are_mostly_noise_do_not_say_that_nothing_is_to_do() -> None:
+    noise = np.random.default_rng(1).normal(1.0, 0.5, N)
+    finding = evaluate_rules(watched(loss=noise, last_loss=noise[-1], always_same_batch=False)).findings[0]
+    assert (finding.name, finding.advice.key) == ("healthy", "watch.spread_advice")  # type: ignore[union-attr]

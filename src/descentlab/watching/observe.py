@@ -8,6 +8,7 @@ from typing import Any
 
 from descentlab.watching.by_hand import UpdatesByHand
 from descentlab.watching.inspect.raising_module import find_raising_module
+from descentlab.watching.inspect.replaced_parameter import find_replaced_parameter
 from descentlab.watching.recorder import LoopRecorder
 from descentlab.watching.rules.observation import Observation
 from descentlab.watching.sampling.model_facts import describe_model, describe_settings
@@ -32,8 +33,9 @@ def observe(recorder: LoopRecorder, ended: bool = False, error: BaseException | 
         ended=ended,
         error=None if error is None else type(error).__name__,
         runtime_error=str(error) if isinstance(error, RuntimeError) else "",
-        error_text=_first_line(error) or "",
+        error_text=(_first_line(error) or "").rstrip("."),
         raising_module=find_raising_module(error, recorder.model),
+        replaced_parameter=find_replaced_parameter(error, recorder.model),
         steps=recorder.steps,
         forward_passes=recorder.forward_passes,
         backward_passes=recorder.backward_passes,

@@ -243,9 +243,10 @@ class Watch:
 
         if self._final is not None:
             return self._final
+        recorder = self.recorder
         if not self._ended:
             self._catch_up()
-        observation = observe(self.recorder, self._ended, self.error)
+        observation = observe(recorder, self._ended, self.error)
         result = observation, evaluate_rules(observation)
         self._final = result if self._ended else None
         return result

@@ -9,6 +9,7 @@ from descentlab.doctor.finding import Finding, Severity
 from descentlab.messages import Message
 from descentlab.watching.rules import (
     batch,
+    by_hand,
     exceptions,
     gradient_flow,
     layers,
@@ -39,6 +40,8 @@ RULES: tuple[Rule, ...] = (
     Rule("target_range", exceptions.detect_label_out_of_range, suppresses=("no_step", "no_backward")),
     Rule("output_form", exceptions.detect_missing_sigmoid, suppresses=("no_step", "no_backward")),
     Rule("small_batches", exceptions.detect_batch_norm_of_one_row, suppresses=("no_step", "no_backward")),
+    Rule("ascent", by_hand.detect_ascent, CAUTION, suppresses=(*EFFECTS, "not_finite", "output_form"),
+         min_steps=CERTAIN_STEPS),
     Rule("stale_graph", loop_setup.detect_stale_graph, suppresses=("no_step",)),
     Rule("broadcast", loop_setup.detect_broadcast, suppresses=(*EFFECTS, "data_scale"),
          why_unchecked=loop_setup.why_loss_unchecked),
@@ -127,6 +130,7 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 # The first that concludes leads a report in which no other rule found a problem or a caution.
 FALLBACK_RULES: tuple[Rule, ...] = (
+    Rule("update_by_hand", by_hand.detect_update_without_effect),
     Rule("raised", loss_progress.detect_raised_at_once),
     Rule("raised", loss_progress.detect_raised_later, CAUTION),
     Rule("not_learning", loss_progress.detect_not_learning, CAUTION, min_steps=MIN_STEPS_SLOW),

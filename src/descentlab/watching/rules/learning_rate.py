@@ -134,7 +134,9 @@ def detect_lr_above_limit(observation: Observation) -> Evidence | None:
     ratio = _largest_ratio(observation)
     if ratio is None or not exceeds_lr_limit(observation):
         return None
-    lr = float(observation.lr[0]) or float(observation.lr.max())
+    lr = (
+        float(observation.lr[0]) if observation.is_exact else _lr_of_ratio(observation, ratio)
+    ) or observation.lr.max()
     largest = observation.exact_lr_bound or lr / ratio
     if ratio > MAX_SAID_RATIO and any(each.is_adaptive for each in observation.measurements):
         return _large_update_evidence(observation, lr)
@@ -202,16 +204,23 @@ def detect_lr_too_small(observation: Observation) -> Evidence | None:
     early, late = median_or_nan(loss[:tenth]), median_or_nan(loss[-tenth:])
     if not late > (1 - FLAT_LOSS_RTOL) * early:
         return None
-    lr, fall = float(observation.lr[-1]), 1 - late / early
-    explanation = message(
-        "watch.lr_far_under",
-        lr=lr,
-        part=100 * ratio,
-        fall=100 * fall if abs(fall) > 1e-9 else 0,
-        updates=pluralize(observation.steps, "update"),
+    lr, fall = _lr_of_ratio(observation, ratio), 1 - late / early
+    updates, numbers = pluralize(observation.steps, "update"), {"lr": lr, "part": 100 * ratio}
+    explanation = (
+        message("watch.lr_far_under", fall=100 * fall, updates=updates, **numbers)
+        if fall > 1e-9
+        else message("watch.lr_far_under_not_lower", updates=updates, **numbers)
     )
     advice = message("watch.take_more", larger=lr / ratio / 10)
     return make_evidence(explanation, advice=advice, lr=lr, ratio=ratio, fall=fall)
+
+
+def _lr_of_ratio(observation: Observation, ratio: float) -> float:
+    """The rate that a ratio to the limit belongs to: that of the measurement nearest to it, which may be an early one."""
+    measured = [each for each in observation.measurements if each.ratio is not None]
+    if observation.is_exact or not measured:
+        return float(observation.lr[-1])
+    return min(measured, key=lambda each: abs((each.ratio or 0.0) - ratio)).lr
 
 
 def detect_weight_decay_too_large(observation: Observation) -> Evidence | None:

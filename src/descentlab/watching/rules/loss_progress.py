@@ -90,9 +90,11 @@ def detect_healthy(observation: Observation) -> Evidence:
         messages.append(message("watch.fitted"))
     elif ratio is not None and ratio > ABOVE_LIMIT_RATIO:
         messages.append(message("watch.healthy_edge", part=100 * ratio))
+    advice = "watch.healthy_advice"
     if _is_hidden_by_noise(observation):
         messages.append(message("watch.spread", spread=float(np.std(observation.loss))))
-    return make_evidence(*messages, advice=message("watch.healthy_advice"), **numbers)
+        advice = "watch.spread_advice"
+    return make_evidence(*messages, advice=message(advice), **numbers)
 
 
 def _is_hidden_by_noise(observation: Observation) -> bool:

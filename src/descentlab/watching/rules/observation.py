@@ -31,8 +31,9 @@ class Observation:
         updates_by_hand: whether the loop has no optimizer and moves the parameters itself.
         ended, error: whether the loop has ended, and the class name of the exception that ended it.
         runtime_error: the text of that exception if it is a ``RuntimeError``, which torch raises.
-        error_text: the first line of the text of any exception.
+        error_text: the first line of the text of any exception, without a full stop.
         raising_module: the module in which it was raised.
+        replaced_parameter: the name of a parameter whose variable held another tensor then.
         steps, forward_passes, backward_passes, backward_calls: steps of the optimizer, calls of the model with
             gradients enabled, backward passes that reached it, and calls of ``backward`` on any loss.
         train_passes, eval_passes, consecutive_eval_passes: backward passes in either mode, and the last ones in
@@ -103,6 +104,7 @@ class Observation:
     runtime_error: str = ""
     error_text: str = ""
     raising_module: RaisingModule | None = None
+    replaced_parameter: str | None = None
     steps: int = 0
     forward_passes: int = 0
     backward_passes: int = 0
