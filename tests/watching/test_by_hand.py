@@ -218,9 +218,13 @@ def test_an_update_that_cannot_change_the_parameter_has_its_cure(loop: Any) -> N
 def test_a_tensor_assigned_to_a_parameter_has_its_cure() -> None:
     X, y = rows()
     model = nn.Linear(6, 1)
-    with pytest.raises(TypeError, match="cannot assign"), dl.watch(model) as watch:
+
+    def step() -> None:
         F.mse_loss(model(X), y).backward()
         model.weight = model.weight - 0.1 * model.weight.grad
+
+    with pytest.raises(TypeError, match="cannot assign"), dl.watch(model) as watch:
+        step()
     assert watch.names == ("update_by_hand",)
     assert "layer.weight -= lr" in words(watch)
 
@@ -228,9 +232,13 @@ def test_a_tensor_assigned_to_a_parameter_has_its_cure() -> None:
 def test_a_missing_value_elsewhere_is_no_update() -> None:
     X, y = rows()
     W = torch.zeros(6, 1, requires_grad=True)
-    with pytest.raises(TypeError), dl.watch(W) as watch:
+
+    def step() -> None:
         F.mse_loss(X @ W, y).backward()
-        _ = 0.1 * None  # type: ignore[operator]
+        W.mul_(None)
+
+    with pytest.raises(TypeError), dl.watch(W) as watch:
+        step()
     assert watch.names == ("raised",)
 
 

@@ -216,7 +216,7 @@ def detect_lr_too_small(observation: Observation) -> Evidence | None:
 
 
 def _lr_of_ratio(observation: Observation, ratio: float) -> float:
-    """The rate that a ratio to the limit belongs to: that of the measurement nearest to it, which may be an early one."""
+    """The rate of the measurement whose ratio to the limit is nearest to this one; it may be an early rate."""
     measured = [each for each in observation.measurements if each.ratio is not None]
     if observation.is_exact or not measured:
         return float(observation.lr[-1])
