@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.problem.covariance import ROBUST_KINDS
+from descentlab.problem.covariance import ROBUST_KINDS, least_squares_root
 from tests.rational import solve_singular
 
 rng = np.random.default_rng(7)
@@ -116,3 +116,16 @@ def test_digits_of_robust_errors_are_never_too_many() -> None:
             relative = abs(Fraction(float(robust.standard_errors[j])) ** 2 / sum(terms, Fraction(0)) - 1) / 2
             assert robust.digits_of("standard_errors")[j] <= -np.log10(float(relative) + 1e-17)
             assert robust.digits_of("standard_errors")[j] > 3
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_spread_of_ridge_coefficients_is_that_of_a_linear_map(bias: bool) -> None:
+    problem = dl.Problem(X, Y, bias=bias, ridge=0.2)
+    Z = np.column_stack([X, np.ones(60)])[:, : 3 + bias]
+    G = np.linalg.inv(Z.T @ Z + np.diag([12.0, 12, 12, 0][: 3 + bias]))
+    fit = problem.solve()
+    root = least_squares_root(fit.regression)
+    np.testing.assert_allclose(root.root @ root.root.T, G @ Z.T @ Z @ G, rtol=1e-7, atol=1e-12)
+    norms = np.linalg.norm(root.root, axis=1)
+    assert (root.errors > 0).all()
+    assert (root.errors < 1e-9 * norms).all()

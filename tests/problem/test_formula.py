@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import descentlab as dl
 from descentlab.data.design.choose import MAX_AUTO_LEVELS
 from descentlab.errors import DataError, SettingError
+from descentlab.factor.cells import compress_cells
 from descentlab.factor.coded import code_columns
 from descentlab.factor.file import merge_factors
 from descentlab.typing import FloatArray
@@ -393,3 +394,20 @@ def test_thousands_of_terms_are_read() -> None:
     X = np.random.default_rng(0).normal(size=(5, 1500))
     problem = dl.Problem(X, X[:, 0], formula="~ " + " + ".join(f"x{i}" for i in range(1, 1501)))
     assert len(problem.features) == 1500
+
+
+@pytest.mark.parametrize("repeats", [1, 4, 40, 1100])
+def test_rows_of_the_same_levels_become_one_triangle(repeats: int) -> None:
+    """The rows of each pair of codes keep their products, and the codes come out in order, one after the other."""
+    random = np.random.default_rng(repeats)
+    pairs = np.array([[1, 0], [0, 2], [1, 1], [0, 0]])
+    codes = np.repeat(pairs, [repeats, 1, 2 * repeats, 3], axis=0)
+    order = random.permutation(len(codes))
+    codes, values = codes[order], random.normal(size=(len(codes), 3))
+    found_codes, found, error = compress_cells(codes, values)
+    assert [tuple(each) for each in found_codes] == sorted(tuple(each) for each in found_codes)
+    for pair in pairs:
+        kept, given = (v[(c == pair).all(axis=1)] for v, c in ((found, found_codes), (values, codes)))
+        np.testing.assert_allclose(kept.T @ kept, given.T @ given, atol=1e-10 * repeats)
+        assert len(kept) == min(len(given), 3)
+    assert (error > 0) == (2 * repeats > 3)

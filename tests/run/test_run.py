@@ -9,6 +9,9 @@ import pytest
 
 import descentlab as dl
 from descentlab.data.builtin import EXAM_SCORES, LONGLEY
+from descentlab.run.run import MAX_NAMED_PARAMETERS
+from descentlab.run.termination import format_percent, remaining_message
+from descentlab.theory.full_batch import FullBatchTheory
 from tests.extras import AUTOGRAD, needs
 
 LESSON = dl.Problem([1, 2, 3], [1, 2, 3], bias=False)
@@ -355,3 +358,58 @@ def test_standardizing_is_named_with_its_bound_where_columns_differ(size: float,
     with pytest.raises(dl.SettingError) as caught:
         dl.descend(dl.Problem(X, y), epochs=5)
     assert (sentence in caught.value.message.text("en")) is said
+
+
+@pytest.mark.parametrize(
+    ("problem", "settings", "times", "fraction", "key", "value"),
+    [
+        (noisy(), {}, 10.0, 0.5, "rest_above", "1e+03"),
+        (noisy(), {}, 10.1, 0.5, "rest_times", 11.1),
+        (noisy(), {}, 0.0123456, 0.5, "rest_above", "1.23"),
+        (noisy(), {}, 0.0, 0.5, "rest_nothing", None),
+        (noisy(), {}, 0.5, 1e-21, "rest_nothing", None),
+        (noisy(), {}, 0.5, 1e-19, "rest_above", "50"),
+        (noisy(), {"weight_decay": 0.1}, 0.5, 0.5, "rest_penalised", "50"),
+        (noisy(), {"zero_grad": False, "momentum": 0.5}, 0.5, 0.5, "rest_unknown", None),
+        (LESSON, {}, 0.5, 0.123456, "rest_left", "12.3"),
+    ],
+)
+def test_what_remains_is_said_in_times_or_percent(
+    problem: dl.Problem, settings: dict[str, Any], times: float, fraction: float, key: str, value: object
+) -> None:
+    theory = FullBatchTheory(problem, dl.Descent(lr=0.1, **settings))
+    said = remaining_message(theory, times * (theory.least.value or 1.0), fraction)
+    assert said.key == f"ending.{key}"
+    shown = said.values.get("times", said.values.get("percent"))
+    assert shown == (pytest.approx(value) if isinstance(value, float) else value)
+
+
+def test_percent_have_at_most_three_digits() -> None:
+    assert [format_percent(0.123456, digits) for digits in (1, 2, 3, 4)] == ["1e+01", "12", "12.3", "12.3"]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_weight_decay_converges_where_it_balances_the_gradient(reduction: str) -> None:
+    lr = 0.4 * noisy().spectrum(reduction).lr_bound()
+    run = dl.descend(noisy(), lr=lr, reduction=reduction, weight_decay=0.1, epochs=3000)
+    assert run.ending.reason is dl.Reason.CONVERGED
+    assert run.ending.messages[0].key == "ending.balanced"
+    assert run.gradient_norm > 0.01
+    theory = FullBatchTheory(noisy(), dl.Descent(lr=lr, reduction=reduction, weight_decay=0.1))
+    first = run.ending.converged_epoch
+    assert first is not None
+    near = [bool(theory.is_converged(row)) for row in run.history.params[first - 2 : first]]
+    assert near == [False, True]
+
+
+def test_a_run_in_words() -> None:
+    run = dl.descend(dl.Problem(np.eye(3), [1.0, 2, 4], standardize=True, ridge=0.5), lr=0.1, epochs=3)
+    assert run.params_by_name == dict(zip(["x1", "x2", "x3", "bias"], run.params.tolist(), strict=True))
+    assert run.messages[0].text("en").startswith("After the last update: x1 = ")
+    assert run.messages[1:] == list(run.ending.messages)
+    assert run.summary[-3:] == ["ridge 0.5", "standardized", "engine exact"]
+    assert repr(run).startswith("Run(exact, 3 epochs recorded, out_of_epochs, cost ")
+    wide = dl.descend(dl.Problem(np.eye(40), np.arange(40.0), bias=False), lr=0.1, epochs=2)
+    shown = str(wide.messages[0].values["params"])
+    assert shown.endswith(", ...")
+    assert shown.count("=") == MAX_NAMED_PARAMETERS < 40

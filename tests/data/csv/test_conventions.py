@@ -465,3 +465,20 @@ ENCODED = [
 @pytest.mark.parametrize(("text", "encoding", "found"), ENCODED)
 def test_an_encoding_is_detected_where_it_is_certain(text: str, encoding: str, found: str | None) -> None:
     assert detect_legacy_encoding(f"{text},x\n1,2\n".encode(encoding)) == found
+
+
+def test_a_mark_that_is_given_holds_from_the_first_row(tmp_path: Path) -> None:
+    path = write(tmp_path, 'x,y\n"1,200",1\n"3,400",2\n')
+    assert columns(Problem(path, target="y", thousands=","))["x"] == [1200, 3400]
+    path = write(tmp_path, "x;y\n1.200;1\n3.400;2\n")
+    assert columns(Problem(path, target="y", thousands="."))["x"] == [1200, 3400]
+    assert columns(Problem(path, target="y", decimal="."))["x"] == [1.2, 3.4]
+
+
+@pytest.mark.parametrize("header", [None, True])
+def test_a_header_without_rows_is_refused_with_its_names(tmp_path: Path, header: bool | None) -> None:
+    with pytest.raises(DataError) as caught:
+        Problem(write(tmp_path, "x,y\n"), target="y", header=header)
+    assert caught.value.message.key == "error.header_only"
+    assert list(caught.value.message.values["columns"]) == ["x", "y"]  # type: ignore[call-overload]
+    assert Problem(write(tmp_path, "1,2\n"), header=False, target="x2").n == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from descentlab import Problem
+from descentlab.data.csv import row_splitter
 from descentlab.data.csv.source import open_csv
 from descentlab.errors import DataError
 from descentlab.messages import pluralize
@@ -234,3 +236,66 @@ def test_another_encoding_is_refused_wherever_it_starts(tmp_path: Path) -> None:
         open_csv(write(tmp_path, b"x,y\n\xff\xff,1\n"), encoding="cp949")
     with pytest.raises(DataError, match=r"not cp949 text .*line 20,002"):
         open_csv(write(tmp_path, good.encode() + b"\xff\xff,1,2\n"), encoding="cp949")
+
+
+LATE_COLUMNS: list[tuple[str, str, list[float]]] = [
+    ("1.5", "-2.5,2", [-2.5, 2]),
+    ("1", "2.5,NA", [2.5, np.nan]),
+    ("true", "false,NA", [0, np.nan]),
+    ("Yes", "no,", [0, np.nan]),
+    ("50%", "20%,NA", [20, np.nan]),
+    ("", ",NA", [np.nan, np.nan]),
+    ("9007199254740993", "9007199254740997,1", [9007199254740996, 1]),
+]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("first", "late", "expected"), LATE_COLUMNS)
+def test_later_pieces_have_the_columns_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool, first: str, late: str, expected: list[float]
+) -> None:
+    monkeypatch.setattr(row_splitter, "PIECE_BYTES", 200)
+    begin = [first, {"Yes": "no", "true": "false"}.get(first, first)] * 20
+    text = "x,y,t\n" + "".join(f"{cell},{i},a{i}\n" for i, cell in enumerate([*begin, *late.split(",")]))
+    path = tmp_path / ("a.csv.gz" if packed else "a.csv")
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    source = open_csv(path)
+    names = ["y", *(["x"] if first else [])]
+    pieces = [pickle.loads(pickle.dumps(piece)) for piece in source.pieces(names)]
+    assert len(pieces) > 1
+    rows = np.concatenate([block for piece in pieces for block in piece.blocks(names)])
+    assert rows[:, 0].tolist() == list(range(42))
+    if first:
+        np.testing.assert_array_equal(rows[-2:, 1], expected)
+    labels = [
+        block for piece in pieces for _, blocks in piece.mixed_blocks(["y"], ["t"]) for block in blocks["t"].to_pylist()
+    ]
+    assert labels == [f"a{i}" for i in range(42)]
+
+
+def test_large_whole_numbers_are_read_less_a_shift(tmp_path: Path) -> None:
+    ids = [2**60 + 1, 2**60 + 6, 2**60 + 3]
+    source = open_csv(write(tmp_path, "id,key,y\n" + "".join(f"{i},{i + 9},{j}\n" for j, i in enumerate(ids))))
+    shifts = source.integer_shifts(["y", "id"])
+    assert shifts.keys() == {"id"}
+    (piece,) = source.pieces(["y", "id"])
+    (block,) = piece.blocks(["id", "y"], shifts)
+    assert block.tolist() == [[i - shifts["id"], j] for j, i in enumerate(ids)]
+    assert not piece.inexact_columns
+    (rounded,) = piece.blocks(["id"])
+    assert rounded.ravel().tolist() == [float(i) for i in ids]
+    assert piece.inexact_columns == {"id"}
+    ((_, labels),) = piece.mixed_blocks(["y"], ["id"])
+    assert labels["id"].to_pylist() == ids
+
+
+def test_the_first_bad_cell_of_a_later_piece_has_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_splitter, "PIECE_BYTES", 200)
+    for first, bad in (("1.5", "x"), ("true", "perhaps"), ("7", "8.5.1"), ("", "3")):
+        rows = [f"{first},{i}" for i in range(200)]
+        rows[150] = f"{bad},150"
+        source = open_csv(write(tmp_path, "x,y\n" + "\n".join(rows) + "\n"))
+        with pytest.raises(DataError) as caught:
+            list(source.blocks(["x", "y"] if first else ["y"]))
+        assert "line 152" in str(caught.value)
+        assert bad in str(caught.value)
