@@ -101,7 +101,8 @@ def test_tensors_are_called_as_the_loop_calls_them() -> None:
 
 def test_an_optimizer_may_come_later() -> None:
     X, y = rows()
-    model, made = nn.Linear(6, 1), {}
+    model = nn.Linear(6, 1)
+    made: dict[str, torch.optim.Optimizer] = {}
     with dl.watch(model, lambda: made["optimizer"], nn.MSELoss()) as watch:
         with pytest.raises(dl.SettingError, match="Nothing has been watched yet"):
             watch.names  # noqa: B018
@@ -120,13 +121,13 @@ def test_an_optimizer_may_come_later() -> None:
 
 
 def test_the_optimizer_inside_a_wrapper_is_watched() -> None:
-    class Prepared(torch.optim.Optimizer):
+    class Prepared(torch.optim.Optimizer):  # type: ignore[misc]
         """As accelerate has them: an optimizer by class, which was never made one."""
 
         def __init__(self, optimizer: Any) -> None:
             self.optimizer = optimizer
 
-        def step(self) -> None:  # type: ignore[override]
+        def step(self) -> None:
             self.optimizer.step()
 
     X, y = rows()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -89,7 +90,7 @@ class IgniteEngine(Trainer):
 @pytest.fixture(autouse=True)
 def _packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Modules with the names that the integrations import."""
-    classes = {
+    classes: dict[str, dict[str, Any]] = {
         "lightning": {},
         "lightning.pytorch": {"Callback": Callback},
         "transformers": {"TrainerCallback": Callback, "Trainer": HuggingFaceTrainer},
@@ -105,7 +106,9 @@ def _packages(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(kind: str, fails_at: int) -> tuple[Any, Trainer]:
     """Train beside a watch; it, and the trainer."""
     torch.manual_seed(0)
-    model, settings = nn.Linear(6, 1), {"prints": False, "every": 5}
+    model, settings = nn.Linear(6, 1), cast(Any, {"prints": False, "every": 5})
+    trainer: Any
+    start: Callable[[], None]
     if kind == "lightning":
         callback, trainer = integrations.lightning_callback(**settings), LightningTrainer(model, fails_at)
         start = lambda: trainer.run(callback)  # noqa: E731
