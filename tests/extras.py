@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 EXTRAS = (
     *("anywidget", "distributed", "fsspec", "latex2mathml", "markdown_it", "matplotlib", "numba", "pandas"),
     *("sklearn", "torch", "axe_core_python", "duckdb", "formulaic", "ipykernel", "nbclient", "nbformat", "playwright"),
-    *("polars", "py_mini_racer", "statsmodels"),
+    *("polars", "py_mini_racer"),
 )
 
 
