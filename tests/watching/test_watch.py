@@ -292,6 +292,72 @@ def test_two_watches_may_stand_in_one_another_and_end_in_any_order() -> None:
     torch.autograd.backward = original
 
 
+def test_a_model_saved_while_watched_is_loaded_weights_only() -> None:
+    model, file = nn.Linear(6, 1), io.BytesIO()
+    with dl.watch(model, torch.optim.SGD(model.parameters(), lr=0.1)):
+        torch.save(model, file)
+    with torch.serialization.safe_globals([nn.Linear]):
+        loaded = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
+    assert torch.equal(loaded(torch.ones(1, 6)), model(torch.ones(1, 6)))
+
+
+def test_a_loss_with_a_value_per_row_is_not_called_healthy() -> None:
+    X, y = rows()
+    model = nn.Linear(6, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with dl.watch(model, optimizer) as watch:
+        for _ in range(10):
+            optimizer.zero_grad()
+            losses = (model(X) - y).square()
+            losses.backward(torch.ones_like(losses) / len(losses))
+            optimizer.step()
+    assert [verdict.name for verdict in watch.verdicts] == ["not_enough_seen"]
+
+
+def test_the_origin_of_nan_is_found_behind_sparse_inputs() -> None:
+    X, y = rows()
+    weights = nn.Linear(6, 1, bias=False)
+
+    class Sparse(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = weights
+
+        def forward(self, inputs: Any) -> Any:
+            return torch.log(torch.sparse.mm(inputs, self.weights.weight.T) * 0) * 0
+
+    model = Sparse()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with dl.watch(model, optimizer) as watch:
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.mse_loss(model(X.to_sparse()), y).backward()
+            optimizer.step()
+    assert watch.observation.nonfinite is not None
+    assert watch.observation.nonfinite.where == "output"
+
+
+def test_of_several_outputs_the_last_operation_is_of_none() -> None:
+    class Heads(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.policy, self.value = nn.Linear(6, 3), nn.Linear(6, 1)
+
+        def forward(self, inputs: Any) -> Any:
+            return self.policy(inputs).softmax(-1), self.value(inputs)
+
+    X, y = rows()
+    model = Heads()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with dl.watch(model, optimizer) as watch:
+        for _ in range(5):
+            optimizer.zero_grad()
+            policy, value = model(X)
+            (F.mse_loss(value, 100 * y) + F.mse_loss(policy, 5 + y.expand(-1, 3))).backward()
+            optimizer.step()
+    assert watch.observation.model.last_operation == ""
+
+
 def test_the_table_and_its_frames() -> None:
     watch = watched(healthy.a_network, every=10)
     table = watch.table()

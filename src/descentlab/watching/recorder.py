@@ -145,7 +145,9 @@ class LoopRecorder:
         self.steps_without_pass = -1  # the step that it is for
         self._forward_args, self._forward_kwargs = args, kwargs
         if self.is_detailed and (self.backward_passes < DETAILED_STEPS or self.sampler.is_armed):
-            tensor = next(iter_tensors(output), None)
+            tensors = list(iter_tensors(output))
+            tensor = tensors[0] if tensors else None
+            self.sampler.has_one_output = len(tensors) == 1
             self._output_node = None if tensor is None else tensor.grad_fn
             self._output = None if tensor is None else tensor.detach()
 

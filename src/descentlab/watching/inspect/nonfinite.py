@@ -52,7 +52,15 @@ def iter_tensors(value: Any) -> Iterator[Any]:
 
 def any_nonfinite(values: Iterable[Any]) -> bool:
     """Whether any of these tensors holds a number that is not finite."""
-    return any(not bool(each.detach().isfinite().all()) for each in values if each.is_floating_point())
+    return any(not bool(_stored_values(each).isfinite().all()) for each in values if each.is_floating_point())
+
+
+def _stored_values(tensor: Any) -> Any:
+    """The numbers that a tensor holds; of a sparse one those that are not left out."""
+    tensor = tensor.detach()
+    if str(tensor.layout) == "torch.strided":
+        return tensor
+    return (tensor.coalesce() if tensor.is_sparse else tensor).values()
 
 
 def locate_nonfinite(

@@ -72,6 +72,9 @@ def detect_not_enough_seen(observation: Observation) -> Evidence | None:
     if not observation.backward_passes:
         explanation = message("watch.not_enough_backward", updates=updates)
         return make_evidence(explanation, advice=message("watch.not_enough_backward_advice"), steps=observation.steps)
+    if len(observation.loss) and not np.isfinite(observation.loss[-1]):
+        explanation = message("watch.not_enough_loss", updates=updates)
+        return make_evidence(explanation, advice=message("watch.not_enough_loss_advice"), steps=observation.steps)
     if observation.forward_passes:
         return None
     numbers = _progress_numbers(observation)

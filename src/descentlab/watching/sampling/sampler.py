@@ -69,6 +69,7 @@ class LoopSampler:
         self.negated_passes = self.same_random_passes = self.random_passes = self.loader_rows = 0
         self.made_in_forward = 0
         self.has_log_of_softmax = self.has_learned_loss = False
+        self.has_one_output = True  # of several outputs the loss may compare any
         self.eval_parts: list[frozenset[str]] = []
         self._is_armed = self._awaits_step = False
         self._start_handle: Any = None
@@ -128,6 +129,8 @@ class LoopSampler:
 
     def _sample_pass(self, loss: Any, X: Any, output: Any, output_node: Any) -> None:
         graph = read_model_graph(output_node, self.known_ids)
+        if not self.has_one_output:
+            graph.last_operation = ""
         self.activations.resolve(graph.kind_by_node)
         if self.graphs and self.graphs[-1].foreign_params and graph.foreign_params:
             earlier = set(map(id, self.graphs[-1].foreign_params))
