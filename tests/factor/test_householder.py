@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from descentlab.factor import householder, tpqrt
+from descentlab.factor.qr import householder, tpqrt
 from descentlab.typing import UNIT_ROUNDOFF
 
 rng = np.random.default_rng(5)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from descentlab.factor import householder, tpqrt
 from descentlab.factor.factor import Factor
+from descentlab.factor.qr import householder, tpqrt
 from tests.extras import needs
 
 pytestmark = needs("numba")

@@ -13,6 +13,7 @@ import pytest
 
 import descentlab as dl
 from descentlab.data.design.source import DesignSource
+from tests.extras import needs
 from tests.model.houses import FORMULAS, make_houses
 
 HOUSES = make_houses()
@@ -49,15 +50,15 @@ def test_intervals_are_those_of_the_fit(formula: str) -> None:
         np.testing.assert_allclose((predicted.upper + predicted.lower) / 2, predicted.prediction, rtol=1e-12)
 
 
+@needs("sklearn")
 def test_predictions_beside_a_pipeline() -> None:
-    compose, linear, preprocessing, pipeline = (
-        pytest.importorskip(f"sklearn.{name}") for name in ("compose", "linear_model", "preprocessing", "pipeline")
-    )
+    from sklearn import compose, linear_model, pipeline, preprocessing
+
     frame, new = HOUSES.to_pandas(), make_houses(80, seed=2).to_pandas()
     one_hot = preprocessing.OneHotEncoder(drop="first")
     columns = compose.ColumnTransformer([("c", one_hot, ["city", "rooms"])], remainder="passthrough")
     numbers = ["size", "age", "city", "rooms"]
-    theirs = pipeline.make_pipeline(columns, linear.LinearRegression()).fit(frame[numbers], frame.price)
+    theirs = pipeline.make_pipeline(columns, linear_model.LinearRegression()).fit(frame[numbers], frame.price)
     model = dl.Problem(frame, formula="price ~ size + age + C(city) + C(rooms)").solve().model
     np.testing.assert_allclose(model.predict(new), theirs.predict(new[numbers]), rtol=1e-10)
 

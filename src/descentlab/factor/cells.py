@@ -17,9 +17,9 @@ import numpy as np
 from descentlab.data.design.design import Design
 from descentlab.data.design.levels import Level
 from descentlab.data.design.scan import ScanLayout
-from descentlab.factor import householder
 from descentlab.factor.factor import Factor, choose_origin
 from descentlab.factor.limits import check_size
+from descentlab.factor.qr import householder
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray, IntArray
 
 MAX_HELD_ROWS = 1 << 16  # rows that are held as they are, before they are compressed

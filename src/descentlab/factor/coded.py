@@ -9,8 +9,8 @@ import numpy as np
 from descentlab.data.design.design import Design
 from descentlab.data.design.levels import format_level
 from descentlab.errors import DataError, did_you_mean
-from descentlab.factor import householder
 from descentlab.factor.factor import Factor
+from descentlab.factor.qr import householder
 from descentlab.typing import UNIT_ROUNDOFF
 
 

@@ -15,10 +15,11 @@ import numpy as np
 from descentlab.data.design.design import Design
 from descentlab.data.source import BLOCK_ROWS, MAX_MAGNITUDE
 from descentlab.errors import DataError, DescentlabError, find_duplicates
-from descentlab.factor import archive, householder
+from descentlab.factor import archive
 from descentlab.factor.checks import check_block
 from descentlab.factor.limits import check_size
 from descentlab.factor.merge_tree import MergeTree
+from descentlab.factor.qr import householder
 from descentlab.storage import write_atomically
 from descentlab.typing import UNIT_ROUNDOFF, BoolArray, FloatArray
 

@@ -23,7 +23,7 @@ class InputColumns:
 
     Attributes:
         numbers: those read as numbers.
-        others: those read as they are: categories, dates, and words that stand for 1 and 0.
+        others: those read as they are: categories, dates, and words for 1 and 0.
         notices: numbers that are written with another sign than in the fit.
     """
 

@@ -15,10 +15,10 @@ from descentlab.data.source import BLOCK_ROWS, MAX_MAGNITUDE, Piece, Source
 from descentlab.data.tensors import source_device, to_device_tensor
 from descentlab.dependencies import require
 from descentlab.errors import SettingError
-from descentlab.factor import householder
 from descentlab.factor.executors.base import Serial
 from descentlab.factor.factor import Factor, choose_origin
 from descentlab.factor.piece_result import PieceResult
+from descentlab.factor.qr import householder
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descentlab.factor import tpqrt
+from descentlab.factor.qr import tpqrt
 from descentlab.typing import UNIT_ROUNDOFF, FloatArray
 
 EXTENDED_UNIT_ROUNDOFF = float(np.finfo(np.longdouble).eps) / 2  # the significand has 53, 64 or 113 bits

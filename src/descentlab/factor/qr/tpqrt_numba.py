@@ -1,6 +1,6 @@
 """Reduce a block of rows to its triangle in one compiled call: the steps, and so the bits, of ``householder``.
 
-:class:`descentlab.factor.tpqrt.TpqrtWorkspace` makes a dozen calls for each block and takes Python's global lock
+:class:`descentlab.factor.qr.tpqrt.TpqrtWorkspace` makes a dozen calls for each block and takes Python's global lock
 again after each of them. With two threads it is 1.2 to 1.4 times as fast as with one thread; this kernel calls the
 same pointer and is 1.5 to 1.7 times as fast.
 """

@@ -39,7 +39,7 @@ class CompiledBlockQR:
         self.calls = 0
 
     def get(self) -> Callable[..., FloatArray] | None:
-        """:func:`descentlab.factor.tpqrt_numba.compute_block_qr` with its first argument; None if it is not used."""
+        """:func:`descentlab.factor.qr.tpqrt_numba.compute_block_qr` with its first argument; None if it is not used."""
         self.calls += 1
         return _load_block_qr() if "numba" in sys.modules or self.calls > COMPILE_AFTER_CALLS else None
 
@@ -52,7 +52,7 @@ def _load_block_qr() -> Callable[..., FloatArray] | None:
     pointer = _tpqrt_pointer()
     if pointer is None or find_spec("numba") is None:
         return None
-    from descentlab.factor.tpqrt_numba import compute_block_qr
+    from descentlab.factor.qr.tpqrt_numba import compute_block_qr
 
     address: Any = ctypes.cast(pointer, ctypes.c_void_p).value  # type: ignore[arg-type]
     return partial(compute_block_qr, address)
