@@ -129,3 +129,13 @@ def test_the_spread_of_ridge_coefficients_is_that_of_a_linear_map(bias: bool) ->
     norms = np.linalg.norm(root.root, axis=1)
     assert (root.errors > 0).all()
     assert (root.errors < 1e-9 * norms).all()
+
+
+def test_the_logarithms_of_the_weights_are_added_up() -> None:
+    def total(problem: dl.Problem) -> float:
+        return problem.solve().regression.sum_log_weights()
+
+    assert total(dl.Problem(X, Y)) == 0
+    weighted = dl.Problem(X, Y, weights=W)
+    assert total(weighted) == pytest.approx(np.log(W).sum())
+    assert np.isnan([total(dl.Problem(weighted.factor)), total(dl.Problem(X, Y, weights=W - 1))]).all()

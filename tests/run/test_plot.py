@@ -24,6 +24,9 @@ def test_the_parabola_carries_the_path() -> None:
     W = parabola.get_xdata()
     np.testing.assert_allclose(parabola.get_ydata(), 14 / 3 * (W - 1) ** 2, atol=1e-12)
     np.testing.assert_allclose(steps.get_xdata()[:10], run.history.params[:, 0])
+    start, minimum = path.texts
+    assert start.xy == pytest.approx((run.history.params[0, 0], run.history.cost[0]))
+    assert minimum.xy == pytest.approx((1, 0), abs=1e-12)
 
 
 def test_contours_for_two_parameters() -> None:

@@ -277,3 +277,13 @@ def test_the_column_furthest_from_zero_is_rounded_most(offset: tuple[float, ...]
     columns = np.column_stack([X, y]) + offset
     theory = FullBatchTheory(dl.Problem(columns[:, :2], columns[:, 2], center=True), Descent(lr=0.1))
     assert theory.most_rounded_column == name
+
+
+@pytest.mark.parametrize("settings", [{}, {"ridge": 0.3}])
+def test_bounds_of_the_least_cost_are_in_its_unit(settings: dict[str, Any]) -> None:
+    """A target 16 times as large has 256 times the cost, and 256 times what rounding may have moved of it."""
+    plain, large = (FullBatchTheory(dl.Problem(X, y * s, **settings), Descent(lr=0.1)).least for s in (1, 16))
+    assert large.value == pytest.approx(256 * plain.value, rel=1e-12)
+    assert large.error == pytest.approx(256 * plain.error, rel=1e-6)
+    assert large.shift == pytest.approx(16 * plain.shift, rel=1e-6)
+    assert large.relative_shift == pytest.approx(plain.relative_shift, rel=1e-6)

@@ -111,3 +111,18 @@ def test_lines_of_spaces_are_found_below_lines_that_are_skipped(tmp_path: Path) 
     path = tmp_path / "a.csv"
     path.write_text("a\nb\nc\nx,y\n1,2\n  \n3,4\n")
     assert Problem(path, target="y", skip_rows=3).n == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "delimiter"),
+    [
+        ('x,y\n"1,5","2,5"\n"3,5","4"\n', ","),
+        ("x y\n1,5 2\n3 4\n", "\t"),
+        ("x;y\n1,5;2\n3;4,5\n", ";"),
+        ("x\n1,5\n2\n", ";"),
+    ],
+)
+def test_with_a_decimal_comma_a_comma_that_divides_evenly_is_a_separator(
+    tmp_path: Path, content: str, delimiter: str
+) -> None:
+    assert found(tmp_path, content, decimal=",")[:2] == (delimiter, ",")
