@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from descentlab.cli.app import build_cli
-from descentlab.cli.examples import EXAMPLES
+from descentlab.cli.terminal.examples import EXAMPLES
 from descentlab.cli.terminal.localized_click import HABITS, HEADINGS
 from descentlab.messages import display_width, load_catalog
 from tests.cli.helpers import cli

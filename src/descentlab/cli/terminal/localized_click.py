@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from descentlab.cli.examples import EXAMPLES
+from descentlab.cli.terminal.examples import EXAMPLES
 from descentlab.errors import check_choice, did_you_mean
 from descentlab.messages import LANGUAGES, Message, display_width, kept_language, message, pad, wrap
 
