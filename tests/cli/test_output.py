@@ -128,6 +128,7 @@ def test_a_missing_package_is_a_sentence_with_what_to_install(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(sys.modules, "descentlab.engines.kernels", raising=False)
+    monkeypatch.delattr("descentlab.engines.kernels", raising=False)
     result = cli(*arguments)
     assert result.code == 2
     assert f"pip install {module}" in result.err

@@ -790,7 +790,7 @@ def rate_of_adam_far_too_small() -> Loop:
     return plain(model, torch.optim.Adam(model.parameters(), lr=1e-7), X, y)
 
 
-@named("raised")
+@named("update_by_hand")
 def parameter_changed_in_place() -> Loop:
     X, y = rows()
     model = mlp()

@@ -129,7 +129,7 @@ class Watch:
     >>> watch
     Watch(30 steps, healthy)
     >>> watch.names, "no_zero_grad" in watch.passed, list(watch.unchecked)
-    ((), True, ['no_signal'])
+    ((), True, ['overfit', 'no_signal'])
     >>> [row.step for row in watch.table() if row.sharpness is not None], f"{watch.diagnosis.lr_bound:.3f}"
     ([1, 11, 21], '1.000')
     """
