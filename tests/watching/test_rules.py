@@ -382,8 +382,8 @@ def test_the_first_two_lines_are_the_verdict_and_what_to_do() -> None:
         assert "update" in title
 
 
-def test_nan_losses_are_not_called_flat() -> None:
-    assert names(watched(loss=np.full(N, math.nan), last_loss=math.nan)) == ("healthy",)
+def test_nan_losses_are_neither_flat_nor_healthy() -> None:
+    assert names(watched(loss=np.full(N, math.nan), last_loss=math.nan)) == ("not_enough_seen",)
 
 
 def test_losses_that_vary_more_than_they_fall_say_so() -> None:
