@@ -61,23 +61,7 @@ class FittedData:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedModel(Presentable):
-    """The numbers of a fitted linear hypothesis; see :class:`descentlab.Model`, which predicts with them.
-
-    Attributes:
-        design: how the columns of the hypothesis are computed from those of the data, and the target.
-        parameters: (p,) the names: columns in order, then the bias.
-        params: (p,) in the data's units, to the last bit.
-        intercept: the prediction where each column is at its center.
-        moments: where the columns lay.
-        variance: what intervals are computed from; None if there are none.
-        no_interval: why there are none, as a message; None if there are.
-        statistics: those of the fit, by name; None is one that is not defined.
-        standard_errors: (p,) of the parameters; NaN where there is none.
-        inputs: how each column of the data was read: ``kind`` is ``number``, ``category`` or ``date``.
-        data: the rows that it was fitted to.
-        fitted: how: ``method`` is ``least squares`` or ``descent``, with the settings.
-        version: of descentlab, that made it.
-    """
+    """The numbers of a fitted hypothesis: the attributes of :class:`descentlab.Model`, which predicts with them."""
 
     design: Design
     parameters: tuple[str, ...]
